@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daxfs.h - a shared filesystem on CXL memory that outlives its hosts.
+ *
+ * A pool is a region of memory (a file in /dev/shm, a memfd, a device-DAX
+ * device) that several hosts map. Each host that uses it joins as a numbered
+ * host slot and then calls the operations below from any number of threads; a
+ * call takes one of the host's lanes for its duration and waits for one if all
+ * are busy. Nothing else ever waits for another thread or host, dead or alive.
+ *
+ * Every call returns 0 (or a count where it says so) or -errno; out-parameters
+ * come last and are set only on success. Every operation that changes the pool
+ * happens wholly or not at all, whatever dies; when it has returned 0 it has
+ * happened, in the pool's durability domain. Common errors:
+ *   -ESTALE  this host was declared dead (stop using the pool), or the handle
+ *            names an inode that is gone
+ *   -EIO     shared bytes do not make sense; daxfsctl check says more
+ *   -ENOSPC  no free page, inode or directory entry
+ */
+#ifndef DAXFS_DAXFS_H
+#define DAXFS_DAXFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DAXFS_API __attribute__((visibility("default")))
+
+/* A one-line reason for a failure: what is wrong and what to do. */
+struct daxfs_why {
+	char text[256];
+};
+
+/* -- pools ---------------------------------------------------------------- */
+
+struct daxfs_mkfs_options {
+	const char *name;         /* up to 31 bytes; NULL: "daxfs" */
+	uint64_t size;            /* bytes; 0: the size the file or device has */
+	uint64_t inodes;          /* 0: one per 32 KiB */
+	unsigned hosts;           /* 0: 8 */
+	unsigned lanes;           /* per host; 0: 8 */
+	unsigned heartbeat_ms;    /* 0: 50. Everything else in time follows from it */
+	bool wb;                  /* durability domain: write back, instead of gpf */
+	bool force;               /* overwrite an existing pool */
+};
+
+/*
+ * Make a pool at path. A missing file is created with the given size. Refuses
+ * (-EEXIST) a path that holds a pool unless force. Not for a pool in use.
+ */
+DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why);
+
+struct daxfs; /* a mapped pool */
+
+enum daxfs_open_mode {
+	DAXFS_READ_ONLY, /* inspection: no join; operations that write fail with -EROFS */
+	DAXFS_READ_WRITE
+};
+
+struct daxfs_geometry {
+	char name[32];
+	uint8_t uuid[16];
+	uint64_t size;
+	unsigned version, hosts, lanes_per_host, opens_per_host, heartbeat_ms;
+	bool wb;
+	uint64_t pages, inodes, dirents;
+};
+
+/* Map the pool at path and validate its header. */
+DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why);
+/* Unmap. Leaves first if joined. */
+DAXFS_API void daxfs_close(struct daxfs *fs);
+DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
+
+/* -- membership of this host ---------------------------------------------- */
+
+/*
+ * Join as host slot `host`. -EBUSY: the slot is taken by a live or not yet
+ * recovered tenant (why says which). name: up to 31 bytes.
+ */
+DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why);
+/*
+ * Leave cleanly: waits for calls in progress, releases open files, frees the
+ * slot. Nothing is left to recover. -ESTALE if declared dead meanwhile.
+ */
+DAXFS_API int daxfs_leave(struct daxfs *fs);
+/* Advance this host's heartbeat and publish its counters. One thread, every
+ * heartbeat_ms. -ESTALE when this host was declared dead. */
+DAXFS_API int daxfs_beat(struct daxfs *fs);
+/* True while no lane has been inside one call since the given number of
+ * earlier calls of this function: the workers make progress. */
+DAXFS_API bool daxfs_progressing(struct daxfs *fs, unsigned calls);
+
+struct daxfs_recovery {
+	unsigned host;          /* that died */
+	uint32_t generation;    /* before the bump */
+	uint64_t finished;      /* records rolled forward or settled as committed */
+	uint64_t rolled_back;   /* records undone */
+	uint64_t objects;       /* pages, inodes, entries settled */
+	uint64_t opens;         /* open files released */
+	uint64_t files;         /* truncations and unlinks finished */
+	uint64_t ns;            /* duration */
+};
+
+/* Recover every host slot assigned to this host (RECOVERING by us). Fills at
+ * most `max` reports; returns how many hosts were recovered. Call from one
+ * thread, on each heartbeat. */
+DAXFS_API int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max);
+/* Claim a FENCED slot for this host and recover it (no fabricd needed). */
+DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report);
+
+/* -- filesystem ------------------------------------------------------------ */
+
+/*
+ * Inodes are named by handles: 64 bits, never reused for another file. The
+ * root's is DAXFS_ROOT.
+ */
+typedef uint64_t daxfs_ino;
+#define DAXFS_ROOT ((daxfs_ino)1)
+
+struct daxfs_attr {
+	daxfs_ino ino;
+	uint64_t size, blocks; /* blocks of 512 bytes, from the pages really held up to a bound */
+	uint32_t mode, nlink, uid, gid, rdev;
+	uint64_t atime_ns, mtime_ns, ctime_ns;
+};
+
+/* Who creates, and with what mode bits. */
+struct daxfs_cred {
+	uint32_t uid, gid;
+};
+
+DAXFS_API int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out);
+DAXFS_API int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out);
+
+enum daxfs_set { /* which fields of struct daxfs_setattr count */
+	DAXFS_SET_MODE = 1, DAXFS_SET_UID = 2, DAXFS_SET_GID = 4, DAXFS_SET_SIZE = 8,
+	DAXFS_SET_ATIME = 16, DAXFS_SET_MTIME = 32, DAXFS_SET_ATIME_NOW = 64, DAXFS_SET_MTIME_NOW = 128
+};
+/* mode, uid, gid and size change together or not at all. */
+DAXFS_API int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in,
+			    struct daxfs_attr *out);
+
+/*
+ * Make a regular file, fifo, socket or device (mode has the type). -EEXIST if
+ * the name exists: of any number of callers on any hosts exactly one succeeds.
+ * With open = true the new file is already open (as by daxfs_hold).
+ */
+DAXFS_API int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, uint32_t rdev,
+			  struct daxfs_cred cred, bool open, struct daxfs_attr *out);
+DAXFS_API int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
+			  struct daxfs_attr *out);
+DAXFS_API int daxfs_symlink(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target,
+			    struct daxfs_cred cred, struct daxfs_attr *out);
+DAXFS_API int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out);
+DAXFS_API int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name);
+DAXFS_API int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name);
+
+#define DAXFS_RENAME_NOREPLACE 1u
+#define DAXFS_RENAME_EXCHANGE 2u
+DAXFS_API int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent,
+			   const char *new_name, unsigned flags);
+/* buf receives a NUL-terminated target; size >= 4096 always suffices. */
+DAXFS_API int daxfs_readlink(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size);
+
+/*
+ * Hold a file open: it stays readable and writable after its last name is
+ * removed, on any host, until every holder on every host has released it or
+ * died. Counted per host. -ESTALE if it is already gone, -ENFILE when the
+ * host's table of open files is full.
+ */
+DAXFS_API int daxfs_hold(struct daxfs *fs, daxfs_ino ino);
+DAXFS_API int daxfs_release(struct daxfs *fs, daxfs_ino ino);
+
+/* Bytes read or -errno. Short only at the end of the file. */
+DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
+/*
+ * Bytes written or -errno. A write of up to 256 KiB is all or nothing; a
+ * larger one is a sequence of such pieces (and may return a count less than
+ * len if a later piece fails). DAXFS_APPEND: at the end of the file, whatever
+ * offset says; appends of any hosts never overlap.
+ */
+#define DAXFS_APPEND 1u
+#define DAXFS_ATOMIC_WRITE_MAX (256u * 1024u)
+DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset,
+			      unsigned flags);
+/* Completed writes are already as durable as the pool's domain makes them:
+ * returns after a full fence; -EIO if this pool's domain cannot promise it. */
+DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);
+
+/*
+ * List a directory from `cookie` (0: the start). fill returns false to stop;
+ * next is the cookie to continue after that entry. Cookies stay valid whatever
+ * is created or removed meanwhile: an entry present throughout is seen exactly
+ * once. Includes "." and "..".
+ */
+typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next);
+DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
+
+struct daxfs_usage { /* exact when nothing changes meanwhile: walks the state tables */
+	uint64_t total, free, live, private_, retired;
+};
+struct daxfs_statfs {
+	struct daxfs_usage pages, inodes, dirents;
+	uint64_t nodes; /* live pages that hold index or directory nodes */
+};
+DAXFS_API int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out);
+
+/* -- inspection (read-only mode suffices) ---------------------------------- */
+
+/* One finding: a problem (or, from dry runs, a fact), as one line. */
+typedef void (*daxfs_report)(void *context, const char *line);
+
+struct daxfs_check {
+	uint64_t problems;
+	uint64_t files, directories, names, pages_used;
+	struct daxfs_statfs usage;
+};
+/*
+ * Walk every structure: states against reachability, link counts, node counts,
+ * marks, checksums of headers. Exact only while no host changes the pool.
+ */
+DAXFS_API int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out);
+/* What host left in flight and what recovery would make of it, line by line. */
+DAXFS_API int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context);
+/* Records in flight, PRIVATE objects named by them, and open files of a host. */
+struct daxfs_inflight {
+	unsigned lanes, records, owned, opens;
+};
+DAXFS_API int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out);
+/* What: "super", "member", "lanes", "inode N", "dir N". */
+DAXFS_API int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

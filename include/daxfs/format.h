@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * format.h - every byte that hosts share.
+ *
+ * A pool is one region of memory that several hosts map. It holds offsets and
+ * indexes, never pointers, is little-endian, and is laid out as
+ *
+ *   0        4K       8K
+ *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
+ *   | inodes | dirents | pages |
+ *
+ * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
+ * header page (struct sm_region_hdr); its array follows the header page. Region
+ * offsets, element sizes and counts are in the superblock's region table.
+ *
+ * Words. A mutable shared word is an sm_u64, touched only through mem/shm.h.
+ * Bit 63 clear: a value. Its low S bits are the payload and bits [62:S] are a
+ * version, bumped by every change of the word; S depends on the word's class
+ * (the DAXFS_S_* below). Bit 63 set: the mark of an operation in flight,
+ *
+ *   63 62      53 52    46 45            0
+ *   |1|  lane10  | widx7  |    seq46     |
+ *
+ * that is word number widx of the commit record of that lane, if that lane's
+ * status word still carries seq; {lane, seq} names one operation for ever.
+ *
+ * Changelog: format 1 - first.
+ */
+#ifndef DAXFS_FORMAT_H
+#define DAXFS_FORMAT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A shared 64-bit word. Only mem/shm.h may look inside. */
+typedef struct {
+	uint64_t sm_v;
+} sm_u64;
+
+#define DAXFS_MAGIC 0x3153465841445043ull /* "CPDAXFS1" */
+#define DAXFS_REGION_MAGIC 0x4e47455258414400ull
+#define DAXFS_VERSION 1u
+#define DAXFS_PAGE_SIZE 4096u
+#define DAXFS_PAGE_SHIFT 12u
+#define DAXFS_LINE 64u
+
+/* Limits that follow from word layouts. */
+#define DAXFS_HOSTS_MAX 64u  /* two openers words of 32 bits */
+#define DAXFS_LANES_MAX 1024u /* 10 bits in a mark */
+#define DAXFS_NAME_MAX 255u
+#define DAXFS_SYMLINK_MAX 4095u
+#define DAXFS_FILE_MAX (1ull << 42) /* bytes: 4 TiB */
+#define DAXFS_NLINK_MAX 0x7fffffffu
+#define DAXFS_OBJECTS_MAX (1ull << 32)
+
+/* Marks. */
+#define DAXFS_MARK (1ull << 63)
+#define DAXFS_SEQ_BITS 46u
+#define DAXFS_SEQ_MASK ((1ull << DAXFS_SEQ_BITS) - 1)
+
+/* Version shift of each class of word: payload is [S-1:0], version [62:S]. */
+enum daxfs_word_class {
+	DAXFS_S_LINK = 35,   /* [34:32] kind, [31:0] object index */
+	DAXFS_S_SIZE = 44,   /* [43] PRUNE, [42:0] bytes */
+	DAXFS_S_NLINK = 34,  /* [33:32] life, [31:0] link count */
+	DAXFS_S_OPENERS = 32, /* one bit a host */
+	DAXFS_S_COUNT = 17,  /* [16] FROZEN, [15:0] used slots of a node */
+	DAXFS_S_ATTR = 32,   /* mode, uid, gid: 32 bits each */
+	DAXFS_S_TICK = 0,    /* no payload: a pure version (trunc, tree) */
+};
+
+enum daxfs_link_kind {
+	DAXFS_ABSENT = 0,
+	DAXFS_DATA = 1,   /* index of a data page */
+	DAXFS_NODE = 2,   /* index of a page of 512 link words */
+	DAXFS_DIRENT = 3, /* index of a directory entry */
+	DAXFS_INODE = 4,  /* index of an inode (parent word) */
+};
+
+#define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
+#define DAXFS_SIZE_MASK (DAXFS_SIZE_PRUNE - 1)
+#define DAXFS_COUNT_FROZEN (1ull << 16) /* node removed: nothing may be added */
+
+enum daxfs_life { /* of an inode, in its nlink word */
+	DAXFS_LIFE_NONE = 0,   /* not in use, or not yet linked */
+	DAXFS_LIFE_ALIVE = 1,  /* has a name */
+	DAXFS_LIFE_ORPHAN = 2, /* no name; freed when no host has it open */
+	DAXFS_LIFE_DEAD = 3,   /* being taken apart */
+};
+
+/*
+ * Object states, one word per page, inode and directory entry, apart from the
+ * object:  [63:61] state  [60:56] use  [55:0] nonce {lane10, seq46} of the
+ * operation that allocated it; in RETIRED [45:0] is the epoch of retirement.
+ */
+enum daxfs_state {
+	DAXFS_FREE = 0,
+	DAXFS_PRIVATE = 1, /* of the operation in the nonce, unless it committed */
+	DAXFS_LIVE = 2,
+	DAXFS_RETIRED = 3,
+};
+
+enum daxfs_use { DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT };
+
+/* Object types: which table an index is in. */
+enum daxfs_type { DAXFS_T_PAGE = 0, DAXFS_T_INODE = 1, DAXFS_T_DIRENT = 2, DAXFS_TYPES = 3 };
+
+enum daxfs_region_id {
+	DAXFS_R_MEMBER = 0,
+	DAXFS_R_LANES,
+	DAXFS_R_OPENS,
+	DAXFS_R_STATE0, /* + type */
+	DAXFS_R_STATE1,
+	DAXFS_R_STATE2,
+	DAXFS_R_BIRTH0, /* + type */
+	DAXFS_R_BIRTH1,
+	DAXFS_R_BIRTH2,
+	DAXFS_R_COUNT, /* used slots, one word per page, for directory nodes */
+	DAXFS_R_INODES,
+	DAXFS_R_DIRENTS,
+	DAXFS_R_PAGES,
+	DAXFS_REGIONS
+};
+
+enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
+
+struct sm_region {       /* an entry of the region table */
+	uint64_t offset;     /* 00 of the header page, 4 KiB aligned */
+	uint64_t elem_size;  /* 08 bytes */
+	uint64_t count;      /* 10 elements */
+};
+
+struct sm_region_hdr {   /* first line of a region's header page */
+	uint64_t magic;      /* 00 DAXFS_REGION_MAGIC + region id */
+	uint32_t version;    /* 08 */
+	uint32_t crc;        /* 0c crc32c of this header with crc = 0 */
+	uint64_t elem_size;  /* 10 */
+	uint64_t count;      /* 18 */
+	uint8_t uuid[16];    /* 20 of the pool */
+	uint64_t reserved[2]; /* 30 */
+};
+
+/*
+ * Superblock: written by mkfs, constant afterwards. Two copies; a pool is
+ * usable if one is valid. Valid: 1 magic, 2 crc32c, 3 version, 4 no unknown
+ * incompat bit, 5 size <= region, 6 every table entry inside size, aligned and
+ * of the expected element size, 7 hosts, lanes and counts within the limits.
+ */
+struct sm_super {
+	uint64_t magic;            /* 000 */
+	uint32_t version;          /* 008 */
+	uint32_t crc;              /* 00c crc32c of this struct with crc = 0 */
+	uint64_t compat;           /* 010 unknown bits: use anyway */
+	uint64_t ro_compat;        /* 018 unknown bits: read only */
+	uint64_t incompat;         /* 020 unknown bits: refuse */
+	uint8_t uuid[16];          /* 028 */
+	char name[32];             /* 038 NUL-terminated */
+	uint64_t size;             /* 058 bytes of the whole pool */
+	uint32_t domain;           /* 060 enum daxfs_domain */
+	uint32_t hosts;            /* 064 host slots */
+	uint32_t lanes_per_host;   /* 068 */
+	uint32_t opens_per_host;   /* 06c */
+	uint32_t heartbeat_ms;     /* 070 the one timing knob */
+	uint32_t reserved0;        /* 074 */
+	uint64_t hash_key[2];      /* 078 SipHash key of names */
+	uint64_t created_ns;       /* 088 CLOCK_REALTIME */
+	uint64_t reserved1[2];     /* 090 */
+	struct sm_region region[DAXFS_REGIONS]; /* 0a0 */
+};
+
+/*
+ * Membership. The manager line is the consensus object of the fabricds; a host
+ * line pair per host.
+ *
+ * Host word:  [63:40] generation  [39:36] state  [35:28] recoverer host + 1
+ *             [27:0] manager epoch that last moved it
+ * Manager word: [63:32] manager epoch, [31:0] pid of the primary
+ */
+struct sm_manager {
+	sm_u64 word;        /* 00 CAS only */
+	sm_u64 beat;        /* 08 written by the primary */
+	sm_u64 epoch;       /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
+	sm_u64 tree;        /* 18 TICK word: bumped by each directory move between parents */
+	uint64_t reserved[4]; /* 20 */
+	uint64_t pad[8];    /* 40 */
+};
+
+struct sm_host {
+	/* line 0: CAS by the manager, the host itself, its recoverer */
+	sm_u64 word;        /* 00 */
+	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
+	sm_u64 fence_ms;    /* 10 how long fencing took */
+	uint64_t reserved0[5]; /* 18 */
+	/* line 1: written by the host alone */
+	sm_u64 beat;        /* 40 heartbeat counter */
+	sm_u64 pid;         /* 48 */
+	sm_u64 lanes;       /* 50 in use */
+	sm_u64 records;     /* 58 in flight */
+	sm_u64 owned;       /* 60 pages PRIVATE */
+	sm_u64 pins;        /* 68 open files */
+	sm_u64 incarnation; /* 70 random, chosen at join: names this tenant of the slot */
+	uint64_t reserved1; /* 78 */
+	/* line 2: name, written while JOINING */
+	sm_u64 name[4];     /* 80 32 bytes, NUL-terminated */
+	uint64_t reserved2[4]; /* a0 */
+	/* line 3: last recovery of this slot, written by its recoverer */
+	sm_u64 rec_ns;      /* c0 duration */
+	sm_u64 rec_done;    /* c8 records finished */
+	sm_u64 rec_undone;  /* d0 records rolled back */
+	sm_u64 rec_objects; /* d8 pages, inodes, entries settled */
+	sm_u64 rec_opens;   /* e0 open files released */
+	sm_u64 rec_files;   /* e8 half-done truncations and unlinks finished */
+	uint64_t reserved3[2]; /* f0 */
+};
+
+struct sm_member {
+	struct sm_manager manager;             /* 0 */
+	struct sm_host host[DAXFS_HOSTS_MAX];  /* 80 */
+};
+
+/*
+ * Lane: what one thread of one host has in flight. Only its owner writes it,
+ * except status, which any helper moves from UNDECIDED by CAS, and everything,
+ * which the recoverer of a fenced owner may write.
+ *
+ * Status word: [63:18] seq46  [17:8] operation  [7:0] enum daxfs_status
+ */
+enum daxfs_status {
+	DAXFS_IDLE = 0,
+	DAXFS_PREPARE = 1,   /* allocating, filling; nothing visible */
+	DAXFS_UNDECIDED = 2, /* record complete; words being marked */
+	DAXFS_COMMITTED = 3, /* happened; marks being resolved, objects settled */
+	DAXFS_ABORTED = 4,   /* did not happen; same */
+};
+
+#define DAXFS_RECORD_WORDS 80u
+#define DAXFS_RECORD_ALLOCS 96u
+#define DAXFS_RECORD_RETIRES 96u
+
+struct sm_record_word {
+	uint64_t addr;   /* 00 [63:56] version shift S, [55:0] pool offset of the word */
+	uint64_t before; /* 08 expected value */
+	uint64_t after;  /* 10 new value, version already bumped */
+};
+
+struct sm_record_retire {
+	uint64_t object; /* 00 [39:32] type, [31:0] index */
+	uint64_t nonce;  /* 08 low 61 bits of its state word when it was found linked */
+};
+
+struct sm_lane {
+	sm_u64 status;   /* 000 */
+	sm_u64 owner;    /* 008 [63:32] generation, [31:0] host */
+	sm_u64 todo;     /* 010 handle of an inode to finish (prune, free), 0 none */
+	sm_u64 n_words;  /* 018 */
+	sm_u64 n_allocs; /* 020 */
+	sm_u64 n_retires; /* 028 */
+	uint64_t reserved0[2]; /* 030 */
+	sm_u64 low;      /* 040 announced interval of epochs, 0: none */
+	sm_u64 high;     /* 048 */
+	uint64_t reserved1[6]; /* 050 */
+	sm_u64 words[3 * DAXFS_RECORD_WORDS];      /* 080 struct sm_record_word[] */
+	sm_u64 allocs[DAXFS_RECORD_ALLOCS];        /* 800 [39:32] type, [31:0] index */
+	sm_u64 retires[2 * DAXFS_RECORD_RETIRES];  /* b00 struct sm_record_retire[] */
+	uint64_t reserved2[32];                    /* 1100 */
+};
+
+/*
+ * Inode. Handle = (incarnation << 32 | index); index 1 is the root, whose
+ * handle is 1. All words may be marked. Times are plain words (nanoseconds
+ * since 1970) outside the all-or-nothing promise.
+ */
+#define DAXFS_DIRECT 8u
+#define DAXFS_INDIRECT 4u
+#define DAXFS_NODE_SLOTS 512u
+#define DAXFS_ROOT_INO 1u
+
+struct sm_inode {
+	sm_u64 size;     /* 00 SIZE */
+	sm_u64 trunc;    /* 08 TICK: bumped by every truncation */
+	sm_u64 nlink;    /* 10 NLINK */
+	sm_u64 openers[2]; /* 18 OPENERS */
+	sm_u64 mode;     /* 28 ATTR: type and permissions */
+	sm_u64 uid;      /* 30 ATTR */
+	sm_u64 gid;      /* 38 ATTR */
+	sm_u64 parent;   /* 40 LINK: directories only */
+	sm_u64 dir_root; /* 48 LINK: directories only, a NODE */
+	sm_u64 direct[DAXFS_DIRECT];     /* 50 LINK: pages 0..7 */
+	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4 */
+	sm_u64 atime;    /* b0 */
+	sm_u64 mtime;    /* b8 */
+	sm_u64 ctime;    /* c0 */
+	sm_u64 btime;    /* c8 */
+	sm_u64 incarnation; /* d0 32 bits: changes with each reuse of the index */
+	sm_u64 rdev;     /* d8 */
+	uint64_t reserved[4]; /* e0 */
+};
+
+/* Directory entry: constant from its publication to its reuse. */
+struct sm_dirent {
+	uint64_t hash;   /* 00 54 bits: nine for each of six levels, high first */
+	uint64_t handle; /* 08 of the inode */
+	uint8_t type;    /* 10 DT_* */
+	uint8_t len;     /* 11 of name, 1..255 */
+	uint8_t pad[6];  /* 12 */
+	char name[256];  /* 18 NUL-terminated */
+	uint64_t reserved[5]; /* 118 */
+};
+
+struct sm_node { /* a page of link words: file index node or directory node */
+	sm_u64 slot[DAXFS_NODE_SLOTS];
+};
+
+/* Directory trie: six levels of nine bits, then one level of unordered slots. */
+#define DAXFS_HASH_BITS 54u
+#define DAXFS_HASH_LEVELS 6u
+
+#define DAXFS_SIZE_IS(type, n) static_assert(sizeof(type) == (n), #type " size")
+#define DAXFS_AT(type, field, n) static_assert(offsetof(type, field) == (n), #type "." #field)
+
+DAXFS_SIZE_IS(sm_u64, 8);
+DAXFS_SIZE_IS(struct sm_region, 24);
+DAXFS_SIZE_IS(struct sm_region_hdr, 64);
+DAXFS_SIZE_IS(struct sm_super, 0xa0 + 24 * DAXFS_REGIONS);
+DAXFS_AT(struct sm_super, uuid, 0x28);
+DAXFS_AT(struct sm_super, size, 0x58);
+DAXFS_AT(struct sm_super, domain, 0x60);
+DAXFS_AT(struct sm_super, heartbeat_ms, 0x70);
+DAXFS_AT(struct sm_super, hash_key, 0x78);
+DAXFS_AT(struct sm_super, region, 0xa0);
+DAXFS_SIZE_IS(struct sm_manager, 128);
+DAXFS_SIZE_IS(struct sm_host, 256);
+DAXFS_AT(struct sm_host, beat, 0x40);
+DAXFS_AT(struct sm_host, name, 0x80);
+DAXFS_AT(struct sm_host, rec_ns, 0xc0);
+DAXFS_SIZE_IS(struct sm_member, 128 + 256 * DAXFS_HOSTS_MAX);
+DAXFS_SIZE_IS(struct sm_record_word, 24);
+DAXFS_SIZE_IS(struct sm_record_retire, 16);
+DAXFS_SIZE_IS(struct sm_lane, 0x1200);
+DAXFS_AT(struct sm_lane, low, 0x40);
+DAXFS_AT(struct sm_lane, words, 0x80);
+DAXFS_AT(struct sm_lane, allocs, 0x800);
+DAXFS_AT(struct sm_lane, retires, 0xb00);
+DAXFS_SIZE_IS(struct sm_inode, 256);
+DAXFS_AT(struct sm_inode, parent, 0x40);
+DAXFS_AT(struct sm_inode, direct, 0x50);
+DAXFS_AT(struct sm_inode, indirect, 0x90);
+DAXFS_AT(struct sm_inode, atime, 0xb0);
+DAXFS_AT(struct sm_inode, incarnation, 0xd0);
+DAXFS_SIZE_IS(struct sm_dirent, 320);
+DAXFS_AT(struct sm_dirent, name, 0x18);
+DAXFS_SIZE_IS(struct sm_node, DAXFS_PAGE_SIZE);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * member.h - membership of a pod, as fabricd and daxfsctl see it.
+ *
+ * Maps only the superblock and the membership region. Every change of a host is
+ * one CAS of its host word {generation, state, recoverer, manager epoch}, made
+ * against the word that was seen, so that a decision taken on stale facts
+ * fails with -EAGAIN and a deposed manager's with -ESTALE.
+ */
+#ifndef DAXFS_MEMBER_H
+#define DAXFS_MEMBER_H
+
+#include "daxfs/daxfs.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum daxfs_host_state {
+	DAXFS_HOST_FREE = 0,
+	DAXFS_HOST_JOINING,    /* slot taken, tables being set up */
+	DAXFS_HOST_ALIVE,
+	DAXFS_HOST_SUSPECT,    /* heartbeat late; back to ALIVE if it beats */
+	DAXFS_HOST_FENCING,    /* revoked; being cut off */
+	DAXFS_HOST_FENCED,     /* cut off for certain; generation bumped */
+	DAXFS_HOST_RECOVERING, /* by the recoverer in the word */
+	DAXFS_HOST_RECOVERED,  /* nothing of it is left; the slot may be FREE */
+	DAXFS_HOST_STATES
+};
+
+enum daxfs_reason { /* why the last state was entered; logged once */
+	DAXFS_REASON_NONE = 0,
+	DAXFS_REASON_JOINED,
+	DAXFS_REASON_LEFT,
+	DAXFS_REASON_BEAT_LATE,     /* ms: silence */
+	DAXFS_REASON_BEAT_RESUMED,
+	DAXFS_REASON_BEAT_LOST,     /* ms: silence */
+	DAXFS_REASON_OPERATOR_FENCE,
+	DAXFS_REASON_OPERATOR_CONFIRM, /* confirm-dead: the operator's word */
+	DAXFS_REASON_FENCE_FAILED,  /* still FENCING, retried */
+	DAXFS_REASON_STILL_BEATING, /* agent said off, heartbeat moved */
+	DAXFS_REASON_RECOVERER_DIED,
+	DAXFS_REASON_RECOVERY_DONE,
+	DAXFS_REASONS
+};
+
+DAXFS_API const char *daxfs_host_state_name(enum daxfs_host_state state);
+/* "heartbeat lost 512 ms" and the like; buf of 96 bytes suffices. */
+DAXFS_API const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, size_t size);
+
+struct daxfs_member; /* the mapping */
+
+/* Reads and validates the header; writable = false for inspection. */
+DAXFS_API int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_why *why);
+DAXFS_API void daxfs_member_close(struct daxfs_member *m);
+DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out);
+
+struct daxfs_host_view {
+	unsigned id;
+	uint64_t word;              /* raw, for daxfs_member_move */
+	uint32_t generation;
+	enum daxfs_host_state state;
+	int recoverer;              /* host id or -1 */
+	uint32_t manager_epoch;     /* 28 bits */
+	uint64_t beat;
+	uint64_t incarnation;
+	uint32_t pid;
+	uint32_t lanes, records, owned, pins;
+	enum daxfs_reason reason;
+	uint32_t reason_ms, fence_ms;
+	char name[32];
+	struct daxfs_recovery last; /* last recovery of this slot; ns = 0: never */
+};
+/* -EINVAL: no such host. -EIO: the word makes no sense (decide nothing). */
+DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out);
+
+/*
+ * Move a host: CAS from seen->word to {generation (+1 when to == FENCED),
+ * to, recoverer, epoch}, then store the reason. -EAGAIN: the word changed
+ * since seen; -ESTALE: epoch is no longer the manager's; -EINVAL: not a legal
+ * move (the table is in sync/member.c).
+ */
+DAXFS_API int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
+				int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms);
+DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
+
+struct daxfs_manager_view {
+	uint32_t epoch;  /* 0: none yet */
+	uint32_t pid;
+	uint64_t beat;
+	uint64_t reclaim_epoch; /* E, for display */
+};
+DAXFS_API void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out);
+/* Become primary with epoch seen->epoch + 1; *epoch set. -EAGAIN: lost the race. */
+DAXFS_API int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *seen, uint32_t *epoch);
+/* Advance the primary's beat. -ESTALE: another epoch is in force. */
+DAXFS_API int daxfs_member_manager_beat(struct daxfs_member *m, uint32_t epoch);
+/* Put the new primary's epoch into a host word without changing its state. */
+DAXFS_API int daxfs_member_stamp(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

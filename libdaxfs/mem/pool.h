@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool.h - a mapped pool: where each table of the region is.
+ *
+ * Private to this process. Filled once from a validated superblock and constant
+ * afterwards, so the bounds used to check shared indexes cannot be changed by
+ * whoever scribbles over the superblock later.
+ */
+#ifndef DAXFS_MEM_POOL_H
+#define DAXFS_MEM_POOL_H
+
+#include "daxfs/daxfs.h"
+#include "mem/shm.h"
+
+struct pool {
+	struct shm shm;
+	struct sm_super super; /* private, validated copy */
+	struct sm_member *member;
+	struct sm_lane *lanes;       /* hosts * lanes_per_host */
+	sm_u64 *opens;               /* hosts * opens_per_host handles */
+	sm_u64 *state[DAXFS_TYPES];
+	sm_u64 *birth[DAXFS_TYPES];
+	sm_u64 *count;               /* one a page */
+	struct sm_inode *inodes;     /* index 0 is never used */
+	struct sm_dirent *dirents;
+	uint8_t *pages;
+	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
+	unsigned lanes_total;
+	int fd;          /* -1 when attached to memory */
+	bool owns_map;
+	bool writable;
+};
+
+/* Lay a fresh, empty pool over zeroed-or-not memory. Superblocks go last. */
+int pool_format(void *base, uint64_t size, const struct daxfs_mkfs_options *options, struct daxfs_why *why);
+/* Validate the superblock (either copy) and region headers; fill *pool. */
+int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_why *why);
+/* Open and map path (file, memfd through /proc, device-DAX), then attach. */
+int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_why *why);
+/* As pool_map but only superblock and membership; other pointers are NULL. */
+int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why);
+void pool_unmap(struct pool *pool);
+
+static inline uint64_t pool_offset(const struct pool *pool, const void *p)
+{
+	return (uint64_t)((const uint8_t *)p - pool->shm.base);
+}
+
+static inline void *pool_at(const struct pool *pool, uint64_t offset)
+{
+	return pool->shm.base + offset;
+}
+
+static inline uint8_t *pool_page(const struct pool *pool, uint64_t index)
+{
+	return pool->pages + index * DAXFS_PAGE_SIZE;
+}
+
+/* Fill *why and return error: `return why_fail(why, -EINVAL, "...", ...)`. */
+int why_fail(struct daxfs_why *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
