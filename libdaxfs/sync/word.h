@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * word.h - taking shared words apart and putting them together.
+ *
+ * Pure functions on values; layouts are in format.h. A value that came from
+ * shared memory may hold anything: these never fail, their callers compare what
+ * comes out with the limits of the pool.
+ */
+#ifndef DAXFS_SYNC_WORD_H
+#define DAXFS_SYNC_WORD_H
+
+#include <stdbool.h>
+
+#include "daxfs/format.h"
+
+/* -- marks ----------------------------------------------------------------- */
+
+static inline bool word_is_mark(uint64_t w)
+{
+	return w & DAXFS_MARK;
+}
+
+static inline uint64_t mark_make(unsigned lane, unsigned widx, uint64_t seq)
+{
+	return DAXFS_MARK | (uint64_t)lane << 53 | (uint64_t)widx << DAXFS_SEQ_BITS | (seq & DAXFS_SEQ_MASK);
+}
+
+static inline unsigned mark_lane(uint64_t w)
+{
+	return (w >> 53) & 1023;
+}
+
+static inline unsigned mark_widx(uint64_t w)
+{
+	return (w >> DAXFS_SEQ_BITS) & 127;
+}
+
+static inline uint64_t mark_seq(uint64_t w)
+{
+	return w & DAXFS_SEQ_MASK;
+}
+
+/* -- versioned values ------------------------------------------------------ */
+
+static inline uint64_t word_payload(uint64_t w, unsigned shift)
+{
+	return w & ((1ull << shift) - 1);
+}
+
+/* The successor of w: its version + 1, with another payload. */
+static inline uint64_t word_next(uint64_t w, unsigned shift, uint64_t payload)
+{
+	uint64_t version = (w & ~DAXFS_MARK) >> shift;
+
+	return (((version + 1) << shift) & ~DAXFS_MARK) | payload;
+}
+
+/* The same payload under the next version: what an abort leaves behind. */
+static inline uint64_t word_bump(uint64_t w, unsigned shift)
+{
+	return word_next(w, shift, word_payload(w, shift));
+}
+
+static inline uint64_t link_payload(enum daxfs_link_kind kind, uint64_t index)
+{
+	return (uint64_t)kind << 32 | index;
+}
+
+static inline unsigned link_kind(uint64_t w)
+{
+	return (w >> 32) & 7;
+}
+
+static inline uint64_t link_index(uint64_t w)
+{
+	return w & 0xffffffffull;
+}
+
+static inline uint64_t nlink_payload(enum daxfs_life life, uint64_t count)
+{
+	return (uint64_t)life << 32 | count;
+}
+
+static inline enum daxfs_life nlink_life(uint64_t w)
+{
+	return (enum daxfs_life)((w >> 32) & 3);
+}
+
+static inline uint32_t nlink_count(uint64_t w)
+{
+	return (uint32_t)w;
+}
+
+static inline uint64_t size_bytes(uint64_t w)
+{
+	return w & DAXFS_SIZE_MASK;
+}
+
+static inline bool size_prune(uint64_t w)
+{
+	return w & DAXFS_SIZE_PRUNE;
+}
+
+/* -- object states --------------------------------------------------------- */
+
+#define DAXFS_NONCE_MASK ((1ull << 56) - 1)
+#define DAXFS_USE_NONCE_MASK ((1ull << 61) - 1)
+#define DAXFS_EPOCH_MASK DAXFS_SEQ_MASK
+
+static inline uint64_t state_make(enum daxfs_state state, enum daxfs_use use, uint64_t nonce)
+{
+	return (uint64_t)state << 61 | (uint64_t)use << 56 | nonce;
+}
+
+static inline unsigned state_of(uint64_t s)
+{
+	return (unsigned)(s >> 61);
+}
+
+static inline unsigned use_of(uint64_t s)
+{
+	return (s >> 56) & 31;
+}
+
+static inline uint64_t nonce_of(uint64_t s)
+{
+	return s & DAXFS_NONCE_MASK;
+}
+
+static inline uint64_t nonce_make(unsigned lane, uint64_t seq)
+{
+	return (uint64_t)lane << DAXFS_SEQ_BITS | (seq & DAXFS_SEQ_MASK);
+}
+
+static inline unsigned nonce_lane(uint64_t nonce)
+{
+	return (nonce >> DAXFS_SEQ_BITS) & 1023;
+}
+
+static inline uint64_t nonce_seq(uint64_t nonce)
+{
+	return nonce & DAXFS_SEQ_MASK;
+}
+
+/* -- objects as named in records -------------------------------------------- */
+
+static inline uint64_t object_make(enum daxfs_type type, uint64_t index)
+{
+	return (uint64_t)type << 32 | index;
+}
+
+static inline unsigned object_type(uint64_t o)
+{
+	return (o >> 32) & 255;
+}
+
+static inline uint64_t object_index(uint64_t o)
+{
+	return o & 0xffffffffull;
+}
+
+/* -- lane status ------------------------------------------------------------ */
+
+static inline uint64_t status_make(uint64_t seq, unsigned operation, enum daxfs_status status)
+{
+	return seq << 18 | (uint64_t)(operation & 1023) << 8 | (uint64_t)status;
+}
+
+static inline uint64_t status_seq(uint64_t s)
+{
+	return s >> 18;
+}
+
+static inline unsigned status_operation(uint64_t s)
+{
+	return (s >> 8) & 1023;
+}
+
+static inline unsigned status_state(uint64_t s)
+{
+	return s & 255;
+}
+
+static inline uint64_t status_with(uint64_t s, enum daxfs_status status)
+{
+	return (s & ~255ull) | (uint64_t)status;
+}
+
+/* -- inode handles ---------------------------------------------------------- */
+
+static inline uint64_t handle_make(uint64_t incarnation, uint64_t index)
+{
+	return incarnation << 32 | index;
+}
+
+static inline uint64_t handle_index(uint64_t handle)
+{
+	return handle & 0xffffffffull;
+}
+
+static inline uint64_t handle_incarnation(uint64_t handle)
+{
+	return handle >> 32;
+}
+
+#endif
