@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * space.c - the allocator: a state word per object, and nothing else shared.
+ *
+ * There is no free list in the pool. A lane looks for objects that are FREE, or
+ * RETIRED and visible to nobody (sync/epoch.c), first among those it retired
+ * itself, then from a cursor of its own; it names what it is about to take in
+ * its record and takes it by CAS. A host that dies with any number of
+ * favourites in its head leaks nothing; what it had taken is in its records.
+ */
+#include "space/space.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#define SNAPSHOT_EVERY 64u /* objects taken between two looks at all lanes */
+#define PASSES_MAX 16u     /* full passes over a table before ENOSPC */
+
+struct search { /* for n objects of one type, within one space_take */
+	enum daxfs_type type;
+	uint64_t scanned;   /* states looked at in this pass */
+	unsigned passes;
+	bool blocked;       /* saw one that is retired and not reusable yet */
+};
+
+/* May index be taken now? *state: what the CAS must find. */
+static bool usable(struct lane *lane, struct search *search, uint64_t index, uint64_t *state)
+{
+	struct pool *pool = lane->pool;
+	uint64_t s = sm_load(&pool->state[search->type][index]);
+	uint64_t birth;
+
+	*state = s;
+	if (state_of(s) == DAXFS_FREE)
+		return s == 0;
+	if (state_of(s) != DAXFS_RETIRED)
+		return false;
+	birth = sm_load_relaxed(&pool->birth[search->type][index]);
+	if (epoch_reusable(&lane->snapshot, s & DAXFS_EPOCH_MASK, birth))
+		return true;
+	search->blocked = true;
+	if (lane->taken_since_snapshot < SNAPSHOT_EVERY)
+		return false;
+	epoch_snapshot(lane);
+	return epoch_reusable(&lane->snapshot, s & DAXFS_EPOCH_MASK, birth);
+}
+
+static bool next_hint(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+{
+	while (search->type == DAXFS_T_PAGE && lane->hint_head != lane->hint_tail) {
+		*index = lane->hints[lane->hint_head % LANE_HINTS];
+		if (usable(lane, search, *index, state)) {
+			lane->hint_head++;
+			return true;
+		}
+		if (state_of(*state) == DAXFS_RETIRED && lane->hint_tail - lane->hint_head < LANE_HINTS / 2)
+			return false; /* too young: keep it for later */
+		lane->hint_head++;
+	}
+	return false;
+}
+
+/* The whole table was looked at: try again while time may free something. */
+static bool another_pass(struct lane *lane, struct search *search)
+{
+	if (!search->blocked || ++search->passes > PASSES_MAX)
+		return false;
+	if (search->passes > 1)
+		sched_yield(); /* let operations in progress end; nothing waits for a dead one */
+	search->scanned = 0;
+	search->blocked = false;
+	epoch_snapshot(lane);
+	return true;
+}
+
+/* Find an object to try: 0 or -ENOSPC. */
+static int next_candidate(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+{
+	uint64_t total = lane->pool->objects[search->type];
+
+	if (next_hint(lane, search, index, state))
+		return 0;
+	do {
+		while (search->scanned < total) {
+			if (lane->cursor[search->type] >= total)
+				lane->cursor[search->type] = 0;
+			*index = lane->cursor[search->type]++;
+			search->scanned++;
+			if (usable(lane, search, *index, state))
+				return 0;
+		}
+	} while (another_pass(lane, search));
+	return -ENOSPC;
+}
+
+/* CAS to PRIVATE, then give it its birth epoch. */
+static bool take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t index, uint64_t found)
+{
+	struct pool *pool = lane->pool;
+	sm_u64 *state = &pool->state[type][index];
+	sm_u64 *birth = &pool->birth[type][index];
+
+	/* ORD take: after the intent. Crash: PRIVATE under our nonce, named in
+	 * our record: recovery frees it. */
+	if (!sm_swap(state, found, state_make(DAXFS_PRIVATE, use, nonce_make(lane->id, lane->seq))))
+		return false;
+	/* Before it is published, and no later than the epoch it is seen in. */
+	sm_store(birth, sm_load(&lane_manager(lane)->epoch));
+	sm_persist(&pool->shm, state, sizeof(*state));
+	sm_persist(&pool->shm, birth, sizeof(*birth));
+	lane->taken_since_snapshot++;
+	return true;
+}
+
+/* One round: name a candidate for every place that has none, then take them. */
+static int take_round(struct lane *lane, struct search *search, enum daxfs_use use, unsigned at, unsigned n,
+		      uint64_t *out, bool *have)
+{
+	uint64_t found[DAXFS_RECORD_ALLOCS];
+
+	for (unsigned i = 0; i < n; i++) {
+		if (have[i])
+			continue;
+		if (next_candidate(lane, search, &out[i], &found[i]))
+			return -ENOSPC;
+		record_intend(lane, at + i, search->type, out[i]);
+	}
+	record_intended(lane, at, n);
+	for (unsigned i = 0; i < n; i++)
+		if (!have[i])
+			have[i] = take(lane, search->type, use, out[i], found[i]);
+	return 0;
+}
+
+int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
+{
+	struct search search = { .type = type };
+	bool have[DAXFS_RECORD_ALLOCS] = { false };
+	unsigned at, missing = n;
+	int rc = record_reserve(lane, n, &at);
+
+	while (rc == 0 && missing) {
+		rc = take_round(lane, &search, use, at, n, out, have);
+		missing = 0;
+		for (unsigned i = 0; i < n; i++)
+			missing += !have[i];
+	}
+	return rc;
+}
+
+void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes)
+{
+	*out = (struct daxfs_usage){ .total = pool->objects[type] };
+	*nodes = 0;
+	for (uint64_t i = 0; i < pool->objects[type]; i++) {
+		uint64_t s = sm_load_relaxed(&pool->state[type][i]);
+
+		out->free += state_of(s) == DAXFS_FREE;
+		out->private_ += state_of(s) == DAXFS_PRIVATE;
+		out->live += state_of(s) == DAXFS_LIVE;
+		out->retired += state_of(s) == DAXFS_RETIRED;
+		*nodes += state_of(s) == DAXFS_LIVE && use_of(s) == DAXFS_USE_NODE;
+	}
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* space.h - taking objects. Giving them back is part of a record: sync/record.c. */
+#ifndef DAXFS_SPACE_SPACE_H
+#define DAXFS_SPACE_SPACE_H
+
+#include "sync/lane.h"
+
+/*
+ * Take n objects of a type, PRIVATE to the lane's current record and named in
+ * it, their indexes in out[]. They become LIVE if the record commits and free
+ * otherwise. -ENOSPC (nothing of out[] is usable; abort the record), -E2BIG.
+ */
+int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out);
+
+/* Count the states of one type. Bounded, no protection needed. */
+void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoch.c - interval-based reclamation (2GE-IBR, Wen et al., PPoPP 2018).
+ *
+ * An object is born in an epoch and retired in an epoch. A lane announces the
+ * interval [low, high] of epochs whose objects it may be looking at; an object
+ * is reusable when no announced interval meets [birth, retirement]. The epoch
+ * advances whenever somebody looks for reusable objects, whoever is inside: a
+ * dead lane holds back only what was alive when it died, and only until its
+ * records are settled.
+ *
+ * Helpers. The words of lane A's record lie in objects that A found linked
+ * under its announcement, so none of them is reused while A announces. A helper
+ * that meets A's mark may have entered after such an object was retired, and
+ * would not be protected once A finishes. It therefore first announces A's low
+ * as its own, fences, and only then checks that A's record is still in flight:
+ * at that moment A's announcement stood and so did ours, and reuse looks at
+ * both. This is why recovery drops a dead lane's announcement last.
+ */
+#include "sync/lane.h"
+
+void lane_enter(struct lane *lane)
+{
+	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+
+	lane->fault = false;
+	lane->announced = (struct interval){ epoch, epoch };
+	sm_store_relaxed(&lane->sm->high, epoch);
+	sm_store(&lane->sm->low, epoch); /* ORD announce: high before low; scanners read low first */
+	/* ORD enter: the announcement is visible before any word is loaded;
+	 * pairs with the fence in epoch_snapshot. A crash before leaves a stale
+	 * or no interval and no access; after, an interval until recovery. */
+	sm_fence();
+}
+
+void lane_exit(struct lane *lane)
+{
+	/* ORD exit: release, so that no access of ours moves past it. */
+	sm_store(&lane->sm->low, 0);
+}
+
+void lane_renew(struct lane *lane)
+{
+	bool fault = lane->fault;
+
+	lane_exit(lane);
+	lane_enter(lane);
+	lane->fault = fault;
+}
+
+void epoch_extend(struct lane *lane, uint64_t epoch)
+{
+	lane->announced.high = epoch;
+	sm_store(&lane->sm->high, epoch);
+	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	sm_fence(); /* ORD enter */
+}
+
+void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
+{
+	uint64_t low = sm_load(&owner->low);
+	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+
+	if (low && low < lane->announced.low) {
+		lane->announced.low = low;
+		sm_store(&lane->sm->low, low);
+	}
+	if (epoch > lane->announced.high) {
+		lane->announced.high = epoch;
+		sm_store(&lane->sm->high, epoch);
+	}
+	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	/* ORD adopt: announced before the caller re-validates the status. */
+	sm_fence();
+}
+
+void epoch_snapshot(struct lane *lane)
+{
+	struct pool *pool = lane->pool;
+	struct sm_manager *manager = lane_manager(lane);
+	struct snapshot *snapshot = &lane->snapshot;
+	uint64_t epoch = sm_load(&manager->epoch);
+
+	/* Whoever wins, the epoch is now past `epoch`. Written back before any
+	 * object can be born in it: a birth must never outlive its epoch. */
+	sm_swap(&manager->epoch, epoch, epoch + 1);
+	sm_persist(&pool->shm, &manager->epoch, sizeof(manager->epoch));
+	sm_drain(&pool->shm);
+	snapshot->epoch = epoch + 1;
+	snapshot->n = 0;
+	lane->taken_since_snapshot = 0;
+	sm_fence(); /* ORD snapshot: pairs with enter */
+	for (unsigned i = 0; i < pool->lanes_total; i++) {
+		uint64_t low = sm_load(&pool->lanes[i].low);
+
+		if (low)
+			snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+	}
+}
+
+bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t birth)
+{
+	if (retired >= snapshot->epoch)
+		return false;
+	for (unsigned i = 0; i < snapshot->n; i++)
+		if (snapshot->announced[i].low <= retired && birth <= snapshot->announced[i].high)
+			return false;
+	return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane.c - binding a lane of this process to its shared side. */
+#include "sync/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sync/member.h"
+
+int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation)
+{
+	memset(lane, 0, sizeof(*lane));
+	lane->snapshot.announced = calloc(pool->lanes_total, sizeof(*lane->snapshot.announced));
+	if (!lane->snapshot.announced)
+		return -ENOMEM;
+	lane->pool = pool;
+	lane->sm = &pool->lanes[id];
+	lane->id = id;
+	lane->host = host;
+	lane->generation = generation;
+	lane->seq = status_seq(sm_load(&lane->sm->status));
+	/* Lanes start to look for free objects in places of their own. */
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;
+	sm_store(&lane->sm->owner, (uint64_t)generation << 32 | host);
+	return 0;
+}
+
+void lane_fini(struct lane *lane)
+{
+	free(lane->snapshot.announced);
+	lane->snapshot.announced = NULL;
+}
+
+bool lane_alive(const struct lane *lane)
+{
+	struct host_word word;
+
+	if (host_word_unpack(sm_load(&lane->pool->member->host[lane->host].word), &word))
+		return false;
+	return word.generation == lane->generation &&
+	       (word.state == DAXFS_HOST_ALIVE || word.state == DAXFS_HOST_SUSPECT);
+}
+
+const char *record_operation_name(unsigned operation)
+{
+	static const char *const name[OP_COUNT] = {
+		"none", "create", "link", "unlink", "rmdir", "rename", "exchange", "setattr", "write", "grow",
+		"prune", "orphan", "free", "open", "close", "node", "touch",
+	};
+
+	return operation < OP_COUNT ? name[operation] : "unknown";
+}
+
+void lane_todo(struct lane *lane, uint64_t handle)
+{
+	sm_store(&lane->sm->todo, handle);
+	sm_persist(&lane->pool->shm, &lane->sm->todo, sizeof(lane->sm->todo));
+}

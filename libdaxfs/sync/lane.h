@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lane.h - a lane: the one place from which an operation touches the pool.
+ *
+ * struct lane is this process's side of a struct sm_lane. One thread uses a
+ * lane at a time; between lane_enter and lane_exit everything it finds through
+ * shared words stays what it is (sync/epoch.c), and it may run any number of
+ * records (sync/record.c), one after the other.
+ */
+#ifndef DAXFS_SYNC_LANE_H
+#define DAXFS_SYNC_LANE_H
+
+#include "mem/pool.h"
+#include "sync/word.h"
+
+#define LANE_HINTS 256u /* recently retired pages, tried first by the allocator */
+
+struct interval {
+	uint64_t low, high;
+};
+
+/* What all lanes had announced at one moment: see epoch_reusable. */
+struct snapshot {
+	uint64_t epoch;
+	unsigned n;
+	struct interval *announced; /* room for every lane of the pool */
+};
+
+struct staged_word {
+	sm_u64 *word;
+	uint64_t before, after;
+	unsigned shift;
+};
+
+struct lane {
+	struct pool *pool;
+	struct sm_lane *sm;
+	unsigned id;        /* index in the pool's lanes */
+	unsigned host;
+	uint32_t generation; /* of the host when it joined */
+	bool fault;         /* shared bytes made no sense: the operation ends in -EIO */
+	bool conflict;      /* the record being made is known not to fit: -EAGAIN */
+	uint64_t seq;       /* of the record being made or last made */
+	struct interval announced;
+	unsigned n_words, n_allocs, n_retires;
+	struct staged_word words[DAXFS_RECORD_WORDS];
+	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
+	struct snapshot snapshot;
+	unsigned taken_since_snapshot;
+	uint64_t cursor[DAXFS_TYPES];
+	uint32_t hints[LANE_HINTS];
+	unsigned hint_head, hint_tail;
+};
+
+/* Bind a lane to its shared side. -ENOMEM. The host must own it. */
+int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation);
+void lane_fini(struct lane *lane);
+
+static inline struct sm_manager *lane_manager(const struct lane *lane)
+{
+	return &lane->pool->member->manager;
+}
+
+/* -- epochs ----------------------------------------------------------------- */
+
+/* Begin and end protection. Not nested. */
+void lane_enter(struct lane *lane);
+void lane_exit(struct lane *lane);
+/* Leave and enter: lets go of what a long operation no longer needs. */
+void lane_renew(struct lane *lane);
+void epoch_extend(struct lane *lane, uint64_t epoch);
+/* Take over the protection that the owner of a record holds: see epoch.c. */
+void epoch_adopt(struct lane *lane, const struct sm_lane *owner);
+/* Advance the epoch and look at every announcement. */
+void epoch_snapshot(struct lane *lane);
+/* May an object with this birth and retirement epoch be reused? */
+bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t birth);
+
+/* Load a word and make sure that what it names is protected. */
+static inline uint64_t epoch_load(struct lane *lane, const sm_u64 *p)
+{
+	for (;;) {
+		/* ORD protect: the word before the epoch, so that an object born
+		 * in a later epoch than `high` is noticed and the word re-read
+		 * under the wider announcement. */
+		uint64_t w = sm_load(p);
+		uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+
+		if (__builtin_expect(epoch <= lane->announced.high, 1))
+			return w;
+		epoch_extend(lane, epoch);
+	}
+}
+
+/* -- words ------------------------------------------------------------------ */
+
+/* The value of a word, marks resolved by looking. Never blocks, never writes. */
+uint64_t word_load(struct lane *lane, const sm_u64 *p);
+/* The value of a word with no mark on it: finishes whose mark it finds. */
+uint64_t word_settle(struct lane *lane, sm_u64 *p);
+
+/* -- records ---------------------------------------------------------------- */
+
+enum record_operation { /* for status displays and traces */
+	OP_NONE = 0, OP_CREATE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_EXCHANGE, OP_SETATTR, OP_WRITE, OP_GROW,
+	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_NODE, OP_TOUCH, OP_COUNT
+};
+const char *record_operation_name(unsigned operation);
+
+/* Start a record: nothing staged, nothing allocated. */
+void record_begin(struct lane *lane, enum record_operation operation);
+/* Name `n` objects that the next n allocations may take, at positions from *at.
+ * -E2BIG when the record is full. */
+int record_reserve(struct lane *lane, unsigned n, unsigned *at);
+void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index);
+void record_intended(struct lane *lane, unsigned at, unsigned n);
+/* Stage a change of a word from `before` to `payload` under the next version.
+ * payload may equal the old one: then it only demands that nobody changed it. */
+void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload);
+/* Stage a change by delta of a node's count; changes of one count add up. */
+void record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);
+/* Stage the retirement of a linked object. */
+void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index);
+/*
+ * Make it happen: 0 all words changed; -EAGAIN some word was not as staged and
+ * nothing happened; -ESTALE this host was declared dead; -EIO lane->fault.
+ * In every case the record is over, unused allocations are free again.
+ */
+int record_commit(struct lane *lane);
+/* Give up before commit: allocations are free again. Returns error. */
+int record_abort(struct lane *lane, int error);
+/* Name an inode that must be finished (pruned, freed) whatever happens to us. */
+void lane_todo(struct lane *lane, uint64_t handle);
+
+/* Drive record seq of lane `owner` to its end: decide it and resolve its marks. */
+void record_finish(struct lane *helper, unsigned owner, uint64_t seq);
+
+struct record_tally {
+	uint64_t finished, rolled_back, objects;
+};
+/* Recovery: bring a dead lane's record to its end and leave it IDLE. */
+void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally);
+
+/* Is this process's host still a member under the generation it joined with? */
+bool lane_alive(const struct lane *lane);
+
+#endif

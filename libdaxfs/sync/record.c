@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record.c - commit records: the one way in which the pool changes.
+ *
+ * A record is a multi-word compare-and-swap (Harris, Fraser, Pratt 2002) whose
+ * descriptor is also the redo log (PMwCAS 2018). Invariants:
+ *
+ *  I1 A mark {lane, i, seq} is in a word only while that lane's status carries
+ *     seq and is UNDECIDED, COMMITTED or ABORTED.
+ *  I2 The fields of a record change only while the status is IDLE or PREPARE.
+ *     A reader of fields re-reads the status afterwards; the same seq in one of
+ *     the other states means that what it read is the record.
+ *  I3 Every change of a word bumps its version, undoing included, so a CAS that
+ *     comes late fails.
+ *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
+ *     mark, for ABORTED when some word was found changed.
+ *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
+ *     taken; objects are settled by the owner, or its recoverer, by nonce.
+ *
+ * Who died where (R: what recovery does; anybody else helps or passes by):
+ *   PREPARE     nothing visible                 R: free what is PRIVATE to us
+ *   UNDECIDED   some words marked               R: go on marking, then decide
+ *   COMMITTED   some marks left, objects not settled   R: resolve, settle
+ *   ABORTED     same                            R: resolve to the old values, free
+ *   IDLE        nothing
+ * Each row is repeatable, so the recoverer may die in it too.
+ *
+ * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, marks
+ * before the decision, decision before its first resolved word, resolved words
+ * and settled objects before IDLE, IDLE or PREPARE before the fields change.
+ */
+#include <errno.h>
+
+#include "sync/lane.h"
+
+#define RECORD_DEPTH_MAX DAXFS_LANES_MAX /* helping goes up in addresses, one lane each */
+
+static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned depth);
+
+static struct sm_lane *lane_of(const struct lane *lane, unsigned id)
+{
+	return &lane->pool->lanes[id];
+}
+
+/* -- reading another's record ----------------------------------------------- */
+
+struct record_entry {
+	sm_u64 *word;
+	uint64_t before, after;
+	unsigned shift;
+};
+
+/* Copy word i of a record. The caller re-reads the status before it believes
+ * the copy; false: no such place in this pool. */
+static bool read_entry(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out)
+{
+	uint64_t addr = sm_load_relaxed(&record->words[3 * i]);
+	uint64_t offset = addr & ((1ull << 56) - 1);
+
+	out->before = sm_load_relaxed(&record->words[3 * i + 1]);
+	out->after = sm_load_relaxed(&record->words[3 * i + 2]);
+	out->shift = (unsigned)(addr >> 56);
+	out->word = pool_at(pool, offset);
+	return offset % sizeof(sm_u64) == 0 && offset >= DAXFS_PAGE_SIZE && offset < pool->shm.size &&
+	       out->shift <= DAXFS_S_SIZE && !word_is_mark(out->before | out->after);
+}
+
+/* What the marked word w stands for. 1: *value set; 0: look at the word again;
+ * -EIO: no such lane, word or record. */
+static int mark_value(const struct lane *lane, uint64_t w, uint64_t *value)
+{
+	struct pool *pool = lane->pool;
+	const struct sm_lane *record;
+	struct record_entry entry;
+	uint64_t status;
+	bool sane;
+
+	if (mark_lane(w) >= pool->lanes_total || mark_widx(w) >= DAXFS_RECORD_WORDS)
+		return -EIO;
+	record = lane_of(lane, mark_lane(w));
+	status = sm_load(&record->status);
+	if (status_seq(status) != mark_seq(w))
+		return 0;
+	sane = read_entry(pool, record, mark_widx(w), &entry);
+	sm_fence_acquire(); /* ORD weak descriptor: fields before the second status */
+	if (status_seq(sm_load(&record->status)) != mark_seq(w))
+		return 0;
+	if (status_state(status) < DAXFS_UNDECIDED)
+		return 0; /* over between the word and the status: the mark is gone */
+	if (!sane || status_state(status) > DAXFS_ABORTED)
+		return -EIO;
+	if (status_state(status) == DAXFS_COMMITTED)
+		*value = entry.after;
+	else if (status_state(status) == DAXFS_UNDECIDED)
+		*value = entry.before;
+	else
+		*value = word_bump(entry.before, entry.shift);
+	return 1;
+}
+
+uint64_t word_load(struct lane *lane, const sm_u64 *p)
+{
+	uint64_t w = epoch_load(lane, p);
+	uint64_t epoch, value, again;
+	int rc;
+
+	while (word_is_mark(w)) {
+		rc = mark_value(lane, w, &value);
+		if (rc > 0) {
+			/* What the value names may be younger than `high`. */
+			epoch = sm_load(&lane_manager(lane)->epoch);
+			if (epoch <= lane->announced.high)
+				return value;
+			epoch_extend(lane, epoch);
+		}
+		again = epoch_load(lane, p);
+		if (rc < 0 || (rc == 0 && again == w)) {
+			lane->fault = true; /* I1 broken: an orphan mark */
+			return 0;
+		}
+		w = again;
+	}
+	return w;
+}
+
+uint64_t word_settle(struct lane *lane, sm_u64 *p)
+{
+	uint64_t w;
+
+	while (word_is_mark(w = epoch_load(lane, p))) {
+		finish(lane, mark_lane(w), mark_seq(w), 0);
+		if (lane->fault)
+			return 0;
+		if (sm_load(p) == w) {
+			lane->fault = true;
+			return 0;
+		}
+	}
+	return w;
+}
+
+/* -- deciding --------------------------------------------------------------- */
+
+enum marking { MARKED, CHANGED, DECIDED };
+
+/* Put the mark of entry i of a record, whose status was `undecided`, into its word. */
+static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth)
+{
+	struct sm_lane *record = lane_of(helper, owner);
+	uint64_t mark = mark_make(owner, i, status_seq(undecided));
+	struct record_entry entry;
+	bool sane = read_entry(helper->pool, record, i, &entry);
+
+	sm_fence_acquire(); /* ORD weak descriptor */
+	if (sm_load(&record->status) != undecided)
+		return DECIDED;
+	if (!sane)
+		helper->fault = true;
+	while (!helper->fault) {
+		uint64_t w = sm_load(entry.word);
+
+		if (w != mark && word_is_mark(w)) {
+			finish(helper, mark_lane(w), mark_seq(w), depth + 1);
+			helper->fault |= sm_load(entry.word) == w;
+			continue;
+		}
+		if (w != mark && w != entry.before)
+			return CHANGED;
+		/* ORD mark: after UNDECIDED is visible (and written back). A
+		 * crash here leaves some words marked: anyone goes on. */
+		if (w == mark || sm_swap(entry.word, entry.before, mark)) {
+			sm_persist(&helper->pool->shm, entry.word, sizeof(*entry.word));
+			return MARKED;
+		}
+	}
+	return DECIDED;
+}
+
+static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsigned depth)
+{
+	struct sm_lane *record = lane_of(helper, owner);
+	uint64_t n = sm_load(&record->n_words);
+	enum marking marking = MARKED;
+
+	if (n > DAXFS_RECORD_WORDS) {
+		helper->fault |= sm_load(&record->status) == undecided;
+		return;
+	}
+	for (unsigned i = 0; i < n && marking == MARKED; i++)
+		marking = mark_word(helper, owner, undecided, i, depth);
+	if (marking == DECIDED)
+		return;
+	sm_drain(&helper->pool->shm);
+	/* ORD decide: the linearization point. After every mark (written
+	 * back); a crash before it leaves an undecided record that is still
+	 * rolled forward, after it a decided one. */
+	sm_swap(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
+}
+
+/* Replace the marks of a decided record by the values it decided for. */
+static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
+{
+	struct sm_lane *record = lane_of(helper, owner);
+	bool committed = status_state(decided) == DAXFS_COMMITTED;
+	uint64_t n = sm_load(&record->n_words);
+
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
+		struct record_entry entry;
+		bool sane = read_entry(helper->pool, record, i, &entry);
+
+		sm_fence_acquire(); /* ORD weak descriptor */
+		if (sm_load(&record->status) != decided)
+			return;
+		if (!sane) {
+			helper->fault = true;
+			return;
+		}
+		/* ORD resolve: after the decision. Crash: the mark stays and
+		 * readers go through the status, as before. I3: undoing bumps. */
+		sm_swap(entry.word, mark_make(owner, i, status_seq(decided)),
+			committed ? entry.after : word_bump(entry.before, entry.shift));
+		sm_persist(&helper->pool->shm, entry.word, sizeof(*entry.word));
+	}
+	sm_drain(&helper->pool->shm);
+}
+
+static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned depth)
+{
+	struct sm_lane *record;
+	uint64_t status;
+
+	if (owner >= helper->pool->lanes_total || depth > RECORD_DEPTH_MAX) {
+		helper->fault = true;
+		return;
+	}
+	record = lane_of(helper, owner);
+	if (owner != helper->id)
+		epoch_adopt(helper, record); /* before the status is believed */
+	status = sm_load(&record->status);
+	if (status_seq(status) != seq)
+		return;
+	if (status_state(status) == DAXFS_UNDECIDED) {
+		decide(helper, owner, status, depth);
+		status = sm_load(&record->status);
+		if (status_seq(status) != seq)
+			return;
+	}
+	if (status_state(status) != DAXFS_COMMITTED && status_state(status) != DAXFS_ABORTED)
+		return;
+	/* Whoever decided may not have written it back yet. */
+	sm_persist(&helper->pool->shm, &record->status, sizeof(record->status));
+	sm_drain(&helper->pool->shm);
+	resolve(helper, owner, status);
+}
+
+void record_finish(struct lane *helper, unsigned owner, uint64_t seq)
+{
+	finish(helper, owner, seq, 0);
+}
+
+/* -- settling objects: the owner or its recoverer ---------------------------- */
+
+static bool object_sane(const struct pool *pool, uint64_t object)
+{
+	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)];
+}
+
+/* PRIVATE of this record -> LIVE or FREE. Someone may have retired it meanwhile. */
+static void settle_allocs(struct lane *by, unsigned owner, uint64_t status, struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	const struct sm_lane *record = lane_of(by, owner);
+	uint64_t nonce = nonce_make(owner, status_seq(status));
+	uint64_t n = sm_load(&record->n_allocs);
+
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
+		uint64_t object = sm_load_relaxed(&record->allocs[i]);
+		sm_u64 *state;
+		uint64_t s;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		s = sm_load(state);
+		if (state_of(s) != DAXFS_PRIVATE || nonce_of(s) != nonce)
+			continue;
+		/* ORD settle: after every mark is resolved. Crash: PRIVATE stays
+		 * and the record still says what it becomes. */
+		sm_swap(state, s, status_state(status) == DAXFS_COMMITTED ? state_make(DAXFS_LIVE, use_of(s), nonce) : 0);
+		sm_persist(&pool->shm, state, sizeof(*state));
+		tally->objects++;
+	}
+}
+
+/* LIVE (or still PRIVATE: its owner died after commit) under the nonce it was
+ * found with -> RETIRED in the current epoch. */
+static void settle_retires(struct lane *by, const struct sm_lane *record, struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	uint64_t n = sm_load(&record->n_retires);
+	uint64_t epoch;
+
+	if (!n)
+		return;
+	/* ORD retire: the epoch is sampled after the unlinking commit. */
+	sm_fence();
+	epoch = sm_load(&by->pool->member->manager.epoch);
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
+		uint64_t object = sm_load_relaxed(&record->retires[2 * i]);
+		uint64_t nonce = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_NONCE_MASK;
+		uint64_t retired = state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch);
+		sm_u64 *state;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		if (sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired) ||
+		    sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired))
+			tally->objects++;
+		sm_persist(&pool->shm, state, sizeof(*state));
+	}
+}
+
+static void settle(struct lane *by, unsigned owner, uint64_t status, struct record_tally *tally)
+{
+	struct sm_lane *record = lane_of(by, owner);
+
+	settle_allocs(by, owner, status, tally);
+	if (status_state(status) == DAXFS_COMMITTED)
+		settle_retires(by, record, tally);
+	sm_drain(&by->pool->shm);
+	/* ORD idle: after everything above (written back). I1, I2. */
+	sm_store(&record->status, status_with(status, DAXFS_IDLE));
+	sm_persist(&by->pool->shm, &record->status, sizeof(record->status));
+}
+
+void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
+{
+	struct sm_lane *record = lane_of(helper, owner);
+	uint64_t status = sm_load(&record->status);
+
+	if (status_state(status) == DAXFS_IDLE)
+		return;
+	finish(helper, owner, status_seq(status), 0);
+	status = sm_load(&record->status);
+	if (helper->fault || status_state(status) == DAXFS_UNDECIDED)
+		return;
+	if (status_state(status) == DAXFS_COMMITTED)
+		tally->finished++;
+	else
+		tally->rolled_back++;
+	settle(helper, owner, status, tally);
+}
+
+/* -- making one's own record -------------------------------------------------- */
+
+void record_begin(struct lane *lane, enum record_operation operation)
+{
+	struct sm_lane *record = lane->sm;
+
+	lane->seq++;
+	lane->n_words = lane->n_allocs = lane->n_retires = 0;
+	lane->conflict = false;
+	sm_store_relaxed(&record->n_allocs, 0);
+	/* ORD prepare: IDLE of the last record was stored before; its fields
+	 * are free to change once this is visible (and written back). n_allocs
+	 * may be lowered before: the last record has settled its objects. */
+	sm_store(&record->status, status_make(lane->seq, operation, DAXFS_PREPARE));
+	sm_persist(&lane->pool->shm, record, 2 * DAXFS_LINE); /* and the announcement */
+	sm_drain(&lane->pool->shm);
+}
+
+int record_reserve(struct lane *lane, unsigned n, unsigned *at)
+{
+	if (lane->n_allocs + n > DAXFS_RECORD_ALLOCS)
+		return -E2BIG;
+	*at = lane->n_allocs;
+	lane->n_allocs += n;
+	return 0;
+}
+
+void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
+{
+	sm_store_relaxed(&lane->sm->allocs[at], object_make(type, index));
+}
+
+void record_intended(struct lane *lane, unsigned at, unsigned n)
+{
+	/* ORD intend: the names before the count, both before an object is
+	 * taken, so that recovery finds every PRIVATE object of ours (I5). */
+	sm_store(&lane->sm->n_allocs, lane->n_allocs);
+	sm_persist(&lane->pool->shm, &lane->sm->n_allocs, sizeof(sm_u64));
+	sm_persist(&lane->pool->shm, &lane->sm->allocs[at], n * sizeof(sm_u64));
+	sm_drain(&lane->pool->shm);
+}
+
+void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload)
+{
+	if (lane->n_words == DAXFS_RECORD_WORDS) {
+		lane->fault = true; /* callers keep within the limit */
+		return;
+	}
+	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, shift, payload), shift };
+}
+
+void record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
+{
+	for (unsigned i = 0; i < lane->n_words; i++) {
+		if (lane->words[i].word != p)
+			continue;
+		if (lane->words[i].before == before)
+			lane->words[i].after += (uint64_t)(int64_t)delta;
+		else
+			lane->conflict = true; /* changed between our two looks */
+		return;
+	}
+	record_word(lane, p, DAXFS_S_COUNT, before, word_payload(before, DAXFS_S_COUNT) + (uint64_t)(int64_t)delta);
+}
+
+void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
+{
+	uint64_t state = sm_load(&lane->pool->state[type][index]);
+
+	if (lane->n_retires == DAXFS_RECORD_RETIRES) {
+		lane->fault = true;
+		return;
+	}
+	/* The nonce of what is linked now. If the word that links it changes
+	 * before we commit, we do not commit. */
+	lane->retires[lane->n_retires] = object_make(type, index);
+	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
+	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_NONCE_MASK);
+	lane->n_retires++;
+}
+
+/* Insertion sort by address: few words, mostly in order already. */
+static void sort_words(struct lane *lane)
+{
+	for (unsigned i = 1; i < lane->n_words; i++) {
+		struct staged_word word = lane->words[i];
+		unsigned j = i;
+
+		for (; j && lane->words[j - 1].word > word.word; j--)
+			lane->words[j] = lane->words[j - 1];
+		lane->words[j] = word;
+	}
+}
+
+static void publish_body(struct lane *lane)
+{
+	struct sm_lane *record = lane->sm;
+	const struct shm *shm = &lane->pool->shm;
+
+	for (unsigned i = 0; i < lane->n_words; i++) {
+		const struct staged_word *word = &lane->words[i];
+
+		/* ORD weak descriptor: released after PREPARE, so that who sees
+		 * a new field also sees that the old record is over. */
+		sm_store(&record->words[3 * i], (uint64_t)word->shift << 56 | pool_offset(lane->pool, word->word));
+		sm_store(&record->words[3 * i + 1], word->before);
+		sm_store(&record->words[3 * i + 2], word->after);
+	}
+	sm_store(&record->n_words, lane->n_words);
+	sm_store(&record->n_retires, lane->n_retires);
+	sm_persist(shm, record, 2 * DAXFS_LINE);
+	sm_persist(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
+	sm_persist(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
+	sm_drain(shm);
+}
+
+static void remember_retired(struct lane *lane)
+{
+	for (unsigned i = 0; i < lane->n_retires; i++)
+		if (object_type(lane->retires[i]) == DAXFS_T_PAGE)
+			lane->hints[lane->hint_tail++ % LANE_HINTS] = (uint32_t)object_index(lane->retires[i]);
+	if (lane->hint_tail - lane->hint_head > LANE_HINTS)
+		lane->hint_head = lane->hint_tail - LANE_HINTS;
+}
+
+int record_commit(struct lane *lane)
+{
+	struct record_tally tally = { 0 };
+	uint64_t undecided = status_with(sm_load(&lane->sm->status), DAXFS_UNDECIDED);
+	uint64_t status;
+
+	if (lane->fault)
+		return record_abort(lane, -EIO);
+	if (lane->conflict)
+		return record_abort(lane, -EAGAIN);
+	sort_words(lane);
+	publish_body(lane);
+	if (!lane_alive(lane))
+		return record_abort(lane, -ESTALE);
+	/* ORD undecided: release, after the body (written back). From here on
+	 * anyone may finish the record. */
+	sm_store(&lane->sm->status, undecided);
+	sm_persist(&lane->pool->shm, &lane->sm->status, sizeof(sm_u64));
+	sm_drain(&lane->pool->shm);
+	finish(lane, lane->id, lane->seq, 0);
+	status = sm_load(&lane->sm->status);
+	if (lane->fault || status_state(status) == DAXFS_UNDECIDED)
+		return -EIO; /* left as it is, for recovery and check to see */
+	settle(lane, lane->id, status, &tally);
+	if (status_state(status) == DAXFS_ABORTED)
+		return -EAGAIN;
+	remember_retired(lane);
+	return 0;
+}
+
+int record_abort(struct lane *lane, int error)
+{
+	struct record_tally tally = { 0 };
+
+	settle(lane, lane->id, sm_load(&lane->sm->status), &tally);
+	return error;
+}
