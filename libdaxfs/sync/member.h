@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sync/member.h - the host word, taken apart and moved.
+ *
+ * A host word {generation, state, recoverer, manager epoch} changes only by CAS
+ * against the word that was seen, and only along the moves of the table in
+ * sync/member.c. Who may make a move is the caller's business: fabricd makes
+ * those of the manager (through daxfs/member.h, which checks its epoch), a host
+ * its own join and leave, a recoverer the last two.
+ *
+ * A host that leaves while SUSPECT first moves itself to ALIVE, then to FREE.
+ */
+#ifndef DAXFS_SYNC_MEMBER_H
+#define DAXFS_SYNC_MEMBER_H
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "daxfs/member.h"
+#include "mem/pool.h"
+
+#define HOST_GENERATION_MAX 0xffffffu /* 24 bits */
+#define HOST_EPOCH_MAX 0xfffffffu     /* 28 bits */
+
+struct host_word {
+	uint32_t generation;
+	enum daxfs_host_state state;
+	int recoverer;  /* host id; -1 unless state is RECOVERING */
+	uint32_t epoch; /* of the manager that last moved it */
+};
+
+static inline uint64_t host_word_pack(struct host_word w)
+{
+	return (uint64_t)(w.generation & HOST_GENERATION_MAX) << 40 | (uint64_t)w.state << 36 |
+	       (uint64_t)(w.recoverer + 1) << 28 | (w.epoch & HOST_EPOCH_MAX);
+}
+
+/*
+ * A host word makes sense if 1 its state is one of enum daxfs_host_state, 2 it
+ * names a recoverer exactly when it is RECOVERING, 3 which is a possible host.
+ * -EIO otherwise: decide nothing from it.
+ */
+static inline int host_word_unpack(uint64_t v, struct host_word *out)
+{
+	unsigned state = (v >> 36) & 15, recoverer = (v >> 28) & 255;
+
+	if (state >= DAXFS_HOST_STATES)
+		return -EIO;
+	if ((recoverer != 0) != (state == DAXFS_HOST_RECOVERING))
+		return -EIO;
+	if (recoverer > DAXFS_HOSTS_MAX)
+		return -EIO;
+	*out = (struct host_word){
+		.generation = (uint32_t)(v >> 40),
+		.state = (enum daxfs_host_state)state,
+		.recoverer = (int)recoverer - 1,
+		.epoch = (uint32_t)v & HOST_EPOCH_MAX,
+	};
+	return 0;
+}
+
+/* Is from -> to in the table of moves? Any values may be asked about. */
+bool member_move_legal(unsigned from, unsigned to);
+/* Does entering to from from end the generation (+1)? */
+bool member_move_ends_generation(unsigned from, unsigned to);
+
+/*
+ * Move a host from the word `seen` to `to`, which must be a legal move and
+ * carry the generation that move calls for; a recoverer is dropped unless to is
+ * RECOVERING. Written back and drained in the wb domain before it returns.
+ * -EAGAIN: the word is no longer `seen`; -EINVAL: not legal; -EIO: seen makes no
+ * sense; -EOVERFLOW: the slot has used up its generations.
+ */
+int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
+
+#endif
