@@ -1,16 +1,237 @@
-CC ?= gcc
+# SPDX-License-Identifier: Apache-2.0
+#
+# Top-level build. Sources are found by wildcard: a new file in one of the
+# directories below needs no change here. Everything that is built goes to $(B).
+# `make help` lists the targets and variables.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CFLAGS ?= -O2 -g
-B := build
-WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wcast-qual
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -Ilibdaxfs
+PREFIX ?= /usr/local
+SAN ?=
+comma := ,
+ifdef SAN
+B ?= build-$(subst $(comma),-,$(SAN))
+else
+B ?= build
+endif
+VERSION := 0.1.0
+
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/daxfs
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+# -- flags ------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wpointer-arith -Wcast-qual
 STD := -std=c11 -fPIC -fvisibility=hidden -pthread
+INC_LIB := -Iinclude -Ilibdaxfs
+# Programs see include/ and proto/ only; tests see everything.
+INC_PROG := -Iinclude -I. -I$(B)/gen -I$(B)/gen/proto
+INC_TEST := $(INC_LIB) $(INC_PROG) -Itests
+CPPFLAGS += -D_GNU_SOURCE
+ifdef SAN
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ifneq ($(findstring thread,$(SAN)),)
+# gcc warns that tsan does not model fences; shared words do not rely on it.
+SANFLAGS += $(if $(findstring clang,$(CC)),,-Wno-tsan)
+endif
+endif
+COMPILE = $(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -MMD -MP -c
+LINK = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -Wl,--as-needed
+# Expanded when a recipe runs, so that `make deps` may install pkg-config first.
+FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+LIBS = -ldaxctl
+# Unresolved names are errors in the shared library too (not while parts are missing).
+SO_LAX := 1
+LIBS_PROG = -lev -lsystemd -lprotobuf-c $(shell pkg-config --libs fuse3) $(LIBS)
+
+# -- sources ------------------------------------------------------------------
+
 LIB_SRC := $(sort $(wildcard libdaxfs/*.c libdaxfs/*/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
-all: $(B)/lib/libdaxfs.a
-$(B)/obj/%.o: %.c
+# The simulator replaces the seam, so it has its own idea of writing back.
+SIM_LIB_SRC := $(filter-out libdaxfs/mem/writeback.c,$(LIB_SRC))
+SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+PROTO := $(sort $(wildcard proto/*.proto))
+PROTO_SRC := $(sort $(wildcard proto/*.c))
+FABRICD_SRC := $(sort $(wildcard fabricd/*.c))
+AGENT_SRC := $(sort $(wildcard node-agent/*.c))
+CTL_SRC := $(sort $(wildcard daxfsctl/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_HELP := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+CHAOS_ALL := $(sort $(wildcard tests/chaos/*.c))
+CHAOS_SRC := $(if $(CHAOS_ALL),$(shell grep -l '^int main' $(CHAOS_ALL)))
+CHAOS_HELP := $(filter-out $(CHAOS_SRC),$(CHAOS_ALL))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_OBJ := $(call obj,$(LIB_SRC))
+SIM_OBJ := $(patsubst %.c,$(B)/obj-sim/%.o,$(SIM_LIB_SRC) $(SIM_SRC))
+PROTO_GEN := $(patsubst %.proto,$(B)/gen/%.pb-c.c,$(PROTO))
+PROTO_HDR := $(PROTO_GEN:.c=.h)
+PROTO_OBJ := $(PROTO_GEN:.c=.o) $(call obj,$(PROTO_SRC))
+FABRICD_OBJ := $(call obj,$(FABRICD_SRC))
+AGENT_OBJ := $(call obj,$(AGENT_SRC))
+CTL_OBJ := $(call obj,$(CTL_SRC))
+
+LIB_A := $(B)/lib/libdaxfs.a
+LIB_SO := $(B)/lib/libdaxfs.so.1
+# Program-side code without its main(), for the unit tests.
+PROTO_A := $(B)/lib/proto.a
+FABRICD_A := $(B)/lib/fabricd.a
+AGENT_A := $(B)/lib/agent.a
+CTL_A := $(B)/lib/ctl.a
+TEST_A := $(B)/lib/test.a
+CHAOS_A := $(B)/lib/chaos.a
+
+main = $(filter %/main.o,$(1))
+BINS := $(if $(call main,$(FABRICD_OBJ)),$(B)/bin/fabricd) \
+	$(if $(call main,$(AGENT_OBJ)),$(B)/bin/daxfs-node-agent) \
+	$(if $(call main,$(CTL_OBJ)),$(B)/bin/daxfsctl) \
+	$(if $(SIM_SRC),$(B)/bin/daxfs-sim)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
+
+# -- targets ------------------------------------------------------------------
+
+.PHONY: all lib tests check demo lint install uninstall clean help deps deps-check FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+all: lib $(BINS)
+lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
+tests: all $(UNIT_BIN) $(CHAOS_BIN)
+
+help:
+	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
+	@echo 'make demo           the whole pod on this machine: three hosts, one is killed (DEMO_TREE=/usr/include)'
+	@echo 'make check          every test; ends with "N passed, N failed"'
+	@echo 'make tests          build the test programs without running them'
+	@echo 'make lint           rules of the house (scripts/lint)'
+	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
+	@echo 'make install        DESTDIR= PREFIX=/usr/local'
+	@echo 'make uninstall      the same DESTDIR= PREFIX='
+	@echo 'make clean          remove every build directory'
+	@echo 'Variables: CC=gcc|clang  B=build  CFLAGS="-O2 -g"  SAN=address|thread|undefined (own B)  V=1'
+
+DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
+	libev-dev libfuse3-dev fuse3
+DEPS_CHECK := clang libcmocka-dev spin
+
+deps:
+	@scripts/deps $(B)/.deps $(DEPS_BUILD)
+deps-check:
+	@scripts/deps $(B)/.deps-check $(DEPS_BUILD) $(DEPS_CHECK)
+
+# Own invocations, so that what deps installs is there before anything is read.
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@B='$(B)' DEMO_TREE='$(or $(DEMO_TREE),/usr/include)' scripts/demo
+
+check: deps-check
+	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' scripts/check
+
+lint:
+	@scripts/lint
+
+clean:
+	rm -rf build build-*
+
+# -- rules ------------------------------------------------------------------
+
+ifndef V
+Q := @
+say = @printf '  %-5s %s\n' '$(1)' '$(2)';
+endif
+
+# A stamp that changes when the compiler or its flags change.
+$(B)/.flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(B)/lib/libdaxfs.a: $(LIB_OBJ)
+	@printf '%s\n' '$(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' >$@
+FORCE:
+
+$(B)/obj/libdaxfs/%.o: libdaxfs/%.c $(B)/.flags
 	@mkdir -p $(@D)
-	rm -f $@; ar rcs $@ $^
--include $(LIB_OBJ:.o=.d)
+	$(call say,CC,$<)$(COMPILE) $(INC_LIB) $< -o $@
+
+$(B)/obj-sim/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,SIM,$<)$(COMPILE) -DDAXFS_SIM $(INC_LIB) -Itests -Itests/sim $< -o $@
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(PROTO_HDR)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(INC_TEST) $(if $(findstring test_agent,$<),$(FUSE_CFLAGS)) $< -o $@
+
+$(B)/obj/node-agent/%.o: node-agent/%.c $(B)/.flags | $(PROTO_HDR)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(INC_PROG) $(FUSE_CFLAGS) $< -o $@
+
+$(B)/obj/%.o: %.c $(B)/.flags | $(PROTO_HDR)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(INC_PROG) $< -o $@
+
+# Generated code is not held to the warning set.
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
+	@mkdir -p $(B)/gen
+	$(call say,PROTO,$<)protoc-c --c_out=$(B)/gen $<
+$(B)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/.flags
+	$(call say,CC,$<)$(CC) -std=gnu11 -fPIC -fvisibility=hidden -w $(CFLAGS) $(SANFLAGS) -I$(B)/gen -MMD -MP -c $< -o $@
+
+# An archive is remade when its list of members changes: $(call archive,file,objects).
+define archive
+$(1): $(2) $(1).list
+	@mkdir -p $$(@D)
+	$$(call say,AR,$(1))rm -f $$@ && ar rcs $$@ $(2)
+$(1).list: FORCE
+	@mkdir -p $$(@D)
+	@echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
+endef
+$(eval $(call archive,$(LIB_A),$(LIB_OBJ)))
+$(eval $(call archive,$(PROTO_A),$(PROTO_OBJ)))
+$(eval $(call archive,$(FABRICD_A),$(filter-out %/main.o,$(FABRICD_OBJ))))
+$(eval $(call archive,$(AGENT_A),$(filter-out %/main.o,$(AGENT_OBJ))))
+$(eval $(call archive,$(CTL_A),$(filter-out %/main.o,$(CTL_OBJ))))
+$(eval $(call archive,$(TEST_A),$(call obj,$(UNIT_HELP))))
+$(eval $(call archive,$(CHAOS_A),$(call obj,$(CHAOS_HELP))))
+
+$(LIB_SO): $(LIB_OBJ) $(LIB_A).list libdaxfs/libdaxfs.map
+	$(call say,LD,$@)$(LINK) -shared -Wl,-soname,libdaxfs.so.1 -Wl,--version-script=libdaxfs/libdaxfs.map \
+		$(if $(SAN)$(SO_LAX),,-Wl,-z,defs) $(LIB_OBJ) -o $@ $(LIBS)
+$(B)/lib/libdaxfs.so: $(LIB_SO)
+	@ln -sf libdaxfs.so.1 $@
+$(B)/lib/libdaxfs.pc: libdaxfs/libdaxfs.pc.in Makefile
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< >$@
+
+# Programs carry the library: a host's daemons must not change under it.
+$(B)/bin/fabricd: $(call main,$(FABRICD_OBJ)) $(FABRICD_A) $(PROTO_A) $(LIB_A)
+$(B)/bin/daxfs-node-agent: $(call main,$(AGENT_OBJ)) $(AGENT_A) $(PROTO_A) $(LIB_A)
+$(B)/bin/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(LIB_A)
+$(B)/bin/fabricd $(B)/bin/daxfs-node-agent $(B)/bin/daxfsctl:
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
+$(B)/bin/daxfs-sim: $(SIM_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS)
+
+# Tests of a program's own sources are linked with those, without its main().
+$(filter $(B)/tests/test_fabricd%,$(UNIT_BIN)): $(FABRICD_A)
+$(filter $(B)/tests/test_agent%,$(UNIT_BIN)): $(AGENT_A)
+$(filter $(B)/tests/test_ctl%,$(UNIT_BIN)): $(CTL_A)
+LINK_TEST = $(LINK) $(filter %.o,$^) $(filter-out $(LIB_A) $(PROTO_A) $(TEST_A) $(CHAOS_A),$(filter %.a,$^)) \
+	$(filter $(TEST_A) $(CHAOS_A),$^) $(PROTO_A) $(LIB_A) -o $@
+
+$(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK_TEST) -lcmocka $(LIBS_PROG)
+$(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
