@@ -4,7 +4,8 @@
  *
  * In a product build each call is one C11 atomic or one copy. With DAXFS_SIM
  * defined the calls are functions of tests/sim, where each is a crash point, a
- * scheduling point and an access to a modelled cache.
+ * scheduling point and an access to a modelled cache; each call passes the site
+ * it was made from.
  *
  * Names say the order: sm_load acquires, sm_store releases, sm_cas is
  * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent.
@@ -28,18 +29,52 @@ struct shm { /* a mapped region */
 
 #ifdef DAXFS_SIM
 
-uint64_t sm_load(const sm_u64 *p);
-uint64_t sm_load_relaxed(const sm_u64 *p);
-void sm_store(sm_u64 *p, uint64_t v);
-void sm_store_relaxed(sm_u64 *p, uint64_t v);
-bool sm_cas(sm_u64 *p, uint64_t *expected, uint64_t desired);
-void sm_fence(void);
-void sm_fence_acquire(void);
-void sm_read(void *dst, const void *src, size_t len);
-void sm_write(void *dst, const void *src, size_t len);
-void sm_zero(void *dst, size_t len);
-void sm_persist(const struct shm *shm, const void *p, size_t len);
-void sm_drain(const struct shm *shm);
+/* A call site of the seam: the simulator demands that each was a crash point. */
+struct sm_site {
+	const char *file, *func, *call;
+	unsigned line;
+	unsigned hits, crashes;
+} __attribute__((aligned(64))); /* an array in its own section: no gaps */
+
+#define SM_SITE(name) \
+	(__extension__({ \
+		static struct sm_site sm_site_ __attribute__((section("daxfs_sites"))) = { \
+			__FILE__, __func__, name, __LINE__, 0, 0 \
+		}; \
+		&sm_site_; \
+	}))
+
+uint64_t sm_load_at(const sm_u64 *p, struct sm_site *site);
+uint64_t sm_load_relaxed_at(const sm_u64 *p, struct sm_site *site);
+void sm_store_at(sm_u64 *p, uint64_t v, struct sm_site *site);
+void sm_store_relaxed_at(sm_u64 *p, uint64_t v, struct sm_site *site);
+bool sm_cas_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *site);
+void sm_fence_at(struct sm_site *site);
+void sm_fence_acquire_at(struct sm_site *site);
+void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site);
+void sm_write_at(void *dst, const void *src, size_t len, struct sm_site *site);
+void sm_zero_at(void *dst, size_t len, struct sm_site *site);
+void sm_persist_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site);
+void sm_drain_at(const struct shm *shm, struct sm_site *site);
+
+#define sm_load(p) sm_load_at(p, SM_SITE("load"))
+#define sm_load_relaxed(p) sm_load_relaxed_at(p, SM_SITE("load"))
+#define sm_store(p, v) sm_store_at(p, v, SM_SITE("store"))
+#define sm_store_relaxed(p, v) sm_store_relaxed_at(p, v, SM_SITE("store"))
+#define sm_cas(p, expected, desired) sm_cas_at(p, expected, desired, SM_SITE("cas"))
+#define sm_swap(p, expected, desired) sm_swap_at(p, expected, desired, SM_SITE("cas"))
+#define sm_fence() sm_fence_at(SM_SITE("fence"))
+#define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
+#define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read"))
+#define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
+#define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
+#define sm_persist(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
+#define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
+
+static inline bool sm_swap_at(sm_u64 *p, uint64_t expected, uint64_t desired, struct sm_site *site)
+{
+	return sm_cas_at(p, &expected, desired, site);
+}
 
 #else
 
@@ -111,12 +146,12 @@ static inline void sm_drain(const struct shm *shm)
 		shm_write_back_drain();
 }
 
-#endif
-
 /* CAS that does not care what was found instead. */
 static inline bool sm_swap(sm_u64 *p, uint64_t expected, uint64_t desired)
 {
 	return sm_cas(p, &expected, desired);
 }
+
+#endif
 
 #endif
