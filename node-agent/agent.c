@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.c - the life of one agent.
+ *
+ *   check mount point, /dev/fuse, pool -> join (perhaps after waiting) -> beat,
+ *   recover, mount -> serve -> unmount -> stop recovering, beating -> leave
+ *
+ * Threads: this one (an event loop: signals, timers, news from the others),
+ * the heartbeat, the recovery, FUSE's loop and its workers. The others tell
+ * this one by ev_async only; what they say is in atomics.
+ *
+ * Whatever is wrong before the join leaves nothing behind; whatever is wrong
+ * after it is undone in reverse. Two ways out do not go that way: being killed
+ * (the pod recovers this host; the next agent detaches the mount), and being
+ * declared dead (on_dead()).
+ */
+#include "node-agent/agent.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "node-agent/beat.h"
+#include "node-agent/log.h"
+#include "node-agent/mountpoint.h"
+#include "node-agent/recover.h"
+#include "node-agent/session.h"
+
+#define JOIN_RETRY_S 0.2
+#define TICK_S 1.0
+#define LATE_PERIODS 4  /* a beat later than so many periods is worth a line ... */
+#define LATE_TICKS 10   /* ... once in so many ticks */
+
+struct agent {
+	const struct config *config;
+	struct daxfs *fs;
+	struct daxfs_geometry geometry;
+	struct beat beat;
+	struct recover recover;
+	struct session session;
+	enum agent_exit status;
+	char name[32];
+	int lock_error; /* of beat_lock_memory() */
+
+	struct ev_loop *loop;
+	struct ev_signal stop[3];
+	struct ev_timer join;
+	struct ev_timer tick;
+	struct ev_async news;
+	double join_until;
+	bool waiting; /* for the slot; said so */
+
+	atomic_bool mounting; /* or mounted */
+	atomic_bool ready;    /* the kernel has shaken hands */
+	atomic_bool ended;    /* nobody serves the mount any more */
+	bool joined, beating, recovering, serving, announced;
+
+	/* what the last tick saw */
+	unsigned long long beats_seen;
+	unsigned recovered_seen, late_pause;
+	int error_seen;
+	bool withheld_seen;
+};
+
+static void finish(struct agent *a, enum agent_exit status)
+{
+	if (a->status == AGENT_EXIT_OK)
+		a->status = status;
+	ev_break(a->loop, EVBREAK_ALL);
+}
+
+/* -- news from other threads ------------------------------------------------ */
+
+/*
+ * In the heartbeat's thread. Nothing of this process may touch the pool any
+ * more, so it ends here, workers and all: no unwinding, no leave. The mount
+ * goes first so that new users see an empty directory, not a dead mount; files
+ * that are still open get ENOTCONN once the process is gone.
+ */
+static void on_dead(void *context)
+{
+	struct agent *a = context;
+
+	if (atomic_load(&a->mounting))
+		session_abandon(&a->session);
+	log_fail("declared dead by the pod (host slot %d): stopped using pool %s; start again once it is recovered",
+		 a->config->host, a->geometry.name);
+	_exit(AGENT_EXIT_DEAD);
+}
+
+static void on_ready(void *context)
+{
+	struct agent *a = context;
+
+	atomic_store(&a->ready, true);
+	ev_async_send(a->loop, &a->news);
+}
+
+static void on_ended(void *context)
+{
+	struct agent *a = context;
+
+	atomic_store(&a->ended, true);
+	ev_async_send(a->loop, &a->news);
+}
+
+static void notify_status(const struct agent *a)
+{
+	unsigned recovered = atomic_load(&a->recover.recovered);
+
+	sd_notifyf(0, "STATUS=host %d (%s) of pool %s on %s%s", a->config->host, a->name, a->geometry.name,
+		   a->session.mountpoint, recovered ? "; has recovered others" : "");
+}
+
+static void on_news(struct ev_loop *loop, struct ev_async *w, int events)
+{
+	struct agent *a = w->data;
+
+	(void)loop;
+	(void)events;
+	if (atomic_load(&a->ready) && !a->announced) {
+		a->announced = true;
+		log_note("serving pool %s on %s, %u workers", a->geometry.name, a->session.mountpoint,
+			 a->session.threads);
+		notify_status(a);
+		sd_notify(0, "READY=1");
+	}
+	if (atomic_load(&a->ended)) {
+		int error = atomic_load(&a->session.error);
+
+		if (error)
+			log_fail("the mount has failed: %s; leaving", strerror(error < 0 ? -error : EIO));
+		else
+			log_warn("%s was unmounted; leaving", a->session.mountpoint);
+		finish(a, error ? AGENT_EXIT_FAILED : AGENT_EXIT_OK);
+	}
+}
+
+/* -- once a second ------------------------------------------------------------ */
+
+static void look_at_lateness(struct agent *a)
+{
+	unsigned period_ms = a->geometry.heartbeat_ms, late_ms;
+
+	if (a->late_pause > 0) {
+		a->late_pause--;
+		return;
+	}
+	late_ms = atomic_exchange(&a->beat.late_ms, 0);
+	if (late_ms <= LATE_PERIODS * period_ms)
+		return;
+	log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or was stopped",
+		 late_ms, period_ms);
+	a->late_pause = LATE_TICKS;
+}
+
+static void look_at_beats(struct agent *a)
+{
+	bool withheld = atomic_load(&a->beat.withheld);
+	int error = atomic_load(&a->beat.error);
+
+	if (withheld && !a->withheld_seen)
+		log_fail("a worker has been inside one call for over %u s: not beating until it returns",
+			 BEAT_STUCK_MS / 1000);
+	if (!withheld && a->withheld_seen)
+		log_note("workers make progress again: beating");
+	a->withheld_seen = withheld;
+	if (error && error != a->error_seen)
+		log_fail("heartbeat failed: %s; run daxfsctl check", strerror(-error));
+	a->error_seen = error;
+}
+
+/* Alive, to the service manager, is what it is to the pod: beating. */
+static void feed_watchdog(struct agent *a)
+{
+	unsigned long long beats = atomic_load(&a->beat.beats);
+
+	if (beats != a->beats_seen)
+		sd_notify(0, "WATCHDOG=1");
+	a->beats_seen = beats;
+}
+
+static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct agent *a = w->data;
+	unsigned recovered = atomic_load(&a->recover.recovered);
+
+	(void)loop;
+	(void)events;
+	look_at_lateness(a);
+	look_at_beats(a);
+	feed_watchdog(a);
+	if (recovered != a->recovered_seen && a->announced)
+		notify_status(a);
+	a->recovered_seen = recovered;
+}
+
+/* -- up ------------------------------------------------------------------------- */
+
+static void start_beating(struct agent *a)
+{
+	int error, realtime_error;
+
+	a->beat.fs = a->fs;
+	a->beat.period_ms = a->geometry.heartbeat_ms;
+	a->beat.realtime = a->config->realtime;
+	a->beat.dead = on_dead;
+	a->beat.context = a;
+	error = beat_start(&a->beat, &realtime_error);
+	if (error) {
+		log_fail("cannot start the heartbeat: %s", strerror(-error));
+		finish(a, AGENT_EXIT_FAILED);
+		return;
+	}
+	a->beating = true;
+	if (!realtime_error)
+		realtime_error = a->lock_error;
+	if (realtime_error)
+		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
+			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime", strerror(-realtime_error));
+}
+
+static void start_recovering(struct agent *a)
+{
+	int error;
+
+	a->recover.fs = a->fs;
+	a->recover.period_ms = a->geometry.heartbeat_ms;
+	error = recover_start(&a->recover);
+	if (error) {
+		log_fail("cannot start the recovery thread: %s", strerror(-error));
+		finish(a, AGENT_EXIT_FAILED);
+		return;
+	}
+	a->recovering = true;
+}
+
+/* Two lanes are left for recovery and for whoever asks for status: a worker
+ * more than lanes would only wait for one. */
+static unsigned workers(const struct agent *a)
+{
+	unsigned lanes = a->geometry.lanes_per_host, n = a->config->threads;
+
+	if (n == 0)
+		n = lanes > 2 ? lanes - 2 : 1;
+	return n < lanes ? n : lanes;
+}
+
+static void start_serving(struct agent *a)
+{
+	struct daxfs_why why;
+
+	a->session.threads = workers(a);
+	a->session.ops.fs = a->fs;
+	a->session.ops.timeout_s = a->config->attr_timeout_s;
+	a->session.ops.ready = on_ready;
+	a->session.ops.context = a;
+	a->session.ended = on_ended;
+	atomic_store(&a->mounting, true);
+	if (session_start(&a->session, &why) != 0) {
+		atomic_store(&a->mounting, false);
+		log_fail("%s", why.text);
+		finish(a, AGENT_EXIT_MOUNT);
+		return;
+	}
+	a->serving = true;
+}
+
+static void start_all(struct agent *a)
+{
+	double watchdog_s = TICK_S;
+	uint64_t usec;
+
+	start_beating(a);
+	if (a->beating)
+		start_recovering(a);
+	if (a->recovering)
+		start_serving(a);
+	if (sd_watchdog_enabled(0, &usec) > 0 && (double)usec / 2e6 < watchdog_s)
+		watchdog_s = (double)usec / 2e6;
+	ev_timer_init(&a->tick, on_tick, watchdog_s, watchdog_s);
+	a->tick.data = a;
+	ev_timer_start(a->loop, &a->tick);
+}
+
+static void refuse_join(struct agent *a, int error, const struct daxfs_why *why)
+{
+	log_fail("cannot join pool %s: %s", a->geometry.name, why->text);
+	finish(a, error == -EBUSY ? AGENT_EXIT_BUSY : error == -EINVAL ? AGENT_EXIT_USAGE : AGENT_EXIT_FAILED);
+}
+
+static void wait_for_slot(struct agent *a, const struct daxfs_why *why)
+{
+	if (!a->waiting) {
+		log_note("waiting up to %u s for the host slot: %s", a->config->join_wait_s, why->text);
+		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
+	}
+	a->waiting = true;
+	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
+	ev_timer_set(&a->join, JOIN_RETRY_S, 0.);
+	ev_timer_start(a->loop, &a->join);
+}
+
+static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct agent *a = w->data;
+	struct daxfs_why why = { .text = "" };
+	int error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &why);
+
+	(void)events;
+	if (error == -EBUSY && ev_now(loop) < a->join_until) {
+		wait_for_slot(a, &why);
+		return;
+	}
+	if (error) {
+		refuse_join(a, error, &why);
+		return;
+	}
+	a->joined = true;
+	log_note("joined pool %s as host %d (%s)", a->geometry.name, a->config->host, a->name);
+	start_all(a);
+}
+
+/* -- down ----------------------------------------------------------------------- */
+
+static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct agent *a = w->data;
+
+	(void)loop;
+	(void)events;
+	log_note("%s: stopping", w->signum == SIGTERM ? "SIGTERM" : w->signum == SIGINT ? "SIGINT" : "SIGHUP");
+	finish(a, AGENT_EXIT_OK);
+}
+
+static void leave(struct agent *a)
+{
+	int error = daxfs_leave(a->fs);
+
+	if (error == -ESTALE) {
+		log_fail("declared dead by the pod while stopping");
+		a->status = AGENT_EXIT_DEAD;
+	} else if (error) {
+		log_fail("cannot leave pool %s: %s; it will recover this host", a->geometry.name, strerror(-error));
+		a->status = AGENT_EXIT_FAILED;
+	} else {
+		log_note("left pool %s", a->geometry.name);
+	}
+}
+
+/* The heart beats until no worker and no recovery is left. */
+static void stop_all(struct agent *a)
+{
+	sd_notify(0, "STOPPING=1");
+	if (a->serving)
+		session_stop(&a->session);
+	if (a->recovering)
+		recover_stop(&a->recover);
+	if (a->beating)
+		beat_stop(&a->beat);
+	if (a->serving)
+		session_free(&a->session);
+	if (a->joined)
+		leave(a);
+}
+
+/* -- checks before anything is taken --------------------------------------------- */
+
+static enum agent_exit refuse(enum agent_exit status, const struct daxfs_why *why)
+{
+	log_fail("%s", why->text);
+	return status;
+}
+
+static void choose_name(struct agent *a)
+{
+	char machine[256] = "";
+
+	if (a->config->name[0]) {
+		memcpy(a->name, a->config->name, sizeof(a->name));
+		return;
+	}
+	if (gethostname(machine, sizeof(machine) - 1) < 0 || machine[0] == '\0')
+		snprintf(machine, sizeof(machine), "host%d", a->config->host);
+	snprintf(a->name, sizeof(a->name), "%.31s", machine);
+}
+
+static enum agent_exit check_mount(struct agent *a)
+{
+	struct daxfs_why why;
+	int fd;
+
+	if (mountpoint_prepare(a->config->mount, a->session.mountpoint, &why) != 0)
+		return refuse(AGENT_EXIT_MOUNT, &why);
+	if (mountpoint_open_fuse(&fd, &why) != 0)
+		return refuse(AGENT_EXIT_MOUNT, &why);
+	close(fd);
+	return AGENT_EXIT_OK;
+}
+
+static enum agent_exit open_pool(struct agent *a)
+{
+	struct daxfs_why why;
+
+	if (daxfs_open(a->config->pool, DAXFS_READ_WRITE, &a->fs, &why) != 0)
+		return refuse(AGENT_EXIT_POOL, &why);
+	daxfs_geometry(a->fs, &a->geometry);
+	if ((unsigned)a->config->host < a->geometry.hosts)
+		return AGENT_EXIT_OK;
+	daxfs_close(a->fs);
+	snprintf(why.text, sizeof(why.text), "pool %s has no host slot %d; it has %u, from 0", a->geometry.name,
+		 a->config->host, a->geometry.hosts);
+	return refuse(AGENT_EXIT_USAGE, &why);
+}
+
+static void watch_signals(struct agent *a)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+	for (int i = 0; i < 3; i++) {
+		ev_signal_init(&a->stop[i], on_stop, signals[i]);
+		a->stop[i].data = a;
+		ev_signal_start(a->loop, &a->stop[i]);
+	}
+	ev_async_init(&a->news, on_news);
+	a->news.data = a;
+	ev_async_start(a->loop, &a->news);
+}
+
+static void serve(struct agent *a)
+{
+	watch_signals(a);
+	ev_timer_init(&a->join, on_join, 0., 0.);
+	a->join.data = a;
+	ev_timer_start(a->loop, &a->join);
+	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
+	ev_run(a->loop, 0);
+	stop_all(a);
+}
+
+int agent_run(const struct config *config)
+{
+	struct agent a;
+	char who[32];
+	enum agent_exit status;
+
+	memset(&a, 0, sizeof(a));
+	a.config = config;
+	snprintf(who, sizeof(who), "host %d", config->host);
+	log_start(who);
+	signal(SIGPIPE, SIG_IGN);
+	choose_name(&a);
+	status = check_mount(&a);
+	if (status == AGENT_EXIT_OK && config->realtime)
+		a.lock_error = beat_lock_memory();
+	if (status == AGENT_EXIT_OK)
+		status = open_pool(&a);
+	if (status != AGENT_EXIT_OK)
+		return status;
+	a.loop = ev_default_loop(EVFLAG_AUTO);
+	if (a.loop) {
+		serve(&a);
+		status = a.status;
+	} else {
+		log_fail("cannot start the event loop");
+		status = AGENT_EXIT_FAILED;
+	}
+	daxfs_close(a.fs);
+	return status;
+}

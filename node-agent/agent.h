@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.h - the life of one agent, from its options to its exit status.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include "node-agent/config.h"
+
+#define AGENT_VERSION "0.1.0"
+
+enum agent_exit {
+	AGENT_EXIT_OK = 0,     /* stopped when asked; unmounted, left the pool */
+	AGENT_EXIT_FAILED = 1, /* see the log */
+	AGENT_EXIT_USAGE = 2,  /* bad option, config file or host number */
+	AGENT_EXIT_DEAD = 3,   /* declared dead by the pod; start again once it is recovered */
+	AGENT_EXIT_POOL = 4,   /* the pool cannot be used */
+	AGENT_EXIT_BUSY = 5,   /* the host slot is taken by another tenant */
+	AGENT_EXIT_MOUNT = 6,  /* the mount point or /dev/fuse cannot be used */
+};
+
+/* Runs until told to stop; returns an enum agent_exit. Once a process. */
+int agent_run(const struct config *config);
+
+#endif

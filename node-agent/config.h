@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h - what the agent was asked to do: a config file, then options.
+ */
+#ifndef AGENT_CONFIG_H
+#define AGENT_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "daxfs/daxfs.h"
+
+#define CONFIG_THREADS_MAX 1024u
+#define CONFIG_JOIN_WAIT_MAX_S 86400u
+#define CONFIG_ATTR_TIMEOUT_MAX_S 3600.0
+
+struct config {
+	char pool[PATH_MAX];
+	char mount[PATH_MAX];
+	char name[32];         /* of this host; empty: the machine's */
+	int host;              /* slot; -1: not given */
+	unsigned threads;      /* FUSE workers; 0: lanes of the host less two */
+	unsigned join_wait_s;  /* how long to wait for the slot to be recovered */
+	double attr_timeout_s; /* how old the kernel's attributes and names may be */
+	bool realtime;         /* SCHED_FIFO and locked memory for the heartbeat */
+};
+
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+
+/*
+ * Read options (and the file that --config names, which they override).
+ * -EINVAL with *why otherwise, or the errno of reading the file.
+ */
+int config_parse(int argc, char **argv, struct config *config, enum config_action *action, struct daxfs_why *why);
+/* One `key = value` line of a config file; comments and blank lines are fine. */
+int config_line(struct config *config, const char *line, struct daxfs_why *why);
+void config_defaults(struct config *config);
+extern const char config_usage[];
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mountpoint.c - checks before mounting, mounting, unmounting.
+ *
+ * The agent mounts with mount(2) itself rather than through fusermount3: the
+ * errno says which of a dozen things is wrong, and nothing else prints.
+ *
+ * An agent that is killed leaves its mount behind, and every access to it fails
+ * with ENOTCONN. The next agent on the same directory detaches it. Killed
+ * between mount(2) and its first answer it leaves just the same.
+ */
+#include "node-agent/mountpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "node-agent/log.h"
+
+#define STALE_MAX 16 /* dead mounts stacked on one directory */
+
+static int fail(struct daxfs_why *why, int error, const char *dir, const char *what)
+{
+	snprintf(why->text, sizeof(why->text), "mount point %.150s: %s", dir, what);
+	return error;
+}
+
+/* statfs, unlike stat, is never answered from the kernel's cache. */
+static int detach_stale(const char *dir, struct daxfs_why *why)
+{
+	struct statfs st;
+
+	for (int i = 0; i < STALE_MAX; i++) {
+		if (statfs(dir, &st) == 0 || errno != ENOTCONN)
+			return 0;
+		if (umount2(dir, MNT_DETACH) < 0)
+			return fail(why, -errno, dir, "a dead mount is in the way; unmount it as root (umount -l)");
+		log_note("detached a dead mount from %s: its server was killed", dir);
+	}
+	return fail(why, -EBUSY, dir, "too many dead mounts on it; unmount them (umount -l)");
+}
+
+static int check_dir(const char *dir, struct daxfs_why *why)
+{
+	struct stat st;
+
+	if (stat(dir, &st) < 0) {
+		if (errno == ENOENT)
+			return fail(why, -ENOENT, dir, "does not exist; make the directory first");
+		return fail(why, -errno, dir, strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode))
+		return fail(why, -ENOTDIR, dir, "is not a directory");
+	return 0;
+}
+
+/* The kernel writes space, tab, newline and backslash as \ooo. */
+static size_t unescape(const char *from, size_t len, char *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (from[i] == '\\' && i + 3 < len) {
+			to[n++] = (char)((from[i + 1] - '0') << 6 | (from[i + 2] - '0') << 3 | (from[i + 3] - '0'));
+			i += 3;
+		} else {
+			to[n++] = from[i];
+		}
+	}
+	return n;
+}
+
+bool mountpoint_line_is(const char *line, const char *dir)
+{
+	char point[PATH_MAX];
+	const char *field = line;
+	size_t len;
+
+	for (int i = 0; i < 4; i++) { /* id, parent, device, root */
+		field = strchr(field, ' ');
+		if (!field)
+			return false;
+		field++;
+	}
+	len = strcspn(field, " ");
+	if (len >= sizeof(point))
+		return false;
+	len = unescape(field, len, point);
+	return len == strlen(dir) && memcmp(point, dir, len) == 0;
+}
+
+static int check_not_mounted(const char *dir, struct daxfs_why *why)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool mounted = false;
+
+	if (!file)
+		return fail(why, -errno, dir, "cannot read /proc/self/mountinfo; is /proc mounted?");
+	while (!mounted && getline(&line, &size, file) > 0)
+		mounted = mountpoint_line_is(line, dir);
+	free(line);
+	fclose(file);
+	if (mounted)
+		return fail(why, -EBUSY, dir, "something is mounted there; unmount it or choose another directory");
+	return 0;
+}
+
+int mountpoint_prepare(const char *dir, char *real, struct daxfs_why *why)
+{
+	int error = detach_stale(dir, why);
+
+	if (!error)
+		error = check_dir(dir, why);
+	if (error)
+		return error;
+	if (!realpath(dir, real))
+		return fail(why, -errno, dir, strerror(errno));
+	return check_not_mounted(real, why);
+}
+
+int mountpoint_open_fuse(int *fd, struct daxfs_why *why)
+{
+	const char *what;
+	int f = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (f >= 0) {
+		*fd = f;
+		return 0;
+	}
+	f = -errno;
+	if (f == -ENOENT || f == -ENODEV || f == -ENXIO)
+		what = "load the module (modprobe fuse), or give this container the device";
+	else if (f == -EACCES || f == -EPERM)
+		what = "run as root, or allow this user or container the device";
+	else
+		what = "see the kernel's log";
+	snprintf(why->text, sizeof(why->text), "cannot open /dev/fuse: %s; %s", strerror(-f), what);
+	return f;
+}
+
+/*
+ * nosuid and nodev: any host of the pod can write any mode and any device
+ * number, so one host's root must not become every host's.
+ */
+int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_why *why)
+{
+	char options[128];
+	int error;
+
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other", fuse_fd,
+		 (unsigned)geteuid(), (unsigned)getegid());
+	if (mount("daxfs", dir, "fuse.daxfs", MS_NOSUID | MS_NODEV, options) == 0)
+		return 0;
+	error = -errno;
+	if (error == -EPERM)
+		return fail(why, error, dir, "no permission to mount (CAP_SYS_ADMIN); run as root");
+	if (error == -ENODEV)
+		return fail(why, error, dir, "the kernel has no FUSE; load the module (modprobe fuse)");
+	return fail(why, error, dir, strerror(-error));
+}
+
+void mountpoint_unmount(const char *dir)
+{
+	if (umount2(dir, UMOUNT_NOFOLLOW) == 0 || errno == EINVAL)
+		return; /* EINVAL: somebody else has unmounted it */
+	if (errno == EBUSY)
+		log_warn("%s is in use; detached: its users get errors from now on", dir);
+	mountpoint_detach(dir);
+}
+
+void mountpoint_detach(const char *dir)
+{
+	if (umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
+		log_warn("cannot detach %s: %s; do it by hand (umount -l)", dir, strerror(errno));
+}

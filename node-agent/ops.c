@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops.c - the table of requests, the handshake, and what requests share.
+ *
+ * Requests run on any of the FUSE workers at once; struct ops is constant
+ * meanwhile and the scratch buffer is a worker's own.
+ *
+ * Requests that are not in the table are answered with ENOSYS by libfuse, and
+ * the kernel then does without: flush (a completed write is already in the
+ * pool, nothing waits for close), access (default_permissions), xattrs,
+ * fallocate and copy_file_range (EOPNOTSUPP, or a copy by reading and writing).
+ */
+#include "node-agent/ops.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "node-agent/log.h"
+
+#define BACKGROUND_MAX 64 /* asynchronous requests the kernel may queue */
+#define NS_PER_S 1000000000ull
+#define GROUPS_MAX 256
+
+struct scratch {
+	size_t size;
+	char data[];
+};
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct ops *ops = userdata;
+	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
+			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	/* Shared mappings of direct_io files. Without it (libfuse before 3.17)
+	 * mmap(MAP_SHARED) says ENODEV; private mappings always work. */
+	want |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+#endif
+	/*
+	 * Not wanted: ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which
+	 * the kernel also drops set-user-ID bits; HANDLE_KILLPRIV for the same
+	 * reason (op_write does it for writes); WRITEBACK_CACHE and splicing.
+	 */
+	conn->want = want & conn->capable;
+	conn->max_write = OPS_IO_MAX;
+	conn->max_readahead = OPS_IO_MAX;
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->time_gran = 1;
+	ops->ready(ops->context);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	(void)ino;
+	(void)lookups;
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	(void)count;
+	(void)forgets;
+	fuse_reply_none(req);
+}
+
+const struct fuse_lowlevel_ops ops_table = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.release = op_release,
+	.fsync = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsync,
+	.statfs = op_statfs,
+};
+
+int ops_start(struct ops *ops)
+{
+	return -pthread_key_create(&ops->scratch, free);
+}
+
+void ops_stop(struct ops *ops)
+{
+	pthread_key_delete(ops->scratch);
+}
+
+void *ops_scratch(struct ops *ops, size_t size)
+{
+	struct scratch *s = pthread_getspecific(ops->scratch);
+
+	if (s && s->size >= size)
+		return s->data;
+	free(s);
+	size = size > OPS_IO_MAX ? size : OPS_IO_MAX;
+	s = malloc(sizeof(*s) + size);
+	if (s)
+		s->size = size;
+	if (pthread_setspecific(ops->scratch, s) != 0) {
+		free(s);
+		return NULL;
+	}
+	return s ? s->data : NULL;
+}
+
+/* An answer the kernel no longer wants (-ENOENT: interrupted) is nobody's. */
+void ops_reply(fuse_req_t req, int error)
+{
+	fuse_reply_err(req, error < 0 ? -error : 0);
+}
+
+static void to_timespec(uint64_t ns, struct timespec *out)
+{
+	out->tv_sec = (time_t)(ns / NS_PER_S);
+	out->tv_nsec = (long)(ns % NS_PER_S);
+}
+
+void ops_stat(const struct daxfs_attr *attr, struct stat *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->st_ino = attr->ino;
+	out->st_mode = attr->mode;
+	out->st_nlink = attr->nlink;
+	out->st_uid = attr->uid;
+	out->st_gid = attr->gid;
+	out->st_rdev = attr->rdev;
+	out->st_size = (off_t)attr->size;
+	out->st_blocks = (blkcnt_t)attr->blocks;
+	out->st_blksize = 4096;
+	to_timespec(attr->atime_ns, &out->st_atim);
+	to_timespec(attr->mtime_ns, &out->st_mtim);
+	to_timespec(attr->ctime_ns, &out->st_ctim);
+}
+
+void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->ino = attr->ino;
+	out->attr_timeout = ops->timeout_s;
+	out->entry_timeout = ops->timeout_s;
+	ops_stat(attr, &out->attr);
+}
+
+void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)
+{
+	struct fuse_entry_param entry;
+
+	if (error) {
+		ops_reply(req, error);
+		return;
+	}
+	ops_entry(ops_of(req), attr, &entry);
+	fuse_reply_entry(req, &entry);
+}
+
+int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred *out)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	struct daxfs_attr dir;
+	int error = daxfs_getattr(ops_fs(req), parent, &dir);
+
+	if (error)
+		return error;
+	out->uid = who->uid;
+	out->gid = who->gid;
+	if (dir.mode & S_ISGID) {
+		out->gid = dir.gid;
+		if (S_ISDIR(*mode))
+			*mode |= S_ISGID;
+	}
+	return 0;
+}
+
+static bool in_group(fuse_req_t req, uint32_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int n;
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	n = fuse_req_getgroups(req, GROUPS_MAX, groups);
+	for (int i = 0; i < n && i < GROUPS_MAX; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	unsigned want = 0, have = attr->mode;
+
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		want |= 4;
+	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
+		want |= 2;
+	if (who->uid == 0)
+		return true;
+	if (who->uid == attr->uid)
+		have >>= 6;
+	else if (in_group(req, attr->gid))
+		have >>= 3;
+	return (have & want) == want;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops.h - the filesystem as the kernel asks for it (FUSE low-level requests).
+ *
+ * A request is one call of libdaxfs and one answer; nothing is kept between
+ * requests except the pool's own count of open files. A FUSE node id is a
+ * daxfs handle, so there is no table of inodes, nothing to forget, and the
+ * generation is always 0 (handles are never reused).
+ *
+ * Coherence first: other hosts change the pool without telling this kernel, so
+ * by default it trusts neither names nor attributes (timeouts 0) nor cached
+ * data (direct_io on every open).
+ *
+ * POSIX and flock locks: getlk, setlk and flock are not implemented, so the
+ * kernel keeps them, and they exclude only processes of the same mount.
+ */
+#ifndef AGENT_OPS_H
+#define AGENT_OPS_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "daxfs/daxfs.h"
+
+static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
+static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle");
+
+#define OPS_IO_MAX (1024u * 1024u) /* bytes of one read or write request */
+
+struct ops { /* what every request needs; constant once the mount is up */
+	struct daxfs *fs;
+	double timeout_s;             /* of attributes and names in the kernel */
+	void (*ready)(void *context); /* the kernel has finished the handshake */
+	void *context;
+	pthread_key_t scratch;        /* a buffer a worker keeps */
+};
+
+extern const struct fuse_lowlevel_ops ops_table;
+
+int ops_start(struct ops *ops);
+void ops_stop(struct ops *ops);
+
+/* -- shared by ops_*.c ------------------------------------------------------ */
+
+static inline struct ops *ops_of(fuse_req_t req)
+{
+	return (struct ops *)fuse_req_userdata(req);
+}
+
+static inline struct daxfs *ops_fs(fuse_req_t req)
+{
+	return ops_of(req)->fs;
+}
+
+/* Answer without data: error is 0 or -errno. */
+void ops_reply(fuse_req_t req, int error);
+void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
+void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
+void ops_stat(const struct daxfs_attr *attr, struct stat *out);
+/* This worker's buffer of at least size bytes, or NULL. */
+void *ops_scratch(struct ops *ops, size_t size);
+/* Who asks. In a set-group-ID directory new files take its group (and new
+ * directories the bit too: *mode). */
+int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred *out);
+/* May the caller open a file of these attributes with these flags? */
+bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
+
+/* ops_attr.c */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+unsigned ops_set_bits(int to_set);
+
+/* ops_name.c */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+	       unsigned int flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name);
+
+/* ops_file.c */
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* ops_dir.c */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops_attr.c - attributes of one inode, and of the whole filesystem.
+ *
+ * A setattr is one daxfs_setattr: mode, owner and size change together or not
+ * at all, wherever this host dies.
+ */
+#include "node-agent/ops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define NS_PER_S 1000000000ull
+
+static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
+{
+	struct stat st;
+
+	if (error) {
+		ops_reply(req, error);
+		return;
+	}
+	ops_stat(attr, &st);
+	fuse_reply_attr(req, &st, ops_of(req)->timeout_s);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct daxfs_attr attr;
+	int error;
+
+	(void)fi;
+	error = daxfs_getattr(ops_fs(req), ino, &attr);
+	reply_attr(req, error, &attr);
+}
+
+/* The pool holds unsigned nanoseconds since 1970: what does not fit is moved
+ * to the nearest time that does. */
+static uint64_t to_ns(const struct timespec *t)
+{
+	if (t->tv_sec < 0)
+		return 0;
+	if ((uint64_t)t->tv_sec >= UINT64_MAX / NS_PER_S)
+		return UINT64_MAX;
+	return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
+}
+
+/* For "now" the kernel sets both bits of a time. */
+unsigned ops_set_bits(int to_set)
+{
+	unsigned set = 0;
+
+	if (to_set & FUSE_SET_ATTR_MODE)
+		set |= DAXFS_SET_MODE;
+	if (to_set & FUSE_SET_ATTR_UID)
+		set |= DAXFS_SET_UID;
+	if (to_set & FUSE_SET_ATTR_GID)
+		set |= DAXFS_SET_GID;
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		set |= DAXFS_SET_SIZE;
+	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+		set |= DAXFS_SET_ATIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_ATIME)
+		set |= DAXFS_SET_ATIME;
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		set |= DAXFS_SET_MTIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_MTIME)
+		set |= DAXFS_SET_MTIME;
+	return set;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi)
+{
+	struct daxfs_attr attr, want;
+	int error;
+
+	(void)fi;
+	if ((to_set & FUSE_SET_ATTR_SIZE) && in->st_size < 0) {
+		ops_reply(req, -EINVAL);
+		return;
+	}
+	memset(&want, 0, sizeof(want));
+	want.mode = in->st_mode;
+	want.uid = in->st_uid;
+	want.gid = in->st_gid;
+	want.size = (uint64_t)in->st_size;
+	want.atime_ns = to_ns(&in->st_atim);
+	want.mtime_ns = to_ns(&in->st_mtim);
+	error = daxfs_setattr(ops_fs(req), ino, ops_set_bits(to_set), &want, &attr);
+	reply_attr(req, error, &attr);
+}
+
+/* Retired objects are in nobody's way for long: they count as available. */
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct daxfs_statfs usage;
+	struct statvfs out;
+	int error;
+
+	(void)ino;
+	error = daxfs_statfs(ops_fs(req), &usage);
+	if (error) {
+		ops_reply(req, error);
+		return;
+	}
+	memset(&out, 0, sizeof(out));
+	out.f_bsize = 4096;
+	out.f_frsize = 4096;
+	out.f_blocks = usage.pages.total;
+	out.f_bfree = usage.pages.free + usage.pages.retired;
+	out.f_bavail = out.f_bfree;
+	out.f_files = usage.inodes.total;
+	out.f_ffree = usage.inodes.free + usage.inodes.retired;
+	out.f_favail = out.f_ffree;
+	out.f_namemax = 255;
+	fuse_reply_statfs(req, &out);
+}

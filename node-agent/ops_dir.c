@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops_dir.c - listing directories.
+ *
+ * The kernel's offsets are the pool's cookies, so a listing keeps no state
+ * between requests: a directory may change, or this agent be replaced, in the
+ * middle of one. libdaxfs calls back while it holds a lane, so the callbacks
+ * only copy; attributes for readdirplus are fetched after it has returned.
+ */
+#include "node-agent/ops.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct listing { /* an answer being filled */
+	fuse_req_t req;
+	char *buf;
+	size_t size, used;
+};
+
+struct found {
+	struct daxfs_attr attr; /* ino and the type's mode bits, before the lookup */
+	uint64_t next;
+	char name[256];
+};
+
+struct found_list {
+	struct listing to;
+	size_t reserved; /* bytes the entries found will take */
+	unsigned count, max;
+	struct found *found;
+};
+
+static bool fill_plain(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
+{
+	struct listing *l = context;
+	struct stat st;
+	size_t need, room = l->size - l->used;
+
+	memset(&st, 0, sizeof(st));
+	st.st_ino = ino;
+	st.st_mode = DTTOIF(dt_type);
+	need = fuse_add_direntry(l->req, l->buf + l->used, room, name, &st, (off_t)next);
+	if (need > room)
+		return false;
+	l->used += need;
+	return true;
+}
+
+static bool fill_found(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
+{
+	struct found_list *list = context;
+	struct found *f = &list->found[list->count];
+	size_t need = fuse_add_direntry_plus(list->to.req, NULL, 0, name, NULL, 0);
+
+	if (list->count == list->max || need > list->to.size - list->reserved)
+		return false;
+	f->attr.ino = ino;
+	f->attr.mode = DTTOIF(dt_type);
+	f->next = next;
+	strncpy(f->name, name, sizeof(f->name) - 1);
+	list->reserved += need;
+	list->count++;
+	return true;
+}
+
+/* What was found before an error is answered; the next request meets it. A
+ * directory removed meanwhile has no entries. */
+static void reply_listing(struct listing *l, int error)
+{
+	if (error && error != -ESTALE && l->used == 0)
+		ops_reply(l->req, error);
+	else
+		fuse_reply_buf(l->req, l->buf, l->used);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct listing l = { .req = req, .size = size };
+	int error;
+
+	(void)fi;
+	l.buf = ops_scratch(ops_of(req), size);
+	if (!l.buf) {
+		ops_reply(req, -ENOMEM);
+		return;
+	}
+	error = daxfs_readdir(ops_fs(req), ino, (uint64_t)offset, fill_plain, &l);
+	reply_listing(&l, error);
+}
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/*
+ * An entry with its attributes is a lookup to the kernel. One without (node id
+ * 0) is only a name: "." and "..", and what was removed since it was found.
+ */
+static void add_found(struct found_list *list, struct found *f)
+{
+	struct listing *to = &list->to;
+	struct fuse_entry_param entry;
+	struct daxfs_attr attr;
+
+	if (!is_dots(f->name) && daxfs_getattr(ops_fs(to->req), f->attr.ino, &attr) == 0) {
+		ops_entry(ops_of(to->req), &attr, &entry);
+	} else {
+		ops_entry(ops_of(to->req), &f->attr, &entry);
+		entry.ino = 0;
+	}
+	to->used += fuse_add_direntry_plus(to->req, to->buf + to->used, to->size - to->used, f->name, &entry,
+					   (off_t)f->next);
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct found_list list = { .to = { .req = req, .size = size } };
+	int error;
+
+	(void)fi;
+	list.max = (unsigned)(size / fuse_add_direntry_plus(req, NULL, 0, "x", NULL, 0)) + 1;
+	list.to.buf = ops_scratch(ops_of(req), size);
+	list.found = calloc(list.max, sizeof(*list.found));
+	if (!list.to.buf || !list.found) {
+		ops_reply(req, -ENOMEM);
+		goto out;
+	}
+	error = daxfs_readdir(ops_fs(req), ino, (uint64_t)offset, fill_found, &list);
+	for (unsigned i = 0; i < list.count; i++)
+		add_found(&list, &list.found[i]);
+	reply_listing(&list.to, error);
+out:
+	free(list.found);
+}
+
+/* Nothing to hold: an open directory that is removed just becomes empty. */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	fuse_reply_open(req, fi);
+}
+
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fi;
+	ops_reply(req, 0);
+}

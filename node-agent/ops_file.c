@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops_file.c - opening, reading and writing files.
+ *
+ * Each answered open or create holds the file open in the pool once, each
+ * release lets go once. An open whose answer nobody takes is released here. An
+ * agent that dies leaves its holds in the host's table, for recovery.
+ */
+#include "node-agent/ops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CREATE_TRIES 16 /* names made and removed by others while we look */
+
+/*
+ * direct_io: every read asks the pool, because other hosts write. noflush: a
+ * write that has returned is in the pool, so close() has nothing to wait for.
+ */
+static void set_open(struct fuse_file_info *fi)
+{
+	fi->direct_io = 1;
+	fi->keep_cache = 0;
+	fi->noflush = 1;
+}
+
+/* The kernel does not truncate a file that create opened, so that is ours. */
+static int truncate_existing(fuse_req_t req, struct daxfs_attr *attr)
+{
+	struct daxfs_attr want;
+
+	memset(&want, 0, sizeof(want));
+	want.mode = attr->mode & ~(uint32_t)(S_ISUID | S_ISGID);
+	return daxfs_setattr(ops_fs(req), attr->ino, DAXFS_SET_SIZE | DAXFS_SET_MODE, &want, attr);
+}
+
+/*
+ * The kernel saw no name and asked to create it; another host was faster. It
+ * believes that we made the file and checks no permission, so we do. What is
+ * not a regular file gets -ESTALE: the kernel then walks the path again and
+ * treats it as what it is. -EAGAIN: it has vanished again.
+ */
+static int open_existing(fuse_req_t req, daxfs_ino parent, const char *name, int flags, struct daxfs_attr *attr)
+{
+	int error = daxfs_lookup(ops_fs(req), parent, name, attr);
+
+	if (error)
+		return error == -ENOENT ? -EAGAIN : error;
+	if (!S_ISREG(attr->mode))
+		return -ESTALE;
+	if (!ops_may_open(req, attr, flags))
+		return -EACCES;
+	error = daxfs_hold(ops_fs(req), attr->ino);
+	if (error)
+		return error == -ESTALE ? -EAGAIN : error;
+	if (flags & O_TRUNC)
+		error = truncate_existing(req, attr);
+	if (error)
+		daxfs_release(ops_fs(req), attr->ino);
+	return error;
+}
+
+/* Bounded: against a name that others make and remove all the time the kernel
+ * starts again (-ESTALE). */
+static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, uint32_t mode, int flags,
+			  struct daxfs_attr *attr)
+{
+	struct daxfs_cred cred;
+	int error = ops_cred(req, parent, &mode, &cred);
+
+	if (error)
+		return error;
+	for (int i = 0; i < CREATE_TRIES; i++) {
+		error = daxfs_mknod(ops_fs(req), parent, name, mode, 0, cred, true, attr);
+		if (error != -EEXIST || (flags & O_EXCL))
+			return error;
+		error = open_existing(req, parent, name, flags, attr);
+		if (error != -EAGAIN)
+			return error;
+	}
+	return -ESTALE;
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct fuse_entry_param entry;
+	struct daxfs_attr attr;
+	int error = create_or_open(req, parent, name, mode, fi->flags, &attr);
+
+	if (error) {
+		ops_reply(req, error);
+		return;
+	}
+	ops_entry(ops_of(req), &attr, &entry);
+	set_open(fi);
+	if (fuse_reply_create(req, &entry, fi) != 0)
+		daxfs_release(ops_fs(req), attr.ino);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct daxfs *fs = ops_fs(req);
+	int error = daxfs_hold(fs, ino);
+
+	if (error) {
+		ops_reply(req, error);
+		return;
+	}
+	set_open(fi);
+	if (fuse_reply_open(req, fi) != 0)
+		daxfs_release(fs, ino);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	ops_reply(req, daxfs_release(ops_fs(req), ino));
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	void *buf = ops_scratch(ops_of(req), size);
+	ssize_t n = -ENOMEM;
+
+	(void)fi;
+	if (buf)
+		n = daxfs_read(ops_fs(req), ino, buf, size, (uint64_t)offset);
+	if (n < 0)
+		ops_reply(req, (int)n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+/* Before the bytes change, so that dying in between leaves no foreign bytes in
+ * a set-user-ID file. root keeps the bits, as in every local filesystem. */
+static int drop_privileges(fuse_req_t req, daxfs_ino ino)
+{
+	struct daxfs_attr attr, want;
+	uint32_t drop = 0;
+	int error;
+
+	if (fuse_req_ctx(req)->uid == 0)
+		return 0;
+	error = daxfs_getattr(ops_fs(req), ino, &attr);
+	if (error)
+		return error;
+	if (attr.mode & S_ISUID)
+		drop |= S_ISUID;
+	if ((attr.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		drop |= S_ISGID;
+	if (!drop)
+		return 0;
+	memset(&want, 0, sizeof(want));
+	want.mode = attr.mode & ~drop;
+	return daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
+}
+
+/* The kernel's offset of an append is this host's idea of the end: ignored. */
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	unsigned flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
+	ssize_t n = drop_privileges(req, ino);
+
+	if (n == 0)
+		n = daxfs_write(ops_fs(req), ino, buf, size, (uint64_t)offset, flags);
+	if (n < 0)
+		ops_reply(req, (int)n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+/* Also of directories. What it promises is the pool's to say. */
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)datasync;
+	(void)fi;
+	ops_reply(req, daxfs_fsync(ops_fs(req), ino));
+}

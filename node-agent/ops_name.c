@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops_name.c - names: lookup and everything that makes or removes one.
+ *
+ * Each request is one atomic operation of the pool, so there is nothing to
+ * undo here. -ESTALE for a directory that is gone makes the kernel walk the
+ * path again with fresh lookups before an application sees it.
+ */
+#include "node-agent/ops.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static_assert(DAXFS_RENAME_NOREPLACE == RENAME_NOREPLACE && DAXFS_RENAME_EXCHANGE == RENAME_EXCHANGE, "flags");
+
+#define TARGET_BYTES 4096 /* always suffices */
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct daxfs_attr attr;
+	int error = daxfs_lookup(ops_fs(req), parent, name, &attr);
+
+	ops_reply_entry(req, error, &attr);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[TARGET_BYTES];
+	int error = daxfs_readlink(ops_fs(req), ino, target, sizeof(target));
+
+	if (error < 0)
+		ops_reply(req, error);
+	else
+		fuse_reply_readlink(req, target);
+}
+
+/* A device number of the kernel fits 32 bits, as makedev() lays it out. */
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	struct daxfs_cred cred;
+	struct daxfs_attr attr;
+	uint32_t bits = mode;
+	int error = ops_cred(req, parent, &bits, &cred);
+
+	if (!error)
+		error = daxfs_mknod(ops_fs(req), parent, name, bits, (uint32_t)rdev, cred, false, &attr);
+	ops_reply_entry(req, error, &attr);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct daxfs_cred cred;
+	struct daxfs_attr attr;
+	uint32_t bits = mode | S_IFDIR;
+	int error = ops_cred(req, parent, &bits, &cred);
+
+	if (!error)
+		error = daxfs_mkdir(ops_fs(req), parent, name, bits, cred, &attr);
+	ops_reply_entry(req, error, &attr);
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct daxfs_cred cred;
+	struct daxfs_attr attr;
+	uint32_t bits = S_IFLNK | 0777;
+	int error = ops_cred(req, parent, &bits, &cred);
+
+	if (!error)
+		error = daxfs_symlink(ops_fs(req), parent, name, target, cred, &attr);
+	ops_reply_entry(req, error, &attr);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+	struct daxfs_attr attr;
+	int error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
+
+	ops_reply_entry(req, error, &attr);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	ops_reply(req, daxfs_unlink(ops_fs(req), parent, name));
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	ops_reply(req, daxfs_rmdir(ops_fs(req), parent, name));
+}
+
+/* The kernel's flags are the pool's; another one (WHITEOUT) is not supported. */
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+	       unsigned int flags)
+{
+	if (flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE))
+		ops_reply(req, -EINVAL);
+	else
+		ops_reply(req, daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags));
+}

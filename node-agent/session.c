@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - libfuse's session around our own mount.
+ *
+ * libfuse gets the mounted /dev/fuse descriptor ("/dev/fd/N"), so it neither
+ * mounts nor unmounts. Its multi-threaded loop runs in a thread of ours and
+ * makes the workers, each with its own clone of the descriptor.
+ *
+ * The loop ends by itself when the kernel ends the connection (somebody
+ * unmounted), and on session_stop(). Workers finish the request they are in.
+ */
+#include "node-agent/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node-agent/log.h"
+#include "node-agent/mountpoint.h"
+
+#define NUDGE_MS 50 /* how often the loop is woken until it has ended */
+#define NS_PER_S 1000000000l
+#define NS_PER_MS 1000000l
+
+static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	if (level <= FUSE_LOG_ERR)
+		log_fail("%s", text);
+	else if (level <= FUSE_LOG_NOTICE)
+		log_warn("%s", text);
+}
+
+/* Interrupts the loop's wait; there is nothing else to do. */
+static void on_nudge(int signal)
+{
+	(void)signal;
+}
+
+static void *session_main(void *context)
+{
+	struct session *s = context;
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	sigset_t nudge;
+	int error = -ENOMEM;
+
+	sigemptyset(&nudge);
+	sigaddset(&nudge, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &nudge, NULL);
+	if (config) {
+		fuse_loop_cfg_set_clone_fd(config, 1);
+		fuse_loop_cfg_set_max_threads(config, s->threads);
+		fuse_loop_cfg_set_idle_threads(config, s->threads);
+		error = fuse_session_loop_mt(s->se, config);
+		fuse_loop_cfg_destroy(config);
+	}
+	atomic_store(&s->error, error);
+	atomic_store(&s->over, true);
+	s->ended(s->ops.context);
+	return NULL;
+}
+
+static int start_thread(struct session *s)
+{
+	struct sigaction nudge = { .sa_handler = on_nudge };
+	sigset_t all, old;
+	int error;
+
+	sigemptyset(&nudge.sa_mask);
+	sigaction(SIGUSR1, &nudge, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&s->thread, NULL, session_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -error;
+}
+
+/* *fd belongs to the session if this succeeds. */
+static int new_session(struct session *s, int fd)
+{
+	char name[] = "daxfs", path[32];
+	char *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse_session *se;
+
+	fuse_set_log_func(log_fuse);
+	se = fuse_session_new(&args, &ops_table, sizeof(ops_table), &s->ops);
+	fuse_opt_free_args(&args);
+	if (!se)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	if (fuse_session_mount(se, path) == 0) {
+		atomic_store(&s->se, se);
+		return 0;
+	}
+	fuse_session_destroy(se);
+	return -EIO;
+}
+
+/* The connection, mounted and known to libfuse. */
+static int connect_kernel(struct session *s, struct daxfs_why *why)
+{
+	int fd, error;
+
+	error = mountpoint_open_fuse(&fd, why);
+	if (error)
+		return error;
+	error = mountpoint_mount(s->mountpoint, fd, why);
+	if (error)
+		goto close_fd;
+	error = new_session(s, fd);
+	if (!error)
+		return 0;
+	snprintf(why->text, sizeof(why->text), "libfuse cannot start a session: %s", strerror(-error));
+	mountpoint_detach(s->mountpoint);
+close_fd:
+	close(fd);
+	return error;
+}
+
+int session_start(struct session *s, struct daxfs_why *why)
+{
+	int error = ops_start(&s->ops);
+
+	if (error) {
+		snprintf(why->text, sizeof(why->text), "cannot start workers: %s", strerror(-error));
+		return error;
+	}
+	error = connect_kernel(s, why);
+	if (error)
+		goto stop_ops;
+	error = start_thread(s);
+	if (!error)
+		return 0;
+	snprintf(why->text, sizeof(why->text), "cannot start workers: %s", strerror(-error));
+	mountpoint_detach(s->mountpoint);
+	fuse_session_destroy(s->se);
+stop_ops:
+	ops_stop(&s->ops);
+	return error;
+}
+
+static bool ended_within(pthread_t thread, long ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += ms * NS_PER_MS;
+	until.tv_sec += until.tv_nsec / NS_PER_S;
+	until.tv_nsec %= NS_PER_S;
+	return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+/*
+ * The loop checks its exit flag and then waits: a signal in between is missed,
+ * so it is repeated. (A plain unmount wakes it too, a lazy one does not.)
+ */
+void session_stop(struct session *s)
+{
+	if (!atomic_load(&s->over))
+		mountpoint_unmount(s->mountpoint);
+	fuse_session_exit(s->se);
+	do
+		pthread_kill(s->thread, SIGUSR1);
+	while (!ended_within(s->thread, NUDGE_MS));
+}
+
+void session_free(struct session *s)
+{
+	fuse_session_destroy(s->se);
+	ops_stop(&s->ops);
+}
+
+void session_abandon(struct session *s)
+{
+	struct fuse_session *se = atomic_load(&s->se);
+
+	if (se)
+		fuse_session_exit(se);
+	mountpoint_detach(s->mountpoint);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - the mount: a FUSE connection and the workers that serve it.
+ */
+#ifndef AGENT_SESSION_H
+#define AGENT_SESSION_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "node-agent/ops.h"
+
+struct session {
+	/* set by the caller */
+	char mountpoint[PATH_MAX];    /* as mountpoint_prepare() made it */
+	unsigned threads;             /* workers at most */
+	struct ops ops;               /* fs, timeout_s, ready, context */
+	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */
+
+	/* read by anyone */
+	atomic_int error;             /* of the workers, once ended */
+	atomic_bool over;             /* ended: the kernel has forgotten the mount */
+
+	/* private */
+	_Atomic(struct fuse_session *) se;
+	pthread_t thread;
+};
+
+/* Mount and serve. Either all or nothing is left behind. */
+int session_start(struct session *s, struct daxfs_why *why);
+/*
+ * Unmount, finish the requests in progress, end the workers. A lazily unmounted
+ * filesystem still has users: they wait until session_free().
+ */
+void session_stop(struct session *s);
+void session_free(struct session *s);
+/*
+ * From any thread between start (while it runs, too) and free; never waits: no
+ * new request is taken, the mount is gone.
+ */
+void session_abandon(struct session *s);
+
+#endif
