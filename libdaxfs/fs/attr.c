@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attr.c - attributes and sizes; usage of the pool. */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+struct attr_op {
+	daxfs_ino ino;
+	unsigned set;
+	const struct daxfs_attr *in;
+	struct daxfs_attr *out;
+};
+
+static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct attr_op *op = arg;
+	struct inode inode;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc == 0 && op->out)
+		inode_attr(lane, &inode, op->out);
+	return rc;
+}
+
+int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
+{
+	struct attr_op op = { .ino = ino, .out = out };
+
+	return fs_run(fs, getattr, &op);
+}
+
+/* -- setattr ------------------------------------------------------------------ */
+
+static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
+{
+	record_word(lane, word, DAXFS_S_ATTR, word_settle(lane, word), value);
+}
+
+/* Bytes past the end in the last page are zero: whoever cuts a page sees to it. */
+static int stage_tail(struct lane *lane, struct sm_inode *sm, uint64_t size)
+{
+	uint64_t w, page, keep = size % DAXFS_PAGE_SIZE;
+	sm_u64 *slot;
+	int rc;
+
+	if (!keep)
+		return 0;
+	rc = map_find(lane, sm, size / DAXFS_PAGE_SIZE, &slot, &w);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	w = word_settle(lane, slot);
+	if (link_kind(w) == DAXFS_ABSENT)
+		return 0;
+	if (link_kind(w) != DAXFS_DATA || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE]) {
+		lane->fault = true;
+		return -EIO;
+	}
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page);
+	if (rc)
+		return rc;
+	sm_write(pool_page(lane->pool, page), pool_page(lane->pool, link_index(w)), keep);
+	sm_zero(pool_page(lane->pool, page) + keep, DAXFS_PAGE_SIZE - keep);
+	sm_persist(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
+	record_word(lane, slot, DAXFS_S_LINK, w, link_payload(DAXFS_DATA, page));
+	record_retire(lane, DAXFS_T_PAGE, link_index(w));
+	return 0;
+}
+
+/* Stage a new size. 1: pages past the end are left for prune(). */
+static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
+{
+	uint64_t trunc = word_settle(lane, &sm->trunc), flag = 0;
+	struct map_batch batch;
+	int rc;
+
+	if (size < size_bytes(before)) {
+		rc = stage_tail(lane, sm, size);
+		if (rc)
+			return rc;
+		map_collect(lane, sm, (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE, &batch);
+		prune_stage(lane, &batch);
+		flag = batch.n == MAP_BATCH ? DAXFS_SIZE_PRUNE : 0;
+		record_word(lane, &sm->trunc, DAXFS_S_TICK, trunc, 0);
+	}
+	record_word(lane, &sm->size, DAXFS_S_SIZE, before, size | flag);
+	return flag ? 1 : 0;
+}
+
+static int check_size(const struct inode *inode, uint64_t size)
+{
+	if (S_ISDIR(inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(inode->mode))
+		return -EINVAL;
+	return size > DAXFS_FILE_MAX ? -EFBIG : 0;
+}
+
+/* Everything but times, in one record. 1: prune() has work. */
+static int set_words(struct lane *lane, const struct attr_op *op, const struct inode *inode)
+{
+	struct sm_inode *sm = inode->sm;
+	uint64_t size = 0;
+	int rc = 0, more = 0;
+
+	if (op->set & DAXFS_SET_SIZE) {
+		rc = check_size(inode, op->in->size);
+		size = word_settle(lane, &sm->size);
+		if (rc == 0 && size_prune(size)) {
+			rc = prune(lane, sm);
+			return rc ? rc : -EAGAIN;
+		}
+	}
+	if (rc)
+		return rc;
+	record_begin(lane, OP_SETATTR);
+	if (op->set & DAXFS_SET_MODE)
+		stage_attr(lane, &sm->mode, (inode->mode & S_IFMT) | (op->in->mode & 07777));
+	if (op->set & DAXFS_SET_UID)
+		stage_attr(lane, &sm->uid, op->in->uid);
+	if (op->set & DAXFS_SET_GID)
+		stage_attr(lane, &sm->gid, op->in->gid);
+	if (op->set & DAXFS_SET_SIZE)
+		more = stage_size(lane, sm, size, op->in->size);
+	if (more < 0)
+		return record_abort(lane, more);
+	if (more)
+		lane_todo(lane, op->ino);
+	rc = record_commit(lane);
+	return rc ? rc : more;
+}
+
+static void set_times(struct lane *lane, const struct attr_op *op, struct sm_inode *sm)
+{
+	uint64_t now = fs_now();
+
+	if (op->set & DAXFS_SET_SIZE)
+		inode_touch(lane, &sm->mtime, now);
+	if (op->set & (DAXFS_SET_ATIME | DAXFS_SET_ATIME_NOW))
+		sm_store(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->in->atime_ns);
+	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
+		sm_store(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->in->mtime_ns);
+	inode_touch(lane, &sm->ctime, now);
+	sm_persist(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
+	sm_drain(&lane->pool->shm);
+}
+
+static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct attr_op *op = arg;
+	struct inode inode;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	if (rc)
+		return rc;
+	if (op->set & (DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE)) {
+		rc = set_words(lane, op, &inode);
+		if (rc < 0)
+			return rc;
+		if (rc) {
+			rc = prune(lane, inode.sm);
+			lane_todo(lane, 0);
+		}
+	}
+	set_times(lane, op, inode.sm);
+	return rc == 0 ? getattr(fs, lane, arg) : rc;
+}
+
+int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
+{
+	struct attr_op op = { ino, set, in, out };
+
+	return fs_run(fs, setattr, &op);
+}
+
+int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
+{
+	uint64_t none;
+
+	space_usage(&fs->pool, DAXFS_T_PAGE, &out->pages, &out->nodes);
+	space_usage(&fs->pool, DAXFS_T_INODE, &out->inodes, &none);
+	space_usage(&fs->pool, DAXFS_T_DIRENT, &out->dirents, &none);
+	return 0;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * context.c - a mapped pool, its lanes in this process, and running steps.
+ *
+ * Lanes are shared by the threads of this process: a thread takes one for the
+ * length of a call, first come first served from a place of its own; only when
+ * all are taken does it wait, for a thread of this very process.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+#include "sync/member.h"
+
+static struct daxfs *context_new(void)
+{
+	struct daxfs *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return NULL;
+	pthread_mutex_init(&fs->wait_lock, NULL);
+	pthread_cond_init(&fs->wait_free, NULL);
+	return fs;
+}
+
+static void context_free(struct daxfs *fs)
+{
+	pthread_cond_destroy(&fs->wait_free);
+	pthread_mutex_destroy(&fs->wait_lock);
+	free(fs);
+}
+
+int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *why)
+{
+	struct daxfs *fs = context_new();
+	int rc;
+
+	if (!fs)
+		return why_fail(why, -ENOMEM, "out of memory");
+	rc = pool_attach(base, size, &fs->pool, why);
+	if (rc) {
+		context_free(fs);
+		return rc;
+	}
+	*out = fs;
+	return 0;
+}
+
+int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **out, struct daxfs_why *why)
+{
+	struct daxfs *fs = context_new();
+	int rc;
+
+	if (!fs)
+		return why_fail(why, -ENOMEM, "out of memory");
+	rc = pool_map(path, mode, &fs->pool, why);
+	if (rc) {
+		context_free(fs);
+		return rc;
+	}
+	*out = fs;
+	return 0;
+}
+
+void daxfs_close(struct daxfs *fs)
+{
+	if (!fs)
+		return;
+	if (fs->joined)
+		daxfs_leave(fs);
+	pool_unmap(&fs->pool);
+	context_free(fs);
+}
+
+const struct pool *fs_pool(const struct daxfs *fs)
+{
+	return &fs->pool;
+}
+
+struct pool *fs_pool_writable(struct daxfs *fs)
+{
+	return &fs->pool;
+}
+
+void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out)
+{
+	const struct sm_super *super = &fs->pool.super;
+
+	*out = (struct daxfs_geometry){
+		.size = super->size,
+		.version = super->version,
+		.hosts = super->hosts,
+		.lanes_per_host = super->lanes_per_host,
+		.opens_per_host = super->opens_per_host,
+		.heartbeat_ms = super->heartbeat_ms,
+		.wb = super->domain == DAXFS_DOMAIN_WB,
+		.pages = fs->pool.objects[DAXFS_T_PAGE],
+		.inodes = fs->pool.objects[DAXFS_T_INODE],
+		.dirents = fs->pool.objects[DAXFS_T_DIRENT],
+	};
+	memcpy(out->name, super->name, sizeof(out->name));
+	memcpy(out->uuid, super->uuid, sizeof(out->uuid));
+}
+
+/* -- lanes ------------------------------------------------------------------ */
+
+static bool try_slot(struct lane_slot *slot)
+{
+	bool free_now = false;
+
+	return atomic_compare_exchange_strong(&slot->busy, &free_now, true);
+}
+
+/* A free lane, searched from a place that differs by thread. */
+static struct lane_slot *try_slots(struct daxfs *fs)
+{
+	size_t start = ((size_t)pthread_self() >> 12) % fs->n_slots;
+
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		struct lane_slot *slot = &fs->slots[(start + i) % fs->n_slots];
+
+		if (try_slot(slot))
+			return slot;
+	}
+	return NULL;
+}
+
+struct lane *fs_take_lane(struct daxfs *fs)
+{
+	struct lane_slot *slot = try_slots(fs);
+
+	if (!slot) {
+		pthread_mutex_lock(&fs->wait_lock);
+		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
+		while (!(slot = try_slots(fs)))
+			pthread_cond_wait(&fs->wait_free, &fs->wait_lock);
+		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
+		pthread_mutex_unlock(&fs->wait_lock);
+	}
+	atomic_fetch_add_explicit(&slot->operations, 1, memory_order_relaxed);
+	return &slot->lane;
+}
+
+void fs_put_lane(struct daxfs *fs, struct lane *lane)
+{
+	struct lane_slot *slot = (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
+
+	/* A record that could not be ended (shared bytes made no sense) keeps
+	 * its lane: reusing it would orphan its marks. */
+	if (status_state(sm_load(&lane->sm->status)) >= DAXFS_UNDECIDED)
+		return;
+	atomic_store(&slot->busy, false);
+	if (__atomic_load_n(&fs->waiting, __ATOMIC_SEQ_CST)) {
+		pthread_mutex_lock(&fs->wait_lock);
+		pthread_cond_signal(&fs->wait_free);
+		pthread_mutex_unlock(&fs->wait_lock);
+	}
+}
+
+int fs_run(struct daxfs *fs, fs_step step, void *arg)
+{
+	struct lane *lane;
+	int rc;
+
+	if (!fs->joined)
+		return fs->pool.writable ? -ESTALE : -EROFS;
+	lane = fs_take_lane(fs);
+	lane_enter(lane);
+	if (!lane_alive(lane)) {
+		rc = -ESTALE;
+	} else {
+		while ((rc = step(fs, lane, arg)) == -EAGAIN && !lane->fault && lane_alive(lane)) {
+			lane_renew(lane);
+			atomic_fetch_add_explicit(
+				&((struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane)))->operations, 1,
+				memory_order_relaxed);
+		}
+		if (rc == -EAGAIN)
+			rc = -ESTALE;
+		if (lane->fault)
+			rc = -EIO;
+	}
+	lane_exit(lane);
+	fs_put_lane(fs, lane);
+	return rc;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* entry.c - directory entries as objects: checking, filling, staging. */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+int name_init(const struct pool *pool, const char *name, struct trie_name *out)
+{
+	size_t len = strnlen(name, DAXFS_NAME_MAX + 1);
+
+	if (len > DAXFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (len == 0 || memchr(name, '/', len))
+		return len ? -EINVAL : -ENOENT;
+	*out = (struct trie_name){ .name = name, .len = (uint8_t)len, .hash = trie_hash(pool, name, len) };
+	return strcmp(name, ".") && strcmp(name, "..") ? 0 : -EEXIST;
+}
+
+void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode)
+{
+	struct sm_dirent entry = {
+		.hash = name->hash,
+		.handle = handle,
+		.type = (uint8_t)((mode & S_IFMT) >> 12), /* DT_* */
+		.len = name->len,
+	};
+
+	memcpy(entry.name, name->name, name->len);
+	sm_write(&lane->pool->dirents[index], &entry, sizeof(entry));
+	sm_persist(&lane->pool->shm, &lane->pool->dirents[index], sizeof(entry));
+}
+
+int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
+		 uint32_t mode)
+{
+	uint64_t entry, nodes[TRIE_NODES_MAX];
+	int rc = space_take(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, 1, &entry);
+
+	if (rc == 0 && pos->nodes)
+		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, pos->nodes, nodes);
+	if (rc)
+		return rc;
+	entry_init(lane, entry, name, handle, mode);
+	trie_insert(lane, pos, name, entry, nodes);
+	return 0;
+}
+
+void entry_remove(struct lane *lane, const struct trie_pos *pos)
+{
+	trie_remove(lane, pos);
+	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
+}
+
+int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
+		  uint32_t mode)
+{
+	uint64_t entry;
+	int rc = space_take(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, 1, &entry);
+
+	if (rc)
+		return rc;
+	entry_init(lane, entry, name, handle, mode);
+	trie_replace(lane, pos, entry);
+	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
+	return 0;
+}
+
+/* Unlink the node a name would be in, if it is empty: 0 unlinked one. */
+static int drop_one(struct lane *lane, uint64_t dir, const struct trie_name *name)
+{
+	struct inode inode;
+	struct trie_pos pos;
+	uint64_t root;
+	int rc = inode_get_dir(lane, dir, &inode, &root);
+
+	if (rc == 0)
+		rc = trie_find(lane, root, name, true, &pos);
+	if (rc)
+		return rc;
+	if (!pos.up || word_payload(pos.count, DAXFS_S_COUNT))
+		return -ENOTEMPTY;
+	record_begin(lane, OP_NODE);
+	trie_drop_node(lane, &pos);
+	return record_commit(lane);
+}
+
+void entry_tidy(struct lane *lane, uint64_t dir, const struct trie_name *name)
+{
+	int rc;
+
+	/* Upwards, one node a record. Whoever loses a race leaves an empty node,
+	 * which is harmless and goes with the next removal or the directory. */
+	do
+		rc = drop_one(lane, dir, name);
+	while (rc == 0 || (rc == -EAGAIN && !lane->fault));
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file.c - reading and writing: the only place that composes a write.
+ *
+ * A piece of a write (up to 256 KiB) is one record over the link words of its
+ * pages, plus the size word if the file gets longer, plus the trunc word if a
+ * hole inside the file is filled. Pages are never written in place: new pages
+ * are taken, filled and linked, the old ones retired. Why these words suffice:
+ *
+ *   overwrite (page -> page)  no other word. A truncation that removes the page
+ *       changes its word. One that leaves it, but has committed its new size
+ *       below it, will remove the new page just the same (prune.c).
+ *   fill (absent -> page)     demands an unchanged trunc word, or changes the
+ *       size word: no truncation was committed since we looked, so the node is
+ *       still linked and nobody is pruning it.
+ *   longer                    demands the size word as read: appends of several
+ *       hosts get disjoint ranges, and no PRUNE is pending.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+#define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1)
+#define READ_RETRIES 8
+#define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
+
+struct file_op {
+	daxfs_ino ino;
+	uint8_t *out;       /* read */
+	const uint8_t *in;  /* write */
+	uint64_t offset;
+	size_t len, done;
+	bool append;
+};
+
+struct piece { /* one record's worth of a write */
+	struct sm_inode *sm;
+	uint64_t size, trunc;   /* words as settled */
+	uint64_t from, end;     /* bytes */
+	unsigned pages;
+	bool fills, longer;
+	struct {
+		sm_u64 *slot;
+		uint64_t word;
+	} old[PIECE_PAGES];
+};
+
+static bool is_page(struct lane *lane, uint64_t w)
+{
+	if (link_kind(w) == DAXFS_DATA && link_index(w) < lane->pool->objects[DAXFS_T_PAGE])
+		return true;
+	lane->fault |= link_kind(w) != DAXFS_ABSENT;
+	return false;
+}
+
+/* -- write -------------------------------------------------------------------- */
+
+/* Give the file the index node it lacks, empty, and start again. */
+static int grow(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word)
+{
+	uint64_t page;
+	int rc;
+
+	word = word_settle(lane, slot);
+	if (link_kind(word) != DAXFS_ABSENT)
+		return -EAGAIN;
+	record_begin(lane, OP_GROW);
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, &page);
+	if (rc)
+		return record_abort(lane, rc);
+	sm_zero(pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
+	sm_persist(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
+	record_word(lane, slot, DAXFS_S_LINK, word, link_payload(DAXFS_NODE, page));
+	record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
+	rc = record_commit(lane);
+	return rc ? rc : -EAGAIN;
+}
+
+/* Find out which words the piece is about. */
+static int survey(struct lane *lane, struct piece *piece)
+{
+	uint64_t first = piece->from / DAXFS_PAGE_SIZE;
+
+	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - first + 1);
+	for (unsigned i = 0; i < piece->pages; i++) {
+		sm_u64 *slot;
+		uint64_t word;
+		int rc = map_find(lane, piece->sm, first + i, &slot, &word);
+
+		if (rc == -ENOENT)
+			return grow(lane, piece, slot, word);
+		if (rc)
+			return rc;
+		piece->old[i].slot = slot;
+		piece->old[i].word = word_settle(lane, slot);
+		piece->fills |= !is_page(lane, piece->old[i].word);
+	}
+	/* Words before size: if it is what it was, no truncation came between. */
+	if (word_settle(lane, &piece->sm->size) != piece->size)
+		return -EAGAIN;
+	return lane->fault ? -EIO : 0;
+}
+
+/* Fill new page i of the piece: old bytes around the new ones. */
+static void compose(struct lane *lane, const struct piece *piece, unsigned i, uint64_t page, const uint8_t *in)
+{
+	uint64_t base = (piece->from / DAXFS_PAGE_SIZE + i) * DAXFS_PAGE_SIZE;
+	uint64_t start = piece->from > base ? piece->from - base : 0;
+	uint64_t stop = piece->end < base + DAXFS_PAGE_SIZE ? piece->end - base : DAXFS_PAGE_SIZE;
+	uint8_t *to = pool_page(lane->pool, page);
+	const uint8_t *old = is_page(lane, piece->old[i].word) ?
+			     pool_page(lane->pool, link_index(piece->old[i].word)) : NULL;
+
+	if (start && old)
+		sm_write(to, old, start);
+	else if (start)
+		sm_zero(to, start);
+	sm_write(to + start, in + (base + start - piece->from), stop - start);
+	if (stop < DAXFS_PAGE_SIZE && old)
+		sm_write(to + stop, old + stop, DAXFS_PAGE_SIZE - stop);
+	else if (stop < DAXFS_PAGE_SIZE)
+		sm_zero(to + stop, DAXFS_PAGE_SIZE - stop);
+	sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+}
+
+static int commit_piece(struct lane *lane, const struct piece *piece, const uint8_t *in)
+{
+	uint64_t page[PIECE_PAGES];
+	int rc;
+
+	record_begin(lane, OP_WRITE);
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
+	if (rc)
+		return record_abort(lane, rc);
+	for (unsigned i = 0; i < piece->pages; i++) {
+		compose(lane, piece, i, page[i], in);
+		record_word(lane, piece->old[i].slot, DAXFS_S_LINK, piece->old[i].word,
+			    link_payload(DAXFS_DATA, page[i]));
+		if (is_page(lane, piece->old[i].word))
+			record_retire(lane, DAXFS_T_PAGE, link_index(piece->old[i].word));
+	}
+	if (piece->longer)
+		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
+	else if (piece->fills)
+		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
+	return record_commit(lane);
+}
+
+static int start_write(struct lane *lane, const struct file_op *op, struct piece *piece)
+{
+	struct inode inode;
+	int rc = inode_get(lane, op->ino, &inode);
+	uint64_t bytes, want = op->len - op->done;
+
+	if (rc)
+		return rc;
+	if (!S_ISREG(inode.mode))
+		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+	piece->sm = inode.sm;
+	/* trunc before life: if the inode dies later, trunc will have changed. */
+	piece->size = word_settle(lane, &inode.sm->size);
+	piece->trunc = word_settle(lane, &inode.sm->trunc);
+	rc = inode_get(lane, op->ino, &inode);
+	if (rc)
+		return rc;
+	bytes = size_bytes(piece->size);
+	piece->from = op->append ? bytes : op->offset + op->done;
+	if (piece->from >= DAXFS_FILE_MAX || DAXFS_FILE_MAX - piece->from < want)
+		return -EFBIG;
+	piece->end = piece->from + (want < DAXFS_ATOMIC_WRITE_MAX ? want : DAXFS_ATOMIC_WRITE_MAX);
+	piece->longer = piece->end > bytes;
+	if (piece->longer && size_prune(piece->size)) {
+		rc = prune(lane, inode.sm);
+		return rc ? rc : -EAGAIN;
+	}
+	return 0;
+}
+
+static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct file_op *op = arg;
+	struct piece piece;
+	int rc;
+
+	(void)fs;
+	piece.fills = false;
+	rc = start_write(lane, op, &piece);
+	if (rc == 0)
+		rc = survey(lane, &piece);
+	if (rc == 0)
+		rc = commit_piece(lane, &piece, op->in + op->done);
+	if (rc)
+		return rc;
+	op->done += piece.end - piece.from;
+	inode_changed(lane, piece.sm);
+	return 0;
+}
+
+ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset, unsigned flags)
+{
+	struct file_op op = {
+		.ino = ino, .in = buf, .offset = offset, .len = len, .append = flags & DAXFS_APPEND,
+	};
+	int rc = 0;
+
+	if (len > SSIZE_MAX_WRITE)
+		op.len = SSIZE_MAX_WRITE;
+	if (!op.append && offset > DAXFS_FILE_MAX)
+		return -EFBIG;
+	while (rc == 0 && op.done < op.len)
+		rc = fs_run(fs, write_piece, &op);
+	return op.done ? (ssize_t)op.done : rc;
+}
+
+/* -- read --------------------------------------------------------------------- */
+
+/* Copy [offset, offset + n), within one page. */
+static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, size_t n, uint8_t *out)
+{
+	uint64_t w;
+	sm_u64 *slot;
+	int rc = map_find(lane, sm, offset / DAXFS_PAGE_SIZE, &slot, &w);
+
+	if (rc == 0)
+		w = word_load(lane, slot);
+	else if (rc != -ENOENT)
+		return rc;
+	if (rc == 0 && is_page(lane, w))
+		sm_read(out, pool_page(lane->pool, link_index(w)) + offset % DAXFS_PAGE_SIZE, n);
+	else
+		memset(out, 0, n); /* a hole */
+	return lane->fault ? -EIO : 0;
+}
+
+static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out)
+{
+	int rc = 0;
+
+	while (rc == 0 && from < end) {
+		size_t n = DAXFS_PAGE_SIZE - from % DAXFS_PAGE_SIZE;
+
+		if (n > end - from)
+			n = end - from;
+		rc = read_page(lane, sm, from, n, out);
+		from += n;
+		out += n;
+	}
+	return rc;
+}
+
+/* Up to one piece. 1: the end of the file. */
+static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct file_op *op = arg;
+	struct inode inode;
+	uint64_t trunc, bytes, from = op->offset + op->done, end;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc == 0 && S_ISDIR(inode.mode))
+		rc = -EISDIR;
+	for (int i = 0; rc == 0 && i < READ_RETRIES; i++) {
+		trunc = word_load(lane, &inode.sm->trunc);
+		bytes = size_bytes(word_load(lane, &inode.sm->size));
+		if (from >= bytes)
+			return 1;
+		end = from + (op->len - op->done);
+		if (end > bytes)
+			end = bytes;
+		if (end - from > DAXFS_ATOMIC_WRITE_MAX)
+			end = from + DAXFS_ATOMIC_WRITE_MAX;
+		rc = read_range(lane, inode.sm, from, end, op->out + op->done);
+		/* Pages cut away while we copied would have looked like holes. */
+		if (rc == 0 && word_load(lane, &inode.sm->trunc) == trunc)
+			break;
+	}
+	if (rc == 0)
+		op->done += end - from;
+	return rc;
+}
+
+ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
+{
+	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len };
+	int rc = 0;
+
+	if (len > SSIZE_MAX_WRITE)
+		op.len = SSIZE_MAX_WRITE;
+	if (offset > DAXFS_FILE_MAX)
+		return 0;
+	while (rc == 0 && op.done < op.len)
+		rc = fs_run(fs, read_piece, &op);
+	return op.done || rc > 0 ? (ssize_t)op.done : rc;
+}
+
+int daxfs_fsync(struct daxfs *fs, daxfs_ino ino)
+{
+	/* Every write was in the durability domain when it returned. */
+	(void)ino;
+	if (!fs->joined)
+		return -ESTALE;
+	sm_fence();
+	return 0;
+}

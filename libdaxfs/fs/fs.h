@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs.h - inside of the filesystem: the context, and what its files share.
+ *
+ * Every public operation is a step function run by fs_run: it takes a lane,
+ * protects itself, tries, and tries again from the beginning after -EAGAIN
+ * (somebody else changed a word it relied on, so somebody made progress). A
+ * step makes at most one visible change that is not its own clean-up, by one
+ * record.
+ */
+#ifndef DAXFS_FS_FS_H
+#define DAXFS_FS_FS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "index/map.h"
+#include "index/trie.h"
+#include "space/space.h"
+
+struct opens; /* fs/opens.c */
+
+struct lane_slot { /* a lane of this host and who uses it */
+	struct lane lane;
+	atomic_bool busy;
+	atomic_uint operations; /* bumped when taken and on each retry: progress */
+	unsigned seen, stuck;   /* of daxfs_progressing */
+};
+
+struct daxfs {
+	struct pool pool;
+	bool joined;
+	unsigned host;
+	uint32_t generation;
+	struct lane_slot *slots;
+	unsigned n_slots;
+	pthread_mutex_t wait_lock; /* for a free lane */
+	pthread_cond_t wait_free;
+	unsigned waiting;
+	struct opens *opens;
+};
+
+/* -- context ---------------------------------------------------------------- */
+
+/* A context on memory that is already mapped (tests, tools). */
+int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *why);
+const struct pool *fs_pool(const struct daxfs *fs);
+struct pool *fs_pool_writable(struct daxfs *fs);
+
+typedef int (*fs_step)(struct daxfs *fs, struct lane *lane, void *arg);
+/* Run a step until it returns something else than -EAGAIN. */
+int fs_run(struct daxfs *fs, fs_step step, void *arg);
+struct lane *fs_take_lane(struct daxfs *fs);
+void fs_put_lane(struct daxfs *fs, struct lane *lane);
+
+static inline struct sm_host *fs_host(struct daxfs *fs, unsigned host)
+{
+	return &fs->pool.member->host[host];
+}
+
+/* -- inodes (inode.c) -------------------------------------------------------- */
+
+struct inode {
+	struct sm_inode *sm;
+	uint64_t handle;
+	uint32_t mode;
+};
+
+/* The inode of a handle: -ESTALE if it is gone (or DEAD, unless any_life). */
+int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
+bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
+/* The same, and it must be a directory (-ENOTDIR); *root is its root node. */
+int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
+void inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out);
+
+struct inode_init {
+	uint32_t mode, rdev;
+	struct daxfs_cred cred;
+	uint64_t parent;     /* handle; directories */
+	uint64_t page;       /* root node of a directory, target of a symlink */
+	uint64_t size;
+	unsigned opener;     /* host + 1, 0: nobody */
+};
+/* Fill a PRIVATE inode; returns its handle. */
+uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init);
+/* The handle an inode taken now will have. */
+uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
+
+uint64_t fs_now(void);
+/* Move a time forward: stored only when at least a millisecond newer. */
+void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
+void inode_changed(struct lane *lane, struct sm_inode *sm); /* mtime and ctime */
+
+/* -- names (entry.c) --------------------------------------------------------- */
+
+/* Check a name and hash it: -ENAMETOOLONG, -EINVAL, -EEXIST for "." and "..". */
+int name_init(const struct pool *pool, const char *name, struct trie_name *out);
+/* Fill a PRIVATE entry. */
+void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode);
+/* Take what an insertion at pos needs and stage it: a dirent naming handle. */
+int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
+		 uint32_t mode);
+/* Stage the removal of a found entry, or its replacement by a new one. */
+void entry_remove(struct lane *lane, const struct trie_pos *pos);
+int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
+		  uint32_t mode);
+/* Unlink the empty nodes that a removal left above a name. */
+void entry_tidy(struct lane *lane, uint64_t dir, const struct trie_name *name);
+
+/* Begin a record and stage the end of an empty directory but for its name:
+ * -ENOTEMPTY; -EAGAIN after clearing away an empty node. */
+int entry_stage_rmdir(struct lane *lane, struct inode *dir);
+
+/* -- taking files apart (prune.c) --------------------------------------------- */
+
+/* Stage "absent" for every item of a batch, retiring what they name. */
+void prune_stage(struct lane *lane, const struct map_batch *batch);
+/* Remove the pages past the end, if a truncation left that to do. */
+int prune(struct lane *lane, struct sm_inode *sm);
+/*
+ * Do whatever is left to do for an inode: prune it; free it if it has no name
+ * and no opener. Harmless at any time, by any number of lanes, repeatedly.
+ */
+int inode_finish(struct lane *lane, uint64_t handle);
+
+/* -- open files (opens.c) ------------------------------------------------------ */
+
+int opens_init(struct daxfs *fs);
+void opens_fini(struct daxfs *fs);
+/* List a handle before its openers bit is set; *slot names the place. */
+int opens_list(struct daxfs *fs, uint64_t handle, unsigned *slot);
+void opens_unlist(struct daxfs *fs, unsigned slot);
+/* A listed handle whose bit is set is now held once. */
+int opens_adopt(struct daxfs *fs, uint64_t handle, unsigned slot);
+unsigned opens_held(struct daxfs *fs);
+/* Clear the openers bit of a host and finish the inode. */
+int opens_drop(struct lane *lane, unsigned host, uint64_t handle);
+
+#endif

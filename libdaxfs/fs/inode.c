@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inode.c - inode records: handles, attributes, times.
+ *
+ * Inodes are type-stable: a record stays an inode for the life of the pool, and
+ * the words keep their versions when it is used again. A handle names one use:
+ * incarnation << 32 | index.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "fs/fs.h"
+
+#define TOUCH_NS 1000000u /* times closer than this are the same */
+#define BLOCKS_LIMIT 4096u /* words counted for st_blocks before estimating */
+
+bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
+{
+	struct pool *pool = lane->pool;
+	uint64_t index = handle_index(handle);
+	unsigned state;
+
+	if (index == 0 || index >= pool->objects[DAXFS_T_INODE])
+		return false;
+	state = state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
+	if (state != DAXFS_LIVE && state != DAXFS_PRIVATE)
+		return false;
+	*out = &pool->inodes[index];
+	return sm_load(&(*out)->incarnation) == handle_incarnation(handle);
+}
+
+int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
+{
+	enum daxfs_life life;
+	uint64_t index = handle_index(handle);
+
+	if (index == 0 || index >= lane->pool->objects[DAXFS_T_INODE])
+		return -ESTALE;
+	/* Life before incarnation: a new use sets them in the other order. */
+	life = nlink_life(word_load(lane, &lane->pool->inodes[index].nlink));
+	if (!inode_is(lane, handle, &out->sm) || (life != DAXFS_LIFE_ALIVE && life != DAXFS_LIFE_ORPHAN))
+		return lane->fault ? -EIO : -ESTALE;
+	out->handle = handle;
+	out->mode = (uint32_t)word_payload(word_load(lane, &out->sm->mode), DAXFS_S_ATTR);
+	return 0;
+}
+
+int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root)
+{
+	int rc = inode_get(lane, handle, out);
+	uint64_t w;
+
+	if (rc)
+		return rc;
+	if (!S_ISDIR(out->mode))
+		return -ENOTDIR;
+	w = word_load(lane, &out->sm->dir_root);
+	if (link_kind(w) == DAXFS_ABSENT)
+		return lane->fault ? -EIO : -ESTALE; /* taken apart under our eyes */
+	if (link_kind(w) != DAXFS_NODE || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE]) {
+		lane->fault = true;
+		return -EIO;
+	}
+	*root = link_index(w);
+	return 0;
+}
+
+/* Blocks of 512 bytes: counted for files of moderate size, else by length. */
+static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t size)
+{
+	uint64_t pages = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+
+	if (S_ISDIR(inode->mode))
+		pages = 1;
+	else if (pages <= BLOCKS_LIMIT)
+		pages = map_pages(lane, inode->sm, BLOCKS_LIMIT);
+	return pages * (DAXFS_PAGE_SIZE / 512);
+}
+
+void inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out)
+{
+	struct sm_inode *sm = inode->sm;
+	uint64_t size = size_bytes(word_load(lane, &sm->size));
+
+	*out = (struct daxfs_attr){
+		.ino = inode->handle,
+		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size,
+		.blocks = blocks_of(lane, inode, size),
+		.mode = inode->mode,
+		.nlink = nlink_count(word_load(lane, &sm->nlink)),
+		.uid = (uint32_t)word_payload(word_load(lane, &sm->uid), DAXFS_S_ATTR),
+		.gid = (uint32_t)word_payload(word_load(lane, &sm->gid), DAXFS_S_ATTR),
+		.rdev = (uint32_t)sm_load(&sm->rdev),
+		.atime_ns = sm_load(&sm->atime),
+		.mtime_ns = sm_load(&sm->mtime),
+		.ctime_ns = sm_load(&sm->ctime),
+	};
+}
+
+uint64_t inode_next_handle(const struct pool *pool, uint64_t index)
+{
+	return handle_make((sm_load(&pool->inodes[index].incarnation) + 1) & 0xffffffffull, index);
+}
+
+/* Give a word of a private inode its first value; its version goes on. */
+static void init_word(sm_u64 *p, unsigned shift, uint64_t payload)
+{
+	sm_store(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, shift, payload));
+}
+
+uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init)
+{
+	struct sm_inode *sm = &lane->pool->inodes[index];
+	uint64_t handle = inode_next_handle(lane->pool, index), now = fs_now();
+	bool dir = S_ISDIR(init->mode), symlink = S_ISLNK(init->mode);
+	unsigned bit = init->opener - 1;
+
+	sm_store(&sm->incarnation, handle_incarnation(handle));
+	init_word(&sm->size, DAXFS_S_SIZE, init->size);
+	init_word(&sm->trunc, DAXFS_S_TICK, 0);
+	for (unsigned i = 0; i < 2; i++)
+		init_word(&sm->openers[i], DAXFS_S_OPENERS, init->opener && bit / 32 == i ? 1ull << (bit % 32) : 0);
+	init_word(&sm->mode, DAXFS_S_ATTR, init->mode);
+	init_word(&sm->uid, DAXFS_S_ATTR, init->cred.uid);
+	init_word(&sm->gid, DAXFS_S_ATTR, init->cred.gid);
+	init_word(&sm->parent, DAXFS_S_LINK, dir ? link_payload(DAXFS_INODE, handle_index(init->parent)) : 0);
+	init_word(&sm->dir_root, DAXFS_S_LINK, dir ? link_payload(DAXFS_NODE, init->page) : 0);
+	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
+		init_word(&sm->direct[i], DAXFS_S_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);
+	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
+		init_word(&sm->indirect[i], DAXFS_S_LINK, 0);
+	sm_store(&sm->atime, now);
+	sm_store(&sm->mtime, now);
+	sm_store(&sm->ctime, now);
+	sm_store(&sm->btime, now);
+	sm_store(&sm->rdev, init->rdev);
+	/* ORD life: last, so that a stale handle finds the new incarnation. */
+	init_word(&sm->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
+	sm_persist(&lane->pool->shm, sm, sizeof(*sm));
+	return handle;
+}
+
+uint64_t fs_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
+{
+	/* ORD none: a plain word that only moves forward here; two hosts that
+	 * race leave one of two times that are both right. */
+	if (now <= sm_load_relaxed(time) + TOUCH_NS)
+		return;
+	sm_store_relaxed(time, now);
+	sm_persist(&lane->pool->shm, time, sizeof(*time));
+}
+
+void inode_changed(struct lane *lane, struct sm_inode *sm)
+{
+	uint64_t now = fs_now();
+
+	inode_touch(lane, &sm->mtime, now);
+	inode_touch(lane, &sm->ctime, now);
+}

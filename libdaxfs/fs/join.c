@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * join.c - becoming and ceasing to be a host of the pod.
+ *
+ * A host slot is taken by one CAS of its word, FREE or RECOVERED -> JOINING, so
+ * two agents with the same id cannot both have it. Crash while JOINING: no
+ * heartbeat; the manager fences and the recovery finds nothing. Leaving is the
+ * host's last store: the lanes are idle and the open files released before.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+#include "sync/member.h"
+
+static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t generation, enum daxfs_reason reason)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t seen = sm_load(&host->word);
+	struct host_word word;
+	int rc = host_word_unpack(seen, &word);
+
+	if (rc)
+		return rc;
+	word.state = to;
+	word.generation = generation;
+	word.recoverer = -1;
+	rc = member_move(&fs->pool, fs->host, seen, word);
+	if (rc == 0)
+		sm_store(&host->reason, (uint64_t)reason);
+	return rc;
+}
+
+static int claim_slot(struct daxfs *fs, struct daxfs_why *why)
+{
+	uint64_t seen = sm_load(&fs_host(fs, fs->host)->word);
+	struct host_word word;
+
+	if (host_word_unpack(seen, &word))
+		return why_fail(why, -EIO, "host slot %u makes no sense; run daxfsctl check", fs->host);
+	if (word.state != DAXFS_HOST_FREE && word.state != DAXFS_HOST_RECOVERED)
+		return why_fail(why, -EBUSY,
+				"host %u is %s (generation %u): another agent has this id, or it died and is not "
+				"recovered yet; choose another id, wait, or fence it",
+				fs->host, daxfs_host_state_name(word.state), word.generation);
+	word.state = DAXFS_HOST_JOINING;
+	word.recoverer = -1;
+	fs->generation = word.generation;
+	if (member_move(&fs->pool, fs->host, seen, word))
+		return why_fail(why, -EBUSY, "host %u was just taken by another agent; choose another id", fs->host);
+	return 0;
+}
+
+static void introduce(struct daxfs *fs, const char *name)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t words[4] = { 0 }, incarnation = 0;
+
+	if (name)
+		strncpy((char *)words, name, sizeof(words) - 1);
+	for (unsigned i = 0; i < 4; i++)
+		sm_store(&host->name[i], words[i]);
+	if (getrandom(&incarnation, sizeof(incarnation), GRND_NONBLOCK) != sizeof(incarnation))
+		incarnation = fs_now();
+	sm_store(&host->incarnation, incarnation);
+	sm_store(&host->pid, (uint64_t)getpid());
+	sm_persist(&fs->pool.shm, host, sizeof(*host));
+	sm_drain(&fs->pool.shm);
+}
+
+/* What a former tenant may not have left behind. */
+static const char *leftovers(const struct daxfs *fs)
+{
+	const struct pool *pool = &fs->pool;
+
+	for (unsigned i = 0; i < pool->super.lanes_per_host; i++) {
+		const struct sm_lane *lane = &pool->lanes[fs->host * pool->super.lanes_per_host + i];
+
+		if (status_state(sm_load(&lane->status)) != DAXFS_IDLE)
+			return "a record in flight";
+		if (sm_load(&lane->todo))
+			return "an unfinished file";
+		if (sm_load(&lane->low))
+			return "an announced epoch";
+	}
+	for (unsigned i = 0; i < pool->super.opens_per_host; i++)
+		if (sm_load(&pool->opens[(uint64_t)fs->host * pool->super.opens_per_host + i]))
+			return "an open file";
+	return NULL;
+}
+
+static void free_slots(struct daxfs *fs)
+{
+	for (unsigned i = 0; fs->slots && i < fs->n_slots; i++)
+		lane_fini(&fs->slots[i].lane);
+	free(fs->slots);
+	fs->slots = NULL;
+	opens_fini(fs);
+}
+
+static int make_slots(struct daxfs *fs)
+{
+	unsigned per_host = fs->pool.super.lanes_per_host;
+	int rc = opens_init(fs);
+
+	fs->n_slots = per_host;
+	fs->slots = calloc(per_host, sizeof(*fs->slots));
+	if (!fs->slots)
+		rc = -ENOMEM;
+	for (unsigned i = 0; rc == 0 && i < per_host; i++)
+		rc = lane_init(&fs->slots[i].lane, &fs->pool, fs->host * per_host + i, fs->host, fs->generation);
+	return rc;
+}
+
+int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
+{
+	const char *left;
+	int rc;
+
+	if (!fs->pool.writable)
+		return why_fail(why, -EROFS, "the pool is mapped read-only; open it for writing to join");
+	if (fs->joined)
+		return why_fail(why, -EALREADY, "already joined as host %u", fs->host);
+	if (host >= fs->pool.super.hosts)
+		return why_fail(why, -EINVAL, "host %u: this pool has hosts 0 to %u; choose one of them", host,
+				fs->pool.super.hosts - 1);
+	fs->host = host;
+	rc = claim_slot(fs, why);
+	if (rc)
+		return rc;
+	introduce(fs, name);
+	left = leftovers(fs);
+	if (left)
+		return why_fail(why, -EIO, "host slot %u still holds %s; run daxfsctl check and daxfsctl recover", host,
+				left);
+	rc = make_slots(fs);
+	if (rc) {
+		free_slots(fs);
+		return why_fail(why, rc, "out of memory");
+	}
+	rc = move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED);
+	if (rc) {
+		free_slots(fs);
+		return why_fail(why, -ESTALE, "declared dead while joining; try again");
+	}
+	fs->joined = true;
+	return 0;
+}
+
+int daxfs_leave(struct daxfs *fs)
+{
+	int rc = -EAGAIN;
+
+	if (!fs->joined)
+		return -ESTALE;
+	opens_fini(fs); /* releases what is still held */
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		fs_take_lane(fs); /* waits for calls in progress; nobody starts any more */
+	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
+		/* A late heartbeat may have made us SUSPECT just now. */
+		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);
+		rc = move_self(fs, DAXFS_HOST_FREE, fs->generation + 1, DAXFS_REASON_LEFT);
+		if (rc == -EINVAL)
+			rc = -ESTALE; /* FENCING or worse: not ours to leave */
+	}
+	fs->joined = false;
+	free_slots(fs);
+	return rc;
+}
+
+int daxfs_beat(struct daxfs *fs)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t lanes = 0, records = 0, owned = 0;
+
+	if (!fs->joined || !lane_alive(&fs->slots[0].lane))
+		return -ESTALE;
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		const struct sm_lane *lane = fs->slots[i].lane.sm;
+		bool busy = status_state(sm_load(&lane->status)) != DAXFS_IDLE;
+
+		lanes += atomic_load_explicit(&fs->slots[i].busy, memory_order_relaxed);
+		records += busy;
+		owned += busy ? sm_load(&lane->n_allocs) : 0;
+	}
+	sm_store_relaxed(&host->lanes, lanes);
+	sm_store_relaxed(&host->records, records);
+	sm_store_relaxed(&host->owned, owned);
+	sm_store_relaxed(&host->pins, opens_held(fs));
+	/* ORD beat: one writer; the manager only asks whether it moved. */
+	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
+	sm_persist(&fs->pool.shm, &host->beat, DAXFS_LINE);
+	return 0;
+}
+
+bool daxfs_progressing(struct daxfs *fs, unsigned calls)
+{
+	bool progressing = true;
+
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		struct lane_slot *slot = &fs->slots[i];
+		unsigned now = atomic_load_explicit(&slot->operations, memory_order_relaxed);
+		bool same = atomic_load_explicit(&slot->busy, memory_order_relaxed) && now == slot->seen;
+
+		slot->stuck = same ? slot->stuck + 1 : 0;
+		slot->seen = now;
+		progressing &= slot->stuck < calls;
+	}
+	return progressing;
+}

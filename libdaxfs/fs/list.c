@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * list.c - reading what names lead to: directories and symbolic links.
+ *
+ * Cookies: 0 ".", 1 "..", then key + 2 of the entry to continue at. Keys do not
+ * move, so an entry present throughout is seen exactly once.
+ */
+#include <dirent.h>
+#include <errno.h>
+
+#include "fs/fs.h"
+
+#define LIST_BATCH 32u /* entries collected before the callback is called */
+
+struct list_op {
+	daxfs_ino dir;
+	uint64_t cookie;
+	unsigned n;
+	daxfs_ino self, parent;
+	struct trie_entry entry[LIST_BATCH];
+};
+
+static int collect(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct list_op *op = arg;
+	struct inode dir;
+	uint64_t root, w, from = op->cookie < 2 ? 0 : op->cookie - 2;
+	int rc = inode_get_dir(lane, op->dir, &dir, &root);
+
+	(void)fs;
+	op->n = 0;
+	if (rc)
+		return rc;
+	w = word_load(lane, &dir.sm->parent);
+	op->self = dir.handle;
+	op->parent = link_index(w) < lane->pool->objects[DAXFS_T_INODE] ?
+		     handle_make(sm_load(&lane->pool->inodes[link_index(w)].incarnation), link_index(w)) : dir.handle;
+	while (op->n < LIST_BATCH) {
+		rc = trie_next(lane, root, from, &op->entry[op->n]);
+		if (rc)
+			break;
+		from = op->entry[op->n++].key + 1;
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Hand a batch out. False: the caller wants no more. */
+static bool hand_out(struct list_op *op, daxfs_fill fill, void *context)
+{
+	if (op->cookie == 0 && !fill(context, ".", op->self, DT_DIR, 1))
+		return false;
+	if (op->cookie <= 1 && !fill(context, "..", op->parent, DT_DIR, 2))
+		return false;
+	for (unsigned i = 0; i < op->n; i++) {
+		struct trie_entry *entry = &op->entry[i];
+
+		if (!fill(context, entry->name, entry->handle, entry->type, entry->key + 3))
+			return false;
+		op->cookie = entry->key + 3;
+	}
+	return op->n == LIST_BATCH;
+}
+
+int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context)
+{
+	struct list_op op = { .dir = dir, .cookie = cookie };
+	int rc;
+
+	do
+		rc = fs_run(fs, collect, &op);
+	while (rc == 0 && hand_out(&op, fill, context));
+	return rc;
+}
+
+struct readlink_op {
+	daxfs_ino ino;
+	char *buf;
+	size_t size;
+};
+
+static int readlink_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct readlink_op *op = arg;
+	struct inode inode;
+	uint64_t w, size;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc)
+		return rc;
+	if (!S_ISLNK(inode.mode))
+		return -EINVAL;
+	w = word_load(lane, &inode.sm->direct[0]);
+	size = size_bytes(word_load(lane, &inode.sm->size));
+	if (link_kind(w) == DAXFS_ABSENT)
+		return lane->fault ? -EIO : -ESTALE; /* freed under our eyes */
+	if (link_kind(w) != DAXFS_DATA || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE] || size > DAXFS_SYMLINK_MAX)
+		return -EIO;
+	if (size + 1 > op->size)
+		return -ERANGE;
+	sm_read(op->buf, pool_page(lane->pool, link_index(w)), size);
+	op->buf[size] = '\0';
+	return 0;
+}
+
+int daxfs_readlink(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size)
+{
+	struct readlink_op op = { ino, buf, size };
+
+	return fs_run(fs, readlink_step, &op);
+}

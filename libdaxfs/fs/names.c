@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names.c - making, finding and removing names.
+ *
+ * Each is one record over the slot of the name and the count of its node, plus
+ * the link count of the inode where that changes. A new inode is private until
+ * its name is there, so making one needs no word of it. Removing the last name
+ * leaves an ORPHAN; what follows is clean-up that anybody can do (inode_finish),
+ * and lane.todo sees to it that somebody does.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+struct name_op {
+	daxfs_ino parent, ino;
+	const char *name, *target;
+	uint32_t mode, rdev;
+	struct daxfs_cred cred;
+	bool open;
+	unsigned open_slot;
+	struct daxfs_attr *out;
+};
+
+/* Where a name is in its directory. */
+static int locate(struct daxfs *fs, struct lane *lane, const struct name_op *op, bool intend, struct trie_name *name,
+		  struct inode *dir, struct trie_pos *pos)
+{
+	uint64_t root;
+	int rc = inode_get_dir(lane, op->parent, dir, &root);
+
+	if (rc == 0)
+		rc = name_init(&fs->pool, op->name, name);
+	return rc ? rc : trie_find(lane, root, name, intend, pos);
+}
+
+/* -- lookup ------------------------------------------------------------------- */
+
+static int dot_or_dotdot(struct lane *lane, const struct inode *dir, const char *name, uint64_t *handle)
+{
+	uint64_t w, index;
+
+	*handle = dir->handle;
+	if (!strcmp(name, "."))
+		return 0;
+	w = word_load(lane, &dir->sm->parent);
+	index = link_index(w);
+	if (link_kind(w) != DAXFS_INODE || index >= lane->pool->objects[DAXFS_T_INODE]) {
+		lane->fault = true;
+		return -EIO;
+	}
+	*handle = handle_make(sm_load(&lane->pool->inodes[index].incarnation), index);
+	return 0;
+}
+
+static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos = { .found = false };
+	int rc = locate(fs, lane, op, false, &name, &dir, &pos);
+
+	if (rc == -EEXIST) { /* "." or ".." */
+		rc = dot_or_dotdot(lane, &dir, op->name, &pos.handle);
+		pos.found = true;
+	}
+	if (rc)
+		return rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = inode_get(lane, pos.handle, &inode);
+	if (rc)
+		return rc == -ESTALE ? -EAGAIN : rc; /* removed after we found its name */
+	if (op->out)
+		inode_attr(lane, &inode, op->out);
+	return 0;
+}
+
+int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+{
+	struct name_op op = { .parent = parent, .name = name, .out = out };
+
+	return fs_run(fs, lookup, &op);
+}
+
+/* -- making ------------------------------------------------------------------- */
+
+/* The page a new inode starts with: a directory's root node, a symlink's target. */
+static int first_page(struct lane *lane, const struct name_op *op, struct inode_init *init)
+{
+	bool dir = S_ISDIR(op->mode);
+	uint8_t *page;
+	int rc;
+
+	if (!dir && !op->target)
+		return 0;
+	rc = space_take(lane, DAXFS_T_PAGE, dir ? DAXFS_USE_NODE : DAXFS_USE_DATA, 1, &init->page);
+	if (rc)
+		return rc;
+	page = pool_page(lane->pool, init->page);
+	sm_zero(page, DAXFS_PAGE_SIZE);
+	if (op->target) {
+		init->size = strlen(op->target);
+		sm_write(page, op->target, init->size);
+	} else {
+		sm_u64 *count = &lane->pool->count[init->page];
+
+		sm_store(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_S_COUNT, 0));
+		sm_persist(&lane->pool->shm, count, sizeof(*count));
+	}
+	sm_persist(&lane->pool->shm, page, DAXFS_PAGE_SIZE);
+	return 0;
+}
+
+/* Everything a new file needs, private: 0 and its handle. */
+static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, uint64_t *handle)
+{
+	struct inode_init init = {
+		.mode = op->mode, .rdev = op->rdev, .cred = op->cred, .parent = op->parent,
+		.opener = op->open ? fs->host + 1 : 0,
+	};
+	uint64_t index;
+	int rc = space_take(lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index);
+
+	if (rc == 0)
+		rc = first_page(lane, op, &init);
+	if (rc == 0 && op->open)
+		rc = opens_list(fs, inode_next_handle(&fs->pool, index), &op->open_slot);
+	if (rc == 0)
+		*handle = inode_init(lane, index, &init);
+	return rc;
+}
+
+static int create(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t handle;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc;
+	if (pos.found)
+		return -EEXIST;
+	record_begin(lane, OP_CREATE);
+	rc = make_inode(fs, lane, op, &handle);
+	if (rc)
+		return record_abort(lane, rc);
+	rc = entry_insert(lane, &pos, &name, handle, op->mode);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
+	if (rc == 0 && op->open)
+		rc = opens_adopt(fs, handle, op->open_slot);
+	else if (op->open)
+		opens_unlist(fs, op->open_slot);
+	if (rc)
+		return rc;
+	inode_changed(lane, dir.sm);
+	if (op->out && inode_get(lane, handle, &inode) == 0)
+		inode_attr(lane, &inode, op->out);
+	else if (op->out) /* already removed by somebody: it did exist */
+		*op->out = (struct daxfs_attr){ .ino = handle, .mode = op->mode };
+	return 0;
+}
+
+int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, uint32_t rdev,
+		struct daxfs_cred cred, bool open, struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent, .name = name, .mode = mode, .rdev = rdev, .cred = cred, .open = open, .out = out,
+	};
+
+	if (!(mode & S_IFMT))
+		op.mode |= S_IFREG;
+	if (S_ISDIR(op.mode) || S_ISLNK(op.mode))
+		return -EINVAL;
+	return fs_run(fs, create, &op);
+}
+
+int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
+		struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent, .name = name, .mode = S_IFDIR | (mode & 07777), .cred = cred, .out = out,
+	};
+
+	return fs_run(fs, create, &op);
+}
+
+int daxfs_symlink(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target, struct daxfs_cred cred,
+		  struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent, .name = name, .target = target, .mode = S_IFLNK | 0777, .cred = cred, .out = out,
+	};
+	size_t len = strnlen(target, DAXFS_SYMLINK_MAX + 1);
+
+	if (len == 0)
+		return -ENOENT;
+	if (len > DAXFS_SYMLINK_MAX)
+		return -ENAMETOOLONG;
+	return fs_run(fs, create, &op);
+}
+
+static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t nlink;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	if (rc)
+		return rc;
+	if (S_ISDIR(inode.mode))
+		return -EPERM;
+	rc = locate(fs, lane, op, true, &name, &dir, &pos);
+	if (rc)
+		return rc;
+	if (pos.found)
+		return -EEXIST;
+	nlink = word_settle(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return -ENOENT; /* its last name went meanwhile */
+	if (nlink_count(nlink) >= DAXFS_NLINK_MAX)
+		return -EMLINK;
+	record_begin(lane, OP_LINK);
+	rc = entry_insert(lane, &pos, &name, op->ino, inode.mode);
+	if (rc)
+		return record_abort(lane, rc);
+	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink,
+		    nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
+	rc = record_commit(lane);
+	if (rc)
+		return rc;
+	inode_changed(lane, dir.sm);
+	inode_touch(lane, &inode.sm->ctime, fs_now());
+	if (op->out)
+		inode_attr(lane, &inode, op->out);
+	return 0;
+}
+
+int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+{
+	struct name_op op = { .parent = parent, .ino = ino, .name = name, .out = out };
+
+	return fs_run(fs, link_step, &op);
+}
+
+/* -- removing ----------------------------------------------------------------- */
+
+/* After a record removed a name: tidy its directory, finish the inode. */
+static int after_removal(struct lane *lane, const struct name_op *op, const struct trie_name *name,
+			 const struct trie_pos *pos, const struct inode *dir)
+{
+	int rc;
+
+	inode_changed(lane, dir->sm);
+	if (pos->up && word_payload(pos->count, DAXFS_S_COUNT) == 1)
+		entry_tidy(lane, op->parent, name);
+	rc = inode_finish(lane, pos->handle);
+	lane_todo(lane, 0);
+	return rc;
+}
+
+static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t nlink, left;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc == -EEXIST ? -EISDIR : rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = inode_get(lane, pos.handle, &inode);
+	if (rc)
+		return rc == -ESTALE ? -EAGAIN : rc;
+	if (S_ISDIR(inode.mode))
+		return -EISDIR;
+	nlink = word_settle(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
+		return -EAGAIN;
+	left = nlink_count(nlink) - 1;
+	record_begin(lane, OP_UNLINK);
+	entry_remove(lane, &pos);
+	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink,
+		    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
+	lane_todo(lane, left ? 0 : pos.handle);
+	rc = record_commit(lane);
+	if (rc)
+		return rc;
+	inode_touch(lane, &inode.sm->ctime, fs_now());
+	return after_removal(lane, op, &name, &pos, &dir);
+}
+
+int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name)
+{
+	struct name_op op = { .parent = parent, .name = name };
+
+	return fs_run(fs, unlink_step, &op);
+}
+
+int entry_stage_rmdir(struct lane *lane, struct inode *dir)
+{
+	uint64_t root, count, nlink = word_settle(lane, &dir->sm->nlink);
+	struct trie_pos empty;
+	int rc = inode_get_dir(lane, dir->handle, dir, &root);
+
+	if (rc)
+		return rc == -ESTALE ? -EAGAIN : rc;
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return -EAGAIN;
+	count = word_settle(lane, &lane->pool->count[root]);
+	if (word_payload(count, DAXFS_S_COUNT)) {
+		/* Not empty, unless only by empty nodes. */
+		if (trie_find_empty(lane, root, &empty))
+			return -ENOTEMPTY;
+		record_begin(lane, OP_NODE);
+		trie_drop_node(lane, &empty);
+		rc = record_commit(lane);
+		return rc ? rc : -EAGAIN;
+	}
+	record_begin(lane, OP_RMDIR);
+	record_word(lane, &lane->pool->count[root], DAXFS_S_COUNT, count, DAXFS_COUNT_FROZEN);
+	record_word(lane, &dir->sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	lane_todo(lane, dir->handle);
+	return 0;
+}
+
+static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, victim;
+	struct trie_name name;
+	struct trie_pos pos;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc == -EEXIST ? (op->name[1] ? -ENOTEMPTY : -EINVAL) : rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = inode_get(lane, pos.handle, &victim);
+	if (rc)
+		return rc == -ESTALE ? -EAGAIN : rc;
+	if (!S_ISDIR(victim.mode))
+		return -ENOTDIR;
+	rc = entry_stage_rmdir(lane, &victim);
+	if (rc)
+		return rc;
+	entry_remove(lane, &pos);
+	rc = record_commit(lane);
+	return rc ? rc : after_removal(lane, op, &name, &pos, &dir);
+}
+
+int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)
+{
+	struct name_op op = { .parent = parent, .name = name };
+
+	return fs_run(fs, rmdir_step, &op);
+}

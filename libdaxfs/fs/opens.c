@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * opens.c - files held open: a file without a name lives until its last holder.
+ *
+ * Shared: one bit a host in the inode's openers words, and the host's table of
+ * handles in the pool. A handle is listed before its bit is set and unlisted
+ * after it is cleared, so recovery clears what is listed and scans nothing.
+ * Private: how often each file is held, in a table under striped locks; only the
+ * first hold and the last release touch the pool.
+ *
+ * Crash after listing: recovery finds no bit. After the bit: clears it. After
+ * clearing it, before finishing: the handle is still listed, recovery finishes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/fs.h"
+
+#define STRIPES 16u
+
+struct held {
+	uint64_t handle;
+	unsigned count, slot;
+	struct held *next;
+};
+
+struct opens {
+	pthread_mutex_t lock[STRIPES]; /* of the chains whose hash is theirs */
+	struct held **chain;           /* n_chains, a multiple of STRIPES */
+	unsigned n_chains;
+	pthread_mutex_t slot_lock;
+	unsigned *free_slot;           /* stack of places in the pool's table */
+	unsigned n_free, n_slots;
+};
+
+static sm_u64 *table(struct daxfs *fs)
+{
+	return fs->pool.opens + (uint64_t)fs->host * fs->pool.super.opens_per_host;
+}
+
+int opens_init(struct daxfs *fs)
+{
+	struct opens *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	o->n_slots = o->n_free = fs->pool.super.opens_per_host;
+	o->n_chains = (o->n_slots + STRIPES) / STRIPES * STRIPES;
+	o->chain = calloc(o->n_chains, sizeof(struct held *));
+	o->free_slot = calloc(o->n_slots + 1, sizeof(*o->free_slot));
+	if (!o->chain || !o->free_slot) {
+		free(o->chain);
+		free(o->free_slot);
+		free(o);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < o->n_slots; i++)
+		o->free_slot[i] = o->n_slots - 1 - i;
+	for (unsigned i = 0; i < STRIPES; i++)
+		pthread_mutex_init(&o->lock[i], NULL);
+	pthread_mutex_init(&o->slot_lock, NULL);
+	fs->opens = o;
+	return 0;
+}
+
+unsigned opens_held(struct daxfs *fs)
+{
+	return fs->opens ? fs->opens->n_slots - __atomic_load_n(&fs->opens->n_free, __ATOMIC_RELAXED) : 0;
+}
+
+/* -- the shared table --------------------------------------------------------- */
+
+int opens_list(struct daxfs *fs, uint64_t handle, unsigned *slot)
+{
+	struct opens *o = fs->opens;
+	unsigned n;
+
+	pthread_mutex_lock(&o->slot_lock);
+	n = o->n_free;
+	if (n) {
+		*slot = o->free_slot[n - 1];
+		__atomic_store_n(&o->n_free, n - 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&o->slot_lock);
+	if (!n)
+		return -ENFILE;
+	/* ORD list: before the openers bit (written back). */
+	sm_store(&table(fs)[*slot], handle);
+	sm_persist(&fs->pool.shm, &table(fs)[*slot], sizeof(sm_u64));
+	sm_drain(&fs->pool.shm);
+	return 0;
+}
+
+void opens_unlist(struct daxfs *fs, unsigned slot)
+{
+	struct opens *o = fs->opens;
+
+	sm_store(&table(fs)[slot], 0);
+	sm_persist(&fs->pool.shm, &table(fs)[slot], sizeof(sm_u64));
+	pthread_mutex_lock(&o->slot_lock);
+	o->free_slot[o->n_free] = slot;
+	__atomic_store_n(&o->n_free, o->n_free + 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&o->slot_lock);
+}
+
+/* -- bits --------------------------------------------------------------------- */
+
+struct bit_op {
+	uint64_t handle;
+	unsigned host;
+};
+
+static int set_bit(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	const struct bit_op *op = arg;
+	struct inode inode;
+	uint64_t nlink, w, bit = 1ull << (op->host % 32);
+	int rc = inode_get(lane, op->handle, &inode);
+	sm_u64 *word;
+
+	(void)fs;
+	if (rc)
+		return rc;
+	word = &inode.sm->openers[op->host / 32];
+	w = word_settle(lane, word);
+	nlink = word_settle(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return -ESTALE; /* nameless and not held by us: gone as far as we know */
+	if (w & bit)
+		return 0;
+	record_begin(lane, OP_OPEN);
+	record_word(lane, word, DAXFS_S_OPENERS, w, word_payload(w, DAXFS_S_OPENERS) | bit);
+	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink, word_payload(nlink, DAXFS_S_NLINK));
+	return record_commit(lane);
+}
+
+static int clear_bit(struct lane *lane, const struct bit_op *op)
+{
+	struct sm_inode *sm;
+	uint64_t w, bit = 1ull << (op->host % 32);
+	sm_u64 *word;
+
+	if (!inode_is(lane, op->handle, &sm))
+		return 0;
+	word = &sm->openers[op->host / 32];
+	w = word_settle(lane, word);
+	if (!(w & bit))
+		return lane->fault ? -EIO : 0;
+	record_begin(lane, OP_CLOSE);
+	record_word(lane, word, DAXFS_S_OPENERS, w, word_payload(w, DAXFS_S_OPENERS) & ~bit);
+	return record_commit(lane);
+}
+
+int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
+{
+	struct bit_op op = { handle, host };
+	int rc;
+
+	while ((rc = clear_bit(lane, &op)) == -EAGAIN)
+		lane_renew(lane);
+	return rc ? rc : inode_finish(lane, handle);
+}
+
+static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	return opens_drop(lane, fs->host, *(uint64_t *)arg);
+}
+
+/* -- holding ------------------------------------------------------------------ */
+
+static struct held **find(struct opens *o, uint64_t handle, pthread_mutex_t **lock)
+{
+	uint64_t hash = handle * 0x9e3779b97f4a7c15ull >> 20;
+	struct held **at = &o->chain[hash % o->n_chains];
+
+	*lock = &o->lock[hash % o->n_chains % STRIPES];
+	pthread_mutex_lock(*lock);
+	while (*at && (*at)->handle != handle)
+		at = &(*at)->next;
+	return at;
+}
+
+static int add_held(struct held **at, uint64_t handle, unsigned slot)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	if (!held)
+		return -ENOMEM;
+	*held = (struct held){ .handle = handle, .count = 1, .slot = slot };
+	*at = held;
+	return 0;
+}
+
+static int hold_first(struct daxfs *fs, struct held **at, uint64_t handle)
+{
+	struct bit_op op = { handle, fs->host };
+	unsigned slot;
+	int rc = opens_list(fs, handle, &slot);
+
+	if (rc)
+		return rc;
+	rc = fs_run(fs, set_bit, &op);
+	if (rc == 0) {
+		rc = add_held(at, handle, slot);
+		if (rc)
+			fs_run(fs, drop_step, &handle);
+	}
+	if (rc)
+		opens_unlist(fs, slot);
+	return rc;
+}
+
+int daxfs_hold(struct daxfs *fs, daxfs_ino ino)
+{
+	pthread_mutex_t *lock;
+	struct held **at;
+	int rc = 0;
+
+	if (!fs->joined)
+		return fs->pool.writable ? -ESTALE : -EROFS;
+	at = find(fs->opens, ino, &lock);
+	if (*at)
+		(*at)->count++;
+	else
+		rc = hold_first(fs, at, ino);
+	pthread_mutex_unlock(lock);
+	return rc;
+}
+
+int opens_adopt(struct daxfs *fs, uint64_t handle, unsigned slot)
+{
+	pthread_mutex_t *lock;
+	struct held **at = find(fs->opens, handle, &lock);
+	int rc = add_held(at, handle, slot);
+
+	pthread_mutex_unlock(lock);
+	return rc;
+}
+
+int daxfs_release(struct daxfs *fs, daxfs_ino ino)
+{
+	pthread_mutex_t *lock;
+	struct held **at, *last = NULL;
+	int rc = 0;
+
+	if (!fs->joined)
+		return -ESTALE;
+	at = find(fs->opens, ino, &lock);
+	if (!*at) {
+		rc = -EBADF;
+	} else if (--(*at)->count == 0) {
+		last = *at;
+		rc = fs_run(fs, drop_step, &ino);
+		*at = last->next;
+		opens_unlist(fs, last->slot);
+		free(last);
+	}
+	pthread_mutex_unlock(lock);
+	return rc;
+}
+
+void opens_fini(struct daxfs *fs)
+{
+	struct opens *o = fs->opens;
+
+	if (!o)
+		return;
+	for (unsigned i = 0; i < o->n_chains; i++)
+		while (o->chain && o->chain[i]) {
+			struct held *held = o->chain[i];
+
+			if (fs_run(fs, drop_step, &held->handle) == 0)
+				opens_unlist(fs, held->slot);
+			o->chain[i] = held->next;
+			free(held);
+		}
+	for (unsigned i = 0; i < STRIPES; i++)
+		pthread_mutex_destroy(&o->lock[i]);
+	pthread_mutex_destroy(&o->slot_lock);
+	free(o->chain);
+	free(o->free_slot);
+	free(o);
+	fs->opens = NULL;
+}

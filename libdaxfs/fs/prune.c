@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prune.c - taking files apart.
+ *
+ * A truncation commits the new size first, with the PRUNE flag if not all pages
+ * past the end went in the same record. While the flag is set
+ *   - nobody makes the file longer (who wants to prunes first),
+ *   - each batch of removals demands an unchanged size word, so a pruner that
+ *     slept cannot remove what was written after the flag was cleared,
+ *   - the last batch clears it.
+ * A page past the end that is overwritten meanwhile stays past the end.
+ *
+ * Freeing an inode: ORPHAN with no opener -> (small) all gone in one record, or
+ * DEAD with size 0 and PRUNE -> batches -> the last one frees the inode.
+ * Crash between batches: the flag, or the life, says what is left; lane.todo
+ * says where; recovery, or whoever needs the file longer, goes on.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+void prune_stage(struct lane *lane, const struct map_batch *batch)
+{
+	for (unsigned i = 0; i < batch->n; i++) {
+		record_word(lane, batch->item[i].slot, DAXFS_S_LINK, batch->item[i].word, link_payload(DAXFS_ABSENT, 0));
+		record_retire(lane, DAXFS_T_PAGE, link_index(batch->item[i].word));
+	}
+}
+
+static uint64_t pages_of(uint64_t bytes)
+{
+	return (bytes + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+}
+
+/* One batch: 0 nothing left, -EAGAIN go on. */
+static int prune_once(struct lane *lane, struct sm_inode *sm)
+{
+	uint64_t size = word_settle(lane, &sm->size);
+	struct map_batch batch;
+	bool last;
+	int rc;
+
+	if (!size_prune(size))
+		return 0;
+	record_begin(lane, OP_PRUNE);
+	map_collect(lane, sm, pages_of(size_bytes(size)), &batch);
+	last = batch.n < MAP_BATCH;
+	prune_stage(lane, &batch);
+	record_word(lane, &sm->size, DAXFS_S_SIZE, size, size_bytes(size) | (last ? 0 : DAXFS_SIZE_PRUNE));
+	rc = record_commit(lane);
+	return rc == 0 && !last ? -EAGAIN : rc;
+}
+
+int prune(struct lane *lane, struct sm_inode *sm)
+{
+	int rc;
+
+	while ((rc = prune_once(lane, sm)) == -EAGAIN)
+		lane_renew(lane);
+	return rc;
+}
+
+/* Stage that an inode is gone: no life, no root node, its index retired. */
+static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
+{
+	uint64_t root = word_settle(lane, &sm->dir_root);
+
+	record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
+	if (link_kind(root) == DAXFS_NODE && link_index(root) < lane->pool->objects[DAXFS_T_PAGE]) {
+		record_word(lane, &sm->dir_root, DAXFS_S_LINK, root, link_payload(DAXFS_ABSENT, 0));
+		record_retire(lane, DAXFS_T_PAGE, link_index(root));
+	}
+	record_retire(lane, DAXFS_T_INODE, handle_index(handle));
+}
+
+/* ORPHAN: free it at once if small, else make it DEAD. 1: still open somewhere. */
+static int finish_orphan(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
+{
+	uint64_t size = word_settle(lane, &sm->size), trunc = word_settle(lane, &sm->trunc), openers[2];
+	struct map_batch batch;
+
+	for (unsigned i = 0; i < 2; i++) {
+		openers[i] = word_settle(lane, &sm->openers[i]);
+		if (word_payload(openers[i], DAXFS_S_OPENERS))
+			return 1;
+	}
+	record_begin(lane, OP_ORPHAN);
+	map_collect(lane, sm, 0, &batch);
+	prune_stage(lane, &batch);
+	record_word(lane, &sm->size, DAXFS_S_SIZE, size, batch.n < MAP_BATCH ? 0 : DAXFS_SIZE_PRUNE);
+	record_word(lane, &sm->trunc, DAXFS_S_TICK, trunc, 0);
+	for (unsigned i = 0; i < 2; i++)
+		record_word(lane, &sm->openers[i], DAXFS_S_OPENERS, openers[i], 0);
+	if (batch.n < MAP_BATCH)
+		stage_free(lane, handle, sm, nlink);
+	else
+		record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	return record_commit(lane);
+}
+
+static int finish_dead(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
+{
+	int rc = prune(lane, sm);
+
+	if (rc)
+		return rc;
+	record_begin(lane, OP_FREE);
+	stage_free(lane, handle, sm, nlink);
+	return record_commit(lane);
+}
+
+static int finish_once(struct lane *lane, uint64_t handle)
+{
+	struct sm_inode *sm;
+	uint64_t nlink;
+	int rc;
+
+	if (!inode_is(lane, handle, &sm))
+		return 0;
+	nlink = word_settle(lane, &sm->nlink);
+	if (lane->fault)
+		return -EIO;
+	switch (nlink_life(nlink)) {
+	case DAXFS_LIFE_ALIVE:
+		return prune(lane, sm);
+	case DAXFS_LIFE_ORPHAN:
+		rc = finish_orphan(lane, handle, sm, nlink);
+		return rc ? rc : -EAGAIN; /* look again: DEAD, or gone */
+	case DAXFS_LIFE_DEAD:
+		return finish_dead(lane, handle, sm, nlink);
+	default:
+		return 0;
+	}
+}
+
+int inode_finish(struct lane *lane, uint64_t handle)
+{
+	int rc;
+
+	while ((rc = finish_once(lane, handle)) == -EAGAIN && !lane->fault)
+		lane_renew(lane);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rename.c - moving names, in one record.
+ *
+ *   move      source slot -> absent, target slot -> new entry, both counts
+ *   replace   and the victim's link count (a directory: its root frozen)
+ *   exchange  both slots -> new entries
+ *   a directory to another parent: its parent word, and the tree word of the
+ *       pool, which every such move bumps. So the ancestry that was walked to
+ *       exclude a cycle has not changed when the record commits, and no lock is
+ *       needed.
+ *
+ * At every moment the name is in the old place, or in the new one: the record's
+ * status decides for both words at once.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+struct rename_op {
+	daxfs_ino parent, new_parent;
+	const char *name, *new_name;
+	unsigned flags;
+};
+
+struct end { /* of a rename: a name in a directory */
+	struct inode dir, inode; /* inode: what the name leads to, if found */
+	struct trie_name name;
+	struct trie_pos pos;
+};
+
+static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const char *name, struct end *end)
+{
+	uint64_t root;
+	int rc = inode_get_dir(lane, parent, &end->dir, &root);
+
+	if (rc == 0)
+		rc = name_init(&fs->pool, name, &end->name);
+	if (rc)
+		return rc == -EEXIST ? -EBUSY : rc; /* "." and ".." cannot be renamed */
+	rc = trie_find(lane, root, &end->name, true, &end->pos);
+	if (rc == 0 && end->pos.found) {
+		rc = inode_get(lane, end->pos.handle, &end->inode);
+		rc = rc == -ESTALE ? -EAGAIN : rc;
+	}
+	return rc;
+}
+
+/* Is `ancestor` on the way from directory `index` up to the root? */
+static int is_below(struct lane *lane, uint64_t index, uint64_t ancestor)
+{
+	uint64_t limit = lane->pool->objects[DAXFS_T_INODE];
+
+	for (uint64_t steps = 0; index != DAXFS_ROOT_INO && steps < limit; steps++) {
+		uint64_t w;
+
+		if (index == ancestor)
+			return -EINVAL;
+		w = word_load(lane, &lane->pool->inodes[index].parent);
+		if (link_kind(w) != DAXFS_INODE || link_index(w) >= limit)
+			return -EAGAIN; /* a directory on the way was just removed */
+		index = link_index(w);
+	}
+	return index == ancestor ? -EINVAL : 0;
+}
+
+/* Stage that a directory has another parent. */
+static void stage_parent(struct lane *lane, const struct inode *dir, daxfs_ino parent)
+{
+	record_word(lane, &dir->sm->parent, DAXFS_S_LINK, word_settle(lane, &dir->sm->parent),
+		    link_payload(DAXFS_INODE, handle_index(parent)));
+}
+
+/* Check that the moving directories do not end below themselves. 1: parents change. */
+static int check_tree(struct lane *lane, const struct end *from, const struct end *to, bool exchange, uint64_t *tree)
+{
+	bool moves = S_ISDIR(from->inode.mode) || (exchange && S_ISDIR(to->inode.mode));
+	int rc = 0;
+
+	if (!moves || from->dir.sm == to->dir.sm)
+		return 0;
+	*tree = word_settle(lane, &lane_manager(lane)->tree);
+	if (S_ISDIR(from->inode.mode))
+		rc = is_below(lane, handle_index(to->dir.handle), handle_index(from->inode.handle));
+	if (rc == 0 && exchange && S_ISDIR(to->inode.mode))
+		rc = is_below(lane, handle_index(from->dir.handle), handle_index(to->inode.handle));
+	return rc ? rc : 1;
+}
+
+/* May `to`, which exists, be replaced by `from`? */
+static int check_replace(const struct end *from, const struct end *to)
+{
+	if (S_ISDIR(from->inode.mode) && !S_ISDIR(to->inode.mode))
+		return -ENOTDIR;
+	if (!S_ISDIR(from->inode.mode) && S_ISDIR(to->inode.mode))
+		return -EISDIR;
+	return 0;
+}
+
+/* Stage the end of what the target name led to; begins the record. */
+static int stage_victim(struct lane *lane, struct end *to)
+{
+	uint64_t nlink, left;
+
+	if (S_ISDIR(to->inode.mode))
+		return entry_stage_rmdir(lane, &to->inode);
+	nlink = word_settle(lane, &to->inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
+		return -EAGAIN;
+	left = nlink_count(nlink) - 1;
+	record_begin(lane, OP_RENAME);
+	record_word(lane, &to->inode.sm->nlink, DAXFS_S_NLINK, nlink,
+		    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
+	lane_todo(lane, left ? 0 : to->pos.handle);
+	return 0;
+}
+
+/* Stage the disappearance of `from` and the new entry at `to`. */
+static int stage_move(struct lane *lane, struct end *from, struct end *to)
+{
+	int rc;
+
+	if (from->pos.slot == to->pos.slot) /* the target's place is where the source is */
+		return entry_replace(lane, &from->pos, &to->name, from->pos.handle, from->inode.mode);
+	entry_remove(lane, &from->pos);
+	if (to->pos.found)
+		rc = entry_replace(lane, &to->pos, &to->name, from->pos.handle, from->inode.mode);
+	else
+		rc = entry_insert(lane, &to->pos, &to->name, from->pos.handle, from->inode.mode);
+	return rc;
+}
+
+static void stage_tree(struct lane *lane, const struct rename_op *op, const struct end *from, const struct end *to,
+		       uint64_t tree)
+{
+	if (S_ISDIR(from->inode.mode))
+		stage_parent(lane, &from->inode, op->new_parent);
+	if (op->flags & DAXFS_RENAME_EXCHANGE && S_ISDIR(to->inode.mode))
+		stage_parent(lane, &to->inode, op->parent);
+	record_word(lane, &lane_manager(lane)->tree, DAXFS_S_TICK, tree, 0);
+}
+
+static int exchange(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
+{
+	uint64_t tree = 0;
+	int rc, parents;
+
+	if (!to->pos.found)
+		return -ENOENT;
+	if (from->pos.slot == to->pos.slot)
+		return 0;
+	parents = check_tree(lane, from, to, true, &tree);
+	if (parents < 0)
+		return parents;
+	record_begin(lane, OP_EXCHANGE);
+	rc = entry_replace(lane, &from->pos, &from->name, to->pos.handle, to->inode.mode);
+	if (rc == 0)
+		rc = entry_replace(lane, &to->pos, &to->name, from->pos.handle, from->inode.mode);
+	if (rc)
+		return record_abort(lane, rc);
+	if (parents)
+		stage_tree(lane, op, from, to, tree);
+	return record_commit(lane);
+}
+
+static int move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
+{
+	uint64_t tree = 0;
+	int rc = 0, parents;
+
+	if (to->pos.found && to->pos.handle == from->pos.handle)
+		return 0; /* two names of one file: nothing to do, says POSIX */
+	if (to->pos.found)
+		rc = check_replace(from, to);
+	if (rc)
+		return rc;
+	parents = check_tree(lane, from, to, false, &tree);
+	if (parents < 0)
+		return parents;
+	if (to->pos.found)
+		rc = stage_victim(lane, to);
+	else
+		record_begin(lane, OP_RENAME);
+	if (rc)
+		return rc;
+	rc = stage_move(lane, from, to);
+	if (rc)
+		return record_abort(lane, rc);
+	if (parents)
+		stage_tree(lane, op, from, to, tree);
+	return record_commit(lane);
+}
+
+/* After the record: times, empty nodes, the victim. */
+static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
+{
+	int rc = 0;
+
+	inode_changed(lane, from->dir.sm);
+	if (to->dir.sm != from->dir.sm)
+		inode_changed(lane, to->dir.sm);
+	inode_touch(lane, &from->inode.sm->ctime, fs_now());
+	if (op->flags & DAXFS_RENAME_EXCHANGE)
+		return 0;
+	if (from->pos.up)
+		entry_tidy(lane, op->parent, &from->name);
+	if (to->pos.found && to->pos.handle != from->pos.handle)
+		rc = inode_finish(lane, to->pos.handle);
+	lane_todo(lane, 0);
+	return rc;
+}
+
+static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct rename_op *op = arg;
+	struct end from, to;
+	int rc = find_end(fs, lane, op->parent, op->name, &from);
+
+	if (rc == 0 && !from.pos.found)
+		rc = -ENOENT;
+	if (rc == 0)
+		rc = find_end(fs, lane, op->new_parent, op->new_name, &to);
+	if (rc)
+		return rc;
+	if (to.pos.found && op->flags & DAXFS_RENAME_NOREPLACE)
+		return -EEXIST;
+	lane_todo(lane, 0);
+	rc = op->flags & DAXFS_RENAME_EXCHANGE ? exchange(lane, op, &from, &to) : move(lane, op, &from, &to);
+	return rc ? rc : after_move(lane, op, &from, &to);
+}
+
+int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
+		 unsigned flags)
+{
+	struct rename_op op = { parent, new_parent, name, new_name, flags };
+
+	if (flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE) ||
+	    flags == (DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE))
+		return -EINVAL;
+	return fs_run(fs, rename_step, &op);
+}

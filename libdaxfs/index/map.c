@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* map.c - file index: see map.h for the shape. */
+#include "index/map.h"
+
+#include <errno.h>
+
+#define BITS 9u
+
+static uint64_t span(unsigned height) /* pages under a word whose target has this height */
+{
+	return 1ull << (BITS * height);
+}
+
+/* The root word over page p: its height, and p relative to it. */
+static sm_u64 *root_of(struct sm_inode *inode, uint64_t *p, unsigned *height)
+{
+	*height = 0;
+	if (*p < DAXFS_DIRECT)
+		return &inode->direct[*p];
+	*p -= DAXFS_DIRECT;
+	for (*height = 1; *height < DAXFS_INDIRECT && *p >= span(*height); ++*height)
+		*p -= span(*height);
+	return &inode->indirect[*height - 1];
+}
+
+/* A link word read from shared memory names a page of this pool, of this kind. */
+static bool names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind)
+{
+	return link_kind(w) == kind && link_index(w) < pool->objects[DAXFS_T_PAGE];
+}
+
+int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, sm_u64 **slot, uint64_t *word)
+{
+	unsigned height;
+	sm_u64 *at = root_of(inode, &p, &height);
+
+	for (; height; height--) {
+		uint64_t w = word_load(lane, at);
+
+		*slot = at;
+		*word = w;
+		if (link_kind(w) == DAXFS_ABSENT)
+			return lane->fault ? -EIO : -ENOENT;
+		if (!names(lane->pool, w, DAXFS_NODE)) {
+			lane->fault = true;
+			return -EIO;
+		}
+		at = &map_node(lane->pool, link_index(w))->slot[(p >> (BITS * (height - 1))) & (DAXFS_NODE_SLOTS - 1)];
+	}
+	*slot = at;
+	return 0;
+}
+
+/* -- walking ---------------------------------------------------------------- */
+
+static bool add(struct map_batch *batch, sm_u64 *slot, uint64_t word)
+{
+	if (batch->n == MAP_BATCH)
+		return false;
+	batch->item[batch->n++] = (struct map_item){ slot, word };
+	return true;
+}
+
+/* Collect below one word, whose target covers pages [base, base + span). True:
+ * after this batch the word is absent. At most four levels deep. */
+static bool collect(struct lane *lane, struct map_batch *batch, sm_u64 *slot, unsigned height, uint64_t base,
+		    uint64_t first)
+{
+	uint64_t w = word_settle(lane, slot);
+	uint64_t child = height ? span(height - 1) : 0;
+	bool empty = true;
+
+	if (link_kind(w) == DAXFS_ABSENT)
+		return true;
+	if (!names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA)) {
+		lane->fault = true;
+		return false;
+	}
+	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS && batch->n < MAP_BATCH && !lane->fault; i++) {
+		sm_u64 *below = &map_node(lane->pool, link_index(w))->slot[i];
+
+		if (base + (i + 1) * child <= first)
+			empty &= base >= first || link_kind(word_load(lane, below)) == DAXFS_ABSENT;
+		else
+			empty &= collect(lane, batch, below, height - 1, base + i * child, first);
+	}
+	return empty && base >= first && batch->n < MAP_BATCH && add(batch, slot, w);
+}
+
+void map_collect(struct lane *lane, struct sm_inode *inode, uint64_t first, struct map_batch *batch)
+{
+	uint64_t base = DAXFS_DIRECT;
+
+	batch->n = 0;
+	for (uint64_t p = first; p < DAXFS_DIRECT; p++)
+		collect(lane, batch, &inode->direct[p], 0, p, first);
+	for (unsigned height = 1; height <= DAXFS_INDIRECT && batch->n < MAP_BATCH; height++) {
+		if (base + span(height) > first)
+			collect(lane, batch, &inode->indirect[height - 1], height, base, first);
+		base += span(height);
+	}
+}
+
+static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64_t *pages, uint64_t *left)
+{
+	uint64_t w;
+
+	if (!*left)
+		return;
+	--*left;
+	w = word_load(lane, slot);
+	if (!names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA))
+		return;
+	++*pages;
+	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS; i++)
+		count(lane, &map_node(lane->pool, link_index(w))->slot[i], height - 1, pages, left);
+}
+
+uint64_t map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
+		count(lane, &inode->direct[i], 0, &pages, &limit);
+	for (unsigned height = 1; height <= DAXFS_INDIRECT; height++)
+		count(lane, &inode->indirect[height - 1], height, &pages, &limit);
+	return pages;
+}

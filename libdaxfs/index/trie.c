@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trie.c - finding and staging names: see trie.h for the shape. */
+#include "index/trie.h"
+
+#include <errno.h>
+
+#include "index/map.h"
+#include "mem/siphash.h"
+
+uint64_t trie_hash(const struct pool *pool, const char *name, size_t len)
+{
+	return siphash24(pool->super.hash_key, name, len) >> (64 - DAXFS_HASH_BITS);
+}
+
+static unsigned digit(uint64_t hash, unsigned level)
+{
+	return (hash >> (TRIE_BITS * (DAXFS_HASH_LEVELS - 1 - level))) & (DAXFS_NODE_SLOTS - 1);
+}
+
+static bool names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind)
+{
+	unsigned type = kind == DAXFS_DIRENT ? DAXFS_T_DIRENT : DAXFS_T_PAGE;
+
+	return link_kind(w) == kind && link_index(w) < pool->objects[type];
+}
+
+static int broken(struct lane *lane)
+{
+	lane->fault = true;
+	return -EIO;
+}
+
+/* Read an entry, all of it or only its fixed part (name not filled). */
+static int read_entry(struct lane *lane, uint64_t w, bool with_name, struct sm_dirent *out)
+{
+	const struct sm_dirent *entry;
+
+	if (!names(lane->pool, w, DAXFS_DIRENT))
+		return broken(lane);
+	entry = &lane->pool->dirents[link_index(w)];
+	sm_read(out, entry, offsetof(struct sm_dirent, name));
+	if (!out->len)
+		return broken(lane);
+	if (with_name)
+		sm_read(out->name, entry->name, out->len);
+	out->name[out->len] = '\0';
+	return 0;
+}
+
+/* Does the entry named by w carry this name? 1, 0 or -EIO; fills pos if so. */
+static int match(struct lane *lane, uint64_t w, const struct trie_name *name, struct trie_pos *pos)
+{
+	struct sm_dirent entry;
+	int rc = read_entry(lane, w, false, &entry);
+
+	if (rc)
+		return rc;
+	pos->pushed = entry.hash;
+	if (entry.hash != name->hash || entry.len != name->len)
+		return 0;
+	sm_read(entry.name, lane->pool->dirents[link_index(w)].name, entry.len);
+	if (memcmp(entry.name, name->name, name->len))
+		return 0;
+	pos->found = true;
+	pos->entry = link_index(w);
+	pos->handle = entry.handle;
+	pos->type = entry.type;
+	return 1;
+}
+
+static uint64_t look(struct lane *lane, const struct trie_pos *pos, sm_u64 *slot)
+{
+	return pos->intend ? word_settle(lane, slot) : word_load(lane, slot);
+}
+
+/* The last level: any slot may hold the name. The count was read before, so an
+ * insertion that happened meanwhile makes ours fail. */
+static int find_unordered(struct lane *lane, const struct trie_name *name, struct trie_pos *pos)
+{
+	struct sm_node *node = map_node(lane->pool, pos->node);
+	sm_u64 *absent = NULL;
+	uint64_t absent_word = 0;
+
+	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
+		int rc;
+
+		pos->slot = &node->slot[i];
+		pos->word = look(lane, pos, pos->slot);
+		if (lane->fault)
+			return -EIO;
+		if (link_kind(pos->word) == DAXFS_ABSENT && !absent) {
+			absent = pos->slot;
+			absent_word = pos->word;
+		}
+		if (link_kind(pos->word) == DAXFS_ABSENT)
+			continue;
+		rc = match(lane, pos->word, name, pos);
+		if (rc)
+			return rc < 0 ? rc : 0;
+	}
+	pos->slot = absent;
+	pos->word = absent_word;
+	return absent || !pos->intend ? 0 : -ENOSPC;
+}
+
+/* Nodes needed below `level` to keep two hashes apart. */
+static unsigned nodes_between(uint64_t a, uint64_t b, unsigned level)
+{
+	unsigned nodes = 1;
+
+	for (level++; level < DAXFS_HASH_LEVELS && digit(a, level) == digit(b, level); level++)
+		nodes++;
+	return nodes;
+}
+
+/* Look at the name's slot in pos->node. 1: go on in the next level's node. */
+static int find_level(struct lane *lane, const struct trie_name *name, struct trie_pos *pos)
+{
+	struct sm_node *node = map_node(lane->pool, pos->node);
+	int rc;
+
+	if (pos->intend) {
+		pos->count = word_settle(lane, &lane->pool->count[pos->node]);
+		if (pos->count & DAXFS_COUNT_FROZEN) /* unlinked under our eyes */
+			return pos->level ? -EAGAIN : -ENOENT;
+	}
+	if (pos->level == DAXFS_HASH_LEVELS)
+		return find_unordered(lane, name, pos);
+	pos->slot = &node->slot[digit(name->hash, pos->level)];
+	pos->word = look(lane, pos, pos->slot);
+	if (lane->fault)
+		return -EIO;
+	if (link_kind(pos->word) == DAXFS_ABSENT)
+		return 0;
+	if (link_kind(pos->word) == DAXFS_DIRENT) {
+		rc = match(lane, pos->word, name, pos);
+		if (rc == 0)
+			pos->nodes = nodes_between(name->hash, pos->pushed, pos->level);
+		return rc < 0 ? rc : 0;
+	}
+	if (!names(lane->pool, pos->word, DAXFS_NODE))
+		return broken(lane);
+	pos->up = pos->slot;
+	pos->up_word = pos->word;
+	pos->up_node = pos->node;
+	pos->node = link_index(pos->word);
+	return 1;
+}
+
+int trie_find(struct lane *lane, uint64_t root, const struct trie_name *name, bool intend, struct trie_pos *pos)
+{
+	int rc;
+
+	*pos = (struct trie_pos){ .node = root, .intend = intend };
+	do {
+		rc = find_level(lane, name, pos);
+		pos->level += rc == 1;
+	} while (rc == 1 && pos->level <= DAXFS_HASH_LEVELS);
+	return lane->fault ? -EIO : rc;
+}
+
+/* -- staging ---------------------------------------------------------------- */
+
+static void stage_count(struct lane *lane, const struct trie_pos *pos, int delta)
+{
+	record_count(lane, &lane->pool->count[pos->node], pos->count, delta);
+}
+
+/* A private node's slot and count. */
+static void fill_node(struct lane *lane, uint64_t page, unsigned at, uint64_t payload, unsigned count)
+{
+	sm_u64 *word = &lane->pool->count[page];
+
+	sm_store_relaxed(&map_node(lane->pool, page)->slot[at], payload);
+	sm_store_relaxed(word, word_next(sm_load_relaxed(word) & ~DAXFS_MARK, DAXFS_S_COUNT, count));
+	sm_persist(&lane->pool->shm, word, sizeof(*word));
+}
+
+/* Chain of new nodes under a slot, with the old and the new entry at its end. */
+static void push_down(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry,
+		      const uint64_t *new_nodes)
+{
+	unsigned last = pos->nodes - 1;
+	unsigned level = pos->level + 1 + last;
+	bool unordered = level == DAXFS_HASH_LEVELS;
+	uint64_t below;
+
+	for (unsigned i = 0; i <= last; i++)
+		sm_zero(pool_page(lane->pool, new_nodes[i]), DAXFS_PAGE_SIZE);
+	/* The entry in the way keeps its key: place 0 if unordered. */
+	fill_node(lane, new_nodes[last], unordered ? 0 : digit(pos->pushed, level), word_payload(pos->word, DAXFS_S_LINK),
+		  1);
+	fill_node(lane, new_nodes[last], unordered ? 1 : digit(name->hash, level), link_payload(DAXFS_DIRENT, entry), 2);
+	for (unsigned i = last; i > 0; i--) {
+		below = link_payload(DAXFS_NODE, new_nodes[i]);
+		fill_node(lane, new_nodes[i - 1], digit(name->hash, pos->level + i), below, 1);
+	}
+	for (unsigned i = 0; i <= last; i++)
+		sm_persist(&lane->pool->shm, pool_page(lane->pool, new_nodes[i]), DAXFS_PAGE_SIZE);
+	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_NODE, new_nodes[0]));
+}
+
+void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry,
+		 const uint64_t *new_nodes)
+{
+	if (pos->nodes) {
+		push_down(lane, pos, name, entry, new_nodes);
+		return; /* the slot was and stays used: no change of the count */
+	}
+	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
+	stage_count(lane, pos, 1);
+}
+
+void trie_remove(struct lane *lane, const struct trie_pos *pos)
+{
+	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_ABSENT, 0));
+	stage_count(lane, pos, -1);
+}
+
+void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
+{
+	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
+}
+
+void trie_drop_node(struct lane *lane, const struct trie_pos *pos)
+{
+	struct pool *pool = lane->pool;
+
+	record_word(lane, pos->up, DAXFS_S_LINK, pos->up_word, link_payload(DAXFS_ABSENT, 0));
+	record_word(lane, &pool->count[pos->node], DAXFS_S_COUNT, pos->count, DAXFS_COUNT_FROZEN);
+	record_count(lane, &pool->count[pos->up_node], word_settle(lane, &pool->count[pos->up_node]), -1);
+	record_retire(lane, DAXFS_T_PAGE, pos->node);
+}
+
+/* -- walking ---------------------------------------------------------------- */
+
+static int find_empty_below(struct lane *lane, unsigned level, struct trie_pos *pos)
+{
+	uint64_t page = pos->node;
+
+	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
+		sm_u64 *slot = &map_node(lane->pool, page)->slot[i];
+		uint64_t w = word_settle(lane, slot);
+		int rc;
+
+		if (link_kind(w) != DAXFS_NODE)
+			continue;
+		if (!names(lane->pool, w, DAXFS_NODE) || level >= DAXFS_HASH_LEVELS)
+			return broken(lane);
+		pos->node = link_index(w);
+		pos->count = word_settle(lane, &lane->pool->count[pos->node]);
+		pos->up = slot;
+		pos->up_word = w;
+		pos->up_node = page;
+		if (word_payload(pos->count, DAXFS_S_COUNT) == 0)
+			return 0;
+		rc = find_empty_below(lane, level + 1, pos);
+		if (rc != -ENOENT)
+			return rc;
+	}
+	return -ENOENT;
+}
+
+int trie_find_empty(struct lane *lane, uint64_t root, struct trie_pos *pos)
+{
+	*pos = (struct trie_pos){ .node = root };
+	return find_empty_below(lane, 0, pos);
+}
+
+static int take_entry(struct lane *lane, uint64_t w, uint64_t from, unsigned place, struct trie_entry *out)
+{
+	struct sm_dirent entry;
+	int rc = read_entry(lane, w, true, &entry);
+
+	if (rc)
+		return rc;
+	out->key = entry.hash << TRIE_BITS | place;
+	if (out->key < from)
+		return -ENOENT;
+	out->handle = entry.handle;
+	out->type = entry.type;
+	out->len = entry.len;
+	memcpy(out->name, entry.name, (size_t)entry.len + 1);
+	return 0;
+}
+
+/* First entry at or after `from` in a node; `inside`: from lies in this node's range. */
+static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t from, bool inside,
+		      struct trie_entry *out)
+{
+	bool unordered = level == DAXFS_HASH_LEVELS;
+	uint64_t hash = from >> TRIE_BITS;
+	unsigned start = !inside ? 0 : unordered ? from & (DAXFS_NODE_SLOTS - 1) : digit(hash, level);
+
+	for (unsigned i = start; i < DAXFS_NODE_SLOTS; i++) {
+		uint64_t w = word_load(lane, &map_node(lane->pool, page)->slot[i]);
+		int rc = -ENOENT;
+
+		if (lane->fault)
+			return -EIO;
+		if (link_kind(w) == DAXFS_DIRENT)
+			rc = take_entry(lane, w, from, unordered ? i : 0, out);
+		else if (link_kind(w) == DAXFS_NODE && !unordered && names(lane->pool, w, DAXFS_NODE))
+			rc = next_below(lane, link_index(w), level + 1, from, inside && i == start, out);
+		else if (link_kind(w) != DAXFS_ABSENT)
+			return broken(lane);
+		if (rc != -ENOENT)
+			return rc;
+	}
+	return -ENOENT;
+}
+
+int trie_next(struct lane *lane, uint64_t root, uint64_t from, struct trie_entry *entry)
+{
+	return next_below(lane, root, 0, from, true, entry);
+}
