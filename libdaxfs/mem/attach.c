@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attach.c - a struct pool filled from mapped memory.
+ *
+ * Superblock and region headers are copied out and judged, and from then on the
+ * private copy rules. They never change after mkfs, so any number of hosts may
+ * attach at any time; nothing is written here.
+ */
+#include "mem/attach.h"
+
+#include <errno.h>
+
+#include "mem/super.h"
+
+int attach_region(const struct pool *pool, unsigned id, struct daxfs_why *why)
+{
+	struct sm_region_hdr hdr;
+	const char *reason;
+
+	sm_read(&hdr, pool->shm.base + pool->super.region[id].offset, sizeof(hdr));
+	reason = region_hdr_invalid(&pool->super, id, &hdr);
+	if (reason)
+		return why_fail(why, -EUCLEAN, "pool is damaged: header of region %u (%s) has %s: restore the pool", id,
+				region_name(id), reason);
+	return 0;
+}
+
+void attach_super(struct pool *pool)
+{
+	pool->shm.wb = pool->super.domain == DAXFS_DOMAIN_WB;
+	pool->writable = !(pool->super.ro_compat & ~SUPER_RO_COMPAT_KNOWN);
+}
+
+int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_why *why)
+{
+	struct pool p = {.shm = {.base = base, .size = size}, .fd = -1};
+	int rc;
+
+	if (size < 2 * DAXFS_PAGE_SIZE)
+		return why_fail(why, -EINVAL, "not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs",
+				(unsigned long long)size);
+	rc = super_read(base, size, &p.super, why);
+	if (rc)
+		return rc;
+	attach_super(&p);
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		rc = attach_region(&p, id, why);
+		if (rc)
+			return rc;
+	}
+	layout_place(&p);
+	*pool = p;
+	return 0;
+}

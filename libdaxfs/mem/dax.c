@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dax.c - device-DAX devices, found by libdaxctl and judged.
+ *
+ * libdaxctl reads sysfs into a context of its own, made and dropped in each
+ * call. A device in system-ram mode has no device node at all, so a path that
+ * does not exist is looked up by name too: that is the common mistake.
+ */
+#include "mem/dax.h"
+
+#include <daxctl/libdaxctl.h>
+#include <errno.h>
+#include <stdio.h>
+
+struct wanted { /* a name, or a number */
+	const char *name;
+	unsigned major, minor;
+};
+
+static bool is_wanted(struct daxctl_dev *dev, const struct wanted *w)
+{
+	if (w->name)
+		return strcmp(daxctl_dev_get_devname(dev), w->name) == 0;
+	return daxctl_dev_get_major(dev) == (int)w->major && daxctl_dev_get_minor(dev) == (int)w->minor;
+}
+
+static void take_facts(struct daxctl_region *region, struct daxctl_dev *dev, struct dax_facts *out)
+{
+	*out = (struct dax_facts){
+		.system_ram = daxctl_dev_get_memory(dev) != NULL,
+		.enabled = daxctl_dev_is_enabled(dev),
+		.size = daxctl_dev_get_size(dev),
+		.align = daxctl_dev_get_align(dev),
+	};
+	if (!out->align)
+		out->align = daxctl_region_get_align(region);
+	snprintf(out->name, sizeof(out->name), "%s", daxctl_dev_get_devname(dev));
+}
+
+static int find(const struct wanted *w, struct dax_facts *out)
+{
+	struct daxctl_region *region;
+	struct daxctl_ctx *ctx;
+	struct daxctl_dev *dev;
+	int rc = daxctl_new(&ctx);
+
+	if (rc)
+		return rc;
+	rc = -ENODEV;
+	daxctl_region_foreach(ctx, region) {
+		daxctl_dev_foreach(region, dev) {
+			if (rc && is_wanted(dev, w)) {
+				take_facts(region, dev, out);
+				rc = 0;
+			}
+		}
+	}
+	daxctl_unref(ctx);
+	return rc;
+}
+
+int dax_by_number(unsigned major, unsigned minor, struct dax_facts *out)
+{
+	return find(&(struct wanted){.major = major, .minor = minor}, out);
+}
+
+int dax_by_name(const char *name, struct dax_facts *out)
+{
+	return find(&(struct wanted){.name = name}, out);
+}
+
+int dax_unusable(const struct dax_facts *f, struct daxfs_why *why)
+{
+	if (f->system_ram)
+		return why_fail(why, -ENODEV, "%s is in system-ram mode: daxctl reconfigure-device --mode=devdax %s",
+				f->name, f->name);
+	if (!f->enabled)
+		return why_fail(why, -ENODEV, "%s is disabled: daxctl enable-device %s", f->name, f->name);
+	if (!f->size)
+		return why_fail(why, -ENOSPC, "%s has no size: daxctl reconfigure-device --size=SIZE %s", f->name,
+				f->name);
+	if (f->align < DAXFS_PAGE_SIZE || f->align & (f->align - 1))
+		return why_fail(why, -EINVAL, "%s has alignment %llu: daxctl reconfigure-device --align=2M %s", f->name,
+				(unsigned long long)f->align, f->name);
+	if (f->size % f->align)
+		return why_fail(why, -EINVAL, "%s: size %llu is no multiple of its alignment %llu: "
+				"daxctl reconfigure-device --align=4096 %s", f->name, (unsigned long long)f->size,
+				(unsigned long long)f->align, f->name);
+	return 0;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layout.c - the region table: computed from a size and options, and placed.
+ *
+ * Regions follow one another in the order of enum daxfs_region_id, each a header
+ * page and an array rounded up to whole pages. All but the page region have a
+ * size that options fix; pages take the rest, so a directory index or a file
+ * index, which live in pages, cannot fill before the pages do. Pure arithmetic
+ * on private memory: nothing here can leave anything behind.
+ */
+#include "mem/layout.h"
+
+#include <errno.h>
+
+#define INODE_BYTES_DEFAULT (32u * 1024u) /* of pool for each inode */
+
+static const struct {
+	const char *name;
+	uint64_t elem_size;
+} regions[DAXFS_REGIONS] = {
+	[DAXFS_R_MEMBER] = {"member", sizeof(struct sm_member)},
+	[DAXFS_R_LANES] = {"lanes", sizeof(struct sm_lane)},
+	[DAXFS_R_OPENS] = {"opens", sizeof(sm_u64)},
+	[DAXFS_R_STATE0] = {"page states", sizeof(sm_u64)},
+	[DAXFS_R_STATE1] = {"inode states", sizeof(sm_u64)},
+	[DAXFS_R_STATE2] = {"dirent states", sizeof(sm_u64)},
+	[DAXFS_R_BIRTH0] = {"page births", sizeof(sm_u64)},
+	[DAXFS_R_BIRTH1] = {"inode births", sizeof(sm_u64)},
+	[DAXFS_R_BIRTH2] = {"dirent births", sizeof(sm_u64)},
+	[DAXFS_R_COUNT] = {"node counts", sizeof(sm_u64)},
+	[DAXFS_R_INODES] = {"inodes", sizeof(struct sm_inode)},
+	[DAXFS_R_DIRENTS] = {"dirents", sizeof(struct sm_dirent)},
+	[DAXFS_R_PAGES] = {"pages", DAXFS_PAGE_SIZE},
+};
+
+const char *region_name(unsigned id)
+{
+	return id < DAXFS_REGIONS ? regions[id].name : "?";
+}
+
+uint64_t region_elem_size(unsigned id)
+{
+	return regions[id].elem_size;
+}
+
+uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, unsigned opens_per_host,
+			 const uint64_t objects[DAXFS_TYPES])
+{
+	switch (id) {
+	case DAXFS_R_MEMBER:
+		return 1;
+	case DAXFS_R_LANES:
+		return (uint64_t)hosts * lanes_per_host;
+	case DAXFS_R_OPENS:
+		return (uint64_t)hosts * opens_per_host;
+	case DAXFS_R_STATE1:
+	case DAXFS_R_BIRTH1:
+	case DAXFS_R_INODES:
+		return objects[DAXFS_T_INODE];
+	case DAXFS_R_STATE2:
+	case DAXFS_R_BIRTH2:
+	case DAXFS_R_DIRENTS:
+		return objects[DAXFS_T_DIRENT];
+	default:
+		return objects[DAXFS_T_PAGE];
+	}
+}
+
+static uint64_t page_up(uint64_t bytes)
+{
+	return (bytes + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE * DAXFS_PAGE_SIZE;
+}
+
+uint64_t region_end(const struct sm_region *entry)
+{
+	return entry->offset + DAXFS_PAGE_SIZE + entry->elem_size * entry->count;
+}
+
+/* Fill the region table for the objects wanted; the size they need. */
+static uint64_t lay(struct layout *l)
+{
+	uint64_t at = 2 * DAXFS_PAGE_SIZE;
+
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		l->region[id].offset = at;
+		l->region[id].elem_size = region_elem_size(id);
+		l->region[id].count = region_elements(id, l->hosts, l->lanes_per_host, l->opens_per_host, l->objects);
+		at = page_up(region_end(&l->region[id]));
+	}
+	return at;
+}
+
+static uint64_t need(struct layout *l, uint64_t inodes, uint64_t pages)
+{
+	l->objects[DAXFS_T_INODE] = inodes;
+	l->objects[DAXFS_T_DIRENT] = inodes + inodes / 4 + 64;
+	l->objects[DAXFS_T_PAGE] = pages;
+	return lay(l);
+}
+
+static unsigned or_default(unsigned value, unsigned otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_why *why)
+{
+	l->hosts = or_default(o->hosts, 8);
+	l->lanes_per_host = or_default(o->lanes, 8);
+	l->heartbeat_ms = or_default(o->heartbeat_ms, 50);
+	l->opens_per_host = 4096;
+	if (l->hosts > DAXFS_HOSTS_MAX)
+		return why_fail(why, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);
+	if ((uint64_t)l->hosts * l->lanes_per_host > DAXFS_LANES_MAX)
+		return why_fail(why, -EINVAL, "%u hosts x %u lanes: a pool has at most %u lanes; use fewer of either",
+				l->hosts, l->lanes_per_host, DAXFS_LANES_MAX);
+	if (l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
+		return why_fail(why, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms, LAYOUT_HEARTBEAT_MS_MAX);
+	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
+		return why_fail(why, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
+				(unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
+	return 0;
+}
+
+static uint64_t pick_inodes(uint64_t size, uint64_t wanted)
+{
+	uint64_t inodes = wanted ? wanted : size / INODE_BYTES_DEFAULT;
+
+	if (inodes < LAYOUT_INODES_MIN)
+		return LAYOUT_INODES_MIN;
+	return inodes > DAXFS_OBJECTS_MAX / 2 ? DAXFS_OBJECTS_MAX / 2 : inodes;
+}
+
+/* The most pages that fit; `fixed` is what the pool needs with none. */
+static void fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
+{
+	uint64_t each = DAXFS_PAGE_SIZE + 3 * sizeof(sm_u64); /* page, state, birth, count */
+	uint64_t pages = (l->size - fixed) / each;
+
+	if (pages > DAXFS_OBJECTS_MAX)
+		pages = DAXFS_OBJECTS_MAX;
+	/* Rounding three tables up to pages costs less than three pages. */
+	while (need(l, inodes, pages) > l->size)
+		pages--;
+}
+
+int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_why *why)
+{
+	struct layout l = {.size = size / DAXFS_PAGE_SIZE * DAXFS_PAGE_SIZE};
+	uint64_t inodes, least;
+	int rc = take_options(&l, options, why);
+
+	if (rc)
+		return rc;
+	least = need(&l, pick_inodes(0, options->inodes), LAYOUT_PAGES_MIN);
+	if (l.size < least)
+		return why_fail(why, -ENOSPC, "%llu bytes are too small for this pool: it needs at least %llu (%llu KiB)",
+				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
+	inodes = pick_inodes(l.size, options->inodes);
+	fill_with_pages(&l, inodes, need(&l, inodes, 0));
+	*out = l;
+	return 0;
+}
+
+static void *array_at(const struct pool *pool, unsigned id)
+{
+	return pool->shm.base + pool->super.region[id].offset + DAXFS_PAGE_SIZE;
+}
+
+void layout_place(struct pool *pool)
+{
+	const struct sm_super *s = &pool->super;
+
+	pool->lanes_total = s->hosts * s->lanes_per_host;
+	pool->member = array_at(pool, DAXFS_R_MEMBER);
+	pool->lanes = array_at(pool, DAXFS_R_LANES);
+	pool->opens = array_at(pool, DAXFS_R_OPENS);
+	for (unsigned t = 0; t < DAXFS_TYPES; t++) {
+		pool->state[t] = array_at(pool, DAXFS_R_STATE0 + t);
+		pool->birth[t] = array_at(pool, DAXFS_R_BIRTH0 + t);
+		pool->objects[t] = s->region[DAXFS_R_STATE0 + t].count;
+	}
+	pool->count = array_at(pool, DAXFS_R_COUNT);
+	pool->inodes = array_at(pool, DAXFS_R_INODES);
+	pool->dirents = array_at(pool, DAXFS_R_DIRENTS);
+	pool->pages = array_at(pool, DAXFS_R_PAGES);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * map.c - a file or device opened and mapped.
+ *
+ * Regular files (a file in /dev/shm, a memfd through /proc/self/fd/N) and
+ * device-DAX character devices; anything else is refused in words. Mappings are
+ * shared and start on the alignment the source asks for, which device-DAX
+ * demands and which lets files use huge pages.
+ */
+#include "mem/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "mem/dax.h"
+
+#define HUGE_BYTES (2u << 20)
+
+/* A missing /dev/daxN.M may be a device in the wrong mode. */
+static int missing(struct daxfs_why *why, const char *path)
+{
+	const char *name = strrchr(path, '/');
+	struct dax_facts facts;
+	int rc;
+
+	if (name && strncmp(path, "/dev/dax", 8) == 0 && dax_by_name(name + 1, &facts) == 0) {
+		rc = dax_unusable(&facts, why);
+		if (rc)
+			return rc;
+	}
+	return why_fail(why, -ENOENT, "%s: no such file or device: make the pool with daxfsctl mkfs", path);
+}
+
+int source_fail(struct daxfs_why *why, int error, const char *path, bool writable)
+{
+	switch (error) {
+	case -ENOENT:
+		return missing(why, path);
+	case -EACCES:
+	case -EPERM:
+		return why_fail(why, error, "%s: no permission to %s it: run as its owner or change its mode", path,
+				writable ? "write" : "read");
+	case -EISDIR:
+		return why_fail(why, error, "%s is a directory: name the file or device that holds the pool", path);
+	default:
+		return why_fail(why, error, "%s: %s", path, strerrordesc_np(-error));
+	}
+}
+
+static int take_device(const char *path, const struct stat *st, struct source *s, struct daxfs_why *why)
+{
+	struct dax_facts facts;
+	int rc = dax_by_number(major(st->st_rdev), minor(st->st_rdev), &facts);
+
+	if (rc)
+		return why_fail(why, rc, "%s is not a device-DAX device: daxctl list shows those there are", path);
+	rc = dax_unusable(&facts, why);
+	if (rc)
+		return rc;
+	s->device = true;
+	s->size = facts.size;
+	s->align = facts.align;
+	return 0;
+}
+
+static int take_kind(const char *path, struct source *s, struct daxfs_why *why)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st))
+		return source_fail(why, -errno, path, false);
+	if (S_ISCHR(st.st_mode))
+		return take_device(path, &st, s, why);
+	if (S_ISDIR(st.st_mode))
+		return source_fail(why, -EISDIR, path, false);
+	if (!S_ISREG(st.st_mode))
+		return why_fail(why, -EINVAL, "%s is neither a regular file nor a device-DAX device", path);
+	s->size = (uint64_t)st.st_size;
+	s->align = s->size >= HUGE_BYTES ? HUGE_BYTES : DAXFS_PAGE_SIZE;
+	return 0;
+}
+
+int source_open(const char *path, int flags, struct source *out, struct daxfs_why *why)
+{
+	struct source s = {.device = false};
+	int rc;
+
+	/* O_NONBLOCK: a fifo must be refused, not waited for. */
+	s.fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+	if (s.fd < 0)
+		return source_fail(why, -errno, path, (flags & O_ACCMODE) != O_RDONLY);
+	rc = take_kind(path, &s, why);
+	if (rc) {
+		close(s.fd);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void source_close(struct source *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+/* Reserve len bytes of address space that start on align, a power of two. NULL: errno says. */
+static uint8_t *reserve(uint64_t len, uint64_t align)
+{
+	uint64_t room = len + align;
+	uint8_t *p = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t head, tail;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	head = -(uintptr_t)p & (align - 1);
+	tail = room - head - len;
+	if (head)
+		munmap(p, head);
+	if (tail)
+		munmap(p + head + len, tail);
+	return p + head;
+}
+
+int source_map(const struct source *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
+	       struct daxfs_why *why)
+{
+	uint64_t unit = s->device ? s->align : DAXFS_PAGE_SIZE;
+	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	uint8_t *at;
+	int rc = 0;
+
+	if (len > SIZE_MAX / 2)
+		return why_fail(why, -EFBIG, "pool of %llu bytes does not fit this process", (unsigned long long)len);
+	len = (len + unit - 1) / unit * unit;
+	at = reserve(len, s->align);
+	if (!at) {
+		rc = -errno;
+	} else if (mmap(at, len, prot, MAP_SHARED | MAP_FIXED, s->fd, 0) == MAP_FAILED) {
+		rc = -errno;
+		munmap(at, len);
+	}
+	if (rc)
+		return why_fail(why, rc, "cannot map %llu bytes: %s (see ulimit -v and vm.max_map_count)",
+				(unsigned long long)len, strerrordesc_np(-rc));
+	*base = at;
+	*mapped = len;
+	return 0;
+}
+
+int source_reserve(const struct source *s, uint64_t len, const char *path, struct daxfs_why *why)
+{
+	int rc;
+
+	if (s->device)
+		return 0;
+	do
+		rc = posix_fallocate(s->fd, 0, (off_t)len);
+	while (rc == EINTR);
+	if (rc == ENOSPC)
+		return why_fail(why, -ENOSPC, "%s: no room for %llu bytes there: free some or make a smaller pool", path,
+				(unsigned long long)len);
+	return rc ? source_fail(why, -rc, path, true) : 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * map.h - a file or device that holds, or is to hold, a pool, and its mapping.
+ */
+#ifndef DAXFS_MEM_MAP_H
+#define DAXFS_MEM_MAP_H
+
+#include <sys/stat.h>
+
+#include "mem/pool.h"
+
+struct source {
+	int fd;
+	bool device;    /* device-DAX; else a regular file */
+	uint64_t size;  /* of the file or device */
+	uint64_t align; /* of every mapping of it, address and length */
+};
+
+/* Open with flags of open(2); why says what to do about a failure. */
+int source_open(const char *path, int flags, struct source *out, struct daxfs_why *why);
+void source_close(struct source *s);
+/* Map the first len bytes (rounded up to the alignment) shared; *mapped is how many. */
+int source_map(const struct source *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
+	       struct daxfs_why *why);
+/* Make sure each page of a file has memory behind it, so that no store can raise SIGBUS. */
+int source_reserve(const struct source *s, uint64_t len, const char *path, struct daxfs_why *why);
+/* Words for a failed open(2) or the like of path. */
+int source_fail(struct daxfs_why *why, int error, const char *path, bool writable);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool.c - a pool opened by path: mapped, judged, and unmapped again.
+ *
+ * The superblock is judged against the size the file or device has before
+ * anything behind it is touched, so a truncated file is an error and not a
+ * SIGBUS. Nothing here writes shared memory; any host may do it at any time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mem/attach.h"
+#include "mem/map.h"
+#include "mem/super.h"
+
+static int open_pool(const char *path, bool writable, struct source *s, struct daxfs_why *why)
+{
+	int rc = source_open(path, writable ? O_RDWR : O_RDONLY, s, why);
+
+	if (rc == 0 && s->size < 2 * DAXFS_PAGE_SIZE) {
+		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs", path,
+			      (unsigned long long)s->size);
+		source_close(s);
+	}
+	return rc;
+}
+
+/* The judged superblock, read through a mapping of its own. */
+static int peek_super(const struct source *s, struct sm_super *out, struct daxfs_why *why)
+{
+	uint64_t mapped;
+	void *base;
+	int rc = source_map(s, 2 * DAXFS_PAGE_SIZE, false, &base, &mapped, why);
+
+	if (rc)
+		return rc;
+	rc = super_read(base, s->size, out, why);
+	munmap(base, mapped);
+	return rc;
+}
+
+/* A file may have come back from a copy with holes in it. */
+static int fill_holes(const struct source *s, const char *path, const struct sm_super *super, struct daxfs_why *why)
+{
+	struct stat st;
+
+	if (s->device || fstat(s->fd, &st) || (uint64_t)st.st_blocks * 512 >= super->size)
+		return 0;
+	return source_reserve(s, super->size, path, why);
+}
+
+/* Map the first len bytes and take over the descriptor. */
+static int map_super(struct source *s, uint64_t len, bool writable, struct pool *p, struct daxfs_why *why)
+{
+	void *base;
+	int rc;
+
+	attach_super(p);
+	if (writable && !p->writable)
+		return why_fail(why, -EROFS, "pool uses features 0x%llx this program can only read: use a newer one",
+				(unsigned long long)p->super.ro_compat);
+	rc = source_map(s, len, writable, &base, &p->shm.size, why);
+	if (rc)
+		return rc;
+	p->shm.base = base;
+	p->writable = writable;
+	p->owns_map = true;
+	p->fd = s->fd;
+	s->fd = -1;
+	return 0;
+}
+
+static int judge_regions(const struct pool *p, unsigned count, struct daxfs_why *why)
+{
+	int rc = 0;
+
+	for (unsigned id = 0; id < count && rc == 0; id++)
+		rc = attach_region(p, id, why);
+	return rc;
+}
+
+int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_why *why)
+{
+	bool writable = mode == DAXFS_READ_WRITE;
+	struct pool p = {.fd = -1};
+	struct source s;
+	int rc = open_pool(path, writable, &s, why);
+
+	if (rc)
+		return rc;
+	rc = peek_super(&s, &p.super, why);
+	if (rc == 0 && writable)
+		rc = fill_holes(&s, path, &p.super, why);
+	if (rc == 0)
+		rc = map_super(&s, p.super.size, writable, &p, why);
+	if (rc == 0)
+		rc = judge_regions(&p, DAXFS_REGIONS, why);
+	source_close(&s);
+	if (rc) {
+		pool_unmap(&p);
+		return rc;
+	}
+	layout_place(&p);
+	*pool = p;
+	return 0;
+}
+
+int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why)
+{
+	struct pool p = {.fd = -1};
+	struct source s;
+	int rc = open_pool(path, writable, &s, why);
+
+	if (rc)
+		return rc;
+	rc = peek_super(&s, &p.super, why);
+	if (rc == 0)
+		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, why);
+	if (rc == 0)
+		rc = judge_regions(&p, DAXFS_R_MEMBER + 1, why);
+	source_close(&s);
+	if (rc) {
+		pool_unmap(&p);
+		return rc;
+	}
+	p.member = pool_at(&p, p.super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE);
+	*pool = p;
+	return 0;
+}
+
+void pool_unmap(struct pool *pool)
+{
+	if (pool->owns_map)
+		munmap(pool->shm.base, pool->shm.size);
+	if (pool->fd >= 0)
+		close(pool->fd);
+	pool->owns_map = false;
+	pool->fd = -1;
+	pool->shm = (struct shm){.base = NULL};
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * super.c - superblocks and region headers: made, judged, read.
+ *
+ * A superblock is valid if it keeps the seven rules of format.h; rules[] below
+ * is that list, in that order. Both are written once, by mkfs, and constant
+ * afterwards, so reading them needs no synchronisation; either copy serves, so
+ * one that was scribbled over costs nothing.
+ */
+#include "mem/super.h"
+
+#include <errno.h>
+
+#include "mem/crc32c.h"
+
+static uint32_t super_crc(const struct sm_super *s)
+{
+	struct sm_super copy = *s;
+
+	copy.crc = 0;
+	return crc32c(0, &copy, sizeof(copy));
+}
+
+static bool bad_magic(const struct sm_super *s, uint64_t region_size)
+{
+	(void)region_size;
+	return s->magic != DAXFS_MAGIC;
+}
+
+static bool bad_crc(const struct sm_super *s, uint64_t region_size)
+{
+	(void)region_size;
+	return s->crc != super_crc(s);
+}
+
+static bool bad_version(const struct sm_super *s, uint64_t region_size)
+{
+	(void)region_size;
+	return s->version != DAXFS_VERSION;
+}
+
+static bool bad_incompat(const struct sm_super *s, uint64_t region_size)
+{
+	(void)region_size;
+	return s->incompat & ~SUPER_INCOMPAT_KNOWN;
+}
+
+static bool bad_size(const struct sm_super *s, uint64_t region_size)
+{
+	return s->size > region_size;
+}
+
+/* Inside size, aligned, of the expected element size, and behind the one before. */
+static bool bad_region(const struct sm_super *s, unsigned id, uint64_t before)
+{
+	const struct sm_region *r = &s->region[id];
+
+	return r->offset % DAXFS_PAGE_SIZE || r->offset < before || r->offset > s->size ||
+	       r->elem_size != region_elem_size(id) || r->count > DAXFS_OBJECTS_MAX || region_end(r) > s->size;
+}
+
+static bool bad_table(const struct sm_super *s, uint64_t region_size)
+{
+	uint64_t before = 2 * DAXFS_PAGE_SIZE;
+
+	(void)region_size;
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		if (bad_region(s, id, before))
+			return true;
+		before = region_end(&s->region[id]);
+	}
+	return false;
+}
+
+static bool bad_counts(const struct sm_super *s)
+{
+	const uint64_t objects[DAXFS_TYPES] = {
+		[DAXFS_T_PAGE] = s->region[DAXFS_R_PAGES].count,
+		[DAXFS_T_INODE] = s->region[DAXFS_R_INODES].count,
+		[DAXFS_T_DIRENT] = s->region[DAXFS_R_DIRENTS].count,
+	};
+
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++)
+		if (s->region[id].count !=
+		    region_elements(id, s->hosts, s->lanes_per_host, s->opens_per_host, objects))
+			return true;
+	/* Page 0, inode 0 and inode 1 exist in every pool. */
+	return objects[DAXFS_T_PAGE] < 1 || objects[DAXFS_T_INODE] < 2 || objects[DAXFS_T_DIRENT] < 1;
+}
+
+static bool bad_limits(const struct sm_super *s, uint64_t region_size)
+{
+	(void)region_size;
+	return s->hosts < 1 || s->hosts > DAXFS_HOSTS_MAX || s->lanes_per_host < 1 ||
+	       (uint64_t)s->hosts * s->lanes_per_host > DAXFS_LANES_MAX || s->opens_per_host < 1 ||
+	       s->opens_per_host > LAYOUT_OPENS_MAX || s->heartbeat_ms < 1 ||
+	       s->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX || s->domain > DAXFS_DOMAIN_WB ||
+	       s->name[sizeof(s->name) - 1] || bad_counts(s);
+}
+
+static const struct {
+	bool (*broken)(const struct sm_super *s, uint64_t region_size);
+	struct super_flaw flaw;
+} rules[] = {
+	{bad_magic, {1, -EINVAL, "no magic number"}},
+	{bad_crc, {2, -EUCLEAN, "wrong checksum"}},
+	{bad_version, {3, -EPROTONOSUPPORT, "another format version"}},
+	{bad_incompat, {4, -EPROTONOSUPPORT, "a feature this version does not know"}},
+	{bad_size, {5, -ENODATA, "larger than its region"}},
+	{bad_table, {6, -EUCLEAN, "a region that lies outside, overlaps or has another element size"}},
+	{bad_limits, {7, -EUCLEAN, "hosts, lanes or counts beyond the limits"}},
+};
+
+const struct super_flaw *super_invalid(const struct sm_super *s, uint64_t region_size)
+{
+	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].broken(s, region_size))
+			return &rules[i].flaw;
+	return NULL;
+}
+
+void super_seal(struct sm_super *s)
+{
+	s->magic = DAXFS_MAGIC;
+	s->version = DAXFS_VERSION;
+	s->crc = super_crc(s);
+}
+
+void super_load(const void *base, unsigned copy, struct sm_super *out)
+{
+	sm_read(out, (const uint8_t *)base + copy * DAXFS_PAGE_SIZE, sizeof(*out));
+}
+
+bool super_present(const void *base)
+{
+	struct sm_super s;
+
+	for (unsigned copy = 0; copy < 2; copy++) {
+		super_load(base, copy, &s);
+		if (s.magic == DAXFS_MAGIC)
+			return true;
+	}
+	return false;
+}
+
+/* Say what is wrong with the copy that got furthest down the list. */
+static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint64_t region_size, struct daxfs_why *why)
+{
+	switch (flaw->rule) {
+	case 1:
+		return why_fail(why, flaw->error, "not a daxfs pool: %s; make one with daxfsctl mkfs", flaw->reason);
+	case 3:
+		return why_fail(why, flaw->error, "pool has format version %u, this program knows %u: use a matching one",
+				s->version, DAXFS_VERSION);
+	case 4:
+		return why_fail(why, flaw->error, "pool uses features 0x%llx this program does not know: use a newer one",
+				(unsigned long long)(s->incompat & ~SUPER_INCOMPAT_KNOWN));
+	case 5:
+		return why_fail(why, flaw->error, "pool has %llu bytes but its file or device only %llu: restore its end",
+				(unsigned long long)s->size, (unsigned long long)region_size);
+	default:
+		return why_fail(why, flaw->error, "both superblocks are damaged (%s): restore the pool or mkfs --force",
+				flaw->reason);
+	}
+}
+
+int super_read(const void *base, uint64_t region_size, struct sm_super *out, struct daxfs_why *why)
+{
+	const struct super_flaw *flaw[2];
+	struct sm_super s[2];
+	unsigned best;
+
+	for (unsigned copy = 0; copy < 2; copy++) {
+		super_load(base, copy, &s[copy]);
+		flaw[copy] = super_invalid(&s[copy], region_size);
+		if (!flaw[copy]) {
+			*out = s[copy];
+			return 0;
+		}
+	}
+	best = flaw[1]->rule > flaw[0]->rule;
+	return explain(&s[best], flaw[best], region_size, why);
+}
+
+void region_hdr_make(const struct sm_super *s, unsigned id, struct sm_region_hdr *out)
+{
+	struct sm_region_hdr hdr = {
+		.magic = DAXFS_REGION_MAGIC + id,
+		.version = DAXFS_VERSION,
+		.elem_size = s->region[id].elem_size,
+		.count = s->region[id].count,
+	};
+
+	memcpy(hdr.uuid, s->uuid, sizeof(hdr.uuid));
+	hdr.crc = crc32c(0, &hdr, sizeof(hdr));
+	*out = hdr;
+}
+
+/* Valid: 1 magic of this region, 2 crc32c, 3 version, 4 uuid of the pool, 5 size and count of the superblock. */
+const char *region_hdr_invalid(const struct sm_super *s, unsigned id, const struct sm_region_hdr *hdr)
+{
+	struct sm_region_hdr copy = *hdr;
+
+	copy.crc = 0;
+	if (hdr->magic != DAXFS_REGION_MAGIC + id)
+		return "no magic number";
+	if (hdr->crc != crc32c(0, &copy, sizeof(copy)))
+		return "wrong checksum";
+	if (hdr->version != DAXFS_VERSION)
+		return "another format version";
+	if (memcmp(hdr->uuid, s->uuid, sizeof(hdr->uuid)) != 0)
+		return "part of another pool";
+	if (hdr->elem_size != s->region[id].elem_size || hdr->count != s->region[id].count)
+		return "another size than the superblock says";
+	return NULL;
+}
+
+void super_geometry(const struct sm_super *s, struct daxfs_geometry *out)
+{
+	*out = (struct daxfs_geometry){
+		.size = s->size,
+		.version = s->version,
+		.hosts = s->hosts,
+		.lanes_per_host = s->lanes_per_host,
+		.opens_per_host = s->opens_per_host,
+		.heartbeat_ms = s->heartbeat_ms,
+		.wb = s->domain == DAXFS_DOMAIN_WB,
+		.pages = s->region[DAXFS_R_PAGES].count,
+		.inodes = s->region[DAXFS_R_INODES].count,
+		.dirents = s->region[DAXFS_R_DIRENTS].count,
+	};
+	memcpy(out->name, s->name, sizeof(out->name));
+	memcpy(out->uuid, s->uuid, sizeof(out->uuid));
+}
