@@ -43,9 +43,14 @@ FLUSH(flush_clflush, "clflush")
 
 typedef void (*flush_fn)(const void *p, size_t len);
 
+#if defined(__clang__)
+#define NOT_INSTRUMENTED disable_sanitizer_instrumentation, no_profile_instrument_function
+#else
+#define NOT_INSTRUMENTED no_sanitize("address", "undefined", "thread"), no_profile_instrument_function
+#endif
+
 /* Runs before relocation and before any sanitizer is set up: calls nothing. */
-__attribute__((no_sanitize("address", "undefined", "thread"), no_stack_protector, used)) static flush_fn
-pick_flush(void)
+__attribute__((NOT_INSTRUMENTED, no_stack_protector, used)) static flush_fn pick_flush(void)
 {
 	unsigned a = 0, b = 0, c = 0, d = 0;
 
