@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * member.c - the membership region: host words moved, manager elected, both read.
+ *
+ * A host word changes by CAS against the word that was seen, so every decision
+ * is made on the facts it was taken from or not at all. The reason and figures
+ * beside it are stored afterwards by whoever moved it: for display only, and a
+ * crash in between leaves the former ones.
+ *
+ * A deposed manager. The epoch it acts under is checked before its CAS; the new
+ * one puts its epoch into every host word before it decides anything:
+ *
+ *   old primary (epoch 4)            new primary
+ *   reads host word {ALIVE, 4}
+ *   manager word says 4: go on
+ *     ... stopped for a second ...   claims: manager word 4 -> 5
+ *                                    stamps: host word {ALIVE, 4} -> {ALIVE, 5}
+ *   CAS {ALIVE, 4} -> FENCING fails: -EAGAIN
+ *   reads {ALIVE, 5}; manager word says 5: -ESTALE
+ *
+ * ORD: a stamp is a releasing CAS after the claim, and reading a host word
+ * acquires; whoever sees a stamped word therefore sees the claim too.
+ */
+#include "sync/member.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mem/super.h"
+
+/* -- moves ------------------------------------------------------------------- */
+
+#define TO(state) (1u << DAXFS_HOST_##state)
+
+/*
+ * From each state, where a host word may go. FENCING -> FENCING is a fence that
+ * failed and is tried again (a new reason); RECOVERING -> RECOVERING hands a
+ * recovery to another host after its recoverer died.
+ */
+static const unsigned moves[DAXFS_HOST_STATES] = {
+	[DAXFS_HOST_FREE] = TO(JOINING),
+	[DAXFS_HOST_JOINING] = TO(ALIVE) | TO(FENCING),
+	[DAXFS_HOST_ALIVE] = TO(SUSPECT) | TO(FENCING) | TO(FREE), /* FREE: the host leaves */
+	[DAXFS_HOST_SUSPECT] = TO(ALIVE) | TO(FENCING),
+	[DAXFS_HOST_FENCING] = TO(FENCING) | TO(FENCED),
+	[DAXFS_HOST_FENCED] = TO(RECOVERING),
+	[DAXFS_HOST_RECOVERING] = TO(RECOVERING) | TO(RECOVERED),
+	[DAXFS_HOST_RECOVERED] = TO(JOINING) | TO(FREE),
+};
+
+bool member_move_legal(unsigned from, unsigned to)
+{
+	return from < DAXFS_HOST_STATES && to < DAXFS_HOST_STATES && (moves[from] & 1u << to);
+}
+
+/* When the tenant of the slot is gone for certain: cut off, or left by itself. */
+bool member_move_ends_generation(unsigned from, unsigned to)
+{
+	return (from == DAXFS_HOST_FENCING && to == DAXFS_HOST_FENCED) ||
+	       (from == DAXFS_HOST_ALIVE && to == DAXFS_HOST_FREE);
+}
+
+/* May the word go from -> to in all its parts? Sets what the move dictates. */
+static int judge_move(const struct pool *pool, const struct host_word *from, struct host_word *to)
+{
+	uint32_t generation = from->generation + member_move_ends_generation(from->state, to->state);
+
+	if (!member_move_legal(from->state, to->state))
+		return -EINVAL;
+	if (generation > HOST_GENERATION_MAX)
+		return -EOVERFLOW;
+	if (to->generation != generation)
+		return -EINVAL;
+	if (to->state != DAXFS_HOST_RECOVERING) {
+		to->recoverer = -1;
+		return 0;
+	}
+	if (to->recoverer < 0 || (unsigned)to->recoverer >= pool->super.hosts)
+		return -EINVAL;
+	return from->state == DAXFS_HOST_RECOVERING && from->recoverer == to->recoverer ? -EINVAL : 0;
+}
+
+/*
+ * Crash before the CAS: nothing happened. After it: the move happened and any
+ * host may have seen it; in a wb pool it may still be lost with this host's
+ * caches until the drain, which only takes back what nobody has been told.
+ */
+static int swap_word(struct pool *pool, unsigned host, uint64_t seen, struct host_word to)
+{
+	sm_u64 *word = &pool->member->host[host].word;
+
+	if (!sm_swap(word, seen, host_word_pack(to)))
+		return -EAGAIN;
+	sm_persist(&pool->shm, word, sizeof(*word));
+	sm_drain(&pool->shm);
+	return 0;
+}
+
+int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_word to)
+{
+	struct host_word from;
+	int rc;
+
+	if (host >= pool->super.hosts)
+		return -EINVAL;
+	rc = host_word_unpack(seen, &from);
+	if (rc == 0)
+		rc = judge_move(pool, &from, &to);
+	return rc ? rc : swap_word(pool, host, seen, to);
+}
+
+/* -- names --------------------------------------------------------------------- */
+
+const char *daxfs_host_state_name(enum daxfs_host_state state)
+{
+	static const char *const names[DAXFS_HOST_STATES] = {
+		"FREE", "JOINING", "ALIVE", "SUSPECT", "FENCING", "FENCED", "RECOVERING", "RECOVERED",
+	};
+
+	return (unsigned)state < DAXFS_HOST_STATES ? names[state] : "?";
+}
+
+const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, size_t size)
+{
+	static const struct {
+		const char *text;
+		bool timed;
+	} reasons[DAXFS_REASONS] = {
+		[DAXFS_REASON_NONE] = {"-", false},
+		[DAXFS_REASON_JOINED] = {"joined", false},
+		[DAXFS_REASON_LEFT] = {"left", false},
+		[DAXFS_REASON_BEAT_LATE] = {"heartbeat late", true},
+		[DAXFS_REASON_BEAT_RESUMED] = {"heartbeat resumed", false},
+		[DAXFS_REASON_BEAT_LOST] = {"heartbeat lost", true},
+		[DAXFS_REASON_OPERATOR_FENCE] = {"fenced by operator", false},
+		[DAXFS_REASON_OPERATOR_CONFIRM] = {"confirmed dead by operator", false},
+		[DAXFS_REASON_FENCE_FAILED] = {"fence agent failed, retrying", false},
+		[DAXFS_REASON_STILL_BEATING] = {"still beating after fence", false},
+		[DAXFS_REASON_RECOVERER_DIED] = {"recoverer died", false},
+		[DAXFS_REASON_RECOVERY_DONE] = {"recovered", false},
+	};
+
+	if ((unsigned)reason >= DAXFS_REASONS)
+		snprintf(buf, size, "unknown reason %u", (unsigned)reason);
+	else if (reasons[reason].timed)
+		snprintf(buf, size, "%s %u ms", reasons[reason].text, ms);
+	else
+		snprintf(buf, size, "%s", reasons[reason].text);
+	return buf;
+}
+
+/* -- the mapping ----------------------------------------------------------------- */
+
+struct daxfs_member {
+	struct pool pool; /* superblock and membership region only */
+};
+
+int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_why *why)
+{
+	struct daxfs_member *m = malloc(sizeof(*m));
+	int rc;
+
+	if (!m)
+		return why_fail(why, -ENOMEM, "out of memory");
+	rc = pool_map_member(path, writable, &m->pool, why);
+	if (rc) {
+		free(m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+void daxfs_member_close(struct daxfs_member *m)
+{
+	if (!m)
+		return;
+	pool_unmap(&m->pool);
+	free(m);
+}
+
+void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out)
+{
+	super_geometry(&m->pool.super, out);
+}
+
+/* -- hosts ------------------------------------------------------------------------ */
+
+/* A name is input: terminated here, and nothing in it may drive a terminal. */
+static void read_name(const struct sm_host *host, char out[32])
+{
+	uint64_t words[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		words[i] = sm_load_relaxed(&host->name[i]);
+	memcpy(out, words, sizeof(words));
+	out[31] = '\0';
+	for (char *c = out; *c; c++)
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+}
+
+static void read_last_recovery(const struct sm_host *host, struct daxfs_recovery *out)
+{
+	out->ns = sm_load_relaxed(&host->rec_ns);
+	out->finished = sm_load_relaxed(&host->rec_done);
+	out->rolled_back = sm_load_relaxed(&host->rec_undone);
+	out->objects = sm_load_relaxed(&host->rec_objects);
+	out->opens = sm_load_relaxed(&host->rec_opens);
+	out->files = sm_load_relaxed(&host->rec_files);
+}
+
+/* Everything beside the word: figures for display, relaxed because nothing is decided from how they combine. */
+static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
+{
+	uint64_t reason = sm_load_relaxed(&host->reason);
+
+	v->beat = sm_load(&host->beat);
+	v->incarnation = sm_load_relaxed(&host->incarnation);
+	v->pid = (uint32_t)sm_load_relaxed(&host->pid);
+	v->lanes = (uint32_t)sm_load_relaxed(&host->lanes);
+	v->records = (uint32_t)sm_load_relaxed(&host->records);
+	v->owned = (uint32_t)sm_load_relaxed(&host->owned);
+	v->pins = (uint32_t)sm_load_relaxed(&host->pins);
+	v->reason = (uint32_t)reason < DAXFS_REASONS ? (enum daxfs_reason)(uint32_t)reason : DAXFS_REASON_NONE;
+	v->reason_ms = (uint32_t)(reason >> 32);
+	v->fence_ms = (uint32_t)sm_load_relaxed(&host->fence_ms);
+}
+
+int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out)
+{
+	struct daxfs_host_view v = {.id = id};
+	const struct sm_host *host;
+	struct host_word word;
+	int rc;
+
+	if (id >= m->pool.super.hosts)
+		return -EINVAL;
+	host = &m->pool.member->host[id];
+	v.word = sm_load(&host->word);
+	rc = host_word_unpack(v.word, &word);
+	if (rc)
+		return rc;
+	v.generation = word.generation;
+	v.state = word.state;
+	v.recoverer = word.recoverer;
+	v.manager_epoch = word.epoch;
+	read_figures(host, &v);
+	read_name(host, v.name);
+	v.last.host = id;
+	read_last_recovery(host, &v.last);
+	*out = v;
+	return 0;
+}
+
+/* May this process act under that manager epoch? */
+static int in_force(const struct daxfs_member *m, uint32_t epoch)
+{
+	if (!m->pool.writable)
+		return -EROFS;
+	return sm_load(&m->pool.member->manager.word) >> 32 == epoch ? 0 : -ESTALE;
+}
+
+static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason reason, uint32_t ms)
+{
+	sm_u64 *p = &m->pool.member->host[id].reason;
+
+	sm_store(p, (uint64_t)ms << 32 | (uint32_t)reason);
+	sm_persist(&m->pool.shm, p, sizeof(*p));
+	sm_drain(&m->pool.shm);
+}
+
+int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
+		      int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms)
+{
+	struct host_word word = {.state = to, .recoverer = recoverer, .epoch = epoch};
+	int rc = in_force(m, epoch);
+
+	if (rc)
+		return rc;
+	word.generation = seen->generation + member_move_ends_generation(seen->state, to);
+	rc = member_move(&m->pool, seen->id, seen->word, word);
+	if (rc == 0)
+		store_reason(m, seen->id, reason, ms);
+	return rc;
+}
+
+void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)
+{
+	sm_u64 *p;
+
+	if (!m->pool.writable || id >= m->pool.super.hosts)
+		return;
+	p = &m->pool.member->host[id].fence_ms;
+	sm_store(p, ms);
+	sm_persist(&m->pool.shm, p, sizeof(*p));
+	sm_drain(&m->pool.shm);
+}
+
+int daxfs_member_stamp(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch)
+{
+	struct host_word word;
+	int rc = in_force(m, epoch);
+
+	if (rc)
+		return rc;
+	if (seen->id >= m->pool.super.hosts)
+		return -EINVAL;
+	rc = host_word_unpack(seen->word, &word);
+	if (rc)
+		return rc;
+	word.epoch = epoch;
+	return swap_word(&m->pool, seen->id, seen->word, word);
+}
+
+/* -- the manager --------------------------------------------------------------------- */
+
+void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out)
+{
+	const struct sm_manager *manager = &m->pool.member->manager;
+	uint64_t word = sm_load(&manager->word);
+
+	*out = (struct daxfs_manager_view){
+		.epoch = (uint32_t)(word >> 32),
+		.pid = (uint32_t)word,
+		.beat = sm_load(&manager->beat),
+		.reclaim_epoch = sm_load_relaxed(&manager->epoch),
+	};
+}
+
+/* Of any number of claimants that saw the same manager exactly one wins the CAS. */
+int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *seen, uint32_t *epoch)
+{
+	sm_u64 *word = &m->pool.member->manager.word;
+	uint64_t before = (uint64_t)seen->epoch << 32 | seen->pid;
+
+	if (!m->pool.writable)
+		return -EROFS;
+	if (seen->epoch >= HOST_EPOCH_MAX)
+		return -EOVERFLOW;
+	if (!sm_swap(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
+		return -EAGAIN;
+	sm_persist(&m->pool.shm, word, sizeof(*word));
+	sm_drain(&m->pool.shm);
+	*epoch = seen->epoch + 1;
+	return 0;
+}
+
+/*
+ * A deposed primary may get one beat in after its check. That delays a backup
+ * that counts missed beats by one period and decides nothing else.
+ */
+int daxfs_member_manager_beat(struct daxfs_member *m, uint32_t epoch)
+{
+	sm_u64 *beat = &m->pool.member->manager.beat;
+	int rc = in_force(m, epoch);
+
+	if (rc)
+		return rc;
+	sm_store(beat, sm_load_relaxed(beat) + 1);
+	return 0;
+}
