@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * timing.h - every limit of the membership, derived from one knob.
+ *
+ * The knob is heartbeat_ms of the superblock, H below: hosts beat every H and
+ * the manager polls every H. All limits are counts of the manager's own polls,
+ * never differences of clocks of two machines, and a poll that came late does
+ * not count (see LATE).
+ *
+ * A host dies at 0; H = 50 ms; the agent takes 20 ms for off and for status:
+ *
+ *   polls    ms
+ *     0       0   last change of the counter seen
+ *     5     250   SUSPECT: others may still only help; one beat brings it back
+ *    10     500   FENCING: revoked, no way back; agent off starts
+ *    11     550   off returned 0; agent status starts
+ *    12     600   status said off; the counter must now stand still
+ *    16     800   FENCED: stood still for 4 polls; generation + 1
+ *    17     850   RECOVERING by the lowest-numbered live host
+ *
+ * The same with every host silent at once (a switch, a device, the manager's
+ * own mapping: more likely one cause than many deaths): 10 polls more before
+ * SUSPECT.
+ *
+ * A primary manager dies at 0, a backup watches, H = 50 ms:
+ *
+ *     0       0   last change of the primary's beat seen by the backup
+ *    10     500   claims the manager word (epoch + 1) by CAS
+ *    11     550   stamps its epoch into every host word: the CASes of the old
+ *                 primary, should it resume, fail from here on
+ *    21    1050   a full window of its own counts later: decides
+ *
+ * Why these counts: a heartbeat thread of ordinary priority on a loaded machine
+ * was seen to pause for 150 ms, so SUSPECT (which costs nothing) is set above
+ * that and FENCING (which costs a host) at more than three times that.
+ */
+#ifndef FABRICD_TIMING_H
+#define FABRICD_TIMING_H
+
+#include <assert.h>
+
+enum {
+	TIMING_SUSPECT_POLLS = 5,
+	TIMING_FENCING_POLLS = 10,
+	/* Polls in which a host that was proven off must not beat. */
+	TIMING_FROZEN_POLLS = 4,
+	/* Joining takes milliseconds; a host that does not finish has died in it. */
+	TIMING_JOIN_POLLS = 40,
+	/* The manager itself was late, if two polls were further apart than this:
+	 * all its counts start again, for it may have slept, not the hosts. */
+	TIMING_LATE_POLLS = 2,
+	/* Silence of the primary after which a backup takes over. */
+	TIMING_MANAGER_POLLS = 10,
+	/* Polls a new primary waits, and all wait when every host falls silent. */
+	TIMING_WINDOW_POLLS = 10,
+	/* Pause after a failed attempt to fence, doubled each time. */
+	TIMING_RETRY_POLLS = 10,
+	TIMING_RETRY_POLLS_MAX = 160,
+};
+
+static_assert(TIMING_SUSPECT_POLLS > TIMING_LATE_POLLS, "a late manager must not suspect at once");
+static_assert(TIMING_FENCING_POLLS > TIMING_SUSPECT_POLLS, "SUSPECT comes before FENCING");
+static_assert(TIMING_MANAGER_POLLS > TIMING_LATE_POLLS, "a late primary must notice before it is replaced");
+static_assert(TIMING_WINDOW_POLLS >= TIMING_FENCING_POLLS, "a window outlasts a death");
+
+/* Not derived: how long power hardware takes has nothing to do with heartbeats.
+ * The default of the option fence_timeout_ms. */
+#define TIMING_AGENT_MS 30000u
+/* A client that sends nothing, or does not read its answer, is dropped. */
+#define TIMING_CLIENT_MS 10000u
+
+#endif
