@@ -142,6 +142,38 @@ lint:
 clean:
 	rm -rf build build-*
 
+MAN8 := $(notdir $(wildcard deploy/man/*.8))
+MAN5 := $(notdir $(wildcard deploy/man/*.5))
+UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in)))
+CONFS := $(wildcard deploy/*.conf)
+# Fence agents are found by their names, like those of other packages.
+FENCE := $(wildcard deploy/fence_*)
+INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
+	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
+	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
+	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) \
+	$(addprefix $(UNITDIR)/,$(UNITS)) \
+	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,$(notdir $(CONFS))))
+
+install: all
+	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
+	install -m 755 $(filter-out %/daxfs-sim,$(BINS)) $(FENCE) $(DESTDIR)$(SBINDIR)
+	install -m 644 $(LIB_A) $(DESTDIR)$(LIBDIR)
+	install -m 755 $(LIB_SO) $(DESTDIR)$(LIBDIR)
+	ln -sf libdaxfs.so.1 $(DESTDIR)$(LIBDIR)/libdaxfs.so
+	install -m 644 $(B)/lib/libdaxfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/daxfs/daxfs.h include/daxfs/member.h $(DESTDIR)$(INCDIR)/daxfs
+	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
+	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
+	for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' deploy/$$unit.in >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
+	install -m 644 $(CONFS) $(DESTDIR)$(DOCDIR)/examples
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(INCDIR)/daxfs $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+
 # -- rules ------------------------------------------------------------------
 
 ifndef V
@@ -205,7 +237,8 @@ $(LIB_SO): $(LIB_OBJ) $(LIB_A).list libdaxfs/libdaxfs.map
 		$(if $(SAN)$(SO_LAX),,-Wl,-z,defs) $(LIB_OBJ) -o $@ $(LIBS)
 $(B)/lib/libdaxfs.so: $(LIB_SO)
 	@ln -sf libdaxfs.so.1 $@
-$(B)/lib/libdaxfs.pc: libdaxfs/libdaxfs.pc.in Makefile
+# Always: PREFIX may differ from the last time.
+$(B)/lib/libdaxfs.pc: libdaxfs/libdaxfs.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< >$@
 
