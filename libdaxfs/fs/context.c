@@ -7,11 +7,14 @@
  * all are taken does it wait, for a thread of this very process.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
 #include "sync/member.h"
+
+#define STARVED_MAX 64u /* times a step without space waits for lanes to move on */
 
 static struct daxfs *context_new(void)
 {
@@ -105,6 +108,11 @@ void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out)
 
 /* -- lanes ------------------------------------------------------------------ */
 
+static struct lane_slot *slot_of(struct lane *lane)
+{
+	return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
+}
+
 static bool try_slot(struct lane_slot *slot)
 {
 	bool free_now = false;
@@ -138,13 +146,12 @@ struct lane *fs_take_lane(struct daxfs *fs)
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
 	}
-	atomic_fetch_add_explicit(&slot->operations, 1, memory_order_relaxed);
 	return &slot->lane;
 }
 
 void fs_put_lane(struct daxfs *fs, struct lane *lane)
 {
-	struct lane_slot *slot = (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
+	struct lane_slot *slot = slot_of(lane);
 
 	/* A record that could not be ended (shared bytes made no sense) keeps
 	 * its lane: reusing it would orphan its marks. */
@@ -158,30 +165,47 @@ void fs_put_lane(struct daxfs *fs, struct lane *lane)
 	}
 }
 
+/*
+ * After a step that is to be tried again. -ENOSPC is final only if nothing is
+ * waiting to be reused, or nothing came of letting everybody move on: our own
+ * announcement is in the way of what was retired since we entered, and so are
+ * those of operations in progress. A dead host's stays, so this is bounded.
+ */
+static bool again(struct lane *lane, int rc, unsigned *starved)
+{
+	if (lane->fault || !lane_alive(lane))
+		return false;
+	if (rc == -ENOSPC && lane->starved && ++*starved <= STARVED_MAX) {
+		epoch_snapshot(lane);
+		lane_exit(lane);
+		sched_yield();
+		lane_enter(lane);
+		return true;
+	}
+	if (rc != -EAGAIN)
+		return false;
+	lane_renew(lane);
+	return true;
+}
+
 int fs_run(struct daxfs *fs, fs_step step, void *arg)
 {
 	struct lane *lane;
-	int rc;
+	unsigned starved = 0;
+	int rc = -ESTALE;
 
 	if (!fs->joined)
 		return fs->pool.writable ? -ESTALE : -EROFS;
 	lane = fs_take_lane(fs);
 	lane_enter(lane);
-	if (!lane_alive(lane)) {
-		rc = -ESTALE;
-	} else {
-		while ((rc = step(fs, lane, arg)) == -EAGAIN && !lane->fault && lane_alive(lane)) {
-			lane_renew(lane);
-			atomic_fetch_add_explicit(
-				&((struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane)))->operations, 1,
-				memory_order_relaxed);
-		}
-		if (rc == -EAGAIN)
-			rc = -ESTALE;
-		if (lane->fault)
-			rc = -EIO;
-	}
+	if (lane_alive(lane))
+		do {
+			atomic_fetch_add_explicit(&slot_of(lane)->operations, 1, memory_order_relaxed);
+			rc = step(fs, lane, arg);
+		} while (again(lane, rc, &starved));
+	if (lane->fault)
+		rc = -EIO;
 	lane_exit(lane);
 	fs_put_lane(fs, lane);
-	return rc;
+	return rc == -EAGAIN ? -ESTALE : rc;
 }

@@ -11,15 +11,13 @@
 #include "space/space.h"
 
 #include <errno.h>
-#include <sched.h>
 
 #define SNAPSHOT_EVERY 64u /* objects taken between two looks at all lanes */
-#define PASSES_MAX 16u     /* full passes over a table before ENOSPC */
 
 struct search { /* for n objects of one type, within one space_take */
 	enum daxfs_type type;
 	uint64_t scanned;   /* states looked at in this pass */
-	unsigned passes;
+	bool second;        /* pass: under a fresh snapshot */
 	bool blocked;       /* saw one that is retired and not reusable yet */
 };
 
@@ -60,13 +58,14 @@ static bool next_hint(struct lane *lane, struct search *search, uint64_t *index,
 	return false;
 }
 
-/* The whole table was looked at: try again while time may free something. */
+/* The whole table was looked at: once more under a fresh snapshot, if that can
+ * help. If it does not, lane->starved says whether time can. */
 static bool another_pass(struct lane *lane, struct search *search)
 {
-	if (!search->blocked || ++search->passes > PASSES_MAX)
+	lane->starved = search->blocked;
+	if (search->second || !search->blocked)
 		return false;
-	if (search->passes > 1)
-		sched_yield(); /* let operations in progress end; nothing waits for a dead one */
+	search->second = true;
 	search->scanned = 0;
 	search->blocked = false;
 	epoch_snapshot(lane);

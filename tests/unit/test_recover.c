@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_recover.c - recovery of records left in each state (recover/recover.c,
+ * sync/record.c). The states are left by stopping a record half way by hand;
+ * every crash point of every operation is the simulator's business.
+ */
+#include "pod.h"
+
+static struct lane *lane_of_host(struct daxfs *fs)
+{
+	struct lane *lane = fs_take_lane(fs);
+
+	lane_enter(lane);
+	return lane;
+}
+
+/* Stage a rename-like change of two modes by a lane, without committing it. */
+static void stage_two(struct lane *lane, struct sm_inode *a, struct sm_inode *b)
+{
+	uint64_t page;
+
+	record_begin(lane, OP_SETATTR);
+	assert_int_equal(space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
+	record_word(lane, &a->mode, DAXFS_S_ATTR, word_settle(lane, &a->mode), S_IFREG | 0111);
+	record_word(lane, &b->mode, DAXFS_S_ATTR, word_settle(lane, &b->mode), S_IFREG | 0222);
+}
+
+static uint32_t mode_of(struct daxfs *fs, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	assert_int_equal(daxfs_getattr(fs, ino, &attr), 0);
+	return attr.mode & 07777;
+}
+
+struct scene {
+	struct pod pod;
+	daxfs_ino a, b;
+	struct sm_inode *ia, *ib;
+	struct lane *lane;
+};
+
+static void scene_start(struct scene *s)
+{
+	pod_start(&s->pod, 4 << 20);
+	s->a = pod_create(s->pod.fs[1], DAXFS_ROOT, "a");
+	s->b = pod_create(s->pod.fs[1], DAXFS_ROOT, "b");
+	s->ia = &fs_pool_writable(s->pod.fs[0])->inodes[handle_index(s->a)];
+	s->ib = &fs_pool_writable(s->pod.fs[0])->inodes[handle_index(s->b)];
+	s->lane = lane_of_host(s->pod.fs[0]);
+	stage_two(s->lane, s->ia, s->ib);
+}
+
+/* Write the record out as record_commit would, up to UNDECIDED. */
+static void scene_undecided(struct scene *s)
+{
+	struct sm_lane *sm = s->lane->sm;
+
+	for (unsigned i = 0; i < s->lane->n_words; i++) {
+		const struct staged_word *w = &s->lane->words[i];
+
+		sm_store(&sm->words[3 * i], (uint64_t)w->shift << 56 | pool_offset(s->lane->pool, w->word));
+		sm_store(&sm->words[3 * i + 1], w->before);
+		sm_store(&sm->words[3 * i + 2], w->after);
+	}
+	sm_store(&sm->n_words, s->lane->n_words);
+	sm_store(&sm->n_retires, 0);
+	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
+}
+
+static struct daxfs_recovery scene_recover(struct scene *s)
+{
+	struct daxfs_recovery report, again;
+
+	pod_fence(&s->pod, 0);
+	assert_int_equal(daxfs_recover(s->pod.fs[1], 0, &report), 0);
+	assert_int_equal(daxfs_recover(s->pod.fs[1], 0, &again), -EBUSY); /* RECOVERED: nothing to claim */
+	pod_check(&s->pod);
+	return report;
+}
+
+static void prepared_is_undone(void **state)
+{
+	struct scene s;
+	struct daxfs_recovery report;
+
+	(void)state;
+	scene_start(&s);
+	report = scene_recover(&s);
+	assert_int_equal(report.rolled_back, 1);
+	assert_int_equal(report.objects, 1);
+	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644);
+	pod_stop(&s.pod);
+}
+
+static void undecided_goes_forward(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	scene_undecided(&s);
+	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644); /* readers see the old value */
+	assert_int_equal(scene_recover(&s).finished, 1);
+	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0111);
+	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0222);
+	free(s.lane->snapshot.announced);
+	s.lane->snapshot.announced = NULL;
+	pod_stop(&s.pod);
+}
+
+/* Without any recovery, whoever needs a marked word finishes the record. */
+static void writers_help(void **state)
+{
+	struct scene s;
+	struct daxfs_attr in = { .mode = 0777 };
+
+	(void)state;
+	scene_start(&s);
+	scene_undecided(&s);
+	sm_store(&s.ia->mode, mark_make(s.lane->id, s.lane->words[0].word == &s.ia->mode ? 0 : 1, s.lane->seq));
+	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.a, DAXFS_SET_MODE, &in, NULL), 0);
+	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0777);
+	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0222); /* the other word went along */
+	assert_int_equal(scene_recover(&s).finished, 1);
+	pod_stop(&s.pod);
+}
+
+static void changed_word_aborts(void **state)
+{
+	struct scene s;
+	struct daxfs_attr in = { .mode = 0777 };
+
+	(void)state;
+	scene_start(&s);
+	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.b, DAXFS_SET_MODE, &in, NULL), 0);
+	scene_undecided(&s);
+	assert_int_equal(scene_recover(&s).rolled_back, 1);
+	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644);
+	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0777);
+	pod_stop(&s.pod);
+}
+
+/* A dead host's open files: kept by others, freed when it was the last. */
+static void open_files_are_released(void **state)
+{
+	struct pod pod;
+	struct daxfs_recovery report;
+	struct daxfs_attr attr;
+	daxfs_ino kept, gone;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	kept = pod_create(pod.fs[1], DAXFS_ROOT, "kept");
+	gone = pod_create(pod.fs[1], DAXFS_ROOT, "gone");
+	assert_int_equal(daxfs_hold(pod.fs[0], kept), 0);
+	assert_int_equal(daxfs_hold(pod.fs[0], gone), 0);
+	assert_int_equal(daxfs_hold(pod.fs[1], kept), 0);
+	assert_int_equal(daxfs_unlink(pod.fs[2], DAXFS_ROOT, "kept"), 0);
+	assert_int_equal(daxfs_unlink(pod.fs[2], DAXFS_ROOT, "gone"), 0);
+	assert_int_equal(daxfs_getattr(pod.fs[2], gone, &attr), 0);
+	pod_fence(&pod, 0);
+	assert_int_equal(daxfs_recover(pod.fs[2], 0, &report), 0);
+	assert_int_equal(report.opens, 2);
+	assert_int_equal(daxfs_getattr(pod.fs[2], gone, &attr), -ESTALE);
+	assert_int_equal(daxfs_getattr(pod.fs[2], kept, &attr), 0);
+	assert_int_equal(daxfs_release(pod.fs[1], kept), 0);
+	assert_int_equal(daxfs_getattr(pod.fs[2], kept, &attr), -ESTALE);
+	pod_stop(&pod);
+}
+
+/* The dead stay dead, and their slot has a new tenant under the next generation. */
+static void the_dead_stay_dead(void **state)
+{
+	struct pod pod;
+	struct daxfs_recovery report;
+	struct daxfs_why why;
+	struct daxfs *next;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	pod_fence(&pod, 0);
+	assert_int_equal(daxfs_mknod(pod.fs[0], DAXFS_ROOT, "x", 0644, 0, pod_root, false, NULL), -ESTALE);
+	assert_int_equal(daxfs_beat(pod.fs[0]), -ESTALE);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &why), 0);
+	assert_int_equal(daxfs_join(next, 0, "early", &why), -EBUSY);
+	assert_int_equal(daxfs_recover(pod.fs[1], 0, &report), 0);
+	assert_int_equal(daxfs_join(next, 0, "next", &why), 0);
+	pod_create(next, DAXFS_ROOT, "y");
+	assert_int_equal(daxfs_mknod(pod.fs[0], DAXFS_ROOT, "x", 0644, 0, pod_root, false, NULL), -ESTALE);
+	assert_int_equal(daxfs_leave(next), 0);
+	daxfs_close(next);
+	pod_stop(&pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prepared_is_undone), cmocka_unit_test(undecided_goes_forward),
+		cmocka_unit_test(writers_help), cmocka_unit_test(changed_word_aborts),
+		cmocka_unit_test(open_files_are_released), cmocka_unit_test(the_dead_stay_dead),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
