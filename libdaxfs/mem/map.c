@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -107,6 +108,19 @@ void source_close(struct source *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+}
+
+int source_lock(const struct source *s, bool exclusive, const char *path, struct daxfs_why *why)
+{
+	int rc;
+
+	do
+		rc = flock(s->fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) ? -errno : 0;
+	while (rc == -EINTR);
+	if (rc != -EWOULDBLOCK)
+		return 0; /* also where files have no locks: it is a convenience */
+	return why_fail(why, -EBUSY, exclusive ? "%s is in use: stop its node agents and fabricd first"
+					       : "%s is being made by mkfs: try again when that is done", path);
 }
 
 /* Reserve len bytes of address space that start on align, a power of two. NULL: errno says. */

@@ -19,6 +19,11 @@ struct source {
 /* Open with flags of open(2); why says what to do about a failure. */
 int source_open(const char *path, int flags, struct source *out, struct daxfs_why *why);
 void source_close(struct source *s);
+/*
+ * Hold the file or device against mkfs (shared), or for it (exclusive), until it
+ * is closed. Among the processes of this machine only. -EBUSY: refused.
+ */
+int source_lock(const struct source *s, bool exclusive, const char *path, struct daxfs_why *why);
 /* Map the first len bytes (rounded up to the alignment) shared; *mapped is how many. */
 int source_map(const struct source *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
 	       struct daxfs_why *why);

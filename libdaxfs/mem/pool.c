@@ -20,11 +20,14 @@ static int open_pool(const char *path, bool writable, struct source *s, struct d
 {
 	int rc = source_open(path, writable ? O_RDWR : O_RDONLY, s, why);
 
-	if (rc == 0 && s->size < 2 * DAXFS_PAGE_SIZE) {
+	if (rc)
+		return rc;
+	rc = source_lock(s, false, path, why);
+	if (rc == 0 && s->size < 2 * DAXFS_PAGE_SIZE)
 		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs", path,
 			      (unsigned long long)s->size);
+	if (rc)
 		source_close(s);
-	}
 	return rc;
 }
 

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mkfs.c - a pool made at a path.
+ *
+ * Everything that can be refused is refused before the first byte changes:
+ * options and size, what the target holds, whether it is in use on this machine
+ * (an exclusive flock, against the shared one of every mapping). A file gets all
+ * its memory now, so that no later store meets a full /dev/shm and a SIGBUS.
+ * Crash: a file that is not yet a pool stays, and a second mkfs replaces it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mem/map.h"
+#include "mem/super.h"
+
+struct target {
+	const char *path;
+	const struct daxfs_mkfs_options *options;
+	struct source source;
+	bool created;  /* by us: removed again on failure */
+	uint64_t size; /* the pool will have */
+};
+
+static int create(struct target *t, struct daxfs_why *why)
+{
+	int rc;
+
+	if (!t->options->size)
+		return why_fail(why, -ENOENT, "%s does not exist: give a size to make it", t->path);
+	rc = source_open(t->path, O_RDWR | O_CREAT | O_EXCL, &t->source, why);
+	if (rc == -ENOENT)
+		return why_fail(why, rc, "%s: its directory does not exist: make it first", t->path);
+	t->created = rc == 0;
+	return rc;
+}
+
+static int open_target(struct target *t, struct daxfs_why *why)
+{
+	int rc = source_open(t->path, O_RDWR, &t->source, why);
+
+	/* Never a regular file where a device is missing. */
+	if (rc == -ENOENT && strncmp(t->path, "/dev/dax", 8) != 0)
+		rc = create(t, why);
+	if (rc)
+		return rc;
+	rc = source_lock(&t->source, true, t->path, why);
+	if (rc)
+		t->created = false; /* another mkfs found our empty file: now it is theirs */
+	return rc;
+}
+
+static int holds_pool(const struct source *s, bool *answer, struct daxfs_why *why)
+{
+	uint64_t mapped;
+	void *base;
+	int rc;
+
+	*answer = false;
+	if (s->size < 2 * DAXFS_PAGE_SIZE)
+		return 0;
+	rc = source_map(s, 2 * DAXFS_PAGE_SIZE, false, &base, &mapped, why);
+	if (rc)
+		return rc;
+	*answer = super_present(base);
+	munmap(base, mapped);
+	return 0;
+}
+
+/* A file of nothing but holes, as truncate(1) makes, is as good as an empty one. */
+static bool holds_data(const struct source *s)
+{
+	return !s->device && s->size && lseek(s->fd, 0, SEEK_DATA) >= 0;
+}
+
+static int refuse_contents(const struct target *t, struct daxfs_why *why)
+{
+	bool pool;
+	int rc;
+
+	if (t->options->force)
+		return 0;
+	rc = holds_pool(&t->source, &pool, why);
+	if (rc)
+		return rc;
+	if (pool)
+		return why_fail(why, -EEXIST, "%s holds a pool: --force destroys it and makes a new one", t->path);
+	if (holds_data(&t->source))
+		return why_fail(why, -EEXIST, "%s holds %llu bytes that are not a pool: remove it, or --force", t->path,
+				(unsigned long long)t->source.size);
+	return 0;
+}
+
+static int choose_size(struct target *t, struct daxfs_why *why)
+{
+	const struct source *s = &t->source;
+	uint64_t wanted = t->options->size ? t->options->size : s->size;
+	struct layout l;
+	int rc;
+
+	if (!wanted)
+		return why_fail(why, -EINVAL, "%s is empty: give a size", t->path);
+	if (s->device && wanted > s->size)
+		return why_fail(why, -ENOSPC, "%s has only %llu bytes: give a size up to that, or none", t->path,
+				(unsigned long long)s->size);
+	if (wanted > INT64_MAX)
+		return why_fail(why, -EFBIG, "a pool of %llu bytes is too large", (unsigned long long)wanted);
+	rc = layout_compute(wanted, t->options, &l, why);
+	if (rc == 0)
+		t->size = l.size;
+	return rc;
+}
+
+/* Give a file its size and its memory; on failure the size it had. */
+static int take_space(struct target *t, struct daxfs_why *why)
+{
+	int rc;
+
+	if (t->source.device)
+		return 0;
+	if (t->options->size && ftruncate(t->source.fd, (off_t)t->size))
+		return source_fail(why, -errno, t->path, true);
+	rc = source_reserve(&t->source, t->size, t->path, why);
+	if (rc && ftruncate(t->source.fd, (off_t)t->source.size))
+		return why_fail(why, rc, "%s: no room, and its former size cannot be restored", t->path);
+	return rc;
+}
+
+/* Lay the pool down, and believe it only when it reads back. */
+static int lay_pool(const struct target *t, struct daxfs_why *why)
+{
+	struct daxfs_mkfs_options options = *t->options;
+	struct pool pool;
+	uint64_t mapped;
+	void *base;
+	int rc = source_map(&t->source, t->size, true, &base, &mapped, why);
+
+	if (rc)
+		return rc;
+	options.size = t->size;
+	rc = pool_format(base, t->size, &options, why);
+	if (rc == 0)
+		rc = pool_attach(base, t->size, &pool, why);
+	munmap(base, mapped);
+	return rc;
+}
+
+int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
+{
+	static const struct daxfs_mkfs_options defaults = {.name = NULL};
+	struct target t = {.path = path, .options = options ? options : &defaults, .source.fd = -1};
+	int rc = open_target(&t, why);
+
+	if (rc == 0)
+		rc = refuse_contents(&t, why);
+	if (rc == 0)
+		rc = choose_size(&t, why);
+	if (rc == 0)
+		rc = take_space(&t, why);
+	if (rc == 0)
+		rc = lay_pool(&t, why);
+	if (rc && t.created)
+		unlink(path);
+	source_close(&t.source);
+	return rc;
+}
