@@ -236,6 +236,19 @@ DAXFS_API int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_infli
 /* What: "super", "member", "lanes", "inode N", "dir N". */
 DAXFS_API int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context);
 
+struct daxfs_selftest {
+	uint64_t value;      /* of the scratch word afterwards */
+	uint64_t increments; /* made by this call */
+	uint64_t tries;      /* compare-and-swaps they took */
+};
+/*
+ * Increment the pool's scratch word by compare-and-swap. Run by any number of
+ * processes and hosts at once, the word must grow by the exact sum: 64-bit
+ * compare-and-swap is atomic on this memory. Touches nothing else; harmless in a
+ * pool in use. increments = 0 (read-only mode suffices) tells the value.
+ */
+DAXFS_API int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -140,6 +140,8 @@ struct sm_region_hdr {   /* first line of a region's header page */
 	uint8_t uuid[16];    /* 20 of the pool */
 	uint64_t reserved[2]; /* 30 */
 };
+/* In the header page of the lanes, a line of its own: a word that means nothing, for tests of compare-and-swap. */
+#define DAXFS_SCRATCH_OFFSET (DAXFS_PAGE_SIZE - DAXFS_LINE)
 
 /*
  * Superblock: written by mkfs, constant afterwards. Two copies; a pool is

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.c - the passes of the check, and how it follows words.
+ *
+ * Invariant: a shared index is compared with the pool's limits before it is
+ * used, and an object is entered once, so the work is bounded by the size of
+ * the pool whatever it holds. Memory: one allocation of a few bytes an object.
+ * Concurrency: reads only; beside running hosts it may see a change half done
+ * and report it, so findings on a pool in use are to be confirmed by a second run.
+ */
+#include "recover/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "recover/check_walk.h"
+#include "space/space.h"
+
+static const char *const type_name[DAXFS_TYPES] = { "page", "inode", "dirent" };
+
+static int put_place(char *buf, size_t size, const struct place *at)
+{
+	if (!at->field)
+		return snprintf(buf, size, "%s %" PRIu64, at->what, at->index);
+	if (at->slot < 0)
+		return snprintf(buf, size, "%s %" PRIu64 " %s", at->what, at->index, at->field);
+	return snprintf(buf, size, "%s %" PRIu64 " %s[%d]", at->what, at->index, at->field, at->slot);
+}
+
+void check_problem(struct check *c, const char *code, const struct place *at, const char *format, ...)
+{
+	char line[256], place[80];
+	va_list ap;
+	int n;
+
+	c->out->problems++;
+	if (!c->report)
+		return;
+	put_place(place, sizeof(place), at);
+	n = snprintf(line, sizeof(line), "%s: %s: ", code, place);
+	va_start(ap, format);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
+	va_end(ap);
+	c->report(c->context, line);
+}
+
+/* -- objects and the words that name them ----------------------------------- */
+
+void check_mark(struct check *c, const sm_u64 *word, unsigned shift, const struct place *at)
+{
+	uint64_t w = sm_load(word), status;
+	const sm_u64 *entry;
+
+	if (!word_is_mark(w))
+		return;
+	entry = inspect_mark(c->pool, word, w, &status);
+	if (!entry)
+		check_problem(c, "orphan-mark", at, "marked by lane %u operation %" PRIu64 ", which has no such record",
+			      mark_lane(w), mark_seq(w));
+	else if (sm_load_relaxed(entry) >> 56 != shift)
+		check_problem(c, "bad-record", at, "lane %u takes it for a word of another class", mark_lane(w));
+	else if (!check_lane_owned(c, mark_lane(w)))
+		check_problem(c, "dead-mark", at, "still marked by lane %u, whose host slot nobody owns", mark_lane(w));
+}
+
+bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses)
+{
+	uint64_t status;
+
+	if (!check_lane_owned(c, nonce_lane(nonce)))
+		return false;
+	status = sm_load(&c->pool->lanes[nonce_lane(nonce)].status);
+	return status_seq(status) == nonce_seq(nonce) && status_state(status) <= DAXFS_ABORTED &&
+	       (statuses >> status_state(status) & 1);
+}
+
+void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
+{
+	uint64_t s = sm_load(&c->pool->state[type][index]);
+
+	switch (state_of(s)) {
+	case DAXFS_FREE:
+		check_problem(c, "free-in-use", at, "names %s %" PRIu64 ", which is FREE", type_name[type], index);
+		return;
+	case DAXFS_RETIRED:
+		check_problem(c, "retired-in-use", at, "names %s %" PRIu64 ", which is RETIRED", type_name[type], index);
+		return;
+	case DAXFS_PRIVATE:
+		if (!check_in_flight(c, nonce_of(s), CHECK_COMMITTED))
+			check_problem(c, "private-in-use", at, "names %s %" PRIu64
+				      ", which is PRIVATE to operation %" PRIu64 " of lane %u, not committed",
+				      type_name[type], index, nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
+		break;
+	default:
+		break; /* LIVE; anything above is a finding of check_states */
+	}
+	if (use_of(s) != (unsigned)use)
+		check_problem(c, "bad-use", at, "names %s %" PRIu64 " as use %u, its state says use %u", type_name[type],
+			      index, (unsigned)use, use_of(s));
+}
+
+bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
+{
+	if (index >= c->pool->objects[type]) {
+		check_problem(c, "bad-index", at, "names %s %" PRIu64 ", the pool has %" PRIu64, type_name[type], index,
+			      c->pool->objects[type]);
+		return false;
+	}
+	if (check_is(c, type, index, CHECK_REACHED)) {
+		check_problem(c, "double-use", at, "names %s %" PRIu64 ", which something else names too",
+			      type_name[type], index);
+		return false;
+	}
+	c->notes[type][index] |= CHECK_REACHED;
+	c->out->pages_used += type == DAXFS_T_PAGE;
+	check_state(c, type, index, use, at);
+	return true;
+}
+
+/* -- states against what was reached ------------------------------------------ */
+
+static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
+{
+	uint64_t birth = sm_load_relaxed(&c->pool->birth[type][index]), retired = s & DAXFS_EPOCH_MASK;
+	const struct place *at = PLACE(type_name[type], index);
+
+	if (birth == 0 || birth > c->epoch)
+		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", now is %" PRIu64, birth, c->epoch);
+	else if (state_of(s) == DAXFS_RETIRED && (retired < birth || retired > c->epoch))
+		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", retired in %" PRIu64 ", now is %" PRIu64,
+			      birth, retired, c->epoch);
+}
+
+static void check_unreached(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
+{
+	const struct place *at = PLACE(type_name[type], index);
+
+	if (state_of(s) == DAXFS_LIVE && !check_is(c, type, index, CHECK_RETIRING))
+		check_problem(c, "leak", at, "state LIVE but not reachable");
+	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, nonce_of(s), CHECK_ANY))
+		check_problem(c, "private-leak", at, "PRIVATE to operation %" PRIu64 " of lane %u, which is over",
+			      nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
+}
+
+static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
+{
+	uint64_t s = sm_load(&c->pool->state[type][index]);
+
+	if (state_of(s) > DAXFS_RETIRED || (state_of(s) == DAXFS_FREE && s != 0)) {
+		check_problem(c, "bad-state", PLACE(type_name[type], index), "state word %#" PRIx64 " makes no sense", s);
+		return;
+	}
+	if (state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_RETIRED)
+		check_epochs(c, type, index, s);
+	if (!check_is(c, type, index, CHECK_REACHED))
+		check_unreached(c, type, index, s);
+}
+
+static void check_states(struct check *c)
+{
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		for (uint64_t i = 0; i < c->pool->objects[type]; i++)
+			check_object(c, (enum daxfs_type)type, i);
+}
+
+/* free + live + private + retired == total, and every LIVE page was reached or is being retired. */
+static void check_accounts(struct check *c)
+{
+	struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes, &c->out->usage.dirents };
+	uint64_t nodes;
+
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		struct daxfs_usage *u = usage[type];
+
+		space_usage(c->pool, (enum daxfs_type)type, u, &nodes);
+		if (type == DAXFS_T_PAGE)
+			c->out->usage.nodes = nodes;
+		if (u->free + u->live + u->private_ + u->retired != u->total)
+			check_problem(c, "bad-total", PLACE("type", type), "%" PRIu64 " free + %" PRIu64 " live + %" PRIu64
+				      " private + %" PRIu64 " retired are not %" PRIu64 " %ss",
+				      u->free, u->live, u->private_, u->retired, u->total, type_name[type]);
+	}
+}
+
+/* -- all of it ---------------------------------------------------------------- */
+
+static int check_setup(struct check *c)
+{
+	const struct pool *pool = c->pool;
+	uint64_t inodes = pool->objects[DAXFS_T_INODE];
+	uint8_t *p;
+
+	c->memory = p = calloc(1, inodes * 16 + pool->objects[DAXFS_T_PAGE] + inodes + pool->objects[DAXFS_T_DIRENT]);
+	if (!p)
+		return -ENOMEM;
+	c->listed = (uint64_t *)(void *)p;
+	c->names = (uint32_t *)(void *)(p + inodes * 8);
+	c->queue = c->names + inodes;
+	c->notes[DAXFS_T_PAGE] = p + inodes * 16;
+	c->notes[DAXFS_T_INODE] = c->notes[DAXFS_T_PAGE] + pool->objects[DAXFS_T_PAGE];
+	c->notes[DAXFS_T_DIRENT] = c->notes[DAXFS_T_INODE] + inodes;
+	c->epoch = sm_load(&pool->member->manager.epoch);
+	return 0;
+}
+
+int check_pool(const struct pool *pool, daxfs_report report, void *context, struct daxfs_check *out)
+{
+	struct daxfs_check result = { 0 };
+	struct check c = { .pool = pool, .report = report, .context = context, .out = &result };
+	int rc = check_setup(&c);
+
+	if (rc)
+		return rc;
+	check_headers(&c);
+	check_members(&c);
+	check_lanes(&c);
+	check_opens(&c);
+	check_marks(&c);
+	check_tree(&c);
+	check_orphans(&c);
+	check_inodes(&c);
+	check_states(&c);
+	check_accounts(&c);
+	free(c.memory);
+	*out = result;
+	return 0;
+}

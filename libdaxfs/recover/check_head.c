@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_head.c - superblocks, region headers, membership.
+ *
+ * The pool was attached by one valid superblock; the check tells that the other
+ * copy, or a header damaged since, is not what it was. All judged on private
+ * copies by mem/super.h, the rules that attaching uses.
+ */
+#include <inttypes.h>
+
+#include "mem/layout.h"
+#include "mem/super.h"
+#include "recover/check_walk.h"
+#include "sync/member.h"
+
+static void check_super(struct check *c, unsigned copy)
+{
+	const struct super_flaw *flaw;
+	struct sm_super s;
+
+	super_load(c->pool->shm.base, copy, &s);
+	flaw = super_invalid(&s, c->pool->shm.size);
+	if (flaw)
+		check_problem(c, "bad-super", PLACE("superblock", copy), "%s", flaw->reason);
+	else if (memcmp(&s, &c->pool->super, sizeof(s)) != 0)
+		check_problem(c, "bad-super", PLACE("superblock", copy), "not the one this pool was opened with");
+}
+
+void check_headers(struct check *c)
+{
+	for (unsigned copy = 0; copy < 2; copy++)
+		check_super(c, copy);
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		struct sm_region_hdr hdr;
+		const char *flaw;
+
+		sm_read(&hdr, pool_at(c->pool, c->pool->super.region[id].offset), sizeof(hdr));
+		flaw = region_hdr_invalid(&c->pool->super, id, &hdr);
+		if (flaw)
+			check_problem(c, "bad-header", PLACE("region", id), "header of %s: %s", region_name(id), flaw);
+	}
+}
+
+/* A slot has an owner until it is FREE or RECOVERED; one whose word makes no sense may have. */
+static void check_host(struct check *c, unsigned host)
+{
+	uint64_t v = sm_load(&c->pool->member->host[host].word);
+	struct host_word word;
+
+	if (host_word_unpack(v, &word) || word.recoverer >= (int)c->pool->super.hosts) {
+		check_problem(c, "bad-host", PLACE("host", host), "word %#" PRIx64 " makes no sense", v);
+		c->owned |= 1ull << host;
+	} else if (word.state != DAXFS_HOST_FREE && word.state != DAXFS_HOST_RECOVERED) {
+		c->owned |= 1ull << host;
+	}
+}
+
+void check_members(struct check *c)
+{
+	const struct sm_manager *manager = &c->pool->member->manager;
+
+	for (unsigned host = 0; host < c->pool->super.hosts; host++)
+		check_host(c, host);
+	for (unsigned host = c->pool->super.hosts; host < DAXFS_HOSTS_MAX; host++)
+		if (sm_load(&c->pool->member->host[host].word))
+			check_problem(c, "bad-host", PLACE("host", host), "in use, but the pool has only %u hosts",
+				      c->pool->super.hosts);
+	if (c->epoch == 0)
+		check_problem(c, "bad-epoch", PLACE_FIELD("manager", 0, "epoch", -1), "0 is no epoch");
+	check_mark(c, &manager->tree, DAXFS_S_TICK, PLACE_FIELD("manager", 0, "tree", -1));
+}

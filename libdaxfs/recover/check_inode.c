@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_inode.c - inodes: kinds, lives, links, sizes, openers, marks.
+ *
+ *   life    has names   legal when
+ *   ALIVE   >= 1        always (the root: none)
+ *   ORPHAN  0           a host that is not free holds it open, or a lane will finish it
+ *   DEAD    0           a lane will finish it
+ *   NONE    0           never, in an inode that is LIVE
+ */
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "recover/check_walk.h"
+
+/* -- marks ------------------------------------------------------------------ */
+
+/* The words of an inode that records change, in the order of struct sm_inode. */
+static const struct {
+	const char *field;
+	int slot;
+	unsigned shift;
+} words[] = {
+	{ "size", -1, DAXFS_S_SIZE }, { "trunc", -1, DAXFS_S_TICK }, { "nlink", -1, DAXFS_S_NLINK },
+	{ "openers", 0, DAXFS_S_OPENERS }, { "openers", 1, DAXFS_S_OPENERS }, { "mode", -1, DAXFS_S_ATTR },
+	{ "uid", -1, DAXFS_S_ATTR }, { "gid", -1, DAXFS_S_ATTR }, { "parent", -1, DAXFS_S_LINK },
+	{ "dir_root", -1, DAXFS_S_LINK }, { "direct", 0, DAXFS_S_LINK }, { "direct", 1, DAXFS_S_LINK },
+	{ "direct", 2, DAXFS_S_LINK }, { "direct", 3, DAXFS_S_LINK }, { "direct", 4, DAXFS_S_LINK },
+	{ "direct", 5, DAXFS_S_LINK }, { "direct", 6, DAXFS_S_LINK }, { "direct", 7, DAXFS_S_LINK },
+	{ "indirect", 0, DAXFS_S_LINK }, { "indirect", 1, DAXFS_S_LINK }, { "indirect", 2, DAXFS_S_LINK },
+	{ "indirect", 3, DAXFS_S_LINK },
+};
+static_assert(sizeof(words) / sizeof(words[0]) == offsetof(struct sm_inode, atime) / 8, "every word before the times");
+
+/* All inodes and counts, used or not: a mark left in a free one would stay for ever. */
+void check_marks(struct check *c)
+{
+	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_INODE]; i++) {
+		const sm_u64 *word = (const sm_u64 *)(const void *)&c->pool->inodes[i];
+
+		for (unsigned k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+			check_mark(c, &word[k], words[k].shift, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
+	}
+	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_PAGE]; i++)
+		check_mark(c, &c->pool->count[i], DAXFS_S_COUNT, PLACE_FIELD("page", i, "count", -1));
+}
+
+/* -- what is below ---------------------------------------------------------- */
+
+/* No pages below what is neither a file nor a symbolic link; no root node but in a directory. */
+void check_content(struct check *c, uint64_t inode)
+{
+	const struct sm_inode *sm = &c->pool->inodes[inode];
+	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR);
+	bool pages = S_ISREG(mode) || S_ISLNK(mode), used = false;
+
+	if (!pages && !S_ISDIR(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode) && !S_ISCHR(mode) && !S_ISBLK(mode))
+		check_problem(c, "bad-mode", PLACE("inode", inode), "%#o is no type of file", mode);
+	if (pages)
+		check_file(c, inode);
+	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
+		used |= check_value(c, &sm->direct[i], DAXFS_S_LINK) != 0;
+	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
+		used |= check_value(c, &sm->indirect[i], DAXFS_S_LINK) != 0;
+	if (used && !pages)
+		check_problem(c, "bad-kind", PLACE("inode", inode), "has pages, but mode %#o", mode);
+	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_S_LINK))
+		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o", mode);
+}
+
+/* -- orphans ---------------------------------------------------------------- */
+
+static uint64_t openers(const struct check *c, const struct sm_inode *sm)
+{
+	return check_value(c, &sm->openers[0], DAXFS_S_OPENERS) | check_value(c, &sm->openers[1], DAXFS_S_OPENERS) << 32;
+}
+
+static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
+{
+	const struct sm_inode *sm = &c->pool->inodes[inode];
+	bool dir = S_ISDIR((uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR));
+	bool todo = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO);
+	const struct place *at = PLACE("inode", inode);
+
+	c->notes[DAXFS_T_INODE][inode] |= CHECK_REACHED | CHECK_ORPHAN;
+	check_state(c, DAXFS_T_INODE, inode, DAXFS_USE_INODE, at);
+	if (!todo && life == DAXFS_LIFE_DEAD)
+		check_problem(c, "dead-inode", at, "half taken apart, and no lane is to finish it");
+	else if (!todo && !(openers(c, sm) & c->owned))
+		check_problem(c, "orphan", at, "no name, nobody holds it open, and no lane is to finish it");
+	c->out->directories += dir;
+	c->out->files += !dir;
+	if (dir)
+		c->queue[c->queued++] = (uint32_t)inode;
+	else
+		check_content(c, inode);
+	check_dirs_queued(c);
+}
+
+/* Inodes that exist, have no name, and know it. */
+void check_orphans(struct check *c)
+{
+	for (uint64_t i = 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
+		uint64_t s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
+		enum daxfs_life life;
+
+		if (check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) ||
+		    (state_of(s) != DAXFS_LIVE && !check_in_flight(c, nonce_of(s), CHECK_COMMITTED)))
+			continue;
+		life = nlink_life(check_value(c, &c->pool->inodes[i].nlink, DAXFS_S_NLINK));
+		if (life == DAXFS_LIFE_ORPHAN || life == DAXFS_LIFE_DEAD)
+			check_orphan(c, i, life);
+	}
+}
+
+/* -- words of inodes in use ------------------------------------------------- */
+
+static void check_links(struct check *c, uint64_t inode)
+{
+	uint64_t nlink = check_value(c, &c->pool->inodes[inode].nlink, DAXFS_S_NLINK);
+	bool orphan = check_is(c, DAXFS_T_INODE, inode, CHECK_ORPHAN);
+	uint32_t names = inode == DAXFS_ROOT_INO ? 1 : c->names[inode];
+	const struct place *at = PLACE_FIELD("inode", inode, "nlink", -1);
+
+	if (inode == DAXFS_ROOT_INO && c->names[inode])
+		check_problem(c, "double-dir", at, "the root is named in some directory");
+	if (!orphan && nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		check_problem(c, "bad-life", at, "%u names, but its life is %u", names, (unsigned)nlink_life(nlink));
+	if (nlink_count(nlink) != (orphan ? 0 : names))
+		check_problem(c, "bad-nlink", at, "%u links, %u names found", nlink_count(nlink), orphan ? 0 : names);
+}
+
+static void check_size(struct check *c, uint64_t inode)
+{
+	uint64_t size = check_value(c, &c->pool->inodes[inode].size, DAXFS_S_SIZE);
+	const struct place *at = PLACE_FIELD("inode", inode, "size", -1);
+	/* An orphan's last holder frees it, with whatever was left to prune. */
+	bool finished = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO) || check_is(c, DAXFS_T_INODE, inode, CHECK_ORPHAN);
+
+	if (size_bytes(size) > DAXFS_FILE_MAX)
+		check_problem(c, "bad-size", at, "%" PRIu64 " bytes, a file has at most %" PRIu64, size_bytes(size),
+			      (uint64_t)DAXFS_FILE_MAX);
+	if (size_prune(size) && !finished)
+		check_problem(c, "unpruned", at, "truncated by halves, and no lane is to finish it");
+}
+
+static void check_openers(struct check *c, uint64_t inode)
+{
+	uint64_t open = openers(c, &c->pool->inodes[inode]);
+	unsigned hosts = c->pool->super.hosts;
+	const struct place *at = PLACE_FIELD("inode", inode, "openers", -1);
+
+	for (unsigned host = 0; open; host++, open >>= 1) {
+		if (!(open & 1))
+			continue;
+		if (host >= hosts)
+			check_problem(c, "bad-opener", at, "held open by host %u, the pool has %u", host, hosts);
+		else if (!check_host_owned(c, host))
+			check_problem(c, "dead-opener", at, "held open by host %u, whose slot nobody owns", host);
+		else if (!(c->listed[inode] >> host & 1))
+			check_problem(c, "unlisted-opener", at, "held open by host %u, whose table does not say so", host);
+	}
+}
+
+void check_inodes(struct check *c)
+{
+	for (uint64_t i = 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
+		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED))
+			continue;
+		check_links(c, i);
+		check_size(c, i);
+		check_openers(c, i);
+	}
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_walk.h - what the parts of the check share: the notes about each object
+ * and the one way to follow a word. Private memory of one thread; nothing here
+ * writes to the pool.
+ *
+ * Order of the passes (check.c): headers, members, lanes (notes what is in
+ * flight), marks, open tables, the tree from the root, orphans, inode words,
+ * states of all objects (what was reached against what its state says).
+ */
+#ifndef DAXFS_RECOVER_CHECK_WALK_H
+#define DAXFS_RECOVER_CHECK_WALK_H
+
+#include <stdbool.h>
+
+#include "daxfs/member.h"
+#include "mem/pool.h"
+#include "recover/check.h"
+#include "recover/inspect.h"
+#include "sync/word.h"
+
+enum check_note { /* about one object */
+	CHECK_REACHED = 1,
+	CHECK_RETIRING = 2, /* a committed record that is not settled yet retires it */
+	CHECK_TODO = 4,     /* inode: some lane will finish it */
+	CHECK_ORPHAN = 8,   /* inode: reached without a name */
+};
+
+struct check {
+	const struct pool *pool;
+	daxfs_report report;
+	void *context;
+	struct daxfs_check *out;
+	uint64_t owned;                /* bit h: host slot h has a tenant or awaits recovery */
+	uint64_t epoch;                /* of reclamation */
+	uint8_t *notes[DAXFS_TYPES];   /* enum check_note of each object */
+	uint64_t *listed;              /* inode: hosts whose open tables name it */
+	uint32_t *names;               /* inode: directory entries that name it */
+	uint32_t *queue;               /* directories to walk, each at most once */
+	uint64_t queued;
+	void *memory;                  /* of all arrays */
+};
+
+/* Where a finding is: "inode 5 direct[3]", "page 12". */
+struct place {
+	const char *what;
+	uint64_t index;
+	const char *field; /* or NULL */
+	int slot;          /* or -1 */
+};
+
+#define PLACE(what, index) (&(const struct place){(what), (index), NULL, -1})
+#define PLACE_FIELD(what, index, field, slot) (&(const struct place){(what), (index), (field), (slot)})
+
+void check_problem(struct check *c, const char *code, const struct place *at, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* -- check.c: following words ------------------------------------------------ */
+
+/* What any reader would take the word for, without its version; 0 for an orphan mark. */
+static inline uint64_t check_value(const struct check *c, const sm_u64 *word, unsigned shift)
+{
+	return inspect_word(c->pool, word, shift);
+}
+
+/* Complain about a mark that nobody will resolve. */
+void check_mark(struct check *c, const sm_u64 *word, unsigned shift, const struct place *at);
+/* Complain if an object that a word names is not in a state to be named. */
+void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at);
+/*
+ * Account for the one reference that an object has. True when it exists and was
+ * not reached before, so that it may be entered.
+ */
+bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at);
+/* Is {lane, seq} of a state word in flight in a slot somebody owns, as one of these (bits 1 << enum daxfs_status)? */
+bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses);
+
+#define CHECK_COMMITTED (1u << DAXFS_COMMITTED)
+#define CHECK_ANY (1u << DAXFS_PREPARE | 1u << DAXFS_UNDECIDED | 1u << DAXFS_COMMITTED | 1u << DAXFS_ABORTED)
+
+static inline bool check_host_owned(const struct check *c, unsigned host)
+{
+	return host < DAXFS_HOSTS_MAX && (c->owned >> host & 1);
+}
+
+static inline bool check_lane_owned(const struct check *c, unsigned lane)
+{
+	return lane < c->pool->lanes_total && check_host_owned(c, lane / c->pool->super.lanes_per_host);
+}
+
+static inline bool check_is(const struct check *c, enum daxfs_type type, uint64_t index, enum check_note note)
+{
+	return c->notes[type][index] & note;
+}
+
+/* -- the other parts ---------------------------------------------------------- */
+
+void check_headers(struct check *c);                 /* check_head.c */
+void check_members(struct check *c);                 /* check_head.c: fills owned */
+void check_lanes(struct check *c);                   /* check_lane.c: notes RETIRING, TODO */
+void check_opens(struct check *c);                   /* check_lane.c: fills listed */
+void check_tree(struct check *c);                    /* check_dir.c: everything that has a name */
+void check_dirs_queued(struct check *c);             /* check_dir.c */
+void check_file(struct check *c, uint64_t inode);    /* check_file.c: the pages below an inode */
+void check_content(struct check *c, uint64_t inode); /* check_inode.c: whatever is below an inode */
+void check_orphans(struct check *c);                 /* check_inode.c: everything that has none */
+void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
+void check_marks(struct check *c);                   /* check_inode.c: words outside of nodes */
+
+#endif

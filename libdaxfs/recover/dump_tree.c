@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump_tree.c - inodes and directories. Read only; a directory is walked by a
+ * recursion of at most seven levels that enters no more nodes than the pool has
+ * pages, so one whose nodes name each other ends too.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "index/map.h"
+#include "index/trie.h"
+#include "recover/dump.h"
+
+static const char *state_name(uint64_t s)
+{
+	static const char *const name[] = { "FREE", "PRIVATE", "LIVE", "RETIRED" };
+
+	return state_of(s) <= DAXFS_RETIRED ? name[state_of(s)] : "DAMAGED";
+}
+
+/* -- inode -------------------------------------------------------------------- */
+
+static void dump_word(const struct dump *d, uint64_t inode, const char *field, const sm_u64 *word, unsigned shift)
+{
+	uint64_t w = sm_load(word);
+	char text[INSPECT_TEXT];
+
+	inspect_value_text(inspect_word(d->pool, word, shift), shift, text, sizeof(text));
+	if (word_is_mark(w))
+		DUMP(d, "inode=%" PRIu64 " %s=\"%s\" marked_by_lane=%u seq=%" PRIu64 " entry=%u", inode, field, text,
+		     mark_lane(w), mark_seq(w), mark_widx(w));
+	else
+		DUMP(d, "inode=%" PRIu64 " %s=\"%s\" version=%" PRIu64, inode, field, text, w >> shift);
+}
+
+static void dump_links(const struct dump *d, uint64_t i, const char *field, const sm_u64 *word, unsigned n)
+{
+	char name[32];
+
+	for (unsigned k = 0; k < n; k++) {
+		snprintf(name, sizeof(name), "%s[%u]", field, k);
+		if (sm_load(&word[k]))
+			dump_word(d, i, name, &word[k], DAXFS_S_LINK);
+	}
+}
+
+int dump_inode(const struct dump *d, uint64_t i)
+{
+	const struct sm_inode *sm;
+	uint64_t s;
+
+	if (i >= d->pool->objects[DAXFS_T_INODE])
+		return -ENOENT;
+	sm = &d->pool->inodes[i];
+	s = sm_load(&d->pool->state[DAXFS_T_INODE][i]);
+	DUMP(d, "inode=%" PRIu64 " state=%s state_word=%#" PRIx64 " birth=%" PRIu64 " incarnation=%" PRIu64 " handle=%#"
+	     PRIx64, i, state_name(s), s, sm_load(&d->pool->birth[DAXFS_T_INODE][i]), sm_load(&sm->incarnation),
+	     handle_make(sm_load(&sm->incarnation), i));
+	dump_word(d, i, "mode", &sm->mode, DAXFS_S_ATTR);
+	dump_word(d, i, "uid", &sm->uid, DAXFS_S_ATTR);
+	dump_word(d, i, "gid", &sm->gid, DAXFS_S_ATTR);
+	dump_word(d, i, "size", &sm->size, DAXFS_S_SIZE);
+	dump_word(d, i, "trunc", &sm->trunc, DAXFS_S_TICK);
+	dump_word(d, i, "nlink", &sm->nlink, DAXFS_S_NLINK);
+	dump_word(d, i, "openers[0]", &sm->openers[0], DAXFS_S_OPENERS);
+	dump_word(d, i, "openers[1]", &sm->openers[1], DAXFS_S_OPENERS);
+	dump_word(d, i, "parent", &sm->parent, DAXFS_S_LINK);
+	dump_word(d, i, "dir_root", &sm->dir_root, DAXFS_S_LINK);
+	dump_links(d, i, "direct", sm->direct, DAXFS_DIRECT);
+	dump_links(d, i, "indirect", sm->indirect, DAXFS_INDIRECT);
+	DUMP(d, "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
+	     " rdev=%#" PRIx64, i, sm_load(&sm->atime), sm_load(&sm->mtime), sm_load(&sm->ctime), sm_load(&sm->btime),
+	     sm_load(&sm->rdev));
+	return 0;
+}
+
+/* -- directory ------------------------------------------------------------------ */
+
+/* A name on one line: anything but printable ASCII, and \ and ", as \xNN. */
+static void escape_name(const char *name, size_t len, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < len && at + 5 < size; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c < ' ' || c > '~' || c == '\\' || c == '"')
+			at += (size_t)snprintf(out + at, size - at, "\\x%02x", c);
+		else
+			out[at++] = (char)c;
+	}
+	out[at] = '\0';
+}
+
+static void dump_entry(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t index)
+{
+	struct sm_dirent entry;
+	char name[4 * DAXFS_NAME_MAX + 8];
+
+	if (index >= d->pool->objects[DAXFS_T_DIRENT]) {
+		DUMP(d, "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " DAMAGED: no such dirent", level, page, slot,
+		     index);
+		return;
+	}
+	sm_read(&entry, &d->pool->dirents[index], sizeof(entry));
+	escape_name(entry.name, entry.len, name, sizeof(name));
+	DUMP(d, "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " hash=%#" PRIx64 " inode=%" PRIu64 "/%" PRIu64
+	     " type=%u name=\"%s\"", level, page, slot, index, entry.hash, handle_index(entry.handle),
+	     handle_incarnation(entry.handle), entry.type, name);
+}
+
+static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left);
+
+static void dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t *left)
+{
+	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_S_LINK);
+
+	if (link_kind(w) == DAXFS_DIRENT)
+		dump_entry(d, page, slot, level, link_index(w));
+	else if (link_kind(w) == DAXFS_NODE && level < DAXFS_HASH_LEVELS && link_index(w) < d->pool->objects[DAXFS_T_PAGE])
+		dump_node(d, link_index(w), level + 1, left);
+	else if (link_kind(w) != DAXFS_ABSENT)
+		DUMP(d, "level=%u page=%" PRIu64 " slot=%u DAMAGED: link of kind %u index %" PRIu64, level, page, slot,
+		     link_kind(w), link_index(w));
+}
+
+static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left)
+{
+	uint64_t count = inspect_word(d->pool, &d->pool->count[page], DAXFS_S_COUNT);
+
+	if (!*left) {
+		DUMP(d, "level=%u page=%" PRIu64 " DAMAGED: more nodes than the pool has pages", level, page);
+		return;
+	}
+	--*left;
+	DUMP(d, "level=%u page=%" PRIu64 " count=%" PRIu64 "%s", level, page, (uint64_t)(count & (DAXFS_COUNT_FROZEN - 1)),
+	     count & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
+	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS && *left; slot++)
+		dump_slot(d, page, slot, level, left);
+}
+
+int dump_dir(const struct dump *d, uint64_t i)
+{
+	uint64_t left = d->pool->objects[DAXFS_T_PAGE], root;
+
+	if (i >= d->pool->objects[DAXFS_T_INODE])
+		return -ENOENT;
+	if (!S_ISDIR((uint32_t)inspect_word(d->pool, &d->pool->inodes[i].mode, DAXFS_S_ATTR)))
+		return -ENOTDIR;
+	root = inspect_word(d->pool, &d->pool->inodes[i].dir_root, DAXFS_S_LINK);
+	if (link_kind(root) != DAXFS_NODE || link_index(root) >= d->pool->objects[DAXFS_T_PAGE]) {
+		DUMP(d, "inode=%" PRIu64 " DAMAGED: no root node", i);
+		return 0;
+	}
+	dump_node(d, link_index(root), 0, &left);
+	return 0;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect.c - the public calls that look at a pool, and what they share.
+ *
+ * All but the scratch word of daxfs_selftest is read only. Every number that
+ * comes out of the pool is compared with the pool's limits before it leads
+ * anywhere; loops are bounded by private copies of those limits.
+ */
+#include "recover/inspect.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "fs/fs.h"
+#include "recover/check.h"
+
+/* -- words ------------------------------------------------------------------ */
+
+const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t mark, uint64_t *status)
+{
+	const struct sm_lane *lane;
+	const sm_u64 *entry;
+
+	if (mark_lane(mark) >= pool->lanes_total || mark_widx(mark) >= DAXFS_RECORD_WORDS)
+		return NULL;
+	lane = &pool->lanes[mark_lane(mark)];
+	*status = sm_load(&lane->status);
+	if (status_seq(*status) != mark_seq(mark) || !inspect_has_record(*status))
+		return NULL;
+	entry = &lane->words[3 * mark_widx(mark)];
+	if ((sm_load_relaxed(entry) & ((1ull << 56) - 1)) != pool_offset(pool, word))
+		return NULL;
+	return mark_widx(mark) < sm_load_relaxed(&lane->n_words) ? entry : NULL;
+}
+
+uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, unsigned shift)
+{
+	uint64_t w = sm_load(word), status;
+	const sm_u64 *entry;
+
+	if (!word_is_mark(w))
+		return word_payload(w, shift);
+	entry = inspect_mark(pool, word, w, &status);
+	if (!entry)
+		return 0;
+	return word_payload(sm_load_relaxed(status_state(status) == DAXFS_COMMITTED ? entry + 2 : entry + 1), shift);
+}
+
+/* -- texts ------------------------------------------------------------------ */
+
+const char *inspect_status_name(unsigned status)
+{
+	static const char *const name[] = { "IDLE", "PREPARE", "UNDECIDED", "COMMITTED", "ABORTED" };
+
+	return status <= DAXFS_ABORTED ? name[status] : "DAMAGED";
+}
+
+static const char *inode_field(uint64_t offset, int *slot)
+{
+	static const char *const plain[] = {
+		"size", "trunc", "nlink", NULL, NULL, "mode", "uid", "gid", "parent", "dir_root",
+	};
+	uint64_t k = offset / 8;
+
+	*slot = -1;
+	if (offset >= offsetof(struct sm_inode, atime))
+		return "time";
+	if (offset >= offsetof(struct sm_inode, indirect))
+		*slot = (int)(k - offsetof(struct sm_inode, indirect) / 8);
+	else if (offset >= offsetof(struct sm_inode, direct))
+		*slot = (int)(k - offsetof(struct sm_inode, direct) / 8);
+	else if (!plain[k])
+		*slot = (int)(k - offsetof(struct sm_inode, openers) / 8);
+	if (offset >= offsetof(struct sm_inode, direct))
+		return offset >= offsetof(struct sm_inode, indirect) ? "indirect" : "direct";
+	return plain[k] ? plain[k] : "openers";
+}
+
+/* Is offset in the array of `count` elements of `size` bytes at base? */
+static bool within(const struct pool *pool, const void *base, uint64_t count, uint64_t size, uint64_t *offset)
+{
+	uint64_t start = pool_offset(pool, base);
+
+	if (*offset < start || *offset - start >= count * size)
+		return false;
+	*offset -= start;
+	return true;
+}
+
+void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, size_t size)
+{
+	uint64_t at = offset;
+	const char *field;
+	int slot;
+
+	if (within(pool, pool->inodes, pool->objects[DAXFS_T_INODE], sizeof(struct sm_inode), &at)) {
+		field = inode_field(at % sizeof(struct sm_inode), &slot);
+		if (slot < 0)
+			snprintf(buf, size, "inode %" PRIu64 " %s", at / sizeof(struct sm_inode), field);
+		else
+			snprintf(buf, size, "inode %" PRIu64 " %s[%d]", at / sizeof(struct sm_inode), field, slot);
+	} else if (within(pool, pool->pages, pool->objects[DAXFS_T_PAGE], DAXFS_PAGE_SIZE, &at)) {
+		snprintf(buf, size, "page %" PRIu64 " slot[%" PRIu64 "]", at / DAXFS_PAGE_SIZE, at % DAXFS_PAGE_SIZE / 8);
+	} else if (within(pool, pool->count, pool->objects[DAXFS_T_PAGE], sizeof(sm_u64), &at)) {
+		snprintf(buf, size, "page %" PRIu64 " count", at / 8);
+	} else if (within(pool, &pool->member->manager.tree, 1, sizeof(sm_u64), &at)) {
+		snprintf(buf, size, "manager tree");
+	} else {
+		snprintf(buf, size, "offset %#" PRIx64, offset);
+	}
+}
+
+static void link_text(uint64_t payload, char *buf, size_t size)
+{
+	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode" };
+
+	if (link_kind(payload) == DAXFS_ABSENT)
+		snprintf(buf, size, "nothing");
+	else if (link_kind(payload) > DAXFS_INODE)
+		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
+	else
+		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));
+}
+
+void inspect_value_text(uint64_t payload, unsigned shift, char *buf, size_t size)
+{
+	static const char *const life[] = { "NONE", "ALIVE", "ORPHAN", "DEAD" };
+	uint64_t count = payload & (DAXFS_COUNT_FROZEN - 1);
+
+	switch (shift) {
+	case DAXFS_S_LINK:
+		link_text(payload, buf, size);
+		break;
+	case DAXFS_S_SIZE:
+		snprintf(buf, size, "%" PRIu64 " bytes%s", size_bytes(payload), size_prune(payload) ? " PRUNE" : "");
+		break;
+	case DAXFS_S_NLINK:
+		snprintf(buf, size, "%s %u", life[nlink_life(payload)], nlink_count(payload));
+		break;
+	case DAXFS_S_COUNT:
+		snprintf(buf, size, "%" PRIu64 "%s", count, payload & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
+		break;
+	case DAXFS_S_TICK:
+		snprintf(buf, size, "a tick");
+		break;
+	default: /* ATTR and OPENERS */
+		snprintf(buf, size, "%#" PRIx64, payload);
+		break;
+	}
+}
+
+bool inspect_object_text(const struct pool *pool, uint64_t object, char *buf, size_t size)
+{
+	static const char *const name[DAXFS_TYPES] = { "page", "inode", "dirent" };
+	unsigned type = object_type(object);
+
+	if (type >= DAXFS_TYPES || object_index(object) >= pool->objects[type]) {
+		snprintf(buf, size, "object %#" PRIx64, object);
+		return false;
+	}
+	snprintf(buf, size, "%s %" PRIu64, name[type], object_index(object));
+	return true;
+}
+
+bool inspect_is_private_to(const struct pool *pool, uint64_t object, unsigned lane, uint64_t seq)
+{
+	unsigned type = object_type(object);
+	uint64_t s;
+
+	if (type >= DAXFS_TYPES || object_index(object) >= pool->objects[type])
+		return false;
+	s = sm_load(&pool->state[type][object_index(object)]);
+	return state_of(s) == DAXFS_PRIVATE && nonce_of(s) == nonce_make(lane, seq);
+}
+
+void inspect_line(daxfs_report report, void *context, const char *format, ...)
+{
+	char line[1536]; /* a name of 255 bytes, each escaped, and what goes with it */
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	report(context, line);
+}
+
+/* -- public calls ------------------------------------------------------------- */
+
+int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out)
+{
+	return check_pool(fs_pool(fs), report, context, out);
+}
+
+static unsigned private_objects(const struct pool *pool, unsigned id, uint64_t status)
+{
+	const struct sm_lane *lane = &pool->lanes[id];
+	uint64_t n = sm_load(&lane->n_allocs);
+	unsigned owned = 0;
+
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++)
+		owned += inspect_is_private_to(pool, sm_load_relaxed(&lane->allocs[i]), id, status_seq(status));
+	return owned;
+}
+
+int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out)
+{
+	const struct pool *pool = fs_pool(fs);
+	unsigned lanes = pool->super.lanes_per_host, opens = pool->super.opens_per_host;
+	struct daxfs_inflight sum = { 0 };
+
+	if (host >= pool->super.hosts)
+		return -EINVAL;
+	for (unsigned id = host * lanes; id < (host + 1) * lanes; id++) {
+		uint64_t status = sm_load(&pool->lanes[id].status);
+		bool record = status_state(status) != DAXFS_IDLE;
+
+		sum.lanes += record || sm_load(&pool->lanes[id].low);
+		sum.records += record;
+		sum.owned += record ? private_objects(pool, id, status) : 0;
+	}
+	for (unsigned i = 0; i < opens; i++)
+		sum.opens += sm_load(&pool->opens[(uint64_t)host * opens + i]) != 0;
+	*out = sum;
+	return 0;
+}
+
+int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out)
+{
+	struct pool *pool = fs_pool_writable(fs);
+	struct daxfs_selftest result = { 0 };
+	uint64_t header = pool->super.region[DAXFS_R_LANES].offset;
+	sm_u64 *word = pool_at(pool, header + DAXFS_SCRATCH_OFFSET);
+	uint64_t seen;
+
+	if (increments && !pool->writable)
+		return -EROFS;
+	seen = sm_load(word);
+	while (result.increments < increments) {
+		/* ORD none: only the word's own atomicity is under test. */
+		bool won = sm_cas(word, &seen, seen + 1);
+
+		result.tries++;
+		result.increments += won;
+		seen += won;
+	}
+	result.value = sm_load(word);
+	*out = result;
+	return 0;
+}
