@@ -22,18 +22,23 @@
 #define HUGE_BYTES (2u << 20)
 
 /* A missing /dev/daxN.M may be a device in the wrong mode. */
+static int missing_device(struct daxfs_why *why, const char *path)
+{
+	struct dax_facts facts;
+	int rc = 0;
+
+	if (dax_by_name(strrchr(path, '/') + 1, &facts) == 0)
+		rc = dax_unusable(&facts, why);
+	if (rc)
+		return rc;
+	return why_fail(why, -ENOENT, "%s: no such device: daxctl list shows those there are", path);
+}
+
 static int missing(struct daxfs_why *why, const char *path)
 {
-	const char *name = strrchr(path, '/');
-	struct dax_facts facts;
-	int rc;
-
-	if (name && strncmp(path, "/dev/dax", 8) == 0 && dax_by_name(name + 1, &facts) == 0) {
-		rc = dax_unusable(&facts, why);
-		if (rc)
-			return rc;
-	}
-	return why_fail(why, -ENOENT, "%s: no such file or device: make the pool with daxfsctl mkfs", path);
+	if (strncmp(path, "/dev/dax", 8) == 0)
+		return missing_device(why, path);
+	return why_fail(why, -ENOENT, "%s: no such file: make the pool with daxfsctl mkfs", path);
 }
 
 int source_fail(struct daxfs_why *why, int error, const char *path, bool writable)

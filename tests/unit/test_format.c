@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_format.c - the freeze test of format.h.
+ *
+ * Every size, offset and constant of the shared format once more, as numbers. A
+ * pool outlives the program that made it: whoever changes a number here changes
+ * the format, and must raise DAXFS_VERSION or add a feature bit, and say so in
+ * the changelog of format.h.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daxfs/format.h"
+
+struct field {
+	const char *name;
+	size_t offset, size;         /* as compiled */
+	size_t offset_was, size_was; /* as frozen */
+};
+
+struct constant {
+	const char *name;
+	uint64_t value, was;
+};
+
+#define FIELD(type, field, offset, size) {#type "." #field, offsetof(struct type, field), \
+	sizeof(((struct type *)0)->field), offset, size}
+#define CONSTANT(name, was) {#name, name, was}
+
+static const struct field fields[] = {
+	FIELD(sm_region, offset, 0x000, 0x008),
+	FIELD(sm_region, elem_size, 0x008, 0x008),
+	FIELD(sm_region, count, 0x010, 0x008),
+	FIELD(sm_region_hdr, magic, 0x000, 0x008),
+	FIELD(sm_region_hdr, version, 0x008, 0x004),
+	FIELD(sm_region_hdr, crc, 0x00c, 0x004),
+	FIELD(sm_region_hdr, elem_size, 0x010, 0x008),
+	FIELD(sm_region_hdr, count, 0x018, 0x008),
+	FIELD(sm_region_hdr, uuid, 0x020, 0x010),
+	FIELD(sm_region_hdr, reserved, 0x030, 0x010),
+	FIELD(sm_super, magic, 0x000, 0x008),
+	FIELD(sm_super, version, 0x008, 0x004),
+	FIELD(sm_super, crc, 0x00c, 0x004),
+	FIELD(sm_super, compat, 0x010, 0x008),
+	FIELD(sm_super, ro_compat, 0x018, 0x008),
+	FIELD(sm_super, incompat, 0x020, 0x008),
+	FIELD(sm_super, uuid, 0x028, 0x010),
+	FIELD(sm_super, name, 0x038, 0x020),
+	FIELD(sm_super, size, 0x058, 0x008),
+	FIELD(sm_super, domain, 0x060, 0x004),
+	FIELD(sm_super, hosts, 0x064, 0x004),
+	FIELD(sm_super, lanes_per_host, 0x068, 0x004),
+	FIELD(sm_super, opens_per_host, 0x06c, 0x004),
+	FIELD(sm_super, heartbeat_ms, 0x070, 0x004),
+	FIELD(sm_super, reserved0, 0x074, 0x004),
+	FIELD(sm_super, hash_key, 0x078, 0x010),
+	FIELD(sm_super, created_ns, 0x088, 0x008),
+	FIELD(sm_super, reserved1, 0x090, 0x010),
+	FIELD(sm_super, region, 0x0a0, 0x138),
+	FIELD(sm_manager, word, 0x000, 0x008),
+	FIELD(sm_manager, beat, 0x008, 0x008),
+	FIELD(sm_manager, epoch, 0x010, 0x008),
+	FIELD(sm_manager, tree, 0x018, 0x008),
+	FIELD(sm_manager, reserved, 0x020, 0x020),
+	FIELD(sm_manager, pad, 0x040, 0x040),
+	FIELD(sm_host, word, 0x000, 0x008),
+	FIELD(sm_host, reason, 0x008, 0x008),
+	FIELD(sm_host, fence_ms, 0x010, 0x008),
+	FIELD(sm_host, reserved0, 0x018, 0x028),
+	FIELD(sm_host, beat, 0x040, 0x008),
+	FIELD(sm_host, pid, 0x048, 0x008),
+	FIELD(sm_host, lanes, 0x050, 0x008),
+	FIELD(sm_host, records, 0x058, 0x008),
+	FIELD(sm_host, owned, 0x060, 0x008),
+	FIELD(sm_host, pins, 0x068, 0x008),
+	FIELD(sm_host, incarnation, 0x070, 0x008),
+	FIELD(sm_host, reserved1, 0x078, 0x008),
+	FIELD(sm_host, name, 0x080, 0x020),
+	FIELD(sm_host, reserved2, 0x0a0, 0x020),
+	FIELD(sm_host, rec_ns, 0x0c0, 0x008),
+	FIELD(sm_host, rec_done, 0x0c8, 0x008),
+	FIELD(sm_host, rec_undone, 0x0d0, 0x008),
+	FIELD(sm_host, rec_objects, 0x0d8, 0x008),
+	FIELD(sm_host, rec_opens, 0x0e0, 0x008),
+	FIELD(sm_host, rec_files, 0x0e8, 0x008),
+	FIELD(sm_host, reserved3, 0x0f0, 0x010),
+	FIELD(sm_member, manager, 0x000, 0x080),
+	FIELD(sm_member, host, 0x080, 0x4000),
+	FIELD(sm_record_word, addr, 0x000, 0x008),
+	FIELD(sm_record_word, before, 0x008, 0x008),
+	FIELD(sm_record_word, after, 0x010, 0x008),
+	FIELD(sm_record_retire, object, 0x000, 0x008),
+	FIELD(sm_record_retire, nonce, 0x008, 0x008),
+	FIELD(sm_lane, status, 0x000, 0x008),
+	FIELD(sm_lane, owner, 0x008, 0x008),
+	FIELD(sm_lane, todo, 0x010, 0x008),
+	FIELD(sm_lane, n_words, 0x018, 0x008),
+	FIELD(sm_lane, n_allocs, 0x020, 0x008),
+	FIELD(sm_lane, n_retires, 0x028, 0x008),
+	FIELD(sm_lane, reserved0, 0x030, 0x010),
+	FIELD(sm_lane, low, 0x040, 0x008),
+	FIELD(sm_lane, high, 0x048, 0x008),
+	FIELD(sm_lane, reserved1, 0x050, 0x030),
+	FIELD(sm_lane, words, 0x080, 0x780),
+	FIELD(sm_lane, allocs, 0x800, 0x300),
+	FIELD(sm_lane, retires, 0xb00, 0x600),
+	FIELD(sm_lane, reserved2, 0x1100, 0x100),
+	FIELD(sm_inode, size, 0x000, 0x008),
+	FIELD(sm_inode, trunc, 0x008, 0x008),
+	FIELD(sm_inode, nlink, 0x010, 0x008),
+	FIELD(sm_inode, openers, 0x018, 0x010),
+	FIELD(sm_inode, mode, 0x028, 0x008),
+	FIELD(sm_inode, uid, 0x030, 0x008),
+	FIELD(sm_inode, gid, 0x038, 0x008),
+	FIELD(sm_inode, parent, 0x040, 0x008),
+	FIELD(sm_inode, dir_root, 0x048, 0x008),
+	FIELD(sm_inode, direct, 0x050, 0x040),
+	FIELD(sm_inode, indirect, 0x090, 0x020),
+	FIELD(sm_inode, atime, 0x0b0, 0x008),
+	FIELD(sm_inode, mtime, 0x0b8, 0x008),
+	FIELD(sm_inode, ctime, 0x0c0, 0x008),
+	FIELD(sm_inode, btime, 0x0c8, 0x008),
+	FIELD(sm_inode, incarnation, 0x0d0, 0x008),
+	FIELD(sm_inode, rdev, 0x0d8, 0x008),
+	FIELD(sm_inode, reserved, 0x0e0, 0x020),
+	FIELD(sm_dirent, hash, 0x000, 0x008),
+	FIELD(sm_dirent, handle, 0x008, 0x008),
+	FIELD(sm_dirent, type, 0x010, 0x001),
+	FIELD(sm_dirent, len, 0x011, 0x001),
+	FIELD(sm_dirent, pad, 0x012, 0x006),
+	FIELD(sm_dirent, name, 0x018, 0x100),
+	FIELD(sm_dirent, reserved, 0x118, 0x028),
+	FIELD(sm_node, slot, 0x000, 0x1000),
+};
+
+static const struct constant sizes[] = {
+	{"sm_region", sizeof(struct sm_region), 0x018},
+	{"sm_region_hdr", sizeof(struct sm_region_hdr), 0x040},
+	{"sm_super", sizeof(struct sm_super), 0x1d8},
+	{"sm_manager", sizeof(struct sm_manager), 0x080},
+	{"sm_host", sizeof(struct sm_host), 0x100},
+	{"sm_member", sizeof(struct sm_member), 0x4080},
+	{"sm_record_word", sizeof(struct sm_record_word), 0x018},
+	{"sm_record_retire", sizeof(struct sm_record_retire), 0x010},
+	{"sm_lane", sizeof(struct sm_lane), 0x1200},
+	{"sm_inode", sizeof(struct sm_inode), 0x100},
+	{"sm_dirent", sizeof(struct sm_dirent), 0x140},
+	{"sm_node", sizeof(struct sm_node), 0x1000},
+	{"sm_u64", sizeof(sm_u64), 0x008},
+};
+
+static const struct constant constants[] = {
+	CONSTANT(DAXFS_MAGIC, 0x3153465841445043ull),
+	CONSTANT(DAXFS_REGION_MAGIC, 0x4e47455258414400ull),
+	CONSTANT(DAXFS_VERSION, 1),
+	CONSTANT(DAXFS_PAGE_SIZE, 4096),
+	CONSTANT(DAXFS_PAGE_SHIFT, 12),
+	CONSTANT(DAXFS_LINE, 64),
+	CONSTANT(DAXFS_HOSTS_MAX, 64),
+	CONSTANT(DAXFS_LANES_MAX, 1024),
+	CONSTANT(DAXFS_NAME_MAX, 255),
+	CONSTANT(DAXFS_SYMLINK_MAX, 4095),
+	CONSTANT(DAXFS_FILE_MAX, 0x40000000000ull),
+	CONSTANT(DAXFS_NLINK_MAX, 0x7fffffffull),
+	CONSTANT(DAXFS_OBJECTS_MAX, 0x100000000ull),
+	CONSTANT(DAXFS_MARK, 0x8000000000000000ull),
+	CONSTANT(DAXFS_SEQ_BITS, 46),
+	CONSTANT(DAXFS_SEQ_MASK, 0x3fffffffffffull),
+	CONSTANT(DAXFS_SIZE_PRUNE, 0x80000000000ull),
+	CONSTANT(DAXFS_SIZE_MASK, 0x7ffffffffffull),
+	CONSTANT(DAXFS_COUNT_FROZEN, 0x10000ull),
+	CONSTANT(DAXFS_SCRATCH_OFFSET, 4032),
+	CONSTANT(DAXFS_RECORD_WORDS, 80),
+	CONSTANT(DAXFS_RECORD_ALLOCS, 96),
+	CONSTANT(DAXFS_RECORD_RETIRES, 96),
+	CONSTANT(DAXFS_DIRECT, 8),
+	CONSTANT(DAXFS_INDIRECT, 4),
+	CONSTANT(DAXFS_NODE_SLOTS, 512),
+	CONSTANT(DAXFS_ROOT_INO, 1),
+	CONSTANT(DAXFS_HASH_BITS, 54),
+	CONSTANT(DAXFS_HASH_LEVELS, 6),
+	CONSTANT(DAXFS_S_LINK, 35),
+	CONSTANT(DAXFS_S_SIZE, 44),
+	CONSTANT(DAXFS_S_NLINK, 34),
+	CONSTANT(DAXFS_S_OPENERS, 32),
+	CONSTANT(DAXFS_S_COUNT, 17),
+	CONSTANT(DAXFS_S_ATTR, 32),
+	CONSTANT(DAXFS_S_TICK, 0),
+	CONSTANT(DAXFS_ABSENT, 0),
+	CONSTANT(DAXFS_DATA, 1),
+	CONSTANT(DAXFS_NODE, 2),
+	CONSTANT(DAXFS_DIRENT, 3),
+	CONSTANT(DAXFS_INODE, 4),
+	CONSTANT(DAXFS_LIFE_NONE, 0),
+	CONSTANT(DAXFS_LIFE_ALIVE, 1),
+	CONSTANT(DAXFS_LIFE_ORPHAN, 2),
+	CONSTANT(DAXFS_LIFE_DEAD, 3),
+	CONSTANT(DAXFS_FREE, 0),
+	CONSTANT(DAXFS_PRIVATE, 1),
+	CONSTANT(DAXFS_LIVE, 2),
+	CONSTANT(DAXFS_RETIRED, 3),
+	CONSTANT(DAXFS_USE_NONE, 0),
+	CONSTANT(DAXFS_USE_DATA, 1),
+	CONSTANT(DAXFS_USE_NODE, 2),
+	CONSTANT(DAXFS_USE_INODE, 3),
+	CONSTANT(DAXFS_USE_DIRENT, 4),
+	CONSTANT(DAXFS_T_PAGE, 0),
+	CONSTANT(DAXFS_T_INODE, 1),
+	CONSTANT(DAXFS_T_DIRENT, 2),
+	CONSTANT(DAXFS_TYPES, 3),
+	CONSTANT(DAXFS_R_MEMBER, 0),
+	CONSTANT(DAXFS_R_LANES, 1),
+	CONSTANT(DAXFS_R_OPENS, 2),
+	CONSTANT(DAXFS_R_STATE0, 3),
+	CONSTANT(DAXFS_R_STATE1, 4),
+	CONSTANT(DAXFS_R_STATE2, 5),
+	CONSTANT(DAXFS_R_BIRTH0, 6),
+	CONSTANT(DAXFS_R_BIRTH1, 7),
+	CONSTANT(DAXFS_R_BIRTH2, 8),
+	CONSTANT(DAXFS_R_COUNT, 9),
+	CONSTANT(DAXFS_R_INODES, 10),
+	CONSTANT(DAXFS_R_DIRENTS, 11),
+	CONSTANT(DAXFS_R_PAGES, 12),
+	CONSTANT(DAXFS_REGIONS, 13),
+	CONSTANT(DAXFS_DOMAIN_GPF, 0),
+	CONSTANT(DAXFS_DOMAIN_WB, 1),
+	CONSTANT(DAXFS_IDLE, 0),
+	CONSTANT(DAXFS_PREPARE, 1),
+	CONSTANT(DAXFS_UNDECIDED, 2),
+	CONSTANT(DAXFS_COMMITTED, 3),
+	CONSTANT(DAXFS_ABORTED, 4),
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void test_fields(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		const struct field *f = &fields[i];
+
+		if (f->offset != f->offset_was || f->size != f->size_was)
+			fail_msg("%s is at 0x%zx with 0x%zx bytes; frozen at 0x%zx with 0x%zx", f->name, f->offset, f->size,
+				 f->offset_was, f->size_was);
+	}
+}
+
+static void check_constants(const struct constant *c, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (c[i].value != c[i].was)
+			fail_msg("%s is 0x%llx; frozen as 0x%llx", c[i].name, (unsigned long long)c[i].value,
+				 (unsigned long long)c[i].was);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	check_constants(sizes, COUNT(sizes));
+}
+
+static void test_constants(void **state)
+{
+	(void)state;
+	check_constants(constants, COUNT(constants));
+}
+
+/* Fields of each struct follow one another without a hole that nobody named. */
+static void test_no_holes(void **state)
+{
+	size_t at = 0, next_size = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		if (fields[i].offset == 0 && i > 0) {
+			assert_int_equal(at, sizes[next_size].value);
+			next_size++;
+			at = 0;
+		}
+		assert_int_equal(fields[i].offset, at);
+		at += fields[i].size;
+	}
+	assert_int_equal(at, sizes[next_size].value);
+	assert_int_equal(next_size + 2, COUNT(sizes)); /* all but the sm_u64 */
+}
+
+/* The bytes on the medium, not only the numbers: a big-endian build must fail. */
+static void test_byte_order(void **state)
+{
+	const uint64_t magic = DAXFS_MAGIC;
+
+	(void)state;
+	assert_memory_equal(&magic, "CPDAXFS1", 8);
+}
+
+/* The parts of a mark fill the word exactly. */
+static void test_mark(void **state)
+{
+	uint64_t lanes = (uint64_t)(DAXFS_LANES_MAX - 1) << 53, words = 127ull << DAXFS_SEQ_BITS;
+
+	(void)state;
+	assert_true(DAXFS_RECORD_WORDS <= 128);
+	assert_int_equal(DAXFS_MARK ^ lanes ^ words ^ DAXFS_SEQ_MASK, UINT64_MAX);
+	assert_int_equal(DAXFS_MARK + lanes + words + DAXFS_SEQ_MASK, UINT64_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fields),    cmocka_unit_test(test_sizes),      cmocka_unit_test(test_constants),
+		cmocka_unit_test(test_no_holes),  cmocka_unit_test(test_byte_order), cmocka_unit_test(test_mark),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
