@@ -58,7 +58,7 @@ struct agent {
 	atomic_bool mounting; /* or mounted */
 	atomic_bool ready;    /* the kernel has shaken hands */
 	atomic_bool ended;    /* nobody serves the mount any more */
-	bool joined, beating, recovering, serving, announced;
+	bool joined, beating, recovering, serving, announced, watched;
 
 	/* what the last tick saw */
 	unsigned long long beats_seen;
@@ -180,7 +180,7 @@ static void feed_watchdog(struct agent *a)
 {
 	unsigned long long beats = atomic_load(&a->beat.beats);
 
-	if (beats != a->beats_seen)
+	if (a->watched && beats != a->beats_seen)
 		sd_notify(0, "WATCHDOG=1");
 	a->beats_seen = beats;
 }
@@ -273,7 +273,7 @@ static void start_serving(struct agent *a)
 
 static void start_all(struct agent *a)
 {
-	double watchdog_s = TICK_S;
+	double tick_s = TICK_S;
 	uint64_t usec;
 
 	start_beating(a);
@@ -281,9 +281,10 @@ static void start_all(struct agent *a)
 		start_recovering(a);
 	if (a->recovering)
 		start_serving(a);
-	if (sd_watchdog_enabled(0, &usec) > 0 && (double)usec / 2e6 < watchdog_s)
-		watchdog_s = (double)usec / 2e6;
-	ev_timer_init(&a->tick, on_tick, watchdog_s, watchdog_s);
+	a->watched = sd_watchdog_enabled(0, &usec) > 0;
+	if (a->watched && (double)usec / 2e6 < tick_s)
+		tick_s = (double)usec / 2e6;
+	ev_timer_init(&a->tick, on_tick, tick_s, tick_s);
 	a->tick.data = a;
 	ev_timer_start(a->loop, &a->tick);
 }

@@ -131,6 +131,26 @@ void ops_reply(fuse_req_t req, int error)
 	fuse_reply_err(req, error < 0 ? -error : 0);
 }
 
+/* The root is never gone, so only the death of this host makes it stale. */
+bool ops_alive(fuse_req_t req)
+{
+	struct daxfs_attr root;
+
+	return daxfs_getattr(ops_fs(req), DAXFS_ROOT, &root) != -ESTALE;
+}
+
+/*
+ * -ENOENT, as for any name in a removed directory. If the kernel trusts names
+ * for a while, it may have come here by an old one: then -ESTALE makes it walk
+ * the path again. A dead host's -ESTALE stays: it says nothing about names.
+ */
+int ops_name_error(fuse_req_t req, int error)
+{
+	if (error != -ESTALE || ops_of(req)->timeout_s > 0 || !ops_alive(req))
+		return error;
+	return -ENOENT;
+}
+
 static void to_timespec(uint64_t ns, struct timespec *out)
 {
 	out->tv_sec = (time_t)(ns / NS_PER_S);

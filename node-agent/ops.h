@@ -56,6 +56,11 @@ static inline struct daxfs *ops_fs(fuse_req_t req)
 	return ops_of(req)->fs;
 }
 
+/* False: every -ESTALE means that this host was declared dead. */
+bool ops_alive(fuse_req_t req);
+/* The error of an operation on a name: -ESTALE because a directory is gone
+ * becomes what a local filesystem says. */
+int ops_name_error(fuse_req_t req, int error);
 /* Answer without data: error is 0 or -errno. */
 void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);

@@ -71,7 +71,9 @@ static bool fill_found(void *context, const char *name, daxfs_ino ino, unsigned 
  * directory removed meanwhile has no entries. */
 static void reply_listing(struct listing *l, int error)
 {
-	if (error && error != -ESTALE && l->used == 0)
+	if (error == -ESTALE && ops_alive(l->req))
+		error = 0;
+	if (error && l->used == 0)
 		ops_reply(l->req, error);
 	else
 		fuse_reply_buf(l->req, l->buf, l->used);

@@ -45,8 +45,10 @@ static int open_existing(fuse_req_t req, daxfs_ino parent, const char *name, int
 {
 	int error = daxfs_lookup(ops_fs(req), parent, name, attr);
 
+	if (error == -ENOENT)
+		return -EAGAIN;
 	if (error)
-		return error == -ENOENT ? -EAGAIN : error;
+		return ops_name_error(req, error);
 	if (!S_ISREG(attr->mode))
 		return -ESTALE;
 	if (!ops_may_open(req, attr, flags))
@@ -70,11 +72,11 @@ static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, ui
 	int error = ops_cred(req, parent, &mode, &cred);
 
 	if (error)
-		return error;
+		return ops_name_error(req, error);
 	for (int i = 0; i < CREATE_TRIES; i++) {
 		error = daxfs_mknod(ops_fs(req), parent, name, mode, 0, cred, true, attr);
 		if (error != -EEXIST || (flags & O_EXCL))
-			return error;
+			return ops_name_error(req, error);
 		error = open_existing(req, parent, name, flags, attr);
 		if (error != -EAGAIN)
 			return error;
@@ -98,6 +100,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		daxfs_release(ops_fs(req), attr.ino);
 }
 
+/*
+ * -ESTALE: removed or replaced since the kernel looked the name up. The kernel
+ * then walks the path once more; only a file that is replaced again in that
+ * instant shows an application ESTALE.
+ */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct daxfs *fs = ops_fs(req);

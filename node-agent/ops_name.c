@@ -3,8 +3,8 @@
  * ops_name.c - names: lookup and everything that makes or removes one.
  *
  * Each request is one atomic operation of the pool, so there is nothing to
- * undo here. -ESTALE for a directory that is gone makes the kernel walk the
- * path again with fresh lookups before an application sees it.
+ * undo here. Another host may remove a directory, or the source of a link,
+ * after the kernel has found it: see ops_name_error().
  */
 #include "node-agent/ops.h"
 
@@ -21,7 +21,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct daxfs_attr attr;
 	int error = daxfs_lookup(ops_fs(req), parent, name, &attr);
 
-	ops_reply_entry(req, error, &attr);
+	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -45,7 +45,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 	if (!error)
 		error = daxfs_mknod(ops_fs(req), parent, name, bits, (uint32_t)rdev, cred, false, &attr);
-	ops_reply_entry(req, error, &attr);
+	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -57,7 +57,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 	if (!error)
 		error = daxfs_mkdir(ops_fs(req), parent, name, bits, cred, &attr);
-	ops_reply_entry(req, error, &attr);
+	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -69,7 +69,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 
 	if (!error)
 		error = daxfs_symlink(ops_fs(req), parent, name, target, cred, &attr);
-	ops_reply_entry(req, error, &attr);
+	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
@@ -77,25 +77,26 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 	struct daxfs_attr attr;
 	int error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
 
-	ops_reply_entry(req, error, &attr);
+	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	ops_reply(req, daxfs_unlink(ops_fs(req), parent, name));
+	ops_reply(req, ops_name_error(req, daxfs_unlink(ops_fs(req), parent, name)));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	ops_reply(req, daxfs_rmdir(ops_fs(req), parent, name));
+	ops_reply(req, ops_name_error(req, daxfs_rmdir(ops_fs(req), parent, name)));
 }
 
 /* The kernel's flags are the pool's; another one (WHITEOUT) is not supported. */
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
 	       unsigned int flags)
 {
-	if (flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE))
-		ops_reply(req, -EINVAL);
-	else
-		ops_reply(req, daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags));
+	int error = -EINVAL;
+
+	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))
+		error = daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags);
+	ops_reply(req, ops_name_error(req, error));
 }

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_agent_pod.h - a pod of real agents for tests: a pool in /dev/shm, one
+ * child process per host that runs the agent's own agent_run(), real mounts.
+ *
+ * Needs root and /dev/fuse; pod_possible() says so and the tests are skipped.
+ * An agent is up when it says READY=1 to the socket it finds in NOTIFY_SOCKET.
+ */
+#ifndef TEST_AGENT_POD_H
+#define TEST_AGENT_POD_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daxfs/member.h"
+#include "node-agent/agent.h"
+#include "node-agent/mountpoint.h"
+
+#define POD_HOSTS 3
+#define POD_WAIT_MS 20000 /* far more than anything takes, on any machine */
+#define POD_BYTES (64u << 20)
+
+struct pod {
+	char dir[64];                /* of everything below */
+	char pool[96];
+	char mount[POD_HOSTS][96];
+	char log[POD_HOSTS][96];     /* stderr of the agent */
+	pid_t agent[POD_HOSTS];      /* 0: not running */
+	int notify;                  /* socket */
+	char notify_path[96];
+};
+
+static inline bool pod_possible(void)
+{
+	if (geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0)
+		return true;
+	print_message("skipped: mounting needs root and /dev/fuse\n");
+	return false;
+}
+
+static inline void pod_listen(struct pod *pod)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	snprintf(pod->notify_path, sizeof(pod->notify_path), "%s/notify", pod->dir);
+	memcpy(at.sun_path, pod->notify_path, strlen(pod->notify_path) + 1);
+	pod->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(pod->notify >= 0);
+	assert_int_equal(bind(pod->notify, (struct sockaddr *)&at, sizeof(at)), 0);
+}
+
+static inline void pod_make(struct pod *pod)
+{
+	struct daxfs_mkfs_options options = { .name = "pod", .size = POD_BYTES, .hosts = 4 };
+	struct daxfs_why why = { .text = "" };
+
+	memset(pod, 0, sizeof(*pod));
+	strcpy(pod->dir, "/dev/shm/test_agent.XXXXXX");
+	assert_non_null(mkdtemp(pod->dir));
+	snprintf(pod->pool, sizeof(pod->pool), "%s/pool", pod->dir);
+	if (daxfs_mkfs(pod->pool, &options, &why) != 0)
+		fail_msg("mkfs: %s", why.text);
+	for (int i = 0; i < POD_HOSTS; i++) {
+		snprintf(pod->mount[i], sizeof(pod->mount[i]), "%s/mnt%d", pod->dir, i);
+		snprintf(pod->log[i], sizeof(pod->log[i]), "%s/log%d", pod->dir, i);
+		assert_int_equal(mkdir(pod->mount[i], 0755), 0);
+	}
+	pod_listen(pod);
+}
+
+static inline void pod_config(const struct pod *pod, int host, struct config *config)
+{
+	config_defaults(config);
+	strcpy(config->pool, pod->pool);
+	strcpy(config->mount, pod->mount[host]);
+	snprintf(config->name, sizeof(config->name), "host%d", host);
+	config->host = host;
+}
+
+/* Run an agent; its lines go to the log of `log`. Dies with the test. */
+static inline pid_t pod_spawn(struct pod *pod, const struct config *config, int log)
+{
+	pid_t pid = fork();
+	int fd;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fd = open(pod->log[log], O_WRONLY | O_CREAT | O_APPEND, 0644);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	setenv("NOTIFY_SOCKET", pod->notify_path, 1);
+	_exit(agent_run(config));
+}
+
+static inline void pod_show_log(const struct pod *pod, int log)
+{
+	char text[4096];
+	int fd = open(pod->log[log], O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	print_message("log of host %d:\n%s", log, text);
+	if (fd >= 0)
+		close(fd);
+}
+
+static inline bool pod_log_says(const struct pod *pod, int log, const char *what)
+{
+	char text[8192];
+	int fd = open(pod->log[log], O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return strstr(text, what) != NULL;
+}
+
+static inline void pod_wait_ready(struct pod *pod, int host)
+{
+	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
+	char text[512];
+	ssize_t n;
+
+	while (poll(&in, 1, POD_WAIT_MS) == 1) {
+		n = recv(pod->notify, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+		if (strstr(text, "READY=1"))
+			return;
+	}
+	pod_show_log(pod, host);
+	fail_msg("agent %d is not ready", host);
+}
+
+static inline void pod_start(struct pod *pod, int host)
+{
+	struct config config;
+
+	pod_config(pod, host, &config);
+	pod->agent[host] = pod_spawn(pod, &config, host);
+	pod_wait_ready(pod, host);
+}
+
+/* Exit status, or minus the signal it died of. */
+static inline int pod_reap(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static inline int pod_stop(struct pod *pod, int host, int signal)
+{
+	pid_t pid = pod->agent[host];
+
+	pod->agent[host] = 0;
+	kill(pid, signal);
+	return pod_reap(pid);
+}
+
+static inline bool pod_mounted(const struct pod *pod, int host)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char line[2048];
+	bool mounted = false;
+
+	assert_non_null(file);
+	while (!mounted && fgets(line, sizeof(line), file))
+		mounted = mountpoint_line_is(line, pod->mount[host]);
+	fclose(file);
+	return mounted;
+}
+
+static inline void pod_destroy(struct pod *pod)
+{
+	for (int i = 0; i < POD_HOSTS; i++) {
+		if (pod->agent[i])
+			pod_stop(pod, i, SIGKILL);
+		while (pod_mounted(pod, i) && umount2(pod->mount[i], MNT_DETACH) == 0)
+			;
+		rmdir(pod->mount[i]);
+		unlink(pod->log[i]);
+	}
+	close(pod->notify);
+	unlink(pod->notify_path);
+	unlink(pod->pool);
+	rmdir(pod->dir);
+}
+
+#endif
