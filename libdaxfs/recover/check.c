@@ -86,7 +86,8 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 		check_problem(c, "free-in-use", at, "names %s %" PRIu64 ", which is FREE", type_name[type], index);
 		return;
 	case DAXFS_RETIRED:
-		check_problem(c, "retired-in-use", at, "names %s %" PRIu64 ", which is RETIRED", type_name[type], index);
+		check_problem(c, "retired-in-use", at, "names %s %" PRIu64 ", which is RETIRED", type_name[type],
+			      index);
 		return;
 	case DAXFS_PRIVATE:
 		if (!check_in_flight(c, nonce_of(s), CHECK_COMMITTED))
@@ -98,8 +99,8 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 		break; /* LIVE; anything above is a finding of check_states */
 	}
 	if (use_of(s) != (unsigned)use)
-		check_problem(c, "bad-use", at, "names %s %" PRIu64 " as use %u, its state says use %u", type_name[type],
-			      index, (unsigned)use, use_of(s));
+		check_problem(c, "bad-use", at, "names %s %" PRIu64 " as use %u, its state says use %u",
+			      type_name[type], index, (unsigned)use, use_of(s));
 }
 
 bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
@@ -150,7 +151,8 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 	uint64_t s = sm_load(&c->pool->state[type][index]);
 
 	if (state_of(s) > DAXFS_RETIRED || (state_of(s) == DAXFS_FREE && s != 0)) {
-		check_problem(c, "bad-state", PLACE(type_name[type], index), "state word %#" PRIx64 " makes no sense", s);
+		check_problem(c, "bad-state", PLACE(type_name[type], index), "state word %#" PRIx64 " makes no sense",
+			      s);
 		return;
 	}
 	if (state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_RETIRED)
@@ -169,7 +171,8 @@ static void check_states(struct check *c)
 /* free + live + private + retired == total, and every LIVE page was reached or is being retired. */
 static void check_accounts(struct check *c)
 {
-	struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes, &c->out->usage.dirents };
+	struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes,
+						  &c->out->usage.dirents };
 	uint64_t nodes;
 
 	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
@@ -179,8 +182,9 @@ static void check_accounts(struct check *c)
 		if (type == DAXFS_T_PAGE)
 			c->out->usage.nodes = nodes;
 		if (u->free + u->live + u->private_ + u->retired != u->total)
-			check_problem(c, "bad-total", PLACE("type", type), "%" PRIu64 " free + %" PRIu64 " live + %" PRIu64
-				      " private + %" PRIu64 " retired are not %" PRIu64 " %ss",
+			check_problem(c, "bad-total", PLACE("type", type),
+				      "%" PRIu64 " free + %" PRIu64 " live + %" PRIu64 " private + %" PRIu64
+				      " retired are not %" PRIu64 " %ss",
 				      u->free, u->live, u->private_, u->retired, u->total, type_name[type]);
 	}
 }

@@ -112,8 +112,9 @@ static void check_entry(struct walk *d, uint64_t index, uint64_t key, unsigned b
 	else if (entry.hash != trie_hash(c->pool, entry.name, entry.len))
 		check_problem(c, "bad-hash", at, "stored hash %#" PRIx64 " is not that of its name", entry.hash);
 	if (entry.hash >> DAXFS_HASH_BITS || entry.hash >> (DAXFS_HASH_BITS - bits) != key)
-		check_problem(c, "misplaced", at, "hash %#" PRIx64 " does not belong where directory %" PRIu64 " has it",
-			      entry.hash, d->dir);
+		check_problem(c, "misplaced", at,
+			      "hash %#" PRIx64 " does not belong where directory %" PRIu64 " has it", entry.hash,
+			      d->dir);
 	check_target(d, &entry, at);
 }
 
@@ -135,7 +136,8 @@ static void walk_entry(struct walk *d, uint64_t page, unsigned slot, uint64_t in
 		return;
 	sm_read(&entry, &c->pool->dirents[index], sizeof(entry));
 	if (named_before(c, node, slot, &entry))
-		check_problem(c, "double-name", PLACE("dirent", index), "directory %" PRIu64 " has this name twice", d->dir);
+		check_problem(c, "double-name", PLACE("dirent", index), "directory %" PRIu64 " has this name twice",
+			      d->dir);
 }
 
 /* True: the slot is used. */
@@ -154,7 +156,8 @@ static bool walk_slot(struct walk *d, uint64_t page, unsigned slot, unsigned lev
 	if (link_kind(w) == DAXFS_DIRENT)
 		walk_entry(d, page, slot, link_index(w), level, below);
 	else if (link_kind(w) != DAXFS_NODE || unordered)
-		check_problem(c, "bad-kind", at, "a link of kind %u in a directory node of level %u", link_kind(w), level);
+		check_problem(c, "bad-kind", at, "a link of kind %u in a directory node of level %u", link_kind(w),
+			      level);
 	else if (check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
 		walk_node(d, link_index(w), level + 1, below);
 	return true;
@@ -174,7 +177,8 @@ static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned 
 	if (frozen && !removed)
 		check_problem(c, "frozen", at, "frozen, but directory %" PRIu64 " is in use", d->dir);
 	if (!frozen && removed)
-		check_problem(c, "not-frozen", at, "directory %" PRIu64 " was removed, names could still be added", d->dir);
+		check_problem(c, "not-frozen", at, "directory %" PRIu64 " was removed, names could still be added",
+			      d->dir);
 }
 
 static void walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t key)

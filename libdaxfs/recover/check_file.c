@@ -38,8 +38,8 @@ static void check_tail(struct walk *f, uint64_t page)
 			      PRIu64, f->size);
 	for (uint64_t i = end; i < DAXFS_PAGE_SIZE; i++)
 		if (bytes[i]) {
-			check_problem(f->c, "dirty-tail", PLACE("page", page), "byte %" PRIu64 ", past the end of inode %"
-				      PRIu64 ", is not zero", i, f->inode);
+			check_problem(f->c, "dirty-tail", PLACE("page", page),
+				      "byte %" PRIu64 ", past the end of inode %" PRIu64 ", is not zero", i, f->inode);
 			return;
 		}
 }
@@ -49,8 +49,9 @@ static void walk_data(struct walk *f, uint64_t page, uint64_t p, const struct pl
 	if (!check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at))
 		return;
 	if (p >= f->pages && !f->prune)
-		check_problem(f->c, "past-end", at, "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, p,
-			      f->inode, f->size);
+		check_problem(f->c, "past-end", at,
+			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, p, f->inode,
+			      f->size);
 	if (p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
 		check_tail(f, page);
 }
@@ -64,7 +65,8 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
 	if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA)) {
-		check_problem(c, "bad-kind", at, "a link of kind %u in the index of inode %" PRIu64, link_kind(w), f->inode);
+		check_problem(c, "bad-kind", at, "a link of kind %u in the index of inode %" PRIu64, link_kind(w),
+			      f->inode);
 		return;
 	}
 	if (!height) {

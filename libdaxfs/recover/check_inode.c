@@ -65,14 +65,16 @@ void check_content(struct check *c, uint64_t inode)
 	if (used && !pages)
 		check_problem(c, "bad-kind", PLACE("inode", inode), "has pages, but mode %#o", mode);
 	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_S_LINK))
-		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o", mode);
+		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o",
+			      mode);
 }
 
 /* -- orphans ---------------------------------------------------------------- */
 
 static uint64_t openers(const struct check *c, const struct sm_inode *sm)
 {
-	return check_value(c, &sm->openers[0], DAXFS_S_OPENERS) | check_value(c, &sm->openers[1], DAXFS_S_OPENERS) << 32;
+	return check_value(c, &sm->openers[0], DAXFS_S_OPENERS) |
+	       check_value(c, &sm->openers[1], DAXFS_S_OPENERS) << 32;
 }
 
 static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
@@ -135,7 +137,7 @@ static void check_size(struct check *c, uint64_t inode)
 	uint64_t size = check_value(c, &c->pool->inodes[inode].size, DAXFS_S_SIZE);
 	const struct place *at = PLACE_FIELD("inode", inode, "size", -1);
 	/* An orphan's last holder frees it, with whatever was left to prune. */
-	bool finished = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO) || check_is(c, DAXFS_T_INODE, inode, CHECK_ORPHAN);
+	bool finished = c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN);
 
 	if (size_bytes(size) > DAXFS_FILE_MAX)
 		check_problem(c, "bad-size", at, "%" PRIu64 " bytes, a file has at most %" PRIu64, size_bytes(size),
@@ -158,7 +160,8 @@ static void check_openers(struct check *c, uint64_t inode)
 		else if (!check_host_owned(c, host))
 			check_problem(c, "dead-opener", at, "held open by host %u, whose slot nobody owns", host);
 		else if (!(c->listed[inode] >> host & 1))
-			check_problem(c, "unlisted-opener", at, "held open by host %u, whose table does not say so", host);
+			check_problem(c, "unlisted-opener", at, "held open by host %u, whose table does not say so",
+				      host);
 	}
 }
 

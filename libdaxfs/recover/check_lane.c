@@ -68,13 +68,16 @@ static void check_retires(struct check *c, unsigned id, const struct sm_lane *la
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
 		uint64_t object = sm_load_relaxed(&lane->retires[2 * i]);
-		uint64_t nonce = sm_load_relaxed(&lane->retires[2 * i + 1]) & DAXFS_USE_NONCE_MASK;
+		uint64_t nonce = sm_load_relaxed(&lane->retires[2 * i + 1]), s;
 		unsigned type = object_type(object);
 
-		if (!object_exists(c, object))
+		if (!object_exists(c, object)) {
 			check_problem(c, "bad-record", lane_place(&at, id, "retires", (int)i), "%#" PRIx64
 				      " is no object of this pool", object);
-		else if (settles && (sm_load(&c->pool->state[type][object_index(object)]) & DAXFS_USE_NONCE_MASK) == nonce)
+			continue;
+		}
+		s = sm_load(&c->pool->state[type][object_index(object)]);
+		if (settles && (s & DAXFS_USE_NONCE_MASK) == (nonce & DAXFS_USE_NONCE_MASK))
 			c->notes[type][object_index(object)] |= CHECK_RETIRING;
 	}
 }
@@ -124,8 +127,9 @@ static void check_owner(struct check *c, unsigned id, const struct sm_lane *lane
 	if (host_word_unpack(sm_load(&c->pool->member->host[host].word), &word) || word.state != DAXFS_HOST_ALIVE)
 		return;
 	if (owner != ((uint64_t)word.generation << 32 | host))
-		check_problem(c, "bad-owner", PLACE("lane", id), "names host %u generation %u, the slot is of host %u generation %u",
-			      (unsigned)owner, (unsigned)(owner >> 32), host, word.generation);
+		check_problem(c, "bad-owner", PLACE("lane", id),
+			      "names host %u generation %u, the slot is of host %u generation %u", (unsigned)owner,
+			      (unsigned)(owner >> 32), host, word.generation);
 }
 
 static void note_todo(struct check *c, uint64_t handle)
@@ -180,7 +184,8 @@ static void check_open(struct check *c, unsigned host, unsigned slot, uint64_t h
 		return;
 	}
 	if (!check_host_owned(c, host))
-		check_problem(c, "dead-open", &at, "holds inode %" PRIu64 " open, but nobody owns the host slot", index);
+		check_problem(c, "dead-open", &at, "holds inode %" PRIu64 " open, but nobody owns the host slot",
+			      index);
 	if ((sm_load(&c->pool->inodes[index].incarnation) & 0xffffffffull) == handle_incarnation(handle))
 		c->listed[index] |= 1ull << host;
 }

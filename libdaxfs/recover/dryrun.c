@@ -119,8 +119,10 @@ static void show_retires(struct dry *d, unsigned id)
 
 static void show_record(struct dry *d, unsigned id)
 {
-	static const char *const text[] = { "would be finished", "would be rolled back",
-					    "would be finished or rolled back, as the record whose mark it met decides" };
+	static const char *const text[] = {
+		"would be finished", "would be rolled back",
+		"would be finished or rolled back, as the record whose mark it met decides",
+	};
 	uint64_t status = sm_load(&d->pool->lanes[id].status);
 	enum verdict verdict = judge(d->pool, id, status);
 	bool commit = verdict != DRY_ABORT;
@@ -130,7 +132,8 @@ static void show_record(struct dry *d, unsigned id)
 	inspect_line(d->report, d->context, "lane %u: %s %" PRIu64 " is %s: %s", id,
 		     record_operation_name(status_operation(status)), status_seq(status),
 		     inspect_status_name(status_state(status)),
-		     status_state(status) > DAXFS_ABORTED ? "recovery would refuse; run daxfsctl check" : text[verdict]);
+		     status_state(status) > DAXFS_ABORTED ? "recovery would refuse; run daxfsctl check" :
+							    text[verdict]);
 	if (inspect_has_record(status))
 		show_words(d, id, commit);
 	show_allocs(d, id, status, commit);
@@ -170,7 +173,8 @@ static const char *fate(const struct dry *d, const struct sm_inode *sm)
 	if (life == DAXFS_LIFE_DEAD)
 		return "freed: half taken apart";
 	if (life == DAXFS_LIFE_ORPHAN)
-		return open_elsewhere(d, sm) ? "kept: no name, but another host has it open" : "freed: no name, no holder";
+		return open_elsewhere(d, sm) ? "kept: no name, but another host has it open" :
+					       "freed: no name, no holder";
 	return pending ? "pruned: pages past its end" : "kept";
 }
 
@@ -235,8 +239,9 @@ int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, 
 		show_record(&d, id);
 		show_todo(&d, id);
 		if (low)
-			inspect_line(report, context, "lane %u: holds back reuse of what lived in epochs %" PRIu64 " to %"
-				     PRIu64 ": would be withdrawn", id, low, sm_load(&d.pool->lanes[id].high));
+			inspect_line(report, context,
+				     "lane %u: holds back what lived in epochs %" PRIu64 " to %" PRIu64
+				     ": would be withdrawn", id, low, sm_load(&d.pool->lanes[id].high));
 	}
 	show_opens(&d);
 	inspect_line(report, context, "host %u: %" PRIu64 " records to finish, %" PRIu64 " to roll back, %" PRIu64

@@ -100,8 +100,8 @@ static void dump_entry(const struct dump *d, uint64_t page, unsigned slot, unsig
 	char name[4 * DAXFS_NAME_MAX + 8];
 
 	if (index >= d->pool->objects[DAXFS_T_DIRENT]) {
-		DUMP(d, "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " DAMAGED: no such dirent", level, page, slot,
-		     index);
+		DUMP(d, "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " DAMAGED: no such dirent", level, page,
+		     slot, index);
 		return;
 	}
 	sm_read(&entry, &d->pool->dirents[index], sizeof(entry));
@@ -116,10 +116,11 @@ static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint6
 static void dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t *left)
 {
 	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_S_LINK);
+	bool page_exists = link_index(w) < d->pool->objects[DAXFS_T_PAGE];
 
 	if (link_kind(w) == DAXFS_DIRENT)
 		dump_entry(d, page, slot, level, link_index(w));
-	else if (link_kind(w) == DAXFS_NODE && level < DAXFS_HASH_LEVELS && link_index(w) < d->pool->objects[DAXFS_T_PAGE])
+	else if (link_kind(w) == DAXFS_NODE && level < DAXFS_HASH_LEVELS && page_exists)
 		dump_node(d, link_index(w), level + 1, left);
 	else if (link_kind(w) != DAXFS_ABSENT)
 		DUMP(d, "level=%u page=%" PRIu64 " slot=%u DAMAGED: link of kind %u index %" PRIu64, level, page, slot,
@@ -135,8 +136,8 @@ static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint6
 		return;
 	}
 	--*left;
-	DUMP(d, "level=%u page=%" PRIu64 " count=%" PRIu64 "%s", level, page, (uint64_t)(count & (DAXFS_COUNT_FROZEN - 1)),
-	     count & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
+	DUMP(d, "level=%u page=%" PRIu64 " count=%" PRIu64 "%s", level, page,
+	     (uint64_t)(count & (DAXFS_COUNT_FROZEN - 1)), count & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
 	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS && *left; slot++)
 		dump_slot(d, page, slot, level, left);
 }

@@ -102,7 +102,8 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 		else
 			snprintf(buf, size, "inode %" PRIu64 " %s[%d]", at / sizeof(struct sm_inode), field, slot);
 	} else if (within(pool, pool->pages, pool->objects[DAXFS_T_PAGE], DAXFS_PAGE_SIZE, &at)) {
-		snprintf(buf, size, "page %" PRIu64 " slot[%" PRIu64 "]", at / DAXFS_PAGE_SIZE, at % DAXFS_PAGE_SIZE / 8);
+		snprintf(buf, size, "page %" PRIu64 " slot[%" PRIu64 "]", at / DAXFS_PAGE_SIZE,
+			 at % DAXFS_PAGE_SIZE / 8);
 	} else if (within(pool, pool->count, pool->objects[DAXFS_T_PAGE], sizeof(sm_u64), &at)) {
 		snprintf(buf, size, "page %" PRIu64 " count", at / 8);
 	} else if (within(pool, &pool->member->manager.tree, 1, sizeof(sm_u64), &at)) {
