@@ -92,7 +92,7 @@ main = $(filter %/main.o,$(1))
 BINS := $(if $(call main,$(FABRICD_OBJ)),$(B)/bin/fabricd) \
 	$(if $(call main,$(AGENT_OBJ)),$(B)/bin/daxfs-node-agent) \
 	$(if $(call main,$(CTL_OBJ)),$(B)/bin/daxfsctl) \
-	$(if $(SIM_SRC),$(B)/bin/daxfs-sim)
+	$(if $(SIM_SRC),$(if $(shell grep -l "^int main" $(SIM_SRC)),$(B)/bin/daxfs-sim))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 
@@ -215,14 +215,18 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 $(B)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/.flags
 	$(call say,CC,$<)$(CC) -std=gnu11 -fPIC -fvisibility=hidden -w $(CFLAGS) $(SANFLAGS) -I$(B)/gen -MMD -MP -c $< -o $@
 
-# An archive is remade when its list of members changes: $(call archive,file,objects).
-define archive
-$(1): $(2) $(1).list
-	@mkdir -p $$(@D)
-	$$(call say,AR,$(1))rm -f $$@ && ar rcs $$@ $(2)
+# What is made of a list of objects is remade when the list changes:
+# $(call list_of,file,objects) and $(call archive,file,objects).
+define list_of
 $(1).list: FORCE
 	@mkdir -p $$(@D)
 	@echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
+endef
+define archive
+$(call list_of,$(1),$(2))
+$(1): $(2) $(1).list
+	@mkdir -p $$(@D)
+	$$(call say,AR,$(1))rm -f $$@ && ar rcs $$@ $(2)
 endef
 $(eval $(call archive,$(LIB_A),$(LIB_OBJ)))
 $(eval $(call archive,$(PROTO_A),$(PROTO_OBJ)))
@@ -249,9 +253,12 @@ $(B)/bin/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(LIB_A)
 $(B)/bin/fabricd $(B)/bin/daxfs-node-agent $(B)/bin/daxfsctl:
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
-$(B)/bin/daxfs-sim: $(SIM_OBJ)
+# The simulator takes the place of what its sources define as __wrap_NAME.
+SIM_WRAP = $(shell grep -oh '__wrap_[a-z_]*' $(SIM_SRC) | sed 's/__wrap_/-Wl,--wrap=/' | sort -u)
+$(B)/bin/daxfs-sim: $(SIM_OBJ) $(B)/bin/daxfs-sim.list
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)$(LINK) $(SIM_WRAP) $(SIM_OBJ) -o $@ $(LIBS)
+$(eval $(call list_of,$(B)/bin/daxfs-sim,$(SIM_OBJ)))
 
 # Tests of a program's own sources are linked with those, without its main().
 $(filter $(B)/tests/test_fabricd%,$(UNIT_BIN)): $(FABRICD_A)
