@@ -74,6 +74,17 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
 	sm_fence();
 }
 
+/* Note every interval announced now. */
+static void look(struct snapshot *snapshot, const struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->lanes_total; i++) {
+		uint64_t low = sm_load(&pool->lanes[i].low);
+
+		if (low)
+			snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+	}
+}
+
 void epoch_snapshot(struct lane *lane)
 {
 	struct pool *pool = lane->pool;
@@ -90,12 +101,16 @@ void epoch_snapshot(struct lane *lane)
 	snapshot->n = 0;
 	lane->taken_since_snapshot = 0;
 	sm_fence(); /* ORD snapshot: pairs with enter */
-	for (unsigned i = 0; i < pool->lanes_total; i++) {
-		uint64_t low = sm_load(&pool->lanes[i].low);
-
-		if (low)
-			snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
-	}
+	/* Twice: protection passes from an owner A to a helper H.
+	 *   this lane         H                        A
+	 *   reads H: nothing
+	 *                     adopts, status still A's
+	 *                                              finishes, withdraws
+	 *   reads A: nothing
+	 * A helper that the second look misses adopted after the first had
+	 * ended, while A still announced: the first saw A. */
+	look(snapshot, pool);
+	look(snapshot, pool);
 }
 
 bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t birth)

@@ -10,7 +10,7 @@
 int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation)
 {
 	memset(lane, 0, sizeof(*lane));
-	lane->snapshot.announced = calloc(pool->lanes_total, sizeof(*lane->snapshot.announced));
+	lane->snapshot.announced = calloc(2 * (size_t)pool->lanes_total, sizeof(*lane->snapshot.announced));
 	if (!lane->snapshot.announced)
 		return -ENOMEM;
 	lane->pool = pool;

@@ -23,7 +23,7 @@ struct interval {
 struct snapshot {
 	uint64_t epoch;
 	unsigned n;
-	struct interval *announced; /* room for every lane of the pool */
+	struct interval *announced; /* room for every lane of the pool, twice */
 };
 
 struct staged_word {
