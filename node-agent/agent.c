@@ -195,6 +195,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 	look_at_lateness(a);
 	look_at_beats(a);
 	feed_watchdog(a);
+	if (a->serving)
+		pins_drop(&a->session.ops.pins, PINS_KEEP_MS);
 	if (recovered != a->recovered_seen && a->announced)
 		notify_status(a);
 	a->recovered_seen = recovered;

@@ -3,7 +3,7 @@
  * ops.c - the table of requests, the handshake, and what requests share.
  *
  * Requests run on any of the FUSE workers at once; struct ops is constant
- * meanwhile and the scratch buffer is a worker's own.
+ * meanwhile except for its pins, and the scratch buffer is a worker's own.
  *
  * Requests that are not in the table are answered with ENOSYS by libfuse, and
  * the kernel then does without: flush (a completed write is already in the
@@ -99,11 +99,16 @@ const struct fuse_lowlevel_ops ops_table = {
 
 int ops_start(struct ops *ops)
 {
-	return -pthread_key_create(&ops->scratch, free);
+	int error = -pthread_key_create(&ops->scratch, free);
+
+	if (!error)
+		pins_init(&ops->pins, ops->fs);
+	return error;
 }
 
 void ops_stop(struct ops *ops)
 {
+	pins_fini(&ops->pins);
 	pthread_key_delete(ops->scratch);
 }
 
@@ -149,6 +154,13 @@ int ops_name_error(fuse_req_t req, int error)
 	if (error != -ESTALE || ops_of(req)->timeout_s > 0 || !ops_alive(req))
 		return error;
 	return -ENOENT;
+}
+
+int ops_inode_error(fuse_req_t req, int error)
+{
+	if (error == -ESTALE)
+		pins_raced(&ops_of(req)->pins);
+	return error;
 }
 
 static void to_timespec(uint64_t ns, struct timespec *out)

@@ -3,9 +3,9 @@
  * ops.h - the filesystem as the kernel asks for it (FUSE low-level requests).
  *
  * A request is one call of libdaxfs and one answer; nothing is kept between
- * requests except the pool's own count of open files. A FUSE node id is a
- * daxfs handle, so there is no table of inodes, nothing to forget, and the
- * generation is always 0 (handles are never reused).
+ * requests except the pool's own count of open files (and pins.h). A FUSE node
+ * id is a daxfs handle, so there is no table of inodes, nothing to forget, and
+ * the generation is always 0 (handles are never reused).
  *
  * Coherence first: other hosts change the pool without telling this kernel, so
  * by default it trusts neither names nor attributes (timeouts 0) nor cached
@@ -25,23 +25,28 @@
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/pins.h"
 
 static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
 static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle");
 
 #define OPS_IO_MAX (1024u * 1024u) /* bytes of one read or write request */
 
-struct ops { /* what every request needs; constant once the mount is up */
+struct ops { /* what every request needs */
+	/* constant once the mount is up */
 	struct daxfs *fs;
 	double timeout_s;             /* of attributes and names in the kernel */
 	void (*ready)(void *context); /* the kernel has finished the handshake */
 	void *context;
 	pthread_key_t scratch;        /* a buffer a worker keeps */
+
+	struct pins pins;             /* has its own lock */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;
 
 int ops_start(struct ops *ops);
+/* After the last request, before leaving the pool. */
 void ops_stop(struct ops *ops);
 
 /* -- shared by ops_*.c ------------------------------------------------------ */
@@ -61,6 +66,8 @@ bool ops_alive(fuse_req_t req);
 /* The error of an operation on a name: -ESTALE because a directory is gone
  * becomes what a local filesystem says. */
 int ops_name_error(fuse_req_t req, int error);
+/* Note the error of a request for an inode, on its way to the answer. */
+int ops_inode_error(fuse_req_t req, int error);
 /* Answer without data: error is 0 or -errno. */
 void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);

@@ -19,7 +19,7 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
 	struct stat st;
 
 	if (error) {
-		ops_reply(req, error);
+		ops_reply(req, ops_inode_error(req, error));
 		return;
 	}
 	ops_stat(attr, &st);

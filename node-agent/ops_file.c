@@ -100,18 +100,15 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		daxfs_release(ops_fs(req), attr.ino);
 }
 
-/*
- * -ESTALE: removed or replaced since the kernel looked the name up. The kernel
- * then walks the path once more; only a file that is replaced again in that
- * instant shows an application ESTALE.
- */
+/* -ESTALE: removed or replaced since the kernel looked the name up; it does so
+ * once more, and finds it pinned. */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct daxfs *fs = ops_fs(req);
 	int error = daxfs_hold(fs, ino);
 
 	if (error) {
-		ops_reply(req, error);
+		ops_reply(req, ops_inode_error(req, error));
 		return;
 	}
 	set_open(fi);

@@ -19,7 +19,7 @@ static_assert(DAXFS_RENAME_NOREPLACE == RENAME_NOREPLACE && DAXFS_RENAME_EXCHANG
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct daxfs_attr attr;
-	int error = daxfs_lookup(ops_fs(req), parent, name, &attr);
+	int error = pins_lookup(&ops_of(req)->pins, parent, name, &attr);
 
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
@@ -30,7 +30,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	int error = daxfs_readlink(ops_fs(req), ino, target, sizeof(target));
 
 	if (error < 0)
-		ops_reply(req, error);
+		ops_reply(req, ops_inode_error(req, error));
 	else
 		fuse_reply_readlink(req, target);
 }

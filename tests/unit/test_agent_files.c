@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
@@ -281,6 +282,61 @@ static void test_create_race_opens_one_file(void **state)
 	}
 }
 
+#define REPLACEMENTS 3000
+
+struct replacer {
+	const struct pod *pod;
+	atomic_bool done;
+};
+
+static void *replace_main(void *context)
+{
+	struct replacer *r = context;
+
+	for (int i = 0; i < REPLACEMENTS; i++) {
+		put(at(r->pod, B, "fresh"), "fresh");
+		rename(at(r->pod, B, "fresh"), at(r->pod, B, "current"));
+		symlink("current", at(r->pod, B, "newlink"));
+		rename(at(r->pod, B, "newlink"), at(r->pod, B, "link"));
+	}
+	atomic_store(&r->done, true);
+	return NULL;
+}
+
+/* A name that is replaced on one host is there all the time on the other. */
+static void test_replaced_name_is_always_there(void **state)
+{
+	struct replacer r = { .pod = *state };
+	pthread_t thread;
+	char target[16];
+	struct stat st;
+	int fd, opened = 0;
+
+	if (!pod_possible())
+		skip();
+	put(at(r.pod, B, "current"), "fresh");
+	assert_int_equal(symlink("current", at(r.pod, B, "link")), 0);
+	assert_int_equal(pthread_create(&thread, NULL, replace_main, &r), 0);
+	while (!atomic_load(&r.done)) {
+		fd = open(at(r.pod, A, "link"), O_RDONLY);
+		if (fd < 0)
+			fail_msg("open %d: %s", opened, strerror(errno));
+		assert_int_equal(read(fd, target, sizeof(target)), 5);
+		close(fd);
+		fd = open(at(r.pod, A, "current"), O_RDWR | O_CREAT, 0644);
+		if (fd < 0)
+			fail_msg("open to write %d: %s", opened, strerror(errno));
+		close(fd);
+		if (stat(at(r.pod, A, "current"), &st) != 0)
+			fail_msg("stat %d: %s", opened, strerror(errno));
+		if (readlink(at(r.pod, A, "link"), target, sizeof(target)) != 7)
+			fail_msg("readlink %d: %s", opened, strerror(errno));
+		opened++;
+	}
+	pthread_join(thread, NULL);
+	assert_true(opened > 10);
+}
+
 static void test_rename(void **state)
 {
 	struct pod *pod = *state;
@@ -516,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_appends_never_overlap),
 		cmocka_unit_test(test_exclusive_create_has_one_winner),
 		cmocka_unit_test(test_create_race_opens_one_file),
+		cmocka_unit_test(test_replaced_name_is_always_there),
 		cmocka_unit_test(test_rename),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_listing),
