@@ -12,11 +12,12 @@
  *   polls    ms
  *     0       0   last change of the counter seen
  *     5     250   SUSPECT: others may still only help; one beat brings it back
- *    10     500   FENCING: revoked, no way back; agent off starts
- *    11     550   off returned 0; agent status starts
- *    12     600   status said off; the counter must now stand still
- *    16     800   FENCED: stood still for 4 polls; generation + 1
- *    17     850   RECOVERING by the lowest-numbered live host
+ *    10     500   FENCING: revoked, no way back
+ *    11     550   agent off starts, and returns 0
+ *    12     600   that is seen; agent status starts, and says off
+ *    13     650   that is seen; from now on the counter must stand still
+ *    17     850   FENCED: stood still for 4 polls; generation + 1
+ *    18     900   RECOVERING by the lowest-numbered live host
  *
  * The same with every host silent at once (a switch, a device, the manager's
  * own mapping: more likely one cause than many deaths): 10 polls more before

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decide.h - who is dead, who is fenced, who recovers whom.
+ *
+ * Pure: no clock, no I/O, no shared memory, no allocation. Once per poll the
+ * caller hands in what it saw and carries out the actions that come back; so
+ * the daemon and a simulator run the same code. What decide remembers between
+ * polls is counts of its own polls; the truth is in the pool, and every action
+ * that changes it is a CAS against the view it was decided on, which the caller
+ * may lose without telling: the next poll decides again.
+ *
+ * Invariants:
+ *   1 Nothing is decided from a pool or host word that cannot be read, from
+ *     counts that its own lateness interrupted, or in the first window as
+ *     primary.
+ *   2 FENCED follows only from: agent off, agent status off (or the operator's
+ *     word for both), and then a counter that stood still.
+ *   3 A recovery is taken from its recoverer only when that is itself FENCED or
+ *     gone.
+ *   4 Of two primaries at most one acts: the epoch in the manager word decides.
+ *
+ * One thread.
+ */
+#ifndef FABRICD_DECIDE_H
+#define FABRICD_DECIDE_H
+
+#include "fabricd/decide_table.h"
+
+#define DECIDE_HOSTS_MAX 64u
+
+/* How an agent ended, since the last poll. */
+enum decide_result {
+	RESULT_NONE = 0,
+	RESULT_OFF_DONE,   /* off exited 0 */
+	RESULT_STATUS_OFF, /* status says off */
+	RESULT_STATUS_ON,
+	RESULT_FAILED,     /* any other exit, a timeout, or it could not be run */
+};
+
+struct decide_input {
+	uint64_t now_ms; /* of one monotonic clock; polls are at least heartbeat_ms apart */
+	bool readable;   /* false: nothing below counts */
+	struct daxfs_manager_view manager;
+	struct daxfs_host_view view[DECIDE_HOSTS_MAX];
+	bool sensible[DECIDE_HOSTS_MAX]; /* view[i] could be made sense of */
+	enum decide_result result[DECIDE_HOSTS_MAX];
+	uint32_t result_ms[DECIDE_HOSTS_MAX]; /* how long that agent took */
+	enum decide_order order[DECIDE_HOSTS_MAX]; /* new since the last poll */
+};
+
+enum decide_kind {
+	DECIDE_BEAT,         /* daxfs_member_manager_beat */
+	DECIDE_CLAIM,        /* daxfs_member_claim, then decide_claimed */
+	DECIDE_STEP_DOWN,    /* another epoch is in force: stop all agents */
+	DECIDE_STAMP,        /* daxfs_member_stamp */
+	DECIDE_MOVE,         /* daxfs_member_move to, recoverer, reason, ms */
+	DECIDE_AGENT_OFF,    /* start the agent; its end is a result of a later poll */
+	DECIDE_AGENT_STATUS,
+	DECIDE_AGENT_STOP,   /* kill it; no result */
+	DECIDE_REFUSED,      /* the order is dropped: the host beats */
+};
+
+struct decide_action {
+	enum decide_kind kind;
+	unsigned host;
+	enum daxfs_host_state to;
+	int recoverer;
+	enum daxfs_reason reason;
+	uint32_t ms;
+	uint32_t fence_ms; /* with a MOVE to FENCED: how long the agent took */
+};
+
+/* A host is stopped and moved; and one beat or the like. */
+#define DECIDE_ACTIONS_MAX (2u * DECIDE_HOSTS_MAX + 2u)
+
+enum decide_role { DECIDE_BACKUP, DECIDE_PRIMARY };
+
+enum decide_phase { /* of cutting a host off */
+	PHASE_IDLE = 0,
+	PHASE_OFF_RUNNING,
+	PHASE_OFF_DONE,
+	PHASE_STATUS_RUNNING,
+	PHASE_FAILED,
+	PHASE_WAITING,
+	PHASE_PROVEN,
+};
+
+struct decide_host {
+	/* As last seen. */
+	bool known;
+	bool sensible;
+	enum daxfs_host_state state;
+	int recoverer;
+	uint32_t generation;
+	uint64_t incarnation;
+	uint64_t beat;
+	uint64_t changed_ms; /* when beat was last seen to change */
+	bool introduced;     /* its name is this tenant's, not its predecessor's */
+	/* Counts of polls. */
+	bool moved;          /* since the last poll */
+	unsigned silent;
+	unsigned still;      /* without change since it was proven off */
+	unsigned pause;      /* until the next attempt to fence */
+	/* Cutting it off. */
+	enum decide_phase phase;
+	unsigned next_pause;
+	uint32_t agent_ms;
+	enum daxfs_reason cause; /* of FENCING, whatever its agent did since */
+	uint32_t cause_ms;
+	enum decide_order order;
+};
+
+struct decide {
+	unsigned hosts;
+	unsigned heartbeat_ms;
+	enum decide_role role;
+	uint32_t epoch;      /* PRIMARY: ours */
+	bool polled;
+	uint64_t last_ms;    /* of the last poll */
+	uint64_t polls, late_polls;
+	unsigned settle;     /* polls a new primary still waits */
+	unsigned all_silent; /* polls since every host fell silent */
+	struct daxfs_manager_view manager; /* BACKUP: as last seen */
+	unsigned manager_silent;
+	struct decide_host host[DECIDE_HOSTS_MAX];
+};
+
+void decide_init(struct decide *d, unsigned hosts, unsigned heartbeat_ms);
+/* What to do now; returns how many of out[DECIDE_ACTIONS_MAX] are set. */
+unsigned decide_poll(struct decide *d, const struct decide_input *in, struct decide_action *out);
+/* The claim succeeded: we are primary under epoch. */
+void decide_claimed(struct decide *d, uint32_t epoch);
+/* The pool said that our epoch is no longer in force. */
+void decide_deposed(struct decide *d);
+/* NULL, or why that order cannot be taken, by what the last poll saw. */
+const char *decide_refuses(const struct decide *d, unsigned host, enum decide_order order);
+/* NULL, or why nothing is being decided at present. */
+const char *decide_waits(const struct decide *d);
+/* The live host that would recover host now, or -1. */
+int decide_heir(const struct decide *d, unsigned host);
+uint64_t decide_silence_ms(const struct decide *d, unsigned host, uint64_t now_ms);
+
+#endif

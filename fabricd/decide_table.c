@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decide_table.c - the rules of membership, one row each. See decide_table.h.
+ *
+ * Read a row as: in these states, if each fact is one of those named, then do
+ * this. ANY means whatever. No two rows match the same facts, so their order is
+ * for the reader. What cannot be seen here: decide.c consults the table only
+ * for a readable pool, under its own epoch, and not while a window is waited
+ * out.
+ */
+#include "fabricd/decide_table.h"
+
+#include <stddef.h>
+
+struct row {
+	unsigned state, beat, order, fence, recoverer, heir; /* sets of values */
+	enum decide_verdict verdict;
+};
+
+#define ANY (~0u)
+#define S(x) (1u << DAXFS_HOST_##x)
+#define B(x) (1u << BEAT_##x)
+#define O(x) (1u << ORDER_##x)
+#define F(x) (1u << FENCE_##x)
+#define R(x) (1u << RECOVERER_##x)
+#define H(x) (1u << HEIR_##x)
+#define BEATING (B(MOVED) | B(QUIET))
+#define SILENT (B(LATE) | B(LOST))
+#define IN_TIME (BEATING | B(LATE))
+#define UNDER_WAY (F(RUNNING) | F(WAITING))
+#define UNPROVEN (F(IDLE) | F(RUNNING) | F(OFF_DONE) | F(FAILED) | F(WAITING))
+#define UNLESS_FENCE (O(NONE) | O(CONFIRM))
+
+/* clang-format off */
+static const struct row rows[] = {
+/* state           beat                 order          fence         recoverer  heir */
+{ S(FREE),         ANY,                 ANY,           ANY,          ANY,       ANY,       VERDICT_NOTHING      },
+
+{ S(JOINING),      IN_TIME,             O(NONE),       ANY,          ANY,       ANY,       VERDICT_NOTHING      },
+{ S(JOINING),      B(LOST),             O(NONE),       ANY,          ANY,       ANY,       VERDICT_LOST         },
+{ S(JOINING),      ANY,                 O(FENCE),      ANY,          ANY,       ANY,       VERDICT_CUT          },
+{ S(JOINING),      BEATING,             O(CONFIRM),    ANY,          ANY,       ANY,       VERDICT_REFUSE       },
+{ S(JOINING),      SILENT,              O(CONFIRM),    ANY,          ANY,       ANY,       VERDICT_CONFIRM      },
+
+{ S(ALIVE),        BEATING,             O(NONE),       ANY,          ANY,       ANY,       VERDICT_NOTHING      },
+{ S(ALIVE),        SILENT,              UNLESS_FENCE,  ANY,          ANY,       ANY,       VERDICT_SUSPECT      },
+{ S(ALIVE),        BEATING,             O(CONFIRM),    ANY,          ANY,       ANY,       VERDICT_REFUSE       },
+{ S(ALIVE),        ANY,                 O(FENCE),      ANY,          ANY,       ANY,       VERDICT_CUT          },
+
+{ S(SUSPECT),      B(MOVED),            UNLESS_FENCE,  ANY,          ANY,       ANY,       VERDICT_RESUME       },
+{ S(SUSPECT),      B(QUIET) | B(LATE),  O(NONE),       ANY,          ANY,       ANY,       VERDICT_NOTHING      },
+{ S(SUSPECT),      B(LOST),             O(NONE),       ANY,          ANY,       ANY,       VERDICT_LOST         },
+{ S(SUSPECT),      B(QUIET) | SILENT,   O(CONFIRM),    ANY,          ANY,       ANY,       VERDICT_CONFIRM      },
+{ S(SUSPECT),      ANY,                 O(FENCE),      ANY,          ANY,       ANY,       VERDICT_CUT          },
+
+{ S(FENCING),      ANY,                 O(NONE),       F(IDLE),      ANY,       ANY,       VERDICT_AGENT_OFF    },
+{ S(FENCING),      ANY,                 O(NONE),       UNDER_WAY,    ANY,       ANY,       VERDICT_NOTHING      },
+{ S(FENCING),      ANY,                 O(NONE),       F(OFF_DONE),  ANY,       ANY,       VERDICT_AGENT_STATUS },
+{ S(FENCING),      ANY,                 O(NONE),       F(FAILED),    ANY,       ANY,       VERDICT_FAILED       },
+{ S(FENCING),      ANY,                 O(CONFIRM),    UNPROVEN,     ANY,       ANY,       VERDICT_TRUST        },
+{ S(FENCING),      ANY,                 UNLESS_FENCE,  F(PROVEN),    ANY,       ANY,       VERDICT_NOTHING      },
+{ S(FENCING),      ANY,                 UNLESS_FENCE,  F(THAWED),    ANY,       ANY,       VERDICT_BEATING      },
+{ S(FENCING),      ANY,                 UNLESS_FENCE,  F(FROZEN),    ANY,       ANY,       VERDICT_FENCED       },
+{ S(FENCING),      ANY,                 O(FENCE),      ANY,          ANY,       ANY,       VERDICT_AT_ONCE      },
+
+{ S(FENCED),       ANY,                 ANY,           ANY,          ANY,       H(READY),  VERDICT_ASSIGN       },
+{ S(FENCED),       ANY,                 ANY,           ANY,          ANY,       H(NONE),   VERDICT_NOTHING      },
+{ S(RECOVERING),   ANY,                 ANY,           ANY,          R(GONE),   H(READY),  VERDICT_REASSIGN     },
+{ S(RECOVERING),   ANY,                 ANY,           ANY,          R(GONE),   H(NONE),   VERDICT_NOTHING      },
+{ S(RECOVERING),   ANY,                 ANY,           ANY,          R(HELD),   ANY,       VERDICT_NOTHING      },
+{ S(RECOVERED),    ANY,                 ANY,           ANY,          ANY,       ANY,       VERDICT_RELEASE      },
+};
+/* clang-format on */
+
+static bool has(unsigned set, unsigned value)
+{
+	return value < 32 && set & 1u << value;
+}
+
+static bool matches(const struct row *row, const struct decide_facts *f)
+{
+	return has(row->state, f->state) && has(row->beat, f->beat) && has(row->order, f->order) &&
+	       has(row->fence, f->fence) && has(row->recoverer, f->recoverer) && has(row->heir, f->heir);
+}
+
+enum decide_verdict decide_verdict(const struct decide_facts *facts)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (matches(&rows[i], facts))
+			return rows[i].verdict;
+	return VERDICT_NOTHING; /* a state that is none: decide nothing from it */
+}
+
+unsigned decide_rows(const struct decide_facts *facts)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		n += matches(&rows[i], facts);
+	return n;
+}
