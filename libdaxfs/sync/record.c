@@ -314,8 +314,10 @@ static void settle_retires(struct lane *by, const struct sm_lane *record, struct
 		if (!object_sane(pool, object))
 			continue;
 		state = &pool->state[object_type(object)][object_index(object)];
-		if (sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired) ||
-		    sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired))
+		/* PRIVATE first: its owner may make it LIVE between the two. */
+		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
+		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
+		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))
 			tally->objects++;
 		sm_persist(&pool->shm, state, sizeof(*state));
 	}
