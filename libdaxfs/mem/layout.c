@@ -122,13 +122,16 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	return 0;
 }
 
-static uint64_t pick_inodes(uint64_t size, uint64_t wanted)
+/* As many as asked for; by default one per 32 KiB, but fewer where that leaves no room for pages. */
+static uint64_t pick_inodes(struct layout *l, uint64_t wanted)
 {
-	uint64_t inodes = wanted ? wanted : size / INODE_BYTES_DEFAULT;
+	uint64_t inodes = wanted ? wanted : l->size / INODE_BYTES_DEFAULT;
 
-	if (inodes < LAYOUT_INODES_MIN)
-		return LAYOUT_INODES_MIN;
-	return inodes > DAXFS_OBJECTS_MAX / 2 ? DAXFS_OBJECTS_MAX / 2 : inodes;
+	if (inodes > DAXFS_OBJECTS_MAX / 2)
+		inodes = DAXFS_OBJECTS_MAX / 2;
+	while (!wanted && inodes > LAYOUT_INODES_MIN && need(l, inodes, LAYOUT_PAGES_MIN) > l->size)
+		inodes /= 2;
+	return inodes < LAYOUT_INODES_MIN ? LAYOUT_INODES_MIN : inodes;
 }
 
 /* The most pages that fit; `fixed` is what the pool needs with none. */
@@ -152,11 +155,11 @@ int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, stru
 
 	if (rc)
 		return rc;
-	least = need(&l, pick_inodes(0, options->inodes), LAYOUT_PAGES_MIN);
+	least = need(&l, options->inodes ? options->inodes : LAYOUT_INODES_MIN, LAYOUT_PAGES_MIN);
 	if (l.size < least)
 		return why_fail(why, -ENOSPC, "%llu bytes are too small for this pool: it needs at least %llu (%llu KiB)",
 				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
-	inodes = pick_inodes(l.size, options->inodes);
+	inodes = pick_inodes(&l, options->inodes);
 	fill_with_pages(&l, inodes, need(&l, inodes, 0));
 	*out = l;
 	return 0;
