@@ -154,7 +154,7 @@ static int read_data(const struct mnode *n, const struct op *op, uint64_t offset
 
 	if (len > op->b)
 		len = op->b;
-	if (!op_pending(op) && op->result == (int)len && op->c != crc32c(0, n->data ? n->data + (len ? offset : 0) : &zero, len))
+	if (!op_pending(op) && op->result == (int)len && op->c != crc32c(0, len ? n->data + offset : &zero, len))
 		snprintf(why, size, "read %zu bytes at %llu of %zu, and they are not what was written", len,
 			 (unsigned long long)offset, n->size);
 	return (int)len;

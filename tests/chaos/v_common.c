@@ -137,8 +137,8 @@ void check_history(struct verify *v, const char *what, const struct op *const *o
 		return;
 	case LINEAR_IMPOSSIBLE:
 		if (culprit->t0 == TIME_FINAL)
-			bad(v, "%s: no order of its %zu operations ends in what is there (inode or value %llu, result %d)",
-			    what, n, (unsigned long long)culprit->b, culprit->result);
+			bad(v, "%s: no order of its %zu operations ends in what is there (%llu, result %d)", what, n,
+			    (unsigned long long)culprit->b, culprit->result);
 		else
 			bad(v, "%s: no order explains %s by %s, result %d", what, op_name(culprit->kind),
 			    op_text(culprit->id, who), culprit->result);

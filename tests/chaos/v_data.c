@@ -148,8 +148,8 @@ static void report_stuck(struct bfile *f, uint64_t latest)
 
 	for (size_t i = 0; i < f->n; i++)
 		if (!f->placed[i] && f->ops[i]->t1 >= latest)
-			bad(f->v, "%s: write of blocks %llu+%llu by %s%s is not wholly there, nor wholly overwritten by later "
-			    "ones", f->path, (unsigned long long)f->ops[i]->b, (unsigned long long)f->ops[i]->c,
+			bad(f->v, "%s: write of blocks %llu+%llu by %s%s is not wholly there nor wholly overwritten",
+			    f->path, (unsigned long long)f->ops[i]->b, (unsigned long long)f->ops[i]->c,
 			    op_text(f->ops[i]->id, who), op_pending(f->ops[i]) ? " (not acknowledged)" : "");
 }
 
@@ -196,7 +196,8 @@ static void check_order(struct bfile *f)
 	for (size_t b = 0; b < f->blocks; b++) {
 		final_at[b] = f->final[b] ? index_of(f, f->final[b]) : f->n;
 		if (f->final[b] && !writer_of(f, f->final[b], b)) {
-			bad(f->v, "%s block %zu: written by %s, who never meant to", f->path, b, op_text(f->final[b], who));
+			bad(f->v, "%s block %zu: written by %s, who never meant to", f->path, b,
+			    op_text(f->final[b], who));
 			sound = false;
 		}
 	}

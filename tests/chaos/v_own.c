@@ -141,8 +141,8 @@ static void judge(struct verify *v, struct model *m, const char *own, const stru
 	compare_tree(&with, m, own);
 	if (with.differences)
 		bad(v, "%s %s %s by %s was in flight and is neither done nor undone; as undone: %s; as done: %s",
-		    op_name(pending->kind), pending->name[0], pending->name[1], op_text(pending->id, who), without.first,
-		    with.first);
+		    op_name(pending->kind), pending->name[0], pending->name[1], op_text(pending->id, who),
+		    without.first, with.first);
 }
 
 static bool of_thread(const struct op *op, const void *arg)

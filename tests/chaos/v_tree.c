@@ -82,8 +82,8 @@ static void check_inode(struct verify *v, const struct inode_seen *i, size_t nam
 			bad(v, "%s is listed twice", i->path);
 	}
 	if (S_ISDIR(i->mode) ? names != 1 : i->links != names)
-		bad(v, "inode %llu (%s) has %zu names and a link count of %llu", (unsigned long long)i->ino, i->path, names,
-		    (unsigned long long)i->links);
+		bad(v, "inode %llu (%s) has %zu names and a link count of %llu", (unsigned long long)i->ino, i->path,
+		    names, (unsigned long long)i->links);
 }
 
 void check_tree(struct verify *v)

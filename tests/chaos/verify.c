@@ -60,7 +60,8 @@ void check_expected_errors(struct verify *v)
 static int check_all(struct verify *v, const char *mount, const char *log_dir)
 {
 	static void (*const checks[])(struct verify *) = {
-		check_expected_errors, check_blocks, check_appends, check_names, check_dirs, check_tokens, check_own, check_tree
+		check_expected_errors, check_blocks, check_appends, check_names,
+		check_dirs, check_tokens, check_own, check_tree,
 	};
 	char path[4096];
 

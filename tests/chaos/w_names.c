@@ -125,7 +125,7 @@ static void name_watch(struct worker *w, const char *path)
 		n = pread(seen->fd, w->buf, 2 * CHAOS_BLOCK, 0);
 		crc = n < 0 ? 0 : crc32c(0, w->buf, (size_t)n);
 		if ((n != (ssize_t)seen->len || crc != seen->crc) && !(n < 0 && mount_lost(w, errno)))
-			violation(w, "open file changed under us: had %u bytes, got %zd (errno %d)", seen->len, n, errno);
+			violation(w, "open file changed: had %u bytes, got %zd (errno %d)", seen->len, n, errno);
 		close(seen->fd);
 	}
 	seen->fd = openat(w->load->root, path, O_RDONLY | O_CLOEXEC);

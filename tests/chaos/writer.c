@@ -135,7 +135,9 @@ static int run(struct load *load, double seconds)
 
 static bool set_mix(struct load *load, const char *name)
 {
-	static const char *const names[] = { [MIX_MIXED] = "mixed", [MIX_HEAVY] = "heavy", [MIX_OVERWRITE] = "overwrite" };
+	static const char *const names[] = {
+		[MIX_MIXED] = "mixed", [MIX_HEAVY] = "heavy", [MIX_OVERWRITE] = "overwrite"
+	};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i])) {
