@@ -172,6 +172,38 @@ int source_map(const struct source *s, uint64_t len, bool writable, void **base,
 	return 0;
 }
 
+static int device_head(const struct source *s, uint8_t head[SOURCE_HEAD_BYTES], struct daxfs_why *why)
+{
+	uint64_t mapped;
+	void *base;
+	int rc = source_map(s, SOURCE_HEAD_BYTES, false, &base, &mapped, why);
+
+	if (rc)
+		return rc;
+	sm_read(head, base, SOURCE_HEAD_BYTES);
+	munmap(base, mapped);
+	return 0;
+}
+
+int source_head(const struct source *s, uint8_t head[SOURCE_HEAD_BYTES], struct daxfs_why *why)
+{
+	uint64_t at = 0;
+	ssize_t n;
+
+	if (s->device)
+		return device_head(s, head, why);
+	while (at < SOURCE_HEAD_BYTES) {
+		n = pread(s->fd, head + at, SOURCE_HEAD_BYTES - at, (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return why_fail(why, n ? -errno : -EIO, "cannot read the superblock: %s",
+					n ? strerrordesc_np(errno) : "the file ends before it");
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 int source_reserve(const struct source *s, uint64_t len, const char *path, struct daxfs_why *why)
 {
 	int rc;

@@ -27,6 +27,12 @@ int source_lock(const struct source *s, bool exclusive, const char *path, struct
 /* Map the first len bytes (rounded up to the alignment) shared; *mapped is how many. */
 int source_map(const struct source *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
 	       struct daxfs_why *why);
+/*
+ * Copy the first bytes, which must be there. Leaves holes of a file holes, which
+ * a look through a mapping does not.
+ */
+#define SOURCE_HEAD_BYTES (2 * DAXFS_PAGE_SIZE)
+int source_head(const struct source *s, uint8_t head[SOURCE_HEAD_BYTES], struct daxfs_why *why);
 /* Make sure each page of a file has memory behind it, so that no store can raise SIGBUS. */
 int source_reserve(const struct source *s, uint64_t len, const char *path, struct daxfs_why *why);
 /* Words for a failed open(2) or the like of path. */

@@ -55,19 +55,16 @@ static int open_target(struct target *t, struct daxfs_why *why)
 
 static int holds_pool(const struct source *s, bool *answer, struct daxfs_why *why)
 {
-	uint64_t mapped;
-	void *base;
+	uint8_t head[SOURCE_HEAD_BYTES];
 	int rc;
 
 	*answer = false;
-	if (s->size < 2 * DAXFS_PAGE_SIZE)
+	if (s->size < SOURCE_HEAD_BYTES)
 		return 0;
-	rc = source_map(s, 2 * DAXFS_PAGE_SIZE, false, &base, &mapped, why);
-	if (rc)
-		return rc;
-	*answer = super_present(base);
-	munmap(base, mapped);
-	return 0;
+	rc = source_head(s, head, why);
+	if (rc == 0)
+		*answer = super_present(head);
+	return rc;
 }
 
 /* A file of nothing but holes, as truncate(1) makes, is as good as an empty one. */

@@ -23,7 +23,7 @@ static int open_pool(const char *path, bool writable, struct source *s, struct d
 	if (rc)
 		return rc;
 	rc = source_lock(s, false, path, why);
-	if (rc == 0 && s->size < 2 * DAXFS_PAGE_SIZE)
+	if (rc == 0 && s->size < SOURCE_HEAD_BYTES)
 		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs", path,
 			      (unsigned long long)s->size);
 	if (rc)
@@ -31,18 +31,12 @@ static int open_pool(const char *path, bool writable, struct source *s, struct d
 	return rc;
 }
 
-/* The judged superblock, read through a mapping of its own. */
 static int peek_super(const struct source *s, struct sm_super *out, struct daxfs_why *why)
 {
-	uint64_t mapped;
-	void *base;
-	int rc = source_map(s, 2 * DAXFS_PAGE_SIZE, false, &base, &mapped, why);
+	uint8_t head[SOURCE_HEAD_BYTES];
+	int rc = source_head(s, head, why);
 
-	if (rc)
-		return rc;
-	rc = super_read(base, s->size, out, why);
-	munmap(base, mapped);
-	return rc;
+	return rc ? rc : super_read(head, s->size, out, why);
 }
 
 /* A file may have come back from a copy with holes in it. */

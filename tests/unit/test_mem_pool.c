@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_mem_pool.c - pools mapped by path: what works, and every refusal in words.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "test_mem_util.h"
+
+static char dir[] = "/tmp/daxfs-unit-XXXXXX";
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+/* Both ways of mapping refuse path alike. */
+static void refused(const char *path, bool writable, int error, const char *words)
+{
+	struct daxfs_why why = {.text = ""};
+	struct pool pool = {.lanes_total = 77};
+
+	util_refused(pool_map(path, writable ? DAXFS_READ_WRITE : DAXFS_READ_ONLY, &pool, &why), error, &why, words);
+	memset(why.text, 0, sizeof(why.text));
+	util_refused(pool_map_member(path, writable, &pool, &why), error, &why, words);
+	assert_int_equal(pool.lanes_total, 77);
+}
+
+static void refused_both(const char *path, int error, const char *words)
+{
+	refused(path, false, error, words);
+	refused(path, true, error, words);
+}
+
+/* -- what works ---------------------------------------------------------------------- */
+
+static void test_map(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	struct util_file f;
+	struct pool a, b;
+
+	(void)state;
+	util_pool_file(&f);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &a, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &why), 0);
+	assert_true(a.writable && !b.writable && a.owns_map && b.owns_map);
+	assert_true(a.shm.size >= a.super.size);
+	assert_int_equal((uintptr_t)a.shm.base % (2 << 20), 0);
+	assert_ptr_not_equal(a.shm.base, b.shm.base);
+	assert_int_equal(sm_load(&b.inodes[1].parent), 4ull << 32 | 1);
+	sm_store(&a.opens[3], 99); /* one memory, two mappings */
+	assert_int_equal(sm_load(&b.opens[3]), 99);
+	memset(a.pages + (a.objects[DAXFS_T_PAGE] - 1) * 4096, 1, 4096);
+	pool_unmap(&a);
+	pool_unmap(&a); /* twice is once */
+	assert_int_equal(sm_load(&b.opens[3]), 99);
+	pool_unmap(&b);
+	assert_int_equal(fcntl(f.fd, F_GETFD), FD_CLOEXEC);
+	close(f.fd);
+}
+
+/* A daemon that watches members cannot reach file data by accident. */
+static void test_map_member(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	struct util_file f;
+	struct pool a, b;
+
+	(void)state;
+	util_pool_file(&f);
+	assert_int_equal(pool_map_member(f.path, true, &a, &why), 0);
+	assert_true(a.shm.size >= 3 * 4096 + sizeof(struct sm_member) && a.shm.size <= 8 * 4096);
+	assert_null(a.lanes);
+	assert_null(a.opens);
+	assert_null(a.inodes);
+	assert_null(a.dirents);
+	assert_null(a.pages);
+	assert_null(a.state[0]);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &why), 0);
+	sm_store(&a.member->host[63].rec_files, 5);
+	assert_int_equal(sm_load(&b.member->host[63].rec_files), 5);
+	pool_unmap(&a);
+	pool_unmap(&b);
+	close(f.fd);
+}
+
+/* Damage elsewhere is not the business of who maps members only. */
+static void test_map_member_of_damaged(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	struct util_file f;
+	struct sm_super s;
+	struct pool pool;
+
+	(void)state;
+	util_pool_file(&f);
+	assert_int_equal(pread(f.fd, &s, sizeof(s), 0), sizeof(s));
+	assert_int_equal(pwrite(f.fd, "x", 1, (off_t)s.region[DAXFS_R_INODES].offset), 1);
+	util_refused(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), -EUCLEAN, &why, "inodes");
+	assert_int_equal(pool_map_member(f.path, false, &pool, &why), 0);
+	pool_unmap(&pool);
+	assert_int_equal(pwrite(f.fd, "x", 1, (off_t)s.region[DAXFS_R_MEMBER].offset), 1);
+	refused_both(f.path, -EUCLEAN, "member");
+	close(f.fd);
+}
+
+static void test_one_good_superblock(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	struct pool pool;
+
+	(void)state;
+	for (off_t at = 0; at <= 4096; at += 4096) {
+		struct util_file f;
+
+		util_pool_file(&f);
+		assert_int_equal(pwrite(f.fd, "garbage", 7, at + 0x20), 7);
+		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+		pool_unmap(&pool);
+		assert_int_equal(pool_map_member(f.path, false, &pool, &why), 0);
+		pool_unmap(&pool);
+		assert_int_equal(pwrite(f.fd, "garbage", 7, 4096 - at + 0x21), 7);
+		refused_both(f.path, -EUCLEAN, "both superblocks are damaged");
+		close(f.fd);
+	}
+}
+
+/* A copy with holes gets its memory at mapping time, not by luck of a later store. */
+static void test_holes_filled(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	void *base = util_pool();
+	struct util_file f;
+	struct pool pool;
+	struct stat st;
+
+	(void)state;
+	util_memfd(&f, NULL, UTIL_POOL_BYTES);
+	assert_int_equal(pwrite(f.fd, base, 600 << 10, 0), 600 << 10); /* the tables; pages are a hole */
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), 0);
+	pool_unmap(&pool);
+	assert_int_equal(fstat(f.fd, &st), 0);
+	assert_true(st.st_blocks * 512 < (off_t)UTIL_POOL_BYTES);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+	pool_unmap(&pool);
+	assert_int_equal(fstat(f.fd, &st), 0);
+	assert_true(st.st_blocks * 512 >= (off_t)UTIL_POOL_BYTES);
+	close(f.fd);
+	free(base);
+}
+
+/* -- refusals -------------------------------------------------------------------------- */
+
+static void test_not_a_pool(void **state)
+{
+	const size_t sizes[] = {0, 1, 4096, 8191, 8192, 1 << 20};
+	struct util_file f;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		util_memfd(&f, NULL, sizes[i]);
+		refused_both(f.path, -EINVAL, "not a daxfs pool: ");
+		close(f.fd);
+	}
+}
+
+static void test_truncated(void **state)
+{
+	struct util_file f;
+
+	(void)state;
+	util_pool_file(&f);
+	assert_int_equal(ftruncate(f.fd, UTIL_POOL_BYTES - 1), 0);
+	refused_both(f.path, -ENODATA, "only 2097151");
+	assert_int_equal(ftruncate(f.fd, 8192), 0);
+	refused_both(f.path, -ENODATA, "only 8192");
+	assert_int_equal(ftruncate(f.fd, 4096), 0);
+	refused_both(f.path, -EINVAL, "not a daxfs pool: ");
+	close(f.fd);
+}
+
+static void next_version(struct sm_super *s)
+{
+	s->version = 2;
+}
+
+static void new_feature(struct sm_super *s)
+{
+	s->incompat = 1;
+}
+
+static void compat_feature(struct sm_super *s)
+{
+	s->compat = 1;
+}
+
+static void read_only_feature(struct sm_super *s)
+{
+	s->ro_compat = 8;
+}
+
+static void test_features(void **state)
+{
+	struct daxfs_why why = {.text = ""};
+	struct util_file f;
+	struct pool pool;
+
+	(void)state;
+	util_pool_file(&f);
+	util_edit(&f, compat_feature);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+	pool_unmap(&pool);
+	util_edit(&f, read_only_feature);
+	refused(f.path, true, -EROFS, "0x8");
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), 0);
+	pool_unmap(&pool);
+	util_edit(&f, new_feature);
+	refused_both(f.path, -EPROTONOSUPPORT, "features");
+	util_edit(&f, next_version);
+	refused_both(f.path, -EPROTONOSUPPORT, "version 2");
+	close(f.fd);
+}
+
+static void test_wrong_kinds(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	refused_both(in_dir("missing"), -ENOENT, "make the pool with daxfsctl mkfs");
+	refused_both("/dev/dax977.3", -ENOENT, "no such device");
+	refused_both(dir, -EISDIR, "is a directory");
+	refused_both("/dev/null", -ENODEV, "not a device-DAX device");
+	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
+	refused(in_dir("fifo"), true, -EINVAL, "neither a regular file nor a device-DAX device");
+	refused(in_dir("fifo"), false, -EINVAL, "neither a regular file nor a device-DAX device");
+	assert_int_equal(unlink(in_dir("fifo")), 0);
+	memcpy(addr.sun_path, in_dir("socket"), strlen(in_dir("socket")) + 1);
+	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	refused_both(in_dir("socket"), -ENXIO, "No such device or address");
+	assert_int_equal(unlink(in_dir("socket")), 0);
+	close(s);
+}
+
+/* As somebody who may not: the exit status tells what went wrong, if anything. */
+static int try_unprivileged(const char *path)
+{
+	struct daxfs_why why = {.text = ""};
+	struct pool pool;
+
+	if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
+		return 1;
+	if (pool_map(path, DAXFS_READ_ONLY, &pool, &why) != -EACCES || !strstr(why.text, "no permission to read"))
+		return 2;
+	if (pool_map(path, DAXFS_READ_WRITE, &pool, &why) != -EACCES || !strstr(why.text, "no permission to write"))
+		return 3;
+	return 0;
+}
+
+static void test_no_permission(void **state)
+{
+	int fd = open(in_dir("secret"), O_CREAT | O_RDWR, 0), status;
+	pid_t child;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(chmod(dir, 0755), 0);
+	close(fd);
+	child = fork();
+	if (child == 0)
+		_exit(try_unprivileged(in_dir("secret")));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(unlink(in_dir("secret")), 0);
+	assert_int_equal(status, 0);
+}
+
+/* Failures leave no descriptor and no mapping behind. */
+static void test_no_leaks(void **state)
+{
+	struct daxfs_why why;
+	struct util_file f;
+	struct pool pool;
+	int before, after;
+
+	(void)state;
+	util_pool_file(&f);
+	util_edit(&f, next_version);
+	before = dup(f.fd);
+	close(before);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), -EPROTONOSUPPORT);
+		assert_int_equal(pool_map_member(f.path, true, &pool, &why), -EPROTONOSUPPORT);
+		assert_int_equal(pool_map("/dev/null", DAXFS_READ_WRITE, &pool, &why), -ENODEV);
+	}
+	after = dup(f.fd);
+	close(after);
+	assert_int_equal(before, after);
+	close(f.fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_map_member),
+		cmocka_unit_test(test_map_member_of_damaged),
+		cmocka_unit_test(test_one_good_superblock),
+		cmocka_unit_test(test_holes_filled),
+		cmocka_unit_test(test_not_a_pool),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_features),
+		cmocka_unit_test(test_wrong_kinds),
+		cmocka_unit_test(test_no_permission),
+		cmocka_unit_test(test_no_leaks),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
