@@ -407,6 +407,8 @@ void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, 
 
 void record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
 {
+	/* An entry found in a node whose count was still 0 came after our look. */
+	lane->conflict |= delta < 0 && word_payload(before, DAXFS_S_COUNT) == 0;
 	for (unsigned i = 0; i < lane->n_words; i++) {
 		if (lane->words[i].word != p)
 			continue;
