@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_member.c - the host word and its table of moves, every pair of states; the
+ * manager's election and deposition; and what is made of senseless words.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "sync/member.h"
+#include "test_mem_util.h"
+
+struct fixture {
+	struct util_file file;
+	struct daxfs_member *m;  /* of a manager */
+	struct pool pool;        /* the same pool, to look and meddle */
+	uint32_t epoch;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct daxfs_manager_view seen;
+	struct daxfs_why why;
+
+	util_pool_file(&f->file);
+	if (daxfs_member_open(f->file.path, true, &f->m, &why) ||
+	    pool_map(f->file.path, DAXFS_READ_WRITE, &f->pool, &why))
+		return -1;
+	daxfs_member_manager(f->m, &seen);
+	*state = f;
+	return daxfs_member_claim(f->m, &seen, &f->epoch);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	daxfs_member_close(f->m);
+	pool_unmap(&f->pool);
+	close(f->file.fd);
+	free(f);
+	return 0;
+}
+
+static void set_word(struct fixture *f, unsigned host, struct host_word w)
+{
+	sm_store(&f->pool.member->host[host].word, host_word_pack(w));
+}
+
+static uint64_t word(struct fixture *f, unsigned host)
+{
+	return sm_load(&f->pool.member->host[host].word);
+}
+
+static struct daxfs_host_view view(struct fixture *f, unsigned host)
+{
+	struct daxfs_host_view v;
+
+	assert_int_equal(daxfs_member_host(f->m, host, &v), 0);
+	return v;
+}
+
+/* -- the table -------------------------------------------------------------------------- */
+
+/* '.' not legal, 'o' legal, '+' legal and ends the generation. Columns are in the order of rows. */
+static const char *const table[DAXFS_HOST_STATES] = {
+	/*              F J A S f F R R */
+	/* FREE */      ". o . . . . . .",
+	/* JOINING */   ". . o . o . . .",
+	/* ALIVE */     "+ . . o o . . .",
+	/* SUSPECT */   ". . o . o . . .",
+	/* FENCING */   ". . . . o + . .",
+	/* FENCED */    ". . . . . . o .",
+	/* RECOVERING */ ". . . . . . o o",
+	/* RECOVERED */ "o o . . . . . .",
+};
+
+static struct host_word in_state(unsigned state)
+{
+	return (struct host_word){
+		.generation = 7,
+		.state = (enum daxfs_host_state)state,
+		.recoverer = state == DAXFS_HOST_RECOVERING ? 1 : -1,
+		.epoch = 3,
+	};
+}
+
+static void try_pair(struct fixture *f, unsigned from, unsigned to)
+{
+	char legal = table[from][2 * to];
+	struct host_word w = in_state(to);
+	uint64_t before = host_word_pack(in_state(from));
+
+	w.recoverer = to == DAXFS_HOST_RECOVERING ? 0 : -1;
+	set_word(f, 0, in_state(from));
+	w.generation = 7 + (legal != '+'); /* the wrong one */
+	assert_int_equal(member_move(&f->pool, 0, before, w), -EINVAL);
+	assert_int_equal(word(f, 0), before);
+	w.generation = 7 + (legal == '+');
+	assert_int_equal(member_move(&f->pool, 0, before, w), legal == '.' ? -EINVAL : 0);
+	assert_int_equal(word(f, 0), legal == '.' ? before : host_word_pack(w));
+}
+
+static void test_every_pair(void **state)
+{
+	for (unsigned from = 0; from < DAXFS_HOST_STATES; from++) {
+		for (unsigned to = 0; to < DAXFS_HOST_STATES; to++) {
+			assert_int_equal(member_move_legal(from, to), table[from][2 * to] != '.');
+			assert_int_equal(member_move_ends_generation(from, to), table[from][2 * to] == '+');
+			try_pair(*state, from, to);
+		}
+	}
+	for (unsigned other = DAXFS_HOST_STATES; other < 40; other++) {
+		assert_false(member_move_legal(0, other));
+		assert_false(member_move_legal(other, 1));
+	}
+}
+
+/* A word that is no longer what was seen, in any of its parts. */
+static void test_stale_facts(void **state)
+{
+	struct fixture *f = *state;
+	struct host_word w = in_state(DAXFS_HOST_ALIVE), to = in_state(DAXFS_HOST_SUSPECT);
+	uint64_t seen = host_word_pack(w);
+
+	w.epoch++;
+	set_word(f, 0, w);
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EAGAIN);
+	w.epoch--;
+	w.generation++;
+	set_word(f, 0, w);
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EAGAIN);
+	w.generation--;
+	w.state = DAXFS_HOST_FENCING;
+	set_word(f, 0, w);
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EAGAIN);
+	assert_int_equal(word(f, 0), host_word_pack(w));
+}
+
+static void test_recoverers(void **state)
+{
+	struct fixture *f = *state;
+	struct host_word fenced = in_state(DAXFS_HOST_FENCED), to = in_state(DAXFS_HOST_RECOVERING);
+	uint64_t seen = host_word_pack(fenced);
+
+	set_word(f, 0, fenced);
+	to.recoverer = -1;
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EINVAL);
+	to.recoverer = 2; /* this pool has hosts 0 and 1 */
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EINVAL);
+	to.recoverer = 1;
+	assert_int_equal(member_move(&f->pool, 0, seen, to), 0);
+	seen = word(f, 0);
+	assert_int_equal(member_move(&f->pool, 0, seen, to), -EINVAL); /* not to the same one again */
+	to.recoverer = 0;
+	assert_int_equal(member_move(&f->pool, 0, seen, to), 0);
+	seen = word(f, 0);
+	to.state = DAXFS_HOST_RECOVERED; /* and a recoverer nobody took out */
+	assert_int_equal(member_move(&f->pool, 0, seen, to), 0);
+	assert_int_equal(view(f, 0).recoverer, -1);
+}
+
+/* 24 bits of generations, then the slot is refused rather than reused. */
+static void test_last_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct host_word w = in_state(DAXFS_HOST_FENCING), to = in_state(DAXFS_HOST_FENCED);
+
+	w.generation = 0xfffffe;
+	to.generation = 0xffffff;
+	set_word(f, 0, w);
+	assert_int_equal(member_move(&f->pool, 0, host_word_pack(w), to), 0);
+	assert_int_equal(view(f, 0).generation, 0xffffff);
+	w.generation = 0xffffff;
+	for (to.generation = 0x1000000; to.generation; to.generation >>= 24) { /* 1 << 24, 1 */
+		set_word(f, 0, w);
+		assert_int_equal(member_move(&f->pool, 0, host_word_pack(w), to), -EOVERFLOW);
+		assert_int_equal(word(f, 0), host_word_pack(w));
+	}
+}
+
+/* -- the word ------------------------------------------------------------------------------ */
+
+static void test_layout(void **state)
+{
+	struct host_word w = {0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x1234567}, back;
+
+	(void)state;
+	assert_int_equal(host_word_pack(w), 0xabcdef6401234567ull);
+	assert_int_equal(host_word_unpack(0xabcdef6401234567ull, &back), 0);
+	assert_int_equal(back.generation, 0xabcdef);
+	assert_int_equal(back.state, DAXFS_HOST_RECOVERING);
+	assert_int_equal(back.recoverer, 63);
+	assert_int_equal(back.epoch, 0x1234567);
+	assert_int_equal(host_word_unpack(0, &back), 0);
+	assert_int_equal(back.state, DAXFS_HOST_FREE);
+	assert_int_equal(back.recoverer, -1);
+}
+
+/* Every state and every recoverer field: sensible ones come back the same. */
+static void test_all_words(void **state)
+{
+	unsigned sensible = 0;
+
+	(void)state;
+	for (uint64_t mid = 0; mid < 1 << 12; mid++) {
+		uint64_t v = 0x123456ull << 40 | mid << 28 | 0xabcdef0;
+		unsigned st = (unsigned)(mid >> 8), recoverer = mid & 255;
+		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer;
+		struct host_word w = {.epoch = 1};
+
+		assert_int_equal(host_word_unpack(v, &w), ok ? 0 : -EIO);
+		assert_int_equal(ok ? host_word_pack(w) : 1, ok ? v : w.epoch);
+		sensible += ok;
+	}
+	assert_int_equal(sensible, 7 + 64);
+}
+
+static void test_senseless(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view v = {.id = 77};
+	uint64_t bad = 9ull << 36;
+
+	sm_store(&f->pool.member->host[1].word, bad);
+	assert_int_equal(daxfs_member_host(f->m, 1, &v), -EIO);
+	assert_int_equal(v.id, 77);
+	assert_int_equal(member_move(&f->pool, 1, bad, in_state(DAXFS_HOST_JOINING)), -EIO);
+	v = (struct daxfs_host_view){.id = 1, .word = bad};
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_FENCING, -1, f->epoch, 0, 0), -EIO);
+	assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EIO);
+	assert_int_equal(word(f, 1), bad);
+}
+
+static void test_no_such_host(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view v = view(f, 0);
+
+	assert_int_equal(daxfs_member_host(f->m, 2, &v), -EINVAL);
+	v.id = 2;
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_JOINING, -1, f->epoch, 0, 0), -EINVAL);
+	assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EINVAL);
+	assert_int_equal(member_move(&f->pool, 2, 0, in_state(DAXFS_HOST_JOINING)), -EINVAL);
+	daxfs_member_fence_took(f->m, 2, 5);
+	assert_int_equal(sm_load(&f->pool.member->host[2].fence_ms), 0);
+}
+
+/* -- a host's life as the manager moves it ----------------------------------------------------- */
+
+static void move(struct fixture *f, enum daxfs_host_state to, int recoverer, enum daxfs_reason reason, uint32_t ms)
+{
+	struct daxfs_host_view v = view(f, 1);
+
+	assert_int_equal(daxfs_member_move(f->m, &v, to, recoverer, f->epoch, reason, ms), 0);
+	v = view(f, 1);
+	assert_int_equal(v.state, to);
+	assert_int_equal(v.recoverer, recoverer);
+	assert_int_equal(v.reason, reason);
+	assert_int_equal(v.reason_ms, ms);
+	assert_int_equal(v.manager_epoch, f->epoch);
+}
+
+static void test_death_and_return(void **state)
+{
+	struct fixture *f = *state;
+
+	set_word(f, 1, (struct host_word){.generation = 4, .state = DAXFS_HOST_ALIVE, .recoverer = -1});
+	move(f, DAXFS_HOST_SUSPECT, -1, DAXFS_REASON_BEAT_LATE, 120);
+	move(f, DAXFS_HOST_ALIVE, -1, DAXFS_REASON_BEAT_RESUMED, 0);
+	move(f, DAXFS_HOST_SUSPECT, -1, DAXFS_REASON_BEAT_LATE, 130);
+	move(f, DAXFS_HOST_FENCING, -1, DAXFS_REASON_BEAT_LOST, 512);
+	move(f, DAXFS_HOST_FENCING, -1, DAXFS_REASON_FENCE_FAILED, 0);
+	assert_int_equal(view(f, 1).generation, 4);
+	move(f, DAXFS_HOST_FENCED, -1, DAXFS_REASON_OPERATOR_CONFIRM, 0);
+	assert_int_equal(view(f, 1).generation, 5);
+	move(f, DAXFS_HOST_RECOVERING, 0, DAXFS_REASON_NONE, 0);
+	move(f, DAXFS_HOST_RECOVERING, 1, DAXFS_REASON_RECOVERER_DIED, 0);
+	move(f, DAXFS_HOST_RECOVERED, -1, DAXFS_REASON_RECOVERY_DONE, 0);
+	move(f, DAXFS_HOST_FREE, -1, DAXFS_REASON_NONE, 0);
+	assert_int_equal(view(f, 1).generation, 5);
+}
+
+/* A failed move leaves the reason of the last that happened. */
+static void test_reason_only_with_a_move(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view v;
+
+	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
+	v = view(f, 1);
+	move(f, DAXFS_HOST_SUSPECT, -1, DAXFS_REASON_BEAT_LATE, 9);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_FENCING, -1, f->epoch, DAXFS_REASON_BEAT_LOST, 10),
+			 -EAGAIN);
+	v = view(f, 1);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_FENCED, -1, f->epoch, DAXFS_REASON_BEAT_LOST, 10),
+			 -EINVAL);
+	assert_int_equal(view(f, 1).reason, DAXFS_REASON_BEAT_LATE);
+	assert_int_equal(view(f, 1).reason_ms, 9);
+}
+
+static void test_view(void **state)
+{
+	struct fixture *f = *state;
+	struct sm_host *h = &f->pool.member->host[1];
+	sm_u64 *figures[] = {&h->beat, &h->incarnation, &h->pid, &h->lanes, &h->records, &h->owned, &h->pins,
+			     &h->rec_ns, &h->rec_done, &h->rec_undone, &h->rec_objects, &h->rec_opens, &h->rec_files};
+	struct daxfs_host_view v;
+
+	for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		sm_store(figures[i], 100 + i);
+	memcpy(h->name, "host\001 \033[31mone", 15);
+	memset(&h->name[3], 'z', 8); /* no end */
+	sm_store(&h->reason, 1ull << 32 | 500);
+	daxfs_member_fence_took(f->m, 1, 18);
+	v = view(f, 1);
+	assert_int_equal(v.id, 1);
+	assert_int_equal(v.beat, 100);
+	assert_int_equal(v.incarnation, 101);
+	assert_int_equal(v.pid, 102);
+	assert_int_equal(v.lanes, 103);
+	assert_int_equal(v.records, 104);
+	assert_int_equal(v.owned, 105);
+	assert_int_equal(v.pins, 106);
+	assert_int_equal(v.last.host, 1);
+	assert_int_equal(v.last.ns, 107);
+	assert_int_equal(v.last.finished, 108);
+	assert_int_equal(v.last.rolled_back, 109);
+	assert_int_equal(v.last.objects, 110);
+	assert_int_equal(v.last.opens, 111);
+	assert_int_equal(v.last.files, 112);
+	assert_int_equal(v.fence_ms, 18);
+	assert_int_equal(v.reason, DAXFS_REASON_NONE); /* not one we know */
+	assert_string_equal(v.name, "host? ?[31mone");
+	memset(h->name, 'z', 32);
+	assert_string_equal(view(f, 1).name, "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz");
+}
+
+/* -- managers -------------------------------------------------------------------------------------- */
+
+static void test_first_manager(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_manager_view v;
+
+	daxfs_member_manager(f->m, &v);
+	assert_int_equal(f->epoch, 1);
+	assert_int_equal(v.epoch, 1);
+	assert_int_equal(v.pid, (uint32_t)getpid());
+	assert_int_equal(v.reclaim_epoch, 1);
+	assert_int_equal(v.beat, 0);
+	assert_int_equal(daxfs_member_manager_beat(f->m, 1), 0);
+	assert_int_equal(daxfs_member_manager_beat(f->m, 1), 0);
+	daxfs_member_manager(f->m, &v);
+	assert_int_equal(v.beat, 2);
+}
+
+static uint32_t depose(struct fixture *f)
+{
+	struct daxfs_manager_view seen;
+	uint32_t epoch;
+
+	daxfs_member_manager(f->m, &seen);
+	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), 0);
+	return epoch;
+}
+
+static void test_deposed(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_manager_view v;
+	struct daxfs_host_view seen;
+
+	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
+	seen = view(f, 1);
+	assert_int_equal(depose(f), 2);
+	assert_int_equal(daxfs_member_manager_beat(f->m, 1), -ESTALE);
+	assert_int_equal(daxfs_member_stamp(f->m, &seen, 1), -ESTALE);
+	assert_int_equal(daxfs_member_move(f->m, &seen, DAXFS_HOST_SUSPECT, -1, 1, DAXFS_REASON_BEAT_LATE, 1), -ESTALE);
+	assert_int_equal(word(f, 1), seen.word);
+	assert_int_equal(view(f, 1).reason, DAXFS_REASON_NONE);
+	daxfs_member_manager(f->m, &v);
+	assert_int_equal(v.beat, 0);
+}
+
+/* Even one that checked its epoch just before it was deposed: the stamp undoes what it saw. */
+static void test_deposed_between_check_and_cas(void **state)
+{
+	struct fixture *f = *state;
+	struct host_word to = in_state(DAXFS_HOST_FENCING);
+	struct daxfs_host_view seen, now;
+
+	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
+	seen = view(f, 1);
+	now = seen;
+	assert_int_equal(daxfs_member_stamp(f->m, &now, depose(f)), 0);
+	assert_int_equal(member_move(&f->pool, 1, seen.word, to), -EAGAIN);
+	now = view(f, 1);
+	assert_int_equal(now.manager_epoch, 2);
+	assert_int_equal(now.state, DAXFS_HOST_ALIVE);
+	assert_int_equal(now.generation, 7);
+}
+
+static void test_stamp_keeps_the_rest(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned st = 0; st < DAXFS_HOST_STATES; st++) {
+		struct host_word w = in_state(st);
+		struct daxfs_host_view v;
+
+		set_word(f, 1, w);
+		v = view(f, 1);
+		assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), 0);
+		w.epoch = f->epoch;
+		assert_int_equal(word(f, 1), host_word_pack(w));
+		assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EAGAIN); /* on what it was before */
+	}
+}
+
+static void test_claim_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_manager_view seen;
+	uint32_t epoch = 99;
+
+	daxfs_member_manager(f->m, &seen);
+	seen.pid++;
+	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EAGAIN);
+	sm_store(&f->pool.member->manager.word, 0xfffffffull << 32);
+	daxfs_member_manager(f->m, &seen);
+	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EOVERFLOW); /* host words hold 28 bits */
+	assert_int_equal(epoch, 99);
+}
+
+#define CLAIMANTS 4
+#define ROUNDS 2000
+
+struct claimant {
+	struct daxfs_member *m;
+	pthread_barrier_t *start;
+	unsigned won;
+};
+
+static void *claim_often(void *arg)
+{
+	struct claimant *c = arg;
+	struct daxfs_manager_view seen;
+	uint32_t epoch;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		daxfs_member_manager(c->m, &seen);
+		pthread_barrier_wait(c->start); /* all have seen the same manager */
+		c->won += daxfs_member_claim(c->m, &seen, &epoch) == 0;
+		pthread_barrier_wait(c->start);
+	}
+	return NULL;
+}
+
+/* Of all that saw the same manager exactly one becomes the next. */
+static void test_one_winner(void **state)
+{
+	struct fixture *f = *state;
+	struct claimant c[CLAIMANTS];
+	struct daxfs_manager_view v;
+	pthread_barrier_t start;
+	pthread_t thread[CLAIMANTS];
+	unsigned won = 0;
+
+	pthread_barrier_init(&start, NULL, CLAIMANTS);
+	for (unsigned i = 0; i < CLAIMANTS; i++) {
+		c[i] = (struct claimant){.m = f->m, .start = &start};
+		assert_int_equal(pthread_create(&thread[i], NULL, claim_often, &c[i]), 0);
+	}
+	for (unsigned i = 0; i < CLAIMANTS; i++) {
+		pthread_join(thread[i], NULL);
+		won += c[i].won;
+	}
+	pthread_barrier_destroy(&start);
+	daxfs_member_manager(f->m, &v);
+	assert_int_equal(won, ROUNDS);
+	assert_int_equal(v.epoch, f->epoch + ROUNDS);
+}
+
+/* -- the rest --------------------------------------------------------------------------------------- */
+
+static void test_read_only(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_manager_view manager;
+	struct daxfs_host_view v;
+	struct daxfs_member *m;
+	struct daxfs_why why;
+	uint32_t epoch;
+
+	assert_int_equal(daxfs_member_open(f->file.path, false, &m, &why), 0);
+	daxfs_member_manager(m, &manager);
+	assert_int_equal(daxfs_member_host(m, 0, &v), 0);
+	assert_int_equal(daxfs_member_claim(m, &manager, &epoch), -EROFS);
+	assert_int_equal(daxfs_member_manager_beat(m, f->epoch), -EROFS);
+	assert_int_equal(daxfs_member_stamp(m, &v, f->epoch), -EROFS);
+	assert_int_equal(daxfs_member_move(m, &v, DAXFS_HOST_JOINING, -1, f->epoch, 0, 0), -EROFS);
+	daxfs_member_fence_took(m, 0, 1); /* nothing, and no fault */
+	daxfs_member_close(m);
+	daxfs_member_close(NULL);
+}
+
+static void test_open(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_member *m = (void *)f;
+	struct daxfs_geometry g;
+	struct daxfs_why why = {.text = ""};
+
+	util_refused(daxfs_member_open("/dev/null", true, &m, &why), -ENODEV, &why, "device-DAX");
+	assert_ptr_equal(m, f);
+	daxfs_member_geometry(f->m, &g);
+	assert_int_equal(g.hosts, 2);
+	assert_string_equal(g.name, "unit");
+}
+
+static void test_state_names(void **state)
+{
+	(void)state;
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_FREE), "FREE");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_JOINING), "JOINING");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_ALIVE), "ALIVE");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_SUSPECT), "SUSPECT");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_FENCING), "FENCING");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_FENCED), "FENCED");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_RECOVERING), "RECOVERING");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_RECOVERED), "RECOVERED");
+	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_STATES), "?");
+	assert_string_equal(daxfs_host_state_name((enum daxfs_host_state)-1), "?");
+}
+
+static void test_reasons(void **state)
+{
+	static const char *const texts[DAXFS_REASONS + 1] = {
+		"-", "joined", "left", "heartbeat late 512 ms", "heartbeat resumed", "heartbeat lost 512 ms",
+		"fenced by operator", "confirmed dead by operator", "fence agent failed, retrying",
+		"still beating after fence", "recoverer died", "recovered", "unknown reason 12",
+	};
+	char buf[96], small[6];
+
+	(void)state;
+	for (unsigned r = 0; r <= DAXFS_REASONS; r++) {
+		assert_ptr_equal(daxfs_reason_text((enum daxfs_reason)r, 512, buf, sizeof(buf)), buf);
+		assert_string_equal(buf, texts[r]);
+	}
+	assert_string_equal(daxfs_reason_text(DAXFS_REASON_BEAT_LOST, UINT32_MAX, small, sizeof(small)), "heart");
+}
+
+#define WITH_POOL(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_POOL(test_every_pair),
+		WITH_POOL(test_stale_facts),
+		WITH_POOL(test_recoverers),
+		WITH_POOL(test_last_generation),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_all_words),
+		WITH_POOL(test_senseless),
+		WITH_POOL(test_no_such_host),
+		WITH_POOL(test_death_and_return),
+		WITH_POOL(test_reason_only_with_a_move),
+		WITH_POOL(test_view),
+		WITH_POOL(test_first_manager),
+		WITH_POOL(test_deposed),
+		WITH_POOL(test_deposed_between_check_and_cas),
+		WITH_POOL(test_stamp_keeps_the_rest),
+		WITH_POOL(test_claim_refused),
+		WITH_POOL(test_one_winner),
+		WITH_POOL(test_read_only),
+		WITH_POOL(test_open),
+		cmocka_unit_test(test_state_names),
+		cmocka_unit_test(test_reasons),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
