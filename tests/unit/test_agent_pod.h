@@ -139,18 +139,31 @@ static inline bool pod_log_says(const struct pod *pod, int log, const char *what
 	return strstr(text, what) != NULL;
 }
 
+static inline bool pod_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* One message of an agent says READY=1? */
+static inline bool pod_hears_ready(struct pod *pod)
+{
+	char text[512];
+	ssize_t n = recv(pod->notify, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "READY=1") != NULL;
+}
+
 static inline void pod_wait_ready(struct pod *pod, int host)
 {
 	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
-	char text[512];
-	ssize_t n;
 
-	while (poll(&in, 1, POD_WAIT_MS) == 1) {
-		n = recv(pod->notify, text, sizeof(text) - 1, 0);
-		text[n > 0 ? n : 0] = '\0';
-		if (strstr(text, "READY=1"))
-			return;
-	}
+	for (int ms = 0; ms < POD_WAIT_MS && !pod_ended(pod->agent[host]); ms += 100)
+		while (poll(&in, 1, 100) == 1)
+			if (pod_hears_ready(pod))
+				return;
 	pod_show_log(pod, host);
 	fail_msg("agent %d is not ready", host);
 }
