@@ -214,8 +214,23 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 
 /* -- read --------------------------------------------------------------------- */
 
+/*
+ * A read of several pages is a snapshot: the words that led to them are looked
+ * at again after the copy, and if one has changed, all is read anew. Whoever
+ * overwrites the very range without a pause can spoil that; after READ_RETRIES
+ * the result is taken as it is, each page whole.
+ */
+struct view { /* the words a read went through */
+	unsigned n;
+	struct {
+		sm_u64 *slot;
+		uint64_t word;
+	} seen[PIECE_PAGES];
+};
+
 /* Copy [offset, offset + n), within one page. */
-static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, size_t n, uint8_t *out)
+static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, size_t n, uint8_t *out,
+		     struct view *view)
 {
 	uint64_t w;
 	sm_u64 *slot;
@@ -225,6 +240,8 @@ static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, si
 		w = word_load(lane, slot);
 	else if (rc != -ENOENT)
 		return rc;
+	view->seen[view->n].slot = slot;
+	view->seen[view->n++].word = w;
 	if (rc == 0 && is_page(lane, w))
 		sm_read(out, pool_page(lane->pool, link_index(w)) + offset % DAXFS_PAGE_SIZE, n);
 	else
@@ -232,20 +249,43 @@ static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, si
 	return lane->fault ? -EIO : 0;
 }
 
-static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out)
+static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out,
+		      struct view *view)
 {
 	int rc = 0;
 
+	view->n = 0;
 	while (rc == 0 && from < end) {
 		size_t n = DAXFS_PAGE_SIZE - from % DAXFS_PAGE_SIZE;
 
 		if (n > end - from)
 			n = end - from;
-		rc = read_page(lane, sm, from, n, out);
+		rc = read_page(lane, sm, from, n, out, view);
 		from += n;
 		out += n;
 	}
 	return rc;
+}
+
+static bool view_holds(struct lane *lane, const struct view *view)
+{
+	sm_fence_acquire(); /* ORD view: the copies before the second look */
+	for (unsigned i = 0; view->n > 1 && i < view->n; i++)
+		if (word_load(lane, view->seen[i].slot) != view->seen[i].word)
+			return false;
+	return true;
+}
+
+/* Where a read that starts at `from` ends: 0 if at or past the end of the file. */
+static uint64_t read_end(const struct file_op *op, uint64_t from, uint64_t bytes)
+{
+	uint64_t end = from + (op->len - op->done);
+
+	if (from >= bytes)
+		return 0;
+	if (end > bytes)
+		end = bytes;
+	return end - from > DAXFS_ATOMIC_WRITE_MAX ? from + DAXFS_ATOMIC_WRITE_MAX : end;
 }
 
 /* Up to one piece. 1: the end of the file. */
@@ -253,7 +293,8 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct file_op *op = arg;
 	struct inode inode;
-	uint64_t trunc, bytes, from = op->offset + op->done, end;
+	struct view view;
+	uint64_t size, trunc, from = op->offset + op->done, end = 0;
 	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
@@ -261,17 +302,13 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -EISDIR;
 	for (int i = 0; rc == 0 && i < READ_RETRIES; i++) {
 		trunc = word_load(lane, &inode.sm->trunc);
-		bytes = size_bytes(word_load(lane, &inode.sm->size));
-		if (from >= bytes)
-			return 1;
-		end = from + (op->len - op->done);
-		if (end > bytes)
-			end = bytes;
-		if (end - from > DAXFS_ATOMIC_WRITE_MAX)
-			end = from + DAXFS_ATOMIC_WRITE_MAX;
-		rc = read_range(lane, inode.sm, from, end, op->out + op->done);
+		size = word_load(lane, &inode.sm->size);
+		end = read_end(op, from, size_bytes(size));
+		if (!end)
+			return inode_get(lane, op->ino, &inode) ? -ESTALE : 1;
+		rc = read_range(lane, inode.sm, from, end, op->out + op->done, &view);
 		/* Pages cut away while we copied would have looked like holes. */
-		if (rc == 0 && word_load(lane, &inode.sm->trunc) == trunc)
+		if (rc == 0 && view_holds(lane, &view) && word_load(lane, &inode.sm->trunc) == trunc)
 			break;
 	}
 	if (rc == 0)

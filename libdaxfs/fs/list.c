@@ -100,7 +100,8 @@ static int readlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return -ERANGE;
 	sm_read(op->buf, pool_page(lane->pool, link_index(w)), size);
 	op->buf[size] = '\0';
-	return 0;
+	/* Size and page belong together only if it was still there after both. */
+	return inode_get(lane, op->ino, &inode);
 }
 
 int daxfs_readlink(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size)
