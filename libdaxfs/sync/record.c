@@ -25,9 +25,10 @@
  *   IDLE        nothing
  * Each row is repeatable, so the recoverer may die in it too.
  *
- * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, marks
- * before the decision, decision before its first resolved word, resolved words
- * and settled objects before IDLE, IDLE or PREPARE before the fields change.
+ * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, a mark
+ * before the next one in another line, marks before the decision, decision
+ * before its first resolved word, resolved words and settled objects before
+ * IDLE, IDLE or PREPARE before the fields change.
  */
 #include <errno.h>
 
@@ -143,8 +144,15 @@ uint64_t word_settle(struct lane *lane, sm_u64 *p)
 
 enum marking { MARKED, CHANGED, DECIDED };
 
-/* Put the mark of entry i of a record, whose status was `undecided`, into its word. */
-static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth)
+static bool same_line(const sm_u64 *a, const sm_u64 *b)
+{
+	return (uintptr_t)a / DAXFS_LINE == (uintptr_t)b / DAXFS_LINE;
+}
+
+/* Put the mark of entry i of a record, whose status was `undecided`, into its
+ * word. *last is the word that was marked before it. */
+static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth,
+			      const sm_u64 **last)
 {
 	struct sm_lane *record = lane_of(helper, owner);
 	uint64_t mark = mark_make(owner, i, status_seq(undecided));
@@ -156,6 +164,12 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 		return DECIDED;
 	if (!sane)
 		helper->fault = true;
+	/* ORD ladder: marks are written back in order of address. If a lost
+	 * cache left a later mark without an earlier one, two records could each
+	 * hold what the other needs first, and helping would go in a circle. */
+	if (*last && !same_line(*last, entry.word))
+		sm_drain(&helper->pool->shm);
+	*last = entry.word;
 	while (!helper->fault) {
 		uint64_t w = sm_load(entry.word);
 
@@ -181,13 +195,14 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 	struct sm_lane *record = lane_of(helper, owner);
 	uint64_t n = sm_load(&record->n_words);
 	enum marking marking = MARKED;
+	const sm_u64 *last = NULL;
 
 	if (n > DAXFS_RECORD_WORDS) {
 		helper->fault |= sm_load(&record->status) == undecided;
 		return;
 	}
 	for (unsigned i = 0; i < n && marking == MARKED; i++)
-		marking = mark_word(helper, owner, undecided, i, depth);
+		marking = mark_word(helper, owner, undecided, i, depth, &last);
 	if (marking == DECIDED)
 		return;
 	sm_drain(&helper->pool->shm);
