@@ -3,6 +3,7 @@
  * latency.c - how long the operations in the logs took.
  *
  *	latency --log DIR [--host N]... [--since NS] [--until NS] [--histogram]
+ *	latency --now                     print CLOCK_MONOTONIC, for --since
  *
  * Counts acknowledged operations of the given hosts (default: all) in progress
  * after --since (CLOCK_MONOTONIC), and prints one line of key=value. An
@@ -23,7 +24,7 @@ struct query {
 	const char *dir;
 	uint64_t hosts; /* bit per host; 0: all */
 	uint64_t since, until;
-	bool histogram;
+	bool histogram, now;
 };
 
 struct figures {
@@ -83,7 +84,7 @@ static void print(const struct query *q, struct figures *f)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: latency --log DIR [--host N]... [--since NS] [--until NS] [--histogram]\n");
+	fprintf(stderr, "usage: latency --now | --log DIR [--host N]... [--since NS] [--until NS] [--histogram]\n");
 	return 2;
 }
 
@@ -92,7 +93,8 @@ static int parse(int argc, char **argv, struct query *q)
 	static const struct option options[] = {
 		{ "log", required_argument, NULL, 'l' },   { "host", required_argument, NULL, 'h' },
 		{ "since", required_argument, NULL, 's' }, { "until", required_argument, NULL, 'u' },
-		{ "histogram", no_argument, NULL, 'H' },   { NULL, 0, NULL, 0 },
+		{ "histogram", no_argument, NULL, 'H' },   { "now", no_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -103,10 +105,11 @@ static int parse(int argc, char **argv, struct query *q)
 		case 's': q->since = strtoull(optarg, NULL, 10); break;
 		case 'u': q->until = strtoull(optarg, NULL, 10); break;
 		case 'H': q->histogram = true; break;
+		case 'n': q->now = true; break;
 		default: return usage();
 		}
 	}
-	return q->dir && optind == argc ? 0 : usage();
+	return (q->dir || q->now) && optind == argc ? 0 : usage();
 }
 
 int main(int argc, char **argv)
@@ -115,7 +118,13 @@ int main(int argc, char **argv)
 	struct figures f = { 0 };
 	struct oplog log;
 
-	if (parse(argc, argv, &q) || oplog_load(q.dir, &log))
+	if (parse(argc, argv, &q))
+		return 2;
+	if (q.now) {
+		printf("%llu\n", (unsigned long long)now_ns());
+		return 0;
+	}
+	if (oplog_load(q.dir, &log))
 		return 2;
 	f.us = calloc(log.count + 1, sizeof(*f.us));
 	if (!f.us)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,13 +74,22 @@ static struct op *add(struct op **list, size_t *count, size_t *space)
 	return memset(*list + (*count)++, 0, sizeof(**list));
 }
 
+/*
+ * The mount's daemon died before it answered: as good as no acknowledgement.
+ * (The generator stops there and exits 4, which nobody but a killed host may.)
+ */
+static bool unknown(int result)
+{
+	return result == -ENOTCONN || result == -ECONNABORTED;
+}
+
 static void fill(struct op *op, const struct op_record *r)
 {
 	op->id = op_id(r->host, r->generation, r->thread, r->seq);
 	op->kind = (enum op_kind)r->kind;
 	op->t0 = r->t0;
-	op->t1 = r->phase == OP_INTENT ? UINT64_MAX : r->t1;
-	op->result = r->result;
+	op->t1 = r->phase == OP_INTENT || unknown(r->result) ? UINT64_MAX : r->t1;
+	op->result = unknown(r->result) ? 0 : r->result;
 	op->a = r->a;
 	op->b = r->b;
 	op->c = r->c;
