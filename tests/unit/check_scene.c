@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_scene.c - see check_scene.h. */
+#include "check_scene.h"
+
+#include "recover/inspect.h"
+
+/* -- what is in it ------------------------------------------------------------ */
+
+static void write_at(struct daxfs *fs, daxfs_ino ino, uint64_t page)
+{
+	char bytes[300];
+
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(daxfs_write(fs, ino, bytes, sizeof(bytes), page * DAXFS_PAGE_SIZE, 0), sizeof(bytes));
+}
+
+/* Pages under direct words and under nodes of each height, the last one not full. */
+static uint64_t make_big(struct daxfs *fs)
+{
+	daxfs_ino ino = pod_create(fs, DAXFS_ROOT, "big");
+
+	write_at(fs, ino, 0);
+	write_at(fs, ino, 7);
+	write_at(fs, ino, 8);
+	write_at(fs, ino, 8 + 511);
+	write_at(fs, ino, 8 + 512);
+	write_at(fs, ino, 8 + 512 + 512 * 512);
+	write_at(fs, ino, 8ull + 512 + 512 * 512 + 512 * 512 * 512);
+	return handle_index(ino);
+}
+
+static void make_names(struct daxfs *fs, daxfs_ino dir)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < SCENE_NAMES; i++) {
+		snprintf(name, sizeof(name), "name %u", i);
+		pod_create(fs, dir, name);
+	}
+	for (unsigned i = 0; i < SCENE_NAMES; i += 7) {
+		snprintf(name, sizeof(name), "name %u", i);
+		assert_int_equal(daxfs_unlink(fs, dir, name), 0);
+	}
+}
+
+static void populate(struct scene *s)
+{
+	struct daxfs *fs = s->pod.fs[0];
+	daxfs_ino dir = pod_mkdir(fs, DAXFS_ROOT, "dir"), small = pod_create(fs, dir, "small");
+	struct daxfs_attr attr;
+
+	s->big = make_big(fs);
+	s->dir = handle_index(dir);
+	s->small = handle_index(small);
+	s->sub = handle_index(pod_mkdir(fs, dir, "sub"));
+	write_at(fs, small, 0);
+	assert_int_equal(daxfs_link(fs, small, DAXFS_ROOT, "other name", &attr), 0);
+	assert_int_equal(daxfs_symlink(fs, dir, "link", "to/where", pod_root, &attr), 0);
+	s->link = handle_index(attr.ino);
+	assert_int_equal(daxfs_mknod(fs, dir, "fifo", S_IFIFO | 0600, 0, pod_root, false, &attr), 0);
+	s->fifo = handle_index(attr.ino);
+	s->victim = handle_index(pod_create(fs, dir, "victim"));
+	make_names(s->pod.fs[1], dir);
+	assert_int_equal(daxfs_rename(fs, dir, "name 1", DAXFS_ROOT, "moved", 0), 0);
+}
+
+void scene_start(struct scene *s)
+{
+	memset(s, 0, sizeof(*s));
+	pod_start_with(&s->pod, SCENE_BYTES, (struct daxfs_mkfs_options){ .inodes = 256, .lanes = 2 });
+	populate(s);
+	for (unsigned i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(daxfs_leave(s->pod.fs[i]), 0);
+	s->pool = fs_pool_writable(s->pod.fs[0]);
+	s->pristine = malloc(SCENE_BYTES);
+	assert_non_null(s->pristine);
+	memcpy(s->pristine, s->pod.base, SCENE_BYTES);
+}
+
+void scene_restore(struct scene *s)
+{
+	memcpy(s->pod.base, s->pristine, SCENE_BYTES);
+	s->want[0] = '\0';
+}
+
+void scene_stop(struct scene *s)
+{
+	scene_restore(s);
+	free(s->pristine);
+	pod_stop(&s->pod);
+}
+
+/* -- judging ------------------------------------------------------------------ */
+
+static void collect(void *context, const char *line)
+{
+	struct scene *s = context;
+
+	if (s->lines < SCENE_LINES)
+		snprintf(s->line[s->lines++], sizeof(s->line[0]), "%s", line);
+}
+
+uint64_t scene_check(struct scene *s)
+{
+	s->lines = 0;
+	assert_int_equal(check_pool(s->pool, collect, s, &s->check), 0);
+	return s->check.problems;
+}
+
+bool scene_said(const struct scene *s, const char *start)
+{
+	for (unsigned i = 0; i < s->lines; i++)
+		if (strncmp(s->line[i], start, strlen(start)) == 0)
+			return true;
+	return false;
+}
+
+void scene_want(struct scene *s, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(s->want, sizeof(s->want), format, ap);
+	va_end(ap);
+}
+
+/* -- hands -------------------------------------------------------------------- */
+
+void scene_host(struct scene *s, unsigned host, enum daxfs_host_state state)
+{
+	sm_u64 *word = &s->pool->member->host[host].word;
+	struct host_word w = { 0 };
+
+	assert_int_equal(host_word_unpack(sm_load(word), &w), 0);
+	w.state = state;
+	w.recoverer = state == DAXFS_HOST_RECOVERING ? 0 : -1;
+	sm_store(word, host_word_pack(w));
+}
+
+uint64_t scene_find(const struct scene *s, enum daxfs_type type, enum daxfs_state state)
+{
+	for (uint64_t i = 2; i < s->pool->objects[type]; i++)
+		if (state_of(sm_load(&s->pool->state[type][i])) == (unsigned)state)
+			return i;
+	fail_msg("no object of type %u in state %u", type, state);
+	return 0;
+}
+
+sm_u64 *scene_slot(struct scene *s, uint64_t inode, uint64_t *page, uint64_t *dirent)
+{
+	for (*page = 0; *page < s->pool->objects[DAXFS_T_PAGE]; ++*page) {
+		uint64_t state = sm_load(&s->pool->state[DAXFS_T_PAGE][*page]);
+		struct sm_node *node = map_node(s->pool, *page);
+
+		for (unsigned i = 0; state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE && i < 512; i++) {
+			uint64_t w = sm_load(&node->slot[i]);
+
+			if (link_kind(w) != DAXFS_DIRENT ||
+			    handle_index(s->pool->dirents[link_index(w)].handle) != inode)
+				continue;
+			*dirent = link_index(w);
+			return &node->slot[i];
+		}
+	}
+	fail_msg("inode %llu has no name", (unsigned long long)inode);
+	return NULL;
+}
+
+void scene_unname(struct scene *s, uint64_t inode)
+{
+	uint64_t page, dirent;
+	sm_u64 *slot = scene_slot(s, inode, &page, &dirent), *count = &s->pool->count[page];
+
+	scene_set(slot, DAXFS_S_LINK, 0);
+	scene_set(count, DAXFS_S_COUNT, word_payload(sm_load(count), DAXFS_S_COUNT) - 1);
+	sm_store(&s->pool->state[DAXFS_T_DIRENT][dirent], 0);
+}
+
+/* -- damages ------------------------------------------------------------------ */
+
+static unsigned try_damage(struct scene *s, const struct damage *d)
+{
+	uint64_t n;
+
+	scene_restore(s);
+	d->make(s);
+	n = scene_check(s);
+	if (scene_said(s, s->want) && (!d->problems || n == d->problems))
+		return 0;
+	print_message("%s: want \"%s...\", %u in all; got %llu:\n", d->name, s->want, d->problems,
+		      (unsigned long long)n);
+	for (unsigned k = 0; k < s->lines; k++)
+		print_message("  %s\n", s->line[k]);
+	return 1;
+}
+
+void scene_damages(const struct damage *damages, size_t n)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	unsigned wrong = 0;
+
+	scene_start(s);
+	for (size_t i = 0; i < n; i++)
+		wrong += try_damage(s, &damages[i]);
+	scene_stop(s);
+	free(s);
+	assert_int_equal(wrong, 0);
+}
