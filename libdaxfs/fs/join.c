@@ -158,6 +158,11 @@ int daxfs_leave(struct daxfs *fs)
 	opens_fini(fs); /* releases what is still held */
 	for (unsigned i = 0; i < fs->n_slots; i++)
 		fs_take_lane(fs); /* waits for calls in progress; nobody starts any more */
+	/* ORD leave: idle lanes, withdrawn announcements and emptied places of the
+	 * open table are written back before the slot is FREE: nobody recovers it. */
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		sm_persist(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
+	sm_drain(&fs->pool.shm);
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);
