@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.h - the private memory of the simulated hosts.
+ *
+ * The linker sends the library's malloc and friends here (--wrap). While a
+ * simulated host runs they are served from one arena, which marks and rewinds
+ * together with the pool: a dead host frees nothing, a rewind takes its whole
+ * DRAM back, and any number of runs costs no memory. Otherwise they are the C
+ * library's. Clocks, random numbers and thread ids are wrapped as well, so that
+ * a run follows from its arguments alone.
+ */
+#ifndef SIM_ARENA_H
+#define SIM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The harness's own memory; dies when there is none. */
+void *arena_host_alloc(size_t len);
+void *arena_host_realloc(void *p, size_t len);
+void arena_host_free(void *p);
+_Noreturn void arena_die(const char *what);
+
+void arena_reset(void);
+/* Switch the arena on or off; returns what it was. */
+bool arena_use(bool on);
+
+void arena_mark(void);
+void arena_rewind(void);
+void arena_drop(void);
+
+#endif

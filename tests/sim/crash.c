@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crash.c - host 0 dies at every step of script a.
+ *
+ * Script a runs once. Before each step, from its hook, the world is marked, the
+ * death and everything that may follow are played, and the world is rewound; so
+ * the cost is linear in the number of steps. A step that finds memory and device
+ * as the step before did leads to the same states and is only counted.
+ */
+#include "sim.h"
+
+/* -- the second host dies, too ------------------------------------------------------- */
+
+/* Host 1, recovering or running script b, is about to do step m: it dies here. */
+static void second_death(struct explorer *x, uint64_t m, const struct sm_site *site)
+{
+	struct history kept = x->history;
+	unsigned dirty = memory_dirty(1);
+
+	x->m = m;
+	x->site[1] = site;
+	world_mark();
+	for (unsigned i = 0; explore_fate(x, dirty, i, true, &x->fate[1]); i++) {
+		world_lose(1, x->fate[1]);
+		explore_finish(x, 3);
+		world_rewind();
+		x->history = kept;
+	}
+	world_drop();
+	x->m = 0;
+	x->site[1] = NULL;
+}
+
+struct second { /* progress of host 1 */
+	struct explorer *x;
+	uint64_t last_changes, distinct;
+	bool tried; /* the state that this step, too, would leave */
+};
+
+static void second_hook(void *context, struct run *run, const struct seam_event *event)
+{
+	struct second *s = context;
+	struct explorer *x = s->x;
+	struct sm_site *site = run->site;
+
+	if (event->step > 1 && seam_changes() == s->last_changes) {
+		site->crashes += s->tried;
+		return;
+	}
+	s->tried = false;
+	s->last_changes = seam_changes();
+	s->distinct++;
+	if (!explore_exhausted(x) && explore_samples(x, event->step, site)) {
+		site->crashes++;
+		s->tried = true;
+		second_death(x, event->step, site);
+		s->last_changes = seam_changes();
+	}
+}
+
+static void keep_size(struct explorer *x, uint64_t distinct)
+{
+	if (distinct > x->m_seen[x->variant])
+		x->m_seen[x->variant] = distinct;
+}
+
+static long call_recover(void *arg)
+{
+	struct daxfs_recovery report;
+
+	(void)arg;
+	return daxfs_recover(world.fs[1], 0, &report);
+}
+
+static void recover_crash(struct explorer *x)
+{
+	struct second s = {.x = x};
+	char text[256];
+	struct run run;
+
+	if (!world_fence(0))
+		return;
+	run_start(&run, 1, call_recover, NULL);
+	run.hook = second_hook;
+	run.context = &s;
+	run_until(&run, 0);
+	if (run.end != RUN_RETURNED || run.result) {
+		snprintf(text, sizeof(text), "recovery of host 0 by host 1: %ld %s", run.result, run.why);
+		explore_violation(x, text);
+	}
+	run_free(&run);
+	keep_size(x, s.distinct);
+}
+
+static void survive_hook(void *context, struct run *run, const struct seam_event *event)
+{
+	second_hook(context, run, event);
+}
+
+static void survive_crash(struct explorer *x)
+{
+	struct performance p = {.script = &x->b, .history = &x->history, .host = 1};
+	struct second s = {.x = x};
+	struct run run;
+
+	run_start(&run, 1, perform, &p);
+	run.hook = survive_hook;
+	run.context = &s;
+	run_until(&run, 0);
+	run_free(&run);
+	keep_size(x, s.distinct);
+}
+
+static void survive(struct explorer *x)
+{
+	struct run run;
+
+	if (explore_survive(x, &run, NULL, 0))
+		explore_finish(x, 1);
+	run_free(&run);
+}
+
+/* -- after the death of host 0 ---------------------------------------------------------- */
+
+/* Recovery again, as if nobody had noticed the first: nothing changes. Then the
+ * host comes back and does its script: whatever that gives, nothing is broken. */
+static void come_back(struct explorer *x)
+{
+	struct world_check check;
+	struct history unused = {0};
+	struct performance p = {.script = &x->a, .history = &unused, .host = 0};
+	char why[1200] = "", *text = why;
+
+	world_unrecover(0);
+	explore_finish(x, 1);
+	x->tally.states[x->variant]--;
+	if (x->sc->flags & SC_MEMBER)
+		return;
+	if (world_rejoin(0, why)) {
+		memmove(why + 10, why, 160);
+		memcpy(why, "no rejoin:", 10);
+		explore_violation(x, text);
+	} else if (run_all(0, perform, &p, NULL, why) != RUN_RETURNED) {
+		explore_violation(x, text);
+	} else if (!world_check(&check) || check.problems) {
+		snprintf(why, sizeof(why), "after coming back, check: %s", check.text);
+		explore_violation(x, text);
+	}
+}
+
+static void recover(struct explorer *x, bool again)
+{
+	explore_finish(x, 1);
+	if (again && !explore_exhausted(x))
+		come_back(x);
+}
+
+static void play(struct explorer *x, enum variant v, bool first)
+{
+	struct history kept = x->history;
+
+	x->variant = v;
+	if (!explore_wants(x, v) || explore_exhausted(x))
+		return;
+	if (v == V_RECOVER)
+		recover(x, first);
+	else if (v == V_SURVIVE)
+		survive(x);
+	else if (v == V_RECOVER_CRASH)
+		recover_crash(x);
+	else
+		survive_crash(x);
+	x->history = kept;
+	world_rewind();
+}
+
+/* Is it worth to run host 1 step by step for this n? */
+static bool second_worth(struct explorer *x, enum variant v)
+{
+	x->variant = v;
+	if (x->opt->full || x->opt->step || !x->m_seen[v])
+		return true;
+	return explore_samples(x, 0, NULL) || x->n % 3 == x->opt->seed % 3;
+}
+
+static void death(struct explorer *x)
+{
+	unsigned dirty = memory_dirty(0);
+
+	world_mark();
+	for (unsigned i = 0; explore_fate(x, dirty, i, false, &x->fate[0]); i++) {
+		world_lose(0, x->fate[0]);
+		world_mark();
+		play(x, V_RECOVER, i == 0);
+		if (i < 2 || i % 5 == x->n % 5)
+			play(x, V_SURVIVE, false);
+		if (i < 2 && second_worth(x, V_RECOVER_CRASH))
+			play(x, V_RECOVER_CRASH, false);
+		if (i < 2 && second_worth(x, V_SURVIVE_CRASH))
+			play(x, V_SURVIVE_CRASH, false);
+		world_drop();
+		world_rewind();
+	}
+	world_drop();
+}
+
+static void first_hook(void *context, struct run *run, const struct seam_event *event)
+{
+	struct explorer *x = context;
+	unsigned progress = x->history.n[0];
+
+	x->n = event->step;
+	x->tally.points++;
+	run->site->crashes++;
+	if (explore_exhausted(x) || (x->opt->step && x->opt->step != x->n))
+		return;
+	if (!x->opt->step && seam_changes() == x->last_changes && progress == x->last_ended && x->n > 1)
+		return;
+	x->site[0] = run->site;
+	x->last_ended = progress;
+	death(x);
+	x->last_changes = seam_changes();
+}
+
+/* How many steps leave a state of their own: to share out the budgets. */
+static void count_hook(void *context, struct run *run, const struct seam_event *event)
+{
+	struct explorer *x = context;
+
+	(void)run, (void)event;
+	x->distinct += seam_changes() != x->last_changes;
+	x->last_changes = seam_changes();
+}
+
+static void run_a(struct explorer *x, seam_hook hook)
+{
+	struct performance p = {.script = &x->a, .history = &x->history, .host = 0};
+	struct run run;
+	char text[200];
+
+	x->history = (struct history){0};
+	x->last_changes = 0;
+	run_start(&run, 0, perform, &p);
+	run.hook = hook;
+	run.context = x;
+	run_until(&run, 0);
+	x->n = run.steps + 1;
+	if (run.end == RUN_BROKEN) {
+		snprintf(text, sizeof(text), "host 0 in script a: %s", run.why);
+		explore_violation(x, text);
+	}
+	run_free(&run);
+}
+
+void explore_crashes(struct explorer *x)
+{
+	world_mark();
+	run_a(x, count_hook);
+	world_rewind();
+	if (x->opt->trace)
+		seam_trace(stdout, 1);
+	run_a(x, first_hook);
+	seam_trace(NULL, 0);
+	if (x->tally.violations == 0 || !explore_exhausted(x)) {
+		x->site[0] = NULL;
+		death(x); /* it had returned: what it did is there, whatever was lost */
+	}
+	world_rewind();
+	world_drop();
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history.c - see history.h. */
+#include "history.h"
+
+#include <stdlib.h>
+
+#include "arena.h"
+
+#define ORDER_MAX (2 * SCRIPT_MAX)
+#define DEAD_MAX 4u
+
+struct reference {
+	char order[ORDER_MAX + 1]; /* hosts, '0' or '1' */
+	char result[ORDER_MAX][RESULT_BYTES];
+	char late[ORDER_MAX][RESULT_BYTES]; /* when nothing is reclaimed before the end */
+	struct state *state; /* one for each set of the dead */
+};
+
+struct references {
+	const struct script *script[2];
+	unsigned dead[DEAD_MAX], n_dead;
+	struct reference *at;
+	size_t n, capacity;
+};
+
+/* -- keeping one -------------------------------------------------------------------- */
+
+void history_begin(struct history *h, unsigned host)
+{
+	h->event[host][h->n[host]].begun = ++h->clock;
+	h->event[host][h->n[host]].ended = 0;
+	h->event[host][h->n[host]++].result[0] = '\0';
+}
+
+void history_end(struct history *h, unsigned host, const char *result)
+{
+	h->event[host][h->n[host] - 1].ended = ++h->clock;
+	snprintf(h->event[host][h->n[host] - 1].result, RESULT_BYTES, "%s", result);
+}
+
+long perform(void *arg)
+{
+	const struct performance *p = arg;
+
+	for (unsigned i = 0; i < p->script->n; i++) {
+		struct command_call call = {.command = &p->script->command[i], .host = p->host};
+
+		history_begin(p->history, p->host);
+		script_call(&call);
+		history_end(p->history, p->host, call.result);
+	}
+	return 0;
+}
+
+/* -- the end of a scenario ------------------------------------------------------------ */
+
+/* Who recovers and looks: host 1, or host 2 when host 1 is among the dead. */
+static unsigned survivor(unsigned dead)
+{
+	return dead & 2u ? 2 : 1;
+}
+
+bool aftermath(unsigned dead, struct state *out, char *why, size_t size)
+{
+	struct world_check check;
+	unsigned by = survivor(dead), fenced = 0;
+	char broken[160] = "";
+
+	for (unsigned host = 0; host < HOSTS; host++)
+		if (dead & 1u << host && world_fence(host))
+			fenced |= 1u << host;
+	for (unsigned host = 0; host < HOSTS; host++) {
+		int rc = fenced & 1u << host ? world_recover(by, host, broken) : 0;
+
+		if (rc) {
+			snprintf(why, size, "recovery of host %u by host %u: %d %s", host, by, rc, broken);
+			return false;
+		}
+	}
+	if (!world_check(&check) || check.problems) {
+		snprintf(why, size, "check: %llu problems: %s", (unsigned long long)check.problems, check.text);
+		return false;
+	}
+	if (!state_capture(by, &check, out, broken)) {
+		snprintf(why, size, "looking at the outcome: %s", broken);
+		return false;
+	}
+	return true;
+}
+
+/* -- sequential executions -------------------------------------------------------------- */
+
+static struct reference *reference_add(struct references *refs, const char *order)
+{
+	struct reference *ref;
+
+	if (refs->n == refs->capacity) {
+		refs->capacity = refs->capacity ? 2 * refs->capacity : 16;
+		refs->at = arena_host_realloc(refs->at, refs->capacity * sizeof(*refs->at));
+	}
+	ref = &refs->at[refs->n++];
+	memset(ref, 0, sizeof(*ref));
+	memcpy(ref->order, order, strlen(order) + 1);
+	ref->state = arena_host_alloc(refs->n_dead * sizeof(*ref->state));
+	return ref;
+}
+
+static _Noreturn void no_reference(const char *order, const char *why)
+{
+	fprintf(stderr, "daxfs-sim: sequential execution \"%s\": %s\n", order, why);
+	exit(1);
+}
+
+static void run_order(const struct references *refs, const char *order, char result[][RESULT_BYTES])
+{
+	unsigned next[2] = {0};
+	char why[160] = "";
+
+	for (unsigned i = 0; order[i]; i++) {
+		unsigned host = (unsigned)(order[i] - '0');
+		struct command_call call = {.command = &refs->script[host]->command[next[host]++], .host = host};
+
+		if (run_all(host, script_call, &call, NULL, why) != RUN_RETURNED)
+			no_reference(order, why);
+		memcpy(result[i], call.result, RESULT_BYTES);
+	}
+}
+
+static void execute(const struct references *refs, struct reference *ref)
+{
+	char why[1024] = "";
+
+	world_mark();
+	run_order(refs, ref->order, ref->result);
+	for (unsigned i = 0; i < refs->n_dead; i++) {
+		world_mark();
+		for (unsigned host = 0; host < HOSTS; host++)
+			if (refs->dead[i] & 1u << host)
+				world_lose(host, (struct fate){.kind = FATE_KEEP_ALL});
+		if (!aftermath(refs->dead[i], &ref->state[i], why, sizeof(why)))
+			no_reference(ref->order, why);
+		world_rewind();
+		world_drop();
+	}
+	world_rewind();
+	world_drop();
+}
+
+static long call_hold(void *arg)
+{
+	return daxfs_hold(world.fs[2], *(daxfs_ino *)arg);
+}
+
+/* The same with everything the scripts name held open by host 2. */
+static void execute_late(const struct references *refs, struct reference *ref)
+{
+	world_mark();
+	for (unsigned host = 0; host < 2; host++)
+		for (unsigned i = 0; i < refs->script[host]->n; i++) {
+			const struct command *c = &refs->script[host]->command[i];
+			daxfs_ino ino[] = {c->ino, c->parent[0], c->parent[1]};
+
+			for (unsigned k = 0; k < 3; k++)
+				if (ino[k])
+					run_all(2, call_hold, &ino[k], NULL, NULL);
+		}
+	run_order(refs, ref->order, ref->late);
+	world_rewind();
+	world_drop();
+}
+
+/* Every order of a beginning of a with a beginning of b. */
+static void execute_all(struct references *refs, char *order, unsigned len, unsigned a, unsigned b)
+{
+	struct reference *ref;
+
+	order[len] = '\0';
+	ref = reference_add(refs, order);
+	execute(refs, ref);
+	execute_late(refs, ref);
+	if (a < refs->script[0]->n) {
+		order[len] = '0';
+		execute_all(refs, order, len + 1, a + 1, b);
+	}
+	if (b < refs->script[1]->n) {
+		order[len] = '1';
+		execute_all(refs, order, len + 1, a, b + 1);
+	}
+}
+
+struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
+				   unsigned n_dead)
+{
+	struct references *refs = arena_host_alloc(sizeof(*refs));
+	char order[ORDER_MAX + 1];
+
+	*refs = (struct references){.script = {a, b}, .n_dead = n_dead};
+	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
+	execute_all(refs, order, 0, 0, 0);
+	return refs;
+}
+
+void references_free(struct references *refs)
+{
+	for (size_t i = 0; i < refs->n; i++)
+		arena_host_free(refs->at[i].state);
+	arena_host_free(refs->at);
+	arena_host_free(refs);
+}
+
+static const struct reference *reference_find(const struct references *refs, const char *order)
+{
+	for (size_t i = 0; i < refs->n; i++)
+		if (!strcmp(refs->at[i].order, order))
+			return &refs->at[i];
+	return NULL;
+}
+
+static const struct state *state_of_dead(const struct references *refs, const struct reference *ref, unsigned dead)
+{
+	for (unsigned i = 0; i < refs->n_dead; i++)
+		if (refs->dead[i] == dead)
+			return &ref->state[i];
+	return NULL;
+}
+
+const struct state *reference_state(const struct references *refs, const char *order, unsigned dead)
+{
+	const struct reference *ref = reference_find(refs, order);
+
+	return ref ? state_of_dead(refs, ref, dead) : NULL;
+}
+
+const char *reference_result(const struct references *refs, const char *order, unsigned nth)
+{
+	const struct reference *ref = reference_find(refs, order);
+
+	return ref ? ref->result[nth] : NULL;
+}
+
+/* -- judging ------------------------------------------------------------------------------ */
+
+struct judging {
+	const struct history *h;
+	const struct references *refs;
+	const struct state *state;
+	unsigned dead;
+	char order[ORDER_MAX + 1];
+	unsigned len, next[2];
+	char *buf; /* why the last candidate did not fit */
+	size_t size;
+};
+
+/* May the next command of a host come now? Not if another one, not placed yet,
+ * had ended before it began. */
+static bool may_follow(const struct judging *j, unsigned host)
+{
+	unsigned other = 1 - host, o = j->next[other];
+
+	if (j->next[host] == j->h->n[host])
+		return false;
+	return o == j->h->n[other] || !j->h->event[other][o].ended ||
+	       j->h->event[other][o].ended > j->h->event[host][j->next[host]].begun;
+}
+
+/* Only what did not finish is missing. */
+static bool may_end(const struct judging *j)
+{
+	for (unsigned host = 0; host < 2; host++)
+		if (j->next[host] < j->h->n[host] && j->h->event[host][j->next[host]].ended)
+			return false;
+	return true;
+}
+
+static bool fits(struct judging *j)
+{
+	const struct reference *ref;
+	const struct state *want;
+	unsigned next[2] = {0};
+	int n;
+
+	j->order[j->len] = '\0';
+	ref = reference_find(j->refs, j->order);
+	if (!ref)
+		return false;
+	for (unsigned i = 0; i < j->len; i++) {
+		unsigned host = (unsigned)(j->order[i] - '0'), at = next[host]++;
+
+		if (!j->h->event[host][at].ended || !strcmp(j->h->event[host][at].result, ref->result[i]) ||
+		    !strcmp(j->h->event[host][at].result, ref->late[i]))
+			continue;
+		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"", j->order,
+			 host, at + 1, j->refs->script[host]->command[at].text, j->h->event[host][at].result,
+			 ref->result[i]);
+		return false;
+	}
+	want = state_of_dead(j->refs, ref, j->dead);
+	if (state_equal(j->state, want))
+		return true;
+	n = snprintf(j->buf, j->size, "state not as in order \"%s\": ", j->order);
+	state_explain(j->state, want, j->buf + n, j->size - (size_t)n);
+	return false;
+}
+
+static bool search(struct judging *j)
+{
+	if (may_end(j) && fits(j))
+		return true;
+	for (unsigned host = 0; host < 2; host++) {
+		bool found;
+
+		if (!may_follow(j, host))
+			continue;
+		j->order[j->len++] = (char)('0' + host);
+		j->next[host]++;
+		found = search(j);
+		j->len--;
+		j->next[host]--;
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,
+			  const struct state *state, char *buf, size_t size)
+{
+	struct judging j = {.h = h, .refs = refs, .state = state, .dead = dead, .buf = buf, .size = size};
+
+	snprintf(buf, size, "no legal order at all");
+	return search(&j) ? NULL : buf;
+}

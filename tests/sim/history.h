@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * history.h - what two hosts did when, and whether that is legal.
+ *
+ * Two scripts, a by host 0 and b by host 1. A history has for every command
+ * when it began, and when it ended and with what result unless its host died in
+ * it. It is legal, together with the state that was seen afterwards, if the
+ * commands can be put in one order that respects both scripts and real time,
+ * in which every finished command is, each unfinished one is or is not, and
+ * whose sequential execution by the library gives the same results and the same
+ * state (linearizability, Herlihy & Wing 1990). The sequential executions are
+ * all made beforehand, from the same start.
+ *
+ * An inode without name and holder is reclaimed some time after its last name
+ * went: by who removed it, or, had that host died, by recovery. Until then its
+ * handle works. So a command's result may also be the one it has when nothing
+ * is reclaimed before the end; the state afterwards is the same.
+ */
+#ifndef SIM_HISTORY_H
+#define SIM_HISTORY_H
+
+#include "script.h"
+#include "state.h"
+
+struct history {
+	uint64_t clock;
+	unsigned n[2]; /* commands begun */
+	struct {
+		uint64_t begun, ended; /* ended 0: not */
+		char result[RESULT_BYTES];
+	} event[2][SCRIPT_MAX];
+};
+
+void history_begin(struct history *h, unsigned host);
+void history_end(struct history *h, unsigned host, const char *result);
+
+/* A script as the argument of a run that keeps a history. */
+struct performance {
+	const struct script *script;
+	struct history *history;
+	unsigned host;
+};
+long perform(void *arg);
+
+/* Sequential executions, from the world as it is. `dead`: sets of hosts (bit
+ * masks) that die afterwards and are recovered before the state is taken. */
+struct references;
+struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
+				   unsigned n_dead);
+void references_free(struct references *refs);
+/* The state after an order such as "0" or "011"; NULL if there is none. */
+const struct state *reference_state(const struct references *refs, const char *order, unsigned dead);
+const char *reference_result(const struct references *refs, const char *order, unsigned nth);
+
+/* NULL if legal, else why not, in buf. */
+const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,
+			  const struct state *state, char *buf, size_t size);
+
+/* Fence, recover, check and look: the end of every scenario. False with why. */
+bool aftermath(unsigned dead, struct state *out, char *why, size_t size);
+
+#endif

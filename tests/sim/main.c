@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - daxfs-sim: the real library on simulated hosts; see sim.h.
+ *
+ * Exit status: 0 no violation, 1 violations or a crash point never reached,
+ * 2 wrong use or no memory.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sim.h"
+
+static const char usage_text[] =
+	"usage: daxfs-sim [options]\n"
+	"  --op NAME           only this scenario (--list names them)\n"
+	"  --domain DOMAIN     gpf, wb or both (default)\n"
+	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
+	"                      pause-both or pause-crash\n"
+	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
+	"  --quick | --full    sample products of steps (default), or try nearly all\n"
+	"  --step N            only this step of the operation\n"
+	"  --recovery-step M   only this step of the recovery, or of the second host\n"
+	"  --trace             print the seam calls of the operation\n"
+	"  --list              list the scenarios\n";
+
+struct totals {
+	uint64_t points, states, violations;
+	unsigned passed, failed;
+};
+
+static double seconds(void)
+{
+	return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static void print_tally(const char *name, bool wb, const struct tally *t, double took)
+{
+	uint64_t states = 0;
+
+	for (unsigned v = 0; v < VARIANTS; v++)
+		states += t->states[v];
+	printf("%-22s %-3s %6" PRIu64 " steps %7" PRIu64 " states (", name, wb ? "wb" : "gpf", t->points, states);
+	for (unsigned v = 0; v < VARIANTS; v++)
+		printf("%s%" PRIu64, v ? " " : "", t->states[v]);
+	printf(") %" PRIu64 " violations %.1f s\n", t->violations, took);
+	fflush(stdout);
+}
+
+static void run_scenario(const struct scenario *sc, const struct options *opt, struct totals *totals)
+{
+	uint64_t violations = 0;
+
+	for (unsigned wb = 0; wb < 2; wb++) {
+		struct tally tally = {0};
+		double start = seconds();
+
+		if (wb ? !opt->wb : !opt->gpf)
+			continue;
+		explore_scenario(sc, opt, wb, &tally);
+		print_tally(sc->name, wb, &tally, seconds() - start);
+		totals->points += tally.points;
+		for (unsigned v = 0; v < VARIANTS; v++)
+			totals->states += tally.states[v];
+		violations += tally.violations;
+	}
+	totals->violations += violations;
+	totals->passed += violations == 0;
+	totals->failed += violations != 0;
+}
+
+static int list(void)
+{
+	for (unsigned i = 0; i < n_scenarios; i++)
+		printf("%s\n  setup %s\n  a     %s\n  b     %s\n", scenarios[i].name, scenarios[i].setup, scenarios[i].a,
+		       scenarios[i].b);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct options *opt)
+{
+	static const struct option longs[] = {
+		{"op", 1, NULL, 'o'},   {"domain", 1, NULL, 'd'}, {"variant", 1, NULL, 'v'}, {"seed", 1, NULL, 's'},
+		{"quick", 0, NULL, 'q'}, {"full", 0, NULL, 'f'},   {"step", 1, NULL, 'n'},    {"recovery-step", 1, NULL, 'm'},
+		{"trace", 0, NULL, 't'}, {"list", 0, NULL, 'l'},   {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	*opt = (struct options){.seed = 1, .gpf = true, .wb = true};
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o': opt->op = optarg; break;
+		case 'd':
+			opt->gpf = strcmp(optarg, "wb") != 0;
+			opt->wb = strcmp(optarg, "gpf") != 0;
+			break;
+		case 'v': opt->variant = optarg; break;
+		case 's': opt->seed = strtoull(optarg, NULL, 0); break;
+		case 'q': opt->full = false; break;
+		case 'f': opt->full = true; break;
+		case 'n': opt->step = strtoull(optarg, NULL, 0); break;
+		case 'm': opt->recovery_step = strtoull(optarg, NULL, 0); break;
+		case 't': opt->trace = true; break;
+		case 'l': exit(list());
+		default: return -1;
+		}
+	}
+	return optind == argc ? 0 : -1;
+}
+
+static bool whole(const struct options *opt)
+{
+	return !opt->op && !opt->variant && !opt->step && !opt->recovery_step && opt->gpf && opt->wb;
+}
+
+int main(int argc, char **argv)
+{
+	struct totals totals = {0};
+	struct options opt;
+	unsigned missed;
+
+	if (parse(argc, argv, &opt)) {
+		fputs(usage_text, stderr);
+		return 2;
+	}
+	seam_guard();
+	printf("seed %" PRIu64 "; states are listed as recover survive recover-crash survive-crash pause pause-both "
+	       "pause-crash\n", opt.seed);
+	for (unsigned i = 0; i < n_scenarios; i++)
+		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
+			run_scenario(&scenarios[i], &opt, &totals);
+	missed = sites_report(whole(&opt));
+	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,
+	       totals.violations);
+	printf("%u passed, %u failed\n", totals.passed, totals.failed);
+	return totals.violations || missed || !(totals.passed + totals.failed);
+}

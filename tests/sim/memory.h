@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory.h - the simulated pool memory: lines, host caches, undo.
+ *
+ * The memory is mapped twice. The library is given the mapping without access
+ * rights, so that a load or store that does not go through the seam faults; the
+ * seam works on the other one.
+ *
+ * Caches (wb pools). What all hosts see is one coherent image. A line that a
+ * host stored to is dirty in that host's cache until another host touches it or
+ * until it was persisted and drained; its older contents are kept, oldest first
+ * the one the device holds. When a host dies, each of its dirty lines ends up
+ * as the newest contents or as any older one: a fate says which.
+ *
+ * Marks nest: memory_rewind puts lines, caches and undo log back to the
+ * innermost mark, as often as wanted; memory_drop removes the mark.
+ */
+#ifndef SIM_MEMORY_H
+#define SIM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINE 64u
+
+enum fate_kind {
+	FATE_KEEP_ALL, /* the process died, not the host; or the platform flushes */
+	FATE_DROP_ALL, /* every dirty line is what the device holds */
+	FATE_DROP_ONE, /* only the n-th dirty line is dropped */
+	FATE_KEEP_ONE, /* all but the n-th dirty line are dropped */
+	FATE_RANDOM,   /* each line any of its contents, by seed n */
+};
+
+struct fate {
+	enum fate_kind kind;
+	uint64_t n;
+};
+
+/* Map size bytes; false with errno. */
+bool memory_open(uint64_t size);
+void memory_close(void);
+/* Zeroed, clean, no marks, caches modelled or not. */
+void memory_reset(bool caches);
+void *memory_base(void);             /* what the library gets */
+const uint8_t *memory_bytes(void);   /* the same bytes, readable */
+uint64_t memory_size(void);
+bool memory_owns(const void *p, size_t len);
+uint64_t memory_offset(const void *p);
+
+/* The seam's accesses, by a host, at an offset. */
+void memory_touch(unsigned host, uint64_t offset, size_t len);
+void memory_store(unsigned host, uint64_t offset, const void *src, size_t len);
+void memory_persist(unsigned host, uint64_t offset, size_t len);
+/* True if the device changed. */
+bool memory_drain(unsigned host);
+
+/* Everything dirty reaches the device. */
+void memory_settle(void);
+unsigned memory_dirty(unsigned host);
+/* The host's cache is gone. */
+void memory_lose(unsigned host, struct fate fate);
+
+void memory_mark(void);
+void memory_rewind(void);
+void memory_drop(void);
+unsigned memory_marks(void);
+
+#endif

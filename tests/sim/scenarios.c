@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scenarios.c - what is explored: see sim.h for the variants, script.h for the
+ * language. Script a is the operation under test, by host 0; b is what gets in
+ * its way, by host 1, the sharpest conflict first.
+ *
+ * Names "=NBASE,REST" hash like "=NBASE" in the first N levels of a directory
+ * trie and by their whole in the rest (collide.c), so that they meet in slots.
+ */
+#include "sim.h"
+
+#define FILE_F "mkdir d;create d/f;write d/f 0 5000 1;"
+#define TREE FILE_F "mkdir e;create e/g;write e/g 0 700 2;"
+
+const struct scenario scenarios[] = {
+	/* making names */
+	{"create", "mkdir d;create d/x", "create d/f", "create d/f;stat d/f;unlink d/f", 0},
+	{"create-refused", "mkdir d;create d/x", "create d/x", "unlink d/x;create d/x", 0},
+	{"create-two", "mkdir d", "create d/f;create d/g", "create d/g;rename d/g d/f", 0},
+	{"mkdir", "mkdir d;create d/x", "mkdir d/s", "mkdir d/s;rmdir d/s", 0},
+	{"symlink", "mkdir d", "symlink d/l over/there", "symlink d/l elsewhere;stat d/l", 0},
+	{"link", FILE_F, "link d/f d/h", "unlink d/f;stat d/h", 0},
+	{"link-refused", TREE, "link d/f e/g", "unlink e/g", 0},
+	/* removing names */
+	{"unlink-last", FILE_F, "unlink d/f", "link d/f d/h;stat d/f;create d/f", 0},
+	{"unlink-both", FILE_F, "unlink d/f", "unlink d/f;read d/f", 0},
+	{"unlink-one", FILE_F "link d/f d/h", "unlink d/f", "unlink d/h;getattr d/f", 0},
+	{"unlink-held-here", FILE_F "hold d/f;note d/f 0", "unlink d/f", "read d/f;create d/f", SC_HOLDS},
+	{"unlink-held-there", FILE_F "1:hold d/f;note d/f 0", "unlink d/f", "read d/f;release d/f", 0},
+	{"unlink-large", "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2", "unlink d/f",
+	 "trunc d/f 5000;stat d/f", 0},
+	{"rmdir", "mkdir d;mkdir d/s", "rmdir d/s", "create d/s/x;stat d/s;mkdir d/s", 0},
+	{"rmdir-refused", "mkdir d;mkdir d/s;create d/s/x", "rmdir d/s", "unlink d/s/x;rmdir d/s", 0},
+	{"rmdir-hollow", "mkdir d;mkdir d/s;create d/s/=2k,x;create d/s/=2k,y;unlink d/s/=2k,x;unlink d/s/=2k,y",
+	 "rmdir d/s", "create d/s/=2k,z;stat d/s", 0},
+	/* moving names */
+	{"rename", FILE_F, "rename d/f d/h", "unlink d/f;stat d/h", 0},
+	{"rename-back", TREE, "rename d/f d/h", "rename d/h d/f;rename d/f d/h", 0},
+	{"rename-swap", TREE, "rename d/f e/g", "rename e/g d/f", 0},
+	{"rename-replace", TREE, "rename d/f e/g", "unlink e/g;stat d/f", 0},
+	{"rename-replace-held", TREE "1:hold e/g;note e/g 1", "rename d/f e/g", "read e/g;release e/g", 0},
+	{"rename-replace-link", TREE "link e/g d/k", "rename d/f e/g", "rename d/k d/f;getattr e/g", 0},
+	{"rename-same-inode", FILE_F "link d/f d/h", "rename d/f d/h", "unlink d/h;stat d/f", 0},
+	{"rename-dir", TREE "mkdir d/s;create d/s/x", "rename d/s d/t", "create d/s/y;rename d/s e/s", 0},
+	{"rename-replace-dir", TREE "mkdir d/s;mkdir e/t;create d/s/x", "rename d/s e/t", "create e/t/y;stat d/s", 0},
+	{"rename-replace-full", TREE "mkdir d/s;mkdir e/t;create e/t/y", "rename d/s e/t", "unlink e/t/y;rmdir e/t", 0},
+	{"rename-across", TREE, "rename d/f e/h", "rename d/f e/k;stat e/h", 0},
+	{"rename-dir-across", TREE "mkdir d/s;create d/s/x", "rename d/s e/s", "rename d/s d/t;rmdir e/s", 0},
+	{"rename-cycle", "mkdir d;mkdir e;mkdir d/s;mkdir e/t", "rename d e/t/d", "rename e d/s/e", 0},
+	{"rename-into-itself", "mkdir d;mkdir d/s", "rename d d/s/d", "rename d/s t", 0},
+	{"noreplace", TREE, "noreplace d/f d/h", "create d/h;stat d/f", 0},
+	{"noreplace-refused", TREE, "noreplace d/f e/g", "unlink e/g;stat d/f", 0},
+	{"exchange", TREE, "exchange d/f e/g", "rename d/f d/h;stat e/g", 0},
+	{"exchange-both", TREE, "exchange d/f e/g", "exchange e/g d/f", 0},
+	{"exchange-dir", TREE "mkdir d/s;create d/s/x", "exchange d/s e/g", "create d/s/y;unlink e/g", 0},
+	{"exchange-missing", TREE, "exchange d/f d/h", "create d/h", 0},
+	/* attributes and sizes */
+	{"chattr", FILE_F, "chattr d/f 0600 1 2 100", "chattr d/f 0640 3 4 6000;getattr d/f", 0},
+	{"utimes", FILE_F, "utimes d/f", "unlink d/f", 0},
+	{"trunc-page", FILE_F, "trunc d/f 4500", "append d/f 200 3;read d/f", 0},
+	{"trunc-zero", FILE_F, "trunc d/f 0", "write d/f 3000 3000 3;read d/f", 0},
+	{"trunc-nodes", "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2", "trunc d/f 7000",
+	 "append d/f 300 3;trunc d/f 90000", 0},
+	{"trunc-up", FILE_F, "trunc d/f 20000", "trunc d/f 300;append d/f 100 5", 0},
+	{"trunc-down-up", FILE_F, "trunc d/f 10;trunc d/f 9000", "trunc d/f 5;read d/f", 0},
+	/* data */
+	{"write-page", "mkdir d;create d/f;write d/f 0 12288 1", "write d/f 4096 4096 3", "write d/f 4096 100 4;read d/f",
+	 0},
+	{"write-span", "mkdir d;create d/f;write d/f 0 12288 1", "write d/f 3000 6000 3",
+	 "write d/f 5000 1000 4;trunc d/f 4000", 0},
+	{"write-hole", "mkdir d;create d/f;trunc d/f 60000", "write d/f 40000 200 3", "write d/f 41000 200 4;read d/f", 0},
+	{"write-gap", FILE_F, "write d/f 20000 100 3", "trunc d/f 100;append d/f 50 4", 0},
+	{"write-deep", FILE_F, "write d/f 2129920 50 3", "write d/f 2129900 50 4;trunc d/f 10", 0},
+	{"write-deepest", FILE_F, "write d/f 550830669824 50 3", "trunc d/f 10", 0},
+	{"write-256k", "mkdir d;create d/f", "write d/f 0 262144 3", "append d/f 100 4;stat d/f", 0},
+	{"write-256k-over", "mkdir d;create d/f;write d/f 0 262144 1", "write d/f 0 262144 3", "write d/f 100000 9000 4",
+	 0},
+	{"write-orphan", FILE_F "hold d/f;note d/f 0;unlink d/f", "write $0 100 5000 3", "read $0", SC_HOLDS},
+	{"append", FILE_F, "append d/f 300 3", "append d/f 500 4;read d/f", 0},
+	{"append-page", "mkdir d;create d/f;write d/f 0 8192 1", "append d/f 4096 3", "append d/f 100 4;trunc d/f 8192", 0},
+	{"append-twice", FILE_F, "append d/f 30 3;append d/f 40 4", "append d/f 50 5;append d/f 60 6", 0},
+	/* open files */
+	{"hold", FILE_F "note d/f 0", "hold d/f", "unlink d/f;getattr $0", SC_HOLDS},
+	{"hold-new", "mkdir d", "hold-new d/f", "unlink d/f;create d/f", SC_HOLDS},
+	{"hold-unlink-release", FILE_F "note d/f 0", "hold d/f;unlink d/f;release $0", "unlink d/f;getattr $0", SC_HOLDS},
+	{"release-orphan", FILE_F "hold d/f;note d/f 0;unlink d/f", "release $0", "getattr $0;hold $0", SC_HOLDS},
+	{"release-named", FILE_F "hold d/f;note d/f 0", "release d/f", "unlink d/f;getattr $0", SC_HOLDS},
+	{"release-orphan-both", FILE_F "hold d/f;1:hold d/f;note d/f 0;unlink d/f", "release $0", "release $0;getattr $0",
+	 SC_HOLDS},
+	/* names that meet in a slot of the trie */
+	{"collide-push", "mkdir d;create d/=1k,x", "create d/=1k,y", "unlink d/=1k,x;create d/=1k,y", 0},
+	{"collide-push-deep", "mkdir d;create d/=4k,x", "create d/=4k,y", "create d/=4k,z;ls d", 0},
+	{"collide-whole", "mkdir d;create d/=6k,x", "create d/=6k,y", "create d/=6k,z;unlink d/=6k,x", 0},
+	{"collide-whole-third", "mkdir d;create d/=6k,x;create d/=6k,y", "create d/=6k,z", "create d/=6k,z;unlink d/=6k,y",
+	 0},
+	{"collide-unlink", "mkdir d;create d/=2k,x;create d/=2k,y", "unlink d/=2k,x;unlink d/=2k,y",
+	 "create d/=2k,z;unlink d/=2k,x", 0},
+	{"collide-whole-unlink", "mkdir d;create d/=6k,x;create d/=6k,y", "unlink d/=6k,x", "unlink d/=6k,y;create d/=6k,z",
+	 0},
+	{"collide-rename", "mkdir d;create d/=2k,x;create d/=1k,w", "rename d/=1k,w d/=2k,y", "rename d/=2k,x d/=2k,y", 0},
+	/* no room */
+	{"no-inode", "mkdir d;create d/f;create d/g;mkdir h", "create d/n;create d/o", "create d/o;unlink d/f", 0},
+	/* looking */
+	{"lookup", TREE, "stat d/f;stat d/none;getattr e/g", "rename d/f d/h;rename d/h d/f", 0},
+	{"readdir", TREE, "ls d;ls e", "create d/n", 0},
+	{"read", TREE, "read d/f;read e/g", "write d/f 100 5000 3", 0},
+	{"readlink", "symlink l some/where", "readlink l", "unlink l", 0},
+	{"fsync", FILE_F, "fsync d/f", "append d/f 10 3", 0},
+	{"statfs", FILE_F, "statfs", "append d/f 10 3", 0},
+	/* membership */
+	{"beat", FILE_F, "beat", "unlink d/f", SC_MEMBER},
+	{"join", "1:mkdir d;1:create d/f", "join", "unlink d/f;create d/f", SC_MEMBER | SC_OUTSIDE},
+	{"join-create", "1:mkdir d", "join;create d/f", "create d/f", SC_MEMBER | SC_OUTSIDE},
+	{"leave", FILE_F, "leave", "unlink d/f", SC_MEMBER | SC_LEAVES},
+	{"leave-holding", FILE_F "hold d/f;note d/f 0;unlink d/f", "leave", "getattr $0",
+	 SC_MEMBER | SC_LEAVES | SC_HOLDS},
+};
+
+const unsigned n_scenarios = sizeof(scenarios) / sizeof(scenarios[0]);

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* script.c - see script.h. The table of verbs is at the end of the commands. */
+#include "script.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "arena.h"
+
+#define IO_MAX (320u << 10)
+
+
+/* -- running: each fills call->result ------------------------------------------- */
+
+static void put(struct command_call *call, long rc)
+{
+	snprintf(call->result, sizeof(call->result), "%ld", rc);
+}
+
+static void put_attr(struct command_call *call, long rc, const struct daxfs_attr *attr)
+{
+	if (rc)
+		put(call, rc);
+	else
+		snprintf(call->result, sizeof(call->result), "0 %o %u:%u n%u %" PRIu64, attr->mode, attr->uid, attr->gid,
+			 attr->nlink, attr->size);
+}
+
+static struct daxfs *fs_of(const struct command_call *call)
+{
+	return world.fs[call->host];
+}
+
+static const struct daxfs_cred cred = {.uid = 10, .gid = 20};
+
+static void do_create(struct command_call *call)
+{
+	const struct command *c = call->command;
+	bool hold = c->text[0] == 'h';
+
+	put(call, daxfs_mknod(fs_of(call), c->parent[0], c->name[0], 0100644, 0, cred, hold, NULL));
+}
+
+static void do_mkdir(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_mkdir(fs_of(call), c->parent[0], c->name[0], 0755, cred, NULL));
+}
+
+static void do_symlink(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_symlink(fs_of(call), c->parent[0], c->name[0], c->word, cred, NULL));
+}
+
+static void do_link(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_link(fs_of(call), c->ino, c->parent[1], c->name[1], NULL));
+}
+
+static void do_unlink(struct command_call *call)
+{
+	put(call, daxfs_unlink(fs_of(call), call->command->parent[0], call->command->name[0]));
+}
+
+static void do_rmdir(struct command_call *call)
+{
+	put(call, daxfs_rmdir(fs_of(call), call->command->parent[0], call->command->name[0]));
+}
+
+static void rename_with(struct command_call *call, unsigned flags)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_rename(fs_of(call), c->parent[0], c->name[0], c->parent[1], c->name[1], flags));
+}
+
+static void do_rename(struct command_call *call)
+{
+	rename_with(call, 0);
+}
+
+static void do_noreplace(struct command_call *call)
+{
+	rename_with(call, DAXFS_RENAME_NOREPLACE);
+}
+
+static void do_exchange(struct command_call *call)
+{
+	rename_with(call, DAXFS_RENAME_EXCHANGE);
+}
+
+static void do_chattr(struct command_call *call)
+{
+	const uint64_t *n = call->command->n;
+	struct daxfs_attr in = {.mode = (uint32_t)n[0], .uid = (uint32_t)n[1], .gid = (uint32_t)n[2], .size = n[3]}, out;
+	unsigned set = DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE;
+
+	put(call, daxfs_setattr(fs_of(call), call->command->ino, set, &in, &out));
+}
+
+static void do_trunc(struct command_call *call)
+{
+	struct daxfs_attr in = {.size = call->command->n[0]}, out;
+
+	put(call, daxfs_setattr(fs_of(call), call->command->ino, DAXFS_SET_SIZE, &in, &out));
+}
+
+static void do_utimes(struct command_call *call)
+{
+	struct daxfs_attr in = {.atime_ns = 5, .mtime_ns = 6}, out;
+
+	put(call, daxfs_setattr(fs_of(call), call->command->ino, DAXFS_SET_ATIME | DAXFS_SET_MTIME, &in, &out));
+}
+
+static void write_at(struct command_call *call, uint64_t offset, size_t len, uint64_t tag, unsigned flags)
+{
+	uint8_t *buf = malloc(len); /* the host's: other hosts run while this one is paused */
+
+	if (!buf || len > IO_MAX)
+		arena_die("a write of a script is too large");
+	script_fill(buf, len, tag);
+	put(call, daxfs_write(fs_of(call), call->command->ino, buf, len, offset, flags));
+	free(buf);
+}
+
+static void do_write(struct command_call *call)
+{
+	const uint64_t *n = call->command->n;
+
+	write_at(call, n[0], n[1], n[2], 0);
+}
+
+static void do_append(struct command_call *call)
+{
+	const uint64_t *n = call->command->n;
+
+	write_at(call, 0, n[0], n[1], DAXFS_APPEND);
+}
+
+static void do_read(struct command_call *call)
+{
+	uint8_t *buf = malloc(IO_MAX);
+	ssize_t n;
+
+	if (!buf)
+		arena_die("out of memory");
+	n = daxfs_read(fs_of(call), call->command->ino, buf, IO_MAX, 0);
+	if (n < 0)
+		put(call, n);
+	else
+		snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64, n, script_digest(buf, (size_t)n));
+	free(buf);
+}
+
+static void do_stat(struct command_call *call)
+{
+	struct daxfs_attr attr;
+
+	put_attr(call, daxfs_lookup(fs_of(call), call->command->parent[0], call->command->name[0], &attr), &attr);
+}
+
+static void do_getattr(struct command_call *call)
+{
+	struct daxfs_attr attr;
+
+	put_attr(call, daxfs_getattr(fs_of(call), call->command->ino, &attr), &attr);
+}
+
+static bool count_name(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
+{
+	uint64_t *sum = context;
+
+	(void)ino, (void)next;
+	sum[0]++;
+	sum[1] += script_digest((const uint8_t *)name, strlen(name)) + dt_type; /* order is by hash: any */
+	return true;
+}
+
+static void do_ls(struct command_call *call)
+{
+	uint64_t sum[2] = {0};
+	int rc = daxfs_readdir(fs_of(call), call->command->ino, 0, count_name, sum);
+
+	snprintf(call->result, sizeof(call->result), "%d %" PRIu64 " names %" PRIx64, rc, sum[0], sum[1]);
+}
+
+static void do_readlink(struct command_call *call)
+{
+	char target[DAXFS_PAGE_SIZE];
+	int rc = daxfs_readlink(fs_of(call), call->command->ino, target, sizeof(target));
+
+	snprintf(call->result, sizeof(call->result), "%d %.60s", rc, rc ? "" : target);
+}
+
+static void do_hold(struct command_call *call)
+{
+	put(call, daxfs_hold(fs_of(call), call->command->ino));
+}
+
+static void do_release(struct command_call *call)
+{
+	put(call, daxfs_release(fs_of(call), call->command->ino));
+}
+
+static void do_fsync(struct command_call *call)
+{
+	put(call, daxfs_fsync(fs_of(call), call->command->ino));
+}
+
+static void do_statfs(struct command_call *call)
+{
+	struct daxfs_statfs out;
+
+	put(call, daxfs_statfs(fs_of(call), &out)); /* exact only at rest: not compared */
+}
+
+static void do_beat(struct command_call *call)
+{
+	put(call, daxfs_beat(fs_of(call)));
+}
+
+static void do_join(struct command_call *call)
+{
+	struct daxfs_why why;
+
+	put(call, daxfs_join(fs_of(call), call->host, "again", &why));
+}
+
+static void do_leave(struct command_call *call)
+{
+	put(call, daxfs_leave(fs_of(call)));
+}
+
+static void do_note(struct command_call *call)
+{
+	uint64_t n = call->command->n[0];
+
+	if (n >= NOTES)
+		arena_die("a script notes a number that is too large");
+	world.note[n] = call->command->ino;
+	world.noted[n] = true;
+	put(call, 0);
+}
+
+/* What a verb takes: i a path that exists, p a path by parent and name, P a
+ * second one, n a number, w a word. */
+static const struct verb {
+	const char *name, *takes;
+	void (*run)(struct command_call *call);
+} verbs[] = {
+	{"create", "p", do_create}, {"hold-new", "p", do_create}, {"mkdir", "p", do_mkdir},
+	{"symlink", "pw", do_symlink}, {"link", "iP", do_link}, {"unlink", "p", do_unlink}, {"rmdir", "p", do_rmdir},
+	{"rename", "pP", do_rename}, {"noreplace", "pP", do_noreplace}, {"exchange", "pP", do_exchange},
+	{"chattr", "innnn", do_chattr}, {"trunc", "in", do_trunc}, {"utimes", "i", do_utimes},
+	{"write", "innn", do_write}, {"append", "inn", do_append}, {"read", "i", do_read}, {"stat", "p", do_stat},
+	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
+	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
+	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
+};
+
+long script_call(void *arg)
+{
+	struct command_call *call = arg;
+
+	call->result[0] = '\0';
+	verbs[call->command->verb].run(call);
+	return 0;
+}
+
+/* -- preparing -------------------------------------------------------------------- */
+
+static _Noreturn void bad(const char *text, const char *what)
+{
+	fprintf(stderr, "daxfs-sim: script \"%s\": %s\n", text, what);
+	exit(2);
+}
+
+struct resolve {
+	unsigned host;
+	const char *path;
+	daxfs_ino parent, ino;
+	char name[DAXFS_NAME_MAX + 2];
+};
+
+/* Walk all but the last component, and the last one too if it is there. */
+static long call_resolve(void *arg)
+{
+	struct resolve *r = arg;
+	const char *at = r->path;
+	struct daxfs_attr attr = {.ino = DAXFS_ROOT};
+	int rc = 0;
+
+	r->parent = r->ino = DAXFS_ROOT;
+	if (*at == '$') {
+		attr.ino = world.note[at[1] - '0'];
+		at += at[2] ? 3 : 2;
+	}
+	for (r->name[0] = '\0'; *at; at += *at == '/') {
+		size_t len = strcspn(at, "/");
+
+		if (rc)
+			return rc;
+		memcpy(r->name, at, len);
+		r->name[len] = '\0';
+		r->parent = attr.ino;
+		at += len;
+		rc = daxfs_lookup(world.fs[r->host], r->parent, r->name, &attr);
+	}
+	r->ino = attr.ino;
+	return rc;
+}
+
+static void take_path(struct command *c, const char *token, char kind, unsigned host)
+{
+	struct resolve r = {.host = host, .path = token};
+	long rc = 0;
+
+	if (run_all(host, call_resolve, &r, &rc, NULL) != RUN_RETURNED || (kind == 'i' && rc))
+		bad(c->text, token);
+	if (kind == 'i') {
+		c->ino = r.ino;
+		return;
+	}
+	c->parent[kind == 'P'] = r.parent;
+	memcpy(c->name[kind == 'P'], r.name, sizeof(r.name));
+}
+
+static void prepare(struct command *c, unsigned host)
+{
+	char copy[sizeof(c->text)], *save, *token;
+	unsigned numbers = 0;
+
+	memcpy(copy, c->text, sizeof(copy));
+	strtok_r(copy, " ", &save);
+	for (const char *takes = verbs[c->verb].takes; *takes; takes++) {
+		token = strtok_r(NULL, " ", &save);
+		if (!token)
+			bad(c->text, "something is missing");
+		if (*takes == 'n')
+			c->n[numbers++] = strtoull(token, NULL, 0);
+		else if (*takes == 'w')
+			snprintf(c->word, sizeof(c->word), "%s", token);
+		else
+			take_path(c, token, *takes, host);
+	}
+	if (strtok_r(NULL, " ", &save))
+		bad(c->text, "too many words");
+}
+
+static void parse_command(struct command *c, const char *text, size_t len)
+{
+	size_t word = strcspn(text, " ;");
+
+	*c = (struct command){.verb = 0};
+	if (len >= sizeof(c->text))
+		bad(text, "too long");
+	memcpy(c->text, text, len);
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strlen(verbs[i].name) == word && !memcmp(verbs[i].name, text, word)) {
+			c->verb = i;
+			return;
+		}
+	bad(text, "no such verb");
+}
+
+void script_parse(struct script *script, const char *text)
+{
+	script->n = 0;
+	while (text && *(text += strspn(text, "; "))) {
+		size_t len = strcspn(text, ";");
+
+		if (script->n == SCRIPT_MAX)
+			bad(text, "too many commands");
+		parse_command(&script->command[script->n++], text, len);
+		text += len;
+	}
+}
+
+void script_prepare(struct script *script, unsigned host)
+{
+	for (unsigned i = 0; i < script->n; i++)
+		prepare(&script->command[i], host);
+}
+
+/* Host 0 sets up; "1:" before a verb makes it host 1. */
+void script_setup(const char *text)
+{
+	struct script script;
+
+	while (text && *(text += strspn(text, "; "))) {
+		struct command_call call = {.host = 0};
+		size_t len = strcspn(text, ";");
+		char one[128];
+
+		if (text[0] >= '0' && text[0] < '0' + (int)HOSTS && text[1] == ':')
+			call.host = (unsigned)(text[0] - '0');
+		snprintf(one, sizeof(one), "%.*s", (int)(text[1] == ':' ? len - 2 : len), text + (text[1] == ':' ? 2 : 0));
+		script_parse(&script, one);
+		script_prepare(&script, call.host);
+		call.command = &script.command[0];
+		if (run_all(call.host, script_call, &call, NULL, NULL) != RUN_RETURNED || call.result[0] == '-')
+			bad(one, call.result);
+		text += len;
+	}
+	memory_settle();
+}
+
+/* -- contents ---------------------------------------------------------------------- */
+
+void script_fill(uint8_t *buf, size_t len, uint64_t tag)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = (uint8_t)(((i >> 3) + tag) * 0x9e3779b97f4a7c15ull >> (56 - i % 8));
+}
+
+uint64_t script_digest(const uint8_t *buf, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ len, v;
+
+	for (; len >= 8; buf += 8, len -= 8) {
+		memcpy(&v, buf, sizeof(v));
+		h = (h ^ v) * 0x9fb21c651e98df25ull;
+		h ^= h >> 29;
+	}
+	for (; len; buf++, len--)
+		h = (h ^ *buf) * 0x100000001b3ull;
+	return h ^ h >> 32;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * script.h - operations as text: "create d/f; write d/f 100 4096 7".
+ *
+ *   create P | hold-new P | mkdir P | symlink P TARGET | link P NEW | unlink P | rmdir P
+ *   rename P NEW | noreplace P NEW | exchange P NEW
+ *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
+ *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
+ *   hold P | release P | fsync P | statfs | join | leave | note P N
+ *
+ * Paths start at the root, or with $N at the handle noted under N. A command is
+ * prepared once: every handle it needs is looked up then, so that running it is
+ * one call of the library, and works on what the names meant at that time.
+ */
+#ifndef SIM_SCRIPT_H
+#define SIM_SCRIPT_H
+
+#include "world.h"
+
+#define SCRIPT_MAX 16u
+#define RESULT_BYTES 80u
+
+struct command {
+	char text[96];
+	unsigned verb;
+	daxfs_ino parent[2], ino;
+	char name[2][DAXFS_NAME_MAX + 2];
+	char word[64];
+	uint64_t n[4];
+};
+
+struct script {
+	unsigned n;
+	struct command command[SCRIPT_MAX];
+};
+
+/* Take apart; dies on nonsense, which is a mistake in a table. */
+void script_parse(struct script *script, const char *text);
+/* Resolve by a host; dies when something is not there. */
+void script_prepare(struct script *script, unsigned host);
+
+struct command_call { /* one command by one host, as the argument of a run */
+	const struct command *command;
+	unsigned host;
+	char result[RESULT_BYTES]; /* set by the run: "0", "-17", "0 f 644 ..." */
+};
+long script_call(void *arg);
+/* Prepare and run each; dies on a result other than success. */
+void script_setup(const char *text);
+
+/* Contents that write and append produce, and a digest of contents. */
+void script_fill(uint8_t *buf, size_t len, uint64_t tag);
+uint64_t script_digest(const uint8_t *buf, size_t len);
+
+#endif

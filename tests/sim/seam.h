@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seam.h - the recording twin of mem/shm.h, and runs of simulated hosts.
+ *
+ * A run is one call of the library by one host, on a stack of its own. Every
+ * seam call it makes is a numbered step, 1 the first; a copy over several lines
+ * is several steps, so that it can stop before, between and after lines. Before
+ * a step takes effect the run may pause (and be resumed, or forgotten: a crash)
+ * and its hook is called, which may run other hosts, mark and rewind the world.
+ *
+ * Runs are sequentially consistent: what the memory orders of shm.h allow
+ * beyond that is not explored here.
+ */
+#ifndef SIM_SEAM_H
+#define SIM_SEAM_H
+
+#include <stdio.h>
+
+#include "fiber.h"
+#include "mem/shm.h"
+#include "memory.h"
+
+#define SEAM_STEPS_MAX 2000000u /* of one run, unless it says otherwise */
+
+struct run;
+
+struct seam_event { /* a step about to happen */
+	uint64_t step;
+	const struct sm_site *site;
+	unsigned part;     /* of a copy: lines already done */
+	uint64_t offset, len;
+	uint64_t value;    /* stored; for a CAS, desired */
+};
+
+typedef void (*seam_hook)(void *context, struct run *run, const struct seam_event *event);
+
+enum run_end {
+	RUN_PAUSED,   /* about to do step `pause_at` */
+	RUN_RETURNED, /* result is set */
+	RUN_BROKEN,   /* touched what is not the pool's, or did not end: see why */
+};
+
+struct run {
+	unsigned host;
+	long (*call)(void *arg);
+	void *arg;
+	long result;
+	uint64_t steps, pause_at, steps_max;
+	seam_hook hook;
+	void *context;
+	struct fiber *fiber;
+	enum run_end end;
+	struct sm_site *site; /* of the last step */
+	char why[160];
+};
+
+void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *arg);
+/* Run on until step `pause_at` (0: never) is about to happen, or the end. */
+enum run_end run_until(struct run *run, uint64_t pause_at);
+void run_free(struct run *run);
+/* All of it. On RUN_BROKEN why is copied to why[160] if not NULL. */
+enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *why);
+
+/* Counts every change of memory or device: equal counts, equal states. */
+uint64_t seam_changes(void);
+/* Each step of traced hosts (bit mask) goes to out; NULL: none. */
+void seam_trace(FILE *out, unsigned hosts);
+/* Faults to inject: write-back that is not done. */
+void seam_ignore_persist(bool ignore);
+/* What to say when the library faults on shared memory. */
+void seam_describe(void (*describe)(FILE *out));
+/* Catch loads and stores that bypass the seam. */
+void seam_guard(void);
+
+/* Name of a place in the pool: "lane 3 +0x80". Set by the world. */
+typedef void (*seam_namer)(uint64_t offset, char *buf, size_t size);
+void seam_set_namer(seam_namer namer);
+void seam_event_text(const struct run *run, const struct seam_event *event, char *buf, size_t size);
+
+#endif

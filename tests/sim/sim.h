@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim.h - scenarios and how they are explored.
+ *
+ * Variants, for host 0 stopped at step n of script a (steps 1..N, and N + 1: it
+ * has returned):
+ *   recover        it died; host 1 recovers
+ *   survive        it died; host 1 runs script b before anybody recovers (P3)
+ *   recover-crash  it died; host 1 dies at step m of the recovery; host 2
+ *                  recovers both
+ *   survive-crash  it died; host 1 dies at step m of script b; host 2 recovers both
+ *   pause          it is paused; host 1 runs script b; it goes on
+ *   pause-both     it is paused; host 1 runs to step m of b and is paused; it
+ *                  goes on to its end, then host 1
+ *   pause-crash    it is paused; host 1 runs to step m of b and dies; it goes on
+ * In each the outcome must be legal (history.h) and the check must find nothing.
+ * In wb pools each death is tried with several fates of the dirty lines.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "history.h"
+
+enum variant {
+	V_RECOVER,
+	V_SURVIVE,
+	V_RECOVER_CRASH,
+	V_SURVIVE_CRASH,
+	V_PAUSE,
+	V_PAUSE_BOTH,
+	V_PAUSE_CRASH,
+	VARIANTS
+};
+
+struct options {
+	const char *op;     /* only this scenario; NULL: all */
+	const char *variant;
+	uint64_t seed, step, recovery_step; /* 0: all */
+	bool gpf, wb, full, trace;
+};
+
+struct scenario {
+	const char *name, *setup, *a, *b;
+	unsigned flags;
+};
+
+#define SC_HOLDS 1u    /* the death of host 0 lets go of open files: the state may differ */
+#define SC_OUTSIDE 2u  /* host 0 has not joined when a starts */
+#define SC_MEMBER 4u   /* a joins or leaves: host 0 is paused for nobody */
+#define SC_LEAVES 8u   /* a ends outside of the pod */
+
+extern const struct scenario scenarios[];
+extern const unsigned n_scenarios;
+
+struct tally {
+	uint64_t points;  /* crash points: steps of host 0 */
+	uint64_t states[VARIANTS];
+	uint64_t violations;
+};
+
+struct explorer { /* of one scenario in one domain */
+	const struct scenario *sc;
+	const struct options *opt;
+	bool wb;
+	struct script a, b;
+	struct references *refs;
+	struct history history;
+	struct performance survivor; /* of script b, as long as its run */
+	struct tally tally;
+	/* where we are */
+	enum variant variant;
+	uint64_t n, m;
+	struct fate fate[2];
+	const struct sm_site *site[2];
+	/* sizes of the product space, from the first pass */
+	uint64_t distinct;
+	uint64_t last_changes;
+	unsigned last_ended;
+	uint64_t m_seen[VARIANTS];
+};
+
+const char *variant_name(enum variant v);
+/* Is this variant to be explored at all here? */
+bool explore_wants(const struct explorer *x, enum variant v);
+/* Is the state (n, m) one of those to be tried? */
+bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site);
+void explore_violation(struct explorer *x, const char *text);
+bool explore_exhausted(const struct explorer *x); /* too many violations to go on */
+/* The end of one state: recover, check, judge. */
+void explore_finish(struct explorer *x, unsigned dead);
+/* Host 1 runs script b; true if it returned. */
+bool explore_survive(struct explorer *x, struct run *run, seam_hook hook, uint64_t pause_at);
+/* Fates of a dying host's dirty lines to try: the nth, or false. */
+bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool few, struct fate *out);
+
+void explore_scenario(const struct scenario *sc, const struct options *opt, bool wb, struct tally *out);
+void explore_crashes(struct explorer *x); /* crash.c */
+void explore_pauses(struct explorer *x);  /* pause.c */
+
+/* Which scenario is at work, for messages. */
+void explore_where(const struct explorer *x, FILE *out);
+
+/* -- call sites of the seam (sites.c) ------------------------------------------------ */
+
+/* Print coverage; number of sites that were never a crash point and have no excuse. */
+unsigned sites_report(bool complete);
+
+/* -- the simulator's own tests (selftest.c): number of failures ----------------------- */
+
+unsigned selftest(const struct options *opt);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sites.c - was every call of the seam a crash point?
+ *
+ * The linker gathers the sites of the library in one section. A site in the
+ * parts that change the pool must have been a crash point, or be excused here
+ * with the reason why no scenario can or need get there.
+ */
+#include <stdlib.h>
+
+#include "sim.h"
+
+extern struct sm_site __start_daxfs_sites[];
+extern struct sm_site __stop_daxfs_sites[];
+
+static const struct excuse {
+	const char *file, *func, *reason;
+} excuses[] = {
+	{"recover/check", NULL, "reads only: a crash in it leaves nothing"},
+	{"recover/dump.c", NULL, "reads only: a crash in it leaves nothing"},
+	{"recover/dry_run.c", NULL, "reads only: a crash in it leaves nothing"},
+};
+
+static const char *const parts[] = {"fs/", "index/", "space/", "sync/", "recover/"};
+
+static const char *in_library(const char *file)
+{
+	const char *at = strstr(file, "libdaxfs/");
+
+	return at ? at + strlen("libdaxfs/") : NULL;
+}
+
+static bool counts(const char *file)
+{
+	for (unsigned i = 0; file && i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!strncmp(file, parts[i], strlen(parts[i])))
+			return true;
+	return false;
+}
+
+static const struct excuse *excuse_of(const struct sm_site *site)
+{
+	const char *file = in_library(site->file);
+
+	for (unsigned i = 0; i < sizeof(excuses) / sizeof(excuses[0]); i++)
+		if (!strncmp(file, excuses[i].file, strlen(excuses[i].file)) &&
+		    (!excuses[i].func || !strcmp(excuses[i].func, site->func)))
+			return &excuses[i];
+	return NULL;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct sm_site *const *x = a, *const *y = b;
+	int rc = strcmp((*x)->file, (*y)->file);
+
+	if (rc == 0)
+		rc = (*x)->line < (*y)->line ? -1 : (*x)->line > (*y)->line;
+	return rc ? rc : strcmp((*x)->call, (*y)->call);
+}
+
+/* An inline function in a header has a site in each file that uses it: one place. */
+static bool same_place(const struct sm_site *a, const struct sm_site *b)
+{
+	return a->line == b->line && !strcmp(a->file, b->file) && !strcmp(a->call, b->call);
+}
+
+struct coverage {
+	unsigned sites, reached, excused, missed;
+};
+
+static void judge(struct coverage *c, const struct sm_site *site, unsigned crashes, bool complete)
+{
+	const struct excuse *excuse = excuse_of(site);
+
+	c->sites++;
+	c->reached += crashes != 0;
+	if (crashes)
+		return;
+	c->excused += excuse != NULL;
+	if (excuse)
+		return;
+	c->missed++;
+	if (complete)
+		printf("never a crash point: %s:%u %s in %s\n", site->file, site->line, site->call, site->func);
+}
+
+unsigned sites_report(bool complete)
+{
+	size_t n = (size_t)(__stop_daxfs_sites - __start_daxfs_sites), kept = 0;
+	struct sm_site **sorted = calloc(n + 1, sizeof(*sorted));
+	struct coverage c = {0};
+
+	for (size_t i = 0; sorted && i < n; i++)
+		if (counts(in_library(__start_daxfs_sites[i].file)))
+			sorted[kept++] = &__start_daxfs_sites[i];
+	if (kept)
+		qsort(sorted, kept, sizeof(*sorted), by_place);
+	for (size_t i = 0; i < kept;) {
+		const struct sm_site *site = sorted[i];
+		unsigned crashes = 0;
+
+		for (; i < kept && same_place(site, sorted[i]); i++)
+			crashes += sorted[i]->crashes;
+		judge(&c, site, crashes, complete);
+	}
+	free(sorted);
+	printf("sites: %u in the library's fs index space sync recover, %u were crash points, %u excused, %u missed\n",
+	       c.sites, c.reached, c.excused, c.missed);
+	return complete ? c.missed : 0;
+}
