@@ -77,7 +77,7 @@ static enum decide_fence fact_fence(const struct decide_host *h)
  * JOINING is a new tenant of the recoverer's slot, which will find the recovery
  * assigned to it once it is ALIVE. FREE is one that left before it began.
  */
-static enum decide_recoverer fact_recoverer(const struct decide *d, unsigned host)
+enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host)
 {
 	int by = d->host[host].recoverer;
 
@@ -117,7 +117,7 @@ static struct decide_facts gather(const struct decide *d, unsigned host)
 		.beat = fact_beat(h),
 		.order = h->order,
 		.fence = fact_fence(h),
-		.recoverer = fact_recoverer(d, host),
+		.recoverer = decide_recoverer(d, host),
 		.heir = decide_heir(d, host) < 0 ? HEIR_NONE : HEIR_READY,
 	};
 }

@@ -138,6 +138,8 @@ const char *decide_refuses(const struct decide *d, unsigned host, enum decide_or
 const char *decide_waits(const struct decide *d);
 /* The live host that would recover host now, or -1. */
 int decide_heir(const struct decide *d, unsigned host);
+/* Of a host in RECOVERING: may whoever its word names still be at work? */
+enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host);
 uint64_t decide_silence_ms(const struct decide *d, unsigned host, uint64_t now_ms);
 
 #endif

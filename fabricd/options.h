@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - what fabricd was asked to do: a config file, then options.
+ */
+#ifndef FABRICD_OPTIONS_H
+#define FABRICD_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "daxfs/daxfs.h"
+
+#define OPTIONS_SOCKET_MAX 108u /* sizeof(sun_path) */
+/* All of them, with an action and a plug, fit into one pipe (PIPE_BUF). */
+#define OPTIONS_FENCE_MAX 12u
+#define OPTIONS_FENCE_BYTES 256u
+#define OPTIONS_FENCE_TIMEOUT_MAX_MS 3600000u
+
+struct options {
+	char pool[PATH_MAX];
+	char socket[OPTIONS_SOCKET_MAX];  /* empty: /run/daxfs/fabricd-<pool name>.sock */
+	char fence_agent[PATH_MAX];       /* empty: none, only the operator can confirm a death */
+	char fence_option[OPTIONS_FENCE_MAX][OPTIONS_FENCE_BYTES]; /* key=value for its stdin */
+	unsigned fence_options;
+	unsigned fence_timeout_ms;
+	bool realtime;
+};
+
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
+void options_defaults(struct options *options);
+/*
+ * Read options, and the file that --config names, which they override.
+ * -EINVAL with *why otherwise, or the errno of reading the file.
+ */
+int options_parse(int argc, char **argv, struct options *options, enum options_action *action, struct daxfs_why *why);
+/* One `key = value` line of a config file; comments and blank lines are fine. */
+int options_line(struct options *options, const char *line, struct daxfs_why *why);
+
+extern const char options_usage[];
+
+#endif
