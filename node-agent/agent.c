@@ -210,6 +210,7 @@ static void start_beating(struct agent *a)
 
 	a->beat.fs = a->fs;
 	a->beat.period_ms = a->geometry.heartbeat_ms;
+	a->beat.stuck_ms = BEAT_STUCK_MS;
 	a->beat.realtime = a->config->realtime;
 	a->beat.dead = on_dead;
 	a->beat.context = a;

@@ -74,7 +74,7 @@ static bool beat_once(struct beat *b, unsigned stuck_beats)
 static void *beat_main(void *context)
 {
 	struct beat *b = context;
-	unsigned stuck_beats = BEAT_STUCK_MS / b->period_ms + 1;
+	unsigned stuck_beats = b->stuck_ms / b->period_ms + 1;
 	int64_t period_ns = b->period_ms * NS_PER_MS, due = now_ns();
 
 	while (!atomic_load(&b->stop)) {

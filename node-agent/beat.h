@@ -24,6 +24,7 @@ struct beat {
 	/* set by the caller */
 	struct daxfs *fs;
 	unsigned period_ms;
+	unsigned stuck_ms;          /* BEAT_STUCK_MS */
 	bool realtime;              /* SCHED_FIFO, locked stack */
 	void (*dead)(void *context); /* in the thread: this host was declared dead; it beats no more */
 	void *context;

@@ -175,6 +175,38 @@ static void test_bad_file(void **state)
 	assert_non_null(strstr(why.text, path));
 }
 
+/* The example that is installed is right: every line, also those left out. */
+static void test_example(void **state)
+{
+	static const char here[] = __FILE__;
+	char path[PATH_MAX], line[PATH_MAX];
+	struct daxfs_why why;
+	struct config c;
+	int keys = 0;
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%.*s../../deploy/daxfs-node-agent.conf",
+		 (int)(strrchr(here, '/') + 1 - here), here);
+	file = fopen(path, "r");
+	if (!file)
+		fail_msg("%s: %s (tests run in the source tree)", path, strerror(errno));
+	config_defaults(&c);
+	while (fgets(line, sizeof(line), file)) {
+		const char *text = strncmp(line, "# ", 2) == 0 && strchr(line, '=') ? line + 2 : line;
+
+		if (text != line && strcspn(text, " ") + 1 != (size_t)(strchr(text, '=') - text))
+			continue; /* prose with an equals sign */
+		keys += strchr(text, '=') != NULL && *text != '#';
+		if (config_line(&c, text, &why) != 0)
+			fail_msg("%s: %s", text, why.text);
+	}
+	fclose(file);
+	assert_int_equal(keys, 8);
+	assert_int_equal(c.host, 0);
+	assert_string_equal(c.mount, "/mnt/daxfs");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_file_then_options),
 		cmocka_unit_test(test_bad_file),
+		cmocka_unit_test(test_example),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
