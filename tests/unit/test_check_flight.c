@@ -363,8 +363,8 @@ static void dump_refuses(void **unused)
 		int error;
 	} cases[] = {
 		{ "", -EINVAL }, { "supper", -EINVAL }, { "inode", -EINVAL }, { "inode ", -EINVAL },
-		{ "inode x", -EINVAL }, { "inode -1", -EINVAL }, { "inode 1x", -EINVAL }, { "inode 99999", -ENOENT }, { "dir 99999", -ENOENT },
-		{ "inode 99999999999999999999999", -EINVAL },
+		{ "inode x", -EINVAL }, { "inode -1", -EINVAL }, { "inode 1x", -EINVAL }, { "inode 99999", -ENOENT },
+		{ "dir 99999", -ENOENT }, { "inode 99999999999999999999999", -EINVAL },
 	};
 	struct scene *s = calloc(1, sizeof(*s));
 	uint64_t lines = 0;
