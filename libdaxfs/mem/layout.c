@@ -115,7 +115,8 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 		return why_fail(why, -EINVAL, "%u hosts x %u lanes: a pool has at most %u lanes; use fewer of either",
 				l->hosts, l->lanes_per_host, DAXFS_LANES_MAX);
 	if (l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
-		return why_fail(why, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms, LAYOUT_HEARTBEAT_MS_MAX);
+		return why_fail(why, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms,
+				LAYOUT_HEARTBEAT_MS_MAX);
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
 		return why_fail(why, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
 				(unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
@@ -157,7 +158,7 @@ int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, stru
 		return rc;
 	least = need(&l, options->inodes ? options->inodes : LAYOUT_INODES_MIN, LAYOUT_PAGES_MIN);
 	if (l.size < least)
-		return why_fail(why, -ENOSPC, "%llu bytes are too small for this pool: it needs at least %llu (%llu KiB)",
+		return why_fail(why, -ENOSPC, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
 				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
 	inodes = pick_inodes(&l, options->inodes);
 	fill_with_pages(&l, inodes, need(&l, inodes, 0));

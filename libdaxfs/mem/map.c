@@ -214,7 +214,7 @@ int source_reserve(const struct source *s, uint64_t len, const char *path, struc
 		rc = posix_fallocate(s->fd, 0, (off_t)len);
 	while (rc == EINTR);
 	if (rc == ENOSPC)
-		return why_fail(why, -ENOSPC, "%s: no room for %llu bytes there: free some or make a smaller pool", path,
-				(unsigned long long)len);
+		return why_fail(why, -ENOSPC, "%s: no room for %llu bytes there: free some or make a smaller pool",
+				path, (unsigned long long)len);
 	return rc ? source_fail(why, -rc, path, true) : 0;
 }

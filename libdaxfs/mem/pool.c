@@ -24,8 +24,8 @@ static int open_pool(const char *path, bool writable, struct source *s, struct d
 		return rc;
 	rc = source_lock(s, false, path, why);
 	if (rc == 0 && s->size < SOURCE_HEAD_BYTES)
-		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs", path,
-			      (unsigned long long)s->size);
+		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs",
+			      path, (unsigned long long)s->size);
 	if (rc)
 		source_close(s);
 	return rc;

@@ -150,13 +150,13 @@ static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint
 	case 1:
 		return why_fail(why, flaw->error, "not a daxfs pool: %s; make one with daxfsctl mkfs", flaw->reason);
 	case 3:
-		return why_fail(why, flaw->error, "pool has format version %u, this program knows %u: use a matching one",
+		return why_fail(why, flaw->error, "pool has format version %u, this program %u: use a matching one",
 				s->version, DAXFS_VERSION);
 	case 4:
-		return why_fail(why, flaw->error, "pool uses features 0x%llx this program does not know: use a newer one",
+		return why_fail(why, flaw->error, "pool uses features 0x%llx unknown to this program: use a newer one",
 				(unsigned long long)(s->incompat & ~SUPER_INCOMPAT_KNOWN));
 	case 5:
-		return why_fail(why, flaw->error, "pool has %llu bytes but its file or device only %llu: restore its end",
+		return why_fail(why, flaw->error, "pool has %llu bytes, its file or device only %llu: restore its end",
 				(unsigned long long)s->size, (unsigned long long)region_size);
 	default:
 		return why_fail(why, flaw->error, "both superblocks are damaged (%s): restore the pool or mkfs --force",

@@ -245,8 +245,8 @@ static void test_fields(void **state)
 		const struct field *f = &fields[i];
 
 		if (f->offset != f->offset_was || f->size != f->size_was)
-			fail_msg("%s is at 0x%zx with 0x%zx bytes; frozen at 0x%zx with 0x%zx", f->name, f->offset, f->size,
-				 f->offset_was, f->size_was);
+			fail_msg("%s is at 0x%zx with 0x%zx bytes; frozen at 0x%zx with 0x%zx", f->name, f->offset,
+				 f->size, f->offset_was, f->size_was);
 	}
 }
 

@@ -4,7 +4,9 @@
  * and attaching to it.
  */
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "test_mem_util.h"
@@ -155,6 +157,53 @@ static void test_refused(void **state)
 	free(base);
 }
 
+/* -- death in the middle ------------------------------------------------------------- */
+
+/* Format in a child that dies at its first store into the page at offset. */
+static void format_and_die_at(uint8_t *base, uint64_t offset)
+{
+	struct daxfs_why why;
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		if (mprotect(base + offset, DAXFS_PAGE_SIZE, PROT_READ))
+			_exit(1);
+		_exit(pool_format(base, UTIL_POOL_BYTES, &util_options, &why) ? 2 : 3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/*
+ * Over an existing pool: until its second superblock is erased it is still what
+ * it was, and from then on until the first new superblock there is none.
+ */
+static void test_death_in_the_middle(void **state)
+{
+	uint8_t *base = mmap(NULL, UTIL_POOL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct daxfs_why why = {.text = ""};
+	struct sm_super before;
+	struct pool pool;
+
+	(void)state;
+	assert_ptr_not_equal(base, MAP_FAILED);
+	assert_int_equal(pool_format(base, UTIL_POOL_BYTES, &util_options, &why), 0);
+	before = *util_super(base, 0);
+	for (unsigned copy = 0; copy < 2; copy++) {
+		format_and_die_at(base, copy * DAXFS_PAGE_SIZE);
+		pool = attached(base);
+		assert_memory_equal(pool.super.uuid, before.uuid, 16);
+	}
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		assert_int_equal(pool_format(base, UTIL_POOL_BYTES, &util_options, &why), 0);
+		format_and_die_at(base, before.region[id].offset);
+		util_refused(pool_attach(base, UTIL_POOL_BYTES, &pool, &why), -EINVAL, &why, "not a daxfs pool: ");
+	}
+	munmap(base, UTIL_POOL_BYTES);
+}
+
 static void test_default_options(void **state)
 {
 	void *base = util_memory(UTIL_POOL_BYTES);
@@ -257,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_unlike_any_other),
 		cmocka_unit_test(test_wb),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_death_in_the_middle),
 		cmocka_unit_test(test_default_options),
 		cmocka_unit_test(test_attached_fields),
 		cmocka_unit_test(test_header_damage),

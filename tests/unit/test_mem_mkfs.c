@@ -83,7 +83,9 @@ static void write_file(const char *bytes, size_t len)
 
 static void test_new_file(void **state)
 {
-	struct daxfs_mkfs_options o = {.name = "pod1", .size = (4 << 20) + 5, .hosts = 3, .wb = true, .heartbeat_ms = 20};
+	const struct daxfs_mkfs_options o = {
+		.name = "pod1", .size = (4 << 20) + 5, .hosts = 3, .wb = true, .heartbeat_ms = 20,
+	};
 	struct sm_super s;
 	struct stat st;
 
@@ -274,9 +276,9 @@ static void test_wrong_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_file),   TEST(test_empty_files),  TEST(test_force_makes_another), TEST(test_existing_pool),
-		TEST(test_other_data), TEST(test_in_use),       TEST(test_nothing_left),        TEST(test_no_room),
-		TEST(test_wrong_places),
+		TEST(test_new_file),      TEST(test_empty_files), TEST(test_force_makes_another),
+		TEST(test_existing_pool), TEST(test_other_data),  TEST(test_in_use),
+		TEST(test_nothing_left),  TEST(test_no_room),     TEST(test_wrong_places),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -166,6 +166,31 @@ static void test_no_objects(void **state)
 	}
 }
 
+static void test_no_opens(void **state)
+{
+	struct sm_super s = good;
+
+	(void)state;
+	s.opens_per_host = 0;
+	s.region[DAXFS_R_OPENS].count = 0;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 7);
+}
+
+/* The last byte of the last region is the last a pool may have. */
+static void test_exact_end(void **state)
+{
+	struct sm_super s = good;
+
+	(void)state;
+	s.size = region_end(&s.region[DAXFS_R_PAGES]);
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, s.size), 0);
+	s.size--;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, s.size), 6);
+}
+
 /* -- two copies ------------------------------------------------------------------ */
 
 static void test_either_copy_serves(void **state)
@@ -237,9 +262,9 @@ static void test_words(void **state)
 {
 	(void)state;
 	read_both(no_magic, -EINVAL, "not a daxfs pool: ");
-	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program knows 1");
+	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 1");
 	read_both(other_feature, -EPROTONOSUPPORT, "features 0x20");
-	read_both(too_large, -ENODATA, "pool has 4194304 bytes but its file or device only 2097152");
+	read_both(too_large, -ENODATA, "pool has 4194304 bytes, its file or device only 2097152");
 	read_both(misplaced, -EUCLEAN, "a region");
 	read_both(too_many, -EUCLEAN, "limits");
 }
@@ -337,6 +362,8 @@ int main(void)
 		cmocka_unit_test(test_each_rule),
 		cmocka_unit_test(test_order_of_rules),
 		cmocka_unit_test(test_no_objects),
+		cmocka_unit_test(test_no_opens),
+		cmocka_unit_test(test_exact_end),
 		cmocka_unit_test(test_either_copy_serves),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_better_copy_explains),
