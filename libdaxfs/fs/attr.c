@@ -18,9 +18,7 @@ static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
-	if (rc == 0 && op->out)
-		inode_attr(lane, &inode, op->out);
-	return rc;
+	return rc == 0 && op->out ? inode_attr(lane, &inode, op->out) : rc;
 }
 
 int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
@@ -41,15 +39,15 @@ static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 static int stage_tail(struct lane *lane, struct sm_inode *sm, uint64_t size)
 {
 	uint64_t w, page, keep = size % DAXFS_PAGE_SIZE;
-	sm_u64 *slot;
+	struct map_pos pos;
 	int rc;
 
 	if (!keep)
 		return 0;
-	rc = map_find(lane, sm, size / DAXFS_PAGE_SIZE, &slot, &w);
+	rc = map_find(lane, sm, size / DAXFS_PAGE_SIZE, &pos);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
-	w = word_settle(lane, slot);
+	w = word_settle(lane, pos.slot);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return 0;
 	if (link_kind(w) != DAXFS_DATA || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE]) {
@@ -62,7 +60,7 @@ static int stage_tail(struct lane *lane, struct sm_inode *sm, uint64_t size)
 	sm_write(pool_page(lane->pool, page), pool_page(lane->pool, link_index(w)), keep);
 	sm_zero(pool_page(lane->pool, page) + keep, DAXFS_PAGE_SIZE - keep);
 	sm_persist(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
-	record_word(lane, slot, DAXFS_S_LINK, w, link_payload(DAXFS_DATA, page));
+	record_word(lane, pos.slot, DAXFS_S_LINK, w, link_payload(DAXFS_DATA, page));
 	record_retire(lane, DAXFS_T_PAGE, link_index(w));
 	return 0;
 }

@@ -64,33 +64,3 @@ int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct tr
 	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
 	return 0;
 }
-
-/* Unlink the node a name would be in, if it is empty: 0 unlinked one. */
-static int drop_one(struct lane *lane, uint64_t dir, const struct trie_name *name)
-{
-	struct inode inode;
-	struct trie_pos pos;
-	uint64_t root;
-	int rc = inode_get_dir(lane, dir, &inode, &root);
-
-	if (rc == 0)
-		rc = trie_find(lane, root, name, true, &pos);
-	if (rc)
-		return rc;
-	if (!pos.up || word_payload(pos.count, DAXFS_S_COUNT))
-		return -ENOTEMPTY;
-	record_begin(lane, OP_NODE);
-	trie_drop_node(lane, &pos);
-	return record_commit(lane);
-}
-
-void entry_tidy(struct lane *lane, uint64_t dir, const struct trie_name *name)
-{
-	int rc;
-
-	/* Upwards, one node a record. Whoever loses a race leaves an empty node,
-	 * which is harmless and goes with the next removal or the directory. */
-	do
-		rc = drop_one(lane, dir, name);
-	while (rc == 0 || (rc == -EAGAIN && !lane->fault));
-}

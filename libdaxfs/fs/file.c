@@ -21,6 +21,7 @@
 #include "fs/fs.h"
 
 #define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1)
+#define NODES_MAX (2 * DAXFS_INDIRECT) /* a piece crosses one border at most */
 #define READ_RETRIES 8
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
@@ -43,6 +44,11 @@ struct piece { /* one record's worth of a write */
 		sm_u64 *slot;
 		uint64_t word;
 	} old[PIECE_PAGES];
+	unsigned n_nodes;
+	struct {
+		sm_u64 *slot;   /* that will name it: linked, or in another of these */
+		uint64_t word, page;
+	} node[NODES_MAX];
 };
 
 static bool is_page(struct lane *lane, uint64_t w)
@@ -55,46 +61,60 @@ static bool is_page(struct lane *lane, uint64_t w)
 
 /* -- write -------------------------------------------------------------------- */
 
-/* Give the file the index node it lacks, empty, and start again. */
-static int grow(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word)
+/* The node that our record puts at a place where the file lacks one: 0 and its page. */
+static int grow(struct lane *lane, struct piece *piece, const struct map_pos *at, uint64_t *page)
 {
-	uint64_t page;
+	unsigned i;
 	int rc;
 
-	word = word_settle(lane, slot);
-	if (link_kind(word) != DAXFS_ABSENT)
-		return -EAGAIN;
-	record_begin(lane, OP_GROW);
-	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, &page);
+	for (i = 0; i < piece->n_nodes; i++)
+		if (piece->node[i].slot == at->slot) {
+			*page = piece->node[i].page;
+			return 0;
+		}
+	if (i == NODES_MAX)
+		return -EIO;
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, page);
 	if (rc)
-		return record_abort(lane, rc);
-	sm_zero(pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
-	sm_persist(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
-	record_word(lane, slot, DAXFS_S_LINK, word, link_payload(DAXFS_NODE, page));
-	record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
-	rc = record_commit(lane);
-	return rc ? rc : -EAGAIN;
+		return rc;
+	sm_zero(pool_page(lane->pool, *page), DAXFS_PAGE_SIZE);
+	piece->node[i].slot = at->slot;
+	piece->node[i].word = word_settle(lane, at->slot);
+	piece->node[i].page = *page;
+	piece->n_nodes++;
+	return link_kind(piece->node[i].word) == DAXFS_ABSENT ? 0 : -EAGAIN;
+}
+
+/* Find the word of page i of the piece, through nodes of ours if need be. */
+static int survey_page(struct lane *lane, struct piece *piece, unsigned i)
+{
+	struct map_pos pos;
+	uint64_t page;
+	int rc = map_find(lane, piece->sm, piece->from / DAXFS_PAGE_SIZE + i, &pos);
+
+	while (rc == -ENOENT) {
+		rc = grow(lane, piece, &pos, &page);
+		if (rc == 0)
+			rc = map_below(lane, page, &pos);
+	}
+	if (rc)
+		return rc;
+	piece->old[i].slot = pos.slot;
+	piece->old[i].word = word_settle(lane, pos.slot);
+	piece->fills |= !is_page(lane, piece->old[i].word);
+	return 0;
 }
 
 /* Find out which words the piece is about. */
 static int survey(struct lane *lane, struct piece *piece)
 {
-	uint64_t first = piece->from / DAXFS_PAGE_SIZE;
+	int rc = 0;
 
-	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - first + 1);
-	for (unsigned i = 0; i < piece->pages; i++) {
-		sm_u64 *slot;
-		uint64_t word;
-		int rc = map_find(lane, piece->sm, first + i, &slot, &word);
-
-		if (rc == -ENOENT)
-			return grow(lane, piece, slot, word);
-		if (rc)
-			return rc;
-		piece->old[i].slot = slot;
-		piece->old[i].word = word_settle(lane, slot);
-		piece->fills |= !is_page(lane, piece->old[i].word);
-	}
+	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - piece->from / DAXFS_PAGE_SIZE + 1);
+	for (unsigned i = 0; rc == 0 && i < piece->pages; i++)
+		rc = survey_page(lane, piece, i);
+	if (rc)
+		return rc;
 	/* Words before size: if it is what it was, no truncation came between. */
 	if (word_settle(lane, &piece->sm->size) != piece->size)
 		return -EAGAIN;
@@ -123,27 +143,57 @@ static void compose(struct lane *lane, const struct piece *piece, unsigned i, ui
 	sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
 }
 
-static int commit_piece(struct lane *lane, const struct piece *piece, const uint8_t *in)
+/* Is a word in one of the nodes that nobody but us sees yet? */
+static bool is_private(const struct lane *lane, const struct piece *piece, const sm_u64 *word)
+{
+	for (unsigned i = 0; i < piece->n_nodes; i++) {
+		const uint8_t *page = pool_page(lane->pool, piece->node[i].page);
+
+		if ((const uint8_t *)word >= page && (const uint8_t *)word < page + DAXFS_PAGE_SIZE)
+			return true;
+	}
+	return false;
+}
+
+/* Stage a link where others look, store it where only we do. */
+static void set_link(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word, uint64_t payload)
+{
+	if (is_private(lane, piece, slot))
+		sm_store(slot, payload);
+	else
+		record_word(lane, slot, DAXFS_S_LINK, word, payload);
+}
+
+static void link_nodes(struct lane *lane, const struct piece *piece)
+{
+	for (unsigned i = 0; i < piece->n_nodes; i++)
+		set_link(lane, piece, piece->node[i].slot, piece->node[i].word,
+			 link_payload(DAXFS_NODE, piece->node[i].page));
+	for (unsigned i = 0; i < piece->n_nodes; i++)
+		sm_persist(&lane->pool->shm, pool_page(lane->pool, piece->node[i].page), DAXFS_PAGE_SIZE);
+}
+
+static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in)
 {
 	uint64_t page[PIECE_PAGES];
-	int rc;
+	int rc = survey(lane, piece);
 
-	record_begin(lane, OP_WRITE);
-	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
+	if (rc == 0)
+		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
 	if (rc)
-		return record_abort(lane, rc);
+		return rc;
 	for (unsigned i = 0; i < piece->pages; i++) {
 		compose(lane, piece, i, page[i], in);
-		record_word(lane, piece->old[i].slot, DAXFS_S_LINK, piece->old[i].word,
-			    link_payload(DAXFS_DATA, page[i]));
+		set_link(lane, piece, piece->old[i].slot, piece->old[i].word, link_payload(DAXFS_DATA, page[i]));
 		if (is_page(lane, piece->old[i].word))
 			record_retire(lane, DAXFS_T_PAGE, link_index(piece->old[i].word));
 	}
+	link_nodes(lane, piece);
 	if (piece->longer)
 		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
 	else if (piece->fills)
 		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
-	return record_commit(lane);
+	return 0;
 }
 
 static int start_write(struct lane *lane, const struct file_op *op, struct piece *piece)
@@ -184,11 +234,13 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 
 	(void)fs;
 	piece.fills = false;
+	piece.n_nodes = 0;
 	rc = start_write(lane, op, &piece);
-	if (rc == 0)
-		rc = survey(lane, &piece);
-	if (rc == 0)
-		rc = commit_piece(lane, &piece, op->in + op->done);
+	if (rc)
+		return rc;
+	record_begin(lane, OP_WRITE);
+	rc = stage_piece(lane, &piece, op->in + op->done);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
 	op->done += piece.end - piece.from;
@@ -232,15 +284,14 @@ struct view { /* the words a read went through */
 static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, size_t n, uint8_t *out,
 		     struct view *view)
 {
+	struct map_pos pos;
+	int rc = map_find(lane, sm, offset / DAXFS_PAGE_SIZE, &pos);
 	uint64_t w;
-	sm_u64 *slot;
-	int rc = map_find(lane, sm, offset / DAXFS_PAGE_SIZE, &slot, &w);
 
-	if (rc == 0)
-		w = word_load(lane, slot);
-	else if (rc != -ENOENT)
+	if (rc && rc != -ENOENT)
 		return rc;
-	view->seen[view->n].slot = slot;
+	w = rc ? pos.word : word_load(lane, pos.slot);
+	view->seen[view->n].slot = pos.slot;
 	view->seen[view->n++].word = w;
 	if (rc == 0 && is_page(lane, w))
 		sm_read(out, pool_page(lane->pool, link_index(w)) + offset % DAXFS_PAGE_SIZE, n);

@@ -67,12 +67,13 @@ struct inode {
 	uint32_t mode;
 };
 
-/* The inode of a handle: -ESTALE if it is gone (or DEAD, unless any_life). */
+/* The inode of a handle: -ESTALE if it has neither a name nor a holder. */
 int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
 bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
 /* The same, and it must be a directory (-ENOTDIR); *root is its root node. */
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
-void inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out);
+/* All attributes as of one moment: 0 or -ESTALE. */
+int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out);
 
 struct inode_init {
 	uint32_t mode, rdev;
@@ -105,11 +106,8 @@ int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct tri
 void entry_remove(struct lane *lane, const struct trie_pos *pos);
 int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		  uint32_t mode);
-/* Unlink the empty nodes that a removal left above a name. */
-void entry_tidy(struct lane *lane, uint64_t dir, const struct trie_name *name);
 
-/* Begin a record and stage the end of an empty directory but for its name:
- * -ENOTEMPTY; -EAGAIN after clearing away an empty node. */
+/* Begin a record and stage the end of an empty directory, but for its name. */
 int entry_stage_rmdir(struct lane *lane, struct inode *dir);
 
 /* -- taking files apart (prune.c) --------------------------------------------- */

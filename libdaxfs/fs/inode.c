@@ -29,16 +29,27 @@ bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
 	return sm_load(&(*out)->incarnation) == handle_incarnation(handle);
 }
 
+/* Does an inode exist for its users: has it a name, or somebody who holds it? */
+static bool exists(struct lane *lane, struct sm_inode *sm)
+{
+	enum daxfs_life life = nlink_life(word_load(lane, &sm->nlink));
+
+	if (life != DAXFS_LIFE_ORPHAN)
+		return life == DAXFS_LIFE_ALIVE;
+	return word_payload(word_load(lane, &sm->openers[0]), DAXFS_S_OPENERS) ||
+	       word_payload(word_load(lane, &sm->openers[1]), DAXFS_S_OPENERS);
+}
+
 int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 {
-	enum daxfs_life life;
 	uint64_t index = handle_index(handle);
+	bool there;
 
 	if (index == 0 || index >= lane->pool->objects[DAXFS_T_INODE])
 		return -ESTALE;
 	/* Life before incarnation: a new use sets them in the other order. */
-	life = nlink_life(word_load(lane, &lane->pool->inodes[index].nlink));
-	if (!inode_is(lane, handle, &out->sm) || (life != DAXFS_LIFE_ALIVE && life != DAXFS_LIFE_ORPHAN))
+	there = exists(lane, &lane->pool->inodes[index]);
+	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
 	out->handle = handle;
 	out->mode = (uint32_t)word_payload(word_load(lane, &out->sm->mode), DAXFS_S_ATTR);
@@ -77,24 +88,47 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 	return pages * (DAXFS_PAGE_SIZE / 512);
 }
 
-void inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out)
+#define ATTR_WORDS 6u
+#define ATTR_RETRIES 16
+
+/* The words that must belong together in one answer. */
+static void read_words(struct lane *lane, const struct sm_inode *sm, uint64_t w[ATTR_WORDS])
+{
+	const sm_u64 *word[ATTR_WORDS] = { &sm->size, &sm->nlink, &sm->mode, &sm->uid, &sm->gid, &sm->trunc };
+
+	for (unsigned i = 0; i < ATTR_WORDS; i++)
+		w[i] = word_load(lane, word[i]);
+}
+
+int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out)
 {
 	struct sm_inode *sm = inode->sm;
-	uint64_t size = size_bytes(word_load(lane, &sm->size));
+	uint64_t first[ATTR_WORDS], w[ATTR_WORDS];
+	struct inode still;
 
+	/* Read until two looks agree; a file appended to without a pause may
+	 * spoil that, and then the last look has to do. */
+	read_words(lane, sm, w);
+	for (int i = 0; i < ATTR_RETRIES; i++) {
+		memcpy(first, w, sizeof(first));
+		read_words(lane, sm, w);
+		if (!memcmp(first, w, sizeof(first)))
+			break;
+	}
 	*out = (struct daxfs_attr){
 		.ino = inode->handle,
-		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size,
-		.blocks = blocks_of(lane, inode, size),
-		.mode = inode->mode,
-		.nlink = nlink_count(word_load(lane, &sm->nlink)),
-		.uid = (uint32_t)word_payload(word_load(lane, &sm->uid), DAXFS_S_ATTR),
-		.gid = (uint32_t)word_payload(word_load(lane, &sm->gid), DAXFS_S_ATTR),
+		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size_bytes(w[0]),
+		.blocks = blocks_of(lane, inode, size_bytes(w[0])),
+		.nlink = nlink_count(w[1]),
+		.mode = (uint32_t)word_payload(w[2], DAXFS_S_ATTR),
+		.uid = (uint32_t)word_payload(w[3], DAXFS_S_ATTR),
+		.gid = (uint32_t)word_payload(w[4], DAXFS_S_ATTR),
 		.rdev = (uint32_t)sm_load(&sm->rdev),
 		.atime_ns = sm_load(&sm->atime),
 		.mtime_ns = sm_load(&sm->mtime),
 		.ctime_ns = sm_load(&sm->ctime),
 	};
+	return inode_get(lane, inode->handle, &still); /* still the same file? */
 }
 
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index)

@@ -70,11 +70,9 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 	if (!pos.found)
 		return -ENOENT;
 	rc = inode_get(lane, pos.handle, &inode);
-	if (rc)
-		return rc == -ESTALE ? -EAGAIN : rc; /* removed after we found its name */
-	if (op->out)
-		inode_attr(lane, &inode, op->out);
-	return 0;
+	if (rc == 0 && op->out)
+		rc = inode_attr(lane, &inode, op->out);
+	return rc == -ESTALE ? -EAGAIN : rc; /* removed after we found its name */
 }
 
 int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out)
@@ -158,9 +156,8 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	inode_changed(lane, dir.sm);
-	if (op->out && inode_get(lane, handle, &inode) == 0)
-		inode_attr(lane, &inode, op->out);
-	else if (op->out) /* already removed by somebody: it did exist */
+	if (op->out && (inode_get(lane, handle, &inode) || inode_attr(lane, &inode, op->out)))
+		/* Already removed by somebody: it did exist. */
 		*op->out = (struct daxfs_attr){ .ino = handle, .mode = op->mode };
 	return 0;
 }
@@ -238,8 +235,8 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	inode_changed(lane, dir.sm);
 	inode_touch(lane, &inode.sm->ctime, fs_now());
-	if (op->out)
-		inode_attr(lane, &inode, op->out);
+	if (op->out && inode_attr(lane, &inode, op->out))
+		*op->out = (struct daxfs_attr){ .ino = op->ino, .mode = inode.mode }; /* removed since */
 	return 0;
 }
 
@@ -252,15 +249,12 @@ int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *na
 
 /* -- removing ----------------------------------------------------------------- */
 
-/* After a record removed a name: tidy its directory, finish the inode. */
-static int after_removal(struct lane *lane, const struct name_op *op, const struct trie_name *name,
-			 const struct trie_pos *pos, const struct inode *dir)
+/* After a record removed a name: finish the inode. */
+static int after_removal(struct lane *lane, const struct trie_pos *pos, const struct inode *dir)
 {
 	int rc;
 
 	inode_changed(lane, dir->sm);
-	if (pos->up && word_payload(pos->count, DAXFS_S_COUNT) == 1)
-		entry_tidy(lane, op->parent, name);
 	rc = inode_finish(lane, pos->handle);
 	lane_todo(lane, 0);
 	return rc;
@@ -297,7 +291,7 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	inode_touch(lane, &inode.sm->ctime, fs_now());
-	return after_removal(lane, op, &name, &pos, &dir);
+	return after_removal(lane, &pos, &dir);
 }
 
 int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name)
@@ -310,7 +304,6 @@ int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name)
 int entry_stage_rmdir(struct lane *lane, struct inode *dir)
 {
 	uint64_t root, count, nlink = word_settle(lane, &dir->sm->nlink);
-	struct trie_pos empty;
 	int rc = inode_get_dir(lane, dir->handle, dir, &root);
 
 	if (rc)
@@ -318,15 +311,10 @@ int entry_stage_rmdir(struct lane *lane, struct inode *dir)
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
 		return -EAGAIN;
 	count = word_settle(lane, &lane->pool->count[root]);
-	if (word_payload(count, DAXFS_S_COUNT)) {
-		/* Not empty, unless only by empty nodes. */
-		if (trie_find_empty(lane, root, &empty))
-			return -ENOTEMPTY;
-		record_begin(lane, OP_NODE);
-		trie_drop_node(lane, &empty);
-		rc = record_commit(lane);
-		return rc ? rc : -EAGAIN;
-	}
+	if (word_payload(count, DAXFS_S_COUNT) & ~DAXFS_COUNT_FROZEN)
+		return -ENOTEMPTY;
+	if (count & DAXFS_COUNT_FROZEN)
+		return -EAGAIN; /* removed meanwhile: its name is gone too */
 	record_begin(lane, OP_RMDIR);
 	record_word(lane, &lane->pool->count[root], DAXFS_S_COUNT, count, DAXFS_COUNT_FROZEN);
 	record_word(lane, &dir->sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
@@ -356,7 +344,7 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	entry_remove(lane, &pos);
 	rc = record_commit(lane);
-	return rc ? rc : after_removal(lane, op, &name, &pos, &dir);
+	return rc ? rc : after_removal(lane, &pos, &dir);
 }
 
 int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)

@@ -122,11 +122,12 @@ static int stage_move(struct lane *lane, struct end *from, struct end *to)
 
 	if (from->pos.slot == to->pos.slot) /* the target's place is where the source is */
 		return entry_replace(lane, &from->pos, &to->name, from->pos.handle, from->inode.mode);
-	entry_remove(lane, &from->pos);
 	if (to->pos.found)
 		rc = entry_replace(lane, &to->pos, &to->name, from->pos.handle, from->inode.mode);
 	else
 		rc = entry_insert(lane, &to->pos, &to->name, from->pos.handle, from->inode.mode);
+	if (rc == 0)
+		entry_remove(lane, &from->pos); /* last: see trie_remove */
 	return rc;
 }
 
@@ -191,7 +192,7 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 	return record_commit(lane);
 }
 
-/* After the record: times, empty nodes, the victim. */
+/* After the record: times, and the victim. */
 static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
 	int rc = 0;
@@ -202,8 +203,6 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 	inode_touch(lane, &from->inode.sm->ctime, fs_now());
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;
-	if (from->pos.up)
-		entry_tidy(lane, op->parent, &from->name);
 	if (to->pos.found && to->pos.handle != from->pos.handle)
 		rc = inode_finish(lane, to->pos.handle);
 	lane_todo(lane, 0);

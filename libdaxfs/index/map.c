@@ -29,26 +29,37 @@ static bool names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind
 	return link_kind(w) == kind && link_index(w) < pool->objects[DAXFS_T_PAGE];
 }
 
-int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, sm_u64 **slot, uint64_t *word)
+/* Follow the words from pos->slot, which should name a node of pos->height. */
+static int descend(struct lane *lane, struct map_pos *pos)
 {
-	unsigned height;
-	sm_u64 *at = root_of(inode, &p, &height);
-
-	for (; height; height--) {
-		uint64_t w = word_load(lane, at);
-
-		*slot = at;
-		*word = w;
-		if (link_kind(w) == DAXFS_ABSENT)
+	while (pos->height) {
+		pos->word = word_load(lane, pos->slot);
+		if (link_kind(pos->word) == DAXFS_ABSENT)
 			return lane->fault ? -EIO : -ENOENT;
-		if (!names(lane->pool, w, DAXFS_NODE)) {
+		if (!names(lane->pool, pos->word, DAXFS_NODE)) {
 			lane->fault = true;
 			return -EIO;
 		}
-		at = &map_node(lane->pool, link_index(w))->slot[(p >> (BITS * (height - 1))) & (DAXFS_NODE_SLOTS - 1)];
+		pos->height--;
+		pos->slot = &map_node(lane->pool, link_index(pos->word))->slot[pos->p >> (BITS * pos->height)];
+		pos->p &= span(pos->height) - 1;
 	}
-	*slot = at;
 	return 0;
+}
+
+int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos)
+{
+	pos->p = p;
+	pos->slot = root_of(inode, &pos->p, &pos->height);
+	return descend(lane, pos);
+}
+
+int map_below(struct lane *lane, uint64_t page, struct map_pos *pos)
+{
+	pos->height--;
+	pos->slot = &map_node(lane->pool, page)->slot[pos->p >> (BITS * pos->height)];
+	pos->p &= span(pos->height) - 1;
+	return descend(lane, pos);
 }
 
 /* -- walking ---------------------------------------------------------------- */

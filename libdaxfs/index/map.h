@@ -21,11 +21,18 @@
 
 #define MAP_BATCH 64u
 
-/*
- * The word that names page p: 0 and *slot. -ENOENT: a node is missing; *slot is
- * the absent word (value *word) that should name it. -EIO: lane->fault.
- */
-int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, sm_u64 **slot, uint64_t *word);
+struct map_pos {   /* the word that names a page, or the last one on the way */
+	sm_u64 *slot;
+	uint64_t word;     /* on the way only: its value, absent */
+	unsigned height;   /* of the node the word should name; 0: it names the page */
+	uint64_t p;        /* the page, relative to what the word covers */
+};
+
+/* Find the word that names page p: 0; -ENOENT: a node is missing at *pos, see
+ * map_below; -EIO: lane->fault. */
+int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos);
+/* Go on from *pos, whose word is to name the node `page`. */
+int map_below(struct lane *lane, uint64_t page, struct map_pos *pos);
 
 struct map_batch { /* link words to make absent */
 	unsigned n;

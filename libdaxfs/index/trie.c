@@ -140,9 +140,7 @@ static int find_level(struct lane *lane, const struct trie_name *name, struct tr
 	}
 	if (!names(lane->pool, pos->word, DAXFS_NODE))
 		return broken(lane);
-	pos->up = pos->slot;
-	pos->up_word = pos->word;
-	pos->up_node = pos->node;
+	pos->path[pos->level] = (struct trie_step){ pos->node, pos->slot, pos->word };
 	pos->node = link_index(pos->word);
 	return 1;
 }
@@ -213,8 +211,20 @@ void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct tri
 
 void trie_remove(struct lane *lane, const struct trie_pos *pos)
 {
-	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_ABSENT, 0));
-	stage_count(lane, pos, -1);
+	struct trie_step at = { pos->node, pos->slot, pos->word };
+	uint64_t count = pos->count, left;
+
+	for (unsigned level = pos->level;; level--) {
+		record_word(lane, at.slot, DAXFS_S_LINK, at.word, link_payload(DAXFS_ABSENT, 0));
+		left = record_count(lane, &lane->pool->count[at.node], count, -1);
+		if (left || level == 0)
+			return;
+		/* Nothing is left in it: freeze it, and remove it in turn. */
+		record_count(lane, &lane->pool->count[at.node], count, (int)DAXFS_COUNT_FROZEN);
+		record_retire(lane, DAXFS_T_PAGE, at.node);
+		at = pos->path[level - 1];
+		count = word_settle(lane, &lane->pool->count[at.node]);
+	}
 }
 
 void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
@@ -222,50 +232,7 @@ void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
 	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
 }
 
-void trie_drop_node(struct lane *lane, const struct trie_pos *pos)
-{
-	struct pool *pool = lane->pool;
-
-	record_word(lane, pos->up, DAXFS_S_LINK, pos->up_word, link_payload(DAXFS_ABSENT, 0));
-	record_word(lane, &pool->count[pos->node], DAXFS_S_COUNT, pos->count, DAXFS_COUNT_FROZEN);
-	record_count(lane, &pool->count[pos->up_node], word_settle(lane, &pool->count[pos->up_node]), -1);
-	record_retire(lane, DAXFS_T_PAGE, pos->node);
-}
-
 /* -- walking ---------------------------------------------------------------- */
-
-static int find_empty_below(struct lane *lane, unsigned level, struct trie_pos *pos)
-{
-	uint64_t page = pos->node;
-
-	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
-		sm_u64 *slot = &map_node(lane->pool, page)->slot[i];
-		uint64_t w = word_settle(lane, slot);
-		int rc;
-
-		if (link_kind(w) != DAXFS_NODE)
-			continue;
-		if (!names(lane->pool, w, DAXFS_NODE) || level >= DAXFS_HASH_LEVELS)
-			return broken(lane);
-		pos->node = link_index(w);
-		pos->count = word_settle(lane, &lane->pool->count[pos->node]);
-		pos->up = slot;
-		pos->up_word = w;
-		pos->up_node = page;
-		if (word_payload(pos->count, DAXFS_S_COUNT) == 0)
-			return 0;
-		rc = find_empty_below(lane, level + 1, pos);
-		if (rc != -ENOENT)
-			return rc;
-	}
-	return -ENOENT;
-}
-
-int trie_find_empty(struct lane *lane, uint64_t root, struct trie_pos *pos)
-{
-	*pos = (struct trie_pos){ .node = root };
-	return find_empty_below(lane, 0, pos);
-}
 
 static int take_entry(struct lane *lane, uint64_t w, uint64_t from, unsigned place, struct trie_entry *out)
 {

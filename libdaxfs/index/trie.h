@@ -10,7 +10,8 @@
  *
  * Each node has a count word (pool->count[page]): its non-absent slots. Every
  * record that fills or empties a slot changes the count too, so that
- *   - a node whose count is 0 can be unlinked by a record that freezes it,
+ *   - the record that empties a node, but for the root, also freezes the count
+ *     and unlinks the node: there are no empty nodes,
  *   - rmdir is a record that freezes the root's count at 0,
  *   - two insertions into an unordered node conflict.
  *
@@ -44,9 +45,11 @@ struct trie_pos { /* where a name is, or would go */
 	uint8_t type;       /* found: DT_* */
 	uint64_t pushed;    /* pushing down: hash of the entry in the way */
 	unsigned nodes;     /* new nodes an insertion needs: 0 if the slot is absent */
-	sm_u64 *up;         /* slot that names `node`, NULL for the root */
-	uint64_t up_word;
-	uint64_t up_node;   /* page index of the node with `up` */
+	struct trie_step {  /* how we got here: path[0..level-1] */
+		uint64_t node;
+		sm_u64 *slot; /* in node, naming the next node */
+		uint64_t word;
+	} path[DAXFS_HASH_LEVELS];
 };
 
 uint64_t trie_hash(const struct pool *pool, const char *name, size_t len);
@@ -62,16 +65,14 @@ int trie_find(struct lane *lane, uint64_t root, const struct trie_name *name, bo
  * pos->nodes pages PRIVATE to the record, filled here. */
 void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry,
 		 const uint64_t *new_nodes);
-/* Stage that a found name disappears. */
+/*
+ * Stage that a found name disappears, and with it every node above that would be
+ * left empty. After the insertion, if the record has one: the counts tell what
+ * stays in use.
+ */
 void trie_remove(struct lane *lane, const struct trie_pos *pos);
 /* Stage that the slot of a found name names another entry. */
 void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry);
-/* Stage the unlinking of the position's node, which must be empty and not the root. */
-void trie_drop_node(struct lane *lane, const struct trie_pos *pos);
-
-/* Find an empty node below the root (for rmdir): 0 and *pos, or -ENOENT. */
-int trie_find_empty(struct lane *lane, uint64_t root, struct trie_pos *pos);
-
 struct trie_entry {
 	uint64_t key, handle;
 	uint8_t type, len;

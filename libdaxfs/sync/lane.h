@@ -103,8 +103,8 @@ uint64_t word_settle(struct lane *lane, sm_u64 *p);
 /* -- records ---------------------------------------------------------------- */
 
 enum record_operation { /* for status displays and traces */
-	OP_NONE = 0, OP_CREATE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_EXCHANGE, OP_SETATTR, OP_WRITE, OP_GROW,
-	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_NODE, OP_TOUCH, OP_COUNT
+	OP_NONE = 0, OP_CREATE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_EXCHANGE, OP_SETATTR, OP_WRITE,
+	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_COUNT
 };
 const char *record_operation_name(unsigned operation);
 
@@ -118,8 +118,9 @@ void record_intended(struct lane *lane, unsigned at, unsigned n);
 /* Stage a change of a word from `before` to `payload` under the next version.
  * payload may equal the old one: then it only demands that nobody changed it. */
 void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload);
-/* Stage a change by delta of a node's count; changes of one count add up. */
-void record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);
+/* Stage a change by delta of a node's count; changes of one count add up.
+ * Returns the slots that would then be in use. */
+uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);
 /* Stage the retirement of a linked object. */
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index);
 /*

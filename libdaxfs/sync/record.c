@@ -420,20 +420,22 @@ void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, 
 	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, shift, payload), shift };
 }
 
-void record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
+uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
 {
+	const uint64_t used = DAXFS_COUNT_FROZEN - 1;
+	unsigned i = 0;
+
 	/* An entry found in a node whose count was still 0 came after our look. */
-	lane->conflict |= delta < 0 && word_payload(before, DAXFS_S_COUNT) == 0;
-	for (unsigned i = 0; i < lane->n_words; i++) {
-		if (lane->words[i].word != p)
-			continue;
-		if (lane->words[i].before == before)
-			lane->words[i].after += (uint64_t)(int64_t)delta;
-		else
-			lane->conflict = true; /* changed between our two looks */
-		return;
-	}
-	record_word(lane, p, DAXFS_S_COUNT, before, word_payload(before, DAXFS_S_COUNT) + (uint64_t)(int64_t)delta);
+	lane->conflict |= delta < 0 && (before & used) == 0;
+	while (i < lane->n_words && lane->words[i].word != p)
+		i++;
+	if (i == lane->n_words)
+		record_word(lane, p, DAXFS_S_COUNT, before, word_payload(before, DAXFS_S_COUNT));
+	if (i == lane->n_words)
+		return used; /* full: the record cannot commit */
+	lane->conflict |= lane->words[i].before != before; /* changed between our two looks */
+	lane->words[i].after += (uint64_t)(int64_t)delta;
+	return lane->words[i].after & used;
 }
 
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
