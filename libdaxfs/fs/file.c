@@ -345,7 +345,7 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	struct file_op *op = arg;
 	struct inode inode;
 	struct view view;
-	uint64_t size, trunc, from = op->offset + op->done, end = 0;
+	uint64_t size = 0, trunc, from = op->offset + op->done, end = 0;
 	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
@@ -362,9 +362,10 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		if (rc == 0 && view_holds(lane, &view) && word_load(lane, &inode.sm->trunc) == trunc)
 			break;
 	}
-	if (rc == 0)
-		op->done += end - from;
-	return rc;
+	if (rc)
+		return rc;
+	op->done += end - from;
+	return end == size_bytes(size); /* 1: what is appended now came after this read */
 }
 
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)

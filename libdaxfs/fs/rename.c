@@ -17,6 +17,8 @@
 
 #include "fs/fs.h"
 
+#define NOTHING_TO_DO 1
+
 struct rename_op {
 	daxfs_ino parent, new_parent;
 	const char *name, *new_name;
@@ -149,7 +151,7 @@ static int exchange(struct lane *lane, const struct rename_op *op, struct end *f
 	if (!to->pos.found)
 		return -ENOENT;
 	if (from->pos.slot == to->pos.slot)
-		return 0;
+		return NOTHING_TO_DO;
 	parents = check_tree(lane, from, to, true, &tree);
 	if (parents < 0)
 		return parents;
@@ -170,7 +172,7 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 	int rc = 0, parents;
 
 	if (to->pos.found && to->pos.handle == from->pos.handle)
-		return 0; /* two names of one file: nothing to do, says POSIX */
+		return NOTHING_TO_DO; /* two names of one file, says POSIX */
 	if (to->pos.found)
 		rc = check_replace(from, to);
 	if (rc)
@@ -221,11 +223,18 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = find_end(fs, lane, op->new_parent, op->new_name, &to);
 	if (rc)
 		return rc;
-	if (to.pos.found && op->flags & DAXFS_RENAME_NOREPLACE)
-		return -EEXIST;
 	lane_todo(lane, 0);
-	rc = op->flags & DAXFS_RENAME_EXCHANGE ? exchange(lane, op, &from, &to) : move(lane, op, &from, &to);
-	return rc ? rc : after_move(lane, op, &from, &to);
+	if (to.pos.found && op->flags & DAXFS_RENAME_NOREPLACE)
+		rc = -EEXIST;
+	else
+		rc = op->flags & DAXFS_RENAME_EXCHANGE ? exchange(lane, op, &from, &to) : move(lane, op, &from, &to);
+	if (rc == 0)
+		return after_move(lane, op, &from, &to);
+	/* An answer that changed nothing must have been true at one moment: when
+	 * we saw the target, the source was still what we had seen. */
+	if (word_settle(lane, from.pos.slot) != from.pos.word)
+		return -EAGAIN;
+	return rc == NOTHING_TO_DO ? 0 : rc;
 }
 
 int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
