@@ -205,6 +205,8 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 		} while (again(lane, rc, &starved));
 	if (lane->fault)
 		rc = -EIO;
+	else if (rc < 0 && rc != -ESTALE && rc != -EAGAIN && sm_load_relaxed(&lane->sm->todo))
+		lane_todo(lane, 0); /* named by an earlier try that did not commit */
 	lane_exit(lane);
 	fs_put_lane(fs, lane);
 	return rc == -EAGAIN ? -ESTALE : rc;
