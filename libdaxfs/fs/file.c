@@ -358,8 +358,10 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		if (!end)
 			return inode_get(lane, op->ino, &inode) ? -ESTALE : 1;
 		rc = read_range(lane, inode.sm, from, end, op->out + op->done, &view);
-		/* Pages cut away while we copied would have looked like holes. */
-		if (rc == 0 && view_holds(lane, &view) && word_load(lane, &inode.sm->trunc) == trunc)
+		/* Pages cut away while we copied would have looked like holes,
+		 * bytes added past the end like part of the old ones. */
+		if (rc == 0 && view_holds(lane, &view) && word_load(lane, &inode.sm->trunc) == trunc &&
+		    (end < size_bytes(size) || word_load(lane, &inode.sm->size) == size))
 			break;
 	}
 	if (rc)
