@@ -7,7 +7,7 @@
 
 static int setup(void **state)
 {
-	struct pod *pod = malloc(sizeof(*pod));
+	struct pod *pod = calloc(1, sizeof(*pod));
 
 	if (!pod)
 		return -1;
@@ -19,9 +19,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	if (geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0)
-		pod_destroy(*state);
-	free(*state);
+	struct pod *pod = *state;
+
+	if (pod->dir[0])
+		pod_destroy(pod);
+	free(pod);
 	return 0;
 }
 

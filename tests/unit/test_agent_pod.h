@@ -190,6 +190,7 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 {
 	pid_t pid = pod->agent[host];
 
+	assert_true(pid > 0);
 	pod->agent[host] = 0;
 	kill(pid, signal);
 	return pod_reap(pid);
@@ -223,5 +224,52 @@ static inline void pod_destroy(struct pod *pod)
 	unlink(pod->pool);
 	rmdir(pod->dir);
 }
+
+/* -- files on the mounts ------------------------------------------------------ */
+
+#define A 0
+#define B 1
+
+/* A path below a mount, from a ring so that several may be in use. */
+static inline const char *at(const struct pod *pod, int host, const char *name)
+{
+	static _Thread_local char path[8][512];
+	static _Thread_local unsigned next;
+	char *p = path[next++ % 8];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", pod->mount[host], name);
+	return p;
+}
+
+static inline void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(close(fd), 0);
+}
+
+static inline void expect_text(const char *path, const char *text)
+{
+	char buf[256];
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, text);
+}
+
+#define expect_error(call, error)                  \
+	do {                                       \
+		errno = 0;                         \
+		assert_int_equal((call), -1);      \
+		assert_int_equal(errno, (error));  \
+	} while (0)
 
 #endif
