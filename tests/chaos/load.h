@@ -28,7 +28,7 @@
 #define EXCL_SLOT_NS 20000000ull
 #define HELD 4u
 
-enum mix { MIX_MIXED, MIX_HEAVY, MIX_OVERWRITE };
+enum mix { MIX_MIXED, MIX_UNREAD /* the same without reads of shared blocks */, MIX_HEAVY, MIX_OVERWRITE };
 
 struct load {
 	const char *mount, *log_dir;

@@ -16,6 +16,7 @@
 
 POD_HOSTS=${POD_HOSTS:-3}
 declare -A POD_AGENT=() # host: pid of its agent
+declare -A POD_JOBS=()  # host: what to wait for
 declare -A POD_RUN=()   # host: how many times it was started
 POD_FABRICD=
 
@@ -54,17 +55,28 @@ pod_init() { # name, pool size, mkfs options...
 	"$POD_BIN/daxfsctl" mkfs "$POD_POOL" --size "$size" --name "$name" "$@" >"$POD_DIR/daemon/mkfs"
 }
 
-# Run in the background as a process tree of its own in a cgroup of its own; the pid goes to $POD_PID.
+# Run in the background as a process tree of its own in a cgroup of its own. Sets POD_PID to its pid
+# and POD_JOB to what to `wait` for: a shell outside the cgroup, so that it is not killed with it.
 pod_spawn() { # cgroup, output file, command...
-	local cgroup=$POD_CGROUP/$1 out=$2
+	local cgroup=$POD_CGROUP/$1 out=$2 pid_file=$POD_DIR/daemon/pid
 	shift 2
 	mkdir -p "$cgroup"
+	rm -f "$pid_file"
 	(
-		echo "$BASHPID" >"$cgroup/cgroup.procs"
-		exec setsid "$@"
-	) >>"$out" 2>&1 </dev/null &
-	POD_PID=$!
+		(
+			echo "$BASHPID" >"$cgroup/cgroup.procs"
+			echo "$BASHPID" >"$pid_file"
+			exec setsid "$@"
+		) >>"$out" 2>&1
+		exit $?
+	) >/dev/null 2>&1 </dev/null &
+	POD_JOB=$!
+	pod_until 10 "$1 to start" test -s "$pid_file"
+	POD_PID=$(cat "$pid_file")
 }
+
+# Exit status of a job; 137 if it was killed.
+pod_reap() { wait "$1" 2>/dev/null; }
 
 pod_until() { # seconds, what (for the message), command...
 	local end=$((SECONDS + $1)) what=$2
@@ -85,13 +97,13 @@ pod_fabricd_answers() { "$POD_BIN/daxfsctl" status "$POD_POOL" --socket "$POD_SO
 pod_start_fabricd() {
 	pod_spawn fabricd "$POD_DIR/daemon/fabricd.log" "$POD_BIN/fabricd" --pool "$POD_POOL" --socket "$POD_SOCKET" \
 		--fence-agent "$POD_FENCE" --fence-option "cgroup_root=$POD_CGROUP"
-	POD_FABRICD=$POD_PID
+	POD_FABRICD=$POD_PID POD_FABRICD_JOB=$POD_JOB
 	pod_until 10 "fabricd to answer (see $POD_DIR/daemon/fabricd.log)" pod_fabricd_answers
 }
 
 pod_kill_fabricd() {
 	kill -KILL "$POD_FABRICD"
-	wait "$POD_FABRICD" 2>/dev/null || true
+	pod_reap "$POD_FABRICD_JOB" || true
 	POD_FABRICD=
 }
 
@@ -106,7 +118,7 @@ pod_launch_host() { # host: start its agent, do not wait
 	POD_RUN[$host]=$((${POD_RUN[$host]:-0} + 1))
 	pod_spawn "host$host" "$POD_DIR/daemon/host$host.log" "$POD_BIN/daxfs-node-agent" --pool "$POD_POOL" \
 		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30
-	POD_AGENT[$host]=$POD_PID
+	POD_AGENT[$host]=$POD_PID POD_JOBS[$host]=$POD_JOB
 }
 
 pod_up() { # host: mounted; gives up at once when the agent has ended
@@ -129,17 +141,14 @@ pod_kill_host() {
 pod_bury_host() {
 	pod_until 10 "host $1's processes to be gone" pod_empty "$1"
 	umount -l "$POD_DIR/m$1" 2>/dev/null || true
-	wait "${POD_AGENT[$1]}" 2>/dev/null || true
+	pod_reap "${POD_JOBS[$1]}" || true
 	unset "POD_AGENT[$1]"
 }
 
 pod_empty() { grep -q '^populated 0' "$POD_CGROUP/host$1/cgroup.events"; }
-pod_frozen() { grep -q '^frozen 1' "$POD_CGROUP/host$1/cgroup.events"; }
 
-pod_freeze_host() {
-	echo 1 >"$POD_CGROUP/host$1/cgroup.freeze"
-	pod_until 10 "host $1 to freeze" pod_frozen "$1"
-}
+# Not waited for: a process that waits for its mount's frozen agent cannot itself freeze.
+pod_freeze_host() { echo 1 >"$POD_CGROUP/host$1/cgroup.freeze"; }
 
 pod_thaw_host() { echo 0 >"$POD_CGROUP/host$1/cgroup.freeze"; }
 
@@ -153,7 +162,7 @@ pod_signal_host() { # host, signal: to each process
 pod_stop_host() { # clean leave
 	local status=0
 	kill -TERM "${POD_AGENT[$1]}"
-	wait "${POD_AGENT[$1]}" || status=$?
+	pod_reap "${POD_JOBS[$1]}" || status=$?
 	unset "POD_AGENT[$1]"
 	[ $status = 0 ] || pod_fail "host $1 did not leave cleanly: exit $status"
 	! pod_mounted "$1" || pod_fail "host $1 left its mount behind"
@@ -176,7 +185,7 @@ pod_is() { # host, state|state...
 }
 
 pod_wait_state() { # host, state|state..., seconds
-	pod_until "$3" "host $1 to be $2 (it is $(pod_state "$1"))" pod_is "$1" "$2"
+	pod_until "$3" "host $1 to be $2" pod_is "$1" "$2"
 }
 
 pod_wait_recovered() { pod_wait_state "$1" "RECOVERED|FREE" "${2:-20}"; }
@@ -190,6 +199,8 @@ pod_teardown() {
 	trap '' INT TERM HUP
 	trap - EXIT
 	set +e
+	# shellcheck disable=SC2046 # a list of pids
+	kill $(jobs -p) 2>/dev/null
 	if [ -n "${POD_CGROUP:-}" ] && [ -d "$POD_CGROUP" ]; then
 		echo 1 >"$POD_CGROUP/cgroup.kill"
 		pod_until 10 "the pod's processes to be gone" pod_unpopulated

@@ -147,13 +147,17 @@ static const struct choice mixed[] = {
 	{ 20, do_block_write }, { 10, do_block_read }, { 10, do_append }, { 20, do_names },
 	{ 6, do_dirs }, { 8, do_token }, { 26, do_own }, { 0, NULL },
 };
+static const struct choice unread[] = {
+	{ 24, do_block_write }, { 12, do_append }, { 22, do_names },
+	{ 6, do_dirs }, { 8, do_token }, { 28, do_own }, { 0, NULL },
+};
 static const struct choice heavy[] = {
 	{ 55, do_block_write }, { 5, do_append }, { 15, do_names }, { 10, do_token }, { 15, do_own }, { 0, NULL },
 };
 static const struct choice overwrite[] = { { 1, do_ws_write }, { 0, NULL } };
 
 static const struct choice *const mixes[] = {
-	[MIX_MIXED] = mixed, [MIX_HEAVY] = heavy, [MIX_OVERWRITE] = overwrite
+	[MIX_MIXED] = mixed, [MIX_UNREAD] = unread, [MIX_HEAVY] = heavy, [MIX_OVERWRITE] = overwrite
 };
 
 void worker_run(struct worker *w)
@@ -170,7 +174,7 @@ void worker_run(struct worker *w)
 		for (c = all; at >= c->weight; c++)
 			at -= c->weight;
 		c->run(w);
-		if (w->load->mix == MIX_MIXED)
+		if (w->load->mix == MIX_MIXED || w->load->mix == MIX_UNREAD)
 			do_excl(w);
 	}
 }

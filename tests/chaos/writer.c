@@ -4,7 +4,7 @@
  *
  *	writer --setup --mount DIR --round NAME --log DIR
  *	writer --mount DIR --round NAME --log DIR --host N --gen N [--threads N]
- *	       [--seed N] [--mix mixed|heavy|overwrite] [--ws BYTES] [--seconds N]
+ *	       [--seed N] [--mix mixed|unread|heavy|overwrite] [--ws BYTES] [--seconds N]
  *
  * Works in DIR/NAME until SIGTERM, SIGINT or the time is up; then finishes the
  * operations it is in and exits 0. It is as ready to be killed at any moment.
@@ -29,7 +29,7 @@
 static int usage(void)
 {
 	fprintf(stderr, "usage: writer [--setup] --mount DIR --round NAME --log DIR [--host N] [--gen N] [--threads N] "
-			"[--seed N] [--mix mixed|heavy|overwrite] [--ws BYTES] [--seconds N]\n");
+			"[--seed N] [--mix mixed|unread|heavy|overwrite] [--ws BYTES] [--seconds N]\n");
 	return 1;
 }
 
@@ -136,7 +136,7 @@ static int run(struct load *load, double seconds)
 static bool set_mix(struct load *load, const char *name)
 {
 	static const char *const names[] = {
-		[MIX_MIXED] = "mixed", [MIX_HEAVY] = "heavy", [MIX_OVERWRITE] = "overwrite"
+		[MIX_MIXED] = "mixed", [MIX_UNREAD] = "unread", [MIX_HEAVY] = "heavy", [MIX_OVERWRITE] = "overwrite"
 	};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)

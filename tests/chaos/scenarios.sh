@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# scenarios.sh - ways for hosts to die, each repeated "$1" times: sourced by run.
+#
+# Every scenario starts and ends with hosts 0, 1 and 2 alive, fabricd running,
+# and no load. The harm is done at a random moment of the load.
+
+MIXED=(--threads 2 --mix mixed)
+
+# The two hosts of 0, 1, 2 that are not $1, to OTHERS.
+others() {
+	OTHERS=()
+	local host
+	for host in 0 1 2; do
+		[ "$host" = "$1" ] || OTHERS+=("$host")
+	done
+}
+
+load_all() {
+	local host
+	for host in 0 1 2; do
+		load_start $host "${MIXED[@]}"
+	done
+}
+
+kill_now() { # hosts...
+	local host
+	for host in "$@"; do
+		pod_kill_host "$host"
+	done
+	for host in "$@"; do
+		add kills 1
+		pod_bury_host "$host"
+		[ -z "${LOAD_PID[$host]+x}" ] || load_forget "$host"
+	done
+}
+
+recovered() { # hosts...
+	local host
+	for host in "$@"; do
+		pod_wait_recovered "$host" || load_fail "host $host was not recovered"
+	done
+}
+
+# The slot's next tenant has the next generation.
+restart_host() { # host
+	local before after
+	before=$(pod_field "$1" generation)
+	pod_start_host "$1"
+	after=$(pod_field "$1" generation)
+	[ "$after" -ge "$before" ] || load_fail "host $1 came back as generation $after, was $before"
+}
+
+# The oracle's own tests: on ordinary directories, with planted faults.
+scenario_oracle() {
+	SEED=$seed "$here/selftest" "$POD_TESTS" || load_fail "the oracle is not to be trusted"
+}
+
+# SIGKILL of a whole host; survivors go on; it comes back and works.
+scenario_kill() {
+	local i victim ms generation
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		generation=$(pod_field "$victim" generation)
+		load_all
+		draw ms 100 900
+		pause_ms "$ms"
+		kill_now "$victim"
+		recovered "$victim"
+		[ "$(pod_field "$victim" generation)" -gt "$generation" ] ||
+			load_fail "host $victim recovered without a new generation"
+		restart_host "$victim"
+		load_start "$victim" "${MIXED[@]}"
+		pause_ms 250
+		load_stop 0 1 2
+		round_end $((i % 3)) $(((i + 1) % 3))
+	done
+}
+
+digest() { # of the round's files through host $1: names, types, sizes, bytes
+	(cd "$(pod_mount "$1")/$ROUND" && find . -printf '%p %y %s %n %i %m\n' | sort &&
+		find . -type f -print0 | sort -z | xargs -0 sha256sum) | sha256sum
+}
+
+# Frozen in the middle of its work, declared dead, thawed: nothing of it lives and nothing changes.
+scenario_freeze() {
+	local i victim ms before after pid old
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		load_all
+		draw ms 100 600
+		pause_ms "$ms"
+		mapfile -t old <"$POD_CGROUP/host$victim/cgroup.procs"
+		if ((i % 2)); then
+			pod_signal_host "$victim" STOP
+		else
+			pod_freeze_host "$victim"
+		fi
+		add stops 1
+		recovered "$victim"
+		load_stop "${OTHERS[@]}"
+		before=$(digest "${OTHERS[0]}")
+		pod_thaw_host "$victim"
+		pod_signal_host "$victim" CONT
+		pod_until 10 "nothing of host $victim to live" pod_empty "$victim" ||
+			load_fail "host $victim lives after it was fenced"
+		for pid in "${old[@]}"; do
+			[ ! -e "/proc/$pid/mem" ] || [[ "$(readlink "/proc/$pid/exe")" != "$build"/* ]] ||
+				load_fail "process $pid of host $victim lives after it was fenced"
+		done
+		pod_bury_host "$victim"
+		load_forget "$victim"
+		after=$(digest "${OTHERS[1]}")
+		[ "$before" = "$after" ] || load_fail "files changed after host $victim was declared dead"
+		add kills 1
+		restart_host "$victim"
+		round_end "${OTHERS[0]}" "$victim"
+	done
+}
+
+# Stopped for less than a death takes: late, suspected perhaps, but nobody dies.
+scenario_pause() {
+	local i victim ms generation
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		round_begin "$victim"
+		generation=$(pod_field "$victim" generation)
+		load_all
+		pause_ms 200
+		draw ms 50 320
+		pod_freeze_host "$victim"
+		pause_ms "$ms"
+		pod_thaw_host "$victim"
+		add stops 1
+		pod_wait_state "$victim" ALIVE 5 || load_fail "host $victim was stopped for $ms ms and did not come back"
+		pause_ms 200
+		load_stop 0 1 2
+		[ "$(pod_field "$victim" generation)" = "$generation" ] || load_fail "host $victim was declared dead"
+		round_end "$victim"
+	done
+}
+
+all_alive_as() { # generations of hosts 0 1 2
+	local host
+	for host in 0 1 2; do
+		shift
+		[ "$(pod_state $host)" = ALIVE ] && [ "$(pod_field $host generation)" = "$1" ] || return 1
+	done
+}
+
+# fabricd dies: nobody minds. A host dies while it is down: seen to when it is back.
+# fabricd itself is stopped for longer than a death takes: its own pause is no host's silence.
+scenario_fabricd() {
+	local i victim generations
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		mapfile -t generations < <(pod_field 0 generation && pod_field 1 generation && pod_field 2 generation)
+		load_all
+		pause_ms 200
+		kill -STOP "$POD_FABRICD"
+		add stops 1
+		pause_ms 1500
+		kill -CONT "$POD_FABRICD"
+		pause_ms 500
+		all_alive_as - "${generations[@]}" || load_fail "fabricd was stopped, and took it out on a host"
+		pod_kill_fabricd
+		pause_ms 200
+		kill_now "$victim"
+		pause_ms 300
+		pod_start_fabricd
+		recovered "$victim"
+		restart_host "$victim"
+		load_stop "${OTHERS[@]}"
+		round_end "$victim" "${OTHERS[1]}"
+	done
+}
+
+# P3: with fabricd stopped and no recovery, no survivor's operation takes long.
+scenario_stopped() {
+	local i victim ms since worst=0 sum=0 all=() before
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		kill -STOP "$POD_FABRICD"
+		add stops 1
+		load_start "$victim" --threads 4 --mix mixed
+		load_start "${OTHERS[0]}" --threads 1 --mix mixed
+		load_start "${OTHERS[1]}" --threads 1 --mix mixed
+		draw ms 200 700
+		pause_ms "$ms"
+		since=$(pod_now)
+		kill_now "$victim"
+		pause_ms 1000
+		pod_is "$victim" "ALIVE|SUSPECT" || load_fail "somebody declared host $victim dead although fabricd is stopped"
+		load_stop "${OTHERS[@]}"
+		load_latency "$since" "${OTHERS[@]}"
+		all+=("$LATENCY")
+		if [ "$LATENCY" -ge "$worst" ]; then
+			worst=$LATENCY P3_WORST=$LATENCY_LINE
+		fi
+		[ "$LATENCY" -lt 2000000 ] || load_fail "an operation took $LATENCY us with a host dead: $LATENCY_LINE"
+		round_verify "${OTHERS[0]}" # before anybody recovered anything
+		kill -CONT "$POD_FABRICD"
+		recovered "$victim"
+		restart_host "$victim"
+		round_end "$victim"
+	done
+	mapfile -t all < <(printf '%s\n' "${all[@]}" | sort -n)
+	pod_say "chaos: P3 longest operation of a survivor, $1 kills without recovery: median $((all[$1 / 2] / 1000)) ms," \
+		"worst $((worst / 1000)) ms ($P3_WORST)"
+}
+
+# P3: survivors overwrite half the pool again and again while a host is dead and nobody recovers it.
+scenario_overwrite() {
+	local i victim since seconds=10 bytes written
+	[ "$length" = long ] || seconds=6
+	bytes=$((256 * 1024 * 1024 / 2))
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		load_start "$victim" --threads 4 --mix heavy
+		load_start "${OTHERS[0]}" --threads 1 --mix overwrite --ws $bytes
+		load_start "${OTHERS[1]}" --threads 1 --mix overwrite --ws $bytes
+		pause_ms 1000
+		kill -STOP "$POD_FABRICD"
+		add stops 1
+		since=$(pod_now)
+		kill_now "$victim"
+		pause_ms $((seconds * 1000))
+		load_stop "${OTHERS[@]}"
+		load_latency "$since" "${OTHERS[@]}"
+		written=$(sed -n 's/^ops=\([0-9]*\).*/\1/p' <<<"$LATENCY_LINE")
+		pod_say "chaos: P3 overwrite of half the pool for $seconds s beside a dead host: $written writes, longest" \
+			"$((LATENCY / 1000)) ms, no ENOSPC"
+		round_verify "${OTHERS[0]}" # an ENOSPC would be a violation
+		kill -CONT "$POD_FABRICD"
+		recovered "$victim"
+		restart_host "$victim"
+		round_end "$victim"
+	done
+}
+
+# Two of three at the same moment; the third goes on and recovers both.
+scenario_two() {
+	local i survivor ms
+	for ((i = 0; i < $1; i++)); do
+		draw survivor 0 2
+		others "$survivor"
+		round_begin "$survivor"
+		load_all
+		draw ms 100 700
+		pause_ms "$ms"
+		kill_now "${OTHERS[@]}"
+		recovered "${OTHERS[@]}"
+		restart_host "${OTHERS[0]}"
+		restart_host "${OTHERS[1]}"
+		load_stop "$survivor"
+		round_end 0 1 2
+	done
+}
+
+# The recoverer is killed the moment it is seen recovering; another takes over.
+scenario_recoverer() {
+	local i victim recoverer survivor hits=0 mode
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		round_begin "${OTHERS[0]}"
+		load_all
+		pause_ms 300
+		mode=()
+		((i % 3 == 0)) || mode=(--working)
+		"$POD_TESTS/sniper" --pool "$POD_POOL" --host "$victim" --cgroups "$POD_CGROUP" "${mode[@]}" \
+			>"$POD_DIR/sniper" &
+		pod_kill_host "$victim"
+		wait $! || load_fail "nobody began to recover host $victim"
+		recoverer=$(sed -n 's/^killed host\([0-9]*\) .*/\1/p' "$POD_DIR/sniper")
+		! grep -q 'still RECOVERING' "$POD_DIR/sniper" || hits=$((hits + 1))
+		kill_now "$victim" "$recoverer"
+		recovered "$victim" "$recoverer"
+		restart_host "$victim"
+		restart_host "$recoverer"
+		for survivor in 0 1 2; do
+			[ -z "${LOAD_PID[$survivor]+x}" ] || load_stop "$survivor"
+		done
+		round_end 0 1 2
+	done
+	pod_say "chaos: recoverer killed while it recovered: $hits of $1"
+}
+
+# Everything dies; the memory lives; everything comes back.
+scenario_all() {
+	local i host ms
+	for ((i = 0; i < $1; i++)); do
+		round_begin 0
+		load_all
+		draw ms 200 900
+		pause_ms "$ms"
+		pod_kill_fabricd
+		kill_now 0 1 2
+		pod_start_fabricd
+		for host in 0 1 2; do
+			pod_launch_host $host
+		done
+		for host in 0 1 2; do
+			pod_until 40 "host $host to mount" pod_up $host || load_fail "host $host did not come back"
+		done
+		round_verify 1
+		load_all # the next run of each, in the same round
+		pause_ms 300
+		load_stop 0 1 2
+		round_end 0 2
+	done
+}
+
+# A clean leave in the middle of others' work leaves nothing to recover.
+scenario_leave() {
+	local i host ms
+	for ((i = 0; i < $1; i++)); do
+		draw host 0 2
+		others "$host"
+		round_begin "${OTHERS[0]}"
+		load_all
+		pause_ms 200
+		load_stop "$host"
+		pod_stop_host "$host"
+		[ "$(pod_state "$host")" = FREE ] || load_fail "host $host left and its slot is $(pod_state "$host")"
+		restart_host "$host"
+		load_stop "${OTHERS[@]}"
+		round_end "$host"
+	done
+}
