@@ -120,7 +120,7 @@ help:
 	@echo 'Variables: CC=gcc|clang  B=build  CFLAGS="-O2 -g"  SAN=address|thread|undefined (own B)  V=1'
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
-	libev-dev libfuse3-dev fuse3
+	libev-dev libfuse3-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev spin
 
 deps:
@@ -255,10 +255,10 @@ $(B)/bin/fabricd $(B)/bin/daxfs-node-agent $(B)/bin/daxfsctl:
 	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
 # The simulator takes the place of what its sources define as __wrap_NAME.
 SIM_WRAP = $(shell grep -oh '__wrap_[a-z_]*' $(SIM_SRC) | sed 's/__wrap_/-Wl,--wrap=/' | sort -u)
-$(B)/bin/daxfs-sim: $(SIM_OBJ) $(B)/bin/daxfs-sim.list
+$(B)/bin/daxfs-sim: $(SIM_OBJ) $(B)/lib/daxfs-sim.list
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $(SIM_WRAP) $(SIM_OBJ) -o $@ $(LIBS)
-$(eval $(call list_of,$(B)/bin/daxfs-sim,$(SIM_OBJ)))
+$(eval $(call list_of,$(B)/lib/daxfs-sim,$(SIM_OBJ)))
 
 # Tests of a program's own sources are linked with those, without its main().
 $(filter $(B)/tests/test_fabricd%,$(UNIT_BIN)): $(FABRICD_A)
