@@ -47,8 +47,6 @@ LINK = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -Wl,--as-needed
 # Expanded when a recipe runs, so that `make deps` may install pkg-config first.
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
 LIBS = -ldaxctl
-# Unresolved names are errors in the shared library too (not while parts are missing).
-SO_LAX := 1
 LIBS_PROG = -lev -lsystemd -lprotobuf-c $(shell pkg-config --libs fuse3) $(LIBS)
 
 # -- sources ------------------------------------------------------------------
@@ -238,7 +236,7 @@ $(eval $(call archive,$(CHAOS_A),$(call obj,$(CHAOS_HELP))))
 
 $(LIB_SO): $(LIB_OBJ) $(LIB_A).list libdaxfs/libdaxfs.map
 	$(call say,LD,$@)$(LINK) -shared -Wl,-soname,libdaxfs.so.1 -Wl,--version-script=libdaxfs/libdaxfs.map \
-		$(if $(SAN)$(SO_LAX),,-Wl,-z,defs) $(LIB_OBJ) -o $@ $(LIBS)
+		$(if $(SAN),,-Wl,-z,defs) $(LIB_OBJ) -o $@ $(LIBS)
 $(B)/lib/libdaxfs.so: $(LIB_SO)
 	@ln -sf libdaxfs.so.1 $@
 # Always: PREFIX may differ from the last time.

@@ -157,7 +157,7 @@ function check_include(text,	name, dir)
 	else if (part == "include")
 		include_public(name)
 	else if (part == "proto")
-		include_of(name, dir, dir == "proto")
+		include_of(name, dir, dir == "proto" || name == "daxfs/daxfs.h")
 	else if (product)
 		include_of(name, dir, dir == part || dir == "proto" || name == "daxfs/daxfs.h" || \
 			   name == "daxfs/member.h" || name ~ /^[a-z_]*\.pb-c\.h$/)
