@@ -44,6 +44,7 @@ struct daxfs_mkfs_options {
 	uint64_t inodes;          /* 0: one per 32 KiB */
 	unsigned hosts;           /* 0: 8 */
 	unsigned lanes;           /* per host; 0: 8 */
+	unsigned opens;           /* files one host can hold open; 0: 4096 */
 	unsigned heartbeat_ms;    /* 0: 50. Everything else in time follows from it */
 	bool wb;                  /* durability domain: write back, instead of gpf */
 	bool force;               /* overwrite an existing pool */

@@ -108,12 +108,15 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	l->hosts = or_default(o->hosts, 8);
 	l->lanes_per_host = or_default(o->lanes, 8);
 	l->heartbeat_ms = or_default(o->heartbeat_ms, 50);
-	l->opens_per_host = 4096;
+	l->opens_per_host = or_default(o->opens, 4096);
 	if (l->hosts > DAXFS_HOSTS_MAX)
 		return why_fail(why, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);
 	if ((uint64_t)l->hosts * l->lanes_per_host > DAXFS_LANES_MAX)
 		return why_fail(why, -EINVAL, "%u hosts x %u lanes: a pool has at most %u lanes; use fewer of either",
 				l->hosts, l->lanes_per_host, DAXFS_LANES_MAX);
+	if (l->opens_per_host > LAYOUT_OPENS_MAX)
+		return why_fail(why, -EINVAL, "%u open files per host: at most %u", l->opens_per_host,
+				LAYOUT_OPENS_MAX);
 	if (l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
 		return why_fail(why, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms,
 				LAYOUT_HEARTBEAT_MS_MAX);
