@@ -141,22 +141,42 @@ struct lane *fs_take_lane(struct daxfs *fs)
 	if (!slot) {
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
-		while (!(slot = try_slots(fs)))
+		while (!(slot = try_slots(fs)) && fs->broken < fs->n_slots)
 			pthread_cond_wait(&fs->wait_free, &fs->wait_lock);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
 	}
-	return &slot->lane;
+	return slot ? &slot->lane : NULL;
+}
+
+unsigned fs_lanes_broken(struct daxfs *fs)
+{
+	unsigned broken;
+
+	pthread_mutex_lock(&fs->wait_lock);
+	broken = fs->broken;
+	pthread_mutex_unlock(&fs->wait_lock);
+	return broken;
+}
+
+/* A record that could not be ended (shared bytes made no sense) keeps its lane
+ * for good: reusing it would orphan its marks. */
+static void keep_broken(struct daxfs *fs)
+{
+	pthread_mutex_lock(&fs->wait_lock);
+	fs->broken++;
+	pthread_cond_broadcast(&fs->wait_free);
+	pthread_mutex_unlock(&fs->wait_lock);
 }
 
 void fs_put_lane(struct daxfs *fs, struct lane *lane)
 {
 	struct lane_slot *slot = slot_of(lane);
 
-	/* A record that could not be ended (shared bytes made no sense) keeps
-	 * its lane: reusing it would orphan its marks. */
-	if (status_state(sm_load(&lane->sm->status)) >= DAXFS_UNDECIDED)
+	if (lane->fault && status_state(sm_load(&lane->sm->status)) >= DAXFS_UNDECIDED) {
+		keep_broken(fs);
 		return;
+	}
 	atomic_store(&slot->busy, false);
 	if (__atomic_load_n(&fs->waiting, __ATOMIC_SEQ_CST)) {
 		pthread_mutex_lock(&fs->wait_lock);
@@ -197,6 +217,8 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 	if (!fs->joined)
 		return fs->pool.writable ? -ESTALE : -EROFS;
 	lane = fs_take_lane(fs);
+	if (!lane)
+		return -EIO;
 	lane_enter(lane);
 	if (lane_alive(lane))
 		do {

@@ -37,7 +37,7 @@ struct daxfs {
 	unsigned n_slots;
 	pthread_mutex_t wait_lock; /* for a free lane */
 	pthread_cond_t wait_free;
-	unsigned waiting;
+	unsigned waiting, broken; /* threads that wait; lanes that will never be free */
 	struct opens *opens;
 };
 
@@ -51,8 +51,11 @@ struct pool *fs_pool_writable(struct daxfs *fs);
 typedef int (*fs_step)(struct daxfs *fs, struct lane *lane, void *arg);
 /* Run a step until it returns something else than -EAGAIN. */
 int fs_run(struct daxfs *fs, fs_step step, void *arg);
+/* Waits for a free lane; NULL: every lane is broken. */
 struct lane *fs_take_lane(struct daxfs *fs);
 void fs_put_lane(struct daxfs *fs, struct lane *lane);
+/* Lanes kept back because their record could not be ended. */
+unsigned fs_lanes_broken(struct daxfs *fs);
 
 static inline struct sm_host *fs_host(struct daxfs *fs, unsigned host)
 {

@@ -114,9 +114,22 @@ static int make_slots(struct daxfs *fs)
 	return rc;
 }
 
+/* The slot is JOINING and ours: make it ALIVE. */
+static int settle_in(struct daxfs *fs, struct daxfs_why *why)
+{
+	const char *left = leftovers(fs);
+
+	if (left)
+		return why_fail(why, -EIO, "host slot %u still holds %s; run daxfsctl check", fs->host, left);
+	if (make_slots(fs))
+		return why_fail(why, -ENOMEM, "out of memory");
+	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
+		return why_fail(why, -ESTALE, "declared dead while joining; try again");
+	return 0;
+}
+
 int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
 {
-	const char *left;
 	int rc;
 
 	if (!fs->pool.writable)
@@ -131,21 +144,24 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	if (rc)
 		return rc;
 	introduce(fs, name);
-	left = leftovers(fs);
-	if (left)
-		return why_fail(why, -EIO, "host slot %u still holds %s; run daxfsctl check and daxfsctl recover", host,
-				left);
-	rc = make_slots(fs);
+	rc = settle_in(fs, why);
 	if (rc) {
 		free_slots(fs);
-		return why_fail(why, rc, "out of memory");
-	}
-	rc = move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED);
-	if (rc) {
-		free_slots(fs);
-		return why_fail(why, -ESTALE, "declared dead while joining; try again");
+		move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
+		return rc;
 	}
 	fs->joined = true;
+	return 0;
+}
+
+/* Wait for calls in progress, for nobody starts any more. -EIO: a lane is broken. */
+static int drain_slots(struct daxfs *fs)
+{
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		if (fs_lanes_broken(fs))
+			return -EIO;
+		fs_take_lane(fs);
+	}
 	return 0;
 }
 
@@ -156,8 +172,13 @@ int daxfs_leave(struct daxfs *fs)
 	if (!fs->joined)
 		return -ESTALE;
 	opens_fini(fs); /* releases what is still held */
-	for (unsigned i = 0; i < fs->n_slots; i++)
-		fs_take_lane(fs); /* waits for calls in progress; nobody starts any more */
+	if (drain_slots(fs)) {
+		/* A record that made no sense is still in flight: only being
+		 * fenced and recovered frees this slot. */
+		fs->joined = false;
+		free_slots(fs);
+		return -EIO;
+	}
 	/* ORD leave: idle lanes, withdrawn announcements and emptied places of the
 	 * open table are written back before the slot is FREE: nobody recovers it. */
 	for (unsigned i = 0; i < fs->n_slots; i++)

@@ -70,8 +70,12 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 	if (!pos.found)
 		return -ENOENT;
 	rc = inode_get(lane, pos.handle, &inode);
-	if (rc == 0 && op->out)
+	if (rc == 0 && op->out) {
 		rc = inode_attr(lane, &inode, op->out);
+		/* Attributes of a time when it had this name. */
+		if (rc == 0 && pos.slot && word_load(lane, pos.slot) != pos.word)
+			rc = -EAGAIN;
+	}
 	return rc == -ESTALE ? -EAGAIN : rc; /* removed after we found its name */
 }
 

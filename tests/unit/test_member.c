@@ -66,7 +66,7 @@ static struct daxfs_host_view view(struct fixture *f, unsigned host)
 static const char *const table[DAXFS_HOST_STATES] = {
 	/*              F J A S f F R R */
 	/* FREE */      ". o . . . . . .",
-	/* JOINING */   ". . o . o . . .",
+	/* JOINING */   "o . o . o . . .",
 	/* ALIVE */     "+ . . o o . . .",
 	/* SUSPECT */   ". . o . o . . .",
 	/* FENCING */   ". . . . o + . .",
