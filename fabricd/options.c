@@ -45,9 +45,12 @@ void options_defaults(struct options *options)
 	*options = (struct options){ .fence_timeout_ms = TIMING_AGENT_MS, .realtime = true };
 }
 
+/* One line, whatever the value is. */
 static int bad(struct daxfs_why *why, const char *key, const char *value, const char *wanted)
 {
-	snprintf(why->text, sizeof(why->text), "%s: \"%.80s\" is not %s", key, value, wanted);
+	size_t len = strcspn(value, "\r\n");
+
+	snprintf(why->text, sizeof(why->text), "%s: \"%.*s\" is not %s", key, len < 80 ? (int)len : 80, value, wanted);
 	return -EINVAL;
 }
 
