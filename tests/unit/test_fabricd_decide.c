@@ -267,6 +267,43 @@ static void dies(struct pod *pod, unsigned host)
 	polls(pod, 1);
 }
 
+/* The second death of a slot is proven like the first: nothing of that counts. */
+static void each_tenant_is_fenced_for_itself(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	dies(&pod, 1);
+	assert_int_equal(pod.offs[1], 1);
+	host_is(&pod, 1, DAXFS_HOST_JOINING);
+	polls(&pod, 1);
+	host_is(&pod, 1, DAXFS_HOST_ALIVE);
+	polls(&pod, 10);
+	pod.deaf_agents = true;
+	pod.beats[1] = false;
+	polls(&pod, 200);
+	assert_int_equal(pod.offs[1], 2);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_FENCING);
+	assert_int_equal(pod.in.view[1].generation, 2);
+}
+
+/* A host that has just fallen silent itself is no heir, though not yet SUSPECT. */
+static void the_overdue_do_not_recover(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.beats[0] = false;
+	polls(&pod, TIMING_SUSPECT_POLLS - 1);
+	host_is(&pod, 2, DAXFS_HOST_FENCED);
+	polls(&pod, 1);
+	assert_int_equal(state_of(&pod, 0), DAXFS_HOST_SUSPECT);
+	assert_int_equal(state_of(&pod, 2), DAXFS_HOST_RECOVERING);
+	assert_int_equal(pod.in.view[2].recoverer, 1);
+}
+
 static void dead_recoverer_is_replaced(void **state)
 {
 	struct pod pod;
@@ -342,6 +379,8 @@ int main(void)
 		cmocka_unit_test(a_stale_name_is_not_fenced),
 		cmocka_unit_test(joining_is_timed_out),
 		cmocka_unit_test(counts_begin_with_the_tenant),
+		cmocka_unit_test(each_tenant_is_fenced_for_itself),
+		cmocka_unit_test(the_overdue_do_not_recover),
 		cmocka_unit_test(dead_recoverer_is_replaced),
 		cmocka_unit_test(recoverer_that_left_is_replaced),
 		cmocka_unit_test(next_to_join_recovers_when_nobody_is_left),

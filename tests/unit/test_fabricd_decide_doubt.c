@@ -103,8 +103,10 @@ static void senseless_word_is_left_alone(void **state)
 	start(&pod, 3, 3);
 	pod.beats[1] = false;
 	pod.in.sensible[1] = false;
+	pod.in.view[1].manager_epoch = 77;
 	polls(&pod, 200);
 	assert_int_equal(pod.moves, 0);
+	assert_int_equal(pod.stamps, 3);
 	pod.beats[2] = false;
 	polls(&pod, TIMING_FENCING_POLLS);
 	assert_int_equal(state_of(&pod, 2), DAXFS_HOST_FENCING);
@@ -175,6 +177,30 @@ static void operator_fences_a_live_host(void **state)
 	polls(&pod, 10);
 	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_RECOVERING);
 	assert_non_null(decide_refuses(&pod.d, 1, ORDER_FENCE));
+}
+
+/* An order is for a tenant of a slot, not for the next one. */
+static void an_order_dies_with_its_tenant(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	memset(pod.beats, 0, sizeof(pod.beats));
+	polls(&pod, TIMING_SUSPECT_POLLS + 2); /* waiting: the order is only noted */
+	pod.in.order[1] = ORDER_FENCE;
+	polls(&pod, 1);
+	assert_int_equal(pod.moves, 0);
+	host_is(&pod, 1, DAXFS_HOST_FREE);
+	pod.in.view[1].generation++;
+	polls(&pod, 1);
+	host_is(&pod, 1, DAXFS_HOST_JOINING);
+	polls(&pod, 1);
+	host_is(&pod, 1, DAXFS_HOST_ALIVE);
+	pod.beats[0] = pod.beats[2] = true;
+	polls(&pod, 50);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_ALIVE);
+	assert_int_equal(pod.offs[1], 0);
 }
 
 static void confirm_dead_is_refused_for_the_living(void **state)
@@ -419,6 +445,7 @@ int main(void)
 		cmocka_unit_test(mass_silence_that_ends_costs_nobody),
 		cmocka_unit_test(the_only_host_is_not_a_mass),
 		cmocka_unit_test(operator_fences_a_live_host),
+		cmocka_unit_test(an_order_dies_with_its_tenant),
 		cmocka_unit_test(confirm_dead_is_refused_for_the_living),
 		cmocka_unit_test(confirm_dead_skips_the_agent),
 		cmocka_unit_test(confirm_dead_still_needs_a_frozen_counter),
