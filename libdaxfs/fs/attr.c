@@ -155,10 +155,8 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = set_words(lane, op, &inode);
 		if (rc < 0)
 			return rc;
-		if (rc) {
+		if (rc)
 			rc = prune(lane, inode.sm);
-			lane_todo(lane, 0);
-		}
 	}
 	set_times(lane, op, inode.sm);
 	return rc == 0 ? getattr(fs, lane, arg) : rc;

@@ -14,7 +14,7 @@
 #include "fs/fs.h"
 #include "sync/member.h"
 
-#define STARVED_MAX 64u /* times a step without space waits for lanes to move on */
+#define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
 
 static struct daxfs *context_new(void)
 {
@@ -227,8 +227,8 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 		} while (again(lane, rc, &starved));
 	if (lane->fault)
 		rc = -EIO;
-	else if (rc < 0 && rc != -ESTALE && rc != -EAGAIN && sm_load_relaxed(&lane->sm->todo))
-		lane_todo(lane, 0); /* named by an earlier try that did not commit */
+	else if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))
+		lane_todo(lane, 0); /* finished, or of a try that did not commit; the dead leave it */
 	lane_exit(lane);
 	fs_put_lane(fs, lane);
 	return rc == -EAGAIN ? -ESTALE : rc;

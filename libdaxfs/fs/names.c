@@ -155,7 +155,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc == 0 && op->open)
 		rc = opens_adopt(fs, handle, op->open_slot);
-	else if (op->open)
+	else if (op->open && rc != -EIO) /* -EIO: it may yet come to be */
 		opens_unlist(fs, op->open_slot);
 	if (rc)
 		return rc;
@@ -256,12 +256,8 @@ int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *na
 /* After a record removed a name: finish the inode. */
 static int after_removal(struct lane *lane, const struct trie_pos *pos, const struct inode *dir)
 {
-	int rc;
-
 	inode_changed(lane, dir->sm);
-	rc = inode_finish(lane, pos->handle);
-	lane_todo(lane, 0);
-	return rc;
+	return inode_finish(lane, pos->handle);
 }
 
 static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)

@@ -205,7 +205,7 @@ static int hold_first(struct daxfs *fs, struct held **at, uint64_t handle)
 		if (rc)
 			fs_run(fs, drop_step, &handle);
 	}
-	if (rc)
+	if (rc && rc != -EIO) /* -EIO: the bit may be set, or get set */
 		opens_unlist(fs, slot);
 	return rc;
 }
@@ -252,7 +252,8 @@ int daxfs_release(struct daxfs *fs, daxfs_ino ino)
 		last = *at;
 		rc = fs_run(fs, drop_step, &ino);
 		*at = last->next;
-		opens_unlist(fs, last->slot);
+		if (rc == 0) /* else recovery has to find it listed */
+			opens_unlist(fs, last->slot);
 		free(last);
 	}
 	pthread_mutex_unlock(lock);

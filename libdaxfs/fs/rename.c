@@ -197,8 +197,6 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 /* After the record: times, and the victim. */
 static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
-	int rc = 0;
-
 	inode_changed(lane, from->dir.sm);
 	if (to->dir.sm != from->dir.sm)
 		inode_changed(lane, to->dir.sm);
@@ -206,9 +204,8 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;
 	if (to->pos.found && to->pos.handle != from->pos.handle)
-		rc = inode_finish(lane, to->pos.handle);
-	lane_todo(lane, 0);
-	return rc;
+		return inode_finish(lane, to->pos.handle);
+	return 0;
 }
 
 static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)

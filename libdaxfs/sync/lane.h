@@ -131,7 +131,8 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index);
 int record_commit(struct lane *lane);
 /* Give up before commit: allocations are free again. Returns error. */
 int record_abort(struct lane *lane, int error);
-/* Name an inode that must be finished (pruned, freed) whatever happens to us. */
+/* Name an inode that must be finished (pruned, freed) whatever happens to us;
+ * before the commit that makes it so. Cleared when the operation ends. */
 void lane_todo(struct lane *lane, uint64_t handle);
 
 /* Drive record seq of lane `owner` to its end: decide it and resolve its marks. */
