@@ -123,6 +123,15 @@ bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 
 /* -- states against what was reached ------------------------------------------ */
 
+/*
+ * A host that took a reusable object and lost its caches can leave, in a wb
+ * pool, the new birth beside the old retirement: as reusable as it was before.
+ */
+static bool epochs_in_order(const struct check *c, uint64_t birth, uint64_t retired)
+{
+	return retired <= c->epoch && (birth <= retired || c->pool->shm.wb);
+}
+
 static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
 	uint64_t birth = sm_load_relaxed(&c->pool->birth[type][index]), retired = s & DAXFS_EPOCH_MASK;
@@ -130,9 +139,7 @@ static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, 
 
 	if (birth == 0 || birth > c->epoch)
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", now is %" PRIu64, birth, c->epoch);
-	else if (state_of(s) == DAXFS_RETIRED && (retired > c->epoch || (retired < birth && !c->pool->shm.wb)))
-		/* wb: a host that died between taking a reusable object and
-		 * giving it its birth may have lost the first and kept the second. */
+	else if (state_of(s) == DAXFS_RETIRED && !epochs_in_order(c, birth, retired))
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", retired in %" PRIu64 ", now is %" PRIu64,
 			      birth, retired, c->epoch);
 }
