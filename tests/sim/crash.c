@@ -11,53 +11,6 @@
 
 /* -- the second host dies, too ------------------------------------------------------- */
 
-/* Host 1, recovering or running script b, is about to do step m: it dies here. */
-static void second_death(struct explorer *x, uint64_t m, const struct sm_site *site)
-{
-	struct history kept = x->history;
-	unsigned dirty = memory_dirty(1);
-
-	x->m = m;
-	x->site[1] = site;
-	world_mark();
-	for (unsigned i = 0; explore_fate(x, dirty, i, true, &x->fate[1]); i++) {
-		world_lose(1, x->fate[1]);
-		explore_finish(x, 3);
-		world_rewind();
-		x->history = kept;
-	}
-	world_drop();
-	x->m = 0;
-	x->site[1] = NULL;
-}
-
-struct second { /* progress of host 1 */
-	struct explorer *x;
-	uint64_t last_changes, distinct;
-	bool tried; /* the state that this step, too, would leave */
-};
-
-static void second_hook(void *context, struct run *run, const struct seam_event *event)
-{
-	struct second *s = context;
-	struct explorer *x = s->x;
-	struct sm_site *site = run->site;
-
-	if (event->step > 1 && seam_changes() == s->last_changes) {
-		site->crashes += s->tried;
-		return;
-	}
-	s->tried = false;
-	s->last_changes = seam_changes();
-	s->distinct++;
-	if (!explore_exhausted(x) && explore_samples(x, event->step, site)) {
-		site->crashes++;
-		s->tried = true;
-		second_death(x, event->step, site);
-		s->last_changes = seam_changes();
-	}
-}
-
 static void keep_size(struct explorer *x, uint64_t distinct)
 {
 	if (distinct > x->m_seen[x->variant])
@@ -72,16 +25,27 @@ static long call_recover(void *arg)
 	return daxfs_recover(world.fs[1], 0, &report);
 }
 
+static long call_recover_assigned(void *arg)
+{
+	struct daxfs_recovery report[HOSTS];
+
+	(void)arg;
+	return daxfs_recover_assigned(world.fs[1], report, HOSTS) - 1;
+}
+
 static void recover_crash(struct explorer *x)
 {
-	struct second s = {.x = x};
+	struct second s = {.x = x, .host = 1, .dead = 3};
+	bool assigned = x->n % 2;
 	char text[256];
 	struct run run;
 
-	if (!world_fence(0))
+	if (!world_fence(0, 1))
 		return;
-	run_start(&run, 1, call_recover, NULL);
-	run.hook = second_hook;
+	if (assigned)
+		world_assign(0, 1);
+	run_start(&run, 1, assigned ? call_recover_assigned : call_recover, NULL);
+	run.hook = explore_second_hook;
 	run.context = &s;
 	run_until(&run, 0);
 	if (run.end != RUN_RETURNED || run.result) {
@@ -92,19 +56,14 @@ static void recover_crash(struct explorer *x)
 	keep_size(x, s.distinct);
 }
 
-static void survive_hook(void *context, struct run *run, const struct seam_event *event)
-{
-	second_hook(context, run, event);
-}
-
 static void survive_crash(struct explorer *x)
 {
 	struct performance p = {.script = &x->b, .history = &x->history, .host = 1};
-	struct second s = {.x = x};
+	struct second s = {.x = x, .host = 1, .dead = 3};
 	struct run run;
 
 	run_start(&run, 1, perform, &p);
-	run.hook = survive_hook;
+	run.hook = explore_second_hook;
 	run.context = &s;
 	run_until(&run, 0);
 	run_free(&run);

@@ -8,19 +8,23 @@
 
 #define VIOLATIONS_SHOWN 4u
 #define VIOLATIONS_MAX 12u
-#define SURVIVOR_STEPS_MAX 200000u
+#define STEPS_MAX 200000u         /* nobody needs more */
+#define STEPS_TIGHT_MAX 5000000u  /* or to find out that no page will be free */
 
 static const char *const variant_names[VARIANTS] = {
 	"recover", "survive", "recover-crash", "survive-crash", "pause", "pause-both", "pause-crash",
+	"resume-crash", "revoke",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
 static const struct {
 	uint64_t quick, full;
 } budgets[VARIANTS] = {
-	[V_RECOVER] = {UINT64_MAX, UINT64_MAX}, [V_SURVIVE] = {UINT64_MAX, UINT64_MAX}, [V_RECOVER_CRASH] = {250, 20000},
-	[V_SURVIVE_CRASH] = {200, 20000},       [V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
-	[V_PAUSE_CRASH] = {80, 20000},
+	[V_RECOVER] = {UINT64_MAX, UINT64_MAX}, [V_SURVIVE] = {UINT64_MAX, UINT64_MAX},
+	[V_RECOVER_CRASH] = {250, 20000},       [V_SURVIVE_CRASH] = {200, 20000},
+	[V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
+	[V_PAUSE_CRASH] = {80, 20000},          [V_RESUME_CRASH] = {150, 20000},
+	[V_REVOKE] = {40, UINT64_MAX},
 };
 
 const char *variant_name(enum variant v)
@@ -33,8 +37,6 @@ bool explore_wants(const struct explorer *x, enum variant v)
 	if (x->opt->variant && strcmp(x->opt->variant, variant_names[v]))
 		return false;
 	if (x->opt->step && x->opt->step != x->n)
-		return false;
-	if ((v == V_SURVIVE || v == V_SURVIVE_CRASH || v >= V_PAUSE) && !x->b.n)
 		return false;
 	return v < V_PAUSE || !(x->sc->flags & SC_MEMBER);
 }
@@ -143,13 +145,18 @@ void explore_finish(struct explorer *x, unsigned dead)
 		explore_violation(x, text);
 }
 
+uint64_t explore_steps_max(const struct explorer *x)
+{
+	return x->sc->flags & SC_TIGHT ? STEPS_TIGHT_MAX : STEPS_MAX;
+}
+
 bool explore_survive(struct explorer *x, struct run *run, seam_hook hook, uint64_t pause_at)
 {
 	char text[200];
 
 	x->survivor = (struct performance){.script = &x->b, .history = &x->history, .host = 1};
 	run_start(run, 1, perform, &x->survivor);
-	run->steps_max = SURVIVOR_STEPS_MAX;
+	run->steps_max = explore_steps_max(x);
 	run->hook = hook;
 	run->context = x;
 	run_until(run, pause_at);
@@ -158,6 +165,48 @@ bool explore_survive(struct explorer *x, struct run *run, seam_hook hook, uint64
 		explore_violation(x, text);
 	}
 	return run->end == RUN_RETURNED;
+}
+
+/* The host is about to do step m: it dies here. */
+static void second_death(const struct second *s, uint64_t m, const struct sm_site *site)
+{
+	struct explorer *x = s->x;
+	struct history kept = x->history;
+	unsigned dirty = memory_dirty(s->host);
+
+	x->m = m;
+	x->site[1] = site;
+	world_mark();
+	for (unsigned i = 0; explore_fate(x, dirty, i, true, &x->fate[1]); i++) {
+		world_lose(s->host, x->fate[1]);
+		explore_finish(x, s->dead);
+		world_rewind();
+		x->history = kept;
+	}
+	world_drop();
+	x->m = 0;
+	x->site[1] = NULL;
+}
+
+void explore_second_hook(void *second, struct run *run, const struct seam_event *event)
+{
+	struct second *s = second;
+	struct explorer *x = s->x;
+	struct sm_site *site = run->site;
+
+	if (s->distinct && seam_changes() == s->last_changes) {
+		site->crashes += s->tried;
+		return;
+	}
+	s->last_changes = seam_changes();
+	s->distinct++;
+	s->tried = false;
+	if (!explore_exhausted(x) && explore_samples(x, event->step, site)) {
+		site->crashes++;
+		s->tried = true;
+		second_death(s, event->step, site);
+		s->last_changes = seam_changes();
+	}
 }
 
 /* -- one scenario --------------------------------------------------------------------------- */
@@ -191,7 +240,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	x = (struct explorer){.sc = sc, .opt = opt, .wb = wb};
 	at_work = &x;
 	seam_describe(describe);
-	world_make(wb, sc->flags & SC_OUTSIDE ? 6 : 7);
+	world_make(wb, sc->flags & SC_TIGHT, sc->flags & SC_OUTSIDE ? 6 : 7);
 	script_setup(sc->setup);
 	script_parse(&x.a, sc->a);
 	script_parse(&x.b, sc->b);
@@ -199,7 +248,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	script_prepare(&x.b, 1);
 	memory_settle();
 	world_mark();
-	x.refs = references_make(&x.a, &x.b, dead, 4);
+	x.refs = references_make(&x.a, &x.b, dead, 4, sc->flags & SC_TIGHT);
 	check_death(&x);
 	explore_crashes(&x);
 	explore_pauses(&x);

@@ -57,7 +57,8 @@ struct fiber *fiber_new(void (*call)(void *arg), void *arg)
 	fiber->self.uc_stack.ss_sp = fiber->stack;
 	fiber->self.uc_stack.ss_size = STACK_BYTES;
 	fiber->self.uc_link = NULL;
-	makecontext(&fiber->self, (void (*)(void))enter, 2, (unsigned)((uintptr_t)fiber >> 32), (unsigned)(uintptr_t)fiber);
+	makecontext(&fiber->self, (void (*)(void))enter, 2, (unsigned)((uintptr_t)fiber >> 32),
+		    (unsigned)(uintptr_t)fiber);
 	return fiber;
 }
 

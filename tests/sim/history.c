@@ -8,9 +8,10 @@
 
 #define ORDER_MAX (2 * SCRIPT_MAX)
 #define DEAD_MAX 4u
+#define NO_SPACE "-28"
 
 struct reference {
-	char order[ORDER_MAX + 1]; /* hosts, '0' or '1' */
+	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect */
 	char result[ORDER_MAX][RESULT_BYTES];
 	char late[ORDER_MAX][RESULT_BYTES]; /* when nothing is reclaimed before the end */
 	struct state *state; /* one for each set of the dead */
@@ -19,6 +20,7 @@ struct reference {
 struct references {
 	const struct script *script[2];
 	unsigned dead[DEAD_MAX], n_dead;
+	bool tight;
 	struct reference *at;
 	size_t n, capacity;
 };
@@ -67,7 +69,7 @@ bool aftermath(unsigned dead, struct state *out, char *why, size_t size)
 	char broken[160] = "";
 
 	for (unsigned host = 0; host < HOSTS; host++)
-		if (dead & 1u << host && world_fence(host))
+		if (dead & 1u << host && world_fence(host, by))
 			fenced |= 1u << host;
 	for (unsigned host = 0; host < HOSTS; host++) {
 		int rc = fenced & 1u << host ? world_recover(by, host, broken) : 0;
@@ -111,15 +113,28 @@ static _Noreturn void no_reference(const char *order, const char *why)
 	exit(1);
 }
 
+static unsigned host_of(char c)
+{
+	return c == '1' || c == 'y';
+}
+
+static bool does_something(char c)
+{
+	return c == '0' || c == '1';
+}
+
 static void run_order(const struct references *refs, const char *order, char result[][RESULT_BYTES])
 {
 	unsigned next[2] = {0};
 	char why[160] = "";
 
 	for (unsigned i = 0; order[i]; i++) {
-		unsigned host = (unsigned)(order[i] - '0');
+		unsigned host = host_of(order[i]);
 		struct command_call call = {.command = &refs->script[host]->command[next[host]++], .host = host};
 
+		snprintf(result[i], RESULT_BYTES, NO_SPACE);
+		if (!does_something(order[i]))
+			continue;
 		if (run_all(host, script_call, &call, NULL, why) != RUN_RETURNED)
 			no_reference(order, why);
 		memcpy(result[i], call.result, RESULT_BYTES);
@@ -178,23 +193,23 @@ static void execute_all(struct references *refs, char *order, unsigned len, unsi
 	ref = reference_add(refs, order);
 	execute(refs, ref);
 	execute_late(refs, ref);
-	if (a < refs->script[0]->n) {
-		order[len] = '0';
-		execute_all(refs, order, len + 1, a + 1, b);
-	}
-	if (b < refs->script[1]->n) {
-		order[len] = '1';
-		execute_all(refs, order, len + 1, a, b + 1);
+	for (const char *c = refs->tight ? "01xy" : "01"; *c; c++) {
+		unsigned host = host_of(*c);
+
+		if ((host ? b : a) == refs->script[host]->n)
+			continue;
+		order[len] = *c;
+		execute_all(refs, order, len + 1, a + !host, b + host);
 	}
 }
 
 struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
-				   unsigned n_dead)
+				   unsigned n_dead, bool tight)
 {
 	struct references *refs = arena_host_alloc(sizeof(*refs));
 	char order[ORDER_MAX + 1];
 
-	*refs = (struct references){.script = {a, b}, .n_dead = n_dead};
+	*refs = (struct references){.script = {a, b}, .n_dead = n_dead, .tight = tight};
 	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
 	execute_all(refs, order, 0, 0, 0);
 	return refs;
@@ -284,14 +299,14 @@ static bool fits(struct judging *j)
 	if (!ref)
 		return false;
 	for (unsigned i = 0; i < j->len; i++) {
-		unsigned host = (unsigned)(j->order[i] - '0'), at = next[host]++;
+		unsigned host = host_of(j->order[i]), at = next[host]++;
 
 		if (!j->h->event[host][at].ended || !strcmp(j->h->event[host][at].result, ref->result[i]) ||
 		    !strcmp(j->h->event[host][at].result, ref->late[i]))
 			continue;
-		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"", j->order,
-			 host, at + 1, j->refs->script[host]->command[at].text, j->h->event[host][at].result,
-			 ref->result[i]);
+		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"",
+			 j->order, host, at + 1, j->refs->script[host]->command[at].text,
+			 j->h->event[host][at].result, ref->result[i]);
 		return false;
 	}
 	want = state_of_dead(j->refs, ref, j->dead);
@@ -306,12 +321,13 @@ static bool search(struct judging *j)
 {
 	if (may_end(j) && fits(j))
 		return true;
-	for (unsigned host = 0; host < 2; host++) {
+	for (const char *c = j->refs->tight ? "01xy" : "01"; *c; c++) {
+		unsigned host = host_of(*c);
 		bool found;
 
 		if (!may_follow(j, host))
 			continue;
-		j->order[j->len++] = (char)('0' + host);
+		j->order[j->len++] = *c;
 		j->next[host]++;
 		found = search(j);
 		j->len--;

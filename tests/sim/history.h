@@ -44,9 +44,11 @@ long perform(void *arg);
 
 /* Sequential executions, from the world as it is. `dead`: sets of hosts (bit
  * masks) that die afterwards and are recovered before the state is taken. */
+/* tight: a command may also find no space, because of who was stopped, and then
+ * does nothing. In orders 'x' and 'y' are such commands of host 0 and 1. */
 struct references;
 struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
-				   unsigned n_dead);
+				   unsigned n_dead, bool tight);
 void references_free(struct references *refs);
 /* The state after an order such as "0" or "011"; NULL if there is none. */
 const struct state *reference_state(const struct references *refs, const char *order, unsigned dead);

@@ -17,7 +17,7 @@ static const char usage_text[] =
 	"  --op NAME           only this scenario (--list names them)\n"
 	"  --domain DOMAIN     gpf, wb or both (default)\n"
 	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
-	"                      pause-both or pause-crash\n"
+	"                      pause-both, pause-crash, resume-crash or revoke\n"
 	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
 	"  --quick | --full    sample products of steps (default), or try nearly all\n"
 	"  --step N            only this step of the operation\n"
@@ -73,17 +73,18 @@ static void run_scenario(const struct scenario *sc, const struct options *opt, s
 static int list(void)
 {
 	for (unsigned i = 0; i < n_scenarios; i++)
-		printf("%s\n  setup %s\n  a     %s\n  b     %s\n", scenarios[i].name, scenarios[i].setup, scenarios[i].a,
-		       scenarios[i].b);
+		printf("%s\n  setup %s\n  a     %s\n  b     %s\n", scenarios[i].name, scenarios[i].setup,
+		       scenarios[i].a, scenarios[i].b);
 	return 0;
 }
 
 static int parse(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{"op", 1, NULL, 'o'},   {"domain", 1, NULL, 'd'}, {"variant", 1, NULL, 'v'}, {"seed", 1, NULL, 's'},
-		{"quick", 0, NULL, 'q'}, {"full", 0, NULL, 'f'},   {"step", 1, NULL, 'n'},    {"recovery-step", 1, NULL, 'm'},
-		{"trace", 0, NULL, 't'}, {"list", 0, NULL, 'l'},   {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
+		{"op", 1, NULL, 'o'},    {"domain", 1, NULL, 'd'}, {"variant", 1, NULL, 'v'},
+		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
+		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
+		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -125,8 +126,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	seam_guard();
-	printf("seed %" PRIu64 "; states are listed as recover survive recover-crash survive-crash pause pause-both "
-	       "pause-crash\n", opt.seed);
+	printf("seed %" PRIu64 "; states are listed as", opt.seed);
+	for (unsigned v = 0; v < VARIANTS; v++)
+		printf(" %s", variant_name(v));
+	printf("\n");
 	for (unsigned i = 0; i < n_scenarios; i++)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);

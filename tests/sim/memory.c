@@ -4,8 +4,9 @@
  *
  * Invariants: index[line] is the place of the line in dirty[], or -1; a line
  * has at most one dirty host; history is only appended to, so a mark need only
- * remember its length. The undo log holds the bytes a line had when it was
- * first changed after the innermost mark or rewind. Single-threaded.
+ * remember its length; memory_view.n_dirty is the length of dirty[]. The undo
+ * log holds the bytes a line had when it was first changed after the innermost
+ * mark or rewind. Single-threaded.
  */
 #include "memory.h"
 
@@ -45,6 +46,8 @@ struct mark {
 	size_t capacity;
 };
 
+struct memory_view memory_view;
+
 static struct memory {
 	uint8_t *bytes, *base;
 	uint64_t size;
@@ -57,7 +60,6 @@ static struct memory {
 	struct old_contents *history;
 	size_t n_history, history_capacity;
 	struct dirty_line *dirty;
-	size_t n_dirty;
 	struct mark marks[MARKS_MAX];
 	unsigned n_marks;
 } memory;
@@ -77,6 +79,7 @@ bool memory_open(uint64_t size)
 	if (!ok)
 		return false;
 	memory.size = size;
+	memory_view = (struct memory_view){.bytes = memory.bytes, .base = (uintptr_t)memory.base, .size = size};
 	memory.lines = (uint32_t)(size / LINE);
 	memory.saved_in = arena_host_alloc(memory.lines * sizeof(*memory.saved_in));
 	memory.index = arena_host_alloc(memory.lines * sizeof(*memory.index));
@@ -96,6 +99,7 @@ void memory_close(void)
 	arena_host_free(memory.saved);
 	arena_host_free(memory.history);
 	memset(&memory, 0, sizeof(memory));
+	memset(&memory_view, 0, sizeof(memory_view));
 }
 
 void memory_reset(bool caches)
@@ -105,7 +109,7 @@ void memory_reset(bool caches)
 	for (uint32_t i = 0; i < memory.lines; i++)
 		memory.index[i] = NOWHERE;
 	memory.epoch = 1;
-	memory.n_saved = memory.n_history = memory.n_dirty = 0;
+	memory.n_saved = memory.n_history = memory_view.n_dirty = 0;
 	memory.n_marks = 0;
 	memory.caches = caches;
 }
@@ -170,13 +174,13 @@ void memory_mark(void)
 		arena_die("marks nested too deeply");
 	mark->n_saved = memory.n_saved;
 	mark->n_history = memory.n_history;
-	mark->n_dirty = memory.n_dirty;
-	if (memory.n_dirty > mark->capacity) {
-		mark->capacity = memory.n_dirty;
+	mark->n_dirty = memory_view.n_dirty;
+	if (memory_view.n_dirty > mark->capacity) {
+		mark->capacity = memory_view.n_dirty;
 		mark->dirty = arena_host_realloc(mark->dirty, mark->capacity * sizeof(*mark->dirty));
 	}
-	if (memory.n_dirty)
-		memcpy(mark->dirty, memory.dirty, memory.n_dirty * sizeof(*mark->dirty));
+	if (memory_view.n_dirty)
+		memcpy(mark->dirty, memory.dirty, memory_view.n_dirty * sizeof(*mark->dirty));
 	memory.epoch++;
 }
 
@@ -189,11 +193,11 @@ void memory_rewind(void)
 
 		memcpy(line_bytes(saved->line), saved->bytes, LINE);
 	}
-	for (size_t i = 0; i < memory.n_dirty; i++)
+	for (size_t i = 0; i < memory_view.n_dirty; i++)
 		memory.index[memory.dirty[i].line] = NOWHERE;
-	memory.n_dirty = mark->n_dirty;
+	memory_view.n_dirty = mark->n_dirty;
 	memory.n_history = mark->n_history;
-	for (size_t i = 0; i < memory.n_dirty; i++) {
+	for (size_t i = 0; i < memory_view.n_dirty; i++) {
 		memory.dirty[i] = mark->dirty[i];
 		memory.index[memory.dirty[i].line] = (int32_t)i;
 	}
@@ -218,8 +222,8 @@ static void clean(struct dirty_line *dirty)
 	size_t at = (size_t)(dirty - memory.dirty);
 
 	memory.index[dirty->line] = NOWHERE;
-	if (at != --memory.n_dirty) {
-		memory.dirty[at] = memory.dirty[memory.n_dirty];
+	if (at != --memory_view.n_dirty) {
+		memory.dirty[at] = memory.dirty[memory_view.n_dirty];
 		memory.index[memory.dirty[at].line] = (int32_t)at;
 	}
 }
@@ -262,15 +266,15 @@ static void before_store(unsigned host, uint32_t line)
 		push_history(dirty);
 		return;
 	}
-	dirty = &memory.dirty[memory.n_dirty];
+	dirty = &memory.dirty[memory_view.n_dirty];
 	*dirty = (struct dirty_line){.line = line, .host = (uint8_t)host, .newest = NOWHERE};
 	memcpy(dirty->device, line_bytes(line), LINE);
-	memory.index[line] = (int32_t)memory.n_dirty++;
+	memory.index[line] = (int32_t)memory_view.n_dirty++;
 }
 
 void memory_touch(unsigned host, uint64_t offset, size_t len)
 {
-	if (!memory.caches || !memory.n_dirty || !len)
+	if (!memory.caches || !memory_view.n_dirty || !len)
 		return;
 	for (uint32_t line = (uint32_t)(offset / LINE); line <= (offset + len - 1) / LINE; line++) {
 		struct dirty_line *dirty = dirty_at(line);
@@ -305,7 +309,7 @@ bool memory_drain(unsigned host)
 {
 	bool changed = false;
 
-	for (size_t i = memory.n_dirty; memory.caches && i-- > 0;) {
+	for (size_t i = memory_view.n_dirty; memory.caches && i-- > 0;) {
 		struct dirty_line *dirty = &memory.dirty[i];
 
 		if (dirty->host != host || !dirty->flushed)
@@ -327,15 +331,15 @@ bool memory_drain(unsigned host)
 
 void memory_settle(void)
 {
-	while (memory.n_dirty)
-		clean(&memory.dirty[memory.n_dirty - 1]);
+	while (memory_view.n_dirty)
+		clean(&memory.dirty[memory_view.n_dirty - 1]);
 }
 
 unsigned memory_dirty(unsigned host)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < memory.n_dirty; i++)
+	for (size_t i = 0; i < memory_view.n_dirty; i++)
 		n += memory.dirty[i].host == host;
 	return n;
 }
@@ -383,7 +387,7 @@ void memory_lose(unsigned host, struct fate fate)
 	uint64_t nth = 0;
 	size_t i = 0;
 
-	while (i < memory.n_dirty) {
+	while (i < memory_view.n_dirty) {
 		struct dirty_line *dirty = &memory.dirty[i];
 		uint8_t bytes[LINE];
 

@@ -37,6 +37,14 @@ struct fate {
 	uint64_t n;
 };
 
+/* For the seam's commonest call; everybody else uses the functions. */
+extern struct memory_view {
+	uint8_t *bytes;
+	uintptr_t base;
+	uint64_t size;
+	size_t n_dirty; /* lines, of all hosts */
+} memory_view;
+
 /* Map size bytes; false with errno. */
 bool memory_open(uint64_t size);
 void memory_close(void);

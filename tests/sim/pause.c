@@ -24,7 +24,7 @@ static bool go_on(struct explorer *x, struct run *run)
 {
 	char text[200];
 
-	run->steps_max = run->steps + 200000;
+	run->steps_max = run->steps + explore_steps_max(x);
 	run_until(run, 0);
 	if (run->end == RUN_BROKEN) {
 		snprintf(text, sizeof(text), "host %u going on: %s", run->host, run->why);
@@ -33,37 +33,86 @@ static bool go_on(struct explorer *x, struct run *run)
 	return run->end == RUN_RETURNED;
 }
 
-/* 1: judged; 0: b ended before step m. */
-static bool pause_at(struct explorer *x, uint64_t m)
+/* Host 1 dies where it is; host 0, which was paused, goes on. */
+static void crash_b(struct explorer *x, struct run *a, struct run *b, uint64_t m)
+{
+	unsigned dirty = memory_dirty(1);
+
+	explore_fate(x, dirty, dirty ? (unsigned)(m % 3) : 0, true, &x->fate[1]);
+	world_lose(1, x->fate[1]);
+	b->site->crashes++;
+	if (go_on(x, a))
+		explore_finish(x, 2);
+}
+
+/* Host 0 is paused at step n, host 1 at step m or (0) done: what then? */
+static void pause_at(struct explorer *x, uint64_t m)
 {
 	struct performance p;
 	struct run a, b;
-	bool more = false;
 
 	x->m = m;
 	x->site[1] = NULL;
 	if (start_a(x, &a, &p)) {
 		bool whole = explore_survive(x, &b, NULL, m);
+		bool paused = b.end == RUN_PAUSED;
 
-		more = b.end == RUN_PAUSED;
-		x->site[1] = more ? b.site : NULL;
-		if (more && x->variant == V_PAUSE_CRASH) {
-			unsigned dirty = memory_dirty(1);
-
-			explore_fate(x, dirty, dirty ? (unsigned)(m % 3) : 0, true, &x->fate[1]);
-			world_lose(1, x->fate[1]);
-			b.site->crashes++;
-			if (go_on(x, &a))
-				explore_finish(x, 2);
-		} else if (more || whole) {
-			if (go_on(x, &a) && (whole || go_on(x, &b)))
-				explore_finish(x, 0);
-		}
+		x->site[1] = paused ? b.site : NULL;
+		if (paused && x->variant == V_PAUSE_CRASH)
+			crash_b(x, &a, &b, m);
+		else if ((paused || whole) && go_on(x, &a) && (whole || go_on(x, &b)))
+			explore_finish(x, 0);
 		run_free(&b);
 	}
 	run_free(&a);
 	x->m = 0;
-	return more;
+}
+
+/* Host 0 goes on and dies at every step it still has. */
+static void resume_crash(struct explorer *x, uint64_t steps_b)
+{
+	struct second s = {.x = x, .host = 0, .dead = 1};
+	struct performance p;
+	struct run a, b;
+
+	if (start_a(x, &a, &p)) {
+		/* Host 1 is done at half of the places, dead in the middle at others. */
+		uint64_t m = x->n % 2 ? 0 : 1 + (x->n * 7919 + x->opt->seed) % steps_b;
+
+		explore_survive(x, &b, NULL, m);
+		if (b.end == RUN_PAUSED) {
+			world_lose(1, (struct fate){.kind = FATE_KEEP_ALL});
+			s.dead = 3;
+		}
+		a.hook = explore_second_hook;
+		a.context = &s;
+		if (b.end != RUN_BROKEN)
+			go_on(x, &a);
+		run_free(&b);
+	}
+	run_free(&a);
+	if (s.distinct > x->m_seen[x->variant])
+		x->m_seen[x->variant] = s.distinct;
+}
+
+/* Declared dead while it runs: what it then gives up with ESTALE happened or
+ * did not. */
+static void revoke(struct explorer *x)
+{
+	struct performance p;
+	struct run a;
+
+	if (start_a(x, &a, &p)) {
+		world_revoke(0);
+		if (go_on(x, &a)) {
+			for (unsigned i = 0; i < x->history.n[0]; i++)
+				if (!strcmp(x->history.event[0][i].result, "-116"))
+					x->history.event[0][i].ended = 0;
+			world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
+			explore_finish(x, 1);
+		}
+	}
+	run_free(&a);
 }
 
 static void pause_second(struct explorer *x, enum variant v, uint64_t steps_b)
@@ -89,6 +138,12 @@ static uint64_t steps_of(struct explorer *x, const struct script *script, unsign
 	return run.steps;
 }
 
+/* Running host 0 to its end costs something even if no state is tried. */
+static bool worth(const struct explorer *x)
+{
+	return x->opt->full || x->opt->step || (x->n * 31 + x->opt->seed) % 100 * x->distinct < 3000;
+}
+
 void explore_pauses(struct explorer *x)
 {
 	uint64_t steps_a, steps_b;
@@ -107,6 +162,12 @@ void explore_pauses(struct explorer *x)
 			pause_second(x, V_PAUSE_BOTH, steps_b);
 		if (explore_wants(x, V_PAUSE_CRASH))
 			pause_second(x, V_PAUSE_CRASH, steps_b);
+		x->variant = V_RESUME_CRASH;
+		if (explore_wants(x, V_RESUME_CRASH) && worth(x))
+			resume_crash(x, steps_b);
+		x->variant = V_REVOKE;
+		if (explore_wants(x, V_REVOKE) && explore_samples(x, 0, NULL))
+			revoke(x);
 	}
 	world_rewind();
 	world_drop();

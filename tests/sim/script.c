@@ -23,8 +23,8 @@ static void put_attr(struct command_call *call, long rc, const struct daxfs_attr
 	if (rc)
 		put(call, rc);
 	else
-		snprintf(call->result, sizeof(call->result), "0 %o %u:%u n%u %" PRIu64, attr->mode, attr->uid, attr->gid,
-			 attr->nlink, attr->size);
+		snprintf(call->result, sizeof(call->result), "0 %o %u:%u n%u %" PRIu64, attr->mode, attr->uid,
+			 attr->gid, attr->nlink, attr->size);
 }
 
 static struct daxfs *fs_of(const struct command_call *call)
@@ -98,7 +98,8 @@ static void do_exchange(struct command_call *call)
 static void do_chattr(struct command_call *call)
 {
 	const uint64_t *n = call->command->n;
-	struct daxfs_attr in = {.mode = (uint32_t)n[0], .uid = (uint32_t)n[1], .gid = (uint32_t)n[2], .size = n[3]}, out;
+	struct daxfs_attr in = {.mode = (uint32_t)n[0], .uid = (uint32_t)n[1], .gid = (uint32_t)n[2], .size = n[3]};
+	struct daxfs_attr out;
 	unsigned set = DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE;
 
 	put(call, daxfs_setattr(fs_of(call), call->command->ino, set, &in, &out));
@@ -220,6 +221,20 @@ static void do_statfs(struct command_call *call)
 	put(call, daxfs_statfs(fs_of(call), &out)); /* exact only at rest: not compared */
 }
 
+/* Append pages until so many are free. */
+static void do_fill(struct command_call *call)
+{
+	const struct command *c = call->command;
+	uint8_t page[DAXFS_PAGE_SIZE];
+	struct daxfs_statfs use;
+	ssize_t rc = 0;
+
+	script_fill(page, sizeof(page), 77);
+	while (rc >= 0 && daxfs_statfs(fs_of(call), &use) == 0 && use.pages.free + use.pages.retired > c->n[0])
+		rc = daxfs_write(fs_of(call), c->ino, page, sizeof(page), 0, DAXFS_APPEND);
+	put(call, rc < 0 ? rc : 0);
+}
+
 static void do_beat(struct command_call *call)
 {
 	put(call, daxfs_beat(fs_of(call)));
@@ -262,6 +277,7 @@ static const struct verb {
 	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
+	{"fill", "in", do_fill},
 };
 
 long script_call(void *arg)
@@ -396,11 +412,12 @@ void script_setup(const char *text)
 	while (text && *(text += strspn(text, "; "))) {
 		struct command_call call = {.host = 0};
 		size_t len = strcspn(text, ";");
+		bool other = text[0] >= '0' && text[0] < '0' + (int)HOSTS && text[1] == ':';
 		char one[128];
 
-		if (text[0] >= '0' && text[0] < '0' + (int)HOSTS && text[1] == ':')
+		if (other)
 			call.host = (unsigned)(text[0] - '0');
-		snprintf(one, sizeof(one), "%.*s", (int)(text[1] == ':' ? len - 2 : len), text + (text[1] == ':' ? 2 : 0));
+		snprintf(one, sizeof(one), "%.*s", (int)(other ? len - 2 : len), text + (other ? 2 : 0));
 		script_parse(&script, one);
 		script_prepare(&script, call.host);
 		call.command = &script.command[0];

@@ -6,7 +6,8 @@
  *   rename P NEW | noreplace P NEW | exchange P NEW
  *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
  *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
- *   hold P | release P | fsync P | statfs | join | leave | note P N
+ *   hold P | release P | fsync P | statfs | join | leave | beat
+ *   note P N | fill P PAGES-LEFT (for setups)
  *
  * Paths start at the root, or with $N at the handle noted under N. A command is
  * prepared once: every handle it needs is looked up then, so that running it is

@@ -147,14 +147,30 @@ static uint64_t place(const void *p, size_t len, size_t align, const struct sm_s
 	struct run *run = seam.current;
 
 	if (run && (!memory_owns(p, len) || (uintptr_t)p % align))
-		break_run(run, "%s of %zu bytes outside the pool or misaligned at %s:%u (%s)", site->call, len, site->file,
-			  site->line, site->func);
+		break_run(run, "%s of %zu bytes outside the pool or misaligned at %s:%u (%s)", site->call, len,
+			  site->file, site->line, site->func);
 	return memory_offset(p);
+}
+
+/* Nobody wants to know about this run's steps one by one. */
+static bool unwatched(const struct run *run)
+{
+	return run && !run->hook && !run->pause_at && !seam.trace && run->steps < run->steps_max;
 }
 
 static uint64_t load(const sm_u64 *p, struct sm_site *site)
 {
-	uint64_t offset = place(p, sizeof(*p), sizeof(*p), site), v;
+	uint64_t offset = (uintptr_t)p - memory_view.base, v;
+
+	if (unwatched(seam.current) && offset <= memory_view.size - sizeof(v) && offset % sizeof(v) == 0 &&
+	    !memory_view.n_dirty) {
+		seam.current->steps++;
+		seam.current->site = site;
+		site->hits++;
+		memcpy(&v, memory_view.bytes + offset, sizeof(v));
+		return v;
+	}
+	place(p, sizeof(*p), sizeof(*p), site);
 
 	step(site, offset, sizeof(*p), 0, 0);
 	memory_touch(seam.current->host, offset, sizeof(*p));
@@ -357,8 +373,8 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	fprintf(stderr, "daxfs-sim: signal %d at %p: %s\n", signo, info->si_addr,
 		memory_owns(info->si_addr, 1) ? "shared memory touched outside the seam" : "wild pointer");
 	if (run && run->site)
-		fprintf(stderr, "daxfs-sim: host %u after step %" PRIu64 ", seam call at %s:%u (%s)\n", run->host, run->steps,
-			run->site->file, run->site->line, run->site->func);
+		fprintf(stderr, "daxfs-sim: host %u after step %" PRIu64 ", seam call at %s:%u (%s)\n", run->host,
+			run->steps, run->site->file, run->site->line, run->site->func);
 	if (seam.describe)
 		seam.describe(stderr);
 	_exit(1);

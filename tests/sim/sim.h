@@ -13,6 +13,10 @@
  *   pause-both     it is paused; host 1 runs to step m of b and is paused; it
  *                  goes on to its end, then host 1
  *   pause-crash    it is paused; host 1 runs to step m of b and dies; it goes on
+ *   resume-crash   it is paused; host 1 runs script b, whole or to some step,
+ *                  where it dies; host 0 goes on and dies at its step m
+ *   revoke         it is paused; fabricd revokes it; it goes on until it notices,
+ *                  is fenced and recovered
  * In each the outcome must be legal (history.h) and the check must find nothing.
  * In wb pools each death is tried with several fates of the dirty lines.
  */
@@ -29,6 +33,8 @@ enum variant {
 	V_PAUSE,
 	V_PAUSE_BOTH,
 	V_PAUSE_CRASH,
+	V_RESUME_CRASH,
+	V_REVOKE,
 	VARIANTS
 };
 
@@ -47,7 +53,7 @@ struct scenario {
 #define SC_HOLDS 1u    /* the death of host 0 lets go of open files: the state may differ */
 #define SC_OUTSIDE 2u  /* host 0 has not joined when a starts */
 #define SC_MEMBER 4u   /* a joins or leaves: host 0 is paused for nobody */
-#define SC_LEAVES 8u   /* a ends outside of the pod */
+#define SC_TIGHT 8u    /* hardly a free page: who is stopped may make others run out of them */
 
 extern const struct scenario scenarios[];
 extern const unsigned n_scenarios;
@@ -88,8 +94,19 @@ void explore_violation(struct explorer *x, const char *text);
 bool explore_exhausted(const struct explorer *x); /* too many violations to go on */
 /* The end of one state: recover, check, judge. */
 void explore_finish(struct explorer *x, unsigned dead);
+/* Steps after which a host is said to wait for something. */
+uint64_t explore_steps_max(const struct explorer *x);
 /* Host 1 runs script b; true if it returned. */
 bool explore_survive(struct explorer *x, struct run *run, seam_hook hook, uint64_t pause_at);
+/* A hook that lets its host die before each step that finds a new state, and
+ * looks at the outcome. */
+struct second {
+	struct explorer *x;
+	unsigned host, dead; /* who dies; all who are dead then */
+	uint64_t last_changes, distinct;
+	bool tried;          /* the state that this step, too, would leave */
+};
+void explore_second_hook(void *second, struct run *run, const struct seam_event *event);
 /* Fates of a dying host's dirty lines to try: the nth, or false. */
 bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool few, struct fate *out);
 

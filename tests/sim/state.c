@@ -222,6 +222,6 @@ void state_explain(const struct state *got, const struct state *want, char *buf,
 	snprintf(buf, size,
 		 "got \"%.*s\" want \"%.*s\"; live pages/inodes/dirents got %" PRIu64 "/%" PRIu64 "/%" PRIu64
 		 " want %" PRIu64 "/%" PRIu64 "/%" PRIu64 ", private %" PRIu64,
-		 g_len, g, w_len, w, got->live[0], got->live[1], got->live[2], want->live[0], want->live[1], want->live[2],
-		 got->private_);
+		 g_len, g, w_len, w, got->live[0], got->live[1], got->live[2], want->live[0], want->live[1],
+		 want->live[2], got->private_);
 }

@@ -12,6 +12,7 @@
 #include "sync/member.h"
 
 #define POOL_BYTES (3u << 20)
+#define SMALL_POOL_BYTES (700u << 10)
 
 #define MARKS_MAX 16u
 
@@ -45,16 +46,16 @@ static struct daxfs_why reason;
 static long call_format(void *arg)
 {
 	const struct daxfs_mkfs_options options = {
-		.name = "sim", .inodes = 64, .hosts = HOSTS + 1, .lanes = 2, .wb = *(bool *)arg,
+		.name = "sim", .inodes = 64, .hosts = HOSTS + 1, .lanes = 2, .opens = 16, .wb = *(bool *)arg,
 	};
-	int rc = pool_format(memory_base(), memory_size(), &options, &reason);
+	int rc = pool_format(memory_base(), world.size, &options, &reason);
 
-	return rc ? rc : pool_attach(memory_base(), memory_size(), &world.pool, &reason);
+	return rc ? rc : pool_attach(memory_base(), world.size, &world.pool, &reason);
 }
 
 static long call_attach(void *arg)
 {
-	return fs_attach(memory_base(), memory_size(), &world.fs[*(unsigned *)arg], &reason);
+	return fs_attach(memory_base(), world.size, &world.fs[*(unsigned *)arg], &reason);
 }
 
 static long call_join(void *arg)
@@ -77,14 +78,14 @@ static void must(unsigned host, long (*call)(void *arg), void *arg, const char *
 	exit(2);
 }
 
-void world_make(bool wb, unsigned join)
+void world_make(bool wb, bool small, unsigned join)
 {
 	if (!memory_size() && !memory_open(POOL_BYTES))
 		arena_die("no memory for the pool");
 	memory_reset(wb);
 	arena_reset();
 	seam_set_namer(name_place);
-	world = (struct world){.wb = wb};
+	world = (struct world){.wb = wb, .size = small ? SMALL_POOL_BYTES : POOL_BYTES};
 	must(OBSERVER, call_format, &wb, "cannot format the pool");
 	for (unsigned host = 0; host < HOSTS; host++) {
 		must(host, call_attach, &host, "cannot attach");
@@ -141,7 +142,7 @@ void world_lose(unsigned host, struct fate fate)
 	memory_lose(host, fate);
 }
 
-bool world_fence(unsigned host)
+bool world_fence(unsigned host, unsigned heir)
 {
 	struct host_word word = host_word(host);
 
@@ -150,8 +151,7 @@ bool world_fence(unsigned host)
 
 		if (w.state != DAXFS_HOST_RECOVERING || w.recoverer != (int)host)
 			continue;
-		w.state = DAXFS_HOST_FENCED;
-		w.recoverer = -1;
+		w.recoverer = (int)heir;
 		set_host_word(other, w);
 	}
 	if (word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
@@ -164,10 +164,21 @@ bool world_fence(unsigned host)
 	return true;
 }
 
-bool world_kill(unsigned host, struct fate fate)
+void world_revoke(unsigned host)
 {
-	world_lose(host, fate);
-	return world_fence(host);
+	struct host_word word = host_word(host);
+
+	word.state = DAXFS_HOST_FENCING;
+	set_host_word(host, word);
+}
+
+void world_assign(unsigned dead, unsigned by)
+{
+	struct host_word word = host_word(dead);
+
+	word.state = DAXFS_HOST_RECOVERING;
+	word.recoverer = (int)by;
+	set_host_word(dead, word);
 }
 
 void world_unrecover(unsigned host)
@@ -213,10 +224,11 @@ void world_show_lanes(FILE *out)
 
 		if (!(status & 255) && !peek(&lane->todo) && !peek(&lane->low))
 			continue;
-		fprintf(out, "  lane %u seq %" PRIu64 " operation %u state %u todo %" PRIx64 " low %" PRIu64 " words %" PRIu64
-			     " allocs %" PRIu64 " retires %" PRIu64 "\n",
-			i, status >> 18, (unsigned)(status >> 8) & 1023, (unsigned)status & 255, peek(&lane->todo),
-			peek(&lane->low), peek(&lane->n_words), peek(&lane->n_allocs), peek(&lane->n_retires));
+		fprintf(out, "  lane %u seq %" PRIu64 " operation %u state %u todo %" PRIx64 " low %" PRIu64, i,
+			status >> 18, (unsigned)(status >> 8) & 1023, (unsigned)status & 255, peek(&lane->todo),
+			peek(&lane->low));
+		fprintf(out, " words %" PRIu64 " allocs %" PRIu64 " retires %" PRIu64 "\n", peek(&lane->n_words),
+			peek(&lane->n_allocs), peek(&lane->n_retires));
 		if (status & 255)
 			show_record(lane, out);
 	}

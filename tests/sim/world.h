@@ -19,6 +19,7 @@
 
 struct world {
 	bool wb;
+	uint64_t size;         /* of the pool; the memory may be larger */
 	struct pool pool;      /* the observer's */
 	struct daxfs *fs[HOSTS];
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
@@ -28,20 +29,22 @@ struct world {
 extern struct world world;
 
 /* Format, attach all hosts; join those of the mask. Dies if it cannot. */
-void world_make(bool wb, unsigned join);
+void world_make(bool wb, bool small, unsigned join);
 void world_mark(void);
 void world_rewind(void);
 void world_drop(void);
 
-/*
- * A host dies: its dirty lines meet their fate, then fabricd fences it, and
- * gives back what it was recovering. False if it owned nothing to recover: its
- * slot is FREE or RECOVERED.
- */
-bool world_kill(unsigned host, struct fate fate);
-/* Only the memory side of it: dead, not noticed by anybody. */
+/* A host dies, not noticed by anybody: its dirty lines meet their fate. */
 void world_lose(unsigned host, struct fate fate);
-bool world_fence(unsigned host);
+/*
+ * fabricd fences a host and hands what it was recovering to another. False if
+ * it owned nothing to recover: its slot is FREE or RECOVERED.
+ */
+bool world_fence(unsigned host, unsigned heir);
+/* fabricd revokes a host that still runs: FENCING. */
+void world_revoke(unsigned host);
+/* fabricd assigns the recovery of a FENCED host, RECOVERING by another. */
+void world_assign(unsigned dead, unsigned by);
 /* Lanes that are not idle, for people. */
 void world_show_lanes(FILE *out);
 /* By a survivor; 0 or -errno, or -ELOOP when the run broke (why). */
