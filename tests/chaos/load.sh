@@ -8,7 +8,7 @@
 # are removed, so any number of rounds fits.
 
 ROUND='' ROUND_NO=0 LOAD_LOG=
-declare -A LOAD_PID=() LOAD_JOB=()
+declare -A LOAD_PID=() LOAD_JOB=() LOAD_RUN=() # by host; runs: the generation in its stamps
 declare -A TOTAL=([kills]=0 [stops]=0 [rounds]=0 [ops]=0 [pending]=0 [blocks]=0 [records]=0 [names]=0 [own_files]=0
 	[histories]=0 [violations]=0)
 
@@ -21,7 +21,8 @@ draw() { # variable, low, high
 pause_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
 load_fail() {
-	pod_say "chaos: FAIL seed $seed round $ROUND: $*"
+	pod_say "$TEST_NAME: FAIL seed $seed round $ROUND: $*"
+	doing=$*
 	pod_json 2>/dev/null | jq -c '.hosts[] | select(.state != "FREE")' || true
 	tail -n 12 "$POD_DIR"/daemon/*.log || true
 	exit 1
@@ -39,8 +40,9 @@ load_start() { # host, options of the load generator...
 	local host=$1 load_seed
 	shift
 	draw load_seed 1 1000000000
+	LOAD_RUN[$host]=$((${LOAD_RUN[$host]:-0} + 1))
 	pod_spawn "host$host" "$POD_DIR/daemon/load$host.log" "$POD_TESTS/writer" --mount "$(pod_mount "$host")" \
-		--round $ROUND --log "$LOAD_LOG" --host "$host" --gen "${POD_RUN[$host]}" --seed "$load_seed" "$@"
+		--round $ROUND --log "$LOAD_LOG" --host "$host" --gen "${LOAD_RUN[$host]}" --seed "$load_seed" "$@"
 	LOAD_PID[$host]=$POD_PID LOAD_JOB[$host]=$POD_JOB
 }
 

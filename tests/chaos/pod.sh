@@ -17,25 +17,29 @@
 POD_HOSTS=${POD_HOSTS:-3}
 declare -A POD_AGENT=() # host: pid of its agent
 declare -A POD_JOBS=()  # host: what to wait for
-declare -A POD_RUN=()   # host: how many times it was started
 POD_FABRICD=
 
 pod_say() { printf '%s\n' "$*"; }
 pod_fail() {
+	doing=$* # for a caller's last words
 	pod_say "pod: $*" >&2
 	exit 1
+}
+pod_lacking() { # what this machine cannot do: POD_SKIP is the exit status
+	pod_say "skipped: $*"
+	exit "${POD_SKIP:-1}"
 }
 
 pod_now() { "$POD_TESTS/latency" --now; } # CLOCK_MONOTONIC, ns
 
 pod_requirements() {
 	local missing
-	[ "$(id -u)" = 0 ] || pod_fail "needs root, for mounts and cgroups: run it with sudo"
-	[ -c /dev/fuse ] || pod_fail "there is no /dev/fuse: modprobe fuse"
+	[ "$(id -u)" = 0 ] || pod_lacking "needs root, for mounts and cgroups: run it with sudo"
+	[ -c /dev/fuse ] || pod_lacking "there is no /dev/fuse: modprobe fuse"
 	POD_CGROUP2=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
-	[ -n "$POD_CGROUP2" ] || pod_fail "no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup"
+	[ -n "$POD_CGROUP2" ] || pod_lacking "no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup"
 	for missing in jq setsid findmnt; do
-		command -v $missing >/dev/null || pod_fail "$missing is missing: make deps"
+		command -v $missing >/dev/null || pod_lacking "$missing is missing: make deps"
 	done
 }
 
@@ -115,7 +119,6 @@ pod_mounted() { mountpoint -q "$POD_DIR/m$1"; }
 pod_launch_host() { # host: start its agent, do not wait
 	local host=$1
 	mkdir -p "$POD_DIR/m$host"
-	POD_RUN[$host]=$((${POD_RUN[$host]:-0} + 1))
 	pod_spawn "host$host" "$POD_DIR/daemon/host$host.log" "$POD_BIN/daxfs-node-agent" --pool "$POD_POOL" \
 		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30
 	POD_AGENT[$host]=$POD_PID POD_JOBS[$host]=$POD_JOB
@@ -194,11 +197,9 @@ pod_wait_recovered() { pod_wait_state "$1" "RECOVERED|FREE" "${2:-20}"; }
 
 pod_unpopulated() { grep -q '^populated 0' "$POD_CGROUP/cgroup.events"; }
 
-pod_teardown() {
-	local status=$? mount
-	trap '' INT TERM HUP
-	trap - EXIT
-	set +e
+# Ends and removes all there is of this pod; keeps its files if it failed ($1) and POD_KEEP is set.
+pod_cleanup() {
+	local mount
 	# shellcheck disable=SC2046 # a list of pids
 	kill $(jobs -p) 2>/dev/null
 	if [ -n "${POD_CGROUP:-}" ] && [ -d "$POD_CGROUP" ]; then
@@ -209,12 +210,21 @@ pod_teardown() {
 		for mount in "$POD_DIR"/m*; do
 			umount -l "$mount" 2>/dev/null
 		done
-		if [ $status != 0 ] && [ -n "${POD_KEEP:-}" ]; then
+		if [ "$1" != 0 ] && [ -n "${POD_KEEP:-}" ]; then
 			pod_say "pod: kept in $POD_DIR"
 		else
 			rm -rf "$POD_DIR"
 		fi
 	fi
-	[ -n "${POD_CGROUP:-}" ] && find "$POD_CGROUP" -depth -type d -exec rmdir {} \;
+	[ -z "${POD_CGROUP:-}" ] || find "$POD_CGROUP" -depth -type d -exec rmdir {} \;
+	wait
+}
+
+pod_teardown() {
+	local status=$?
+	trap '' INT TERM HUP
+	trap - EXIT
+	set +e
+	pod_cleanup $status
 	exit $status
 }

@@ -52,11 +52,6 @@ restart_host() { # host
 	[ "$after" -ge "$before" ] || load_fail "host $1 came back as generation $after, was $before"
 }
 
-# The oracle's own tests: on ordinary directories, with planted faults.
-scenario_oracle() {
-	SEED=$seed "$here/selftest" "$POD_TESTS" || load_fail "the oracle is not to be trusted"
-}
-
 # SIGKILL of a whole host; survivors go on; it comes back and works.
 scenario_kill() {
 	local i victim ms generation
