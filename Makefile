@@ -96,13 +96,14 @@ CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests check demo lint install uninstall clean help deps deps-check FORCE
+.PHONY: all lib tests chaos-programs check demo lint install uninstall clean help deps deps-check FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
 
 all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
+chaos-programs: $(CHAOS_BIN)
 tests: all $(UNIT_BIN) $(CHAOS_BIN)
 
 help:
@@ -128,7 +129,7 @@ deps-check:
 
 # Own invocations, so that what deps installs is there before anything is read.
 demo: deps
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all chaos-programs
 	@B='$(B)' DEMO_TREE='$(or $(DEMO_TREE),/usr/include)' scripts/demo
 
 check: deps-check
