@@ -58,6 +58,7 @@ int dump_inode(const struct dump *d, uint64_t i)
 	DUMP(d, "inode=%" PRIu64 " state=%s state_word=%#" PRIx64 " birth=%" PRIu64 " incarnation=%" PRIu64 " handle=%#"
 	     PRIx64, i, state_name(s), s, sm_load(&d->pool->birth[DAXFS_T_INODE][i]), sm_load(&sm->incarnation),
 	     handle_make(sm_load(&sm->incarnation), i));
+	DUMP(d, "inode=%" PRIu64 " mode_octal=%#o", i, (unsigned)inspect_word(d->pool, &sm->mode, DAXFS_S_ATTR));
 	dump_word(d, i, "mode", &sm->mode, DAXFS_S_ATTR);
 	dump_word(d, i, "uid", &sm->uid, DAXFS_S_ATTR);
 	dump_word(d, i, "gid", &sm->gid, DAXFS_S_ATTR);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_mkfs.c - daxfsctl mkfs: make a pool. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "daxfs/member.h"
+#include "daxfsctl/ctl.h"
+#include "daxfsctl/json.h"
+#include "daxfsctl/text.h"
+
+struct mkfs {
+	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms;
+	const char *name, *domain;
+	bool force;
+};
+
+static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
+{
+	struct json j;
+
+	json_begin(&j, ctl->out);
+	text_json_pool(&j, g, path);
+	json_finish(&j);
+}
+
+static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
+{
+	char size[16], id[16];
+
+	fprintf(ctl->out, "pool %s %s made at %s: %s, %u hosts of %u lanes, %" PRIu64 " pages, %" PRIu64
+		" inodes, heartbeat %u ms, %s\n",
+		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts,
+		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, g->wb ? "wb" : "gpf");
+}
+
+static int show(struct ctl *ctl, const char *path)
+{
+	struct daxfs_why why = { .text = "" };
+	struct daxfs_geometry g;
+	struct daxfs_member *m;
+	int rc = daxfs_member_open(path, false, &m, &why);
+
+	if (rc)
+		return ctl_fail_why(ctl, rc, &why);
+	daxfs_member_geometry(m, &g);
+	daxfs_member_close(m);
+	if (ctl->json)
+		show_json(ctl, path, &g);
+	else
+		show_text(ctl, path, &g);
+	return CTL_OK;
+}
+
+static int make(struct ctl *ctl, const struct mkfs *m)
+{
+	struct daxfs_why why = { .text = "" };
+	struct daxfs_mkfs_options options = {
+		.name = m->name,
+		.size = m->size.value,
+		.inodes = m->inodes.value,
+		.hosts = (unsigned)m->hosts.value,
+		.lanes = (unsigned)m->lanes.value,
+		.opens = (unsigned)m->opens.value,
+		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
+		.wb = m->domain && strcmp(m->domain, "wb") == 0,
+		.force = m->force,
+	};
+	int rc = daxfs_mkfs(ctl->words[0], &options, &why);
+
+	return rc ? ctl_fail_why(ctl, rc, &why) : show(ctl, ctl->words[0]);
+}
+
+int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
+{
+	struct mkfs m = { .domain = NULL };
+	const struct arg table[] = {
+		{ "size", ARG_SIZE, &m.size, 0 },
+		{ "name", ARG_TEXT, &m.name, 0 },
+		{ "hosts", ARG_NUMBER, &m.hosts, UINT32_MAX },
+		{ "lanes", ARG_NUMBER, &m.lanes, UINT32_MAX },
+		{ "opens", ARG_NUMBER, &m.opens, UINT32_MAX },
+		{ "inodes", ARG_NUMBER, &m.inodes, 0 },
+		{ "domain", ARG_TEXT, &m.domain, 0 },
+		{ "heartbeat-ms", ARG_NUMBER, &m.heartbeat_ms, UINT32_MAX },
+		{ "force", ARG_FLAG, &m.force, 0 },
+	};
+	const struct arg_number *none[] = { &m.size, &m.hosts, &m.lanes, &m.opens, &m.inodes, &m.heartbeat_ms };
+	int code = ctl_parse(ctl, argc, argv, table, sizeof(table) / sizeof(table[0]), 1, 1, "mkfs PATH --size SIZE");
+
+	if (code)
+		return code;
+	/* 0 stands for the default inside; on the command line it is a mistake. */
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (none[i]->given && none[i]->value == 0)
+			return ctl_fail(ctl, CTL_USAGE,
+					"0 is no number of anything; leave the option out for its default");
+	if (m.domain && strcmp(m.domain, "gpf") != 0 && strcmp(m.domain, "wb") != 0)
+		return ctl_fail(ctl, CTL_USAGE, "--domain %.60s: give gpf (the platform flushes caches when a host "
+				"fails) or wb (write back)", m.domain);
+	return make(ctl, &m);
+}

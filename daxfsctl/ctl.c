@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl.c - which command, and how any of them fails. See ctl.h. */
+#include "daxfsctl/ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "daxfsctl/json.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(struct ctl *ctl, int argc, char **argv);
+} commands[] = {
+	{ "mkfs", cmd_mkfs },
+	{ "status", cmd_status },
+	{ "hosts", cmd_hosts },
+	{ "recover", cmd_recover },
+	{ "fence", cmd_fence },
+	{ "confirm-dead", cmd_confirm_dead },
+	{ "check", cmd_check },
+	{ "dump", cmd_dump },
+	{ "selftest", cmd_selftest },
+	{ "version", cmd_version },
+	{ "help", cmd_help },
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help[] =
+	"usage: daxfsctl [--socket PATH | --direct] [--json] COMMAND ...\n"
+	"\n"
+	"  mkfs PATH --size SIZE [--name NAME] [--hosts N] [--lanes N] [--inodes N] [--opens N]\n"
+	"       [--domain gpf|wb] [--heartbeat-ms MS] [--force]\n"
+	"                                        make a pool\n"
+	"  status [POOL] [--sample]              the pod at a glance\n"
+	"  hosts [POOL] [--sample]               every host slot\n"
+	"  recover [POOL] --host N [--dry-run] [--as M] [--wait SECONDS]\n"
+	"                                        settle what a fenced host left\n"
+	"  fence --host N [--wait SECONDS]       cut a host off\n"
+	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
+	"                                        your word that a host is dead\n"
+	"  check POOL                            is every structure sound?\n"
+	"  dump POOL super|member|lanes|inode N|dir N\n"
+	"                                        what is in there, as it is\n"
+	"  selftest POOL [--processes N] [--increments N]\n"
+	"                                        is compare-and-swap atomic there?\n"
+	"  version, help\n"
+	"\n"
+	"  --socket PATH  ask the fabricd that listens there; without it and without POOL, the one in /run/daxfs\n"
+	"  --direct       read (and for recover and confirm-dead: change) POOL without fabricd\n"
+	"  --json         one JSON object on standard output\n"
+	"\n"
+	"Exit codes: 0 done, 1 refused, 4 problems found, 8 failed, 16 usage. More: man daxfsctl\n";
+
+/* -- failing ------------------------------------------------------------------ */
+
+int ctl_fail(struct ctl *ctl, int code, const char *format, ...)
+{
+	char text[512];
+	struct json j;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	fprintf(ctl->err, "daxfsctl: %s\n", text);
+	if (ctl->json) {
+		json_begin(&j, ctl->out);
+		json_object(&j, "error");
+		json_number(&j, "exit", (uint64_t)code);
+		json_text(&j, "text", text);
+		json_finish(&j);
+	}
+	return code;
+}
+
+int ctl_exit_of(int error)
+{
+	switch (-error) {
+	case EAGAIN:
+	case EALREADY:
+	case EBUSY:
+	case EEXIST:
+	case EREMOTE:
+	case ESTALE:
+		return CTL_REFUSED;
+	default:
+		return CTL_ERROR;
+	}
+}
+
+int ctl_fail_why(struct ctl *ctl, int error, const struct daxfs_why *why)
+{
+	return ctl_fail(ctl, ctl_exit_of(error), "%s", why->text[0] ? why->text : strerror(-error));
+}
+
+/* -- parsing ------------------------------------------------------------------ */
+
+#define COMMON 3u
+#define TABLE_MAX 16u
+
+int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct arg *table, unsigned n, unsigned least,
+	      unsigned most, const char *usage)
+{
+	struct arg all[TABLE_MAX] = {
+		{ "json", ARG_FLAG, &ctl->json, 0 },
+		{ "direct", ARG_FLAG, &ctl->direct, 0 },
+		{ "socket", ARG_TEXT, &ctl->socket, 0 },
+	};
+	struct args args = { .table = all, .n = COMMON + n, .words = ctl->words, .words_max = most };
+	struct daxfs_why why = { .text = "" };
+
+	if (n > TABLE_MAX - COMMON)
+		return ctl_fail(ctl, CTL_USAGE, "too many options");
+	for (unsigned i = 0; i < n; i++)
+		all[COMMON + i] = table[i];
+	for (int i = 0; i < argc; i++) /* known before anything can fail */
+		ctl->json |= strcmp(argv[i], "--json") == 0;
+	if (args_parse(&args, argc, argv, &why))
+		return ctl_fail(ctl, CTL_USAGE, "%s", why.text);
+	ctl->n_words = args.n_words;
+	if (args.n_words < least)
+		return ctl_fail(ctl, CTL_USAGE, "usage: daxfsctl %s", usage);
+	if (ctl->direct && ctl->socket)
+		return ctl_fail(ctl, CTL_USAGE, "--direct and --socket exclude each other: the first asks no fabricd");
+	return CTL_OK;
+}
+
+/* -- choosing ----------------------------------------------------------------- */
+
+int cmd_version(struct ctl *ctl, int argc, char **argv)
+{
+	struct json j;
+	int code = ctl_parse(ctl, argc, argv, NULL, 0, 0, 0, "version");
+
+	if (code)
+		return code;
+	if (!ctl->json) {
+		fputs("daxfsctl " CTL_VERSION "\n", ctl->out);
+		return CTL_OK;
+	}
+	json_begin(&j, ctl->out);
+	json_text(&j, "version", CTL_VERSION);
+	json_finish(&j);
+	return CTL_OK;
+}
+
+int cmd_help(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	fputs(help, ctl->out);
+	return CTL_OK;
+}
+
+/* Where the command is: options, and the value of --socket, may come before it. */
+static int find_command(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--socket") == 0)
+			i++;
+		else if (argv[i][0] != '-')
+			return i;
+	}
+	return 0;
+}
+
+static bool wants(int argc, char **argv, const char *option)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
+}
+
+int ctl_main(int argc, char **argv, FILE *out, FILE *err)
+{
+	struct ctl ctl = { .out = out, .err = err };
+	int at = find_command(argc, argv);
+	char *rest[64];
+
+	if (wants(argc, argv, "--help") || wants(argc, argv, "-h"))
+		return cmd_help(&ctl, 0, NULL);
+	if (at == 0 && wants(argc, argv, "--version"))
+		return cmd_version(&ctl, 0, NULL);
+	if (at == 0)
+		return ctl_fail(&ctl, CTL_USAGE, "no command given; see daxfsctl help");
+	if ((size_t)argc > sizeof(rest) / sizeof(rest[0]))
+		return ctl_fail(&ctl, CTL_USAGE, "too many words on the command line");
+	for (int i = 1; i < argc; i++)
+		if (i != at)
+			rest[i < at ? i - 1 : i - 2] = argv[i];
+	for (unsigned i = 0; i < N_COMMANDS; i++)
+		if (strcmp(argv[at], commands[i].name) == 0)
+			return commands[i].run(&ctl, argc - 2, rest);
+	return ctl_fail(&ctl, CTL_USAGE, "%.60s: no such command; see daxfsctl help", argv[at]);
+}

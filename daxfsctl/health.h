@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* health.h - the verdict on a snapshot: HEALTHY, or what is wrong. */
+#ifndef DAXFSCTL_HEALTH_H
+#define DAXFSCTL_HEALTH_H
+
+#include "daxfsctl/snapshot.h"
+
+bool health_good(const struct snapshot *s);
+/* "HEALTHY", or "DEGRADED: 1 host recovering, 2 hosts suspect". */
+const char *health_text(const struct snapshot *s, char *buf, size_t size);
+/* "fabricd pid 811 (primary)" */
+const char *health_fabricd(const struct snapshot *s, char *buf, size_t size);
+/* Does status list this slot? Not one that nobody uses. */
+bool health_shown(const struct snapshot_host *h);
+
+#endif

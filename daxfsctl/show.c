@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show.c - see show.h. */
+#include "daxfsctl/show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daxfsctl/health.h"
+#include "daxfsctl/json.h"
+#include "daxfsctl/text.h"
+
+/* -- the parts of a line -------------------------------------------------------- */
+
+/* A long time is told in seconds. */
+static const char *beat_text(const struct snapshot_host *h, char *buf, size_t size)
+{
+	static const char *const sign[] = { "", "", "<", ">" };
+	bool seconds = h->beat_ms >= 10000;
+
+	if (h->beat == BEAT_UNKNOWN || !snapshot_in_use(h))
+		return "-";
+	snprintf(buf, size, "%s%" PRIu64 " %s", sign[h->beat], seconds ? h->beat_ms / 1000 : h->beat_ms,
+		 seconds ? "s" : "ms");
+	return buf;
+}
+
+/* Nothing of a host that is well; the cause of its state otherwise, and how it was cut off. */
+static const char *reason_text(const struct snapshot *s, const struct snapshot_host *h, char *buf, size_t size)
+{
+	const struct daxfs_host_view *v = &h->view;
+	char cause[96];
+	size_t at;
+
+	if (!h->readable)
+		return "its slot makes no sense; run daxfsctl check";
+	if (v->reason == DAXFS_REASON_NONE || v->reason == DAXFS_REASON_JOINED ||
+	    v->reason == DAXFS_REASON_BEAT_RESUMED)
+		return "-";
+	at = (size_t)snprintf(buf, size, "%s", daxfs_reason_text(v->reason, v->reason_ms, cause, sizeof(cause)));
+	if (v->state >= DAXFS_HOST_FENCED && v->fence_ms && at < size)
+		snprintf(buf + at, size - at, "; fenced%s%s %u ms", s->fence_agent[0] ? " by " : "", s->fence_agent,
+			 v->fence_ms);
+	return buf;
+}
+
+static const char *state_text(const struct snapshot_host *h)
+{
+	return h->readable ? daxfs_host_state_name(h->view.state) : "DAMAGED";
+}
+
+static const char *name_text(const struct snapshot_host *h)
+{
+	return h->readable && h->view.name[0] ? h->view.name : "-";
+}
+
+/* -- text ----------------------------------------------------------------------- */
+
+static void show_head(FILE *out, const struct snapshot *s)
+{
+	const struct daxfs_geometry *g = &s->geometry;
+	char id[16], fabricd[96], health[256];
+
+	fprintf(out, "pool %s %s  format %u  %s  epoch %" PRIu64 "   %s   %s\n", g->name,
+		text_id(g, id, sizeof(id)), g->version, g->wb ? "wb" : "gpf", s->manager.reclaim_epoch,
+		health_fabricd(s, fabricd, sizeof(fabricd)), health_text(s, health, sizeof(health)));
+}
+
+struct widths {
+	int name, state, beat;
+};
+
+static int wider(int width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return n > width ? n : width;
+}
+
+static struct widths measure(const struct snapshot *s, bool all)
+{
+	struct widths w = { 5, 10, 6 };
+	char beat[32];
+
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		if (!all && !health_shown(&s->host[i]))
+			continue;
+		w.name = wider(w.name, name_text(&s->host[i]));
+		w.state = wider(w.state, state_text(&s->host[i]));
+		w.beat = wider(w.beat, beat_text(&s->host[i], beat, sizeof(beat)));
+	}
+	return w;
+}
+
+static void show_table(FILE *out, const struct snapshot *s)
+{
+	struct widths w = measure(s, false);
+	char beat[32], reason[192];
+
+	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  LANES  RECORDS  OWNED  PINS  REASON\n", w.name, "HOST", w.state,
+		"STATE", w.beat, "BEAT");
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		const struct snapshot_host *h = &s->host[i];
+		const struct daxfs_host_view *v = &h->view;
+
+		if (!health_shown(h))
+			continue;
+		fprintf(out, "%2u %-*s  %-*s  %3u  %-*s  %5u  %7u  %5u  %4u  %s\n", i, w.name, name_text(h),
+			w.state, state_text(h), v->generation, w.beat, beat_text(h, beat, sizeof(beat)), v->lanes,
+			v->records, v->owned, v->pins, reason_text(s, h, reason, sizeof(reason)));
+	}
+}
+
+static void show_foot(FILE *out, const struct snapshot *s)
+{
+	const struct daxfs_statfs *u = &s->usage;
+	uint64_t pages = u->pages.live + u->pages.private_;
+	char used[16], total[16], recovery[192];
+	size_t unit;
+
+	if (s->have_usage) {
+		text_bytes(u->pages.total * 4096, total, sizeof(total));
+		/* "1.2/2.0 GiB": both in the unit of the whole */
+		unit = strcspn(total, " ");
+		snprintf(used, sizeof(used), "%.1f", (double)pages / (double)(u->pages.total + !u->pages.total) *
+			 strtod(total, NULL));
+		fprintf(out, "pages %u%% (%s/%.*s%s)  inodes %u%%  dirents %u%%",
+			text_percent(pages, u->pages.total), used, (int)unit, total, total + unit,
+			text_percent(u->inodes.live + u->inodes.private_, u->inodes.total),
+			text_percent(u->dirents.live + u->dirents.private_, u->dirents.total));
+	}
+	if (s->last.ns)
+		fprintf(out, "%slast recovery %s", s->have_usage ? "   " : "",
+			text_recovery(&s->last, recovery, sizeof(recovery)));
+	if (s->have_usage || s->last.ns)
+		putc('\n', out);
+}
+
+void show_status(FILE *out, const struct snapshot *s)
+{
+	show_head(out, s);
+	show_table(out, s);
+	show_foot(out, s);
+}
+
+void show_hosts(FILE *out, const struct snapshot *s)
+{
+	struct widths w = measure(s, true);
+	char beat[32], reason[192], recoverer[16], recovery[192];
+
+	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  %7s  RECOVERER  REASON\n", w.name, "HOST", w.state, "STATE",
+		w.beat, "BEAT", "PID");
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		const struct snapshot_host *h = &s->host[i];
+
+		snprintf(recoverer, sizeof(recoverer), h->readable && h->view.recoverer >= 0 ? "%d" : "-",
+			 h->view.recoverer);
+		fprintf(out, "%2u %-*s  %-*s  %3u  %-*s  %7u  %9s  %s\n", i, w.name, name_text(h), w.state,
+			state_text(h), h->view.generation, w.beat, beat_text(h, beat, sizeof(beat)), h->view.pid,
+			recoverer, reason_text(s, h, reason, sizeof(reason)));
+		if (h->readable && h->view.last.ns)
+			fprintf(out, "   last recovered in %s\n",
+				text_recovery(&h->view.last, recovery, sizeof(recovery)));
+	}
+}
+
+/* -- JSON ----------------------------------------------------------------------- */
+
+static void json_beat(struct json *j, const struct snapshot_host *h)
+{
+	if (h->beat == BEAT_SINCE)
+		json_number(j, "beat_ms", h->beat_ms);
+	else
+		json_null(j, "beat_ms");
+	if (h->beat == BEAT_WITHIN || h->beat == BEAT_NOT_WITHIN)
+		json_bool(j, "beating", h->beat == BEAT_WITHIN);
+	else
+		json_null(j, "beating");
+}
+
+static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
+{
+	const struct daxfs_host_view *v = &h->view;
+	char reason[192];
+
+	json_object(j, NULL);
+	json_number(j, "id", v->id);
+	json_text(j, "state", state_text(h));
+	if (h->readable) {
+		json_text(j, "name", v->name);
+		json_number(j, "generation", v->generation);
+		json_beat(j, h);
+		json_number(j, "beat", v->beat);
+		json_number(j, "pid", v->pid);
+		json_number(j, "lanes", v->lanes);
+		json_number(j, "records", v->records);
+		json_number(j, "owned", v->owned);
+		json_number(j, "pins", v->pins);
+		if (v->recoverer >= 0)
+			json_number(j, "recoverer", (uint64_t)v->recoverer);
+		else
+			json_null(j, "recoverer");
+		json_number(j, "reason_ms", v->reason_ms);
+		json_number(j, "fence_ms", v->fence_ms);
+		text_json_recovery(j, "last_recovery", &v->last);
+	}
+	json_text(j, "reason", reason_text(s, h, reason, sizeof(reason)));
+	json_end(j);
+}
+
+static void json_fabricd(struct json *j, const struct snapshot *s)
+{
+	static const char *const role[] = { "none", "unknown", "primary", "backup", "silent" };
+
+	json_object(j, "fabricd");
+	json_text(j, "role", role[s->fabricd]);
+	json_number(j, "pid", s->manager.pid);
+	json_number(j, "answered_by", s->answered_by);
+	json_number(j, "epoch", s->manager.epoch);
+	json_text(j, "fence_agent", s->fence_agent);
+	if (s->answered_by)
+		json_bool(j, "deciding", s->deciding);
+	else
+		json_null(j, "deciding");
+	json_text(j, "note", s->note);
+	json_end(j);
+}
+
+void show_json(FILE *out, const struct snapshot *s)
+{
+	char health[256];
+	struct json j;
+
+	json_begin(&j, out);
+	text_json_pool(&j, &s->geometry, s->path);
+	json_number(&j, "epoch", s->manager.reclaim_epoch);
+	json_fabricd(&j, s);
+	json_bool(&j, "healthy", health_good(s));
+	json_text(&j, "health", health_text(s, health, sizeof(health)));
+	json_array(&j, "hosts");
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		json_host(&j, s, &s->host[i]);
+	json_end(&j);
+	if (s->have_usage)
+		text_json_usage(&j, &s->usage);
+	else
+		json_null(&j, "usage");
+	text_json_recovery(&j, "last_recovery", &s->last);
+	json_finish(&j);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot.c - see snapshot.h. */
+#include "daxfsctl/snapshot.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/framing.h"
+
+#define SAMPLE_MS_MAX 2000 /* nobody waits longer for a glance */
+#define SOCKETS "/run/daxfs/fabricd-*.sock"
+
+static void copy_text(char *out, size_t size, const char *in)
+{
+	snprintf(out, size, "%s", in ? in : "");
+}
+
+/* -- from the pool itself ----------------------------------------------------- */
+
+/* What each host has in flight, by its records rather than by what it last said. */
+static void take_in_flight(struct snapshot *s, struct daxfs *fs)
+{
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		struct daxfs_host_view *v = &s->host[i].view;
+		struct daxfs_inflight f;
+
+		if (daxfs_inflight(fs, i, &f))
+			continue;
+		v->lanes = f.lanes;
+		v->records = f.records;
+		v->owned = f.owned;
+		v->pins = f.opens;
+	}
+}
+
+/* Usage and work in flight, if this process may map the pool that this is about. */
+static int take_pool(struct snapshot *s, struct daxfs_why *why)
+{
+	struct daxfs_geometry g;
+	struct daxfs *fs;
+	int rc = daxfs_open(s->path, DAXFS_READ_ONLY, &fs, why);
+
+	if (rc)
+		return rc;
+	daxfs_geometry(fs, &g);
+	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)) == 0) {
+		s->have_usage = daxfs_statfs(fs, &s->usage) == 0;
+		take_in_flight(s, fs);
+	}
+	daxfs_close(fs);
+	return 0;
+}
+
+static void take_members(struct snapshot *s, const struct daxfs_member *m)
+{
+	daxfs_member_geometry(m, &s->geometry);
+	daxfs_member_manager(m, &s->manager);
+	s->n_hosts = s->geometry.hosts < SNAPSHOT_HOSTS ? s->geometry.hosts : SNAPSHOT_HOSTS;
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		s->host[i].readable = daxfs_member_host(m, i, &s->host[i].view) == 0;
+		s->host[i].view.id = i;
+	}
+}
+
+static void pause_ms(uint64_t ms)
+{
+	struct timespec left = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+/* Look again and say which counters moved. */
+static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
+{
+	uint64_t ms = s->geometry.heartbeat_ms + s->geometry.heartbeat_ms / 2;
+	struct daxfs_manager_view manager;
+	struct daxfs_host_view v;
+
+	if (ms > SAMPLE_MS_MAX)
+		return;
+	pause_ms(ms);
+	daxfs_member_manager(m, &manager);
+	if (manager.epoch)
+		s->fabricd = manager.beat == s->manager.beat ? FABRICD_SILENT : FABRICD_PRIMARY;
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		if (!s->host[i].readable || daxfs_member_host(m, i, &v))
+			continue;
+		s->host[i].beat = v.beat == s->host[i].view.beat ? BEAT_NOT_WITHIN : BEAT_WITHIN;
+		s->host[i].beat_ms = ms;
+	}
+}
+
+/* The pool does not say which recovery came last: one that is still on display, else any. */
+static void guess_last(struct snapshot *s)
+{
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		const struct daxfs_host_view *v = &s->host[i].view;
+
+		if (!s->host[i].readable || !v->last.ns)
+			continue;
+		if (!s->last.ns || v->state == DAXFS_HOST_RECOVERED)
+			s->last = v->last;
+	}
+}
+
+int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_why *why)
+{
+	struct daxfs_member *m;
+	int rc = daxfs_member_open(path, false, &m, why);
+
+	if (rc)
+		return rc;
+	memset(out, 0, sizeof(*out));
+	copy_text(out->path, sizeof(out->path), path);
+	take_members(out, m);
+	out->fabricd = out->manager.epoch ? FABRICD_UNKNOWN : FABRICD_NONE;
+	if (sample)
+		sample_beats(out, m);
+	daxfs_member_close(m);
+	guess_last(out);
+	return take_pool(out, why);
+}
+
+/* -- from fabricd --------------------------------------------------------------- */
+
+static void from_pool(struct daxfs_geometry *g, const Fabric__Pool *p)
+{
+	copy_text(g->name, sizeof(g->name), p->name);
+	if (p->uuid.len == sizeof(g->uuid))
+		memcpy(g->uuid, p->uuid.data, sizeof(g->uuid));
+	g->size = p->size;
+	g->version = p->version;
+	g->hosts = p->hosts;
+	g->lanes_per_host = p->lanes_per_host;
+	g->opens_per_host = p->opens_per_host;
+	g->heartbeat_ms = p->heartbeat_ms;
+	g->wb = p->wb;
+	g->pages = p->pages;
+	g->inodes = p->inodes;
+	g->dirents = p->dirents;
+}
+
+static void from_manager(struct snapshot *s, const Fabric__Manager *m)
+{
+	s->manager.epoch = m->epoch;
+	s->manager.pid = m->pid;
+	s->manager.beat = m->beat;
+	s->manager.reclaim_epoch = m->reclaim_epoch;
+	s->fabricd = m->role == FABRIC__ROLE__PRIMARY ? FABRICD_PRIMARY : FABRICD_BACKUP;
+	s->answered_by = m->self_pid;
+	s->deciding = m->deciding;
+	copy_text(s->note, sizeof(s->note), m->note);
+	copy_text(s->fence_agent, sizeof(s->fence_agent), m->fence_agent);
+}
+
+static void from_recovery(struct daxfs_recovery *out, const Fabric__Recovery *r)
+{
+	if (!r)
+		return;
+	out->host = r->host;
+	out->generation = r->generation;
+	out->finished = r->finished;
+	out->rolled_back = r->rolled_back;
+	out->objects = r->objects;
+	out->opens = r->opens;
+	out->files = r->files;
+	out->ns = r->ns;
+}
+
+static void from_host(struct snapshot_host *out, const Fabric__Host *h)
+{
+	struct daxfs_host_view *v = &out->view;
+
+	out->readable = h->readable && h->state < DAXFS_HOST_STATES && h->reason < DAXFS_REASONS;
+	if (!out->readable)
+		return;
+	out->beat = BEAT_SINCE;
+	out->beat_ms = h->silence_ms;
+	v->word = h->word;
+	v->generation = h->generation;
+	v->state = (enum daxfs_host_state)h->state;
+	v->recoverer = h->recoverer;
+	v->manager_epoch = h->manager_epoch;
+	v->beat = h->beat;
+	v->incarnation = h->incarnation;
+	v->pid = h->pid;
+	v->lanes = h->lanes;
+	v->records = h->records;
+	v->owned = h->owned;
+	v->pins = h->pins;
+	v->reason = (enum daxfs_reason)h->reason;
+	v->reason_ms = h->reason_ms;
+	v->fence_ms = h->fence_ms;
+	copy_text(v->name, sizeof(v->name), h->name);
+	from_recovery(&v->last, h->last);
+}
+
+/* A status reply has all its parts, and slot i is host i. */
+static bool reply_whole(const Fabric__Response *r)
+{
+	if (!r->pool || !r->manager || r->n_hosts > SNAPSHOT_HOSTS)
+		return false;
+	for (size_t i = 0; i < r->n_hosts; i++)
+		if (!r->hosts[i] || r->hosts[i]->id != i)
+			return false;
+	return true;
+}
+
+static int from_reply(struct snapshot *s, const Fabric__Response *r, const char *socket, struct daxfs_why *why)
+{
+	if (!reply_whole(r)) {
+		snprintf(why->text, sizeof(why->text),
+			 "fabricd at %.80s gave half an answer: is it of another version?", socket);
+		return -EPROTO;
+	}
+	memset(s, 0, sizeof(*s));
+	from_pool(&s->geometry, r->pool);
+	copy_text(s->path, sizeof(s->path), r->pool->path);
+	from_manager(s, r->manager);
+	s->n_hosts = (unsigned)r->n_hosts;
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		s->host[i].view.id = i;
+		from_host(&s->host[i], r->hosts[i]);
+	}
+	from_recovery(&s->last, r->last_recovery);
+	if (!s->last.ns)
+		guess_last(s);
+	return 0;
+}
+
+int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_why *why)
+{
+	Fabric__Request request = FABRIC__REQUEST__INIT;
+	Fabric__Status status = FABRIC__STATUS__INIT;
+	Fabric__Response *response;
+	struct daxfs_why none;
+	int rc;
+
+	request.verb_case = FABRIC__REQUEST__VERB_STATUS;
+	request.status = &status;
+	rc = fabric_call(socket, &request, &response, why);
+	if (rc)
+		return rc;
+	rc = from_reply(out, response, socket, why);
+	fabric__response__free_unpacked(response, NULL);
+	if (rc == 0)
+		take_pool(out, &none); /* another user, another machine: then without */
+	return rc;
+}
+
+/* -- whom to ask ---------------------------------------------------------------- */
+
+int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_why *why)
+{
+	glob_t found = { 0 };
+	int rc = 0;
+
+	if (ctl->socket) {
+		copy_text(out, size, ctl->socket);
+		return 0;
+	}
+	if (glob(SOCKETS, 0, NULL, &found) || found.gl_pathc == 0) {
+		snprintf(why->text, sizeof(why->text),
+			 "no fabricd on this machine (%s): give --socket, or POOL and --direct", SOCKETS);
+		rc = -ENOENT;
+	} else if (found.gl_pathc > 1) {
+		snprintf(why->text, sizeof(why->text),
+			 "%zu fabricds on this machine: choose one by --socket, like %.80s", found.gl_pathc,
+			 found.gl_pathv[0]);
+		rc = -EEXIST;
+	} else {
+		copy_text(out, size, found.gl_pathv[0]);
+	}
+	globfree(&found);
+	return rc;
+}
+
+int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
+{
+	struct daxfs_why why = { .text = "" };
+	char socket[PATH_MAX];
+	int rc;
+
+	if (ctl->direct && !ctl->n_words)
+		return ctl_fail(ctl, CTL_USAGE, "--direct needs the POOL to read");
+	if (ctl->n_words && !ctl->socket) {
+		rc = snapshot_direct(ctl->words[0], sample, out, &why);
+	} else {
+		rc = snapshot_socket(ctl, socket, sizeof(socket), &why);
+		if (rc)
+			return ctl_fail(ctl, CTL_ERROR, "%s", why.text);
+		rc = snapshot_ask(socket, out, &why);
+	}
+	return rc ? ctl_fail_why(ctl, rc, &why) : CTL_OK;
+}

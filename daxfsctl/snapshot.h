@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot.h - what a pod looks like at one moment, whoever was asked.
+ *
+ * From fabricd over its socket, or from the pool itself; and in both cases,
+ * where the pool can be mapped, its usage and what each host has in flight.
+ * A reply of fabricd is input: bounded and terminated here.
+ */
+#ifndef DAXFSCTL_SNAPSHOT_H
+#define DAXFSCTL_SNAPSHOT_H
+
+#include <limits.h>
+
+#include "daxfs/member.h"
+#include "daxfsctl/ctl.h"
+
+#define SNAPSHOT_HOSTS 64u
+
+enum snapshot_beat { /* what is known of a heartbeat counter */
+	BEAT_UNKNOWN = 0, /* seen once only */
+	BEAT_SINCE,       /* ms: since it last moved */
+	BEAT_WITHIN,      /* moved within ms */
+	BEAT_NOT_WITHIN,  /* did not move for ms */
+};
+
+struct snapshot_host {
+	struct daxfs_host_view view;
+	bool readable; /* false: the word makes no sense; only view.id counts */
+	enum snapshot_beat beat;
+	uint64_t beat_ms;
+};
+
+enum snapshot_fabricd {
+	FABRICD_NONE = 0, /* none ever was */
+	FABRICD_UNKNOWN,  /* one has been; whether it is, was not asked */
+	FABRICD_PRIMARY,  /* it answered, or its beat moves */
+	FABRICD_BACKUP,   /* a backup answered */
+	FABRICD_SILENT,   /* its beat does not move */
+};
+
+struct snapshot {
+	struct daxfs_geometry geometry;
+	char path[PATH_MAX];
+	struct daxfs_manager_view manager;
+	enum snapshot_fabricd fabricd;
+	uint32_t answered_by; /* pid, 0: read directly */
+	bool deciding;
+	char note[128], fence_agent[64];
+	unsigned n_hosts;
+	struct snapshot_host host[SNAPSHOT_HOSTS];
+	struct daxfs_recovery last; /* ns = 0: none known */
+	bool have_usage;
+	struct daxfs_statfs usage;
+};
+
+/*
+ * Take one as the command line says: from --socket, from the pool named by the
+ * first word, or, with neither, from the one fabricd of this machine. sample:
+ * look twice, a heartbeat and a half apart. CTL_OK or what ctl_fail returned.
+ */
+int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out);
+/* As above, with no output on failure: -errno. */
+int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_why *why);
+int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_why *why);
+/* The socket to use: --socket, or the only one in /run/daxfs. -ENOENT, -EEXIST (several). */
+int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_why *why);
+
+/* Is that slot taken, and not by a tenant whose recovery is done? */
+static inline bool snapshot_in_use(const struct snapshot_host *h)
+{
+	return !h->readable || (h->view.state != DAXFS_HOST_FREE && h->view.state != DAXFS_HOST_RECOVERED);
+}
+
+#endif
