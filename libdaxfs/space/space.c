@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #define SNAPSHOT_EVERY 64u /* objects taken between two looks at all lanes */
+#define ADVANCE_EVERY 64u  /* objects taken in one epoch: bounds what a dead lane holds back unseen */
 
 struct search { /* for n objects of one type, within one space_take */
 	enum daxfs_type type;
@@ -108,6 +109,8 @@ static bool take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, ui
 	sm_persist(&pool->shm, state, sizeof(*state));
 	sm_persist(&pool->shm, birth, sizeof(*birth));
 	lane->taken_since_snapshot++;
+	if (++lane->taken_since_advance >= ADVANCE_EVERY)
+		epoch_advance(lane);
 	return true;
 }
 

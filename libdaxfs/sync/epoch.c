@@ -5,9 +5,11 @@
  * An object is born in an epoch and retired in an epoch. A lane announces the
  * interval [low, high] of epochs whose objects it may be looking at; an object
  * is reusable when no announced interval meets [birth, retirement]. The epoch
- * advances whenever somebody looks for reusable objects, whoever is inside: a
- * dead lane holds back only what was alive when it died, and only until its
- * records are settled.
+ * advances whenever somebody looks for reusable objects, and with every so many
+ * that a lane takes, whoever is inside: a dead lane holds back only what was
+ * alive when it died, and only until its records are settled. Without the
+ * second, a pool with plenty of free objects would stay in one epoch until they
+ * are all gone, every one of them as old as the dead lane.
  *
  * Helpers. The words of lane A's record lie in objects that A found linked
  * under its announcement, so none of them is reused while A announces. A helper
@@ -85,18 +87,32 @@ static void look(struct snapshot *snapshot, const struct pool *pool)
 	}
 }
 
-void epoch_snapshot(struct lane *lane)
+/* Returns the epoch that was current before; it is past when this returns. */
+static uint64_t advance(struct lane *lane)
 {
-	struct pool *pool = lane->pool;
 	struct sm_manager *manager = lane_manager(lane);
-	struct snapshot *snapshot = &lane->snapshot;
 	uint64_t epoch = sm_load(&manager->epoch);
 
 	/* Whoever wins, the epoch is now past `epoch`. Written back before any
 	 * object can be born in it: a birth must never outlive its epoch. */
 	sm_swap(&manager->epoch, epoch, epoch + 1);
-	sm_persist(&pool->shm, &manager->epoch, sizeof(manager->epoch));
-	sm_drain(&pool->shm);
+	sm_persist(&lane->pool->shm, &manager->epoch, sizeof(manager->epoch));
+	sm_drain(&lane->pool->shm);
+	lane->taken_since_advance = 0;
+	return epoch;
+}
+
+void epoch_advance(struct lane *lane)
+{
+	advance(lane);
+}
+
+void epoch_snapshot(struct lane *lane)
+{
+	struct pool *pool = lane->pool;
+	struct snapshot *snapshot = &lane->snapshot;
+	uint64_t epoch = advance(lane);
+
 	snapshot->epoch = epoch + 1;
 	snapshot->n = 0;
 	lane->taken_since_snapshot = 0;

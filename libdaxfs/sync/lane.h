@@ -47,7 +47,7 @@ struct lane {
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
 	struct snapshot snapshot;
-	unsigned taken_since_snapshot;
+	unsigned taken_since_snapshot, taken_since_advance; /* objects */
 	uint64_t cursor[DAXFS_TYPES];
 	uint32_t hints[LANE_HINTS];
 	unsigned hint_head, hint_tail;
@@ -72,6 +72,8 @@ void lane_renew(struct lane *lane);
 void epoch_extend(struct lane *lane, uint64_t epoch);
 /* Take over the protection that the owner of a record holds: see epoch.c. */
 void epoch_adopt(struct lane *lane, const struct sm_lane *owner);
+/* Advance the epoch: what is taken from now on is younger than who is inside now. */
+void epoch_advance(struct lane *lane);
 /* Advance the epoch and look at every announcement. */
 void epoch_snapshot(struct lane *lane);
 /* May an object with this birth and retirement epoch be reused? */
