@@ -62,25 +62,6 @@ static void tick_pause(struct decide_host *h)
 
 /* -- what a poll sees of a host --------------------------------------------- */
 
-/*
- * Between taking a slot and writing its name a joining host carries the name of
- * the former tenant, and fencing by that name would cut off somebody else. The
- * incarnation is written after the name, so a change of it introduces the host.
- */
-static void see_introduction(struct decide_host *h, const struct daxfs_host_view *v)
-{
-	bool same_join = h->state == DAXFS_HOST_JOINING && v->generation == h->generation;
-
-	if (v->state == DAXFS_HOST_JOINING) {
-		bool changed = v->incarnation != h->incarnation;
-
-		h->introduced = h->known && (changed || (same_join && h->introduced));
-	} else if (v->state != DAXFS_HOST_FENCING || !h->known) {
-		h->introduced = true;
-	}
-	h->introduced = h->introduced && v->name[0];
-}
-
 bool see_under_orders(enum daxfs_host_state state)
 {
 	return state == DAXFS_HOST_JOINING || state == DAXFS_HOST_ALIVE || state == DAXFS_HOST_SUSPECT ||
@@ -125,7 +106,7 @@ static void see_host(struct decide_host *h, const struct daxfs_host_view *v, uin
 {
 	if (h->known && v->generation != h->generation)
 		see_forget_fencing(h);
-	see_introduction(h, v);
+	h->introduced = daxfs_host_introduced(v);
 	count_beat(h, v, now_ms);
 	see_cause(h, v);
 	if (!see_under_orders(v->state))

@@ -201,7 +201,7 @@ struct sm_host {
 	sm_u64 records;     /* 58 in flight */
 	sm_u64 owned;       /* 60 pages PRIVATE */
 	sm_u64 pins;        /* 68 open files */
-	sm_u64 incarnation; /* 70 random, chosen at join: names this tenant of the slot */
+	sm_u64 incarnation; /* 70 [63:40] generation, [39:0] random: this tenant; after the name */
 	uint64_t reserved1; /* 78 */
 	/* line 2: name, written while JOINING */
 	sm_u64 name[4];     /* 80 32 bytes, NUL-terminated */

@@ -63,7 +63,7 @@ struct daxfs_host_view {
 	int recoverer;              /* host id or -1 */
 	uint32_t manager_epoch;     /* 28 bits */
 	uint64_t beat;
-	uint64_t incarnation;
+	uint64_t incarnation;       /* [63:40] generation it joined under, [39:0] random */
 	uint32_t pid;
 	uint32_t lanes, records, owned, pins;
 	enum daxfs_reason reason;
@@ -71,6 +71,16 @@ struct daxfs_host_view {
 	char name[32];
 	struct daxfs_recovery last; /* last recovery of this slot; ns = 0: never */
 };
+/*
+ * Is the name in a view that of the tenant of this generation? Between taking a
+ * slot and writing its name a joining host carries its predecessor's, and to
+ * fence by that would cut off somebody else. The incarnation is written after
+ * the name and has the generation in its upper 24 bits.
+ */
+static inline bool daxfs_host_introduced(const struct daxfs_host_view *v)
+{
+	return v->name[0] && v->incarnation && v->incarnation >> 40 == v->generation;
+}
 /* -EINVAL: no such host. -EIO: the word makes no sense (decide nothing). */
 DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out);
 

@@ -64,8 +64,9 @@ static void introduce(struct daxfs *fs, const char *name)
 		sm_store(&host->name[i], words[i]);
 	if (getrandom(&incarnation, sizeof(incarnation), GRND_NONBLOCK) != sizeof(incarnation))
 		incarnation = fs_now();
-	sm_store(&host->incarnation, incarnation);
 	sm_store(&host->pid, (uint64_t)getpid());
+	/* ORD introduce: after the name; see daxfs_host_introduced. */
+	sm_store(&host->incarnation, (uint64_t)fs->generation << 40 | (incarnation & 0xffffffffffull) | 1);
 	sm_persist(&fs->pool.shm, host, sizeof(*host));
 	sm_drain(&fs->pool.shm);
 }
@@ -147,6 +148,7 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	rc = settle_in(fs, why);
 	if (rc) {
 		free_slots(fs);
+		sm_store(&fs_host(fs, host)->incarnation, 0); /* the next one has this generation too */
 		move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 		return rc;
 	}

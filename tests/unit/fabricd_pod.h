@@ -36,8 +36,7 @@ static inline void host_is(struct pod *pod, unsigned i, enum daxfs_host_state st
 	struct daxfs_host_view *v = &pod->in.view[i];
 
 	v->state = state;
-	if (state == DAXFS_HOST_JOINING)
-		v->incarnation += 1000;
+	v->incarnation = (uint64_t)v->generation << 40 | 1;
 	snprintf(v->name, sizeof(v->name), "host%u", i);
 	pod->beats[i] = state == DAXFS_HOST_ALIVE;
 }

@@ -210,6 +210,8 @@ static void a_stale_name_is_not_fenced(void **state)
 	(void)state;
 	start(&pod, 3, 2);
 	snprintf(pod.in.view[2].name, sizeof(pod.in.view[2].name), "former");
+	pod.in.view[2].incarnation = 1;
+	pod.in.view[2].generation = 1; /* the former one's has ended */
 	polls(&pod, 3);
 	pod.in.view[2].state = DAXFS_HOST_JOINING;
 	polls(&pod, TIMING_JOIN_POLLS + 50);
