@@ -90,7 +90,7 @@ void explore_where(const struct explorer *x, FILE *out)
 
 void explore_violation(struct explorer *x, const char *text)
 {
-	if (x->tally.violations++ >= VIOLATIONS_SHOWN)
+	if (x->tally.violations++ >= VIOLATIONS_SHOWN || x->opt->quiet)
 		return;
 	printf("VIOLATION %s\n", text);
 	explore_where(x, stdout);
@@ -101,7 +101,7 @@ void explore_violation(struct explorer *x, const char *text)
 
 bool explore_exhausted(const struct explorer *x)
 {
-	return x->tally.violations >= VIOLATIONS_MAX;
+	return x->tally.violations >= (x->opt->first_only ? 1 : VIOLATIONS_MAX);
 }
 
 bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool few, struct fate *out)
@@ -249,9 +249,13 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	memory_settle();
 	world_mark();
 	x.refs = references_make(&x.a, &x.b, dead, 4, sc->flags & SC_TIGHT);
-	check_death(&x);
-	explore_crashes(&x);
-	explore_pauses(&x);
+	if (references_broken(x.refs)) {
+		explore_violation(&x, references_broken(x.refs));
+	} else {
+		check_death(&x);
+		explore_crashes(&x);
+		explore_pauses(&x);
+	}
 	references_free(x.refs);
 	world_rewind();
 	world_drop();

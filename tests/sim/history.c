@@ -21,6 +21,7 @@ struct references {
 	const struct script *script[2];
 	unsigned dead[DEAD_MAX], n_dead;
 	bool tight;
+	char broken[1200]; /* why there are none */
 	struct reference *at;
 	size_t n, capacity;
 };
@@ -107,10 +108,10 @@ static struct reference *reference_add(struct references *refs, const char *orde
 	return ref;
 }
 
-static _Noreturn void no_reference(const char *order, const char *why)
+static void no_reference(struct references *refs, const char *order, const char *why)
 {
-	fprintf(stderr, "daxfs-sim: sequential execution \"%s\": %s\n", order, why);
-	exit(1);
+	if (!refs->broken[0])
+		snprintf(refs->broken, sizeof(refs->broken), "sequential execution \"%s\": %s", order, why);
 }
 
 static unsigned host_of(char c)
@@ -123,7 +124,7 @@ static bool does_something(char c)
 	return c == '0' || c == '1';
 }
 
-static void run_order(const struct references *refs, const char *order, char result[][RESULT_BYTES])
+static void run_order(struct references *refs, const char *order, char result[][RESULT_BYTES])
 {
 	unsigned next[2] = {0};
 	char why[160] = "";
@@ -136,12 +137,12 @@ static void run_order(const struct references *refs, const char *order, char res
 		if (!does_something(order[i]))
 			continue;
 		if (run_all(host, script_call, &call, NULL, why) != RUN_RETURNED)
-			no_reference(order, why);
+			no_reference(refs, order, why);
 		memcpy(result[i], call.result, RESULT_BYTES);
 	}
 }
 
-static void execute(const struct references *refs, struct reference *ref)
+static void execute(struct references *refs, struct reference *ref)
 {
 	char why[1024] = "";
 
@@ -153,7 +154,7 @@ static void execute(const struct references *refs, struct reference *ref)
 			if (refs->dead[i] & 1u << host)
 				world_lose(host, (struct fate){.kind = FATE_KEEP_ALL});
 		if (!aftermath(refs->dead[i], &ref->state[i], why, sizeof(why)))
-			no_reference(ref->order, why);
+			no_reference(refs, ref->order, why);
 		world_rewind();
 		world_drop();
 	}
@@ -167,7 +168,7 @@ static long call_hold(void *arg)
 }
 
 /* The same with everything the scripts name held open by host 2. */
-static void execute_late(const struct references *refs, struct reference *ref)
+static void execute_late(struct references *refs, struct reference *ref)
 {
 	world_mark();
 	for (unsigned host = 0; host < 2; host++)
@@ -190,6 +191,8 @@ static void execute_all(struct references *refs, char *order, unsigned len, unsi
 	struct reference *ref;
 
 	order[len] = '\0';
+	if (refs->broken[0])
+		return;
 	ref = reference_add(refs, order);
 	execute(refs, ref);
 	execute_late(refs, ref);
@@ -213,6 +216,11 @@ struct references *references_make(const struct script *a, const struct script *
 	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
 	execute_all(refs, order, 0, 0, 0);
 	return refs;
+}
+
+const char *references_broken(const struct references *refs)
+{
+	return refs->broken[0] ? refs->broken : NULL;
 }
 
 void references_free(struct references *refs)
@@ -244,13 +252,6 @@ const struct state *reference_state(const struct references *refs, const char *o
 	const struct reference *ref = reference_find(refs, order);
 
 	return ref ? state_of_dead(refs, ref, dead) : NULL;
-}
-
-const char *reference_result(const struct references *refs, const char *order, unsigned nth)
-{
-	const struct reference *ref = reference_find(refs, order);
-
-	return ref ? ref->result[nth] : NULL;
 }
 
 /* -- judging ------------------------------------------------------------------------------ */

@@ -49,10 +49,11 @@ long perform(void *arg);
 struct references;
 struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
 				   unsigned n_dead, bool tight);
+/* NULL, or why even a sequential execution went wrong. */
+const char *references_broken(const struct references *refs);
 void references_free(struct references *refs);
 /* The state after an order such as "0" or "011"; NULL if there is none. */
 const struct state *reference_state(const struct references *refs, const char *order, unsigned dead);
-const char *reference_result(const struct references *refs, const char *order, unsigned nth);
 
 /* NULL if legal, else why not, in buf. */
 const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,

@@ -23,6 +23,8 @@ static const char usage_text[] =
 	"  --step N            only this step of the operation\n"
 	"  --recovery-step M   only this step of the recovery, or of the second host\n"
 	"  --trace             print the seam calls of the operation\n"
+	"  --selftest          only the simulator's own tests (done in every complete run)\n"
+	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --list              list the scenarios\n";
 
 struct totals {
@@ -84,7 +86,8 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"op", 1, NULL, 'o'},    {"domain", 1, NULL, 'd'}, {"variant", 1, NULL, 'v'},
 		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
 		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
-		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0},
+		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
+		{"mutants", 0, NULL, 'M'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -104,6 +107,8 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'm': opt->recovery_step = strtoull(optarg, NULL, 0); break;
 		case 't': opt->trace = true; break;
 		case 'l': exit(list());
+		case 'S': exit(selftest(opt) != 0);
+		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
 		}
 	}
@@ -121,11 +126,11 @@ int main(int argc, char **argv)
 	struct options opt;
 	unsigned missed;
 
+	seam_guard();
 	if (parse(argc, argv, &opt)) {
 		fputs(usage_text, stderr);
 		return 2;
 	}
-	seam_guard();
 	printf("seed %" PRIu64 "; states are listed as", opt.seed);
 	for (unsigned v = 0; v < VARIANTS; v++)
 		printf(" %s", variant_name(v));
@@ -134,6 +139,8 @@ int main(int argc, char **argv)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
 	missed = sites_report(whole(&opt));
+	if (whole(&opt))
+		missed += selftest(&opt);
 	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,
 	       totals.violations);
 	printf("%u passed, %u failed\n", totals.passed, totals.failed);

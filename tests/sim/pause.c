@@ -106,7 +106,7 @@ static void revoke(struct explorer *x)
 		world_revoke(0);
 		if (go_on(x, &a)) {
 			for (unsigned i = 0; i < x->history.n[0]; i++)
-				if (!strcmp(x->history.event[0][i].result, "-116"))
+				if (!strncmp(x->history.event[0][i].result, "-116", 4))
 					x->history.event[0][i].ended = 0;
 			world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
 			explore_finish(x, 1);

@@ -235,6 +235,55 @@ static void do_fill(struct command_call *call)
 	put(call, rc < 0 ? rc : 0);
 }
 
+/* -- how not to do it: for the simulator's own tests ----------------------------- */
+
+/* A rename in two steps. */
+static void do_bad_rename(struct command_call *call)
+{
+	const struct command *c = call->command;
+	struct daxfs_attr attr;
+	int rc = daxfs_lookup(fs_of(call), c->parent[0], c->name[0], &attr);
+
+	if (rc == 0)
+		rc = daxfs_link(fs_of(call), attr.ino, c->parent[1], c->name[1], NULL);
+	put(call, rc ? rc : daxfs_unlink(fs_of(call), c->parent[0], c->name[0]));
+}
+
+/* An append at the size that was. */
+static void do_bad_append(struct command_call *call)
+{
+	const uint64_t *n = call->command->n;
+	struct daxfs_attr attr = {.size = 0};
+
+	daxfs_getattr(fs_of(call), call->command->ino, &attr);
+	write_at(call, attr.size, n[0], n[1], 0);
+}
+
+/* Waits until the first lane of host 0 is idle. */
+static void do_bad_wait(struct command_call *call)
+{
+	while (sm_load(&world.pool.lanes[0].status) & 255)
+		;
+	put(call, 0);
+}
+
+/* Takes a page and forgets it, in a pool where nobody looks at records. */
+static void do_bad_leak(struct command_call *call)
+{
+	(void)call;
+	sm_store(&world.pool.state[DAXFS_T_PAGE][world.pool.objects[DAXFS_T_PAGE] - 1], (uint64_t)DAXFS_LIVE << 61);
+	put(call, 0);
+}
+
+/* A load that bypasses the seam. */
+static void do_bad_load(struct command_call *call)
+{
+	uint8_t byte;
+
+	memcpy(&byte, memory_base(), sizeof(byte));
+	put(call, byte);
+}
+
 static void do_beat(struct command_call *call)
 {
 	put(call, daxfs_beat(fs_of(call)));
@@ -277,7 +326,8 @@ static const struct verb {
 	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
-	{"fill", "in", do_fill},
+	{"fill", "in", do_fill}, {"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
+	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
 };
 
 long script_call(void *arg)

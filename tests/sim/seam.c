@@ -20,7 +20,7 @@ static struct seam {
 	uint64_t changes;
 	FILE *trace;
 	unsigned trace_hosts;
-	bool ignore_persist;
+	const struct sm_site *broken;
 	seam_namer namer;
 	void (*describe)(FILE *out);
 } seam;
@@ -324,14 +324,14 @@ void sm_persist_at(const struct shm *shm, const void *p, size_t len, struct sm_s
 	uint64_t offset = place(p, len, 1, site);
 
 	step(site, offset, len, 0, 0);
-	if (shm->wb && !seam.ignore_persist)
+	if (shm->wb && site != seam.broken)
 		memory_persist(seam.current->host, offset, len);
 }
 
 void sm_drain_at(const struct shm *shm, struct sm_site *site)
 {
 	step(site, 0, 0, 0, 0);
-	if (shm->wb && memory_drain(seam.current->host))
+	if (shm->wb && site != seam.broken && memory_drain(seam.current->host))
 		seam.changes++;
 }
 
@@ -348,9 +348,9 @@ void seam_trace(FILE *out, unsigned hosts)
 	seam.trace_hosts = hosts;
 }
 
-void seam_ignore_persist(bool ignore)
+void seam_break_site(const struct sm_site *site)
 {
-	seam.ignore_persist = ignore;
+	seam.broken = site;
 }
 
 void seam_set_namer(seam_namer namer)

@@ -65,8 +65,8 @@ enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *re
 uint64_t seam_changes(void);
 /* Each step of traced hosts (bit mask) goes to out; NULL: none. */
 void seam_trace(FILE *out, unsigned hosts);
-/* Faults to inject: write-back that is not done. */
-void seam_ignore_persist(bool ignore);
+/* A fault to inject: the write-back at one site is not done. */
+void seam_break_site(const struct sm_site *site);
 /* What to say when the library faults on shared memory. */
 void seam_describe(void (*describe)(FILE *out));
 /* Catch loads and stores that bypass the seam. */

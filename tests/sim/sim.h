@@ -43,6 +43,8 @@ struct options {
 	const char *variant;
 	uint64_t seed, step, recovery_step; /* 0: all */
 	bool gpf, wb, full, trace;
+	bool quiet;      /* say nothing about violations */
+	bool first_only; /* one violation is enough */
 };
 
 struct scenario {
@@ -122,8 +124,15 @@ void explore_where(const struct explorer *x, FILE *out);
 /* Print coverage; number of sites that were never a crash point and have no excuse. */
 unsigned sites_report(bool complete);
 
-/* -- the simulator's own tests (selftest.c): number of failures ----------------------- */
+/* The sites of those parts, one after the other: NULL, ..., NULL. */
+struct sm_site *sites_next(struct sm_site *site);
 
+/* -- can it fail? ---------------------------------------------------------------------- */
+
+/* The simulator's own tests: number of failures (selftest.c). */
 unsigned selftest(const struct options *opt);
+/* Each write-back of the library left out in turn: number of those whose absence
+ * no scenario notices (mutants.c). */
+unsigned mutants(const struct options *opt);
 
 #endif
