@@ -66,9 +66,9 @@ static bool read_entry(const struct pool *pool, const struct sm_lane *record, un
 	       out->shift <= DAXFS_S_SIZE && !word_is_mark(out->before | out->after);
 }
 
-/* What the marked word w stands for. 1: *value set; 0: look at the word again;
- * -EIO: no such lane, word or record. */
-static int mark_value(const struct lane *lane, uint64_t w, uint64_t *value)
+/* What the mark w found at p stands for. 1: *value set; 0: look at the word
+ * again; -EIO: no such lane, record, or word of it. */
+static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint64_t *value)
 {
 	struct pool *pool = lane->pool;
 	const struct sm_lane *record;
@@ -88,7 +88,7 @@ static int mark_value(const struct lane *lane, uint64_t w, uint64_t *value)
 		return 0;
 	if (status_state(status) < DAXFS_UNDECIDED)
 		return 0; /* over between the word and the status: the mark is gone */
-	if (!sane || status_state(status) > DAXFS_ABORTED)
+	if (!sane || entry.word != p || status_state(status) > DAXFS_ABORTED)
 		return -EIO;
 	if (status_state(status) == DAXFS_COMMITTED)
 		*value = entry.after;
@@ -106,7 +106,7 @@ uint64_t word_load(struct lane *lane, const sm_u64 *p)
 	int rc;
 
 	while (word_is_mark(w)) {
-		rc = mark_value(lane, w, &value);
+		rc = mark_value(lane, p, w, &value);
 		if (rc > 0) {
 			/* What the value names may be younger than `high`. */
 			epoch = sm_load(&lane_manager(lane)->epoch);
