@@ -39,7 +39,8 @@ static int read_entry(struct lane *lane, uint64_t w, bool with_name, struct sm_d
 		return broken(lane);
 	entry = &lane->pool->dirents[link_index(w)];
 	sm_read(out, entry, offsetof(struct sm_dirent, name));
-	if (!out->len)
+	/* A longer hash would send a listing backwards. */
+	if (!out->len || out->hash >> DAXFS_HASH_BITS)
 		return broken(lane);
 	if (with_name)
 		sm_read(out->name, entry->name, out->len);
