@@ -29,6 +29,31 @@ kill_now() { # hosts...
 	for host in "$@"; do
 		pod_kill_host "$host"
 	done
+	count_kills "$@"
+}
+
+# Kill it when it has records in flight, of a drawn number and progress.
+kill_busy() { # host
+	local busy least
+	draw busy 1 2
+	draw least 1 3
+	"$POD_TESTS/sniper" --pool "$POD_POOL" --cgroups "$POD_CGROUP" --host "$1" --busy "$busy" --least "$least" \
+		--seconds 1 >"$POD_DIR/sniper" || load_fail "cannot kill host $1"
+	grep -q 'no better' "$POD_DIR/sniper" || add kills_in_flight 1
+	count_kills "$1"
+}
+
+# A random moment, or one in the middle of things.
+kill_either() { # host, how often before
+	if (($2 % 2)); then
+		kill_busy "$1"
+	else
+		kill_now "$1"
+	fi
+}
+
+count_kills() { # hosts that were killed
+	local host
 	for host in "$@"; do
 		add kills 1
 		pod_bury_host "$host"
@@ -63,7 +88,7 @@ scenario_kill() {
 		load_all
 		draw ms 100 900
 		pause_ms "$ms"
-		kill_now "$victim"
+		kill_either "$victim" "$i"
 		recovered "$victim"
 		[ "$(pod_field "$victim" generation)" -gt "$generation" ] ||
 			load_fail "host $victim recovered without a new generation"
@@ -192,7 +217,7 @@ scenario_stopped() {
 		draw ms 200 700
 		pause_ms "$ms"
 		since=$(pod_now)
-		kill_now "$victim"
+		kill_either "$victim" "$i"
 		pause_ms 1000
 		pod_is "$victim" "ALIVE|SUSPECT" || load_fail "somebody declared host $victim dead although fabricd is stopped"
 		load_stop "${OTHERS[@]}"
@@ -229,7 +254,7 @@ scenario_overwrite() {
 		kill -STOP "$POD_FABRICD"
 		add stops 1
 		since=$(pod_now)
-		kill_now "$victim"
+		kill_busy "$victim"
 		pause_ms $((seconds * 1000))
 		load_stop "${OTHERS[@]}"
 		load_latency "$since" "${OTHERS[@]}"
@@ -274,7 +299,7 @@ scenario_recoverer() {
 		pause_ms 300
 		mode=()
 		((i % 3 == 0)) || mode=(--working)
-		"$POD_TESTS/sniper" --pool "$POD_POOL" --host "$victim" --cgroups "$POD_CGROUP" "${mode[@]}" \
+		"$POD_TESTS/sniper" --pool "$POD_POOL" --host "$victim" --cgroups "$POD_CGROUP" --recoverer "${mode[@]}" \
 			>"$POD_DIR/sniper" &
 		pod_kill_host "$victim"
 		wait $! || load_fail "nobody began to recover host $victim"
