@@ -129,11 +129,10 @@ int inode_finish(struct lane *lane, uint64_t handle);
 
 int opens_init(struct daxfs *fs);
 void opens_fini(struct daxfs *fs);
-/* List a handle before its openers bit is set; *slot names the place. */
-int opens_list(struct daxfs *fs, uint64_t handle, unsigned *slot);
-void opens_unlist(struct daxfs *fs, unsigned slot);
-/* A listed handle whose bit is set is now held once. */
-int opens_adopt(struct daxfs *fs, uint64_t handle, unsigned slot);
+/* The record being made creates this file held once: list and count it before
+ * the commit; forget it if it did not come to be. */
+int opens_expect(struct daxfs *fs, uint64_t handle);
+void opens_forget(struct daxfs *fs, uint64_t handle);
 unsigned opens_held(struct daxfs *fs);
 /* Clear the openers bit of a host and finish the inode. */
 int opens_drop(struct lane *lane, unsigned host, uint64_t handle);

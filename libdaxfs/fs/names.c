@@ -18,7 +18,6 @@ struct name_op {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
 	bool open;
-	unsigned open_slot;
 	struct daxfs_attr *out;
 };
 
@@ -128,7 +127,7 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, u
 	if (rc == 0)
 		rc = first_page(lane, op, &init);
 	if (rc == 0 && op->open)
-		rc = opens_list(fs, inode_next_handle(&fs->pool, index), &op->open_slot);
+		rc = opens_expect(fs, inode_next_handle(&fs->pool, index));
 	if (rc == 0)
 		*handle = inode_init(lane, index, &init);
 	return rc;
@@ -153,10 +152,8 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 		return record_abort(lane, rc);
 	rc = entry_insert(lane, &pos, &name, handle, op->mode);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
-	if (rc == 0 && op->open)
-		rc = opens_adopt(fs, handle, op->open_slot);
-	else if (op->open && rc != -EIO) /* -EIO: it may yet come to be */
-		opens_unlist(fs, op->open_slot);
+	if (rc && op->open && rc != -EIO) /* -EIO: it may yet come to be */
+		opens_forget(fs, handle);
 	if (rc)
 		return rc;
 	inode_changed(lane, dir.sm);

@@ -6,7 +6,10 @@
  * handles in the pool. A handle is listed before its bit is set and unlisted
  * after it is cleared, so recovery clears what is listed and scans nothing.
  * Private: how often each file is held, in a table under striped locks; only the
- * first hold and the last release touch the pool.
+ * first hold and the last release touch the pool. A lane is taken before a stripe
+ * is locked, never after: who holds a lane may wait for a stripe. A file that is
+ * created open is in the table before anybody can find it, so that no hold or
+ * release of another thread comes in between.
  *
  * Crash after listing: recovery finds no bit. After the bit: clears it. After
  * clearing it, before finishing: the handle is still listed, recovery finishes.
@@ -70,7 +73,7 @@ unsigned opens_held(struct daxfs *fs)
 
 /* -- the shared table --------------------------------------------------------- */
 
-int opens_list(struct daxfs *fs, uint64_t handle, unsigned *slot)
+static int list(struct daxfs *fs, uint64_t handle, unsigned *slot)
 {
 	struct opens *o = fs->opens;
 	unsigned n;
@@ -91,7 +94,7 @@ int opens_list(struct daxfs *fs, uint64_t handle, unsigned *slot)
 	return 0;
 }
 
-void opens_unlist(struct daxfs *fs, unsigned slot)
+static void unlist(struct daxfs *fs, unsigned slot)
 {
 	struct opens *o = fs->opens;
 
@@ -105,23 +108,16 @@ void opens_unlist(struct daxfs *fs, unsigned slot)
 
 /* -- bits --------------------------------------------------------------------- */
 
-struct bit_op {
-	uint64_t handle;
-	unsigned host;
-};
-
-static int set_bit(struct daxfs *fs, struct lane *lane, void *arg)
+static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
 {
-	const struct bit_op *op = arg;
 	struct inode inode;
-	uint64_t nlink, w, bit = 1ull << (op->host % 32);
-	int rc = inode_get(lane, op->handle, &inode);
+	uint64_t nlink, w, bit = 1ull << (host % 32);
+	int rc = inode_get(lane, handle, &inode);
 	sm_u64 *word;
 
-	(void)fs;
 	if (rc)
 		return rc;
-	word = &inode.sm->openers[op->host / 32];
+	word = &inode.sm->openers[host / 32];
 	w = word_settle(lane, word);
 	nlink = word_settle(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
@@ -134,15 +130,15 @@ static int set_bit(struct daxfs *fs, struct lane *lane, void *arg)
 	return record_commit(lane);
 }
 
-static int clear_bit(struct lane *lane, const struct bit_op *op)
+static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 {
 	struct sm_inode *sm;
-	uint64_t w, bit = 1ull << (op->host % 32);
+	uint64_t w, bit = 1ull << (host % 32);
 	sm_u64 *word;
 
-	if (!inode_is(lane, op->handle, &sm))
+	if (!inode_is(lane, handle, &sm))
 		return 0;
-	word = &sm->openers[op->host / 32];
+	word = &sm->openers[host / 32];
 	w = word_settle(lane, word);
 	if (!(w & bit))
 		return lane->fault ? -EIO : 0;
@@ -153,17 +149,11 @@ static int clear_bit(struct lane *lane, const struct bit_op *op)
 
 int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
 {
-	struct bit_op op = { handle, host };
 	int rc;
 
-	while ((rc = clear_bit(lane, &op)) == -EAGAIN)
+	while ((rc = clear_bit(lane, host, handle)) == -EAGAIN)
 		lane_renew(lane);
 	return rc ? rc : inode_finish(lane, handle);
-}
-
-static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	return opens_drop(lane, fs->host, *(uint64_t *)arg);
 }
 
 /* -- holding ------------------------------------------------------------------ */
@@ -180,84 +170,120 @@ static struct held **find(struct opens *o, uint64_t handle, pthread_mutex_t **lo
 	return at;
 }
 
-static int add_held(struct held **at, uint64_t handle, unsigned slot)
+/* List a handle and count one hold of it, at the end of its chain. */
+static int add_held(struct daxfs *fs, struct held **at, uint64_t handle)
 {
 	struct held *held = malloc(sizeof(*held));
+	int rc;
 
 	if (!held)
 		return -ENOMEM;
-	*held = (struct held){ .handle = handle, .count = 1, .slot = slot };
-	*at = held;
-	return 0;
+	*held = (struct held){ .handle = handle, .count = 1 };
+	rc = list(fs, handle, &held->slot);
+	if (rc)
+		free(held);
+	else
+		*at = held;
+	return rc;
 }
 
-static int hold_first(struct daxfs *fs, struct held **at, uint64_t handle)
+/* keep: leave it listed, for recovery to look at. */
+static void remove_held(struct daxfs *fs, struct held **at, bool keep)
 {
-	struct bit_op op = { handle, fs->host };
-	unsigned slot;
-	int rc = opens_list(fs, handle, &slot);
+	struct held *held = *at;
 
-	if (rc)
-		return rc;
-	rc = fs_run(fs, set_bit, &op);
-	if (rc == 0) {
-		rc = add_held(at, handle, slot);
-		if (rc)
-			fs_run(fs, drop_step, &handle);
+	*at = held->next;
+	if (!keep)
+		unlist(fs, held->slot);
+	free(held);
+}
+
+static bool hold_again(struct daxfs *fs, uint64_t handle)
+{
+	pthread_mutex_t *lock;
+	struct held **at = find(fs->opens, handle, &lock);
+	bool held = *at;
+
+	if (held)
+		(*at)->count++;
+	pthread_mutex_unlock(lock);
+	return held;
+}
+
+static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	uint64_t handle = *(uint64_t *)arg;
+	pthread_mutex_t *lock;
+	struct held **at = find(fs->opens, handle, &lock);
+	int rc = 0;
+
+	if (*at) {
+		(*at)->count++;
+	} else {
+		rc = add_held(fs, at, handle);
+		if (rc == 0)
+			rc = set_bit(lane, fs->host, handle);
+		if (rc && *at) /* -EIO: the bit may be set, or get set */
+			remove_held(fs, at, rc == -EIO);
 	}
-	if (rc && rc != -EIO) /* -EIO: the bit may be set, or get set */
-		opens_unlist(fs, slot);
+	pthread_mutex_unlock(lock);
 	return rc;
 }
 
 int daxfs_hold(struct daxfs *fs, daxfs_ino ino)
 {
-	pthread_mutex_t *lock;
-	struct held **at;
-	int rc = 0;
-
 	if (!fs->joined)
 		return fs->pool.writable ? -ESTALE : -EROFS;
-	at = find(fs->opens, ino, &lock);
-	if (*at)
-		(*at)->count++;
-	else
-		rc = hold_first(fs, at, ino);
+	return hold_again(fs, ino) ? 0 : fs_run(fs, hold_step, &ino);
+}
+
+int opens_expect(struct daxfs *fs, uint64_t handle)
+{
+	pthread_mutex_t *lock;
+	struct held **at = find(fs->opens, handle, &lock);
+	int rc = add_held(fs, at, handle);
+
 	pthread_mutex_unlock(lock);
 	return rc;
 }
 
-int opens_adopt(struct daxfs *fs, uint64_t handle, unsigned slot)
+void opens_forget(struct daxfs *fs, uint64_t handle)
 {
 	pthread_mutex_t *lock;
 	struct held **at = find(fs->opens, handle, &lock);
-	int rc = add_held(at, handle, slot);
 
+	if (*at)
+		remove_held(fs, at, false);
+	pthread_mutex_unlock(lock);
+}
+
+static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	uint64_t handle = *(uint64_t *)arg;
+	pthread_mutex_t *lock;
+	struct held **at = find(fs->opens, handle, &lock);
+	int rc = 0;
+
+	if (!*at) {
+		rc = -EBADF;
+	} else if ((*at)->count > 1) {
+		(*at)->count--;
+	} else {
+		rc = opens_drop(lane, fs->host, handle);
+		remove_held(fs, at, rc != 0);
+	}
 	pthread_mutex_unlock(lock);
 	return rc;
 }
 
 int daxfs_release(struct daxfs *fs, daxfs_ino ino)
 {
-	pthread_mutex_t *lock;
-	struct held **at, *last = NULL;
-	int rc = 0;
+	return fs->joined ? fs_run(fs, release_step, &ino) : -ESTALE;
+}
 
-	if (!fs->joined)
-		return -ESTALE;
-	at = find(fs->opens, ino, &lock);
-	if (!*at) {
-		rc = -EBADF;
-	} else if (--(*at)->count == 0) {
-		last = *at;
-		rc = fs_run(fs, drop_step, &ino);
-		*at = last->next;
-		if (rc == 0) /* else recovery has to find it listed */
-			opens_unlist(fs, last->slot);
-		free(last);
-	}
-	pthread_mutex_unlock(lock);
-	return rc;
+static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	return opens_drop(lane, fs->host, *(uint64_t *)arg);
 }
 
 void opens_fini(struct daxfs *fs)
@@ -268,12 +294,9 @@ void opens_fini(struct daxfs *fs)
 		return;
 	for (unsigned i = 0; i < o->n_chains; i++)
 		while (o->chain && o->chain[i]) {
-			struct held *held = o->chain[i];
+			uint64_t handle = o->chain[i]->handle;
 
-			if (fs_run(fs, drop_step, &held->handle) == 0)
-				opens_unlist(fs, held->slot);
-			o->chain[i] = held->next;
-			free(held);
+			remove_held(fs, &o->chain[i], fs_run(fs, drop_step, &handle) != 0);
 		}
 	for (unsigned i = 0; i < STRIPES; i++)
 		pthread_mutex_destroy(&o->lock[i]);
