@@ -13,7 +13,7 @@
 
 static const char *const variant_names[VARIANTS] = {
 	"recover", "survive", "recover-crash", "survive-crash", "pause", "pause-both", "pause-crash",
-	"resume-crash", "revoke",
+	"resume-crash", "tangle", "revoke",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
@@ -24,7 +24,7 @@ static const struct {
 	[V_RECOVER_CRASH] = {250, 20000},       [V_SURVIVE_CRASH] = {200, 20000},
 	[V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
 	[V_PAUSE_CRASH] = {80, 20000},          [V_RESUME_CRASH] = {150, 20000},
-	[V_REVOKE] = {40, UINT64_MAX},
+	[V_TANGLE] = {120, 20000},              [V_REVOKE] = {60, 20000},
 };
 
 const char *variant_name(enum variant v)
@@ -38,7 +38,7 @@ bool explore_wants(const struct explorer *x, enum variant v)
 		return false;
 	if (x->opt->step && x->opt->step != x->n)
 		return false;
-	return v < V_PAUSE || !(x->sc->flags & SC_MEMBER);
+	return v < V_PAUSE || v == V_REVOKE || !(x->sc->flags & SC_MEMBER);
 }
 
 static uint64_t scatter(uint64_t h)
@@ -46,6 +46,11 @@ static uint64_t scatter(uint64_t h)
 	h = (h ^ (h >> 31)) * 0x7fb5d329728ea185ull;
 	h = (h ^ (h >> 27)) * 0x81dadef4bc2dd44dull;
 	return h ^ (h >> 33);
+}
+
+uint64_t explore_draw(const struct explorer *x, uint64_t i)
+{
+	return scatter(x->opt->seed * 69069 + x->n * 16 + i + 1) >> 1;
 }
 
 /* Each state is in or out by a hash of its place and the seed, so that one
@@ -134,11 +139,21 @@ bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool f
 
 /* -- one state ---------------------------------------------------------------------------- */
 
+/* What a host gave up because it was declared dead happened or did not. */
+static void forget_given_up(struct history *h)
+{
+	for (unsigned i = 0; i < h->n[0]; i++)
+		if (!strncmp(h->event[0][i].result, "-116", 4))
+			h->event[0][i].ended = 0;
+}
+
 void explore_finish(struct explorer *x, unsigned dead)
 {
 	static struct state state;
 	char text[1200];
 
+	if (x->variant == V_REVOKE)
+		forget_given_up(&x->history);
 	x->tally.states[x->variant]++;
 	if (!aftermath(dead, &state, text, sizeof(text)) ||
 	    history_judge(&x->history, x->refs, dead, &state, text, sizeof(text)))
@@ -194,12 +209,12 @@ void explore_second_hook(void *second, struct run *run, const struct seam_event 
 	struct explorer *x = s->x;
 	struct sm_site *site = run->site;
 
-	if (s->distinct && seam_changes() == s->last_changes) {
+	if (s->distinct && seam_changes() == s->last_changes && (s->tried || site->crashes)) {
 		site->crashes += s->tried;
 		return;
 	}
+	s->distinct += !s->distinct || seam_changes() != s->last_changes;
 	s->last_changes = seam_changes();
-	s->distinct++;
 	s->tried = false;
 	if (!explore_exhausted(x) && explore_samples(x, event->step, site)) {
 		site->crashes++;

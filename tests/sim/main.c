@@ -17,12 +17,13 @@ static const char usage_text[] =
 	"  --op NAME           only this scenario (--list names them)\n"
 	"  --domain DOMAIN     gpf, wb or both (default)\n"
 	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
-	"                      pause-both, pause-crash, resume-crash or revoke\n"
+	"                      pause-both, pause-crash, resume-crash, tangle or revoke\n"
 	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
 	"  --quick | --full    sample products of steps (default), or try nearly all\n"
 	"  --step N            only this step of the operation\n"
 	"  --recovery-step M   only this step of the recovery, or of the second host\n"
 	"  --trace             print the seam calls of the operation\n"
+	"  --sites             list the seam calls that were never a crash point\n"
 	"  --selftest          only the simulator's own tests (done in every complete run)\n"
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --list              list the scenarios\n";
@@ -87,7 +88,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
 		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
 		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
-		{"mutants", 0, NULL, 'M'}, {NULL, 0, NULL, 0},
+		{"mutants", 0, NULL, 'M'}, {"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -107,6 +108,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'm': opt->recovery_step = strtoull(optarg, NULL, 0); break;
 		case 't': opt->trace = true; break;
 		case 'l': exit(list());
+		case 'c': opt->sites = true; break;
 		case 'S': exit(selftest(opt) != 0);
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
@@ -138,7 +140,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_scenarios; i++)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
-	missed = sites_report(whole(&opt));
+	missed = sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
 		missed += selftest(&opt);
 	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,

@@ -9,6 +9,8 @@
  */
 #include "sim.h"
 
+#define DRAWS_DEEP 600u /* ways to stop both hosts, in a scenario that asks for it */
+
 static bool start_a(struct explorer *x, struct run *run, struct performance *p)
 {
 	world_rewind();
@@ -68,6 +70,12 @@ static void pause_at(struct explorer *x, uint64_t m)
 	x->m = 0;
 }
 
+static void keep_size(struct explorer *x, const struct second *s)
+{
+	if (s->distinct > x->m_seen[x->variant])
+		x->m_seen[x->variant] = s->distinct;
+}
+
 /* Host 0 goes on and dies at every step it still has. */
 static void resume_crash(struct explorer *x, uint64_t steps_b)
 {
@@ -91,28 +99,52 @@ static void resume_crash(struct explorer *x, uint64_t steps_b)
 		run_free(&b);
 	}
 	run_free(&a);
-	if (s.distinct > x->m_seen[x->variant])
-		x->m_seen[x->variant] = s.distinct;
+	keep_size(x, &s);
 }
 
-/* Declared dead while it runs: what it then gives up with ESTALE happened or
- * did not. */
+/* Host 1 is in the middle of b when host 0 dies in the middle of a. */
+static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint64_t draw)
+{
+	struct second s = {.x = x, .host = 1, .dead = 3};
+	struct performance p;
+	struct run a, b;
+
+	if (start_a(x, &a, &p)) {
+		explore_survive(x, &b, NULL, 1 + draw % steps_b);
+		run_until(&a, x->n + 1 + draw / steps_b % (steps_a - x->n + 1));
+		if (b.end == RUN_PAUSED && a.end == RUN_PAUSED) {
+			unsigned dirty = memory_dirty(0);
+
+			explore_fate(x, dirty, dirty ? (unsigned)(draw % 3) : 0, true, &x->fate[0]);
+			world_lose(0, x->fate[0]);
+			b.hook = explore_second_hook;
+			b.context = &s;
+			if (go_on(x, &b))
+				explore_finish(x, 1);
+		}
+		run_free(&b);
+	}
+	run_free(&a);
+	keep_size(x, &s);
+}
+
+/* Declared dead while it runs. */
 static void revoke(struct explorer *x)
 {
+	struct second s = {.x = x, .host = 0, .dead = 1};
 	struct performance p;
 	struct run a;
 
-	if (start_a(x, &a, &p)) {
-		world_revoke(0);
+	if (start_a(x, &a, &p) && world_revoke(0)) {
+		a.hook = explore_second_hook;
+		a.context = &s;
 		if (go_on(x, &a)) {
-			for (unsigned i = 0; i < x->history.n[0]; i++)
-				if (!strncmp(x->history.event[0][i].result, "-116", 4))
-					x->history.event[0][i].ended = 0;
 			world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
 			explore_finish(x, 1);
 		}
 	}
 	run_free(&a);
+	keep_size(x, &s);
 }
 
 static void pause_second(struct explorer *x, enum variant v, uint64_t steps_b)
@@ -144,31 +176,40 @@ static bool worth(const struct explorer *x)
 	return x->opt->full || x->opt->step || (x->n * 31 + x->opt->seed) % 100 * x->distinct < 3000;
 }
 
+static void pauses_at(struct explorer *x, uint64_t steps_a, uint64_t steps_b)
+{
+	uint64_t draws = x->n == 1 && (x->sc->flags & SC_DEEP) ? DRAWS_DEEP : x->opt->full ? 8 : 1;
+
+	x->variant = V_PAUSE;
+	if (explore_wants(x, V_PAUSE) && explore_samples(x, 0, NULL))
+		pause_at(x, 0);
+	if (explore_wants(x, V_PAUSE_BOTH))
+		pause_second(x, V_PAUSE_BOTH, steps_b);
+	if (explore_wants(x, V_PAUSE_CRASH))
+		pause_second(x, V_PAUSE_CRASH, steps_b);
+	x->variant = V_RESUME_CRASH;
+	if (explore_wants(x, V_RESUME_CRASH) && worth(x))
+		resume_crash(x, steps_b);
+	x->variant = V_TANGLE;
+	for (uint64_t i = 0; explore_wants(x, V_TANGLE) && (worth(x) || draws == DRAWS_DEEP) && i < draws; i++)
+		tangle(x, steps_a, steps_b, explore_draw(x, i));
+	x->variant = V_REVOKE;
+	if (explore_wants(x, V_REVOKE) && worth(x))
+		revoke(x);
+}
+
 void explore_pauses(struct explorer *x)
 {
 	uint64_t steps_a, steps_b;
 
-	if (!x->b.n || (x->sc->flags & SC_MEMBER) || explore_exhausted(x))
+	if (explore_exhausted(x))
 		return;
 	world_mark();
 	steps_a = steps_of(x, &x->a, 0);
 	steps_b = steps_of(x, &x->b, 1);
 	x->distinct = steps_a;
-	for (x->n = 1; x->n <= steps_a && !explore_exhausted(x); x->n++) {
-		x->variant = V_PAUSE;
-		if (explore_wants(x, V_PAUSE) && explore_samples(x, 0, NULL))
-			pause_at(x, 0);
-		if (explore_wants(x, V_PAUSE_BOTH))
-			pause_second(x, V_PAUSE_BOTH, steps_b);
-		if (explore_wants(x, V_PAUSE_CRASH))
-			pause_second(x, V_PAUSE_CRASH, steps_b);
-		x->variant = V_RESUME_CRASH;
-		if (explore_wants(x, V_RESUME_CRASH) && worth(x))
-			resume_crash(x, steps_b);
-		x->variant = V_REVOKE;
-		if (explore_wants(x, V_REVOKE) && explore_samples(x, 0, NULL))
-			revoke(x);
-	}
+	for (x->n = 1; x->n <= steps_a && !explore_exhausted(x); x->n++)
+		pauses_at(x, steps_a, steps_b);
 	world_rewind();
 	world_drop();
 }

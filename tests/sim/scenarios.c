@@ -116,6 +116,7 @@ const struct scenario scenarios[] = {
 	/* pages that are used again: hosts have taken enough to look for them */
 	{"reuse-write", REUSE, "write d/f 0 4096 3;write d/f 0 4096 4;write d/f 0 4096 5",
 	 "write e/g 0 4096 6;write d/f 0 4096 7;write e/g 0 4096 8", 0},
+	{"reuse-clash", REUSE, "write d/f 0 4096 3;trunc d/f 100", "write d/f 0 4096 7;create d/n", SC_DEEP},
 	{"reuse-read", REUSE, "read e/g;read e/g", "write e/g 0 4096 6;write e/g 0 4096 7;write e/g 0 4096 8", 0},
 	{"reuse-rename", REUSE, "rename d/f d/h;rename d/h d/f", "write e/g 0 4096 6;rename d/f d/k;mkdir d/s", 0},
 	{"reuse-create", REUSE, "unlink e/g;create e/g", "create d/n;unlink d/n;create d/o;mkdir e/g", 0},

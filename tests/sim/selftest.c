@@ -137,7 +137,7 @@ static void test_missing_write_back(void)
 {
 	unsigned broken = 0, noticed = 0;
 
-	for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
+	for (const struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
 		if (strcmp(site->func, "publish_body") || strcmp(site->call, "persist"))
 			continue;
 		broken++;

@@ -15,8 +15,11 @@
  *   pause-crash    it is paused; host 1 runs to step m of b and dies; it goes on
  *   resume-crash   it is paused; host 1 runs script b, whole or to some step,
  *                  where it dies; host 0 goes on and dies at its step m
+ *   tangle         it is paused; host 1 runs to some step of b and is paused;
+ *                  host 0 goes on and dies some steps later; host 1 goes on, to
+ *                  its end, or to its step m, where it dies
  *   revoke         it is paused; fabricd revokes it; it goes on until it notices,
- *                  is fenced and recovered
+ *                  or dies at its step m; then it is fenced and recovered
  * In each the outcome must be legal (history.h) and the check must find nothing.
  * In wb pools each death is tried with several fates of the dirty lines.
  */
@@ -34,6 +37,7 @@ enum variant {
 	V_PAUSE_BOTH,
 	V_PAUSE_CRASH,
 	V_RESUME_CRASH,
+	V_TANGLE,
 	V_REVOKE,
 	VARIANTS
 };
@@ -42,7 +46,7 @@ struct options {
 	const char *op;     /* only this scenario; NULL: all */
 	const char *variant;
 	uint64_t seed, step, recovery_step; /* 0: all */
-	bool gpf, wb, full, trace;
+	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
 };
@@ -56,6 +60,7 @@ struct scenario {
 #define SC_OUTSIDE 2u  /* host 0 has not joined when a starts */
 #define SC_MEMBER 4u   /* a joins or leaves: host 0 is paused for nobody */
 #define SC_TIGHT 8u    /* hardly a free page: who is stopped may make others run out of them */
+#define SC_DEEP 16u    /* what matters is a window of few steps: stop both hosts more often */
 
 extern const struct scenario scenarios[];
 extern const unsigned n_scenarios;
@@ -92,6 +97,8 @@ const char *variant_name(enum variant v);
 bool explore_wants(const struct explorer *x, enum variant v);
 /* Is the state (n, m) one of those to be tried? */
 bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site);
+/* A number for the i-th choice at step n. */
+uint64_t explore_draw(const struct explorer *x, uint64_t i);
 void explore_violation(struct explorer *x, const char *text);
 bool explore_exhausted(const struct explorer *x); /* too many violations to go on */
 /* The end of one state: recover, check, judge. */
@@ -122,10 +129,10 @@ void explore_where(const struct explorer *x, FILE *out);
 /* -- call sites of the seam (sites.c) ------------------------------------------------ */
 
 /* Print coverage; number of sites that were never a crash point and have no excuse. */
-unsigned sites_report(bool complete);
+unsigned sites_report(bool complete, bool list);
 
 /* The sites of those parts, one after the other: NULL, ..., NULL. */
-struct sm_site *sites_next(struct sm_site *site);
+const struct sm_site *sites_next(const struct sm_site *site);
 
 /* -- can it fail? ---------------------------------------------------------------------- */
 

@@ -89,7 +89,7 @@ struct coverage {
 	unsigned sites, reached, excused, missed;
 };
 
-static void judge(struct coverage *c, const struct sm_site *site, unsigned crashes, bool complete)
+static void judge(struct coverage *c, const struct sm_site *site, unsigned crashes, bool list)
 {
 	const struct excuse *excuse = excuse_of(site);
 
@@ -101,11 +101,11 @@ static void judge(struct coverage *c, const struct sm_site *site, unsigned crash
 	if (excuse)
 		return;
 	c->missed++;
-	if (complete)
+	if (list)
 		printf("never a crash point: %s:%u %s in %s\n", site->file, site->line, site->call, site->func);
 }
 
-struct sm_site *sites_next(struct sm_site *site)
+const struct sm_site *sites_next(const struct sm_site *site)
 {
 	site = site ? site + 1 : __start_daxfs_sites;
 	while (site < __stop_daxfs_sites && !counts(in_library(site->file)))
@@ -113,7 +113,7 @@ struct sm_site *sites_next(struct sm_site *site)
 	return site < __stop_daxfs_sites ? site : NULL;
 }
 
-unsigned sites_report(bool complete)
+unsigned sites_report(bool complete, bool list)
 {
 	size_t n = (size_t)(__stop_daxfs_sites - __start_daxfs_sites), kept = 0;
 	struct sm_site **sorted = calloc(n + 1, sizeof(*sorted));
@@ -130,7 +130,7 @@ unsigned sites_report(bool complete)
 
 		for (; i < kept && same_place(site, sorted[i]); i++)
 			crashes += sorted[i]->crashes;
-		judge(&c, site, crashes, complete);
+		judge(&c, site, crashes, list);
 	}
 	free(sorted);
 	printf("sites: %u in the library's fs index space sync recover, %u were crash points, %u excused, %u missed\n",

@@ -164,12 +164,15 @@ bool world_fence(unsigned host, unsigned heir)
 	return true;
 }
 
-void world_revoke(unsigned host)
+bool world_revoke(unsigned host)
 {
 	struct host_word word = host_word(host);
 
+	if (word.state != DAXFS_HOST_JOINING && word.state != DAXFS_HOST_ALIVE)
+		return false;
 	word.state = DAXFS_HOST_FENCING;
 	set_host_word(host, word);
+	return true;
 }
 
 void world_assign(unsigned dead, unsigned by)

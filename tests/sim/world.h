@@ -41,8 +41,8 @@ void world_lose(unsigned host, struct fate fate);
  * it owned nothing to recover: its slot is FREE or RECOVERED.
  */
 bool world_fence(unsigned host, unsigned heir);
-/* fabricd revokes a host that still runs: FENCING. */
-void world_revoke(unsigned host);
+/* fabricd revokes a host that still runs: FENCING. False if it owns no slot. */
+bool world_revoke(unsigned host);
 /* fabricd assigns the recovery of a FENCED host, RECOVERING by another. */
 void world_assign(unsigned dead, unsigned by);
 /* Lanes that are not idle, for people. */
