@@ -30,6 +30,7 @@
 #include "node-agent/mountpoint.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
+#include "node-agent/standin.h"
 
 #define JOIN_RETRY_S 0.2
 #define TICK_S 1.0
@@ -52,6 +53,7 @@ struct agent {
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
+	struct standin standin; /* while we wait for the slot */
 	double join_until;
 	bool waiting; /* for the slot; said so */
 
@@ -300,28 +302,35 @@ static void refuse_join(struct agent *a, int error, const struct daxfs_why *why)
 
 static void wait_for_slot(struct agent *a, const struct daxfs_why *why)
 {
+	double retry_s = JOIN_RETRY_S;
+
 	if (!a->waiting) {
 		log_note("waiting up to %u s for the host slot: %s", a->config->join_wait_s, why->text);
 		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
 	}
 	a->waiting = true;
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
-	ev_timer_set(&a->join, JOIN_RETRY_S, 0.);
+	if (standin_step(&a->standin))
+		retry_s = a->geometry.heartbeat_ms / 1e3;
+	ev_timer_set(&a->join, retry_s, 0.);
 	ev_timer_start(a->loop, &a->join);
 }
 
 static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
-	struct daxfs_why why = { .text = "" };
-	int error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &why);
+	struct daxfs_why why = { .text = "its former tenant could not be recovered in time; run daxfsctl status" };
+	int error = -EBUSY;
 
 	(void)events;
+	if (!a->standin.joined)
+		error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &why);
 	if (error == -EBUSY && ev_now(loop) < a->join_until) {
 		wait_for_slot(a, &why);
 		return;
 	}
 	if (error) {
+		standin_stop(&a->standin);
 		refuse_join(a, error, &why);
 		return;
 	}
@@ -369,6 +378,7 @@ static void stop_all(struct agent *a)
 		beat_stop(&a->beat);
 	if (a->serving)
 		session_free(&a->session);
+	standin_stop(&a->standin);
 	if (a->joined)
 		leave(a);
 }
@@ -443,6 +453,8 @@ static void serve(struct agent *a)
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
+	a->standin = (struct standin){ .fs = a->fs, .pool = a->config->pool, .name = a->name,
+				       .host = (unsigned)a->config->host, .hosts = a->geometry.hosts };
 	ev_run(a->loop, 0);
 	stop_all(a);
 }
