@@ -239,18 +239,21 @@ scenario_stopped() {
 }
 
 # P3: survivors overwrite half the pool again and again while a host is dead and nobody recovers it.
+# What was alive at its death cannot be reused before it is fenced, so twice the working set must fit, and
+# a little more for what is in flight: the two files together are 46 of 100 pages.
 scenario_overwrite() {
-	local i victim since seconds=10 bytes written
+	local i victim since seconds=10 bytes written pages
 	[ "$length" = long ] || seconds=6
-	bytes=$((256 * 1024 * 1024 / 2))
+	pages=$(pod_json | jq .usage.pages.total)
+	bytes=$((pages * 46 / 100 / 2 * 4096))
 	for ((i = 0; i < $1; i++)); do
 		draw victim 0 2
 		others "$victim"
 		round_begin "${OTHERS[0]}"
-		load_start "$victim" --threads 4 --mix heavy
+		load_start "$victim" --threads 4 --mix overwrite --ws 2097152
 		load_start "${OTHERS[0]}" --threads 1 --mix overwrite --ws $bytes
 		load_start "${OTHERS[1]}" --threads 1 --mix overwrite --ws $bytes
-		pause_ms 1000
+		pause_ms 2500 # both have written everywhere
 		kill -STOP "$POD_FABRICD"
 		add stops 1
 		since=$(pod_now)
@@ -259,7 +262,7 @@ scenario_overwrite() {
 		load_stop "${OTHERS[@]}"
 		load_latency "$since" "${OTHERS[@]}"
 		written=$(sed -n 's/^ops=\([0-9]*\).*/\1/p' <<<"$LATENCY_LINE")
-		pod_say "chaos: P3 overwrite of half the pool for $seconds s beside a dead host: $written writes, longest" \
+		pod_say "chaos: P3 overwrite of 46 % of the pool for $seconds s beside a dead host: $written writes, longest" \
 			"$((LATENCY / 1000)) ms, no ENOSPC"
 		round_verify "${OTHERS[0]}" # an ENOSPC would be a violation
 		kill -CONT "$POD_FABRICD"
@@ -328,6 +331,9 @@ scenario_all() {
 		pod_kill_fabricd
 		kill_now 0 1 2
 		pod_start_fabricd
+		for host in 0 1 2; do # before that, fencing would hit their next run
+			pod_wait_state $host "FENCED|RECOVERING|RECOVERED|FREE" 20 || load_fail "host $host was not fenced"
+		done
 		for host in 0 1 2; do
 			pod_launch_host $host
 		done

@@ -71,7 +71,8 @@ static unsigned unsettled(const struct sniper *s)
 
 static int shoot(const struct sniper *s, int host)
 {
-	if (host < 0 || host >= (int)DAXFS_HOSTS_MAX || s->kill_fd[host] < 0 || write(s->kill_fd[host], "1", 1) != 1) {
+	if (host < 0 || host >= (int)DAXFS_HOSTS_MAX || s->kill_fd[host] < 0 ||
+	    write(s->kill_fd[host], "1", 1) != 1) {
 		fprintf(stderr, "sniper: cannot kill host %d\n", host);
 		return 2;
 	}
@@ -155,7 +156,7 @@ static int parse(int argc, char **argv, struct sniper *s)
 		{ "pool", required_argument, NULL, 'p' },  { "host", required_argument, NULL, 'h' },
 		{ "cgroups", required_argument, NULL, 'c' }, { "seconds", required_argument, NULL, 's' },
 		{ "busy", required_argument, NULL, 'b' },  { "least", required_argument, NULL, 'l' },
-		{ "recoverer", no_argument, NULL, 'r' },   { "working", no_argument, NULL, 'w' },
+		{ "recoverer", no_argument, NULL, 'r' }, { "working", no_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -185,7 +186,8 @@ static int aim(struct sniper *s)
 		snprintf(path, sizeof(path), "%s/host%u/cgroup.kill", s->cgroups, i);
 		s->kill_fd[i] = open(path, O_WRONLY | O_CLOEXEC);
 	}
-	if (pool_map(s->path, DAXFS_READ_ONLY, &s->pool, &why) || daxfs_member_open(s->path, false, &s->member, &why)) {
+	if (pool_map(s->path, DAXFS_READ_ONLY, &s->pool, &why) ||
+	    daxfs_member_open(s->path, false, &s->member, &why)) {
 		fprintf(stderr, "sniper: %s\n", why.text);
 		return 2;
 	}
@@ -203,8 +205,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (parse(argc, argv, &s)) {
-		fprintf(stderr, "usage: sniper --pool PATH --cgroups DIR --host N --busy K [--least STATUS] [--seconds N]\n"
-				"       sniper --pool PATH --cgroups DIR --host N --recoverer [--working] [--seconds N]\n");
+		fprintf(stderr, "usage: sniper --pool PATH --cgroups DIR --host N [--seconds N] "
+				"{ --busy K [--least STATUS] | --recoverer [--working] }\n");
 		return 2;
 	}
 	rc = aim(&s);
