@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_inode.c - handles, first values, attributes, times (fs/inode.c). */
+#include <unistd.h>
+
+#include "rig.h"
+
+struct scene {
+	struct pod pod;
+	struct pool *pool;
+	struct lane *lane;
+	daxfs_ino ino;
+	struct sm_inode *sm;
+};
+
+static void scene_start(struct scene *s)
+{
+	alarm(60);
+	pod_start(&s->pod, 8 << 20);
+	s->pool = rig_pool(&s->pod);
+	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");
+	s->sm = &s->pool->inodes[handle_index(s->ino)];
+	s->lane = rig_enter(s->pod.fs[1]);
+}
+
+static void scene_stop(struct scene *s)
+{
+	s->lane->fault = false;
+	rig_exit(s->pod.fs[1], s->lane);
+	pod_stop(&s->pod);
+}
+
+/* Only the one handle of the one use that lasts names an inode. */
+static void handles(void **state)
+{
+	struct scene s;
+	struct inode inode;
+	struct sm_inode *sm;
+	uint64_t inc;
+
+	(void)state;
+	scene_start(&s);
+	inc = handle_incarnation(s.ino);
+	const uint64_t wrong[] = {
+		0, s.pool->objects[DAXFS_T_INODE], UINT32_MAX, UINT64_MAX, handle_make(inc, 0),
+		handle_make(inc + 1, handle_index(s.ino)), handle_make(inc - 1, handle_index(s.ino)),
+		handle_index(s.ino) + 5, handle_make(1, DAXFS_ROOT_INO),
+	};
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
+	assert_ptr_equal(inode.sm, s.sm);
+	assert_int_equal(inode.handle, s.ino);
+	assert_int_equal(inode.mode, S_IFREG | 0644);
+	assert_int_equal(inode_get(s.lane, DAXFS_ROOT, &inode), 0);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(inode_get(s.lane, wrong[i], &inode), -ESTALE);
+		assert_false(inode_is(s.lane, wrong[i], &sm));
+	}
+	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "f"), 0);
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE);
+	assert_false(inode_is(s.lane, s.ino, &sm));
+	scene_stop(&s);
+}
+
+/* Who still sees the words of a dead use gets an error, not another's file. */
+static void lives(void **state)
+{
+	struct scene s;
+	struct inode inode;
+	uint64_t was;
+
+	(void)state;
+	scene_start(&s);
+	was = sm_load(&s.sm->nlink);
+	sm_store(&s.sm->nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE); /* no name, no holder */
+	sm_store(&s.sm->openers[1], 1);
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0); /* held by host 32 */
+	sm_store(&s.sm->openers[1], 0);
+	sm_store(&s.sm->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE);
+	sm_store(&s.sm->nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE);
+	sm_store(&s.sm->nlink, mark_make(0, 0, 1)); /* garbage is another matter */
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), -EIO);
+	s.lane->fault = false;
+	sm_store(&s.sm->nlink, was);
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
+	scene_stop(&s);
+}
+
+/* A new use: another handle, first values, and no word back at a version it had. */
+static void used_again(void **state)
+{
+	struct scene s;
+	struct sm_inode was;
+	const sm_u64 *old = &was.size, *now;
+	uint64_t index, next;
+	struct inode_init init = { .mode = S_IFDIR | 0700, .parent = DAXFS_ROOT, .page = 5, .opener = 2, .rdev = 77 };
+
+	(void)state;
+	scene_start(&s);
+	record_begin(s.lane, OP_CREATE);
+	assert_int_equal(space_take(s.lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index), 0);
+	now = &s.pool->inodes[index].size;
+	sm_store(&s.pool->inodes[index].incarnation, 41);
+	was = s.pool->inodes[index];
+	next = inode_next_handle(s.pool, index);
+	assert_int_equal(inode_init(s.lane, index, &init), next);
+	assert_int_equal(next, handle_make(42, index));
+	for (const sm_u64 *w = now; w < &s.pool->inodes[index].atime; w++, old++)
+		assert_int_not_equal(sm_load(w), old->sm_v);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].mode), DAXFS_S_ATTR), S_IFDIR | 0700);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_S_OPENERS), 2); /* host 1 */
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_S_OPENERS), 0);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].dir_root), DAXFS_S_LINK),
+			 link_payload(DAXFS_NODE, 5));
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].parent), DAXFS_S_LINK),
+			 link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].nlink), DAXFS_S_NLINK),
+			 nlink_payload(DAXFS_LIFE_ALIVE, 1));
+	assert_int_equal(sm_load(&s.pool->inodes[index].rdev), 77);
+	/* Host 40's bit is in the other word; the last incarnation is followed by 0. */
+	init.opener = 41;
+	sm_store(&s.pool->inodes[index].incarnation, UINT32_MAX);
+	assert_int_equal(inode_init(s.lane, index, &init), index);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_S_OPENERS), 0);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_S_OPENERS), 1 << 8);
+	sm_store(&s.pool->inodes[index].nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
+	sm_store(&s.pool->inodes[index].openers[1], 0);
+	sm_store(&s.pool->inodes[index].dir_root, 0);
+	assert_int_equal(record_abort(s.lane, 0), 0);
+	scene_stop(&s);
+}
+
+/* The same name made and removed again and again: never a handle twice. */
+static void never_a_handle_twice(void **state)
+{
+	struct scene s;
+	daxfs_ino seen[300];
+	struct daxfs_attr attr;
+
+	(void)state;
+	scene_start(&s);
+	lane_exit(s.lane); /* inside, it would hold back every index */
+	for (unsigned i = 0; i < 300; i++) {
+		seen[i] = pod_create(s.pod.fs[i % 3], DAXFS_ROOT, "x");
+		assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "x"), 0);
+		for (unsigned k = 0; k < i; k++)
+			assert_int_not_equal(seen[k], seen[i]);
+		assert_int_equal(daxfs_getattr(s.pod.fs[1], seen[i], &attr), -ESTALE);
+	}
+	lane_enter(s.lane);
+	scene_stop(&s);
+}
+
+static void directories(void **state)
+{
+	struct scene s;
+	struct inode inode;
+	struct sm_inode *sm;
+	daxfs_ino dir;
+	uint64_t root, was;
+
+	(void)state;
+	scene_start(&s);
+	dir = pod_mkdir(s.pod.fs[0], DAXFS_ROOT, "d");
+	assert_int_equal(inode_get_dir(s.lane, s.ino, &inode, &root), -ENOTDIR);
+	assert_int_equal(inode_get_dir(s.lane, UINT64_MAX, &inode, &root), -ESTALE);
+	assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), 0);
+	sm = inode.sm;
+	was = sm_load(&sm->dir_root);
+	assert_int_equal(root, link_index(was));
+	const uint64_t bad[] = {
+		link_payload(DAXFS_DATA, root), link_payload(DAXFS_NODE, s.pool->objects[DAXFS_T_PAGE]),
+		link_payload((enum daxfs_link_kind)6, 1), UINT64_MAX,
+	};
+	for (unsigned i = 0; i < 4; i++) {
+		sm_store(&sm->dir_root, bad[i]);
+		assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), -EIO);
+		assert_true(s.lane->fault);
+		s.lane->fault = false;
+	}
+	sm_store(&sm->dir_root, 0);
+	assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), -ESTALE); /* taken apart */
+	sm_store(&sm->dir_root, was);
+	scene_stop(&s);
+}
+
+static void attributes(void **state)
+{
+	struct scene s;
+	struct daxfs_attr attr;
+	struct inode inode;
+	char c = 1;
+
+	(void)state;
+	scene_start(&s);
+	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
+	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(attr.ino, s.ino);
+	assert_int_equal(attr.size + attr.blocks, 0);
+	assert_int_equal(attr.nlink, 1);
+	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, 5 * 4096, 0), 1);
+	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(attr.size, 5 * 4096 + 1);
+	assert_int_equal(attr.blocks, 8); /* one page: holes take nothing */
+	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, 8 * 4096, 0), 1);
+	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(attr.blocks, 24); /* two pages, one node */
+	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, DAXFS_FILE_MAX - 1, 0), 1);
+	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(attr.size, DAXFS_FILE_MAX);
+	assert_int_equal(attr.blocks, DAXFS_FILE_MAX / 512); /* too long to count */
+	assert_int_equal(daxfs_unlink(s.pod.fs[2], DAXFS_ROOT, "f"), 0);
+	assert_int_equal(inode_attr(s.lane, &inode, &attr), -ESTALE);
+	scene_stop(&s);
+}
+
+/* Times move forward, and not for less than a millisecond. */
+static void times(void **state)
+{
+	struct scene s;
+	sm_u64 *t;
+	uint64_t now = fs_now(), later;
+
+	(void)state;
+	scene_start(&s);
+	assert_true(now > 1700000000ull * 1000000000ull);
+	assert_true(fs_now() >= now);
+	t = &s.sm->mtime;
+	sm_store(t, now);
+	inode_touch(s.lane, t, now - 1000);
+	assert_int_equal(sm_load(t), now);
+	inode_touch(s.lane, t, now + 1000000);
+	assert_int_equal(sm_load(t), now);
+	inode_touch(s.lane, t, now + 1000001);
+	assert_int_equal(sm_load(t), now + 1000001);
+	sm_store(t, 1);
+	sm_store(&s.sm->ctime, 1);
+	inode_changed(s.lane, s.sm);
+	later = sm_load(t);
+	assert_true(later >= now);
+	assert_int_equal(sm_load(&s.sm->ctime), later);
+	scene_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(handles), cmocka_unit_test(lives), cmocka_unit_test(used_again),
+		cmocka_unit_test(never_a_handle_twice), cmocka_unit_test(directories), cmocka_unit_test(attributes),
+		cmocka_unit_test(times),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
