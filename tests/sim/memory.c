@@ -2,11 +2,11 @@
 /*
  * memory.c - see memory.h for the model.
  *
- * Invariants: index[line] is the place of the line in dirty[], or -1; a line
- * has at most one dirty host; history is only appended to, so a mark need only
- * remember its length; memory_view.n_dirty is the length of dirty[]. The undo
- * log holds the bytes a line had when it was first changed after the innermost
- * mark or rewind. Single-threaded.
+ * Invariants: memory_view.index[line] is the place of the line in dirty[], or
+ * -1; memory_view.n_dirty is the length of dirty[]; a line has at most one dirty
+ * host; history is only appended to, so a mark need only remember its length.
+ * The undo log holds the bytes a line had when it was first changed after the
+ * innermost mark or rewind. Single-threaded.
  */
 #include "memory.h"
 
@@ -54,7 +54,6 @@ static struct memory {
 	bool caches;
 	uint32_t lines;
 	uint32_t epoch, *saved_in; /* per line: epoch it was last saved in */
-	int32_t *index;
 	struct saved_line *saved;
 	size_t n_saved, saved_capacity;
 	struct old_contents *history;
@@ -82,7 +81,7 @@ bool memory_open(uint64_t size)
 	memory_view = (struct memory_view){.bytes = memory.bytes, .base = (uintptr_t)memory.base, .size = size};
 	memory.lines = (uint32_t)(size / LINE);
 	memory.saved_in = arena_host_alloc(memory.lines * sizeof(*memory.saved_in));
-	memory.index = arena_host_alloc(memory.lines * sizeof(*memory.index));
+	memory_view.index = arena_host_alloc(memory.lines * sizeof(*memory_view.index));
 	memory.dirty = arena_host_alloc(memory.lines * sizeof(*memory.dirty));
 	return true;
 }
@@ -94,7 +93,7 @@ void memory_close(void)
 	for (unsigned i = 0; i < MARKS_MAX; i++)
 		arena_host_free(memory.marks[i].dirty);
 	arena_host_free(memory.saved_in);
-	arena_host_free(memory.index);
+	arena_host_free(memory_view.index);
 	arena_host_free(memory.dirty);
 	arena_host_free(memory.saved);
 	arena_host_free(memory.history);
@@ -107,7 +106,7 @@ void memory_reset(bool caches)
 	memset(memory.bytes, 0, memory.size);
 	memset(memory.saved_in, 0, memory.lines * sizeof(*memory.saved_in));
 	for (uint32_t i = 0; i < memory.lines; i++)
-		memory.index[i] = NOWHERE;
+		memory_view.index[i] = NOWHERE;
 	memory.epoch = 1;
 	memory.n_saved = memory.n_history = memory_view.n_dirty = 0;
 	memory.n_marks = 0;
@@ -194,12 +193,12 @@ void memory_rewind(void)
 		memcpy(line_bytes(saved->line), saved->bytes, LINE);
 	}
 	for (size_t i = 0; i < memory_view.n_dirty; i++)
-		memory.index[memory.dirty[i].line] = NOWHERE;
+		memory_view.index[memory.dirty[i].line] = NOWHERE;
 	memory_view.n_dirty = mark->n_dirty;
 	memory.n_history = mark->n_history;
 	for (size_t i = 0; i < memory_view.n_dirty; i++) {
 		memory.dirty[i] = mark->dirty[i];
-		memory.index[memory.dirty[i].line] = (int32_t)i;
+		memory_view.index[memory.dirty[i].line] = (int32_t)i;
 	}
 	memory.epoch++;
 }
@@ -221,16 +220,16 @@ static void clean(struct dirty_line *dirty)
 {
 	size_t at = (size_t)(dirty - memory.dirty);
 
-	memory.index[dirty->line] = NOWHERE;
+	memory_view.index[dirty->line] = NOWHERE;
 	if (at != --memory_view.n_dirty) {
 		memory.dirty[at] = memory.dirty[memory_view.n_dirty];
-		memory.index[memory.dirty[at].line] = (int32_t)at;
+		memory_view.index[memory.dirty[at].line] = (int32_t)at;
 	}
 }
 
 static struct dirty_line *dirty_at(uint32_t line)
 {
-	return memory.index[line] == NOWHERE ? NULL : &memory.dirty[memory.index[line]];
+	return memory_view.index[line] == NOWHERE ? NULL : &memory.dirty[memory_view.index[line]];
 }
 
 /* Remember what the line holds now, before it changes again. */
@@ -269,7 +268,7 @@ static void before_store(unsigned host, uint32_t line)
 	dirty = &memory.dirty[memory_view.n_dirty];
 	*dirty = (struct dirty_line){.line = line, .host = (uint8_t)host, .newest = NOWHERE};
 	memcpy(dirty->device, line_bytes(line), LINE);
-	memory.index[line] = (int32_t)memory_view.n_dirty++;
+	memory_view.index[line] = (int32_t)memory_view.n_dirty++;
 }
 
 void memory_touch(unsigned host, uint64_t offset, size_t len)

@@ -43,6 +43,7 @@ extern struct memory_view {
 	uintptr_t base;
 	uint64_t size;
 	size_t n_dirty; /* lines, of all hosts */
+	int32_t *index; /* per line: -1 if it is not dirty */
 } memory_view;
 
 /* Map size bytes; false with errno. */

@@ -163,7 +163,7 @@ static uint64_t load(const sm_u64 *p, struct sm_site *site)
 	uint64_t offset = (uintptr_t)p - memory_view.base, v;
 
 	if (unwatched(seam.current) && offset <= memory_view.size - sizeof(v) && offset % sizeof(v) == 0 &&
-	    !memory_view.n_dirty) {
+	    memory_view.index[offset / LINE] < 0) {
 		seam.current->steps++;
 		seam.current->site = site;
 		site->hits++;
