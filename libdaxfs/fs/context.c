@@ -134,14 +134,15 @@ static struct lane_slot *try_slots(struct daxfs *fs)
 	return NULL;
 }
 
-struct lane *fs_take_lane(struct daxfs *fs)
+/* Wait for a free lane; NULL: more than so many are broken, and none is free. */
+static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max)
 {
 	struct lane_slot *slot = try_slots(fs);
 
 	if (!slot) {
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
-		while (!(slot = try_slots(fs)) && fs->broken < fs->n_slots)
+		while (!(slot = try_slots(fs)) && fs->broken <= broken_max)
 			pthread_cond_wait(&fs->wait_free, &fs->wait_lock);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
@@ -149,14 +150,17 @@ struct lane *fs_take_lane(struct daxfs *fs)
 	return slot ? &slot->lane : NULL;
 }
 
-unsigned fs_lanes_broken(struct daxfs *fs)
+struct lane *fs_take_lane(struct daxfs *fs)
 {
-	unsigned broken;
+	return wait_lane(fs, fs->n_slots - 1);
+}
 
-	pthread_mutex_lock(&fs->wait_lock);
-	broken = fs->broken;
-	pthread_mutex_unlock(&fs->wait_lock);
-	return broken;
+int fs_take_all_lanes(struct daxfs *fs)
+{
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		if (!wait_lane(fs, 0))
+			return -EIO;
+	return 0;
 }
 
 /* A record that could not be ended (shared bytes made no sense) keeps its lane

@@ -54,8 +54,8 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg);
 /* Waits for a free lane; NULL: every lane is broken. */
 struct lane *fs_take_lane(struct daxfs *fs);
 void fs_put_lane(struct daxfs *fs, struct lane *lane);
-/* Lanes kept back because their record could not be ended. */
-unsigned fs_lanes_broken(struct daxfs *fs);
+/* For good: waits for calls in progress. -EIO: one of the lanes is broken. */
+int fs_take_all_lanes(struct daxfs *fs);
 
 static inline struct sm_host *fs_host(struct daxfs *fs, unsigned host)
 {

@@ -98,6 +98,7 @@ static void free_slots(struct daxfs *fs)
 		lane_fini(&fs->slots[i].lane);
 	free(fs->slots);
 	fs->slots = NULL;
+	fs->n_slots = fs->broken = 0;
 	opens_fini(fs);
 }
 
@@ -156,17 +157,6 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	return 0;
 }
 
-/* Wait for calls in progress, for nobody starts any more. -EIO: a lane is broken. */
-static int drain_slots(struct daxfs *fs)
-{
-	for (unsigned i = 0; i < fs->n_slots; i++) {
-		if (fs_lanes_broken(fs))
-			return -EIO;
-		fs_take_lane(fs);
-	}
-	return 0;
-}
-
 int daxfs_leave(struct daxfs *fs)
 {
 	int rc = -EAGAIN;
@@ -174,7 +164,7 @@ int daxfs_leave(struct daxfs *fs)
 	if (!fs->joined)
 		return -ESTALE;
 	opens_fini(fs); /* releases what is still held */
-	if (drain_slots(fs)) {
+	if (fs_take_all_lanes(fs)) { /* nobody starts any more */
 		/* A record that made no sense is still in flight: only being
 		 * fenced and recovered frees this slot. */
 		fs->joined = false;
