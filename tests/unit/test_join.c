@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_join.c - becoming and ceasing to be a host; beats and progress (fs/join.c). */
+#include <unistd.h>
+
+#include "rig.h"
+
+struct scene {
+	struct pod pod;
+	struct pool *pool;
+	struct daxfs *fs; /* of nobody yet */
+	struct daxfs_why why;
+};
+
+/* Host 0 has left, so slot 0 is free. */
+static void scene_start(struct scene *s)
+{
+	alarm(30);
+	pod_start(&s->pod, 4 << 20);
+	s->pool = rig_pool(&s->pod);
+	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);
+	assert_int_equal(fs_attach(s->pod.base, s->pod.size, &s->fs, &s->why), 0);
+}
+
+static void scene_stop(struct scene *s)
+{
+	daxfs_close(s->fs);
+	pod_stop(&s->pod);
+}
+
+static struct host_word word_of(struct scene *s, unsigned host)
+{
+	struct host_word w;
+
+	assert_int_equal(host_word_unpack(sm_load(&s->pool->member->host[host].word), &w), 0);
+	return w;
+}
+
+static void set_state(struct scene *s, unsigned host, enum daxfs_host_state state)
+{
+	struct host_word w = word_of(s, host);
+
+	w.state = state;
+	w.recoverer = state == DAXFS_HOST_RECOVERING ? 1 : -1;
+	sm_store(&s->pool->member->host[host].word, host_word_pack(w));
+}
+
+static void joined(void **state)
+{
+	struct scene s;
+	struct sm_host *host;
+	uint64_t incarnation;
+	char name[32];
+
+	(void)state;
+	scene_start(&s);
+	host = &s.pool->member->host[0];
+	incarnation = sm_load(&host->incarnation);
+	assert_int_equal(daxfs_join(s.fs, 0, "a name of more than thirty-one characters", &s.why), 0);
+	assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_ALIVE);
+	memcpy(name, host->name, sizeof(name));
+	assert_string_equal(name, "a name of more than thirty-one ");
+	assert_int_equal(sm_load(&host->pid), getpid());
+	assert_int_not_equal(sm_load(&host->incarnation), incarnation); /* another tenant */
+	assert_int_equal((uint32_t)sm_load(&host->reason), DAXFS_REASON_JOINED);
+	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), -EALREADY);
+	assert_int_equal(daxfs_leave(s.fs), 0);
+	assert_int_equal(daxfs_join(s.fs, 0, NULL, &s.why), 0); /* a name is not needed */
+	assert_int_equal(sm_load(&host->name[0]), 0);
+	scene_stop(&s);
+}
+
+static void wrong_hosts(void **state)
+{
+	const unsigned wrong[] = { POD_HOSTS, POD_HOSTS + 1, DAXFS_HOSTS_MAX, UINT32_MAX };
+	struct scene s;
+	uint64_t before[DAXFS_HOSTS_MAX];
+
+	(void)state;
+	scene_start(&s);
+	for (unsigned i = 0; i < DAXFS_HOSTS_MAX; i++)
+		before[i] = sm_load(&s.pool->member->host[i].word);
+	for (unsigned i = 0; i < 4; i++) {
+		s.why.text[0] = '\0';
+		assert_int_equal(daxfs_join(s.fs, wrong[i], "x", &s.why), -EINVAL);
+		assert_non_null(strstr(s.why.text, "0 to 2")); /* says what would be right */
+	}
+	for (unsigned i = 0; i < DAXFS_HOSTS_MAX; i++)
+		assert_int_equal(sm_load(&s.pool->member->host[i].word), before[i]);
+	scene_stop(&s);
+}
+
+/* A slot is free in FREE and in RECOVERED and in no other state. */
+static void busy_slots(void **state)
+{
+	struct scene s;
+	uint64_t was;
+
+	(void)state;
+	scene_start(&s);
+	was = sm_load(&s.pool->member->host[0].word);
+	for (unsigned st = 0; st < DAXFS_HOST_STATES; st++) {
+		bool ok = st == DAXFS_HOST_FREE || st == DAXFS_HOST_RECOVERED;
+		uint64_t word;
+
+		set_state(&s, 0, (enum daxfs_host_state)st);
+		word = sm_load(&s.pool->member->host[0].word);
+		s.why.text[0] = '\0';
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), ok ? 0 : -EBUSY);
+		if (ok) {
+			assert_int_equal(daxfs_leave(s.fs), 0);
+		} else {
+			assert_non_null(strstr(s.why.text, daxfs_host_state_name((enum daxfs_host_state)st)));
+			assert_int_equal(sm_load(&s.pool->member->host[0].word), word); /* untouched */
+		}
+	}
+	sm_store(&s.pool->member->host[0].word, 15ull << 36);
+	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), -EIO);
+	sm_store(&s.pool->member->host[0].word, was);
+	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+	assert_int_equal(daxfs_join(s.pod.fs[0], 0, "second", &s.why), -EBUSY);
+	scene_stop(&s);
+}
+
+/* What a tenant must not have left: join refuses, and the slot is free again after. */
+static void leftovers(void **state)
+{
+	struct scene s;
+	sm_u64 *left[4];
+	const char *said[4] = { "record", "unfinished", "epoch", "open" };
+	uint64_t was[4];
+
+	(void)state;
+	scene_start(&s);
+	left[0] = &s.pool->lanes[3].status; /* the last lane of host 0 */
+	left[1] = &s.pool->lanes[2].todo;
+	left[2] = &s.pool->lanes[1].low;
+	left[3] = &s.pool->opens[s.pool->super.opens_per_host - 1];
+	for (unsigned i = 0; i < 4; i++) {
+		was[i] = sm_load(left[i]);
+		sm_store(left[i], was[i] + 1); /* status: IDLE + 1 is PREPARE */
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), -EIO);
+		assert_non_null(strstr(s.why.text, said[i]));
+		assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_FREE);
+		assert_int_equal(daxfs_mkdir(s.fs, DAXFS_ROOT, "d", 0755, pod_root, NULL), -ESTALE);
+		sm_store(left[i], was[i]);
+	}
+	/* The same beside, of another host, is none of its business. */
+	sm_store(&s.pool->lanes[4].low, 1);
+	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+	sm_store(&s.pool->lanes[4].low, 0);
+	scene_stop(&s);
+}
+
+/* Each leave ends a generation; sequences of lanes go on from where they were. */
+static void generations(void **state)
+{
+	struct scene s;
+	uint32_t first;
+	uint64_t seq = 0;
+
+	(void)state;
+	scene_start(&s);
+	first = word_of(&s, 0).generation;
+	for (uint32_t i = 0; i < 5; i++) {
+		struct lane *lane;
+
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+		assert_int_equal(word_of(&s, 0).generation, first + i);
+		lane = &s.fs->slots[0].lane;
+		assert_int_equal(lane->generation, first + i);
+		assert_int_equal(sm_load(&lane->sm->owner), (uint64_t)(first + i) << 32);
+		assert_true(lane->seq >= seq);
+		record_begin(lane, OP_WRITE);
+		assert_int_equal(record_commit(lane), 0);
+		assert_true(lane->seq > seq);
+		seq = lane->seq;
+		assert_int_equal(daxfs_leave(s.fs), 0);
+		assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_FREE);
+		assert_int_equal(word_of(&s, 0).generation, first + i + 1);
+		assert_int_equal(daxfs_leave(s.fs), -ESTALE);
+	}
+	scene_stop(&s);
+}
+
+static void leaving_while_suspect(void **state)
+{
+	struct scene s;
+	uint32_t generation;
+
+	(void)state;
+	scene_start(&s);
+	generation = word_of(&s, 1).generation;
+	set_state(&s, 1, DAXFS_HOST_SUSPECT);
+	assert_int_equal(daxfs_mkdir(s.pod.fs[1], DAXFS_ROOT, "d", 0755, pod_root, NULL), 0); /* late is not dead */
+	assert_int_equal(daxfs_leave(s.pod.fs[1]), 0);
+	assert_int_equal(word_of(&s, 1).state, DAXFS_HOST_FREE);
+	assert_int_equal(word_of(&s, 1).generation, generation + 1);
+	scene_stop(&s);
+}
+
+/* A revoked host cannot leave: what becomes of its slot is not its business. */
+static void leaving_too_late(void **state)
+{
+	struct scene s;
+	uint64_t word;
+
+	(void)state;
+	scene_start(&s);
+	set_state(&s, 1, DAXFS_HOST_FENCING);
+	word = sm_load(&s.pool->member->host[1].word);
+	assert_int_equal(daxfs_beat(s.pod.fs[1]), -ESTALE);
+	assert_int_equal(daxfs_leave(s.pod.fs[1]), -ESTALE);
+	assert_int_equal(sm_load(&s.pool->member->host[1].word), word);
+	/* Nor one whose slot has the next tenant. */
+	sm_store(&s.pool->member->host[2].word, sm_load(&s.pool->member->host[2].word) + (1ull << 40));
+	word = sm_load(&s.pool->member->host[2].word);
+	assert_int_equal(daxfs_leave(s.pod.fs[2]), -ESTALE);
+	assert_int_equal(sm_load(&s.pool->member->host[2].word), word);
+	for (unsigned i = 0; i < 4; i++) /* as that tenant would have it */
+		sm_store(&s.pool->lanes[8 + i].owner, sm_load(&s.pool->lanes[8 + i].owner) + (1ull << 32));
+	scene_stop(&s);
+}
+
+/* A beat moves the counter and publishes what is in flight. */
+static void beats(void **state)
+{
+	struct scene s;
+	struct sm_host *host;
+	struct lane *lane;
+	uint64_t beat, page;
+	daxfs_ino ino;
+
+	(void)state;
+	scene_start(&s);
+	host = &s.pool->member->host[1];
+	beat = sm_load(&host->beat);
+	for (unsigned i = 1; i < 4; i++) {
+		assert_int_equal(daxfs_beat(s.pod.fs[1]), 0);
+		assert_int_equal(sm_load(&host->beat), beat + i);
+	}
+	assert_int_equal(sm_load(&host->lanes) + sm_load(&host->records) + sm_load(&host->owned), 0);
+	ino = pod_create(s.pod.fs[1], DAXFS_ROOT, "f");
+	assert_int_equal(daxfs_hold(s.pod.fs[1], ino), 0);
+	lane = rig_enter(s.pod.fs[1]);
+	record_begin(lane, OP_WRITE);
+	assert_int_equal(space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
+	assert_int_equal(daxfs_beat(s.pod.fs[1]), 0);
+	assert_int_equal(sm_load(&host->lanes), 1);
+	assert_int_equal(sm_load(&host->records), 1);
+	assert_int_equal(sm_load(&host->owned), 1);
+	assert_int_equal(sm_load(&host->pins), 1);
+	record_abort(lane, 0);
+	rig_exit(s.pod.fs[1], lane);
+	assert_int_equal(daxfs_release(s.pod.fs[1], ino), 0);
+	assert_int_equal(daxfs_beat(s.pod.fs[1]), 0);
+	assert_int_equal(sm_load(&host->lanes) + sm_load(&host->records) + sm_load(&host->pins), 0);
+	assert_int_equal(daxfs_beat(s.fs), -ESTALE); /* not a host */
+	scene_stop(&s);
+}
+
+/* Progress is missed when one call stays in one lane for so many looks. */
+static void progress(void **state)
+{
+	struct scene s;
+	struct daxfs *fs;
+	struct daxfs_attr attr;
+	struct lane *lane;
+
+	(void)state;
+	scene_start(&s);
+	fs = s.pod.fs[1];
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(daxfs_progressing(fs, 3)); /* idle */
+	lane = fs_take_lane(fs);
+	daxfs_progressing(fs, 3);
+	assert_true(daxfs_progressing(fs, 3));
+	for (unsigned i = 0; i < 3; i++)
+		daxfs_progressing(fs, 3);
+	assert_false(daxfs_progressing(fs, 3));
+	/* Other lanes moving on do not hide it. */
+	assert_int_equal(daxfs_getattr(fs, DAXFS_ROOT, &attr), 0);
+	assert_false(daxfs_progressing(fs, 3));
+	fs_put_lane(fs, lane);
+	assert_true(daxfs_progressing(fs, 3));
+	/* Busy at each look, but with another call each time. */
+	for (unsigned i = 0; i < 10; i++) {
+		for (unsigned k = 0; k < 40; k++)
+			assert_int_equal(daxfs_getattr(fs, DAXFS_ROOT, &attr), 0);
+		lane = fs_take_lane(fs);
+		atomic_fetch_add(&fs->slots[lane->id % s.pool->super.lanes_per_host].operations, 1);
+		assert_true(daxfs_progressing(fs, 3));
+		fs_put_lane(fs, lane);
+	}
+	scene_stop(&s);
+}
+
+/* Who is no host makes no progress that could be missed. */
+static void progress_of_nobody(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	assert_true(daxfs_progressing(s.fs, 1));
+	assert_true(daxfs_progressing(s.pod.fs[0], 1)); /* has left */
+	scene_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(joined), cmocka_unit_test(wrong_hosts), cmocka_unit_test(busy_slots),
+		cmocka_unit_test(leftovers), cmocka_unit_test(generations), cmocka_unit_test(leaving_while_suspect),
+		cmocka_unit_test(leaving_too_late), cmocka_unit_test(beats), cmocka_unit_test(progress),
+		cmocka_unit_test(progress_of_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
