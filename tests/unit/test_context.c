@@ -116,7 +116,7 @@ static int step(struct daxfs *fs, struct lane *lane, void *arg)
 static void steps_are_retried(void **state)
 {
 	struct pod pod;
-	struct step s = { .until = 5, .rc = 7 }, bad = { .until = 9, .rc = 0, .fault = true }, no = { .rc = -ENOTEMPTY };
+	struct step s = { .until = 5, .rc = 7 }, bad = { .until = 9, .fault = true }, no = { .rc = -ENOTEMPTY };
 	struct sm_lane *sm;
 
 	(void)state;

@@ -299,8 +299,9 @@ static void senseless_targets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_size), cmocka_unit_test(in_pieces), cmocka_unit_test(while_others_come_and_go),
-		cmocka_unit_test(removed_under_the_cookie), cmocka_unit_test(parents), cmocka_unit_test(not_a_directory),
+		cmocka_unit_test(every_size), cmocka_unit_test(in_pieces),
+		cmocka_unit_test(while_others_come_and_go), cmocka_unit_test(removed_under_the_cookie),
+		cmocka_unit_test(parents), cmocka_unit_test(not_a_directory),
 		cmocka_unit_test(targets), cmocka_unit_test(senseless_targets),
 	};
 

@@ -206,7 +206,7 @@ static void collect_in_batches(void **state)
 		write_page(&s, p);
 	pages = map_pages(s.lane, s.sm, UINT64_MAX);
 	assert_int_equal(pages, 700 + 1 + 1 + 1); /* nodes: one of height 1; one of height 2 and one under it */
-	assert_int_equal(map_pages(s.lane, s.sm, 10), 8 + 1 + 1); /* looked at ten words: 8 pages, a node, its first page */
+	assert_int_equal(map_pages(s.lane, s.sm, 10), 8 + 1 + 1); /* 8 pages, a node, its first page */
 	record_begin(s.lane, OP_PRUNE);
 	map_collect(s.lane, s.sm, 100, &batch);
 	assert_int_equal(batch.n, MAP_BATCH);

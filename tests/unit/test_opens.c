@@ -195,6 +195,32 @@ static void the_revoked_leave_their_list(void **state)
 	pod_stop(&pod);
 }
 
+/* A bit that could not be cleared: the file stays listed, and recovery clears it. */
+static void not_released_stays_listed(void **state)
+{
+	struct pod pod;
+	struct daxfs_recovery report;
+	daxfs_ino ino;
+	sm_u64 *word;
+	uint64_t was;
+
+	(void)state;
+	small_pod(&pod, 2);
+	ino = pod_create(pod.fs[1], DAXFS_ROOT, "f");
+	assert_int_equal(daxfs_hold(pod.fs[0], ino), 0);
+	word = &rig_pool(&pod)->inodes[handle_index(ino)].openers[0];
+	was = sm_load(word);
+	sm_store(word, mark_make(0, 0, 1));
+	assert_int_equal(daxfs_release(pod.fs[0], ino), -EIO);
+	assert_int_equal(listed(&pod, 0, ino), 1);
+	sm_store(word, was);
+	pod_fence(&pod, 0);
+	assert_int_equal(daxfs_recover(pod.fs[1], 0, &report), 0);
+	assert_int_equal(openers(&pod, ino), 0);
+	assert_int_equal(listed(&pod, 0, ino), 0);
+	pod_stop(&pod);
+}
+
 /* -- threads of one host ------------------------------------------------------------- */
 
 #define THREADS 4
@@ -308,7 +334,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(held_and_released), cmocka_unit_test(nameless), cmocka_unit_test(table_full),
 		cmocka_unit_test(created_open), cmocka_unit_test(leaving_releases),
-		cmocka_unit_test(the_revoked_leave_their_list), cmocka_unit_test(more_threads_than_lanes),
+		cmocka_unit_test(the_revoked_leave_their_list), cmocka_unit_test(not_released_stays_listed),
+		cmocka_unit_test(more_threads_than_lanes),
 		cmocka_unit_test(a_creators_hold_lasts),
 	};
 

@@ -369,15 +369,10 @@ static void retire_private(bool settles)
 	scene_stop(&s);
 }
 
-static void retire_private_unsettled(void **state)
+static void retire_unsettled(void **state)
 {
 	(void)state;
 	retire_private(false);
-}
-
-static void retire_private_settled_meanwhile(void **state)
-{
-	(void)state;
 	retire_private(true);
 }
 
@@ -593,8 +588,8 @@ int main(void)
 		cmocka_unit_test(counts_add_up), cmocka_unit_test(counts_that_do_not_fit),
 		cmocka_unit_test(full_of_words), cmocka_unit_test(full_of_objects),
 		cmocka_unit_test(retire_live), cmocka_unit_test(retire_another_tenant),
-		cmocka_unit_test(aborted_retires_nothing), cmocka_unit_test(retire_private_unsettled),
-		cmocka_unit_test(retire_private_settled_meanwhile), cmocka_unit_test(readers_go_by_the_status),
+		cmocka_unit_test(aborted_retires_nothing), cmocka_unit_test(retire_unsettled),
+		cmocka_unit_test(readers_go_by_the_status),
 		cmocka_unit_test(writers_finish), cmocka_unit_test(helping_chains),
 		cmocka_unit_test(recovery_of_each_status), cmocka_unit_test(the_dead_do_not_commit),
 		cmocka_unit_test(another_generation), cmocka_unit_test(operation_names),

@@ -351,8 +351,9 @@ static void no_two_take_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(taken_is_named), cmocka_unit_test(all_of_each_type), cmocka_unit_test(all_or_nothing),
-		cmocka_unit_test(retired_waits), cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
+		cmocka_unit_test(taken_is_named), cmocka_unit_test(all_of_each_type),
+		cmocka_unit_test(all_or_nothing), cmocka_unit_test(retired_waits),
+		cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
 		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(usage_counts),
 		cmocka_unit_test(no_two_take_one),
 	};

@@ -566,13 +566,31 @@ static void senseless_entries(void **state)
 	scene_stop(&s);
 }
 
+/* Keys that differ by one, in several batches of a listing. */
+static void keys_next_to_each_other(void **state)
+{
+	struct scene s;
+	unsigned n = 0;
+
+	(void)state;
+	scene_start(&s);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(insert(&s, i, 12345), 0);
+	assert_int_equal(daxfs_readdir(s.pod.fs[0], s.dir, 0, count_names, &n), 0);
+	assert_int_equal(n, 100 + 2);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(delete(&s, i, 12345), 0);
+	scene_stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(collisions_of_every_depth), cmocka_unit_test(branches),
 		cmocka_unit_test(one_hash_for_all), cmocka_unit_test(real_names), cmocka_unit_test(changes_conflict),
 		cmocka_unit_test(frozen_nodes), cmocka_unit_test(replacing), cmocka_unit_test(like_a_set),
-		cmocka_unit_test(senseless_slots), cmocka_unit_test(node_in_itself), cmocka_unit_test(senseless_entries),
+		cmocka_unit_test(senseless_slots), cmocka_unit_test(node_in_itself),
+		cmocka_unit_test(senseless_entries), cmocka_unit_test(keys_next_to_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

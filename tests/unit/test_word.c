@@ -130,7 +130,8 @@ static void states_and_nonces(void **state)
 					assert_int_equal(w & DAXFS_USE_NONCE_MASK, (uint64_t)use << 56 | nonce);
 				}
 	assert_int_equal(state_make(DAXFS_FREE, DAXFS_USE_NONE, 0), 0);
-	assert_int_equal(state_make(DAXFS_RETIRED, DAXFS_USE_NONE, DAXFS_EPOCH_MASK) & DAXFS_EPOCH_MASK, DAXFS_EPOCH_MASK);
+	assert_int_equal(state_make(DAXFS_RETIRED, DAXFS_USE_NONE, DAXFS_EPOCH_MASK) & DAXFS_EPOCH_MASK,
+			 DAXFS_EPOCH_MASK);
 	assert_int_equal(nonce_make(3, UINT64_MAX), nonce_make(3, DAXFS_SEQ_MASK));
 }
 
