@@ -124,22 +124,33 @@ static int await(struct ctl *ctl, const char *socket, enum order order, const st
 
 /* -- fabricd's way ------------------------------------------------------------- */
 
+/* Refused, but only because it is being done already, or was by now. */
+static bool under_way(int error, enum order order, const struct daxfs_host_view *v)
+{
+	if (error != -EBUSY)
+		return false;
+	if (order == ORDER_RECOVER)
+		return v->state >= DAXFS_HOST_RECOVERING || v->state == DAXFS_HOST_FREE;
+	return order == ORDER_FENCE && v->state >= DAXFS_HOST_FENCING && v->state <= DAXFS_HOST_RECOVERING;
+}
+
 static int order_by(struct ctl *ctl, const char *socket, enum order order, unsigned host, uint64_t wait_seconds)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_why why = { .text = "" }, none;
 	struct daxfs_host_view before = { .id = host };
 	struct snapshot *s = calloc(1, sizeof(*s));
 	char text[256];
 	int rc = s ? 0 : -ENOMEM;
 
-	if (rc == 0 && wait_seconds) {
+	if (rc == 0 && wait_seconds)
 		rc = look(socket, host, s, &why);
-		if (rc == 0)
-			before = s->host[host].view;
-	}
-	free(s);
+	if (rc == 0 && wait_seconds)
+		before = s->host[host].view;
 	if (rc == 0)
 		rc = send_order(socket, order, host, text, sizeof(text), &why);
+	if (rc && wait_seconds && s && look(socket, host, s, &none) == 0 && under_way(rc, order, &s->host[host].view))
+		rc = 0;
+	free(s);
 	if (rc)
 		return ctl_fail_why(ctl, rc, &why);
 	return wait_seconds ? await(ctl, socket, order, &before, wait_seconds) : order_done(ctl, host, NULL, text);

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_ctl_pool.c - daxfsctl on real pools, without fabricd: mkfs, status, check,
+ * dump, selftest, and the whole way back of a host that was killed.
+ *
+ * The host is a child process that maps the pool itself and is ended by SIGKILL.
+ */
+#include "ctl_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "daxfs/member.h"
+
+struct place {
+	char dir[64], pool[96];
+	struct ctl_run r;
+};
+
+static void setup(struct place *p, const char *options)
+{
+	memset(p, 0, sizeof(*p));
+	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
+	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 4 --lanes 2 --heartbeat-ms 20 %s", p->pool, options);
+	ctl_expect(&p->r, CTL_OK, "pool unit ");
+}
+
+static void teardown(struct place *p)
+{
+	ctl_run_end(&p->r);
+	unlink(p->pool);
+	assert_int_equal(rmdir(p->dir), 0);
+}
+
+/* -- hosts that live in children -------------------------------------------------- */
+
+struct child {
+	pid_t pid;
+	int ready; /* its pipe; a byte when it has done its work */
+};
+
+/* Join, leave a file unlinked but held, say so, and wait to be killed, beating or not. */
+static void child_main(const char *pool, unsigned host, bool beats, int ready)
+{
+	struct daxfs_cred cred = { 0, 0 };
+	struct daxfs_why why;
+	struct daxfs_attr attr;
+	struct daxfs *fs;
+	char name[32];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(name, sizeof(name), "file%u", host);
+	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &why) || daxfs_join(fs, host, "child", &why) ||
+	    daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0644, 0, cred, true, &attr) ||
+	    daxfs_write(fs, attr.ino, "hello", 5, 0, 0) != 5 || daxfs_unlink(fs, DAXFS_ROOT, name) ||
+	    daxfs_mkdir(fs, DAXFS_ROOT, host ? "d1" : "d0", 0755, cred, &attr))
+		_exit(1);
+	if (write(ready, "", 1) != 1)
+		_exit(2);
+	for (;;) {
+		if (beats)
+			daxfs_beat(fs);
+		usleep(2000);
+	}
+}
+
+static struct child child_start(const char *pool, unsigned host, bool beats)
+{
+	struct child c;
+	int fd[2];
+	char byte;
+
+	assert_int_equal(pipe(fd), 0);
+	c.pid = fork();
+	assert_true(c.pid >= 0);
+	if (c.pid == 0)
+		child_main(pool, host, beats, fd[1]);
+	close(fd[1]);
+	c.ready = fd[0];
+	assert_int_equal(read(c.ready, &byte, 1), 1);
+	return c;
+}
+
+static void child_kill(const struct child *c)
+{
+	int status;
+
+	kill(c->pid, SIGKILL);
+	assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+	assert_true(WIFSIGNALED(status));
+	close(c->ready);
+}
+
+/* -- pools at rest ------------------------------------------------------------------ */
+
+static void a_new_pool(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "--domain wb --inodes 100 --opens 7");
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "format 1  wb  epoch 1   no fabricd   HEALTHY\n");
+	ctl_run(&p.r, "status --json --direct %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"opens_per_host\": 7");
+	ctl_expect_json(&p.r, "\"inodes\": 100");
+	ctl_run(&p.r, "hosts %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\n 3 -      FREE ");
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean; files 0, directories 1, names 0, pages in use 1\n");
+	ctl_run(&p.r, "check %s --json", p.pool);
+	ctl_expect_json(&p.r, "\"clean\": true");
+	ctl_run(&p.r, "selftest %s --processes 3 --increments 1000", p.pool);
+	ctl_expect(&p.r, CTL_OK, "grew by 3000 of 3000: exact");
+	ctl_run(&p.r, "--json selftest %s --processes 2 --increments 500", p.pool);
+	ctl_expect_json(&p.r, "\"grown\": 1000");
+	teardown(&p);
+}
+
+static void mkfs_refuses(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "mkfs %s --size 16M", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "--force");
+	ctl_run(&p.r, "mkfs %s --size 16M --name again --force --json", p.pool);
+	assert_int_equal(p.r.code, CTL_OK);
+	ctl_expect_json(&p.r, "\"name\": \"again\"");
+	ctl_run(&p.r, "mkfs %s2 --size 4K", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "");
+	ctl_run(&p.r, "mkfs %s/x --size 16M", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "");
+	teardown(&p);
+}
+
+static void dumps(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "dump %s super", p.pool);
+	ctl_expect(&p.r, CTL_OK, "name=unit ");
+	ctl_run(&p.r, "dump %s member", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host=3 ");
+	ctl_run(&p.r, "dump %s lanes --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "lane=7 ");
+	ctl_expect_json(&p.r, "\"what\": \"lanes\"");
+	ctl_run(&p.r, "dump %s inode 1", p.pool);
+	ctl_expect(&p.r, CTL_OK, "inode=1 state=LIVE");
+	ctl_run(&p.r, "dump %s dir 1", p.pool);
+	ctl_expect(&p.r, CTL_OK, "level=0 page=0 count=0\n");
+	ctl_run(&p.r, "dump %s dir 2 --json", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "not a directory");
+	ctl_expect_json(&p.r, "\"exit\": 8");
+	ctl_run(&p.r, "dump %s inode 123456", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "no inode of that number");
+	ctl_run(&p.r, "dump %s nonsense", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "give super");
+	teardown(&p);
+}
+
+/* One bit of the second superblock: usable, and found. */
+static void damage_is_reported(void **unused)
+{
+	struct place p;
+	char byte;
+	int fd;
+
+	(void)unused;
+	setup(&p, "");
+	fd = open(p.pool, O_RDWR);
+	assert_int_equal(pread(fd, &byte, 1, 4096 + 100), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 4096 + 100), 1);
+	close(fd);
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_PROBLEMS, "bad-super: superblock 1: wrong checksum\n");
+	assert_non_null(strstr(p.r.out, ": 1 problem; "));
+	ctl_run(&p.r, "check %s --json", p.pool);
+	assert_int_equal(p.r.code, CTL_PROBLEMS);
+	ctl_expect_json(&p.r, "\"bad-super: superblock 1: wrong checksum\"");
+	assert_int_equal(truncate(p.pool, 100000), 0);
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "");
+	teardown(&p);
+}
+
+/* -- a host dies --------------------------------------------------------------------- */
+
+static void killed_and_recovered(void **unused)
+{
+	struct place p;
+	struct child c;
+
+	(void)unused;
+	setup(&p, "");
+	c = child_start(p.pool, 1, true);
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "no fabricd has run\n");
+	assert_non_null(strstr(p.r.out, "\n 1 child  ALIVE         0  "));
+	ctl_run(&p.r, "status %s --json", p.pool);
+	ctl_expect_json(&p.r, "\"pins\": 1,");
+	ctl_expect_json(&p.r, "\"beating\": null");
+	ctl_run(&p.r, "status %s --json --sample", p.pool);
+	ctl_expect_json(&p.r, "\"beating\": ");
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean; files 1, directories 2, names 1");
+	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "host 1 is not dead");
+	ctl_run(&p.r, "recover %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "host 1 is ALIVE");
+	child_kill(&c);
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "1 host without heartbeat");
+	ctl_run(&p.r, "recover %s --host 1 --dry-run", p.pool);
+	ctl_expect(&p.r, CTL_OK, "held open: would be released, then freed: no name, no holder\n");
+	ctl_run(&p.r, "recover %s --host 1 --dry-run --json", p.pool);
+	ctl_expect_json(&p.r, "\"would\": [");
+	ctl_run(&p.r, "confirm-dead 1 %s --direct", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 1 is FENCED, generation 1\n");
+	ctl_run(&p.r, "confirm-dead 1 %s --direct --json", p.pool);
+	ctl_expect_json(&p.r, "\"state\": \"FENCED\"");
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "DEGRADED: 1 host fenced");
+	ctl_run(&p.r, "recover %s --direct --host 1 --as 1", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "give another host slot");
+	ctl_run(&p.r, "recover %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 1 recovered in ");
+	assert_non_null(strstr(p.r.out, "1 pin"));
+	ctl_run(&p.r, "recover %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "nothing of it is left");
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean; files 0, directories 2, names 1");
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "HEALTHY");
+	assert_non_null(strstr(p.r.out, "confirmed dead by operator"));
+	teardown(&p);
+}
+
+/* The recoverer died too: its recovery is taken from it once it is fenced. */
+static void recoverer_died(void **unused)
+{
+	struct daxfs_why why;
+	struct daxfs_host_view v;
+	struct daxfs_member *m;
+	struct place p;
+	struct child c[2];
+
+	(void)unused;
+	setup(&p, "");
+	c[0] = child_start(p.pool, 0, false);
+	c[1] = child_start(p.pool, 1, false);
+	child_kill(&c[0]);
+	child_kill(&c[1]);
+	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 1 is FENCED");
+	assert_int_equal(daxfs_member_open(p.pool, true, &m, &why), 0);
+	assert_int_equal(daxfs_member_host(m, 1, &v), 0);
+	assert_int_equal(daxfs_member_move(m, &v, DAXFS_HOST_RECOVERING, 0, 0, DAXFS_REASON_NONE, 0), 0);
+	ctl_run(&p.r, "recover %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "host 0 is recovering host 1");
+	ctl_run(&p.r, "confirm-dead %s --direct --host 0", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 0 is FENCED");
+	ctl_run(&p.r, "recover %s --direct --host 1 --as 2 --json", p.pool);
+	ctl_expect_json(&p.r, "\"state\": \"RECOVERED\"");
+	ctl_run(&p.r, "recover %s --direct --host 0", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 0 recovered");
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean; files 0, directories 3, names 2");
+	daxfs_member_close(m);
+	teardown(&p);
+}
+
+static void *beat_manager(void *context)
+{
+	struct daxfs_member *m = context;
+
+	for (int i = 0; i < 1000; i++) {
+		daxfs_member_manager_beat(m, 1);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* While a fabricd beats, its decisions stand. */
+static void fabricd_is_at_work(void **unused)
+{
+	struct daxfs_manager_view seen;
+	struct daxfs_member *m;
+	struct daxfs_why why;
+	struct place p;
+	struct child c;
+	uint32_t epoch;
+	pthread_t beater;
+
+	(void)unused;
+	setup(&p, "");
+	c = child_start(p.pool, 1, false);
+	child_kill(&c);
+	assert_int_equal(daxfs_member_open(p.pool, true, &m, &why), 0);
+	daxfs_member_manager(m, &seen);
+	assert_int_equal(daxfs_member_claim(m, &seen, &epoch), 0);
+	assert_int_equal(pthread_create(&beater, NULL, beat_manager, m), 0);
+	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "is at work");
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "(primary)");
+	pthread_join(beater, NULL);
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "fabricd does not beat");
+	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
+	ctl_expect(&p.r, CTL_OK, "host 1 is FENCED");
+	daxfs_member_close(m);
+	teardown(&p);
+}
+
+static void wrong_targets(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "confirm-dead %s --direct --host 0", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "host 0 is FREE");
+	ctl_run(&p.r, "confirm-dead %s --direct --host 9", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "hosts 0 to 3");
+	ctl_run(&p.r, "recover %s --host 9 --dry-run", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "hosts 0 to 3");
+	ctl_run(&p.r, "recover %s --direct --host 2", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "nothing of it is left");
+	ctl_run(&p.r, "recover %s2 --direct --host 2", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "");
+	teardown(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_pool), cmocka_unit_test(mkfs_refuses), cmocka_unit_test(dumps),
+		cmocka_unit_test(damage_is_reported), cmocka_unit_test(killed_and_recovered),
+		cmocka_unit_test(recoverer_died), cmocka_unit_test(fabricd_is_at_work), cmocka_unit_test(wrong_targets),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_ctl_status.c - how daxfsctl shows a pod (show.c, health.c), from made-up snapshots. */
+#include "ctl_run.h"
+#include "daxfsctl/health.h"
+#include "daxfsctl/show.h"
+
+#define PAGES_2G 524288u
+
+/* Two hosts, the second being recovered. */
+static void example(struct snapshot *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->geometry = (struct daxfs_geometry){ .name = "demo", .uuid = { 0x6b, 4, 0xc7, 0x66 }, .version = 1,
+					      .hosts = 4 };
+	strcpy(s->path, "/dev/shm/demo");
+	s->manager = (struct daxfs_manager_view){ .epoch = 7, .pid = 811, .reclaim_epoch = 42 };
+	s->fabricd = FABRICD_PRIMARY;
+	s->answered_by = 811;
+	s->deciding = true;
+	strcpy(s->fence_agent, "fence_daxfs_dev");
+	s->n_hosts = 4;
+	for (unsigned i = 0; i < 4; i++)
+		s->host[i] = (struct snapshot_host){ .readable = true, .view = { .id = i, .recoverer = -1 } };
+	s->host[0].view = (struct daxfs_host_view){ .id = 0, .generation = 1, .state = DAXFS_HOST_ALIVE,
+		.recoverer = -1, .lanes = 5, .owned = 96, .reason = DAXFS_REASON_JOINED, .name = "host0" };
+	s->host[1].view = (struct daxfs_host_view){ .id = 1, .generation = 2, .state = DAXFS_HOST_RECOVERING,
+		.recoverer = 0, .lanes = 5, .records = 2, .owned = 112, .pins = 3, .reason = DAXFS_REASON_BEAT_LOST,
+		.reason_ms = 512, .fence_ms = 18, .name = "host1" };
+	s->host[0].beat = s->host[1].beat = BEAT_SINCE;
+	s->host[0].beat_ms = 4;
+	s->host[1].beat_ms = 611;
+	s->have_usage = true;
+	s->usage.pages = (struct daxfs_usage){ .total = PAGES_2G, .live = 314572, .private_ = 208, .free = 209508 };
+	s->usage.inodes = (struct daxfs_usage){ .total = 1000, .live = 30, .free = 970 };
+	s->usage.dirents = (struct daxfs_usage){ .total = 1000, .live = 240, .retired = 760 };
+	s->last = (struct daxfs_recovery){ .host = 1, .finished = 2, .rolled_back = 1, .objects = 112, .opens = 3,
+		.ns = 812000 };
+}
+
+static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struct snapshot *s))
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	show(out, s);
+	fclose(out);
+	return text;
+}
+
+static void status_reads_like_this(void **unused)
+{
+	struct snapshot *s = malloc(sizeof(*s));
+	char *text;
+
+	(void)unused;
+	example(s);
+	text = shown(s, show_status);
+	assert_string_equal(text,
+"pool demo 6b04c766  format 1  gpf  epoch 42   fabricd pid 811 (primary)   DEGRADED: 1 host recovering\n"
+"ID HOST   STATE       GEN  BEAT    LANES  RECORDS  OWNED  PINS  REASON\n"
+" 0 host0  ALIVE         1  4 ms        5        0     96     0  -\n"
+" 1 host1  RECOVERING    2  611 ms      5        2    112     3  heartbeat lost 512 ms; "
+"fenced by fence_daxfs_dev 18 ms\n"
+"pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
+"112 objects, 3 pins\n");
+	free(text);
+	free(s);
+}
+
+/* Columns stay columns with long names and long silences. */
+static void columns_align(void **unused)
+{
+	struct snapshot *s = malloc(sizeof(*s));
+	char *text, *line[4], *save = NULL;
+
+	(void)unused;
+	example(s);
+	strcpy(s->host[0].view.name, "a-host-with-a-rather-long-name");
+	s->host[1].beat_ms = 123456789;
+	text = shown(s, show_status);
+	line[0] = strtok_r(text, "\n", &save);
+	for (unsigned i = 1; i < 4; i++)
+		line[i] = strtok_r(NULL, "\n", &save);
+	assert_ptr_equal(strstr(line[1], "STATE") - line[1], strstr(line[2], "ALIVE") - line[2]);
+	assert_int_equal(strstr(line[1], "STATE") - line[1], strstr(line[3], "RECOVERING") - line[3]);
+	assert_int_equal(strstr(line[1], "BEAT") - line[1], strstr(line[3], "123456 s") - line[3]);
+	assert_int_equal(strstr(line[1], "REASON") - line[1], strstr(line[3], "heartbeat") - line[3]);
+	free(text);
+	free(s);
+}
+
+/* -- health --------------------------------------------------------------------- */
+
+static void set_alive(struct snapshot *s)
+{
+	s->host[1].view.state = DAXFS_HOST_ALIVE;
+	s->host[1].view.reason = DAXFS_REASON_BEAT_RESUMED;
+}
+
+static void set_suspects(struct snapshot *s)
+{
+	s->host[0].view.state = s->host[2].view.state = DAXFS_HOST_SUSPECT;
+}
+
+static void set_damaged(struct snapshot *s)
+{
+	set_alive(s);
+	s->host[3].readable = false;
+}
+
+static void set_none(struct snapshot *s)
+{
+	set_alive(s);
+	s->fabricd = FABRICD_NONE;
+	s->answered_by = 0;
+}
+
+static void set_silent(struct snapshot *s)
+{
+	set_none(s);
+	s->fabricd = FABRICD_SILENT;
+	s->host[0].beat = BEAT_NOT_WITHIN;
+}
+
+static void set_unused(struct snapshot *s)
+{
+	set_none(s);
+	s->host[0].view.state = DAXFS_HOST_FREE;
+	s->host[1].view.state = DAXFS_HOST_RECOVERED;
+}
+
+static void set_waiting(struct snapshot *s)
+{
+	set_alive(s);
+	s->deciding = false;
+	strcpy(s->note, "new primary");
+}
+
+static void set_backup(struct snapshot *s)
+{
+	set_waiting(s);
+	s->fabricd = FABRICD_BACKUP;
+	s->answered_by = 812;
+}
+
+static void verdicts(void **unused)
+{
+	static const struct {
+		void (*set)(struct snapshot *s);
+		const char *health, *fabricd;
+	} cases[] = {
+		{ set_alive, "HEALTHY", "fabricd pid 811 (primary)" },
+		{ set_suspects, "DEGRADED: 1 host recovering, 2 hosts suspect", "fabricd pid 811 (primary)" },
+		{ set_damaged, "DEGRADED: 1 host slot damaged", "fabricd pid 811 (primary)" },
+		{ set_none, "DEGRADED: no fabricd has run", "no fabricd" },
+		{ set_silent, "DEGRADED: 1 host without heartbeat, fabricd does not beat", "fabricd pid 811 (silent)" },
+		{ set_unused, "HEALTHY", "no fabricd" },
+		{ set_waiting, "DEGRADED: fabricd decides nothing (new primary)", "fabricd pid 811 (primary)" },
+		{ set_backup, "HEALTHY", "fabricd pid 812 (backup of 811)" },
+	};
+	struct snapshot *s = malloc(sizeof(*s));
+	char text[256];
+
+	(void)unused;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		example(s);
+		cases[i].set(s);
+		assert_string_equal(health_text(s, text, sizeof(text)), cases[i].health);
+		assert_int_equal(health_good(s), strcmp(cases[i].health, "HEALTHY") == 0);
+		assert_string_equal(health_fabricd(s, text, sizeof(text)), cases[i].fabricd);
+	}
+	free(s);
+}
+
+/* -- the rest --------------------------------------------------------------------- */
+
+static void json_tells_the_same(void **unused)
+{
+	struct snapshot *s = malloc(sizeof(*s));
+	static const char *const parts[] = {
+		"\"name\": \"demo\"", "\"epoch\": 42", "\"role\": \"primary\"", "\"healthy\": false",
+		"\"state\": \"RECOVERING\"", "\"recoverer\": 0", "\"beat_ms\": 611", "\"rolled_back\": 1",
+		"\"reason\": \"heartbeat lost 512 ms; fenced by fence_daxfs_dev 18 ms\"", "\"usage\": {",
+	};
+	char *text;
+
+	(void)unused;
+	example(s);
+	text = shown(s, show_json);
+	if (!json_parses(text))
+		fail_msg("%s", text);
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!strstr(text, parts[i]))
+			fail_msg("%s is not in %s", parts[i], text);
+	free(text);
+	s->have_usage = false;
+	s->host[1].readable = false;
+	s->last.ns = 0;
+	text = shown(s, show_json);
+	assert_true(json_parses(text));
+	assert_non_null(strstr(text, "\"usage\": null"));
+	assert_non_null(strstr(text, "\"DAMAGED\""));
+	free(text);
+	free(s);
+}
+
+static void hosts_lists_all(void **unused)
+{
+	struct snapshot *s = malloc(sizeof(*s));
+	char *text;
+
+	(void)unused;
+	example(s);
+	s->host[1].view.last = s->last;
+	s->host[3].readable = false;
+	text = shown(s, show_hosts);
+	assert_non_null(strstr(text, "\n 2 -      FREE "));
+	assert_non_null(strstr(text, "\n 3 -      DAMAGED "));
+	assert_non_null(strstr(text, "last recovered in 0.8 ms"));
+	free(text);
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(status_reads_like_this), cmocka_unit_test(columns_align), cmocka_unit_test(verdicts),
+		cmocka_unit_test(json_tells_the_same), cmocka_unit_test(hosts_lists_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
