@@ -2,11 +2,12 @@
 /*
  * latency.c - how long the operations in the logs took.
  *
- *	latency --log DIR [--host N]... [--since NS] [--until NS] [--histogram]
+ *	latency --log DIR [--host N]... [--since NS] [--until NS] [--histogram] [--slow US]
  *	latency --now                     print CLOCK_MONOTONIC, for --since
  *
  * Counts acknowledged operations of the given hosts (default: all) in progress
- * after --since (CLOCK_MONOTONIC), and prints one line of key=value. An
+ * after --since (CLOCK_MONOTONIC), and prints one line of key=value; with --slow
+ * also each that took longer. An
  * operation that was logged before and after a death but took its time in
  * between is what P3 forbids.
  */
@@ -23,7 +24,7 @@
 struct query {
 	const char *dir;
 	uint64_t hosts; /* bit per host; 0: all */
-	uint64_t since, until;
+	uint64_t since, until, slow_us;
 	bool histogram, now;
 };
 
@@ -43,13 +44,17 @@ static bool wanted(const struct query *q, const struct op *op)
 	return op->t1 >= q->since && op->t0 <= q->until;
 }
 
-static void count(struct figures *f, const struct op *op)
+static void count(const struct query *q, struct figures *f, const struct op *op)
 {
 	uint64_t us = (op->t1 - op->t0) / 1000;
 	unsigned b = 0;
 
 	while (us >> b && b < BUCKETS - 1)
 		b++;
+	if (q->slow_us && us > q->slow_us)
+		printf("  %llu us: %s %s %s by host %u thread %u, %lld ms after\n", (unsigned long long)us,
+		       op_name(op->kind), op->name[0], op->name[1], (unsigned)(op->id >> 56), (unsigned)(op->id >> 32 & 0xff),
+		       ((long long)op->t0 - (long long)q->since) / 1000000);
 	f->buckets[b]++;
 	f->us[f->n++] = us;
 	if (!f->worst || op->t1 - op->t0 > f->worst->t1 - f->worst->t0)
@@ -84,7 +89,8 @@ static void print(const struct query *q, struct figures *f)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: latency --now | --log DIR [--host N]... [--since NS] [--until NS] [--histogram]\n");
+	fprintf(stderr, "usage: latency --now | --log DIR [--host N]... [--since NS] [--until NS] [--histogram] "
+			"[--slow US]\n");
 	return 2;
 }
 
@@ -94,7 +100,7 @@ static int parse(int argc, char **argv, struct query *q)
 		{ "log", required_argument, NULL, 'l' },   { "host", required_argument, NULL, 'h' },
 		{ "since", required_argument, NULL, 's' }, { "until", required_argument, NULL, 'u' },
 		{ "histogram", no_argument, NULL, 'H' },   { "now", no_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 },
+		{ "slow", required_argument, NULL, 'S' },  { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -104,6 +110,7 @@ static int parse(int argc, char **argv, struct query *q)
 		case 'h': q->hosts |= 1ull << (strtoul(optarg, NULL, 10) & 63); break;
 		case 's': q->since = strtoull(optarg, NULL, 10); break;
 		case 'u': q->until = strtoull(optarg, NULL, 10); break;
+		case 'S': q->slow_us = strtoull(optarg, NULL, 10); break;
 		case 'H': q->histogram = true; break;
 		case 'n': q->now = true; break;
 		default: return usage();
@@ -131,7 +138,7 @@ int main(int argc, char **argv)
 		return 2;
 	for (size_t i = 0; i < log.count; i++)
 		if (wanted(&q, &log.ops[i]))
-			count(&f, &log.ops[i]);
+			count(&q, &f, &log.ops[i]);
 	print(&q, &f);
 	free(f.us);
 	oplog_free(&log);

@@ -104,13 +104,18 @@ round_end() { # hosts to look through...
 	add rounds 1
 }
 
-load_latency() { # since (ns), hosts...: longest operation, in us, to LATENCY; the whole line to LATENCY_LINE
-	local since=$1 hosts=()
-	shift
+# Operations of these hosts in progress between two times (ns; 0: no end). Sets LATENCY to the longest, in
+# us, LATENCY_LINE to the figures, LATENCY_SLOW to the first few over the goal of 50 ms.
+load_latency() { # since, until, hosts...
+	local since=$1 until=$2 hosts=() out
+	shift 2
+	[ "$until" = 0 ] || hosts+=(--until "$until")
 	for host in "$@"; do
 		hosts+=(--host "$host")
 	done
-	LATENCY_LINE=$("$POD_TESTS/latency" --log "$LOAD_LOG" --since "$since" "${hosts[@]}")
+	out=$("$POD_TESTS/latency" --log "$LOAD_LOG" --since "$since" "${hosts[@]}" --slow 50000)
+	LATENCY_LINE=$(grep '^ops=' <<<"$out")
+	LATENCY_SLOW=$(grep -v '^ops=' <<<"$out" | head -n 4) || true
 	LATENCY=$(sed -n 's/.*max_us=\([0-9]*\).*/\1/p' <<<"$LATENCY_LINE")
 }
 

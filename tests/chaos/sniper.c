@@ -96,17 +96,17 @@ static unsigned stop_and_look(const struct sniper *s, pid_t agent)
 
 static int shoot_busy(struct sniper *s)
 {
-	uint64_t half = now_ns() + (s->end - now_ns()) / 2, now;
+	uint64_t begun = now_ns(), now;
 	struct daxfs_host_view view;
 	unsigned n, enough;
 	int rc;
 
 	if (daxfs_member_host(s->member, s->host, &view) || view.pid < 2)
 		return 1;
-	do { /* in the second half of the time any one record will do */
+	do { /* as time goes by, less will do */
 		n = in_flight(s);
 		now = now_ns();
-		enough = now < half ? s->busy : 1;
+		enough = 1 + (unsigned)((s->busy - 1) * (now < s->end ? s->end - now : 0) / (s->end - begun + 1));
 		if (n < enough)
 			continue;
 		n = stop_and_look(s, (pid_t)view.pid);
@@ -146,7 +146,7 @@ static int shoot_recoverer(struct sniper *s)
 	rc = shoot(s, recoverer);
 	if (!rc)
 		printf("killed host%d which recovered host%u; %s\n", recoverer, s->host,
-		       state_of_target(s, &later) == DAXFS_HOST_RECOVERING ? "still RECOVERING" : "it was done already");
+		       state_of_target(s, &later) == DAXFS_HOST_RECOVERING ? "still RECOVERING" : "it was done");
 	return rc;
 }
 
