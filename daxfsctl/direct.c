@@ -15,7 +15,8 @@
  * Killed in between: the host is FENCING, which the next confirm-dead, or the
  * next fabricd, takes up.
  *
- * recover: joins a free slot for the time it takes. Killed meanwhile: that slot
+ * recover: a last look that neither the dead nor a fabricd beats, then it joins
+ * a free slot for the time it takes. Killed meanwhile: that slot
  * is one more host that died, recovered like any other.
  */
 #include <errno.h>
@@ -269,6 +270,8 @@ int order_recover_direct(struct ctl *ctl, const char *path, unsigned host, int a
 	if (code)
 		return code;
 	code = recoverable(&d);
+	if (code == CTL_OK)
+		code = stands_still(&d);
 	slot = choose_slot(&d, as);
 	if (code == CTL_OK && slot < 0 && as >= 0)
 		code = ctl_fail(ctl, CTL_USAGE, "--as %d: give another host slot of this pool", as);
