@@ -50,7 +50,7 @@ static int stage_tail(struct lane *lane, struct sm_inode *sm, uint64_t size)
 	w = word_settle(lane, pos.slot);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return 0;
-	if (link_kind(w) != DAXFS_DATA || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE]) {
+	if (!link_names(lane->pool, w, DAXFS_DATA)) {
 		lane->fault = true;
 		return -EIO;
 	}

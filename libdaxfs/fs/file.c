@@ -53,7 +53,7 @@ struct piece { /* one record's worth of a write */
 
 static bool is_page(struct lane *lane, uint64_t w)
 {
-	if (link_kind(w) == DAXFS_DATA && link_index(w) < lane->pool->objects[DAXFS_T_PAGE])
+	if (link_names(lane->pool, w, DAXFS_DATA))
 		return true;
 	lane->fault |= link_kind(w) != DAXFS_ABSENT;
 	return false;

@@ -68,7 +68,7 @@ int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_
 	w = word_load(lane, &out->sm->dir_root);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return lane->fault ? -EIO : -ESTALE; /* taken apart under our eyes */
-	if (link_kind(w) != DAXFS_NODE || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE]) {
+	if (!link_names(lane->pool, w, DAXFS_NODE)) {
 		lane->fault = true;
 		return -EIO;
 	}

@@ -94,7 +94,7 @@ static int readlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	size = size_bytes(word_load(lane, &inode.sm->size));
 	if (link_kind(w) == DAXFS_ABSENT)
 		return lane->fault ? -EIO : -ESTALE; /* freed under our eyes */
-	if (link_kind(w) != DAXFS_DATA || link_index(w) >= lane->pool->objects[DAXFS_T_PAGE] || size > DAXFS_SYMLINK_MAX)
+	if (!link_names(lane->pool, w, DAXFS_DATA) || size > DAXFS_SYMLINK_MAX)
 		return -EIO;
 	if (size + 1 > op->size)
 		return -ERANGE;

@@ -22,8 +22,10 @@
 void prune_stage(struct lane *lane, const struct map_batch *batch)
 {
 	for (unsigned i = 0; i < batch->n; i++) {
-		record_word(lane, batch->item[i].slot, DAXFS_S_LINK, batch->item[i].word, link_payload(DAXFS_ABSENT, 0));
-		record_retire(lane, DAXFS_T_PAGE, link_index(batch->item[i].word));
+		const struct map_item *item = &batch->item[i];
+
+		record_word(lane, item->slot, DAXFS_S_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
+		record_retire(lane, DAXFS_T_PAGE, link_index(item->word));
 	}
 }
 
@@ -66,7 +68,7 @@ static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, 
 	uint64_t root = word_settle(lane, &sm->dir_root);
 
 	record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
-	if (link_kind(root) == DAXFS_NODE && link_index(root) < lane->pool->objects[DAXFS_T_PAGE]) {
+	if (link_names(lane->pool, root, DAXFS_NODE)) {
 		record_word(lane, &sm->dir_root, DAXFS_S_LINK, root, link_payload(DAXFS_ABSENT, 0));
 		record_retire(lane, DAXFS_T_PAGE, link_index(root));
 	}

@@ -23,12 +23,6 @@ static sm_u64 *root_of(struct sm_inode *inode, uint64_t *p, unsigned *height)
 	return &inode->indirect[*height - 1];
 }
 
-/* A link word read from shared memory names a page of this pool, of this kind. */
-static bool names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind)
-{
-	return link_kind(w) == kind && link_index(w) < pool->objects[DAXFS_T_PAGE];
-}
-
 /* Follow the words from pos->slot, which should name a node of pos->height. */
 static int descend(struct lane *lane, struct map_pos *pos)
 {
@@ -36,7 +30,7 @@ static int descend(struct lane *lane, struct map_pos *pos)
 		pos->word = word_load(lane, pos->slot);
 		if (link_kind(pos->word) == DAXFS_ABSENT)
 			return lane->fault ? -EIO : -ENOENT;
-		if (!names(lane->pool, pos->word, DAXFS_NODE)) {
+		if (!link_names(lane->pool, pos->word, DAXFS_NODE)) {
 			lane->fault = true;
 			return -EIO;
 		}
@@ -83,7 +77,7 @@ static bool collect(struct lane *lane, struct map_batch *batch, sm_u64 *slot, un
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return true;
-	if (!names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA)) {
+	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA)) {
 		lane->fault = true;
 		return false;
 	}
@@ -120,7 +114,7 @@ static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64
 		return;
 	--*left;
 	w = word_load(lane, slot);
-	if (!names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA))
+	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA))
 		return;
 	++*pages;
 	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS; i++)

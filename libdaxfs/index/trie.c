@@ -17,13 +17,6 @@ static unsigned digit(uint64_t hash, unsigned level)
 	return (hash >> (TRIE_BITS * (DAXFS_HASH_LEVELS - 1 - level))) & (DAXFS_NODE_SLOTS - 1);
 }
 
-static bool names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind)
-{
-	unsigned type = kind == DAXFS_DIRENT ? DAXFS_T_DIRENT : DAXFS_T_PAGE;
-
-	return link_kind(w) == kind && link_index(w) < pool->objects[type];
-}
-
 static int broken(struct lane *lane)
 {
 	lane->fault = true;
@@ -35,7 +28,7 @@ static int read_entry(struct lane *lane, uint64_t w, bool with_name, struct sm_d
 {
 	const struct sm_dirent *entry;
 
-	if (!names(lane->pool, w, DAXFS_DIRENT))
+	if (!link_names(lane->pool, w, DAXFS_DIRENT))
 		return broken(lane);
 	entry = &lane->pool->dirents[link_index(w)];
 	sm_read(out, entry, offsetof(struct sm_dirent, name));
@@ -139,7 +132,7 @@ static int find_level(struct lane *lane, const struct trie_name *name, struct tr
 			pos->nodes = nodes_between(name->hash, pos->pushed, pos->level);
 		return rc < 0 ? rc : 0;
 	}
-	if (!names(lane->pool, pos->word, DAXFS_NODE))
+	if (!link_names(lane->pool, pos->word, DAXFS_NODE))
 		return broken(lane);
 	pos->path[pos->level] = (struct trie_step){ pos->node, pos->slot, pos->word };
 	pos->node = link_index(pos->word);
@@ -187,9 +180,10 @@ static void push_down(struct lane *lane, const struct trie_pos *pos, const struc
 	for (unsigned i = 0; i <= last; i++)
 		sm_zero(pool_page(lane->pool, new_nodes[i]), DAXFS_PAGE_SIZE);
 	/* The entry in the way keeps its key: place 0 if unordered. */
-	fill_node(lane, new_nodes[last], unordered ? 0 : digit(pos->pushed, level), word_payload(pos->word, DAXFS_S_LINK),
-		  1);
-	fill_node(lane, new_nodes[last], unordered ? 1 : digit(name->hash, level), link_payload(DAXFS_DIRENT, entry), 2);
+	fill_node(lane, new_nodes[last], unordered ? 0 : digit(pos->pushed, level),
+		  word_payload(pos->word, DAXFS_S_LINK), 1);
+	fill_node(lane, new_nodes[last], unordered ? 1 : digit(name->hash, level),
+		  link_payload(DAXFS_DIRENT, entry), 2);
 	for (unsigned i = last; i > 0; i--) {
 		below = link_payload(DAXFS_NODE, new_nodes[i]);
 		fill_node(lane, new_nodes[i - 1], digit(name->hash, pos->level + i), below, 1);
@@ -268,7 +262,7 @@ static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t
 			return -EIO;
 		if (link_kind(w) == DAXFS_DIRENT)
 			rc = take_entry(lane, w, from, unordered ? i : 0, out);
-		else if (link_kind(w) == DAXFS_NODE && !unordered && names(lane->pool, w, DAXFS_NODE))
+		else if (link_kind(w) == DAXFS_NODE && !unordered && link_names(lane->pool, w, DAXFS_NODE))
 			rc = next_below(lane, link_index(w), level + 1, from, inside && i == start, out);
 		else if (link_kind(w) != DAXFS_ABSENT)
 			return broken(lane);

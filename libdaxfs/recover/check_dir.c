@@ -163,7 +163,7 @@ static bool walk_slot(struct walk *d, uint64_t page, unsigned slot, unsigned lev
 	return true;
 }
 
-/* Empty nodes other than the root are left for the next removal to unlink. */
+/* The count is right; a node but the root goes with its last name; names may be added to it. */
 static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned used)
 {
 	struct check *c = d->c;
@@ -174,6 +174,8 @@ static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned 
 
 	if (said != used)
 		check_problem(c, "bad-count", at, "%" PRIu64 ", but %u slots are used", said, used);
+	if (!used && level)
+		check_problem(c, "empty-node", at, "directory %" PRIu64 " keeps a node without a name", d->dir);
 	if (frozen && !removed)
 		check_problem(c, "frozen", at, "frozen, but directory %" PRIu64 " is in use", d->dir);
 	if (!frozen && removed)

@@ -2,10 +2,10 @@
 /*
  * check_file.c - pages of a file: see index/map.h for the shape.
  *
- * Rules: 1 every word names what its height calls for, or nothing; 2 no data
- * page at or past the end, unless the size says that pruning is pending (an
- * index node there may be empty: a write that grew the index and went no
- * further); 3 bytes of the last page past the end are zero, or a longer file
+ * Rules: 1 every word names what its height calls for, or nothing; 2 no page, of
+ * data or of the index, at or past the end, unless the size says that pruning is
+ * pending (before the end an index node may be empty: all it had was past it);
+ * 3 bytes of the last page past the end are zero, or a longer file
  * would show them; 4 a symbolic link has its target, all of it, in page 0.
  */
 #include <inttypes.h>
@@ -46,13 +46,8 @@ static void check_tail(struct walk *f, uint64_t page)
 
 static void walk_data(struct walk *f, uint64_t page, uint64_t p, const struct place *at)
 {
-	if (!check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at))
-		return;
-	if (p >= f->pages && !f->prune)
-		check_problem(f->c, "past-end", at,
-			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, p, f->inode,
-			      f->size);
-	if (p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
+	if (check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at) &&
+	    p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
 		check_tail(f, page);
 }
 
@@ -69,6 +64,10 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 			      f->inode);
 		return;
 	}
+	if (base >= f->pages && !f->prune)
+		check_problem(c, "past-end", at,
+			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, base, f->inode,
+			      f->size);
 	if (!height) {
 		walk_data(f, link_index(w), base, at);
 		return;

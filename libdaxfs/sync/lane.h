@@ -97,6 +97,14 @@ static inline uint64_t epoch_load(struct lane *lane, const sm_u64 *p)
 
 /* -- words ------------------------------------------------------------------ */
 
+/* Does a link word name an object of this kind that this pool has? */
+static inline bool link_names(const struct pool *pool, uint64_t w, enum daxfs_link_kind kind)
+{
+	unsigned type = kind == DAXFS_INODE ? DAXFS_T_INODE : kind == DAXFS_DIRENT ? DAXFS_T_DIRENT : DAXFS_T_PAGE;
+
+	return link_kind(w) == (unsigned)kind && link_index(w) < pool->objects[type];
+}
+
 /* The value of a word, marks resolved by looking. Never blocks, never writes. */
 uint64_t word_load(struct lane *lane, const sm_u64 *p);
 /* The value of a word with no mark on it: finishes whose mark it finds. */

@@ -209,7 +209,8 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
 	 * rolled forward, after it a decided one. */
-	sm_swap(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
+	sm_swap(&record->status, undecided,
+		status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
 }
 
 /* Replace the marks of a decided record by the values it decided for. */
@@ -301,7 +302,8 @@ static void settle_allocs(struct lane *by, unsigned owner, uint64_t status, stru
 			continue;
 		/* ORD settle: after every mark is resolved. Crash: PRIVATE stays
 		 * and the record still says what it becomes. */
-		sm_swap(state, s, status_state(status) == DAXFS_COMMITTED ? state_make(DAXFS_LIVE, use_of(s), nonce) : 0);
+		sm_swap(state, s,
+			status_state(status) == DAXFS_COMMITTED ? state_make(DAXFS_LIVE, use_of(s), nonce) : 0);
 		sm_persist(&pool->shm, state, sizeof(*state));
 		tally->objects++;
 	}

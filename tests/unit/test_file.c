@@ -202,8 +202,8 @@ static void attributes(void **state)
 	ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
 	dir = pod_mkdir(pod.fs[0], DAXFS_ROOT, "d");
 	assert_int_equal(daxfs_setattr(pod.fs[1], ino,
-				       DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE | DAXFS_SET_MTIME,
-				       &in, &out), 0);
+				       DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE |
+				       DAXFS_SET_MTIME, &in, &out), 0);
 	assert_int_equal(out.mode, S_IFREG | 0600);
 	assert_int_equal(out.uid, 7);
 	assert_int_equal(out.gid, 8);
