@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "oplog.h"
+#include "stamp.h"
 
 #define BUCKETS 40
 
@@ -48,12 +49,13 @@ static void count(const struct query *q, struct figures *f, const struct op *op)
 {
 	uint64_t us = (op->t1 - op->t0) / 1000;
 	unsigned b = 0;
+	char who[64];
 
 	while (us >> b && b < BUCKETS - 1)
 		b++;
 	if (q->slow_us && us > q->slow_us)
-		printf("  %llu us: %s %s %s by host %u thread %u, %lld ms after\n", (unsigned long long)us,
-		       op_name(op->kind), op->name[0], op->name[1], (unsigned)(op->id >> 56), (unsigned)(op->id >> 32 & 0xff),
+		printf("  %llu us: %s %s %s by %s, %lld ms after\n", (unsigned long long)us, op_name(op->kind),
+		       op->name[0], op->name[1], op_text(op->id, who),
 		       ((long long)op->t0 - (long long)q->since) / 1000000);
 	f->buckets[b]++;
 	f->us[f->n++] = us;
