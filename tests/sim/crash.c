@@ -86,8 +86,7 @@ static void survive(struct explorer *x)
 static void come_back(struct explorer *x)
 {
 	struct world_check check;
-	struct history unused = {0};
-	struct performance p = {.script = &x->a, .history = &unused, .host = 0};
+	struct performance p = {.script = &x->a, .host = 0};
 	char why[1200] = "", *text = why;
 
 	world_unrecover(0);

@@ -13,7 +13,7 @@
 
 static const char *const variant_names[VARIANTS] = {
 	"recover", "survive", "recover-crash", "survive-crash", "pause", "pause-both", "pause-crash",
-	"resume-crash", "tangle", "revoke",
+	"resume-crash", "tangle", "bystand", "revoke",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
@@ -24,7 +24,8 @@ static const struct {
 	[V_RECOVER_CRASH] = {250, 20000},       [V_SURVIVE_CRASH] = {200, 20000},
 	[V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
 	[V_PAUSE_CRASH] = {80, 20000},          [V_RESUME_CRASH] = {150, 20000},
-	[V_TANGLE] = {120, 20000},              [V_REVOKE] = {60, 20000},
+	[V_TANGLE] = {120, 20000},              [V_BYSTAND] = {120, 20000},
+	[V_REVOKE] = {60, 20000},
 };
 
 const char *variant_name(enum variant v)
@@ -259,7 +260,9 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	script_setup(sc->setup);
 	script_parse(&x.a, sc->a);
 	script_parse(&x.b, sc->b);
-	script_prepare(&x.a, 0);
+	script_parse(&x.churn, "mkdir zz;create zy;unlink zy;rmdir zz;symlink zx y;unlink zx");
+	script_prepare(&x.churn, 1);
+	script_prepare(&x.a, sc->flags & SC_OUTSIDE ? 1 : 0);
 	script_prepare(&x.b, 1);
 	memory_settle();
 	world_mark();

@@ -14,7 +14,8 @@
  * An inode without name and holder is reclaimed some time after its last name
  * went: by who removed it, or, had that host died, by recovery. Until then its
  * handle works. So a command's result may also be the one it has when nothing
- * is reclaimed before the end; the state afterwards is the same.
+ * is reclaimed before the end; the state afterwards is the same. And when host 0
+ * is recovered while host 1 works, what it held open goes at some moment then.
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
@@ -24,7 +25,8 @@
 
 struct history {
 	uint64_t clock;
-	unsigned n[2]; /* commands begun */
+	bool recovered; /* host 0 died, and was recovered while host 1 was at work */
+	unsigned n[2];  /* commands begun */
 	struct {
 		uint64_t begun, ended; /* ended 0: not */
 		char result[RESULT_BYTES];
@@ -37,7 +39,7 @@ void history_end(struct history *h, unsigned host, const char *result);
 /* A script as the argument of a run that keeps a history. */
 struct performance {
 	const struct script *script;
-	struct history *history;
+	struct history *history; /* NULL: nobody asks */
 	unsigned host;
 };
 long perform(void *arg);

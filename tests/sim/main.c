@@ -17,7 +17,7 @@ static const char usage_text[] =
 	"  --op NAME           only this scenario (--list names them)\n"
 	"  --domain DOMAIN     gpf, wb or both (default)\n"
 	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
-	"                      pause-both, pause-crash, resume-crash, tangle or revoke\n"
+	"                      pause-both, pause-crash, resume-crash, tangle, bystand or revoke\n"
 	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
 	"  --quick | --full    sample products of steps (default), or try nearly all\n"
 	"  --step N            only this step of the operation\n"

@@ -47,6 +47,19 @@ static void crash_b(struct explorer *x, struct run *a, struct run *b, uint64_t m
 		explore_finish(x, 2);
 }
 
+/* Work that leaves nothing but used lanes, inodes and pages. */
+static bool churn(struct explorer *x, unsigned host)
+{
+	struct performance p = {.script = &x->churn, .host = host};
+	char why[160] = "", text[200];
+
+	if (x->sc->flags & SC_TIGHT || run_all(host, perform, &p, NULL, why) == RUN_RETURNED)
+		return true;
+	snprintf(text, sizeof(text), "host %u at work beside a paused one: %s", host, why);
+	explore_violation(x, text);
+	return false;
+}
+
 /* Host 0 is paused at step n, host 1 at step m or (0) done: what then? */
 static void pause_at(struct explorer *x, uint64_t m)
 {
@@ -62,7 +75,7 @@ static void pause_at(struct explorer *x, uint64_t m)
 		x->site[1] = paused ? b.site : NULL;
 		if (paused && x->variant == V_PAUSE_CRASH)
 			crash_b(x, &a, &b, m);
-		else if ((paused || whole) && go_on(x, &a) && (whole || go_on(x, &b)))
+		else if ((paused || whole) && go_on(x, &a) && (whole || (churn(x, 0) && go_on(x, &b))))
 			explore_finish(x, 0);
 		run_free(&b);
 	}
@@ -128,6 +141,45 @@ static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint6
 	keep_size(x, &s);
 }
 
+/* Host 2 recovers host 0, which comes back; true if all is well so far. */
+static bool succession(struct explorer *x)
+{
+	char why[200] = "", text[256];
+	int rc = world_fence(0, 2) ? world_recover(2, 0, why) : 0;
+
+	if (rc == 0 && churn(x, 2))
+		rc = world_rejoin(0, why);
+	if (rc == 0)
+		return churn(x, 0);
+	snprintf(text, sizeof(text), "recovery beside a paused host: %d %s", rc, why);
+	explore_violation(x, text);
+	return false;
+}
+
+/* Host 1 is paused at its step m while host 0, dead at n, has a successor. */
+static void bystand(struct explorer *x, uint64_t m)
+{
+	struct performance p;
+	struct run a, b;
+
+	x->m = m;
+	if (start_a(x, &a, &p)) {
+		unsigned dirty = memory_dirty(0);
+
+		explore_fate(x, dirty, dirty ? (unsigned)((x->n + m) % 3) : 0, true, &x->fate[0]);
+		world_lose(0, x->fate[0]);
+		explore_survive(x, &b, NULL, m);
+		x->site[1] = b.site;
+		x->history.recovered = true;
+		if (b.end == RUN_PAUSED && succession(x) && go_on(x, &b))
+			explore_finish(x, 1);
+		run_free(&b);
+	}
+	run_free(&a);
+	x->m = 0;
+	x->site[1] = NULL;
+}
+
 /* Declared dead while it runs. */
 static void revoke(struct explorer *x)
 {
@@ -152,14 +204,17 @@ static void pause_second(struct explorer *x, enum variant v, uint64_t steps_b)
 	x->variant = v;
 	x->m_seen[v] = steps_b;
 	for (uint64_t m = 1; m <= steps_b && !explore_exhausted(x); m++)
-		if (explore_samples(x, m, NULL))
-			pause_at(x, m);
+		if (explore_samples(x, m, NULL)) {
+			if (v == V_BYSTAND)
+				bystand(x, m);
+			else
+				pause_at(x, m);
+		}
 }
 
 static uint64_t steps_of(struct explorer *x, const struct script *script, unsigned host)
 {
-	struct history unused = {0};
-	struct performance p = {.script = script, .history = &unused, .host = host};
+	struct performance p = {.script = script, .host = host};
 	struct run run;
 
 	(void)x;
@@ -187,6 +242,8 @@ static void pauses_at(struct explorer *x, uint64_t steps_a, uint64_t steps_b)
 		pause_second(x, V_PAUSE_BOTH, steps_b);
 	if (explore_wants(x, V_PAUSE_CRASH))
 		pause_second(x, V_PAUSE_CRASH, steps_b);
+	if (explore_wants(x, V_BYSTAND))
+		pause_second(x, V_BYSTAND, steps_b);
 	x->variant = V_RESUME_CRASH;
 	if (explore_wants(x, V_RESUME_CRASH) && worth(x))
 		resume_crash(x, steps_b);

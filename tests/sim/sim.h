@@ -18,8 +18,14 @@
  *   tangle         it is paused; host 1 runs to some step of b and is paused;
  *                  host 0 goes on and dies some steps later; host 1 goes on, to
  *                  its end, or to its step m, where it dies
+ *   bystand        it died; host 1 runs to step m of b and is paused; host 2
+ *                  recovers host 0, which comes back and works; host 1 goes on
  *   revoke         it is paused; fabricd revokes it; it goes on until it notices,
  *                  or dies at its step m; then it is fenced and recovered
+ * Whoever works while another one is paused also makes and removes names of its
+ * own (churn), so that lanes, inodes and pages that the paused one knows serve
+ * something else when it goes on.
+ *
  * In each the outcome must be legal (history.h) and the check must find nothing.
  * In wb pools each death is tried with several fates of the dirty lines.
  */
@@ -38,6 +44,7 @@ enum variant {
 	V_PAUSE_CRASH,
 	V_RESUME_CRASH,
 	V_TANGLE,
+	V_BYSTAND,
 	V_REVOKE,
 	VARIANTS
 };
@@ -75,7 +82,7 @@ struct explorer { /* of one scenario in one domain */
 	const struct scenario *sc;
 	const struct options *opt;
 	bool wb;
-	struct script a, b;
+	struct script a, b, churn;
 	struct references *refs;
 	struct history history;
 	struct performance survivor; /* of script b, as long as its run */
