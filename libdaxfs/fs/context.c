@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "mem/super.h"
 #include "sync/member.h"
 
 #define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
@@ -88,22 +89,7 @@ struct pool *fs_pool_writable(struct daxfs *fs)
 
 void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out)
 {
-	const struct sm_super *super = &fs->pool.super;
-
-	*out = (struct daxfs_geometry){
-		.size = super->size,
-		.version = super->version,
-		.hosts = super->hosts,
-		.lanes_per_host = super->lanes_per_host,
-		.opens_per_host = super->opens_per_host,
-		.heartbeat_ms = super->heartbeat_ms,
-		.wb = super->domain == DAXFS_DOMAIN_WB,
-		.pages = fs->pool.objects[DAXFS_T_PAGE],
-		.inodes = fs->pool.objects[DAXFS_T_INODE],
-		.dirents = fs->pool.objects[DAXFS_T_DIRENT],
-	};
-	memcpy(out->name, super->name, sizeof(out->name));
-	memcpy(out->uuid, super->uuid, sizeof(out->uuid));
+	super_geometry(&fs->pool.super, out);
 }
 
 /* -- lanes ------------------------------------------------------------------ */

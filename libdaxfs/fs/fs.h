@@ -75,6 +75,8 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
 bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
 /* The same, and it must be a directory (-ENOTDIR); *root is its root node. */
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
+/* The handle of a directory's parent. */
+int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle);
 /* All attributes as of one moment: 0 or -ESTALE. */
 int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out);
 

@@ -76,6 +76,18 @@ int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_
 	return 0;
 }
 
+int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle)
+{
+	uint64_t w = word_load(lane, &dir->sm->parent);
+
+	if (!link_names(lane->pool, w, DAXFS_INODE)) {
+		lane->fault = true;
+		return -EIO;
+	}
+	*handle = handle_make(sm_load(&lane->pool->inodes[link_index(w)].incarnation), link_index(w));
+	return 0;
+}
+
 /* Blocks of 512 bytes: counted for files of moderate size, else by length. */
 static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t size)
 {

@@ -24,18 +24,16 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct list_op *op = arg;
 	struct inode dir;
-	uint64_t root, w, from = op->cookie < 2 ? 0 : op->cookie - 2;
+	uint64_t root, from = op->cookie < 2 ? 0 : op->cookie - 2;
 	int rc = inode_get_dir(lane, op->dir, &dir, &root);
 
 	(void)fs;
 	op->n = 0;
 	if (rc)
 		return rc;
-	w = word_load(lane, &dir.sm->parent);
 	op->self = dir.handle;
-	op->parent = link_index(w) < lane->pool->objects[DAXFS_T_INODE] ?
-		     handle_make(sm_load(&lane->pool->inodes[link_index(w)].incarnation), link_index(w)) : dir.handle;
-	while (op->n < LIST_BATCH) {
+	rc = inode_parent(lane, &dir, &op->parent);
+	while (rc == 0 && op->n < LIST_BATCH) {
 		rc = trie_next(lane, root, from, &op->entry[op->n]);
 		if (rc)
 			break;

@@ -35,23 +35,6 @@ static int locate(struct daxfs *fs, struct lane *lane, const struct name_op *op,
 
 /* -- lookup ------------------------------------------------------------------- */
 
-static int dot_or_dotdot(struct lane *lane, const struct inode *dir, const char *name, uint64_t *handle)
-{
-	uint64_t w, index;
-
-	*handle = dir->handle;
-	if (!strcmp(name, "."))
-		return 0;
-	w = word_load(lane, &dir->sm->parent);
-	index = link_index(w);
-	if (link_kind(w) != DAXFS_INODE || index >= lane->pool->objects[DAXFS_T_INODE]) {
-		lane->fault = true;
-		return -EIO;
-	}
-	*handle = handle_make(sm_load(&lane->pool->inodes[index].incarnation), index);
-	return 0;
-}
-
 static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
@@ -61,8 +44,9 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = locate(fs, lane, op, false, &name, &dir, &pos);
 
 	if (rc == -EEXIST) { /* "." or ".." */
-		rc = dot_or_dotdot(lane, &dir, op->name, &pos.handle);
+		pos.handle = dir.handle;
 		pos.found = true;
+		rc = op->name[1] ? inode_parent(lane, &dir, &pos.handle) : 0;
 	}
 	if (rc)
 		return rc;
