@@ -31,7 +31,7 @@ WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-
 	-Wpointer-arith -Wcast-qual
 STD := -std=c11 -fPIC -fvisibility=hidden -pthread
 INC_LIB := -Iinclude -Ilibdaxfs
-# Programs see include/ and proto/ only; tests see everything.
+# Programs see include/, common/ and proto/ only; tests see everything.
 INC_PROG := -Iinclude -I. -I$(B)/gen -I$(B)/gen/proto
 INC_TEST := $(INC_LIB) $(INC_PROG) -Itests
 CPPFLAGS += -D_GNU_SOURCE
@@ -57,6 +57,7 @@ SIM_LIB_SRC := $(filter-out libdaxfs/mem/writeback.c,$(LIB_SRC))
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 PROTO := $(sort $(wildcard proto/*.proto))
 PROTO_SRC := $(sort $(wildcard proto/*.c))
+COMMON_SRC := $(sort $(wildcard common/*.c))
 FABRICD_SRC := $(sort $(wildcard fabricd/*.c))
 AGENT_SRC := $(sort $(wildcard node-agent/*.c))
 CTL_SRC := $(sort $(wildcard daxfsctl/*.c))
@@ -72,6 +73,7 @@ SIM_OBJ := $(patsubst %.c,$(B)/obj-sim/%.o,$(SIM_LIB_SRC) $(SIM_SRC))
 PROTO_GEN := $(patsubst %.proto,$(B)/gen/%.pb-c.c,$(PROTO))
 PROTO_HDR := $(PROTO_GEN:.c=.h)
 PROTO_OBJ := $(PROTO_GEN:.c=.o) $(call obj,$(PROTO_SRC))
+COMMON_OBJ := $(call obj,$(COMMON_SRC))
 FABRICD_OBJ := $(call obj,$(FABRICD_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC))
 CTL_OBJ := $(call obj,$(CTL_SRC))
@@ -80,6 +82,7 @@ LIB_A := $(B)/lib/libdaxfs.a
 LIB_SO := $(B)/lib/libdaxfs.so.1
 # Program-side code without its main(), for the unit tests.
 PROTO_A := $(B)/lib/proto.a
+COMMON_A := $(B)/lib/common.a
 FABRICD_A := $(B)/lib/fabricd.a
 AGENT_A := $(B)/lib/agent.a
 CTL_A := $(B)/lib/ctl.a
@@ -229,6 +232,7 @@ $(1): $(2) $(1).list
 endef
 $(eval $(call archive,$(LIB_A),$(LIB_OBJ)))
 $(eval $(call archive,$(PROTO_A),$(PROTO_OBJ)))
+$(eval $(call archive,$(COMMON_A),$(COMMON_OBJ)))
 $(eval $(call archive,$(FABRICD_A),$(filter-out %/main.o,$(FABRICD_OBJ))))
 $(eval $(call archive,$(AGENT_A),$(filter-out %/main.o,$(AGENT_OBJ))))
 $(eval $(call archive,$(CTL_A),$(filter-out %/main.o,$(CTL_OBJ))))
@@ -246,9 +250,9 @@ $(B)/lib/libdaxfs.pc: libdaxfs/libdaxfs.pc.in FORCE
 	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< >$@
 
 # Programs carry the library: a host's daemons must not change under it.
-$(B)/bin/fabricd: $(call main,$(FABRICD_OBJ)) $(FABRICD_A) $(PROTO_A) $(LIB_A)
-$(B)/bin/daxfs-node-agent: $(call main,$(AGENT_OBJ)) $(AGENT_A) $(PROTO_A) $(LIB_A)
-$(B)/bin/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(LIB_A)
+$(B)/bin/fabricd: $(call main,$(FABRICD_OBJ)) $(FABRICD_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
+$(B)/bin/daxfs-node-agent: $(call main,$(AGENT_OBJ)) $(AGENT_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
+$(B)/bin/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 $(B)/bin/fabricd $(B)/bin/daxfs-node-agent $(B)/bin/daxfsctl:
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
@@ -263,13 +267,13 @@ $(eval $(call list_of,$(B)/lib/daxfs-sim,$(SIM_OBJ)))
 $(filter $(B)/tests/test_fabricd%,$(UNIT_BIN)): $(FABRICD_A)
 $(filter $(B)/tests/test_agent%,$(UNIT_BIN)): $(AGENT_A)
 $(filter $(B)/tests/test_ctl%,$(UNIT_BIN)): $(CTL_A)
-LINK_TEST = $(LINK) $(filter %.o,$^) $(filter-out $(LIB_A) $(PROTO_A) $(TEST_A) $(CHAOS_A),$(filter %.a,$^)) \
-	$(filter $(TEST_A) $(CHAOS_A),$^) $(PROTO_A) $(LIB_A) -o $@
+LINK_TEST = $(LINK) $(filter %.o,$^) $(filter-out $(LIB_A) $(PROTO_A) $(COMMON_A) $(TEST_A) $(CHAOS_A),$(filter %.a,$^)) \
+	$(filter $(TEST_A) $(CHAOS_A),$^) $(PROTO_A) $(COMMON_A) $(LIB_A) -o $@
 
-$(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(LIB_A)
+$(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) -lcmocka $(LIBS_PROG)
-$(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(LIB_A)
+$(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
 

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fabricd/log.h"
+#include "common/log.h"
 
 #define INPUT_BYTES 4096u /* PIPE_BUF: an empty pipe takes it without blocking */
 

@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "fabricd/answer.h"
 #include "fabricd/listen.h"
-#include "fabricd/log.h"
 #include "fabricd/timing.h"
 
 #define SOCKET_DIR "/run/daxfs"

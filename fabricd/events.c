@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fabricd/log.h"
+#include "common/log.h"
 
 /*
  * Why a host was moved by somebody else. The reason beside the word is stored

@@ -10,8 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -19,17 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/why.h"
+
 #define BACKLOG 16
-
-__attribute__((format(printf, 3, 4))) static int fail(struct daxfs_why *why, int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why->text, sizeof(why->text), format, args);
-	va_end(args);
-	return error;
-}
 
 static int lock_directory(const char *path, int *lock, struct daxfs_why *why)
 {
@@ -44,12 +34,12 @@ static int lock_directory(const char *path, int *lock, struct daxfs_why *why)
 	*lock = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*lock < 0) {
 		rc = -errno;
-		return fail(why, rc, "directory of socket %s: %s: make it, or give --socket", path, strerror(-rc));
+		return why_say(why, rc, "directory of socket %s: %s: make it, or give --socket", path, strerror(-rc));
 	}
 	if (flock(*lock, LOCK_EX)) {
 		rc = -errno;
 		close(*lock);
-		return fail(why, rc, "directory of socket %s cannot be locked: %s", path, strerror(-rc));
+		return why_say(why, rc, "directory of socket %s cannot be locked: %s", path, strerror(-rc));
 	}
 	return 0;
 }
@@ -62,18 +52,18 @@ static int clear_stale(const struct sockaddr_un *address, struct daxfs_why *why)
 	int probe, rc;
 
 	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : fail(why, -errno, "socket %s: %s", path, strerror(errno));
+		return errno == ENOENT ? 0 : why_say(why, -errno, "socket %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fail(why, -EEXIST, "%s exists and is no socket: remove it, or give --socket", path);
+		return why_say(why, -EEXIST, "%s exists and is no socket: remove it, or give --socket", path);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
-		return fail(why, -errno, "socket: %s", strerror(errno));
+		return why_say(why, -errno, "socket: %s", strerror(errno));
 	rc = connect(probe, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
 	close(probe);
 	if (rc != ECONNREFUSED)
-		return fail(why, -EADDRINUSE, "socket %s: another fabricd listens there: stop it, or give --socket",
+		return why_say(why, -EADDRINUSE, "socket %s: another fabricd listens there: stop it, or give --socket",
 			    path);
-	return unlink(path) ? fail(why, -errno, "stale socket %s: %s", path, strerror(errno)) : 0;
+	return unlink(path) ? why_say(why, -errno, "stale socket %s: %s", path, strerror(errno)) : 0;
 }
 
 static int bind_private(int fd, const struct sockaddr_un *address)
@@ -95,11 +85,11 @@ static int open_socket(const struct sockaddr_un *address, int *out, struct daxfs
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(why, -errno, "socket: %s", strerror(errno));
+		return why_say(why, -errno, "socket: %s", strerror(errno));
 	rc = bind_private(fd, address);
 	if (rc) {
 		close(fd);
-		return fail(why, rc, "socket %s: %s", address->sun_path, strerror(-rc));
+		return why_say(why, rc, "socket %s: %s", address->sun_path, strerror(-rc));
 	}
 	*out = fd;
 	return 0;
@@ -111,7 +101,7 @@ int listen_at(const char *path, int *fd, struct daxfs_why *why)
 	int lock, rc;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(why, -ENAMETOOLONG, "socket path is longer than %zu bytes: give a shorter --socket",
+		return why_say(why, -ENAMETOOLONG, "socket path is longer than %zu bytes: give a shorter --socket",
 			    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	rc = lock_directory(path, &lock, why);

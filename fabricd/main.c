@@ -19,9 +19,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "fabricd/control.h"
 #include "fabricd/guard.h"
-#include "fabricd/log.h"
 
 #define FABRICD_VERSION "0.1.0"
 
@@ -198,18 +198,19 @@ static int fabricd_main(struct fabricd *f)
 int main(int argc, char **argv)
 {
 	static struct fabricd f; /* large: not on the stack */
-	enum options_action action;
+	enum settings_action action;
 	struct daxfs_why why = { "" };
 
+	log_start("fabricd", 0); /* what waits for its log judges hosts late */
 	if (options_parse(argc, argv, &f.options, &action, &why)) {
 		fprintf(stderr, "fabricd: %s\n", why.text);
 		return EXIT_USAGE;
 	}
-	if (action == OPTIONS_HELP) {
+	if (action == SETTINGS_HELP) {
 		fputs(options_usage, stdout);
 		return 0;
 	}
-	if (action == OPTIONS_VERSION) {
+	if (action == SETTINGS_VERSION) {
 		puts("fabricd " FABRICD_VERSION);
 		return 0;
 	}

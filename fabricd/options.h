@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "daxfs/daxfs.h"
+#include "common/settings.h"
 
 #define OPTIONS_SOCKET_MAX 108u /* sizeof(sun_path) */
 /* All of them, with an action and a plug, fit into one pipe (PIPE_BUF). */
@@ -26,14 +26,12 @@ struct options {
 	bool realtime;
 };
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
-
 void options_defaults(struct options *options);
 /*
  * Read options, and the file that --config names, which they override.
  * -EINVAL with *why otherwise, or the errno of reading the file.
  */
-int options_parse(int argc, char **argv, struct options *options, enum options_action *action, struct daxfs_why *why);
+int options_parse(int argc, char **argv, struct options *options, enum settings_action *action, struct daxfs_why *why);
 /* One `key = value` line of a config file; comments and blank lines are fine. */
 int options_line(struct options *options, const char *line, struct daxfs_why *why);
 

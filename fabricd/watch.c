@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "fabricd/guard.h"
-#include "fabricd/log.h"
 
 /* BOOTTIME: time asleep is time in which we did not watch. */
 uint64_t watch_clock_ms(void)

@@ -25,8 +25,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "node-agent/beat.h"
-#include "node-agent/log.h"
 #include "node-agent/mountpoint.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
@@ -462,13 +462,13 @@ static void serve(struct agent *a)
 int agent_run(const struct config *config)
 {
 	struct agent a;
-	char who[32];
+	char who[48];
 	enum agent_exit status;
 
 	memset(&a, 0, sizeof(a));
 	a.config = config;
-	snprintf(who, sizeof(who), "host %d", config->host);
-	log_start(who);
+	snprintf(who, sizeof(who), AGENT_NAME " host %d", config->host);
+	log_start(who, AGENT_LOG_PATIENCE_MS);
 	signal(SIGPIPE, SIG_IGN);
 	choose_name(&a);
 	status = check_mount(&a);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.c - options and the config file, from one table.
- *
- * Every setting has one row: its key in the file is its long option's name.
- * The file is read first, so that an option on the command line wins. Runs
- * before there are threads; getopt's state is the only global it touches.
+ * config.c - the agent's settings: the rows of its table. Runs before there are
+ * threads.
  */
 #include "node-agent/config.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/why.h"
 
 const char config_usage[] =
 	"usage: daxfs-node-agent --pool PATH --host ID --mount DIR [options]\n"
@@ -39,244 +36,87 @@ const char config_usage[] =
 	"3 declared dead by the pod, 4 pool cannot be used, 5 host slot is taken,\n"
 	"6 cannot mount.\n";
 
-static int bad(struct daxfs_why *why, const char *key, const char *value, const char *wanted)
+static int set_pool(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	snprintf(why->text, sizeof(why->text), "%s: \"%.80s\" is not %s", key, value, wanted);
-	return -EINVAL;
+	struct config *c = target;
+
+	return settings_text(key, value, c->pool, sizeof(c->pool), why);
 }
 
-static int set_text(char *out, size_t size, const char *key, const char *value, struct daxfs_why *why)
+static int set_mount(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	size_t len = strlen(value);
+	struct config *c = target;
 
-	if (len == 0)
-		return bad(why, key, value, "a value: give one");
-	if (len >= size)
-		return bad(why, key, value, "short enough");
-	memcpy(out, value, len + 1);
-	return 0;
+	return settings_text(key, value, c->mount, sizeof(c->mount), why);
 }
 
-static int set_number(unsigned *out, unsigned max, const char *key, const char *value, struct daxfs_why *why)
+static int set_name(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	char wanted[64];
-	unsigned long n;
-	char *end;
+	struct config *c = target;
 
-	errno = 0;
-	n = strtoul(value, &end, 10);
-	if (!isdigit((unsigned char)value[0]) || *end != '\0' || errno != 0 || n > max) {
-		snprintf(wanted, sizeof(wanted), "a number from 0 to %u", max);
-		return bad(why, key, value, wanted);
-	}
-	*out = (unsigned)n;
-	return 0;
-}
-
-static int set_pool(struct config *c, const char *key, const char *value, struct daxfs_why *why)
-{
-	return set_text(c->pool, sizeof(c->pool), key, value, why);
-}
-
-static int set_mount(struct config *c, const char *key, const char *value, struct daxfs_why *why)
-{
-	return set_text(c->mount, sizeof(c->mount), key, value, why);
-}
-
-static int set_name(struct config *c, const char *key, const char *value, struct daxfs_why *why)
-{
-	return set_text(c->name, sizeof(c->name), key, value, why);
+	return settings_text(key, value, c->name, sizeof(c->name), why);
 }
 
 /* How many slots there are is the pool's to say; this bounds the number. */
-static int set_host(struct config *c, const char *key, const char *value, struct daxfs_why *why)
+static int set_host(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
+	struct config *c = target;
 	unsigned host;
-	int error = set_number(&host, INT_MAX, key, value, why);
+	int error = settings_number(key, value, 0, INT_MAX, &host, why);
 
 	if (error == 0)
 		c->host = (int)host;
 	return error;
 }
 
-static int set_threads(struct config *c, const char *key, const char *value, struct daxfs_why *why)
+static int set_threads(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	return set_number(&c->threads, CONFIG_THREADS_MAX, key, value, why);
+	struct config *c = target;
+
+	return settings_number(key, value, 0, CONFIG_THREADS_MAX, &c->threads, why);
 }
 
-static int set_join_wait(struct config *c, const char *key, const char *value, struct daxfs_why *why)
+static int set_join_wait(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	return set_number(&c->join_wait_s, CONFIG_JOIN_WAIT_MAX_S, key, value, why);
+	struct config *c = target;
+
+	return settings_number(key, value, 0, CONFIG_JOIN_WAIT_MAX_S, &c->join_wait_s, why);
 }
 
-static int set_attr_timeout(struct config *c, const char *key, const char *value, struct daxfs_why *why)
+static int set_attr_timeout(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
+	struct config *c = target;
 	char *end;
 	double s = strtod(value, &end);
 
 	if (!isdigit((unsigned char)value[0]) || *end != '\0' || !(s >= 0 && s <= CONFIG_ATTR_TIMEOUT_MAX_S))
-		return bad(why, key, value, "a number of seconds from 0 to 3600");
+		return settings_bad(key, value, "a number of seconds from 0 to 3600", why);
 	c->attr_timeout_s = s;
 	return 0;
 }
 
-static int set_realtime(struct config *c, const char *key, const char *value, struct daxfs_why *why)
+static int set_realtime(void *target, const char *key, const char *value, struct daxfs_why *why)
 {
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return bad(why, key, value, "yes or no");
-	c->realtime = value[0] == 'y';
-	return 0;
+	struct config *c = target;
+
+	return settings_yes_no(key, value, &c->realtime, why);
 }
 
-static const struct setting {
-	const char *key;
-	int (*set)(struct config *c, const char *key, const char *value, struct daxfs_why *why);
-} settings[] = {
-	{ "pool", set_pool },
-	{ "host", set_host },
-	{ "mount", set_mount },
-	{ "name", set_name },
-	{ "threads", set_threads },
-	{ "join-wait", set_join_wait },
-	{ "attr-timeout", set_attr_timeout },
-	{ "realtime", set_realtime },
+static const struct setting table[] = {
+	{ "pool", set_pool, SETTING_VALUE },
+	{ "host", set_host, SETTING_VALUE },
+	{ "mount", set_mount, SETTING_VALUE },
+	{ "name", set_name, SETTING_VALUE },
+	{ "threads", set_threads, SETTING_VALUE },
+	{ "join-wait", set_join_wait, SETTING_VALUE },
+	{ "attr-timeout", set_attr_timeout, SETTING_VALUE },
+	{ "realtime", set_realtime, SETTING_YES_NO },
+	{ NULL, NULL, SETTING_VALUE },
 };
-
-enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]) };
-
-static int set(struct config *c, const char *key, const char *value, struct daxfs_why *why)
-{
-	for (int i = 0; i < N_SETTINGS; i++)
-		if (strcmp(settings[i].key, key) == 0)
-			return settings[i].set(c, key, value, why);
-	snprintf(why->text, sizeof(why->text), "%.80s: no such setting; see --help", key);
-	return -EINVAL;
-}
-
-/* Cut white space off both ends, in place. */
-static char *trim(char *s)
-{
-	char *end = s + strlen(s);
-
-	while (end > s && isspace((unsigned char)end[-1]))
-		*--end = '\0';
-	while (isspace((unsigned char)*s))
-		s++;
-	return s;
-}
 
 int config_line(struct config *config, const char *line, struct daxfs_why *why)
 {
-	char copy[PATH_MAX + 64];
-	char *key, *value;
-
-	if (strlen(line) >= sizeof(copy)) {
-		snprintf(why->text, sizeof(why->text), "line is too long");
-		return -EINVAL;
-	}
-	strcpy(copy, line);
-	key = trim(copy);
-	if (*key == '\0' || *key == '#')
-		return 0;
-	value = strchr(key, '=');
-	if (!value) {
-		snprintf(why->text, sizeof(why->text), "\"%.80s\": expected `key = value`", key);
-		return -EINVAL;
-	}
-	*value++ = '\0';
-	return set(config, trim(key), trim(value), why);
-}
-
-static int read_lines(struct config *config, FILE *file, const char *path, struct daxfs_why *why)
-{
-	struct daxfs_why reason;
-	char line[PATH_MAX + 64];
-	int error;
-
-	for (unsigned n = 1; fgets(line, sizeof(line), file); n++) {
-		error = config_line(config, line, &reason);
-		if (error) {
-			snprintf(why->text, sizeof(why->text), "%.80s:%u: %.150s", path, n, reason.text);
-			return error;
-		}
-	}
-	return 0;
-}
-
-static int read_file(struct config *config, const char *path, struct daxfs_why *why)
-{
-	FILE *file = fopen(path, "re");
-	int error;
-
-	if (!file) {
-		error = -errno;
-		snprintf(why->text, sizeof(why->text), "cannot read config %.150s: %s", path, strerror(-error));
-		return error;
-	}
-	error = read_lines(config, file, path, why);
-	if (!error && ferror(file)) {
-		error = -EIO;
-		snprintf(why->text, sizeof(why->text), "cannot read config %.150s", path);
-	}
-	fclose(file);
-	return error;
-}
-
-enum { OPT_CONFIG = 1000, OPT_NO_REALTIME, OPT_HELP, OPT_VERSION };
-
-static const struct option options[] = {
-	{ "pool", required_argument, NULL, 0 },
-	{ "host", required_argument, NULL, 0 },
-	{ "mount", required_argument, NULL, 0 },
-	{ "name", required_argument, NULL, 0 },
-	{ "threads", required_argument, NULL, 0 },
-	{ "join-wait", required_argument, NULL, 0 },
-	{ "attr-timeout", required_argument, NULL, 0 },
-	{ "no-realtime", no_argument, NULL, OPT_NO_REALTIME },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* First pass: is the usage right, which file, is it only a question. */
-static int scan(int argc, char **argv, const char **file, enum config_action *action, struct daxfs_why *why)
-{
-	int opt;
-
-	optind = 0;
-	opterr = 0;
-	*action = CONFIG_RUN;
-	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (opt == OPT_CONFIG)
-			*file = optarg;
-		if (opt == OPT_HELP || opt == OPT_VERSION)
-			*action = opt == OPT_HELP ? CONFIG_HELP : CONFIG_VERSION;
-		if (opt == '?' || opt == ':') {
-			snprintf(why->text, sizeof(why->text), "%.80s %s; see --help", argv[optind - 1],
-				 opt == ':' ? "needs a value" : "is not an option");
-			return -EINVAL;
-		}
-	}
-	if (optind < argc) {
-		snprintf(why->text, sizeof(why->text), "what is \"%.80s\"? see --help", argv[optind]);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int apply(int argc, char **argv, struct config *config, struct daxfs_why *why)
-{
-	int opt, index, error = 0;
-
-	optind = 0;
-	while (!error && (opt = getopt_long(argc, argv, ":", options, &index)) != -1) {
-		if (opt == 0)
-			error = set(config, options[index].name, optarg, why);
-		if (opt == OPT_NO_REALTIME)
-			config->realtime = false;
-	}
-	return error;
+	return settings_line(table, line, config, why);
 }
 
 static int complete(const struct config *config, struct daxfs_why *why)
@@ -291,8 +131,7 @@ static int complete(const struct config *config, struct daxfs_why *why)
 		missing = "--mount DIR";
 	if (!missing)
 		return 0;
-	snprintf(why->text, sizeof(why->text), "%s is missing; see --help", missing);
-	return -EINVAL;
+	return why_say(why, -EINVAL, "%s is missing; see --help", missing);
 }
 
 void config_defaults(struct config *config)
@@ -302,20 +141,19 @@ void config_defaults(struct config *config)
 	config->realtime = true;
 }
 
-int config_parse(int argc, char **argv, struct config *config, enum config_action *action, struct daxfs_why *why)
+int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_why *why)
 {
-	const char *file = NULL;
+	enum settings_action wanted;
+	struct config c;
 	int error;
 
-	config_defaults(config);
-	error = scan(argc, argv, &file, action, why);
-	if (error || *action != CONFIG_RUN)
+	config_defaults(&c);
+	error = settings_parse(table, argc, argv, &c, &wanted, why);
+	if (!error && wanted == SETTINGS_RUN)
+		error = complete(&c, why);
+	if (error)
 		return error;
-	if (file)
-		error = read_file(config, file, why);
-	if (!error)
-		error = apply(argc, argv, config, why);
-	if (!error)
-		error = complete(config, why);
-	return error;
+	*config = c;
+	*action = wanted;
+	return 0;
 }

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "daxfs/daxfs.h"
+#include "common/settings.h"
 
 #define CONFIG_THREADS_MAX 1024u
 #define CONFIG_JOIN_WAIT_MAX_S 86400u
@@ -25,13 +25,11 @@ struct config {
 	bool realtime;         /* SCHED_FIFO and locked memory for the heartbeat */
 };
 
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
-
 /*
  * Read options (and the file that --config names, which they override).
  * -EINVAL with *why otherwise, or the errno of reading the file.
  */
-int config_parse(int argc, char **argv, struct config *config, enum config_action *action, struct daxfs_why *why);
+int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_why *why);
 /* One `key = value` line of a config file; comments and blank lines are fine. */
 int config_line(struct config *config, const char *line, struct daxfs_why *why);
 void config_defaults(struct config *config);

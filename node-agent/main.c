@@ -4,26 +4,28 @@
  */
 #include <stdio.h>
 
+#include "common/log.h"
 #include "node-agent/agent.h"
-#include "node-agent/log.h"
 
 int main(int argc, char **argv)
 {
 	static struct config config;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
-	int error = config_parse(argc, argv, &config, &action, &why);
+	int error;
 
+	log_start(AGENT_NAME, AGENT_LOG_PATIENCE_MS);
+	error = config_parse(argc, argv, &config, &action, &why);
 	if (error) {
 		log_fail("%s", why.text);
 		return AGENT_EXIT_USAGE;
 	}
-	if (action == CONFIG_HELP) {
+	if (action == SETTINGS_HELP) {
 		fputs(config_usage, stdout);
 		return AGENT_EXIT_OK;
 	}
-	if (action == CONFIG_VERSION) {
-		puts("daxfs-node-agent " AGENT_VERSION);
+	if (action == SETTINGS_VERSION) {
+		puts(AGENT_NAME " " AGENT_VERSION);
 		return AGENT_EXIT_OK;
 	}
 	return agent_run(&config);

@@ -22,7 +22,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "node-agent/log.h"
+#include "common/log.h"
 
 #define STALE_MAX 16 /* dead mounts stacked on one directory */
 

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "node-agent/log.h"
+#include "common/log.h"
 
 #define BACKGROUND_MAX 64 /* asynchronous requests the kernel may queue */
 #define NS_PER_S 1000000000ull

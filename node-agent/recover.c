@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "node-agent/log.h"
+#include "common/log.h"
 
 #define REPORTS_MAX 8
 #define NS_PER_S 1000000000l

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "node-agent/log.h"
+#include "common/log.h"
 #include "node-agent/mountpoint.h"
 
 #define NUDGE_MS 50 /* how often the loop is woken until it has ended */

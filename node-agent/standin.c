@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "daxfs/member.h"
-#include "node-agent/log.h"
 
 #define STEPS_MAX 100u /* heartbeats; a recovery assigned to us comes within a few */
 #define REPORTS_MAX 8

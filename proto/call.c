@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/why.h"
 #include "proto/framing.h"
 
 struct call {
@@ -25,18 +25,6 @@ struct call {
 	int64_t deadline_ms;
 	struct daxfs_why *why;
 };
-
-__attribute__((format(printf, 3, 4))) static int fail(struct daxfs_why *why, int error, const char *format, ...)
-{
-	va_list args;
-
-	if (!why)
-		return error;
-	va_start(args, format);
-	vsnprintf(why->text, sizeof(why->text), format, args);
-	va_end(args);
-	return error;
-}
 
 static int64_t clock_ms(void)
 {
@@ -48,7 +36,7 @@ static int64_t clock_ms(void)
 
 static int fail_timeout(const struct call *c)
 {
-	return fail(c->why, -ETIMEDOUT,
+	return why_say(c->why, -ETIMEDOUT,
 		    "fabricd at %s did not answer in %d ms: is it stopped? (--direct reads the pool without it)",
 		    c->path, FABRIC_CALL_MS);
 }
@@ -63,7 +51,7 @@ static int await(const struct call *c, short events)
 		return fail_timeout(c);
 	n = poll(&pfd, 1, (int)left);
 	if (n < 0 && errno != EINTR)
-		return fail(c->why, -errno, "waiting for fabricd at %s: %s", c->path, strerror(errno));
+		return why_say(c->why, -errno, "waiting for fabricd at %s: %s", c->path, strerror(errno));
 	return 0; /* a timeout is noticed on the next call */
 }
 
@@ -75,7 +63,7 @@ static int fail_connect(const struct call *c, int error)
 		hint = ": is it running? (--direct reads the pool without it)";
 	else if (error == EACCES)
 		hint = ": run as root";
-	return fail(c->why, -error, "no fabricd at %s: %s%s", c->path, strerror(error), hint);
+	return why_say(c->why, -error, "no fabricd at %s: %s%s", c->path, strerror(error), hint);
 }
 
 /* On a unix socket EAGAIN means that the listener's queue is full. */
@@ -85,12 +73,12 @@ static int connect_by(struct call *c)
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 
 	if (strlen(c->path) >= sizeof(address.sun_path))
-		return fail(c->why, -ENAMETOOLONG, "socket path is longer than %zu bytes: %.80s...",
+		return why_say(c->why, -ENAMETOOLONG, "socket path is longer than %zu bytes: %.80s...",
 			    sizeof(address.sun_path) - 1, c->path);
 	strcpy(address.sun_path, c->path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
-		return fail(c->why, -errno, "socket: %s", strerror(errno));
+		return why_say(c->why, -errno, "socket: %s", strerror(errno));
 	while (connect(c->fd, (const struct sockaddr *)&address, sizeof(address))) {
 		if (errno != EAGAIN && errno != EINTR)
 			return fail_connect(c, errno);
@@ -113,7 +101,7 @@ static int send_all(const struct call *c, const uint8_t *bytes, size_t len)
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return fail(c->why, -errno, "sending to fabricd at %s: %s", c->path, strerror(errno));
+			return why_say(c->why, -errno, "sending to fabricd at %s: %s", c->path, strerror(errno));
 		rc = await(c, POLLOUT);
 		if (rc)
 			return rc;
@@ -123,7 +111,7 @@ static int send_all(const struct call *c, const uint8_t *bytes, size_t len)
 
 static int fail_answer(const struct call *c, const char *what)
 {
-	return fail(c->why, -EPROTO, "fabricd at %s %s: is it of another version?", c->path, what);
+	return why_say(c->why, -EPROTO, "fabricd at %s %s: is it of another version?", c->path, what);
 }
 
 static int receive(const struct call *c, struct fabric_decoder *d)
@@ -142,7 +130,7 @@ static int receive(const struct call *c, struct fabric_decoder *d)
 		else if (errno == EAGAIN || errno == EINTR)
 			rc = await(c, POLLIN);
 		else
-			return fail(c->why, -errno, "reading from fabricd at %s: %s", c->path, strerror(errno));
+			return why_say(c->why, -errno, "reading from fabricd at %s: %s", c->path, strerror(errno));
 		if (rc == -EMSGSIZE)
 			return fail_answer(c, "sent an answer that is too long");
 		if (rc)
@@ -162,7 +150,7 @@ static int unpack(const struct call *c, const struct fabric_decoder *d, Fabric__
 		return fail_answer(c, "sent an answer that does not parse");
 	error = response->error;
 	if (error) {
-		fail(c->why, 0, "%s", response->text[0] ? response->text : strerror(error));
+		why_say(c->why, 0, "%s", response->text[0] ? response->text : strerror(error));
 		fabric__response__free_unpacked(response, NULL);
 		return error > 0 && error < 4096 ? -error : -EPROTO;
 	}
@@ -180,7 +168,7 @@ int fabric_call(const char *socket_path, const Fabric__Request *request, Fabric_
 	int rc = fabric_encode(&request->base, &bytes, &len);
 
 	if (rc)
-		return fail(why, rc, "request cannot be encoded: %s", strerror(-rc));
+		return why_say(why, rc, "request cannot be encoded: %s", strerror(-rc));
 	fabric_decoder_init(&decoder);
 	rc = connect_by(&call);
 	if (rc == 0)

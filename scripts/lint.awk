@@ -156,10 +156,12 @@ function check_include(text,	name, dir)
 		include_library(name, dir)
 	else if (part == "include")
 		include_public(name)
+	else if (part == "common")
+		include_of(name, dir, dir == "common" || name == "daxfs/daxfs.h")
 	else if (part == "proto")
-		include_of(name, dir, dir == "proto" || name == "daxfs/daxfs.h")
+		include_of(name, dir, dir == "proto" || dir == "common" || name == "daxfs/daxfs.h")
 	else if (product)
-		include_of(name, dir, dir == part || dir == "proto" || name == "daxfs/daxfs.h" || \
+		include_of(name, dir, dir == part || dir == "proto" || dir == "common" || name == "daxfs/daxfs.h" || \
 			   name == "daxfs/member.h" || name ~ /^[a-z_]*\.pb-c\.h$/)
 }
 
@@ -182,7 +184,7 @@ function include_public(name)
 function include_of(name, dir, fine)
 {
 	if (!fine)
-		fail("include", part " includes " name ": only daxfs/daxfs.h, daxfs/member.h, proto/ and its own")
+		fail("include", part " includes " name ": only what its place allows (CONTRIBUTING.md)")
 }
 
 function check_seam()

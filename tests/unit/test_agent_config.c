@@ -2,57 +2,30 @@
 /*
  * test_agent_config.c - options and config file of the node agent.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "settings_try.h"
 
 #include "node-agent/config.h"
 
-#define ARGS_MAX 16
-
-/* argv from one string, split at spaces. */
-static int parse(const char *line, struct config *config, enum config_action *action, struct daxfs_why *why)
-{
-	char copy[1024], *argv[ARGS_MAX + 1], *save = NULL;
-	int argc = 0;
-
-	snprintf(copy, sizeof(copy), "daxfs-node-agent %s", line);
-	for (char *s = strtok_r(copy, " ", &save); s && argc < ARGS_MAX; s = strtok_r(NULL, " ", &save))
-		argv[argc++] = s;
-	argv[argc] = NULL;
-	return config_parse(argc, argv, config, action, why);
-}
-
-static void expect_refused(const char *line, const char *reason)
+static void refused(int argc, char **argv, const char *says)
 {
 	struct config config;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why = { .text = "" };
 
-	assert_int_equal(parse(line, &config, &action, &why), -EINVAL);
-	if (!strstr(why.text, reason))
-		fail_msg("'%s' said '%s', not '%s'", line, why.text, reason);
-	assert_null(strchr(why.text, '\n'));
+	try_refused(config_parse(argc, argv, &config, &action, &why), &why, says);
 }
 
 static void test_all_options(void **state)
 {
 	struct config c;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
 
 	(void)state;
-	assert_int_equal(parse("--pool /p --host 3 --mount=/m --name n --threads 5 --join-wait 7 --attr-timeout 1.5 "
-			       "--no-realtime", &c, &action, &why), 0);
-	assert_int_equal(action, CONFIG_RUN);
+	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
+					  "--join-wait", "7", "--attr-timeout", "1.5", "--no-realtime"),
+				      &c, &action, &why), 0);
+	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(c.pool, "/p");
 	assert_int_equal(c.host, 3);
 	assert_string_equal(c.mount, "/m");
@@ -66,11 +39,11 @@ static void test_all_options(void **state)
 static void test_defaults(void **state)
 {
 	struct config c;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
 
 	(void)state;
-	assert_int_equal(parse("--pool /p --host 0 --mount /m", &c, &action, &why), 0);
+	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "0", "--mount", "/m"), &c, &action, &why), 0);
 	assert_string_equal(c.name, "");
 	assert_int_equal(c.threads, 0);
 	assert_int_equal(c.join_wait_s, 0);
@@ -81,34 +54,35 @@ static void test_defaults(void **state)
 static void test_questions_need_nothing_else(void **state)
 {
 	struct config c;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
 
 	(void)state;
-	assert_int_equal(parse("--help", &c, &action, &why), 0);
-	assert_int_equal(action, CONFIG_HELP);
-	assert_int_equal(parse("--host 1 --version", &c, &action, &why), 0);
-	assert_int_equal(action, CONFIG_VERSION);
+	assert_int_equal(config_parse(TRY("--help"), &c, &action, &why), 0);
+	assert_int_equal(action, SETTINGS_HELP);
+	assert_int_equal(config_parse(TRY("--host", "1", "--version"), &c, &action, &why), 0);
+	assert_int_equal(action, SETTINGS_VERSION);
 }
 
 static void test_refusals(void **state)
 {
 	(void)state;
-	expect_refused("--host 0 --mount /m", "--pool PATH is missing");
-	expect_refused("--pool /p --mount /m", "--host ID is missing");
-	expect_refused("--pool /p --host 0", "--mount DIR is missing");
-	expect_refused("--pool /p --host x --mount /m", "host: \"x\" is not a number");
-	expect_refused("--pool /p --host -1 --mount /m", "is not a number");
-	expect_refused("--pool /p --host 1x --mount /m", "is not a number");
-	expect_refused("--pool /p --host 99999999999999999999 --mount /m", "is not a number");
-	expect_refused("--pool /p --host 0 --mount /m --threads 1025", "from 0 to 1024");
-	expect_refused("--pool /p --host 0 --mount /m --attr-timeout nan", "seconds");
-	expect_refused("--pool /p --host 0 --mount /m --attr-timeout 3601", "seconds");
-	expect_refused("--pool /p --host 0 --mount /m --name 01234567890123456789012345678901", "short enough");
-	expect_refused("--pool /p --host 0 --mount /m --bogus", "--bogus is not an option");
-	expect_refused("--pool /p --host 0 --mount", "--mount needs a value");
-	expect_refused("--pool /p --host 0 --mount /m stray", "what is \"stray\"");
-	expect_refused("--pool= --host 0 --mount /m", "a value");
+	refused(TRY("--host", "0", "--mount", "/m"), "--pool PATH is missing");
+	refused(TRY("--pool", "/p", "--mount", "/m"), "--host ID is missing");
+	refused(TRY("--pool", "/p", "--host", "0"), "--mount DIR is missing");
+	refused(TRY("--pool", "/p", "--host", "x", "--mount", "/m"), "host: \"x\" is not a number");
+	refused(TRY("--pool", "/p", "--host", "-1", "--mount", "/m"), "is not a number");
+	refused(TRY("--pool", "/p", "--host", "1x", "--mount", "/m"), "is not a number");
+	refused(TRY("--pool", "/p", "--host", "99999999999999999999", "--mount", "/m"), "is not a number");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--threads", "1025"), "from 0 to 1024");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "nan"), "seconds");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "3601"), "seconds");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--name", "01234567890123456789012345678901"),
+		"short enough");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--bogus"), "--bogus is not an option");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount"), "--mount needs a value");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "stray"), "what is \"stray\"");
+	refused(TRY("--pool=", "--host", "0", "--mount", "/m"), "a value");
 }
 
 static void test_lines(void **state)
@@ -132,26 +106,16 @@ static void test_lines(void **state)
 	assert_int_equal(config_line(&c, "host =\n", &why), -EINVAL);
 }
 
-static void write_file(char *path, const char *text)
-{
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-}
-
 static void test_file_then_options(void **state)
 {
-	char path[] = "/tmp/test_agent_config.XXXXXX", line[128];
+	char path[32];
 	struct config c;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
 
 	(void)state;
-	write_file(path, "# a host\npool = /file\nhost = 1\nmount = /m\njoin-wait = 9\n");
-	snprintf(line, sizeof(line), "--host 2 --config %s", path);
-	assert_int_equal(parse(line, &c, &action, &why), 0);
+	try_file(path, "# a host\npool = /file\nhost = 1\nmount = /m\njoin-wait = 9\n");
+	assert_int_equal(config_parse(TRY("--host", "2", "--config", path), &c, &action, &why), 0);
 	assert_string_equal(c.pool, "/file");
 	assert_int_equal(c.host, 2);
 	assert_int_equal(c.join_wait_s, 9);
@@ -160,18 +124,17 @@ static void test_file_then_options(void **state)
 
 static void test_bad_file(void **state)
 {
-	char path[] = "/tmp/test_agent_config.XXXXXX", line[128];
+	char path[32];
 	struct config c;
-	enum config_action action;
+	enum settings_action action;
 	struct daxfs_why why;
 
 	(void)state;
-	write_file(path, "pool = /file\n\nhost = many\n");
-	snprintf(line, sizeof(line), "--config %s", path);
-	assert_int_equal(parse(line, &c, &action, &why), -EINVAL);
+	try_file(path, "pool = /file\n\nhost = many\n");
+	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &why), -EINVAL);
 	assert_non_null(strstr(why.text, ":3: host: \"many\""));
 	unlink(path);
-	assert_int_equal(parse(line, &c, &action, &why), -ENOENT);
+	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &why), -ENOENT);
 	assert_non_null(strstr(why.text, path));
 }
 

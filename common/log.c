@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.c - lines for the journal, or for whoever reads stderr. See log.h.
+ *
+ * Who and patience are set before the first thread starts and constant after.
+ * One line at a time is written, under log_lock: two threads that both saw room
+ * for one line would leave one of them in write(2). Waiting for the lock counts
+ * as waiting for room. log_lost is changed without the lock, too, by those who
+ * did not get it in time.
+ *
+ * stderr may be shared with other processes, so it is not made non-blocking. On
+ * a socket (the journal's) no write waits; on a pipe one could, if another
+ * process filled it between poll and write.
+ */
+#include "common/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_BYTES 1024 /* less than PIPE_BUF: a pipe takes it whole */
+
+static char log_who[64] = "daxfs";
+static int log_patience_ms;
+static bool log_to_journal;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint log_lost;
+
+void log_start(const char *who, int patience_ms)
+{
+	snprintf(log_who, sizeof(log_who), "%s", who);
+	log_patience_ms = patience_ms;
+	log_to_journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+/* -- when ----------------------------------------------------------------------- */
+
+static struct timespec deadline_in(int ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ms % 1000 * 1000000L;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000L;
+	t.tv_nsec %= 1000000000L;
+	return t;
+}
+
+static int ms_until(const struct timespec *deadline)
+{
+	struct timespec now;
+	long ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	/* Rounded up: what is left is waited for, not polled. */
+	ms = (long)(deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec + 999999) / 1000000;
+	return ms > 0 ? (int)ms : 0;
+}
+
+static bool room_until(const struct timespec *deadline)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int n;
+
+	do
+		n = poll(&out, 1, ms_until(deadline));
+	while (n < 0 && errno == EINTR);
+	return n == 1 && (out.revents & POLLOUT);
+}
+
+/* -- what ----------------------------------------------------------------------- */
+
+/* One line, whatever the message is: its length. */
+static size_t compose(char *line, const char *priority, unsigned lost, const char *format, va_list args)
+{
+	int head, len;
+
+	head = snprintf(line, LOG_LINE_BYTES, "%s%s: ", log_to_journal ? priority : "", log_who);
+	if (lost)
+		head += snprintf(line + head, LOG_LINE_BYTES - (size_t)head, "(%u lines lost) ", lost);
+	len = vsnprintf(line + head, LOG_LINE_BYTES - (size_t)head, format, args);
+	len = len < 0 ? head : head + len;
+	if (len > LOG_LINE_BYTES - 2)
+		len = LOG_LINE_BYTES - 2;
+	while (len > head && line[len - 1] == '\n')
+		len--;
+	for (int i = head; i < len; i++)
+		if (line[i] == '\n')
+			line[i] = ' ';
+	line[len++] = '\n';
+	return (size_t)len;
+}
+
+static bool put(const char *line, size_t len)
+{
+	ssize_t n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno == ENOTSOCK)
+		n = write(STDERR_FILENO, line, len);
+	return n == (ssize_t)len;
+}
+
+static void log_line(const char *priority, const char *format, va_list args)
+{
+	struct timespec deadline = deadline_in(log_patience_ms);
+	char line[LOG_LINE_BYTES];
+	unsigned lost;
+
+	if (pthread_mutex_clocklock(&log_lock, CLOCK_MONOTONIC, &deadline)) {
+		atomic_fetch_add(&log_lost, 1);
+		return;
+	}
+	lost = atomic_exchange(&log_lost, 0);
+	if (!room_until(&deadline) || !put(line, compose(line, priority, lost, format, args)))
+		atomic_fetch_add(&log_lost, lost + 1);
+	pthread_mutex_unlock(&log_lock);
+}
+
+void log_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_line(SD_INFO, format, args);
+	va_end(args);
+}
+
+void log_warn(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_line(SD_WARNING, format, args);
+	va_end(args);
+}
+
+void log_fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_line(SD_ERR, format, args);
+	va_end(args);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - what a daemon tells its operator: one line an event, on stderr.
+ *
+ * A line is one write, so that lines of several threads never mix. A reader that
+ * has stopped reading loses lines, and the next one that it takes says how many;
+ * it never stops the daemon for longer than log_start() allowed: a host that
+ * waits for its log is declared dead, a manager that does judges others late.
+ * Any thread may log.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+/*
+ * Called before there are threads, again when more is known of who this is.
+ * who begins each line; patience_ms is what one line may wait for room.
+ */
+void log_start(const char *who, int patience_ms);
+void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
