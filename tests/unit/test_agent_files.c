@@ -11,28 +11,6 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-static int group_setup(void **state)
-{
-	struct pod *pod = calloc(1, sizeof(*pod));
-
-	if (!pod)
-		return -1;
-	*state = pod;
-	if (pod_possible())
-		pod_make(pod);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	struct pod *pod = *state;
-
-	if (pod->dir[0])
-		pod_destroy(pod);
-	free(pod);
-	return 0;
-}
-
 /* First: the agents of all that follow. (A setup that fails would not be undone.) */
 static void test_start(void **state)
 {
@@ -565,5 +543,5 @@ int main(void)
 		cmocka_unit_test(test_stop),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, pod_setup, pod_teardown);
 }

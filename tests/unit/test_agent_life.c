@@ -5,28 +5,6 @@
  */
 #include "test_agent_pod.h"
 
-static int setup(void **state)
-{
-	struct pod *pod = calloc(1, sizeof(*pod));
-
-	if (!pod)
-		return -1;
-	*state = pod;
-	if (pod_possible())
-		pod_make(pod);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct pod *pod = *state;
-
-	if (pod->dir[0])
-		pod_destroy(pod);
-	free(pod);
-	return 0;
-}
-
 /* -- the manager's part ---------------------------------------------------------- */
 
 struct manager {
@@ -330,16 +308,16 @@ static void test_stopped_then_dead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_clean_stop, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_while_in_use, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unmounted_by_hand, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_heart_beats, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_second_agent, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bad_pools_and_hosts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_truncated_pool, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_declared_dead, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_killed_and_recovered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stopped_then_dead, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clean_stop, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_stop_while_in_use, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_unmounted_by_hand, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_heart_beats, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_second_agent, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_pools_and_hosts, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_truncated_pool, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_declared_dead, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_killed_and_recovered, pod_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_stopped_then_dead, pod_setup, pod_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,29 @@ static inline void pod_destroy(struct pod *pod)
 	rmdir(pod->dir);
 }
 
+/* For a group or for each test: *state is a pod, made where that is possible. */
+static inline int pod_setup(void **state)
+{
+	struct pod *pod = calloc(1, sizeof(*pod));
+
+	if (!pod)
+		return -1;
+	*state = pod;
+	if (pod_possible())
+		pod_make(pod);
+	return 0;
+}
+
+static inline int pod_teardown(void **state)
+{
+	struct pod *pod = *state;
+
+	if (pod->dir[0])
+		pod_destroy(pod);
+	free(pod);
+	return 0;
+}
+
 /* -- files on the mounts ------------------------------------------------------ */
 
 #define A 0
