@@ -11,6 +11,15 @@ static struct sm_dirent *dirent_of(struct scene *s, uint64_t inode, uint64_t *in
 	return &s->pool->dirents[*index];
 }
 
+static uint64_t claim(struct scene *s, enum daxfs_type type, enum daxfs_use use)
+{
+	uint64_t i = scene_find(s, type, DAXFS_FREE);
+
+	sm_store(scene_state(s, type, i), state_make(DAXFS_LIVE, use, 0));
+	sm_store(&s->pool->birth[type][i], 1);
+	return i;
+}
+
 /* -- files ---------------------------------------------------------------------------- */
 
 static void same_page_twice(struct scene *s)
@@ -51,6 +60,15 @@ static void data_past_end(struct scene *s)
 {
 	scene_set(&scene_inode(s, s->small)->size, DAXFS_S_SIZE, 0);
 	scene_want(s, "past-end: inode %llu direct[0]", (unsigned long long)s->small);
+}
+
+static void node_past_end(struct scene *s)
+{
+	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
+
+	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
+	scene_set(&scene_inode(s, s->small)->indirect[0], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
+	scene_want(s, "past-end: inode %llu indirect[0]", (unsigned long long)s->small);
 }
 
 static void tail_not_zero(struct scene *s)
@@ -220,6 +238,18 @@ static void removed_not_frozen(struct scene *s)
 	scene_want(s, "not-frozen: page %llu", (unsigned long long)root);
 }
 
+static void node_without_names(struct scene *s)
+{
+	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
+	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
+
+	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
+	scene_set(&s->pool->count[node], DAXFS_S_COUNT, 0);
+	scene_set(&map_node(s->pool, root)->slot[3], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
+	scene_set(&s->pool->count[root], DAXFS_S_COUNT, 1);
+	scene_want(s, "empty-node: page %llu", (unsigned long long)node);
+}
+
 static void wrong_parent(struct scene *s)
 {
 	scene_set(&scene_inode(s, s->sub)->parent, DAXFS_S_LINK, link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
@@ -262,15 +292,6 @@ static void root_is_no_directory(struct scene *s)
 	scene_want(s, "bad-mode: inode 1");
 }
 
-static uint64_t claim(struct scene *s, enum daxfs_type type, enum daxfs_use use)
-{
-	uint64_t i = scene_find(s, type, DAXFS_FREE);
-
-	sm_store(scene_state(s, type, i), state_make(DAXFS_LIVE, use, 0));
-	sm_store(&s->pool->birth[type][i], 1);
-	return i;
-}
-
 /* A chain of nodes down to an unordered one with two entries of one name in it. */
 static void name_twice(struct scene *s)
 {
@@ -303,12 +324,14 @@ static void name_twice(struct scene *s)
 static const struct damage damages[] = {
 	DAMAGE(same_page_twice, 1), DAMAGE(page_of_another, 1), DAMAGE(no_such_page, 1),
 	DAMAGE(node_names_itself, 1), DAMAGE(kind_in_file, 1), DAMAGE(data_past_end, 1),
-	DAMAGE(tail_not_zero, 1), DAMAGE(prune_forgotten, 1), DAMAGE(too_large, 1), DAMAGE(short_target, 1),
+	DAMAGE(tail_not_zero, 1), DAMAGE(node_past_end, 1),
+	DAMAGE(prune_forgotten, 1), DAMAGE(too_large, 1), DAMAGE(short_target, 1),
 	DAMAGE(no_target, 1), DAMAGE(link_too_many, 1), DAMAGE(named_orphan, 1), DAMAGE(orphan_forgotten, 1),
 	DAMAGE(dead_forgotten, 1), DAMAGE(no_type, 2), DAMAGE(fifo_with_pages, 1), DAMAGE(hash_changed, 1),
 	DAMAGE(name_changed, 1), DAMAGE(name_with_slash, 1), DAMAGE(name_unended, 1), DAMAGE(entry_moved, 1),
 	DAMAGE(wrong_type, 1), DAMAGE(stale_handle, 2), DAMAGE(count_off, 1), DAMAGE(frozen_in_use, 1),
-	DAMAGE(removed_not_frozen, 1), DAMAGE(wrong_parent, 1), DAMAGE(cycle, 0), DAMAGE(root_named, 0),
+	DAMAGE(removed_not_frozen, 1), DAMAGE(wrong_parent, 1), DAMAGE(node_without_names, 1),
+	DAMAGE(cycle, 0), DAMAGE(root_named, 0),
 	DAMAGE(dir_node_names_itself, 1), DAMAGE(root_is_no_directory, 0), DAMAGE(name_twice, 1),
 };
 
