@@ -9,7 +9,7 @@
 
 ROUND='' ROUND_NO=0 LOAD_LOG=
 declare -A LOAD_PID=() LOAD_JOB=() LOAD_RUN=() # by host; runs: the generation in its stamps
-declare -A TOTAL=([kills]=0 [kills_in_flight]=0 [stops]=0 [rounds]=0 [ops]=0 [pending]=0 [blocks]=0 [records]=0 [names]=0 [own_files]=0
+declare -A TOTAL=([kills]=0 [kills_in_flight]=0 [recoverers_killed]=0 [stops]=0 [rounds]=0 [ops]=0 [pending]=0 [blocks]=0 [records]=0 [names]=0 [own_files]=0
 	[histories]=0 [violations]=0)
 
 add() { TOTAL[$1]=$((TOTAL[$1] + $2)); }
@@ -121,7 +121,7 @@ load_latency() { # since, until, hosts...
 
 load_totals() {
 	local key
-	for key in kills kills_in_flight stops rounds ops pending blocks records names own_files histories violations; do
+	for key in kills kills_in_flight recoverers_killed stops rounds ops pending blocks records names own_files histories violations; do
 		printf '%s=%s ' $key "${TOTAL[$key]}"
 	done | sed 's/^/chaos: totals /; s/ $/\n/'
 }

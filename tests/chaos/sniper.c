@@ -130,6 +130,15 @@ static enum daxfs_host_state state_of_target(const struct sniper *s, int *recove
 	return view.state;
 }
 
+/* At once: to kill a whole cgroup takes longer than a recovery. */
+static void stop(const struct sniper *s, int host)
+{
+	struct daxfs_host_view view;
+
+	if (host >= 0 && !daxfs_member_host(s->member, (unsigned)host, &view) && view.pid > 1)
+		kill((pid_t)view.pid, SIGSTOP);
+}
+
 static int shoot_recoverer(struct sniper *s)
 {
 	int recoverer = -1, later, rc;
@@ -143,6 +152,7 @@ static int shoot_recoverer(struct sniper *s)
 	before = unsettled(s);
 	while (s->working && unsettled(s) == before && state_of_target(s, &later) == DAXFS_HOST_RECOVERING)
 		;
+	stop(s, recoverer);
 	rc = shoot(s, recoverer);
 	if (!rc)
 		printf("killed host%d which recovered host%u; %s\n", recoverer, s->host,
