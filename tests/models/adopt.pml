@@ -58,6 +58,11 @@
 #ifndef OBJECTS
 #define OBJECTS 2
 #endif
+#ifdef NO_CRASH
+#define CRASH false
+#else
+#define CRASH true
+#endif
 #define LANES (1 + HELPERS)
 #define OWNER 0
 
@@ -106,7 +111,7 @@ byte helpers_done;
 /* What may happen instead of a step: the owner (role 1) or its first recoverer
  * (role 2) dies. */
 #define DIE atomic { \
-		(role == 1 && !dead) || (role == 2 && !recoverer_dead); \
+		(role == 1 && !dead && CRASH) || (role == 2 && !recoverer_dead); \
 		if \
 		:: role == 1 -> dead = true \
 		:: else -> recoverer_dead = true \
