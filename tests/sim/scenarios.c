@@ -21,6 +21,10 @@
 	"create o/" p "1;hold o/" p "1;create o/" p "2;hold o/" p "2;create o/" p "3;hold o/" p "3;" \
 	"create o/" p "4;hold o/" p "4;create o/" p "5;hold o/" p "5;"
 
+/* As many inodes as a tight pool has: 0, the root, the directory and these. */
+#define SIXTEEN "mkdir o;create o/a;create o/b;create o/c;create o/d;create o/e;create o/f;create o/g;" \
+	"create o/h;create o/i;create o/j;create o/k;create o/l;create o/m;"
+
 const struct scenario scenarios[] = {
 	/* making names */
 	{"create", "mkdir d;create d/x", "create d/f", "create d/f;stat d/f;unlink d/f", 0},
@@ -121,7 +125,13 @@ const struct scenario scenarios[] = {
 	{"reuse-rename", REUSE, "rename d/f d/h;rename d/h d/f", "write e/g 0 4096 6;rename d/f d/k;mkdir d/s", 0},
 	{"reuse-create", REUSE, "unlink e/g;create e/g", "create d/n;unlink d/n;create d/o;mkdir e/g", 0},
 	/* no room */
-	{"no-inode", "mkdir d;create d/f;create d/g;mkdir h", "create d/n;create d/o", "create d/o;unlink d/f", 0},
+	{"reuse-node", "mkdir d;create g;mkdir d/s;fill g 0;rmdir d/s",
+	 "mkdir d/t;create d/t/x", "trunc g 100;mkdir d/u", SC_TIGHT},
+	{"reuse-push", "mkdir d;create d/=2k,x;create g;mkdir d/s;mkdir d/t;fill g 0;rmdir d/s;rmdir d/t",
+	 "create d/=2k,y;unlink d/=2k,y", "create d/=2k,z;trunc g 100", SC_TIGHT},
+	{"reuse-inode", SIXTEEN "unlink o/b;unlink o/c",
+	 "create o/=1b,x;create o/y", "unlink o/d;create o/z", SC_TIGHT},
+	{"no-inode", SIXTEEN "unlink o/b", "create o/x;create o/y", "unlink o/d;create o/z", SC_TIGHT},
 	{"no-page", FILE_F "create g;fill g 5", "write d/f 0 8192 3;append d/f 20000 5", "unlink d/f;write g 0 4096 7",
 	 SC_TIGHT},
 	{"no-page-at-all", FILE_F "create g;fill g 0", "write d/f 0 100 3;mkdir d/s", "trunc d/f 0;symlink d/l x",

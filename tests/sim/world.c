@@ -46,7 +46,12 @@ static struct daxfs_why reason;
 static long call_format(void *arg)
 {
 	const struct daxfs_mkfs_options options = {
-		.name = "sim", .inodes = 64, .hosts = HOSTS + 1, .lanes = 2, .opens = 16, .wb = *(bool *)arg,
+		.name = "sim",
+		.inodes = world.size == POOL_BYTES ? 64 : 16,
+		.hosts = HOSTS + 1,
+		.lanes = 2,
+		.opens = 16,
+		.wb = *(bool *)arg,
 	};
 	int rc = pool_format(memory_base(), world.size, &options, &reason);
 
