@@ -26,6 +26,7 @@ static const char usage_text[] =
 	"  --sites             list the seam calls that were never a crash point\n"
 	"  --selftest          only the simulator's own tests (done in every complete run)\n"
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
+	"  --func NAME         before --mutants: only those of this function\n"
 	"  --list              list the scenarios\n";
 
 struct totals {
@@ -88,7 +89,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
 		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
 		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
-		{"mutants", 0, NULL, 'M'}, {"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
+		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -110,6 +111,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'l': exit(list());
 		case 'c': opt->sites = true; break;
 		case 'S': exit(selftest(opt) != 0);
+		case 'F': opt->func = optarg; break;
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
 		}

@@ -68,7 +68,7 @@ unsigned mutants(const struct options *given)
 	for (const struct sm_site *site = sites_next(NULL); calls && site; site = sites_next(site), k++) {
 		const struct scenario *by;
 
-		if (!is_write_back(site))
+		if (!is_write_back(site) || (opt.func && strcmp(opt.func, site->func)))
 			continue;
 		by = noticed_by(&opt, site, &calls[k * n_scenarios]);
 		sites++;

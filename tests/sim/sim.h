@@ -52,6 +52,7 @@ enum variant {
 struct options {
 	const char *op;     /* only this scenario; NULL: all */
 	const char *variant;
+	const char *func; /* mutants: only sites in this function */
 	uint64_t seed, step, recovery_step; /* 0: all */
 	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
