@@ -68,14 +68,17 @@ bool see_under_orders(enum daxfs_host_state state)
 	       state == DAXFS_HOST_FENCING;
 }
 
-/* Counts begin with the tenant, and again when it has finished joining. */
+/*
+ * Counts begin with the tenant, and again when it has finished joining. A join
+ * takes less than a poll: mostly an empty slot is next seen ALIVE.
+ */
 static bool begins(const struct decide_host *h, const struct daxfs_host_view *v)
 {
 	bool joined = h->state == DAXFS_HOST_JOINING && v->state == DAXFS_HOST_ALIVE;
-	bool joining = h->state != DAXFS_HOST_JOINING && v->state == DAXFS_HOST_JOINING;
-	bool another = h->generation != v->generation && see_under_orders(v->state);
+	bool taken = !see_under_orders(h->state) && see_under_orders(v->state);
+	bool another = h->generation != v->generation || h->incarnation != v->incarnation;
 
-	return !h->known || joined || joining || another;
+	return !h->known || joined || taken || (another && see_under_orders(v->state));
 }
 
 static void count_beat(struct decide_host *h, const struct daxfs_host_view *v, uint64_t now_ms)

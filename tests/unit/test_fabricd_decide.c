@@ -259,6 +259,37 @@ static void counts_begin_with_the_tenant(void **state)
 	assert_int_equal(pod.moves, 0);
 }
 
+/* A host that joined between two polls did not keep the silence of the empty slot. */
+static void quick_join_is_not_silence(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 2);
+	polls(&pod, 100);
+	host_is(&pod, 2, DAXFS_HOST_ALIVE); /* nobody saw it JOINING */
+	pod.beats[2] = false;
+	polls(&pod, TIMING_SUSPECT_POLLS);
+	assert_int_equal(pod.moves, 0);
+	pod.beats[2] = true;
+	polls(&pod, 50);
+	assert_int_equal(pod.moves, 0);
+}
+
+/* So did one that left and was followed by the next, in the next generation or under a new incarnation. */
+static void quick_successor_is_not_silence(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.beats[2] = false;
+	polls(&pod, TIMING_SUSPECT_POLLS - 1);
+	pod.in.view[2].incarnation++;
+	polls(&pod, TIMING_SUSPECT_POLLS);
+	assert_int_equal(pod.moves, 0);
+}
+
 /* -- recovery ------------------------------------------------------------------- */
 
 static void dies(struct pod *pod, unsigned host)
@@ -381,6 +412,8 @@ int main(void)
 		cmocka_unit_test(a_stale_name_is_not_fenced),
 		cmocka_unit_test(joining_is_timed_out),
 		cmocka_unit_test(counts_begin_with_the_tenant),
+		cmocka_unit_test(quick_join_is_not_silence),
+		cmocka_unit_test(quick_successor_is_not_silence),
 		cmocka_unit_test(each_tenant_is_fenced_for_itself),
 		cmocka_unit_test(the_overdue_do_not_recover),
 		cmocka_unit_test(dead_recoverer_is_replaced),
