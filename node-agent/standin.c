@@ -63,6 +63,7 @@ static bool begin(struct standin *s)
 	s->slot = (unsigned)o.spare;
 	s->joined = true;
 	s->steps = 0;
+	daxfs_beat(s->fs);
 	return true;
 }
 
