@@ -13,7 +13,7 @@
 
 static const char *const variant_names[VARIANTS] = {
 	"recover", "survive", "recover-crash", "survive-crash", "pause", "pause-both", "pause-crash",
-	"resume-crash", "tangle", "bystand", "revoke",
+	"resume-crash", "tangle", "bystand", "revoke", "mix",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
@@ -25,7 +25,7 @@ static const struct {
 	[V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
 	[V_PAUSE_CRASH] = {80, 20000},          [V_RESUME_CRASH] = {150, 20000},
 	[V_TANGLE] = {120, 20000},              [V_BYSTAND] = {120, 20000},
-	[V_REVOKE] = {60, 20000},
+	[V_REVOKE] = {60, 20000},               [V_MIX] = {250, 20000},
 };
 
 const char *variant_name(enum variant v)
@@ -54,11 +54,16 @@ uint64_t explore_draw(const struct explorer *x, uint64_t i)
 	return scatter(x->opt->seed * 69069 + x->n * 16 + i + 1) >> 1;
 }
 
+uint64_t explore_budget(const struct explorer *x, enum variant v)
+{
+	return x->opt->full ? budgets[v].full : budgets[v].quick;
+}
+
 /* Each state is in or out by a hash of its place and the seed, so that one
  * state can be replayed alone. A site that was no crash point yet is always in. */
 bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site)
 {
-	uint64_t budget = x->opt->full ? budgets[x->variant].full : budgets[x->variant].quick;
+	uint64_t budget = explore_budget(x, x->variant);
 	uint64_t space = x->distinct * (x->m_seen[x->variant] ? x->m_seen[x->variant] : 1);
 	uint64_t hash = scatter(x->opt->seed * 1000003 + x->n * 8191 + m * 31 + x->variant);
 
@@ -273,6 +278,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 		check_death(&x);
 		explore_crashes(&x);
 		explore_pauses(&x);
+		explore_mixes(&x);
 	}
 	references_free(x.refs);
 	world_rewind();

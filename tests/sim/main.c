@@ -17,7 +17,7 @@ static const char usage_text[] =
 	"  --op NAME           only this scenario (--list names them)\n"
 	"  --domain DOMAIN     gpf, wb or both (default)\n"
 	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
-	"                      pause-both, pause-crash, resume-crash, tangle, bystand or revoke\n"
+	"                      pause-both, pause-crash, resume-crash, tangle, bystand, revoke or mix\n"
 	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
 	"  --quick | --full    sample products of steps (default), or try nearly all\n"
 	"  --step N            only this step of the operation\n"
@@ -27,6 +27,7 @@ static const char usage_text[] =
 	"  --selftest          only the simulator's own tests (done in every complete run)\n"
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --func NAME         before --mutants: only those of this function\n"
+	"  --first             stop at the first violation\n"
 	"  --list              list the scenarios\n";
 
 struct totals {
@@ -89,7 +90,8 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
 		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
 		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
-		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
+		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
+		{"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -111,6 +113,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'l': exit(list());
 		case 'c': opt->sites = true; break;
 		case 'S': exit(selftest(opt) != 0);
+		case '1': opt->first_only = true; break;
 		case 'F': opt->func = optarg; break;
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
@@ -139,7 +142,7 @@ int main(int argc, char **argv)
 	for (unsigned v = 0; v < VARIANTS; v++)
 		printf(" %s", variant_name(v));
 	printf("\n");
-	for (unsigned i = 0; i < n_scenarios; i++)
+	for (unsigned i = 0; i < n_scenarios && !(opt.first_only && totals.failed); i++)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
 	missed = sites_report(whole(&opt), whole(&opt) || opt.sites);

@@ -22,7 +22,7 @@ static bool start_a(struct explorer *x, struct run *run, struct performance *p)
 	return run->end == RUN_PAUSED;
 }
 
-static bool go_on(struct explorer *x, struct run *run)
+bool explore_go_on(struct explorer *x, struct run *run)
 {
 	char text[200];
 
@@ -43,12 +43,12 @@ static void crash_b(struct explorer *x, struct run *a, struct run *b, uint64_t m
 	explore_fate(x, dirty, dirty ? (unsigned)(m % 3) : 0, true, &x->fate[1]);
 	world_lose(1, x->fate[1]);
 	b->site->crashes++;
-	if (go_on(x, a))
+	if (explore_go_on(x, a))
 		explore_finish(x, 2);
 }
 
 /* Work that leaves nothing but used lanes, inodes and pages. */
-static bool churn(struct explorer *x, unsigned host)
+bool explore_churn(struct explorer *x, unsigned host)
 {
 	struct performance p = {.script = &x->churn, .host = host};
 	char why[160] = "", text[200];
@@ -75,7 +75,8 @@ static void pause_at(struct explorer *x, uint64_t m)
 		x->site[1] = paused ? b.site : NULL;
 		if (paused && x->variant == V_PAUSE_CRASH)
 			crash_b(x, &a, &b, m);
-		else if ((paused || whole) && go_on(x, &a) && (whole || (churn(x, 0) && go_on(x, &b))))
+		else if ((paused || whole) && explore_go_on(x, &a) &&
+			 (whole || (explore_churn(x, 0) && explore_go_on(x, &b))))
 			explore_finish(x, 0);
 		run_free(&b);
 	}
@@ -108,7 +109,7 @@ static void resume_crash(struct explorer *x, uint64_t steps_b)
 		a.hook = explore_second_hook;
 		a.context = &s;
 		if (b.end != RUN_BROKEN)
-			go_on(x, &a);
+			explore_go_on(x, &a);
 		run_free(&b);
 	}
 	run_free(&a);
@@ -132,7 +133,7 @@ static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint6
 			world_lose(0, x->fate[0]);
 			b.hook = explore_second_hook;
 			b.context = &s;
-			if (go_on(x, &b))
+			if (explore_go_on(x, &b))
 				explore_finish(x, 1);
 		}
 		run_free(&b);
@@ -142,15 +143,15 @@ static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint6
 }
 
 /* Host 2 recovers host 0, which comes back; true if all is well so far. */
-static bool succession(struct explorer *x)
+bool explore_succession(struct explorer *x)
 {
 	char why[200] = "", text[256];
 	int rc = world_fence(0, 2) ? world_recover(2, 0, why) : 0;
 
-	if (rc == 0 && churn(x, 2))
+	if (rc == 0 && explore_churn(x, 2))
 		rc = world_rejoin(0, why);
 	if (rc == 0)
-		return churn(x, 0);
+		return explore_churn(x, 0);
 	snprintf(text, sizeof(text), "recovery beside a paused host: %d %s", rc, why);
 	explore_violation(x, text);
 	return false;
@@ -171,7 +172,7 @@ static void bystand(struct explorer *x, uint64_t m)
 		explore_survive(x, &b, NULL, m);
 		x->site[1] = b.site;
 		x->history.recovered = true;
-		if (b.end == RUN_PAUSED && succession(x) && go_on(x, &b))
+		if (b.end == RUN_PAUSED && explore_succession(x) && explore_go_on(x, &b))
 			explore_finish(x, 1);
 		run_free(&b);
 	}
@@ -190,7 +191,7 @@ static void revoke(struct explorer *x)
 	if (start_a(x, &a, &p) && world_revoke(0)) {
 		a.hook = explore_second_hook;
 		a.context = &s;
-		if (go_on(x, &a)) {
+		if (explore_go_on(x, &a)) {
 			world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
 			explore_finish(x, 1);
 		}

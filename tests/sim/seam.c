@@ -134,10 +134,10 @@ static void step(struct sm_site *site, uint64_t offset, uint64_t len, unsigned p
 	run->site = site;
 	site->hits++;
 	trace(run, &event);
-	if (run->steps == run->pause_at)
-		fiber_pause(run->fiber);
 	if (run->hook)
 		call_hook(run, &event);
+	if (run->steps == run->pause_at)
+		fiber_pause(run->fiber);
 	if (run->steps > run->steps_max)
 		break_run(run, "no end after %" PRIu64 " steps: waits for something", run->steps);
 }

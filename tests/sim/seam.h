@@ -5,8 +5,9 @@
  * A run is one call of the library by one host, on a stack of its own. Every
  * seam call it makes is a numbered step, 1 the first; a copy over several lines
  * is several steps, so that it can stop before, between and after lines. Before
- * a step takes effect the run may pause (and be resumed, or forgotten: a crash)
- * and its hook is called, which may run other hosts, mark and rewind the world.
+ * a step takes effect the run's hook is called, which may run other hosts, mark
+ * and rewind the world, and the run may pause (and be resumed, or forgotten: a
+ * crash).
  *
  * Runs are sequentially consistent: what the memory orders of shm.h allow
  * beyond that is not explored here.

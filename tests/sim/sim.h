@@ -22,6 +22,7 @@
  *                  recovers host 0, which comes back and works; host 1 goes on
  *   revoke         it is paused; fabricd revokes it; it goes on until it notices,
  *                  or dies at its step m; then it is fenced and recovered
+ *   mix            turns of random length (mix.c); n is the number of the mix
  * Whoever works while another one is paused also makes and removes names of its
  * own (churn), so that lanes, inodes and pages that the paused one knows serve
  * something else when it goes on.
@@ -46,6 +47,7 @@ enum variant {
 	V_TANGLE,
 	V_BYSTAND,
 	V_REVOKE,
+	V_MIX,
 	VARIANTS
 };
 
@@ -105,6 +107,8 @@ const char *variant_name(enum variant v);
 bool explore_wants(const struct explorer *x, enum variant v);
 /* Is the state (n, m) one of those to be tried? */
 bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site);
+/* States that a variant may cost here. */
+uint64_t explore_budget(const struct explorer *x, enum variant v);
 /* A number for the i-th choice at step n. */
 uint64_t explore_draw(const struct explorer *x, uint64_t i);
 void explore_violation(struct explorer *x, const char *text);
@@ -130,6 +134,11 @@ bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool f
 void explore_scenario(const struct scenario *sc, const struct options *opt, bool wb, struct tally *out);
 void explore_crashes(struct explorer *x); /* crash.c */
 void explore_pauses(struct explorer *x);  /* pause.c */
+void explore_mixes(struct explorer *x);   /* mix.c */
+/* Of pause.c, for mix.c. False with a violation. */
+bool explore_go_on(struct explorer *x, struct run *run);
+bool explore_churn(struct explorer *x, unsigned host);
+bool explore_succession(struct explorer *x);
 
 /* Which scenario is at work, for messages. */
 void explore_where(const struct explorer *x, FILE *out);
