@@ -178,7 +178,7 @@ static bool recoverer_gone(const struct direct *d)
 
 	if (d->host.recoverer < 0 || daxfs_member_host(d->m, (unsigned)d->host.recoverer, &v))
 		return false;
-	return v.state == DAXFS_HOST_FREE || v.state >= DAXFS_HOST_FENCED;
+	return DAXFS_TENURE(v.generation) != d->host.recoverer_tenure;
 }
 
 static int recoverable(const struct direct *d)

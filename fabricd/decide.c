@@ -74,8 +74,8 @@ static enum decide_fence fact_fence(const struct decide_host *h)
 }
 
 /*
- * JOINING is a new tenant of the recoverer's slot, which will find the recovery
- * assigned to it once it is ALIVE. FREE is one that left before it began.
+ * Only tenants that work are named, and a tenure ends when its host has left or
+ * is FENCED. Until then it may be at work, whatever its state.
  */
 enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host)
 {
@@ -85,15 +85,7 @@ enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host)
 		return RECOVERER_GONE;
 	if (!d->host[by].sensible)
 		return RECOVERER_HELD;
-	switch (d->host[by].state) {
-	case DAXFS_HOST_FREE:
-	case DAXFS_HOST_FENCED:
-	case DAXFS_HOST_RECOVERING:
-	case DAXFS_HOST_RECOVERED:
-		return RECOVERER_GONE;
-	default:
-		return RECOVERER_HELD;
-	}
+	return DAXFS_TENURE(d->host[by].generation) == d->host[host].tenure ? RECOVERER_HELD : RECOVERER_GONE;
 }
 
 int decide_heir(const struct decide *d, unsigned host)
@@ -225,7 +217,7 @@ static void carry_out(struct decide *d, const struct daxfs_host_view *v, uint64_
 
 static bool own_stamp(const struct decide *d, const struct daxfs_host_view *v)
 {
-	return ((v->manager_epoch ^ d->epoch) & 0xfffffffu) == 0; /* a host word has 28 bits of it */
+	return (uint16_t)(v->manager_epoch ^ d->epoch) == 0; /* a host word has 16 bits of it */
 }
 
 /*

@@ -15,8 +15,8 @@
  *     primary.
  *   2 FENCED follows only from: agent off, agent status off (or the operator's
  *     word for both), and then a counter that stood still.
- *   3 A recovery is taken from its recoverer only when that is itself FENCED or
- *     gone.
+ *   3 A recovery is taken from its recoverer only when the generation of that
+ *     is over: it left, or is itself FENCED.
  *   4 Of two primaries at most one acts: the epoch in the manager word decides.
  *
  * One thread.
@@ -91,6 +91,7 @@ struct decide_host {
 	bool sensible;
 	enum daxfs_host_state state;
 	int recoverer;
+	uint32_t tenure;     /* of the recoverer */
 	uint32_t generation;
 	uint64_t incarnation;
 	uint64_t beat;

@@ -117,6 +117,7 @@ static void see_host(struct decide_host *h, const struct daxfs_host_view *v, uin
 	h->known = true;
 	h->state = v->state;
 	h->recoverer = v->recoverer;
+	h->tenure = v->recoverer_tenure;
 	h->generation = v->generation;
 	h->incarnation = v->incarnation;
 	h->beat = v->beat;

@@ -176,7 +176,8 @@ struct sm_super {
  * line pair per host.
  *
  * Host word:  [63:40] generation  [39:36] state  [35:28] recoverer host + 1
- *             [27:0] manager epoch that last moved it
+ *             [27:16] its tenure: generation of the recoverer, lower 12 bits
+ *             [15:0] epoch of the manager that last moved it, lower 16 bits
  * Manager word: [63:32] manager epoch, [31:0] pid of the primary
  */
 struct sm_manager {

@@ -3,7 +3,7 @@
  * member.h - membership of a pod, as fabricd and daxfsctl see it.
  *
  * Maps only the superblock and the membership region. Every change of a host is
- * one CAS of its host word {generation, state, recoverer, manager epoch}, made
+ * one CAS of its host word {generation, state, recoverer, tenure, manager epoch}, made
  * against the word that was seen, so that a decision taken on stale facts
  * fails with -EAGAIN and a deposed manager's with -ESTALE.
  */
@@ -48,6 +48,12 @@ DAXFS_API const char *daxfs_host_state_name(enum daxfs_host_state state);
 /* "heartbeat lost 512 ms" and the like; buf of 96 bytes suffices. */
 DAXFS_API const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, size_t size);
 
+/*
+ * A recoverer is named with the lower 12 bits of its generation: a later tenant
+ * of its slot, who finds the host id in the word, is not meant.
+ */
+#define DAXFS_TENURE(generation) ((generation) & 0xfffu)
+
 struct daxfs_member; /* the mapping */
 
 /* Reads and validates the header; writable = false for inspection. */
@@ -61,7 +67,8 @@ struct daxfs_host_view {
 	uint32_t generation;
 	enum daxfs_host_state state;
 	int recoverer;              /* host id or -1 */
-	uint32_t manager_epoch;     /* 28 bits */
+	uint32_t recoverer_tenure;  /* DAXFS_TENURE of it */
+	uint32_t manager_epoch;     /* its lower 16 bits */
 	uint64_t beat;
 	uint64_t incarnation;       /* [63:40] generation it joined under, [39:0] random */
 	uint32_t pid;
@@ -87,8 +94,9 @@ DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struc
 /*
  * Move a host: CAS from seen->word to {generation (+1 when to == FENCED),
  * to, recoverer, epoch}, then store the reason. -EAGAIN: the word changed
- * since seen; -ESTALE: epoch is no longer the manager's; -EINVAL: not a legal
- * move (the table is in sync/member.c).
+ * since seen, or the recoverer is not ALIVE or SUSPECT any more; -ESTALE: epoch
+ * is no longer the manager's; -EINVAL: not a legal move (the table is in
+ * sync/member.c).
  */
 DAXFS_API int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
 				int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms);

@@ -162,9 +162,11 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	return publish(fs, &r, seen, word);
 }
 
+/* Assigned to this tenant of our slot, not to a former one. */
 static bool ours(const struct daxfs *fs, const struct host_word *word)
 {
-	return word->state == DAXFS_HOST_RECOVERING && word->recoverer == (int)fs->host;
+	return word->state == DAXFS_HOST_RECOVERING && word->recoverer == (int)fs->host &&
+	       word->tenure == DAXFS_TENURE(fs->generation);
 }
 
 int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max)
@@ -205,6 +207,7 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 	if (word.state == DAXFS_HOST_FENCED) {
 		word.state = DAXFS_HOST_RECOVERING;
 		word.recoverer = (int)fs->host;
+		word.tenure = DAXFS_TENURE(fs->generation);
 		rc = member_move(&fs->pool, host, seen, word);
 		if (rc)
 			return rc;

@@ -126,6 +126,7 @@ void epoch_snapshot(struct lane *lane)
 	 * A helper that the second look misses adopted after the first had
 	 * ended, while A still announced: the first saw A. */
 	look(snapshot, pool);
+	sm_fence(); /* ORD look twice: not a load of the second before one of the first */
 	look(snapshot, pool);
 }
 

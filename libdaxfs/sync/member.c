@@ -75,11 +75,15 @@ static int judge_move(const struct pool *pool, const struct host_word *from, str
 		return -EINVAL;
 	if (to->state != DAXFS_HOST_RECOVERING) {
 		to->recoverer = -1;
+		to->tenure = 0;
 		return 0;
 	}
 	if (to->recoverer < 0 || (unsigned)to->recoverer >= pool->super.hosts)
 		return -EINVAL;
-	return from->state == DAXFS_HOST_RECOVERING && from->recoverer == to->recoverer ? -EINVAL : 0;
+	return from->state == DAXFS_HOST_RECOVERING && from->recoverer == to->recoverer &&
+			       from->tenure == DAXFS_TENURE(to->tenure)
+		       ? -EINVAL
+		       : 0;
 }
 
 /*
@@ -246,6 +250,7 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	v.generation = word.generation;
 	v.state = word.state;
 	v.recoverer = word.recoverer;
+	v.recoverer_tenure = word.tenure;
 	v.manager_epoch = word.epoch;
 	read_figures(host, &v);
 	read_name(host, v.name);
@@ -272,12 +277,34 @@ static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason 
 	sm_drain(&m->pool.shm);
 }
 
+/*
+ * Name the tenant that a slot has now. It must work: one that is named while it
+ * leaves, or is declared dead, has ended its generation before anybody looks.
+ */
+static int name_recoverer(const struct pool *pool, struct host_word *word)
+{
+	struct host_word heir;
+	int rc;
+
+	if (word->state != DAXFS_HOST_RECOVERING)
+		return 0;
+	if (word->recoverer < 0 || (unsigned)word->recoverer >= pool->super.hosts)
+		return -EINVAL;
+	rc = host_word_unpack(sm_load(&pool->member->host[word->recoverer].word), &heir);
+	if (rc)
+		return rc;
+	word->tenure = DAXFS_TENURE(heir.generation);
+	return heir.state == DAXFS_HOST_ALIVE || heir.state == DAXFS_HOST_SUSPECT ? 0 : -EAGAIN;
+}
+
 int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
 		      int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms)
 {
 	struct host_word word = {.state = to, .recoverer = recoverer, .epoch = epoch};
 	int rc = in_force(m, epoch);
 
+	if (rc == 0)
+		rc = name_recoverer(&m->pool, &word);
 	if (rc)
 		return rc;
 	word.generation = seen->generation + member_move_ends_generation(seen->state, to);
@@ -338,7 +365,7 @@ int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *
 
 	if (!m->pool.writable)
 		return -EROFS;
-	if (seen->epoch >= HOST_EPOCH_MAX)
+	if (seen->epoch == UINT32_MAX)
 		return -EOVERFLOW;
 	if (!sm_swap(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
 		return -EAGAIN;

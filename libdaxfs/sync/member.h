@@ -2,7 +2,7 @@
 /*
  * sync/member.h - the host word, taken apart and moved.
  *
- * A host word {generation, state, recoverer, manager epoch} changes only by CAS
+ * A host word {generation, state, recoverer, its tenure, manager epoch} changes only by CAS
  * against the word that was seen, and only along the moves of the table in
  * sync/member.c. Who may make a move is the caller's business: fabricd makes
  * those of the manager (through daxfs/member.h, which checks its epoch), a host
@@ -20,19 +20,21 @@
 #include "mem/pool.h"
 
 #define HOST_GENERATION_MAX 0xffffffu /* 24 bits */
-#define HOST_EPOCH_MAX 0xfffffffu     /* 28 bits */
+#define HOST_EPOCH_MASK 0xffffu        /* 16 bits of the manager epoch: enough to tell the last 65,536 apart */
 
 struct host_word {
 	uint32_t generation;
 	enum daxfs_host_state state;
-	int recoverer;  /* host id; -1 unless state is RECOVERING */
-	uint32_t epoch; /* of the manager that last moved it */
+	int recoverer;   /* host id; -1 unless state is RECOVERING */
+	uint32_t tenure; /* DAXFS_TENURE of the recoverer; 0 unless RECOVERING */
+	uint32_t epoch;  /* of the manager that last moved it: its lower 16 bits */
 };
 
 static inline uint64_t host_word_pack(struct host_word w)
 {
 	return (uint64_t)(w.generation & HOST_GENERATION_MAX) << 40 | (uint64_t)w.state << 36 |
-	       (uint64_t)(w.recoverer + 1) << 28 | (w.epoch & HOST_EPOCH_MAX);
+	       (uint64_t)(w.recoverer + 1) << 28 | (uint64_t)DAXFS_TENURE(w.tenure) << 16 |
+	       (w.epoch & HOST_EPOCH_MASK);
 }
 
 /*
@@ -42,11 +44,11 @@ static inline uint64_t host_word_pack(struct host_word w)
  */
 static inline int host_word_unpack(uint64_t v, struct host_word *out)
 {
-	unsigned state = (v >> 36) & 15, recoverer = (v >> 28) & 255;
+	unsigned state = (v >> 36) & 15, recoverer = (v >> 28) & 255, named = (v >> 16) & 0xfffff;
 
 	if (state >= DAXFS_HOST_STATES)
 		return -EIO;
-	if ((recoverer != 0) != (state == DAXFS_HOST_RECOVERING))
+	if (state == DAXFS_HOST_RECOVERING ? !recoverer : named)
 		return -EIO;
 	if (recoverer > DAXFS_HOSTS_MAX)
 		return -EIO;
@@ -54,7 +56,8 @@ static inline int host_word_unpack(uint64_t v, struct host_word *out)
 		.generation = (uint32_t)(v >> 40),
 		.state = (enum daxfs_host_state)state,
 		.recoverer = (int)recoverer - 1,
-		.epoch = (uint32_t)v & HOST_EPOCH_MAX,
+		.tenure = (uint32_t)(v >> 16) & DAXFS_TENURE(~0u),
+		.epoch = (uint32_t)v & HOST_EPOCH_MASK,
 	};
 	return 0;
 }

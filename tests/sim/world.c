@@ -157,6 +157,7 @@ bool world_fence(unsigned host, unsigned heir)
 		if (w.state != DAXFS_HOST_RECOVERING || w.recoverer != (int)host)
 			continue;
 		w.recoverer = (int)heir;
+		w.tenure = DAXFS_TENURE(host_word(heir).generation);
 		set_host_word(other, w);
 	}
 	if (word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
@@ -186,6 +187,7 @@ void world_assign(unsigned dead, unsigned by)
 
 	word.state = DAXFS_HOST_RECOVERING;
 	word.recoverer = (int)by;
+	word.tenure = DAXFS_TENURE(host_word(by).generation);
 	set_host_word(dead, word);
 }
 

@@ -49,6 +49,7 @@ static inline void carry_out_move(struct pod *pod, const struct decide_action *a
 	v->generation += a->to == DAXFS_HOST_FENCED;
 	v->state = a->to;
 	v->recoverer = a->recoverer;
+	v->recoverer_tenure = a->recoverer < 0 ? 0 : DAXFS_TENURE(pod->in.view[a->recoverer].generation);
 	v->reason = a->reason;
 	v->reason_ms = a->ms;
 	pod->last_move[a->host] = *a;

@@ -375,6 +375,23 @@ static void recoverer_that_left_is_replaced(void **state)
 	assert_int_equal(pod.in.view[2].recoverer, 1);
 }
 
+/* It left and came back between two polls: the new tenant was not named. */
+static void recoverer_that_came_back_is_named_anew(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	dies(&pod, 2);
+	assert_int_equal(pod.in.view[2].recoverer, 0);
+	pod.in.view[0].generation++;
+	host_is(&pod, 0, DAXFS_HOST_ALIVE);
+	polls(&pod, 1);
+	assert_int_equal(pod.in.view[2].recoverer, 0);
+	assert_int_equal(pod.in.view[2].recoverer_tenure, pod.in.view[0].generation);
+	assert_int_equal(pod.last_move[2].reason, DAXFS_REASON_RECOVERER_DIED);
+}
+
 static void next_to_join_recovers_when_nobody_is_left(void **state)
 {
 	struct pod pod;
@@ -418,6 +435,7 @@ int main(void)
 		cmocka_unit_test(the_overdue_do_not_recover),
 		cmocka_unit_test(dead_recoverer_is_replaced),
 		cmocka_unit_test(recoverer_that_left_is_replaced),
+		cmocka_unit_test(recoverer_that_came_back_is_named_anew),
 		cmocka_unit_test(next_to_join_recovers_when_nobody_is_left),
 	};
 

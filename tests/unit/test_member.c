@@ -160,6 +160,39 @@ static void test_recoverers(void **state)
 	assert_int_equal(view(f, 0).recoverer, -1);
 }
 
+/* Only a tenant that works is named, and by its generation. */
+static void test_tenure(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view v;
+	struct host_word heir;
+
+	for (unsigned st = 0; st < DAXFS_HOST_STATES; st++) {
+		bool works = st == DAXFS_HOST_ALIVE || st == DAXFS_HOST_SUSPECT;
+
+		heir = in_state(st);
+		heir.generation = 0x5120 + st;
+		set_word(f, 0, heir);
+		set_word(f, 1, in_state(DAXFS_HOST_FENCED));
+		v = view(f, 1);
+		assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0),
+				 works ? 0 : -EAGAIN);
+		v = view(f, 1);
+		assert_int_equal(v.recoverer, works ? 0 : -1);
+		assert_int_equal(v.recoverer_tenure, works ? 0x120 + st : 0);
+	}
+	/* The same slot, another tenant: another recoverer. */
+	set_word(f, 1, (struct host_word){ 8, DAXFS_HOST_RECOVERING, 0, 0x121, 0 });
+	heir = in_state(DAXFS_HOST_ALIVE);
+	heir.generation = 0x5122;
+	set_word(f, 0, heir);
+	v = view(f, 1);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0), 0);
+	assert_int_equal(view(f, 1).recoverer_tenure, 0x122);
+	v = view(f, 1);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0), -EINVAL);
+}
+
 /* 24 bits of generations, then the slot is refused rather than reused. */
 static void test_last_generation(void **state)
 {
@@ -183,7 +216,7 @@ static void test_last_generation(void **state)
 
 static void test_layout(void **state)
 {
-	struct host_word w = {0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x1234567}, back;
+	struct host_word w = {0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x123, 0x4567}, back;
 
 	(void)state;
 	assert_int_equal(host_word_pack(w), 0xabcdef6401234567ull);
@@ -191,29 +224,31 @@ static void test_layout(void **state)
 	assert_int_equal(back.generation, 0xabcdef);
 	assert_int_equal(back.state, DAXFS_HOST_RECOVERING);
 	assert_int_equal(back.recoverer, 63);
-	assert_int_equal(back.epoch, 0x1234567);
+	assert_int_equal(back.tenure, 0x123);
+	assert_int_equal(back.epoch, 0x4567);
 	assert_int_equal(host_word_unpack(0, &back), 0);
 	assert_int_equal(back.state, DAXFS_HOST_FREE);
 	assert_int_equal(back.recoverer, -1);
 }
 
-/* Every state and every recoverer field: sensible ones come back the same. */
+/* Every state and every recoverer, with a tenure or none: sensible ones come back the same. */
 static void test_all_words(void **state)
 {
 	unsigned sensible = 0;
 
 	(void)state;
-	for (uint64_t mid = 0; mid < 1 << 12; mid++) {
-		uint64_t v = 0x123456ull << 40 | mid << 28 | 0xabcdef0;
-		unsigned st = (unsigned)(mid >> 8), recoverer = mid & 255;
-		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer;
+	for (uint64_t mid = 0; mid < 1 << 13; mid++) {
+		uint64_t tenure = mid >> 12 ? 0xabc : 0;
+		uint64_t v = 0x123456ull << 40 | (mid & 0xfff) << 28 | tenure << 16 | 0xdef0;
+		unsigned st = (unsigned)(mid >> 8) & 15, recoverer = mid & 255;
+		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer && !tenure;
 		struct host_word w = {.epoch = 1};
 
 		assert_int_equal(host_word_unpack(v, &w), ok ? 0 : -EIO);
 		assert_int_equal(ok ? host_word_pack(w) : 1, ok ? v : w.epoch);
 		sensible += ok;
 	}
-	assert_int_equal(sensible, 7 + 64);
+	assert_int_equal(sensible, 7 + 2 * 64);
 }
 
 static void test_senseless(void **state)
@@ -274,8 +309,10 @@ static void test_death_and_return(void **state)
 	assert_int_equal(view(f, 1).generation, 4);
 	move(f, DAXFS_HOST_FENCED, -1, DAXFS_REASON_OPERATOR_CONFIRM, 0);
 	assert_int_equal(view(f, 1).generation, 5);
+	set_word(f, 0, in_state(DAXFS_HOST_ALIVE));
 	move(f, DAXFS_HOST_RECOVERING, 0, DAXFS_REASON_NONE, 0);
-	move(f, DAXFS_HOST_RECOVERING, 1, DAXFS_REASON_RECOVERER_DIED, 0);
+	set_word(f, 0, (struct host_word){.generation = 8, .state = DAXFS_HOST_ALIVE, .recoverer = -1});
+	move(f, DAXFS_HOST_RECOVERING, 0, DAXFS_REASON_RECOVERER_DIED, 0);
 	move(f, DAXFS_HOST_RECOVERED, -1, DAXFS_REASON_RECOVERY_DONE, 0);
 	move(f, DAXFS_HOST_FREE, -1, DAXFS_REASON_NONE, 0);
 	assert_int_equal(view(f, 1).generation, 5);
@@ -427,10 +464,31 @@ static void test_claim_refused(void **state)
 	daxfs_member_manager(f->m, &seen);
 	seen.pid++;
 	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EAGAIN);
-	sm_store(&f->pool.member->manager.word, 0xfffffffull << 32);
+	sm_store(&f->pool.member->manager.word, 0xffffffffull << 32);
 	daxfs_member_manager(f->m, &seen);
-	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EOVERFLOW); /* host words hold 28 bits */
+	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EOVERFLOW);
 	assert_int_equal(epoch, 99);
+}
+
+/* Host words hold 16 bits of the epoch, the manager word all. */
+static void test_many_takeovers(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_manager_view seen;
+	struct daxfs_host_view v;
+	uint32_t epoch;
+
+	sm_store(&f->pool.member->manager.word, 0xffffull << 32);
+	daxfs_member_manager(f->m, &seen);
+	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), 0);
+	assert_int_equal(epoch, 0x10000);
+	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
+	v = view(f, 1);
+	assert_int_equal(daxfs_member_stamp(f->m, &v, epoch), 0);
+	v = view(f, 1);
+	assert_int_equal(v.manager_epoch, 0);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_SUSPECT, -1, 0xffff, 0, 0), -ESTALE);
+	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_SUSPECT, -1, epoch, 0, 0), 0);
 }
 
 #define CLAIMANTS 4
@@ -559,6 +617,7 @@ int main(void)
 		WITH_POOL(test_every_pair),
 		WITH_POOL(test_stale_facts),
 		WITH_POOL(test_recoverers),
+		WITH_POOL(test_tenure),
 		WITH_POOL(test_last_generation),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_all_words),
@@ -572,6 +631,7 @@ int main(void)
 		WITH_POOL(test_deposed_between_check_and_cas),
 		WITH_POOL(test_stamp_keeps_the_rest),
 		WITH_POOL(test_claim_refused),
+		WITH_POOL(test_many_takeovers),
 		WITH_POOL(test_one_winner),
 		WITH_POOL(test_read_only),
 		WITH_POOL(test_open),

@@ -4,15 +4,7 @@
  * sync/record.c). The states are left by stopping a record half way by hand;
  * every crash point of every operation is the simulator's business.
  */
-#include "pod.h"
-
-static struct lane *lane_of_host(struct daxfs *fs)
-{
-	struct lane *lane = fs_take_lane(fs);
-
-	lane_enter(lane);
-	return lane;
-}
+#include "rig.h"
 
 /* Stage a rename-like change of two modes by a lane, without committing it. */
 static void stage_two(struct lane *lane, struct sm_inode *a, struct sm_inode *b)
@@ -44,25 +36,8 @@ static void scene_start(struct scene *s)
 	s->b = pod_create(s->pod.fs[1], DAXFS_ROOT, "b");
 	s->ia = &fs_pool_writable(s->pod.fs[0])->inodes[handle_index(s->a)];
 	s->ib = &fs_pool_writable(s->pod.fs[0])->inodes[handle_index(s->b)];
-	s->lane = lane_of_host(s->pod.fs[0]);
+	s->lane = rig_enter(s->pod.fs[0]);
 	stage_two(s->lane, s->ia, s->ib);
-}
-
-/* Write the record out as record_commit would, up to UNDECIDED. */
-static void scene_undecided(struct scene *s)
-{
-	struct sm_lane *sm = s->lane->sm;
-
-	for (unsigned i = 0; i < s->lane->n_words; i++) {
-		const struct staged_word *w = &s->lane->words[i];
-
-		sm_store(&sm->words[3 * i], (uint64_t)w->shift << 56 | pool_offset(s->lane->pool, w->word));
-		sm_store(&sm->words[3 * i + 1], w->before);
-		sm_store(&sm->words[3 * i + 2], w->after);
-	}
-	sm_store(&sm->n_words, s->lane->n_words);
-	sm_store(&sm->n_retires, 0);
-	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
 }
 
 static struct daxfs_recovery scene_recover(struct scene *s)
@@ -99,7 +74,7 @@ static void undecided_goes_forward(void **state)
 
 	(void)state;
 	scene_start(&s);
-	scene_undecided(&s);
+	rig_undecided(s.lane);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644); /* readers see the old value */
 	assert_int_equal(scene_recover(&s).finished, 1);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0111);
@@ -115,7 +90,7 @@ static void writers_help(void **state)
 
 	(void)state;
 	scene_start(&s);
-	scene_undecided(&s);
+	rig_undecided(s.lane);
 	sm_store(&s.ia->mode, mark_make(s.lane->id, s.lane->words[0].word == &s.ia->mode ? 0 : 1, s.lane->seq));
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.a, DAXFS_SET_MODE, &in, NULL), 0);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0777);
@@ -132,7 +107,7 @@ static void changed_word_aborts(void **state)
 	(void)state;
 	scene_start(&s);
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.b, DAXFS_SET_MODE, &in, NULL), 0);
-	scene_undecided(&s);
+	rig_undecided(s.lane);
 	assert_int_equal(scene_recover(&s).rolled_back, 1);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644);
 	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0777);
@@ -191,11 +166,41 @@ static void the_dead_stay_dead(void **state)
 	pod_stop(&pod);
 }
 
+/* A recovery assigned to a former tenant of its slot is none of its business. */
+static void former_tenants_assignment_is_not_ours(void **state)
+{
+	struct scene s;
+	struct daxfs_recovery report;
+	struct host_word word;
+	sm_u64 *shared;
+
+	(void)state;
+	scene_start(&s);
+	rig_undecided(s.lane);
+	pod_fence(&s.pod, 0);
+	shared = &fs_host(s.pod.fs[1], 0)->word;
+	assert_int_equal(host_word_unpack(sm_load(shared), &word), 0);
+	word.state = DAXFS_HOST_RECOVERING;
+	word.recoverer = 1;
+	word.tenure = DAXFS_TENURE(s.pod.fs[1]->generation - 1);
+	sm_store(shared, host_word_pack(word));
+	assert_int_equal(daxfs_recover_assigned(s.pod.fs[1], &report, 1), 0);
+	assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), -EBUSY);
+	assert_int_equal(sm_load(shared), host_word_pack(word));
+	word.tenure = DAXFS_TENURE(s.pod.fs[1]->generation);
+	sm_store(shared, host_word_pack(word));
+	assert_int_equal(daxfs_recover_assigned(s.pod.fs[1], &report, 1), 1);
+	assert_int_equal(report.finished, 1);
+	fs_put_lane(s.pod.fs[0], s.lane);
+	pod_stop(&s.pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prepared_is_undone), cmocka_unit_test(undecided_goes_forward),
 		cmocka_unit_test(writers_help), cmocka_unit_test(changed_word_aborts),
+		cmocka_unit_test(former_tenants_assignment_is_not_ours),
 		cmocka_unit_test(open_files_are_released), cmocka_unit_test(the_dead_stay_dead),
 	};
 
