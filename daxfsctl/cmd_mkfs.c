@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_mkfs.c - daxfsctl mkfs: make a pool. */
+/*
+ * cmd_mkfs.c - daxfsctl mkfs: make a pool.
+ *
+ * It has one host slot more than there are hosts. When all of them died, each
+ * waits for its own slot to be recovered; the spare one is where the first to
+ * come back works from.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,6 +13,9 @@
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/text.h"
+
+#define HOSTS 8u
+#define HOSTS_MAX 63u /* 64 slots */
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms;
@@ -27,9 +36,10 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 {
 	char size[16], id[16];
 
-	fprintf(ctl->out, "pool %s %s made at %s: %s, %u hosts of %u lanes, %" PRIu64 " pages, %" PRIu64
+	fprintf(ctl->out, "pool %s %s made at %s: %s, %u hosts of %u lanes and a spare slot, %" PRIu64
+		" pages, %" PRIu64
 		" inodes, heartbeat %u ms, %s\n",
-		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts,
+		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, g->wb ? "wb" : "gpf");
 }
 
@@ -58,7 +68,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.name = m->name,
 		.size = m->size.value,
 		.inodes = m->inodes.value,
-		.hosts = (unsigned)m->hosts.value,
+		.hosts = (m->hosts.given ? (unsigned)m->hosts.value : HOSTS) + 1,
 		.lanes = (unsigned)m->lanes.value,
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
@@ -76,7 +86,7 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 	const struct arg table[] = {
 		{ "size", ARG_SIZE, &m.size, 0 },
 		{ "name", ARG_TEXT, &m.name, 0 },
-		{ "hosts", ARG_NUMBER, &m.hosts, UINT32_MAX },
+		{ "hosts", ARG_NUMBER, &m.hosts, HOSTS_MAX },
 		{ "lanes", ARG_NUMBER, &m.lanes, UINT32_MAX },
 		{ "opens", ARG_NUMBER, &m.opens, UINT32_MAX },
 		{ "inodes", ARG_NUMBER, &m.inodes, 0 },

@@ -42,7 +42,7 @@ struct daxfs_mkfs_options {
 	const char *name;         /* up to 31 bytes; NULL: "daxfs" */
 	uint64_t size;            /* bytes; 0: the size the file or device has */
 	uint64_t inodes;          /* 0: one per 32 KiB */
-	unsigned hosts;           /* 0: 8 */
+	unsigned hosts;           /* slots, one more than hosts: see daxfsctl mkfs; 0: 8 */
 	unsigned lanes;           /* per host; 0: 8 */
 	unsigned opens;           /* files one host can hold open; 0: 4096 */
 	unsigned heartbeat_ms;    /* 0: 50. Everything else in time follows from it */

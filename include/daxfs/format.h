@@ -24,7 +24,8 @@
  * that is word number widx of the commit record of that lane, if that lane's
  * status word still carries seq; {lane, seq} names one operation for ever.
  *
- * Changelog: format 1 - first.
+ * Changelog: format 1 - first. Its inodes got their word of locks out of reserved
+ * bytes (zero: no locks), so pools made before are what they would be now.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -67,6 +68,7 @@ enum daxfs_word_class {
 	DAXFS_S_OPENERS = 32, /* one bit a host */
 	DAXFS_S_COUNT = 17,  /* [16] FROZEN, [15:0] used slots of a node */
 	DAXFS_S_ATTR = 32,   /* mode, uid, gid: 32 bits each */
+	DAXFS_S_LOCKS = 32,  /* one bit a lock of a page of locks */
 	DAXFS_S_TICK = 0,    /* no payload: a pure version (trunc, tree) */
 };
 
@@ -76,6 +78,7 @@ enum daxfs_link_kind {
 	DAXFS_NODE = 2,   /* index of a page of 512 link words */
 	DAXFS_DIRENT = 3, /* index of a directory entry */
 	DAXFS_INODE = 4,  /* index of an inode (parent word) */
+	DAXFS_LOCKS = 5,  /* index of a page of locks */
 };
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
@@ -101,7 +104,7 @@ enum daxfs_state {
 	DAXFS_RETIRED = 3,
 };
 
-enum daxfs_use { DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT };
+enum daxfs_use { DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS };
 
 /* Object types: which table an index is in. */
 enum daxfs_type { DAXFS_T_PAGE = 0, DAXFS_T_INODE = 1, DAXFS_T_DIRENT = 2, DAXFS_TYPES = 3 };
@@ -297,7 +300,8 @@ struct sm_inode {
 	sm_u64 btime;    /* c8 */
 	sm_u64 incarnation; /* d0 32 bits: changes with each reuse of the index */
 	sm_u64 rdev;     /* d8 */
-	uint64_t reserved[4]; /* e0 */
+	sm_u64 locks;    /* e0 LINK: a page of LOCKS, nothing: no locks */
+	uint64_t reserved[3]; /* e8 */
 };
 
 /* Directory entry: constant from its publication to its reuse. */
@@ -313,6 +317,34 @@ struct sm_dirent {
 
 struct sm_node { /* a page of link words: file index node or directory node */
 	sm_u64 slot[DAXFS_NODE_SLOTS];
+};
+
+/*
+ * Locks of an inode. A page is constant from its publication on but for `live`,
+ * whose bits go, never come, by records that also change the inode's locks word.
+ * A lock is in force while its bit is set; its host then has its openers bit set.
+ */
+#define DAXFS_LOCKS_MAX 126u
+#define DAXFS_LOCK_WORDS 4u
+
+struct sm_lock {
+	uint64_t start;  /* 00 first byte */
+	uint64_t end;    /* 08 last byte */
+	uint64_t owner;  /* 10 as its host names it */
+	uint32_t pid;    /* 18 of that host */
+	uint8_t host;    /* 1c */
+	uint8_t type;    /* 1d enum daxfs_lock_type, not DAXFS_UNLOCK */
+	uint8_t kind;    /* 1e enum daxfs_lock_kind */
+	uint8_t pad;     /* 1f */
+};
+
+struct sm_locks { /* a page */
+	sm_u64 live[DAXFS_LOCK_WORDS]; /* 00 LOCKS: bit i % 32 of word i / 32: lock i */
+	uint64_t inode;                /* 20 handle */
+	uint32_t count;                /* 28 of locks, 1..DAXFS_LOCKS_MAX */
+	uint32_t crc;                  /* 2c crc32c of inode .. lock[count - 1] with crc = 0 */
+	uint64_t reserved[2];          /* 30 */
+	struct sm_lock lock[DAXFS_LOCKS_MAX]; /* 40 by kind, start, host, owner */
 };
 
 /* Directory trie: six levels of nine bits, then one level of unordered slots. */
@@ -351,8 +383,14 @@ DAXFS_AT(struct sm_inode, direct, 0x50);
 DAXFS_AT(struct sm_inode, indirect, 0x90);
 DAXFS_AT(struct sm_inode, atime, 0xb0);
 DAXFS_AT(struct sm_inode, incarnation, 0xd0);
+DAXFS_AT(struct sm_inode, locks, 0xe0);
 DAXFS_SIZE_IS(struct sm_dirent, 320);
 DAXFS_AT(struct sm_dirent, name, 0x18);
 DAXFS_SIZE_IS(struct sm_node, DAXFS_PAGE_SIZE);
+DAXFS_SIZE_IS(struct sm_lock, 32);
+DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
+DAXFS_AT(struct sm_locks, inode, 0x20);
+DAXFS_AT(struct sm_locks, lock, 0x40);
+static_assert(DAXFS_LOCKS_MAX <= 32 * DAXFS_LOCK_WORDS, "a bit for each lock");
 
 #endif

@@ -150,7 +150,7 @@ static bool pod_start(struct pod *p)
 	snprintf(p->socket, sizeof(p->socket), "%s/socket", p->dir);
 	snprintf(p->agent, sizeof(p->agent), "%s/agent", p->dir);
 	write_agent(p);
-	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 3 --lanes 2 --heartbeat-ms 100", p->pool);
+	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 2 --lanes 2 --heartbeat-ms 100", p->pool);
 	ctl_expect(&p->r, CTL_OK, "pool unit");
 	start_fabricd(p, program);
 	for (unsigned i = 0; i < 2; i++)

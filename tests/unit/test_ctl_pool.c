@@ -28,7 +28,7 @@ static void setup(struct place *p, const char *options)
 	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
-	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 4 --lanes 2 --heartbeat-ms 20 %s", p->pool, options);
+	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 3 --lanes 2 --heartbeat-ms 20 %s", p->pool, options);
 	ctl_expect(&p->r, CTL_OK, "pool unit ");
 }
 
