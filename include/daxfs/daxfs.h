@@ -86,8 +86,9 @@ DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out
  */
 DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why);
 /*
- * Leave cleanly: waits for calls in progress, releases open files, frees the
- * slot. Nothing is left to recover. -ESTALE if declared dead meanwhile.
+ * Leave cleanly: releases open files, frees the slot; nothing is left to
+ * recover. The caller has ended its other calls with fs and begins none before
+ * this returns. -ESTALE if declared dead meanwhile.
  */
 DAXFS_API int daxfs_leave(struct daxfs *fs);
 /* Advance this host's heartbeat and publish its counters. One thread, every

@@ -135,9 +135,9 @@ static void set_times(struct lane *lane, const struct attr_op *op, struct sm_ino
 	if (op->set & DAXFS_SET_SIZE)
 		inode_touch(lane, &sm->mtime, now);
 	if (op->set & (DAXFS_SET_ATIME | DAXFS_SET_ATIME_NOW))
-		sm_store(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->in->atime_ns);
+		sm_store_relaxed(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->in->atime_ns);
 	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
-		sm_store(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->in->mtime_ns);
+		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->in->mtime_ns);
 	inode_touch(lane, &sm->ctime, now);
 	sm_persist(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);

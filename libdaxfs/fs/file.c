@@ -155,11 +155,11 @@ static bool is_private(const struct lane *lane, const struct piece *piece, const
 	return false;
 }
 
-/* Stage a link where others look, store it where only we do. */
+/* Stage a link where others look, store it where only we do, until the record publishes the subtree. */
 static void set_link(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word, uint64_t payload)
 {
 	if (is_private(lane, piece, slot))
-		sm_store(slot, payload);
+		sm_store_relaxed(slot, payload);
 	else
 		record_word(lane, slot, DAXFS_S_LINK, word, payload);
 }
@@ -386,10 +386,11 @@ ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint6
 
 int daxfs_fsync(struct daxfs *fs, daxfs_ino ino)
 {
-	/* Every write was in the durability domain when it returned. */
 	(void)ino;
 	if (!fs->joined)
 		return -ESTALE;
+	/* ORD fsync: every write was in the durability domain when it returned;
+	 * whatever tells others of this call comes after. */
 	sm_fence();
 	return 0;
 }

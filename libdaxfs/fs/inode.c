@@ -151,7 +151,7 @@ uint64_t inode_next_handle(const struct pool *pool, uint64_t index)
 /* Give a word of a private inode its first value; its version goes on. */
 static void init_word(sm_u64 *p, unsigned shift, uint64_t payload)
 {
-	sm_store(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, shift, payload));
+	sm_store_relaxed(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, shift, payload));
 }
 
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init)
@@ -161,7 +161,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	bool dir = S_ISDIR(init->mode), symlink = S_ISLNK(init->mode);
 	unsigned bit = init->opener - 1;
 
-	sm_store(&sm->incarnation, handle_incarnation(handle));
+	sm_store_relaxed(&sm->incarnation, handle_incarnation(handle));
 	init_word(&sm->size, DAXFS_S_SIZE, init->size);
 	init_word(&sm->trunc, DAXFS_S_TICK, 0);
 	for (unsigned i = 0; i < 2; i++)
@@ -175,11 +175,11 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 		init_word(&sm->direct[i], DAXFS_S_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
 		init_word(&sm->indirect[i], DAXFS_S_LINK, 0);
-	sm_store(&sm->atime, now);
-	sm_store(&sm->mtime, now);
-	sm_store(&sm->ctime, now);
-	sm_store(&sm->btime, now);
-	sm_store(&sm->rdev, init->rdev);
+	sm_store_relaxed(&sm->atime, now);
+	sm_store_relaxed(&sm->mtime, now);
+	sm_store_relaxed(&sm->ctime, now);
+	sm_store_relaxed(&sm->btime, now);
+	sm_store_relaxed(&sm->rdev, init->rdev);
 	/* ORD life: last, so that a stale handle finds the new incarnation. */
 	init_word(&sm->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	sm_persist(&lane->pool->shm, sm, sizeof(*sm));

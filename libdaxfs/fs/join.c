@@ -29,7 +29,7 @@ static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t genera
 	word.recoverer = -1;
 	rc = member_move(&fs->pool, fs->host, seen, word);
 	if (rc == 0)
-		sm_store(&host->reason, (uint64_t)reason);
+		sm_store_relaxed(&host->reason, (uint64_t)reason);
 	return rc;
 }
 
@@ -61,10 +61,10 @@ static void introduce(struct daxfs *fs, const char *name)
 	if (name)
 		strncpy((char *)words, name, sizeof(words) - 1);
 	for (unsigned i = 0; i < 4; i++)
-		sm_store(&host->name[i], words[i]);
+		sm_store_relaxed(&host->name[i], words[i]);
 	if (getrandom(&incarnation, sizeof(incarnation), GRND_NONBLOCK) != sizeof(incarnation))
 		incarnation = fs_now();
-	sm_store(&host->pid, (uint64_t)getpid());
+	sm_store_relaxed(&host->pid, (uint64_t)getpid());
 	/* ORD introduce: after the name; see daxfs_host_introduced. */
 	sm_store(&host->incarnation, (uint64_t)fs->generation << 40 | (incarnation & 0xffffffffffull) | 1);
 	sm_persist(&fs->pool.shm, host, sizeof(*host));
@@ -149,7 +149,9 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	rc = settle_in(fs, why);
 	if (rc) {
 		free_slots(fs);
-		sm_store(&fs_host(fs, host)->incarnation, 0); /* the next one has this generation too */
+		/* ORD give up: not introduced any more, then FREE: the next one has
+		 * this generation too. */
+		sm_store(&fs_host(fs, host)->incarnation, 0);
 		move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 		return rc;
 	}

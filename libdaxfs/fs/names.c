@@ -91,7 +91,7 @@ static int first_page(struct lane *lane, const struct name_op *op, struct inode_
 	} else {
 		sm_u64 *count = &lane->pool->count[init->page];
 
-		sm_store(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_S_COUNT, 0));
+		sm_store_relaxed(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_S_COUNT, 0));
 		sm_persist(&lane->pool->shm, count, sizeof(*count));
 	}
 	sm_persist(&lane->pool->shm, page, DAXFS_PAGE_SIZE);

@@ -98,6 +98,8 @@ static void unlist(struct daxfs *fs, unsigned slot)
 {
 	struct opens *o = fs->opens;
 
+	/* ORD unlist: after the openers bit is clear (its record wrote it back).
+	 * A crash between leaves a listed file that nobody holds: nothing to do. */
 	sm_store(&table(fs)[slot], 0);
 	sm_persist(&fs->pool.shm, &table(fs)[slot], sizeof(sm_u64));
 	pthread_mutex_lock(&o->slot_lock);

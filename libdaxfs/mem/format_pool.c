@@ -28,7 +28,7 @@ static void put(struct pool *pool, void *p, const void *src, uint64_t len)
 
 static void set(struct pool *pool, sm_u64 *p, uint64_t v)
 {
-	sm_store(p, v);
+	sm_store_relaxed(p, v); /* nobody looks before there is a superblock */
 	sm_persist(&pool->shm, p, sizeof(*p));
 }
 

@@ -76,6 +76,7 @@ static int drop_open(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = opens_drop(lane, r->host, handle);
 	if (rc)
 		return rc;
+	/* ORD unlist: after the bit is cleared. Crash: dropped again. */
 	sm_store(r->open, 0);
 	sm_persist(&fs->pool.shm, r->open, sizeof(*r->open));
 	r->report->opens++;
@@ -113,6 +114,7 @@ static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
 	struct sm_lane *dead = &fs->pool.lanes[r->lane];
 
 	(void)lane;
+	/* ORD withdraw: after every record of the host is settled; see epoch.c. */
 	sm_store(&dead->low, 0);
 	sm_persist(&fs->pool.shm, &dead->low, sizeof(dead->low));
 	return 0;
@@ -123,12 +125,12 @@ static int publish(struct daxfs *fs, const struct recovery *r, uint64_t seen, st
 {
 	struct sm_host *host = fs_host(fs, r->host);
 
-	sm_store(&host->rec_ns, r->report->ns);
-	sm_store(&host->rec_done, r->report->finished);
-	sm_store(&host->rec_undone, r->report->rolled_back);
-	sm_store(&host->rec_objects, r->report->objects);
-	sm_store(&host->rec_opens, r->report->opens);
-	sm_store(&host->rec_files, r->report->files);
+	sm_store_relaxed(&host->rec_ns, r->report->ns);
+	sm_store_relaxed(&host->rec_done, r->report->finished);
+	sm_store_relaxed(&host->rec_undone, r->report->rolled_back);
+	sm_store_relaxed(&host->rec_objects, r->report->objects);
+	sm_store_relaxed(&host->rec_opens, r->report->opens);
+	sm_store_relaxed(&host->rec_files, r->report->files);
 	sm_persist(&fs->pool.shm, &host->rec_ns, DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
 	word.state = DAXFS_HOST_RECOVERED;

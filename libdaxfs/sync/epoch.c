@@ -53,9 +53,10 @@ void lane_renew(struct lane *lane)
 void epoch_extend(struct lane *lane, uint64_t epoch)
 {
 	lane->announced.high = epoch;
+	/* ORD extend: announced, then the word is loaded again; as on entering. */
 	sm_store(&lane->sm->high, epoch);
 	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
-	sm_fence(); /* ORD enter */
+	sm_fence();
 }
 
 void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
@@ -63,6 +64,7 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
 	uint64_t low = sm_load(&owner->low);
 	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
 
+	/* ORD adopt: announced before the caller re-validates the status. */
 	if (low && low < lane->announced.low) {
 		lane->announced.low = low;
 		sm_store(&lane->sm->low, low);
@@ -72,8 +74,7 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
 		sm_store(&lane->sm->high, epoch);
 	}
 	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
-	/* ORD adopt: announced before the caller re-validates the status. */
-	sm_fence();
+	sm_fence(); /* ORD adopt */
 }
 
 /* Note every interval announced now. */
@@ -93,8 +94,8 @@ static uint64_t advance(struct lane *lane)
 	struct sm_manager *manager = lane_manager(lane);
 	uint64_t epoch = sm_load(&manager->epoch);
 
-	/* Whoever wins, the epoch is now past `epoch`. Written back before any
-	 * object can be born in it: a birth must never outlive its epoch. */
+	/* ORD advance: whoever wins, the epoch is now past `epoch`. Written back before
+	 * any object can be born in it: a birth must never outlive its epoch. */
 	sm_swap(&manager->epoch, epoch, epoch + 1);
 	sm_persist(&lane->pool->shm, &manager->epoch, sizeof(manager->epoch));
 	sm_drain(&lane->pool->shm);

@@ -95,6 +95,7 @@ static int swap_word(struct pool *pool, unsigned host, uint64_t seen, struct hos
 {
 	sm_u64 *word = &pool->member->host[host].word;
 
+	/* ORD move: after all that it was decided from. */
 	if (!sm_swap(word, seen, host_word_pack(to)))
 		return -EAGAIN;
 	sm_persist(&pool->shm, word, sizeof(*word));
@@ -272,7 +273,7 @@ static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason 
 {
 	sm_u64 *p = &m->pool.member->host[id].reason;
 
-	sm_store(p, (uint64_t)ms << 32 | (uint32_t)reason);
+	sm_store_relaxed(p, (uint64_t)ms << 32 | (uint32_t)reason);
 	sm_persist(&m->pool.shm, p, sizeof(*p));
 	sm_drain(&m->pool.shm);
 }
@@ -321,7 +322,7 @@ void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)
 	if (!m->pool.writable || id >= m->pool.super.hosts)
 		return;
 	p = &m->pool.member->host[id].fence_ms;
-	sm_store(p, ms);
+	sm_store_relaxed(p, ms);
 	sm_persist(&m->pool.shm, p, sizeof(*p));
 	sm_drain(&m->pool.shm);
 }
@@ -367,6 +368,7 @@ int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *
 		return -EROFS;
 	if (seen->epoch == UINT32_MAX)
 		return -EOVERFLOW;
+	/* ORD claim: before any stamp; see the head of this file. */
 	if (!sm_swap(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
 		return -EAGAIN;
 	sm_persist(&m->pool.shm, word, sizeof(*word));
@@ -386,6 +388,6 @@ int daxfs_member_manager_beat(struct daxfs_member *m, uint32_t epoch)
 
 	if (rc)
 		return rc;
-	sm_store(beat, sm_load_relaxed(beat) + 1);
+	sm_store_relaxed(beat, sm_load_relaxed(beat) + 1);
 	return 0;
 }

@@ -331,7 +331,8 @@ static void settle_retires(struct lane *by, const struct sm_lane *record, struct
 		if (!object_sane(pool, object))
 			continue;
 		state = &pool->state[object_type(object)][object_index(object)];
-		/* PRIVATE first: its owner may make it LIVE between the two. */
+		/* ORD retired: after `epoch` was sampled. PRIVATE first: its owner may
+		 * make it LIVE between the two. Crash: retired again, by nonce once. */
 		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
 		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
 		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))

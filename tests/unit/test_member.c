@@ -1,64 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_member.c - the host word and its table of moves, every pair of states; the
- * manager's election and deposition; and what is made of senseless words.
+ * test_member.c - the host word and its table of moves, every pair of states; and
+ * what is made of senseless words.
  */
-#include <errno.h>
-#include <pthread.h>
-
-#include "sync/member.h"
-#include "test_mem_util.h"
-
-struct fixture {
-	struct util_file file;
-	struct daxfs_member *m;  /* of a manager */
-	struct pool pool;        /* the same pool, to look and meddle */
-	uint32_t epoch;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct daxfs_manager_view seen;
-	struct daxfs_why why;
-
-	util_pool_file(&f->file);
-	if (daxfs_member_open(f->file.path, true, &f->m, &why) ||
-	    pool_map(f->file.path, DAXFS_READ_WRITE, &f->pool, &why))
-		return -1;
-	daxfs_member_manager(f->m, &seen);
-	*state = f;
-	return daxfs_member_claim(f->m, &seen, &f->epoch);
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	daxfs_member_close(f->m);
-	pool_unmap(&f->pool);
-	close(f->file.fd);
-	free(f);
-	return 0;
-}
-
-static void set_word(struct fixture *f, unsigned host, struct host_word w)
-{
-	sm_store(&f->pool.member->host[host].word, host_word_pack(w));
-}
-
-static uint64_t word(struct fixture *f, unsigned host)
-{
-	return sm_load(&f->pool.member->host[host].word);
-}
-
-static struct daxfs_host_view view(struct fixture *f, unsigned host)
-{
-	struct daxfs_host_view v;
-
-	assert_int_equal(daxfs_member_host(f->m, host, &v), 0);
-	return v;
-}
+#include "member_scene.h"
 
 /* -- the table -------------------------------------------------------------------------- */
 
@@ -74,16 +19,6 @@ static const char *const table[DAXFS_HOST_STATES] = {
 	/* RECOVERING */ ". . . . . . o o",
 	/* RECOVERED */ "o o . . . . . .",
 };
-
-static struct host_word in_state(unsigned state)
-{
-	return (struct host_word){
-		.generation = 7,
-		.state = (enum daxfs_host_state)state,
-		.recoverer = state == DAXFS_HOST_RECOVERING ? 1 : -1,
-		.epoch = 3,
-	};
-}
 
 static void try_pair(struct fixture *f, unsigned from, unsigned to)
 {
@@ -373,173 +308,6 @@ static void test_view(void **state)
 	assert_string_equal(view(f, 1).name, "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz");
 }
 
-/* -- managers -------------------------------------------------------------------------------------- */
-
-static void test_first_manager(void **state)
-{
-	struct fixture *f = *state;
-	struct daxfs_manager_view v;
-
-	daxfs_member_manager(f->m, &v);
-	assert_int_equal(f->epoch, 1);
-	assert_int_equal(v.epoch, 1);
-	assert_int_equal(v.pid, (uint32_t)getpid());
-	assert_int_equal(v.reclaim_epoch, 1);
-	assert_int_equal(v.beat, 0);
-	assert_int_equal(daxfs_member_manager_beat(f->m, 1), 0);
-	assert_int_equal(daxfs_member_manager_beat(f->m, 1), 0);
-	daxfs_member_manager(f->m, &v);
-	assert_int_equal(v.beat, 2);
-}
-
-static uint32_t depose(struct fixture *f)
-{
-	struct daxfs_manager_view seen;
-	uint32_t epoch;
-
-	daxfs_member_manager(f->m, &seen);
-	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), 0);
-	return epoch;
-}
-
-static void test_deposed(void **state)
-{
-	struct fixture *f = *state;
-	struct daxfs_manager_view v;
-	struct daxfs_host_view seen;
-
-	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
-	seen = view(f, 1);
-	assert_int_equal(depose(f), 2);
-	assert_int_equal(daxfs_member_manager_beat(f->m, 1), -ESTALE);
-	assert_int_equal(daxfs_member_stamp(f->m, &seen, 1), -ESTALE);
-	assert_int_equal(daxfs_member_move(f->m, &seen, DAXFS_HOST_SUSPECT, -1, 1, DAXFS_REASON_BEAT_LATE, 1), -ESTALE);
-	assert_int_equal(word(f, 1), seen.word);
-	assert_int_equal(view(f, 1).reason, DAXFS_REASON_NONE);
-	daxfs_member_manager(f->m, &v);
-	assert_int_equal(v.beat, 0);
-}
-
-/* Even one that checked its epoch just before it was deposed: the stamp undoes what it saw. */
-static void test_deposed_between_check_and_cas(void **state)
-{
-	struct fixture *f = *state;
-	struct host_word to = in_state(DAXFS_HOST_FENCING);
-	struct daxfs_host_view seen, now;
-
-	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
-	seen = view(f, 1);
-	now = seen;
-	assert_int_equal(daxfs_member_stamp(f->m, &now, depose(f)), 0);
-	assert_int_equal(member_move(&f->pool, 1, seen.word, to), -EAGAIN);
-	now = view(f, 1);
-	assert_int_equal(now.manager_epoch, 2);
-	assert_int_equal(now.state, DAXFS_HOST_ALIVE);
-	assert_int_equal(now.generation, 7);
-}
-
-static void test_stamp_keeps_the_rest(void **state)
-{
-	struct fixture *f = *state;
-
-	for (unsigned st = 0; st < DAXFS_HOST_STATES; st++) {
-		struct host_word w = in_state(st);
-		struct daxfs_host_view v;
-
-		set_word(f, 1, w);
-		v = view(f, 1);
-		assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), 0);
-		w.epoch = f->epoch;
-		assert_int_equal(word(f, 1), host_word_pack(w));
-		assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EAGAIN); /* on what it was before */
-	}
-}
-
-static void test_claim_refused(void **state)
-{
-	struct fixture *f = *state;
-	struct daxfs_manager_view seen;
-	uint32_t epoch = 99;
-
-	daxfs_member_manager(f->m, &seen);
-	seen.pid++;
-	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EAGAIN);
-	sm_store(&f->pool.member->manager.word, 0xffffffffull << 32);
-	daxfs_member_manager(f->m, &seen);
-	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), -EOVERFLOW);
-	assert_int_equal(epoch, 99);
-}
-
-/* Host words hold 16 bits of the epoch, the manager word all. */
-static void test_many_takeovers(void **state)
-{
-	struct fixture *f = *state;
-	struct daxfs_manager_view seen;
-	struct daxfs_host_view v;
-	uint32_t epoch;
-
-	sm_store(&f->pool.member->manager.word, 0xffffull << 32);
-	daxfs_member_manager(f->m, &seen);
-	assert_int_equal(daxfs_member_claim(f->m, &seen, &epoch), 0);
-	assert_int_equal(epoch, 0x10000);
-	set_word(f, 1, in_state(DAXFS_HOST_ALIVE));
-	v = view(f, 1);
-	assert_int_equal(daxfs_member_stamp(f->m, &v, epoch), 0);
-	v = view(f, 1);
-	assert_int_equal(v.manager_epoch, 0);
-	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_SUSPECT, -1, 0xffff, 0, 0), -ESTALE);
-	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_SUSPECT, -1, epoch, 0, 0), 0);
-}
-
-#define CLAIMANTS 4
-#define ROUNDS 2000
-
-struct claimant {
-	struct daxfs_member *m;
-	pthread_barrier_t *start;
-	unsigned won;
-};
-
-static void *claim_often(void *arg)
-{
-	struct claimant *c = arg;
-	struct daxfs_manager_view seen;
-	uint32_t epoch;
-
-	for (int i = 0; i < ROUNDS; i++) {
-		daxfs_member_manager(c->m, &seen);
-		pthread_barrier_wait(c->start); /* all have seen the same manager */
-		c->won += daxfs_member_claim(c->m, &seen, &epoch) == 0;
-		pthread_barrier_wait(c->start);
-	}
-	return NULL;
-}
-
-/* Of all that saw the same manager exactly one becomes the next. */
-static void test_one_winner(void **state)
-{
-	struct fixture *f = *state;
-	struct claimant c[CLAIMANTS];
-	struct daxfs_manager_view v;
-	pthread_barrier_t start;
-	pthread_t thread[CLAIMANTS];
-	unsigned won = 0;
-
-	pthread_barrier_init(&start, NULL, CLAIMANTS);
-	for (unsigned i = 0; i < CLAIMANTS; i++) {
-		c[i] = (struct claimant){.m = f->m, .start = &start};
-		assert_int_equal(pthread_create(&thread[i], NULL, claim_often, &c[i]), 0);
-	}
-	for (unsigned i = 0; i < CLAIMANTS; i++) {
-		pthread_join(thread[i], NULL);
-		won += c[i].won;
-	}
-	pthread_barrier_destroy(&start);
-	daxfs_member_manager(f->m, &v);
-	assert_int_equal(won, ROUNDS);
-	assert_int_equal(v.epoch, f->epoch + ROUNDS);
-}
-
 /* -- the rest --------------------------------------------------------------------------------------- */
 
 static void test_read_only(void **state)
@@ -609,8 +377,6 @@ static void test_reasons(void **state)
 	assert_string_equal(daxfs_reason_text(DAXFS_REASON_BEAT_LOST, UINT32_MAX, small, sizeof(small)), "heart");
 }
 
-#define WITH_POOL(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -626,13 +392,6 @@ int main(void)
 		WITH_POOL(test_death_and_return),
 		WITH_POOL(test_reason_only_with_a_move),
 		WITH_POOL(test_view),
-		WITH_POOL(test_first_manager),
-		WITH_POOL(test_deposed),
-		WITH_POOL(test_deposed_between_check_and_cas),
-		WITH_POOL(test_stamp_keeps_the_rest),
-		WITH_POOL(test_claim_refused),
-		WITH_POOL(test_many_takeovers),
-		WITH_POOL(test_one_winner),
 		WITH_POOL(test_read_only),
 		WITH_POOL(test_open),
 		cmocka_unit_test(test_state_names),
