@@ -204,6 +204,33 @@ DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);
 typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next);
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
 
+enum daxfs_lock_type { DAXFS_UNLOCK = 0, DAXFS_LOCK_READ, DAXFS_LOCK_WRITE };
+/* Locks of one kind do not see those of the other. POSIX: of ranges, split and
+ * merged. FLOCK: of whole files, start and end are ignored. */
+enum daxfs_lock_kind { DAXFS_LOCK_POSIX = 0, DAXFS_LOCK_FLOCK };
+#define DAXFS_LOCK_END ((uint64_t)INT64_MAX) /* the last byte there may be */
+
+struct daxfs_lock {
+	uint64_t start, end; /* first and last byte; end at most DAXFS_LOCK_END */
+	uint64_t owner;      /* told apart from the other owners of this host */
+	uint32_t pid;        /* only to be told to those who ask */
+	unsigned host;       /* of the owner; set by daxfs_lock_get */
+	enum daxfs_lock_type type;
+	enum daxfs_lock_kind kind;
+};
+/*
+ * Set, change or give up (DAXFS_UNLOCK) an advisory lock of a file that this host
+ * holds; what the owner had locked in the range becomes what is asked for, all at
+ * once. Never waits: -EAGAIN when another owner, of any host, is in the way, and
+ * nothing has changed. -EBADF: not held. -ENOLCK: the file has DAXFS_LOCKS_MAX
+ * (126) locks, or no page is free; giving up whole locks never needs a page.
+ * A host's locks of a file end with its last daxfs_release of it. Those of a
+ * dead host keep others out until it is recovered.
+ */
+DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
+/* The first lock that is in the way of one; type DAXFS_UNLOCK: none is. */
+DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out);
+
 struct daxfs_usage { /* exact when nothing changes meanwhile: walks the state tables */
 	uint64_t total, free, live, private_, retired;
 };

@@ -104,7 +104,9 @@ enum daxfs_state {
 	DAXFS_RETIRED = 3,
 };
 
-enum daxfs_use { DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS };
+enum daxfs_use {
+	DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS
+};
 
 /* Object types: which table an index is in. */
 enum daxfs_type { DAXFS_T_PAGE = 0, DAXFS_T_INODE = 1, DAXFS_T_DIRENT = 2, DAXFS_TYPES = 3 };
@@ -238,6 +240,7 @@ enum daxfs_status {
 	DAXFS_UNDECIDED = 2, /* record complete; words being marked */
 	DAXFS_COMMITTED = 3, /* happened; marks being resolved, objects settled */
 	DAXFS_ABORTED = 4,   /* did not happen; same */
+	DAXFS_SINGLE = 5,    /* of one word: whether it happened is seen from the word */
 };
 
 #define DAXFS_RECORD_WORDS 80u

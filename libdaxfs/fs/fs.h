@@ -136,7 +136,13 @@ void opens_fini(struct daxfs *fs);
 int opens_expect(struct daxfs *fs, uint64_t handle);
 void opens_forget(struct daxfs *fs, uint64_t handle);
 unsigned opens_held(struct daxfs *fs);
-/* Clear the openers bit of a host and finish the inode. */
+/* Clear the openers bit of a host, end its locks and finish the inode. */
 int opens_drop(struct lane *lane, unsigned host, uint64_t handle);
+
+/* -- locks (lock.c) --------------------------------------------------------------- */
+
+/* In a record that clears the openers bit of a host: stage the end of its locks,
+ * after that word was read. -EIO. */
+int locks_stage_drop(struct lane *lane, unsigned host, uint64_t handle, struct sm_inode *sm);
 
 #endif

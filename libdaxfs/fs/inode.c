@@ -175,6 +175,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 		init_word(&sm->direct[i], DAXFS_S_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
 		init_word(&sm->indirect[i], DAXFS_S_LINK, 0);
+	init_word(&sm->locks, DAXFS_S_LINK, 0);
 	sm_store_relaxed(&sm->atime, now);
 	sm_store_relaxed(&sm->mtime, now);
 	sm_store_relaxed(&sm->ctime, now);

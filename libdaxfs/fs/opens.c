@@ -9,7 +9,8 @@
  * first hold and the last release touch the pool. A lane is taken before a stripe
  * is locked, never after: who holds a lane may wait for a stripe. A file that is
  * created open is in the table before anybody can find it, so that no hold or
- * release of another thread comes in between.
+ * release of another thread comes in between. The record that clears the bit ends
+ * the host's locks of the file, too (lock.c).
  *
  * Crash after listing: recovery finds no bit. After the bit: clears it. After
  * clearing it, before finishing: the handle is still listed, recovery finishes.
@@ -137,6 +138,7 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 	struct sm_inode *sm;
 	uint64_t w, bit = 1ull << (host % 32);
 	sm_u64 *word;
+	int rc;
 
 	if (!inode_is(lane, handle, &sm))
 		return 0;
@@ -146,7 +148,8 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 		return lane->fault ? -EIO : 0;
 	record_begin(lane, OP_CLOSE);
 	record_word(lane, word, DAXFS_S_OPENERS, w, word_payload(w, DAXFS_S_OPENERS) & ~bit);
-	return record_commit(lane);
+	rc = locks_stage_drop(lane, host, handle, sm);
+	return rc ? record_abort(lane, rc) : record_commit(lane);
 }
 
 int opens_drop(struct lane *lane, unsigned host, uint64_t handle)

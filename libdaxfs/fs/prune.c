@@ -62,16 +62,24 @@ int prune(struct lane *lane, struct sm_inode *sm)
 	return rc;
 }
 
-/* Stage that an inode is gone: no life, no root node, its index retired. */
+/* Stage the end of the page that a word names, if it names one. */
+static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kind)
+{
+	uint64_t w = word_settle(lane, word);
+
+	if (!link_names(lane->pool, w, kind))
+		return;
+	record_word(lane, word, DAXFS_S_LINK, w, link_payload(DAXFS_ABSENT, 0));
+	record_retire(lane, DAXFS_T_PAGE, link_index(w));
+}
+
+/* Stage that an inode is gone: no life, no root node, no locks (they went with
+ * their holders), its index retired. */
 static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
-	uint64_t root = word_settle(lane, &sm->dir_root);
-
 	record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
-	if (link_names(lane->pool, root, DAXFS_NODE)) {
-		record_word(lane, &sm->dir_root, DAXFS_S_LINK, root, link_payload(DAXFS_ABSENT, 0));
-		record_retire(lane, DAXFS_T_PAGE, link_index(root));
-	}
+	stage_drop(lane, &sm->dir_root, DAXFS_NODE);
+	stage_drop(lane, &sm->locks, DAXFS_LOCKS);
 	record_retire(lane, DAXFS_T_INODE, handle_index(handle));
 }
 

@@ -15,7 +15,7 @@
 
 /* -- marks ------------------------------------------------------------------ */
 
-/* The words of an inode that records change, in the order of struct sm_inode. */
+/* The words of an inode that records change, in the order of struct sm_inode; locks comes later. */
 static const struct {
 	const char *field;
 	int slot;
@@ -40,6 +40,7 @@ void check_marks(struct check *c)
 
 		for (unsigned k = 0; k < sizeof(words) / sizeof(words[0]); k++)
 			check_mark(c, &word[k], words[k].shift, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
+		check_mark(c, &c->pool->inodes[i].locks, DAXFS_S_LINK, PLACE_FIELD("inode", i, "locks", -1));
 	}
 	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_PAGE]; i++)
 		check_mark(c, &c->pool->count[i], DAXFS_S_COUNT, PLACE_FIELD("page", i, "count", -1));
@@ -173,5 +174,6 @@ void check_inodes(struct check *c)
 		check_links(c, i);
 		check_size(c, i);
 		check_openers(c, i);
+		check_locks(c, i);
 	}
 }

@@ -103,6 +103,7 @@ void check_tree(struct check *c);                    /* check_dir.c: everything 
 void check_dirs_queued(struct check *c);             /* check_dir.c */
 void check_file(struct check *c, uint64_t inode);    /* check_file.c: the pages below an inode */
 void check_content(struct check *c, uint64_t inode); /* check_inode.c: whatever is below an inode */
+void check_locks(struct check *c, uint64_t inode);   /* check_lock.c: its page of locks */
 void check_orphans(struct check *c);                 /* check_inode.c: everything that has none */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
 void check_marks(struct check *c);                   /* check_inode.c: words outside of nodes */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "fs/fs.h"
+#include "fs/lockset.h"
 #include "recover/inspect.h"
 #include "sync/member.h"
 
@@ -190,6 +191,21 @@ static void show_todo(struct dry *d, unsigned id)
 	d->files++;
 }
 
+static void show_locks(const struct dry *d, uint64_t inode, const struct sm_inode *sm)
+{
+	uint64_t w = inspect_word(d->pool, &sm->locks, DAXFS_S_LINK);
+	struct lockset set;
+	unsigned n = 0;
+
+	if (link_kind(w) == DAXFS_ABSENT || inspect_locks(d->pool, inode, w, &set))
+		return;
+	for (unsigned i = 0; i < set.n; i++)
+		n += set.lock[i].host == d->host;
+	if (n)
+		inspect_line(d->report, d->context, "host %u: inode %" PRIu64 " %u locks: would be given up", d->host,
+			     inode, n);
+}
+
 static void show_opens(struct dry *d)
 {
 	unsigned per_host = d->pool->super.opens_per_host;
@@ -202,6 +218,8 @@ static void show_opens(struct dry *d)
 			continue;
 		inspect_line(d->report, d->context, "host %u: inode %" PRIu64 " held open: would be released, then %s",
 			     d->host, handle_index(handle), sm ? fate(d, sm) : "left alone: it is gone already");
+		if (sm)
+			show_locks(d, handle_index(handle), sm);
 		d->opens++;
 	}
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "fs/lockset.h"
 #include "index/map.h"
 #include "index/trie.h"
 #include "recover/dump.h"
@@ -46,6 +47,29 @@ static void dump_links(const struct dump *d, uint64_t i, const char *field, cons
 	}
 }
 
+static void dump_lock(const struct dump *d, uint64_t i, const struct sm_lock *lock)
+{
+	DUMP(d, "inode=%" PRIu64 " lock=%s type=%s start=%" PRIu64 " end=%" PRIu64 " host=%u owner=%#" PRIx64 " pid=%u",
+	     i, lock->kind == DAXFS_LOCK_FLOCK ? "flock" : "posix", lock->type == DAXFS_LOCK_WRITE ? "write" : "read",
+	     lock->start, lock->end, lock->host, lock->owner, lock->pid);
+}
+
+static void dump_locks(const struct dump *d, uint64_t i)
+{
+	const sm_u64 *word = &d->pool->inodes[i].locks;
+	uint64_t w = inspect_word(d->pool, word, DAXFS_S_LINK);
+	struct lockset set;
+
+	if (sm_load(word))
+		dump_word(d, i, "locks", word, DAXFS_S_LINK);
+	if (link_kind(w) == DAXFS_ABSENT)
+		return;
+	if (inspect_locks(d->pool, i, w, &set))
+		DUMP(d, "inode=%" PRIu64 " lock=DAMAGED", i);
+	for (unsigned k = 0; k < set.n; k++)
+		dump_lock(d, i, &set.lock[k]);
+}
+
 int dump_inode(const struct dump *d, uint64_t i)
 {
 	const struct sm_inode *sm;
@@ -71,6 +95,7 @@ int dump_inode(const struct dump *d, uint64_t i)
 	dump_word(d, i, "dir_root", &sm->dir_root, DAXFS_S_LINK);
 	dump_links(d, i, "direct", sm->direct, DAXFS_DIRECT);
 	dump_links(d, i, "indirect", sm->indirect, DAXFS_INDIRECT);
+	dump_locks(d, i);
 	DUMP(d, "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
 	     " rdev=%#" PRIx64, i, sm_load(&sm->atime), sm_load(&sm->mtime), sm_load(&sm->ctime), sm_load(&sm->btime),
 	     sm_load(&sm->rdev));

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "fs/fs.h"
+#include "fs/lockset.h"
 #include "recover/check.h"
 
 /* -- words ------------------------------------------------------------------ */
@@ -48,6 +49,34 @@ uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, unsigned shif
 	return word_payload(sm_load_relaxed(status_state(status) == DAXFS_COMMITTED ? entry + 2 : entry + 1), shift);
 }
 
+/* -- locks ------------------------------------------------------------------ */
+
+const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struct lockset *out)
+{
+	const size_t from = offsetof(struct sm_locks, inode);
+	const struct sm_locks *page;
+	struct sm_locks copy;
+	uint64_t bits = 0;
+
+	out->n = 0;
+	if (link_kind(w) != DAXFS_LOCKS || link_index(w) >= pool->objects[DAXFS_T_PAGE])
+		return "no page of locks";
+	page = (const struct sm_locks *)(const void *)pool_page(pool, link_index(w));
+	sm_read(&copy.inode, &page->inode, sizeof(copy) - from);
+	if (!locks_page_sane(&copy, handle_make(sm_load(&pool->inodes[i].incarnation), i)))
+		return "the page makes no sense";
+	for (unsigned k = 0; k < 32 * DAXFS_LOCK_WORDS; k++) {
+		if (k % 32 == 0)
+			bits = inspect_word(pool, &page->live[k / 32], DAXFS_S_LOCKS);
+		if (!(bits >> k % 32 & 1))
+			continue;
+		if (k >= copy.count)
+			return "a bit for a lock that is not there";
+		out->lock[out->n++] = copy.lock[k];
+	}
+	return out->n ? NULL : "a page without a lock in force";
+}
+
 /* -- texts ------------------------------------------------------------------ */
 
 const char *inspect_status_name(unsigned status)
@@ -65,6 +94,8 @@ static const char *inode_field(uint64_t offset, int *slot)
 	uint64_t k = offset / 8;
 
 	*slot = -1;
+	if (offset == offsetof(struct sm_inode, locks))
+		return "locks";
 	if (offset >= offsetof(struct sm_inode, atime))
 		return "time";
 	if (offset >= offsetof(struct sm_inode, indirect))
@@ -115,11 +146,11 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 
 static void link_text(uint64_t payload, char *buf, size_t size)
 {
-	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode" };
+	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode", "lock page" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
-	else if (link_kind(payload) > DAXFS_INODE)
+	else if (link_kind(payload) > DAXFS_LOCKS)
 		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
 	else
 		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));

@@ -28,6 +28,11 @@ static inline bool inspect_has_record(uint64_t status)
 	return s == DAXFS_UNDECIDED || s == DAXFS_COMMITTED || s == DAXFS_ABORTED;
 }
 
+struct lockset;
+/* The locks in force of inode i, whose locks word has payload w (kind not ABSENT):
+ * NULL, or what is wrong with the page. */
+const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struct lockset *out);
+
 #define INSPECT_TEXT 96u /* bytes that suffice for any of these texts */
 
 const char *inspect_status_name(unsigned status);

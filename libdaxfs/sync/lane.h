@@ -114,7 +114,7 @@ uint64_t word_settle(struct lane *lane, sm_u64 *p);
 
 enum record_operation { /* for status displays and traces */
 	OP_NONE = 0, OP_CREATE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_EXCHANGE, OP_SETATTR, OP_WRITE,
-	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_COUNT
+	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_LOCK, OP_COUNT
 };
 const char *record_operation_name(unsigned operation);
 

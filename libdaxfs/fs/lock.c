@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.c - POSIX and flock locks, of all hosts.
+ *
+ * An inode's locks word names a page of locks, or nothing. Invariants:
+ *
+ *  L1 Every change of the set changes the locks word (of which a page gone is
+ *     only a new version), so whoever finds it unchanged after looking saw the
+ *     set as it was at one moment.
+ *  L2 A lock is there only while its host's openers bit is: who sets a lock
+ *     demands an unchanged openers word with the bit in it, and the record that
+ *     clears the bit ends the host's locks (fs/opens.c, recovery included). So
+ *     there is no lock of a host that is gone, and no need to ask who is alive.
+ *  L3 To give up whole locks takes no page: their bits are cleared, or the word
+ *     names nothing any more. A full pool keeps nobody from unlocking, closing
+ *     or recovering. All else goes into a new page.
+ *
+ *   change                     words of its record
+ *   lock, split, merge         locks -> new page, openers unchanged; the old page retired
+ *   unlock whole locks         locks unchanged, their live words, openers unchanged
+ *   unlock the last ones       locks -> nothing, openers unchanged; the page retired
+ *   close, recovery of a host  openers without its bit, and one of the last two
+ *
+ * Concurrency: L1 makes changes of one inode one after the other; who loses looks
+ * again. Crash: a record happens or does not; what a dead host had locked stays
+ * locked until recovery clears its bit, for its programs may have been half
+ * way through what the lock was for. Here alone one waits for a dead host.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+#include "fs/lockset.h"
+
+#define IN_THE_WAY 1 /* -EAGAIN is for fs_run */
+
+struct lock_op {
+	daxfs_ino ino;
+	struct sm_lock want;
+	struct sm_lock found; /* in the way; type DAXFS_UNLOCK: none */
+};
+
+struct view { /* the locks of an inode at one moment, if `word` is still there */
+	uint64_t word;
+	struct sm_locks *page; /* NULL: none */
+	uint64_t live[DAXFS_LOCK_WORDS];
+	struct lockset set;
+	uint8_t place[DAXFS_LOCKS_MAX]; /* of each lock of the set in the page */
+};
+
+/* -- looking --------------------------------------------------------------------- */
+
+/* Copy and check a page, and take what is in force into the set. */
+static int view_page(struct lane *lane, uint64_t handle, struct view *view)
+{
+	const size_t from = offsetof(struct sm_locks, inode);
+	struct sm_locks copy;
+
+	sm_read(&copy.inode, &view->page->inode, offsetof(struct sm_locks, lock) - from);
+	if (copy.count <= DAXFS_LOCKS_MAX)
+		sm_read(copy.lock, view->page->lock, copy.count * sizeof(copy.lock[0]));
+	if (!locks_page_sane(&copy, handle)) {
+		lane->fault = true;
+		return -EIO;
+	}
+	for (unsigned i = 0; i < copy.count; i++)
+		if (view->live[i / 32] >> i % 32 & 1) {
+			view->place[view->set.n] = (uint8_t)i;
+			view->set.lock[view->set.n++] = copy.lock[i];
+		}
+	return 0;
+}
+
+static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, struct view *view)
+{
+	view->word = word_settle(lane, &sm->locks);
+	view->page = NULL;
+	view->set.n = 0;
+	if (link_kind(view->word) == DAXFS_ABSENT)
+		return lane->fault ? -EIO : 0;
+	if (!link_names(lane->pool, view->word, DAXFS_LOCKS)) {
+		lane->fault = true;
+		return -EIO;
+	}
+	view->page = (struct sm_locks *)(void *)pool_page(lane->pool, link_index(view->word));
+	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
+		view->live[i] = word_settle(lane, &view->page->live[i]);
+	return lane->fault ? -EIO : view_page(lane, handle, view);
+}
+
+/* An answer that changes nothing: true only if the view was (L1). */
+static int answer(struct lane *lane, struct sm_inode *sm, const struct view *view, int rc)
+{
+	return word_settle(lane, &sm->locks) == view->word ? rc : -EAGAIN;
+}
+
+/* -- changing -------------------------------------------------------------------- */
+
+static void stage_none(struct lane *lane, struct sm_inode *sm, const struct view *view)
+{
+	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, link_payload(DAXFS_ABSENT, 0));
+	record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
+}
+
+/* Stage the end of the locks whose bits are set in gone. */
+static void stage_gone(struct lane *lane, struct sm_inode *sm, const struct view *view,
+		       const uint64_t gone[DAXFS_LOCK_WORDS])
+{
+	uint64_t left = 0;
+
+	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
+		left |= word_payload(view->live[i], DAXFS_S_LOCKS) & ~gone[i];
+	if (!left) {
+		stage_none(lane, sm, view);
+		return;
+	}
+	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, word_payload(view->word, DAXFS_S_LINK));
+	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
+		if (gone[i])
+			record_word(lane, &view->page->live[i], DAXFS_S_LOCKS, view->live[i],
+				    word_payload(view->live[i], DAXFS_S_LOCKS) & ~gone[i]);
+}
+
+static void set_place(uint64_t words[DAXFS_LOCK_WORDS], unsigned place)
+{
+	words[place / 32] |= 1ull << place % 32;
+}
+
+/* Fill a private page with a set. */
+static void fill_page(struct lane *lane, uint64_t page, uint64_t handle, const struct lockset *set)
+{
+	const size_t from = offsetof(struct sm_locks, inode);
+	struct sm_locks *to = (struct sm_locks *)(void *)pool_page(lane->pool, page);
+	uint64_t live[DAXFS_LOCK_WORDS] = { 0 };
+	struct sm_locks fill;
+	size_t len = offsetof(struct sm_locks, lock) + set->n * sizeof(set->lock[0]);
+
+	memset(&fill, 0, offsetof(struct sm_locks, lock));
+	fill.inode = handle;
+	fill.count = set->n;
+	memcpy(fill.lock, set->lock, set->n * sizeof(set->lock[0]));
+	fill.crc = locks_page_crc(&fill);
+	sm_write(&to->inode, &fill.inode, len - from);
+	for (unsigned i = 0; i < set->n; i++)
+		set_place(live, i);
+	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
+		sm_store_relaxed(&to->live[i], live[i]);
+	sm_persist(&lane->pool->shm, to, len);
+}
+
+static int stage_page(struct lane *lane, uint64_t handle, struct sm_inode *sm, const struct view *view,
+		      const struct sm_lock *want)
+{
+	struct lockset next;
+	uint64_t page;
+	int rc;
+
+	lockset_change(&view->set, want, &next);
+	if (next.n > DAXFS_LOCKS_MAX)
+		return -ENOLCK;
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_LOCKS, 1, &page);
+	if (rc)
+		return rc;
+	fill_page(lane, page, handle, &next);
+	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, link_payload(DAXFS_LOCKS, page));
+	if (view->page)
+		record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
+	return 0;
+}
+
+static int stage_change(struct lane *lane, uint64_t handle, struct sm_inode *sm, const struct view *view,
+			const struct sm_lock *want)
+{
+	uint64_t gone[DAXFS_LOCK_WORDS] = { 0 };
+
+	if (!lockset_only_loses(&view->set, want))
+		return stage_page(lane, handle, sm, view, want);
+	for (unsigned i = 0; i < view->set.n; i++)
+		if (lockset_loses(&view->set, i, want))
+			set_place(gone, view->place[i]);
+	stage_gone(lane, sm, view, gone);
+	return 0;
+}
+
+int locks_stage_drop(struct lane *lane, unsigned host, uint64_t handle, struct sm_inode *sm)
+{
+	uint64_t gone[DAXFS_LOCK_WORDS] = { 0 };
+	struct view view;
+	bool any = false;
+	int rc = view_locks(lane, handle, sm, &view);
+
+	for (unsigned i = 0; rc == 0 && i < view.set.n; i++)
+		if (view.set.lock[i].host == host) {
+			set_place(gone, view.place[i]);
+			any = true;
+		}
+	if (any)
+		stage_gone(lane, sm, &view, gone);
+	return rc;
+}
+
+/* -- calls ------------------------------------------------------------------------ */
+
+static int lock_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct lock_op *op = arg;
+	struct inode inode;
+	struct view view;
+	uint64_t openers;
+	sm_u64 *word;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	if (rc)
+		return rc;
+	word = &inode.sm->openers[fs->host / 32];
+	openers = word_settle(lane, word);
+	rc = view_locks(lane, op->ino, inode.sm, &view);
+	if (rc)
+		return rc;
+	if (!(openers >> fs->host % 32 & 1))
+		return -EBADF;
+	if (lockset_conflict(&view.set, &op->want))
+		return answer(lane, inode.sm, &view, IN_THE_WAY);
+	if (lockset_says(&view.set, &op->want))
+		return answer(lane, inode.sm, &view, 0);
+	record_begin(lane, OP_LOCK);
+	record_word(lane, word, DAXFS_S_OPENERS, openers, word_payload(openers, DAXFS_S_OPENERS));
+	rc = stage_change(lane, op->ino, inode.sm, &view, &op->want);
+	return rc ? record_abort(lane, rc) : record_commit(lane);
+}
+
+static int get_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct lock_op *op = arg;
+	const struct sm_lock *found;
+	struct inode inode;
+	struct view view;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc == 0)
+		rc = view_locks(lane, op->ino, inode.sm, &view);
+	if (rc)
+		return rc;
+	found = lockset_conflict(&view.set, &op->want);
+	op->found = found ? *found : (struct sm_lock){ .type = DAXFS_UNLOCK };
+	return answer(lane, inode.sm, &view, 0);
+}
+
+/* -EINVAL: no such lock. */
+static int op_make(const struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct lock_op *op)
+{
+	bool whole = lock->kind == DAXFS_LOCK_FLOCK;
+
+	if ((unsigned)lock->kind > DAXFS_LOCK_FLOCK || (unsigned)lock->type > DAXFS_LOCK_WRITE ||
+	    (!whole && (lock->start > lock->end || lock->end > DAXFS_LOCK_END)))
+		return -EINVAL;
+	*op = (struct lock_op){
+		.ino = ino,
+		.want = {
+			.start = whole ? 0 : lock->start, .end = whole ? DAXFS_LOCK_END : lock->end,
+			.owner = lock->owner, .pid = lock->pid, .host = (uint8_t)fs->host,
+			.type = (uint8_t)lock->type, .kind = (uint8_t)lock->kind,
+		},
+	};
+	return 0;
+}
+
+int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock)
+{
+	struct lock_op op;
+	int rc = op_make(fs, ino, lock, &op);
+
+	if (rc == 0)
+		rc = fs_run(fs, lock_step, &op);
+	if (rc == IN_THE_WAY)
+		return -EAGAIN;
+	return rc == -ENOSPC ? -ENOLCK : rc;
+}
+
+int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out)
+{
+	struct lock_op op;
+	int rc = op_make(fs, ino, lock, &op);
+
+	if (rc == 0)
+		rc = fs_run(fs, get_step, &op);
+	if (rc == 0)
+		*out = (struct daxfs_lock){
+			.start = op.found.start, .end = op.found.end, .owner = op.found.owner, .pid = op.found.pid,
+			.host = op.found.host, .type = (enum daxfs_lock_type)op.found.type,
+			.kind = (enum daxfs_lock_kind)op.found.kind,
+		};
+	return rc;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lockset.h - the algebra of locks, on private memory: what is in the way of
+ * what, and what a set becomes. No pool, no lanes.
+ *
+ * In a set the locks of one owner (host, owner, kind) never overlap, and two of
+ * the same type never touch: they are one. Sets are ordered by kind, start, host
+ * and owner.
+ */
+#ifndef DAXFS_FS_LOCKSET_H
+#define DAXFS_FS_LOCKSET_H
+
+#include <stdbool.h>
+
+#include "daxfs/daxfs.h"
+#include "daxfs/format.h"
+
+struct lockset {
+	unsigned n;
+	struct sm_lock lock[DAXFS_LOCKS_MAX + 2]; /* a change adds two at most */
+};
+
+/* Is a page, copied as far as its count says, what somebody wrote for this inode? */
+bool locks_page_sane(const struct sm_locks *page, uint64_t inode);
+uint32_t locks_page_crc(const struct sm_locks *page);
+
+bool lock_overlaps(const struct sm_lock *a, const struct sm_lock *b);
+bool lock_same_owner(const struct sm_lock *a, const struct sm_lock *b);
+/* Can only one of two locks be in force? */
+bool lock_conflicts(const struct sm_lock *a, const struct sm_lock *b);
+
+/* The first lock in the way of one that is asked for, or NULL. */
+const struct sm_lock *lockset_conflict(const struct lockset *set, const struct sm_lock *want);
+/* Does the set say already what is asked for? */
+bool lockset_says(const struct lockset *set, const struct sm_lock *want);
+/* Is lock i given up whole by what is asked for? */
+bool lockset_loses(const struct lockset *set, unsigned i, const struct sm_lock *want);
+/* Does what is asked for only give up whole locks? */
+bool lockset_only_loses(const struct lockset *set, const struct sm_lock *want);
+/* What the set becomes; it may have more than DAXFS_LOCKS_MAX locks then. */
+void lockset_change(const struct lockset *set, const struct sm_lock *want, struct lockset *out);
+
+#endif
