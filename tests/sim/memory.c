@@ -6,7 +6,8 @@
  * -1; memory_view.n_dirty is the length of dirty[]; a line has at most one dirty
  * host; history is only appended to, so a mark need only remember its length.
  * The undo log holds the bytes a line had when it was first changed after the
- * innermost mark or rewind. Single-threaded.
+ * innermost mark or rewind. memory.digest is the exclusive or of a hash of each
+ * line whose bytes changed since the reset. Single-threaded.
  */
 #include "memory.h"
 
@@ -19,6 +20,7 @@
 
 #define MARKS_MAX 16u
 #define NOWHERE (-1)
+#define PAGE 4096u
 
 struct saved_line { /* undo log */
 	uint32_t line;
@@ -42,6 +44,7 @@ struct dirty_line {
 
 struct mark {
 	size_t n_saved, n_history, n_dirty;
+	uint64_t digest;
 	struct dirty_line *dirty;
 	size_t capacity;
 };
@@ -52,6 +55,7 @@ static struct memory {
 	uint8_t *bytes, *base;
 	uint64_t size;
 	bool caches;
+	uint64_t bulk, digest;
 	uint32_t lines;
 	uint32_t epoch, *saved_in; /* per line: epoch it was last saved in */
 	struct saved_line *saved;
@@ -111,6 +115,8 @@ void memory_reset(bool caches)
 	memory.n_saved = memory.n_history = memory_view.n_dirty = 0;
 	memory.n_marks = 0;
 	memory.caches = caches;
+	memory.bulk = UINT64_MAX;
+	memory.digest = 0;
 }
 
 void *memory_base(void)
@@ -171,6 +177,7 @@ void memory_mark(void)
 
 	if (memory.n_marks > MARKS_MAX)
 		arena_die("marks nested too deeply");
+	mark->digest = memory.digest;
 	mark->n_saved = memory.n_saved;
 	mark->n_history = memory.n_history;
 	mark->n_dirty = memory_view.n_dirty;
@@ -192,6 +199,7 @@ void memory_rewind(void)
 
 		memcpy(line_bytes(saved->line), saved->bytes, LINE);
 	}
+	memory.digest = mark->digest;
 	for (size_t i = 0; i < memory_view.n_dirty; i++)
 		memory_view.index[memory.dirty[i].line] = NOWHERE;
 	memory_view.n_dirty = mark->n_dirty;
@@ -212,6 +220,33 @@ void memory_drop(void)
 unsigned memory_marks(void)
 {
 	return memory.n_marks;
+}
+
+/* -- digest ------------------------------------------------------------------ */
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+static uint64_t digest_of(uint64_t h, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < LINE; i += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, bytes + i, sizeof(word));
+		h = (h ^ word) * 0x9fb21c651e98df25ull;
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+/* Once before and once after a change of a line: its part of the digest. */
+static void digest_line(uint32_t line)
+{
+	memory.digest ^= mix(digest_of(line + 1, line_bytes(line)));
 }
 
 /* -- caches ------------------------------------------------------------------ */
@@ -287,9 +322,13 @@ void memory_store(unsigned host, uint64_t offset, const void *src, size_t len)
 {
 	if (!len)
 		return;
-	for (uint32_t line = (uint32_t)(offset / LINE); line <= (offset + len - 1) / LINE; line++)
+	for (uint32_t line = (uint32_t)(offset / LINE); line <= (offset + len - 1) / LINE; line++) {
 		before_store(host, line);
+		digest_line(line);
+	}
 	memcpy(memory.bytes + offset, src, len);
+	for (uint32_t line = (uint32_t)(offset / LINE); line <= (offset + len - 1) / LINE; line++)
+		digest_line(line);
 }
 
 void memory_persist(unsigned host, uint64_t offset, size_t len)
@@ -343,11 +382,32 @@ unsigned memory_dirty(unsigned host)
 	return n;
 }
 
-static uint64_t mix(uint64_t x)
+void memory_bulk(uint64_t from)
 {
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-	return x ^ (x >> 31);
+	memory.bulk = from;
+}
+
+static uint32_t unit_of(uint32_t line)
+{
+	return (uint64_t)line * LINE >= memory.bulk ? line - line % (PAGE / LINE) : line;
+}
+
+unsigned memory_units(unsigned host, uint32_t *units, unsigned max)
+{
+	unsigned n = 0;
+
+	for (size_t i = memory_view.n_dirty; i-- > 0 && n < max;) {
+		uint32_t unit = unit_of(memory.dirty[i].line);
+		unsigned k = 0;
+
+		if (memory.dirty[i].host != host)
+			continue;
+		while (k < n && units[k] != unit)
+			k++;
+		if (k == n)
+			units[n++] = unit;
+	}
+	return n;
 }
 
 /* The contents of a dirty line `back` steps ago; beyond the last: the device's. */
@@ -374,6 +434,10 @@ static uint64_t steps_back(const struct dirty_line *dirty, struct fate fate, uin
 		return nth == fate.n ? device : 0;
 	case FATE_KEEP_ONE:
 		return nth == fate.n ? 0 : device;
+	case FATE_DROP_UNIT:
+		return unit_of(dirty->line) == fate.n ? device : 0;
+	case FATE_KEEP_UNITS:
+		return unit_of(dirty->line) == fate.n || unit_of(dirty->line) == fate.also ? 0 : device;
 	case FATE_RANDOM:
 		return mix(fate.n * 0x9e3779b97f4a7c15ull + dirty->line) % (device + 1);
 	default:
@@ -396,7 +460,29 @@ void memory_lose(unsigned host, struct fate fate)
 		}
 		memcpy(bytes, contents(dirty, steps_back(dirty, fate, nth++)), LINE);
 		save(dirty->line);
+		digest_line(dirty->line);
 		memcpy(line_bytes(dirty->line), bytes, LINE);
+		digest_line(dirty->line);
 		clean(dirty);
 	}
+}
+
+static uint64_t digest_dirty(const struct dirty_line *dirty)
+{
+	uint64_t h = dirty->line * 64ull + dirty->host * 4u + dirty->flushed;
+	int32_t old = dirty->newest;
+
+	h = digest_of(h + 1, dirty->device);
+	for (uint32_t i = 0; i < dirty->n_older; i++, old = memory.history[old].older)
+		h = digest_of(h + (dirty->flushed == 2 && old == dirty->flushed_as), memory.history[old].bytes);
+	return mix(h);
+}
+
+uint64_t memory_digest(void)
+{
+	uint64_t h = memory.digest;
+
+	for (size_t i = 0; i < memory_view.n_dirty; i++)
+		h ^= digest_dirty(&memory.dirty[i]);
+	return h;
 }

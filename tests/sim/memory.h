@@ -30,12 +30,19 @@ enum fate_kind {
 	FATE_DROP_ONE, /* only the n-th dirty line is dropped */
 	FATE_KEEP_ONE, /* all but the n-th dirty line are dropped */
 	FATE_RANDOM,   /* each line any of its contents, by seed n */
+	FATE_DROP_UNIT, /* only unit n is dropped */
+	FATE_KEEP_UNITS, /* only the units n and also are kept */
 };
 
 struct fate {
 	enum fate_kind kind;
-	uint64_t n;
+	uint64_t n, also;
 };
+
+/*
+ * A unit of dirty lines is a line, or in the bulk (whole pages of contents) the
+ * lines of one page: so that subsets can be listed. It is known by its first line.
+ */
 
 /* For the seam's commonest call; everybody else uses the functions. */
 extern struct memory_view {
@@ -67,6 +74,10 @@ bool memory_drain(unsigned host);
 /* Everything dirty reaches the device. */
 void memory_settle(void);
 unsigned memory_dirty(unsigned host);
+/* Where the bulk starts; nowhere after a reset. */
+void memory_bulk(uint64_t from);
+/* The units of a host's dirty lines, the last stored to first: how many; max noted. */
+unsigned memory_units(unsigned host, uint32_t *units, unsigned max);
 /* The host's cache is gone. */
 void memory_lose(unsigned host, struct fate fate);
 
@@ -74,5 +85,8 @@ void memory_mark(void);
 void memory_rewind(void);
 void memory_drop(void);
 unsigned memory_marks(void);
+
+/* Equal for equal bytes and caches (all but surely: 64 bits). */
+uint64_t memory_digest(void);
 
 #endif

@@ -123,13 +123,20 @@ static void call_hook(struct run *run, const struct seam_event *event)
 	arena_use(was);
 }
 
-static void step(struct sm_site *site, uint64_t offset, uint64_t len, unsigned part, uint64_t value)
+static void see(uint64_t value)
+{
+	uint64_t h = (seam.current->seen ^ value) * 0x9fb21c651e98df25ull;
+
+	seam.current->seen = h ^ h >> 32;
+}
+
+static void step_event(struct sm_site *site, struct seam_event event)
 {
 	struct run *run = seam.current;
-	struct seam_event event = {.site = site, .part = part, .offset = offset, .len = len, .value = value};
 
 	if (!run)
 		arena_die("the harness called the seam outside a run");
+	event.site = site;
 	event.step = ++run->steps;
 	run->site = site;
 	site->hits++;
@@ -140,6 +147,11 @@ static void step(struct sm_site *site, uint64_t offset, uint64_t len, unsigned p
 		fiber_pause(run->fiber);
 	if (run->steps > run->steps_max)
 		break_run(run, "no end after %" PRIu64 " steps: waits for something", run->steps);
+}
+
+static void step(struct sm_site *site, uint64_t offset, uint64_t len, unsigned part, uint64_t value)
+{
+	step_event(site, (struct seam_event){.part = part, .offset = offset, .len = len, .value = value});
 }
 
 static uint64_t place(const void *p, size_t len, size_t align, const struct sm_site *site)
@@ -175,6 +187,7 @@ static uint64_t load(const sm_u64 *p, struct sm_site *site)
 	step(site, offset, sizeof(*p), 0, 0);
 	memory_touch(seam.current->host, offset, sizeof(*p));
 	memcpy(&v, memory_bytes() + offset, sizeof(v));
+	see(v);
 	return v;
 }
 
@@ -211,9 +224,12 @@ bool sm_cas_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *
 {
 	uint64_t offset = place(p, sizeof(*p), sizeof(*p), site), v;
 
-	step(site, offset, sizeof(*p), 0, desired);
+	step_event(site, (struct seam_event){
+		.offset = offset, .len = sizeof(*p), .value = desired, .expected = *expected,
+	});
 	memory_touch(seam.current->host, offset, sizeof(*p));
 	memcpy(&v, memory_bytes() + offset, sizeof(v));
+	see(v);
 	if (v != *expected) {
 		*expected = v;
 		return false;
@@ -272,8 +288,11 @@ static void copy_in(uint64_t offset, const uint8_t *src, size_t len, struct sm_s
 {
 	static const uint8_t zeros[DAXFS_PAGE_SIZE];
 	size_t lines = lines_of(offset, len), done = 0, from = 0;
+	struct seam_event event = {
+		.offset = offset, .len = len, .from = src && memory_owns(src, len) ? memory_offset(src) : 0,
+	};
 
-	step(site, offset, len, 0, 0);
+	step_event(site, event);
 	while (done < lines) {
 		done = next_stop(done, lines);
 		while (from < bytes_of_lines(offset, len, done)) {
@@ -284,8 +303,19 @@ static void copy_in(uint64_t offset, const uint8_t *src, size_t len, struct sm_s
 			from += n;
 		}
 		seam.changes++;
+		event.part = (unsigned)done;
 		if (done < lines)
-			step(site, offset, len, (unsigned)done, 0);
+			step_event(site, event);
+	}
+}
+
+static void see_bytes(const uint8_t *bytes, size_t n)
+{
+	uint64_t word = 0;
+
+	for (size_t i = 0; i < n; i += sizeof(word)) {
+		memcpy(&word, bytes + i, n - i < sizeof(word) ? n - i : sizeof(word));
+		see(word);
 	}
 }
 
@@ -301,6 +331,7 @@ void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site)
 
 		memory_touch(seam.current->host, offset + from, upto - from);
 		memcpy(out + from, memory_bytes() + offset + from, upto - from);
+		see_bytes(out + from, upto - from);
 		from = upto;
 		if (done < lines)
 			step(site, offset, len, (unsigned)done, 0);

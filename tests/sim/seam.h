@@ -30,7 +30,9 @@ struct seam_event { /* a step about to happen */
 	const struct sm_site *site;
 	unsigned part;     /* of a copy: lines already done */
 	uint64_t offset, len;
+	uint64_t from;     /* of a copy within the pool: its source; else 0 */
 	uint64_t value;    /* stored; for a CAS, desired */
+	uint64_t expected; /* by a CAS */
 };
 
 typedef void (*seam_hook)(void *context, struct run *run, const struct seam_event *event);
@@ -46,6 +48,7 @@ struct run {
 	long (*call)(void *arg);
 	void *arg;
 	long result;
+	uint64_t seen; /* digest of all it was told: runs of equal ones are in one place */
 	uint64_t steps, pause_at, steps_max;
 	seam_hook hook;
 	void *context;
