@@ -64,3 +64,11 @@ int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct tr
 	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
 	return 0;
 }
+
+int entry_gone(struct lane *lane, const struct trie_pos *pos)
+{
+	if (word_load(lane, pos->slot) != pos->word)
+		return -EAGAIN;
+	lane->fault = true;
+	return -EIO;
+}

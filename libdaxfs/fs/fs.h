@@ -112,8 +112,13 @@ void entry_remove(struct lane *lane, const struct trie_pos *pos);
 int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		  uint32_t mode);
 
-/* Begin a record and stage the end of an empty directory, but for its name. */
-int entry_stage_rmdir(struct lane *lane, struct inode *dir);
+/*
+ * What a found name leads to is not there any more. One record takes away both,
+ * so the name is gone too: -EAGAIN. If it is not, the pool is damaged: -EIO.
+ */
+int entry_gone(struct lane *lane, const struct trie_pos *pos);
+/* Begin a record and stage the end of an empty directory, found at pos, but for its name. */
+int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_pos *pos);
 
 /* -- taking files apart (prune.c) --------------------------------------------- */
 

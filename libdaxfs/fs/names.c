@@ -35,6 +35,21 @@ static int locate(struct daxfs *fs, struct lane *lane, const struct name_op *op,
 
 /* -- lookup ------------------------------------------------------------------- */
 
+/* The parent of a directory is not there: was the directory moved, or removed? Else the pool is damaged. */
+static int parent_gone(struct lane *lane, const struct inode *dir, uint64_t parent)
+{
+	struct inode still;
+	uint64_t now;
+	int rc = inode_get(lane, dir->handle, &still);
+
+	if (rc == 0)
+		rc = inode_parent(lane, dir, &now);
+	if (rc || now != parent)
+		return rc ? rc : -EAGAIN;
+	lane->fault = true;
+	return -EIO;
+}
+
 static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
@@ -59,7 +74,9 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 		if (rc == 0 && pos.slot && word_load(lane, pos.slot) != pos.word)
 			rc = -EAGAIN;
 	}
-	return rc == -ESTALE ? -EAGAIN : rc; /* removed after we found its name */
+	if (rc == -ESTALE) /* removed after we found its name */
+		return pos.slot ? entry_gone(lane, &pos) : parent_gone(lane, &dir, pos.handle);
+	return rc;
 }
 
 int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out)
@@ -256,12 +273,12 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return -ENOENT;
 	rc = inode_get(lane, pos.handle, &inode);
 	if (rc)
-		return rc == -ESTALE ? -EAGAIN : rc;
+		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
 	if (S_ISDIR(inode.mode))
 		return -EISDIR;
 	nlink = word_settle(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
-		return -EAGAIN;
+		return entry_gone(lane, &pos);
 	left = nlink_count(nlink) - 1;
 	record_begin(lane, OP_UNLINK);
 	entry_remove(lane, &pos);
@@ -282,20 +299,20 @@ int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name)
 	return fs_run(fs, unlink_step, &op);
 }
 
-int entry_stage_rmdir(struct lane *lane, struct inode *dir)
+int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_pos *pos)
 {
 	uint64_t root, count, nlink = word_settle(lane, &dir->sm->nlink);
 	int rc = inode_get_dir(lane, dir->handle, dir, &root);
 
 	if (rc)
-		return rc == -ESTALE ? -EAGAIN : rc;
+		return rc == -ESTALE ? entry_gone(lane, pos) : rc;
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
-		return -EAGAIN;
+		return entry_gone(lane, pos);
 	count = word_settle(lane, &lane->pool->count[root]);
 	if (word_payload(count, DAXFS_S_COUNT) & ~DAXFS_COUNT_FROZEN)
 		return -ENOTEMPTY;
 	if (count & DAXFS_COUNT_FROZEN)
-		return -EAGAIN; /* removed meanwhile: its name is gone too */
+		return entry_gone(lane, pos); /* removed meanwhile */
 	record_begin(lane, OP_RMDIR);
 	record_word(lane, &lane->pool->count[root], DAXFS_S_COUNT, count, DAXFS_COUNT_FROZEN);
 	record_word(lane, &dir->sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
@@ -317,10 +334,10 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return -ENOENT;
 	rc = inode_get(lane, pos.handle, &victim);
 	if (rc)
-		return rc == -ESTALE ? -EAGAIN : rc;
+		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
 	if (!S_ISDIR(victim.mode))
 		return -ENOTDIR;
-	rc = entry_stage_rmdir(lane, &victim);
+	rc = entry_stage_rmdir(lane, &victim, &pos);
 	if (rc)
 		return rc;
 	entry_remove(lane, &pos);

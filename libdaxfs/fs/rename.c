@@ -43,15 +43,29 @@ static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const
 	rc = trie_find(lane, root, &end->name, true, &end->pos);
 	if (rc == 0 && end->pos.found) {
 		rc = inode_get(lane, end->pos.handle, &end->inode);
-		rc = rc == -ESTALE ? -EAGAIN : rc;
+		rc = rc == -ESTALE ? entry_gone(lane, &end->pos) : rc;
 	}
 	return rc;
 }
 
-/* Is `ancestor` on the way from directory `index` up to the root? */
-static int is_below(struct lane *lane, uint64_t index, uint64_t ancestor)
+/*
+ * The way up from a directory led to something that is none. If the directory is
+ * still there and no directory has moved, all above it was there too.
+ */
+static int way_gone(struct lane *lane, const struct inode *dir, uint64_t tree)
 {
-	uint64_t limit = lane->pool->objects[DAXFS_T_INODE];
+	struct inode still;
+
+	if (word_load(lane, &lane_manager(lane)->tree) != tree || inode_get(lane, dir->handle, &still))
+		return -EAGAIN;
+	lane->fault = true;
+	return -EIO;
+}
+
+/* Is `ancestor` on the way from directory `dir` up to the root? */
+static int is_below(struct lane *lane, const struct inode *dir, uint64_t ancestor, uint64_t tree)
+{
+	uint64_t limit = lane->pool->objects[DAXFS_T_INODE], index = handle_index(dir->handle);
 
 	for (uint64_t steps = 0; index != DAXFS_ROOT_INO && steps < limit; steps++) {
 		uint64_t w;
@@ -60,7 +74,7 @@ static int is_below(struct lane *lane, uint64_t index, uint64_t ancestor)
 			return -EINVAL;
 		w = word_load(lane, &lane->pool->inodes[index].parent);
 		if (link_kind(w) != DAXFS_INODE || link_index(w) >= limit)
-			return -EAGAIN; /* a directory on the way was just removed */
+			return way_gone(lane, dir, tree); /* a directory on the way was just removed */
 		index = link_index(w);
 	}
 	return index == ancestor ? -EINVAL : 0;
@@ -83,9 +97,9 @@ static int check_tree(struct lane *lane, const struct end *from, const struct en
 		return 0;
 	*tree = word_settle(lane, &lane_manager(lane)->tree);
 	if (S_ISDIR(from->inode.mode))
-		rc = is_below(lane, handle_index(to->dir.handle), handle_index(from->inode.handle));
+		rc = is_below(lane, &to->dir, handle_index(from->inode.handle), *tree);
 	if (rc == 0 && exchange && S_ISDIR(to->inode.mode))
-		rc = is_below(lane, handle_index(from->dir.handle), handle_index(to->inode.handle));
+		rc = is_below(lane, &from->dir, handle_index(to->inode.handle), *tree);
 	return rc ? rc : 1;
 }
 
@@ -105,10 +119,10 @@ static int stage_victim(struct lane *lane, struct end *to)
 	uint64_t nlink, left;
 
 	if (S_ISDIR(to->inode.mode))
-		return entry_stage_rmdir(lane, &to->inode);
+		return entry_stage_rmdir(lane, &to->inode, &to->pos);
 	nlink = word_settle(lane, &to->inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
-		return -EAGAIN;
+		return entry_gone(lane, &to->pos);
 	left = nlink_count(nlink) - 1;
 	record_begin(lane, OP_RENAME);
 	record_word(lane, &to->inode.sm->nlink, DAXFS_S_NLINK, nlink,

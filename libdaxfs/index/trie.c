@@ -107,6 +107,16 @@ static unsigned nodes_between(uint64_t a, uint64_t b, unsigned level)
 	return nodes;
 }
 
+/* pos->node is frozen: the record that did so unlinked it too, unless it is the root. */
+static int frozen(struct lane *lane, const struct trie_pos *pos)
+{
+	const struct trie_step *up = pos->level ? &pos->path[pos->level - 1] : NULL;
+
+	if (!up)
+		return -ENOENT;
+	return word_load(lane, up->slot) == up->word ? broken(lane) : -EAGAIN;
+}
+
 /* Look at the name's slot in pos->node. 1: go on in the next level's node. */
 static int find_level(struct lane *lane, const struct trie_name *name, struct trie_pos *pos)
 {
@@ -115,8 +125,8 @@ static int find_level(struct lane *lane, const struct trie_name *name, struct tr
 
 	if (pos->intend) {
 		pos->count = word_settle(lane, &lane->pool->count[pos->node]);
-		if (pos->count & DAXFS_COUNT_FROZEN) /* unlinked under our eyes */
-			return pos->level ? -EAGAIN : -ENOENT;
+		if (pos->count & DAXFS_COUNT_FROZEN)
+			return frozen(lane, pos);
 	}
 	if (pos->level == DAXFS_HASH_LEVELS)
 		return find_unordered(lane, name, pos);
@@ -229,14 +239,30 @@ void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
 
 /* -- walking ---------------------------------------------------------------- */
 
-static int take_entry(struct lane *lane, uint64_t w, uint64_t from, unsigned place, struct trie_entry *out)
+/*
+ * What bounds a walk, whatever the pool holds: an entry is where its hash says,
+ * and no linked node is empty. So below every slot past `from` there is an entry
+ * or an error, and only the nodes on the way to `from` are walked in vain - or
+ * those that somebody empties meanwhile.
+ */
+static unsigned below_bits(unsigned level) /* of a hash, not fixed by a place in a node of this level */
 {
+	return level == DAXFS_HASH_LEVELS ? 0 : DAXFS_HASH_BITS - TRIE_BITS * (level + 1);
+}
+
+/* The entry in slot `place` of a node of this level, whose entries' hashes begin with prefix. */
+static int take_entry(struct lane *lane, uint64_t w, unsigned level, uint64_t prefix, unsigned place, uint64_t from,
+		      struct trie_entry *out)
+{
+	bool unordered = level == DAXFS_HASH_LEVELS;
 	struct sm_dirent entry;
 	int rc = read_entry(lane, w, true, &entry);
 
 	if (rc)
 		return rc;
-	out->key = entry.hash << TRIE_BITS | place;
+	if (entry.hash >> below_bits(level) != (unordered ? prefix : prefix << TRIE_BITS | place))
+		return broken(lane);
+	out->key = entry.hash << TRIE_BITS | (unordered ? place : 0);
 	if (out->key < from)
 		return -ENOENT;
 	out->handle = entry.handle;
@@ -246,33 +272,63 @@ static int take_entry(struct lane *lane, uint64_t w, uint64_t from, unsigned pla
 	return 0;
 }
 
-/* First entry at or after `from` in a node; `inside`: from lies in this node's range. */
-static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t from, bool inside,
+static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, uint64_t from,
+		      struct trie_entry *out);
+
+/* The same below a slot that names a node of the next level. */
+static int next_node(struct lane *lane, const sm_u64 *slot, uint64_t w, unsigned level, uint64_t prefix, uint64_t from,
+		     struct trie_entry *out)
+{
+	const sm_u64 *count;
+	uint64_t before;
+	int rc;
+
+	if (level == DAXFS_HASH_LEVELS || !link_names(lane->pool, w, DAXFS_NODE))
+		return broken(lane);
+	count = &lane->pool->count[link_index(w)];
+	before = word_load(lane, count);
+	rc = next_below(lane, link_index(w), level + 1, prefix, from, out);
+	if (rc != -ENODATA)
+		return rc;
+	/* Linked all the time, and nothing came or went: it was empty. */
+	return word_load(lane, count) == before && word_load(lane, slot) == w ? broken(lane) : -ENOENT;
+}
+
+/* First entry at or after `from` in a node: 0, -ENOENT, -EIO; -ENODATA: no slot of it is used. */
+static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, uint64_t from,
 		      struct trie_entry *out)
 {
-	bool unordered = level == DAXFS_HASH_LEVELS;
 	uint64_t hash = from >> TRIE_BITS;
-	unsigned start = !inside ? 0 : unordered ? from & (DAXFS_NODE_SLOTS - 1) : digit(hash, level);
+	bool inside = prefix == hash >> (DAXFS_HASH_BITS - TRIE_BITS * level);
+	unsigned start = !inside ? 0 : level == DAXFS_HASH_LEVELS ? from & (DAXFS_NODE_SLOTS - 1) : digit(hash, level);
+	bool used = start > 0;
 
 	for (unsigned i = start; i < DAXFS_NODE_SLOTS; i++) {
-		uint64_t w = word_load(lane, &map_node(lane->pool, page)->slot[i]);
-		int rc = -ENOENT;
+		const sm_u64 *slot = &map_node(lane->pool, page)->slot[i];
+		uint64_t w = word_load(lane, slot);
+		int rc;
 
 		if (lane->fault)
 			return -EIO;
+		if (link_kind(w) == DAXFS_ABSENT)
+			continue;
+		used = true;
 		if (link_kind(w) == DAXFS_DIRENT)
-			rc = take_entry(lane, w, from, unordered ? i : 0, out);
-		else if (link_kind(w) == DAXFS_NODE && !unordered && link_names(lane->pool, w, DAXFS_NODE))
-			rc = next_below(lane, link_index(w), level + 1, from, inside && i == start, out);
-		else if (link_kind(w) != DAXFS_ABSENT)
-			return broken(lane);
+			rc = take_entry(lane, w, level, prefix, i, from, out);
+		else
+			rc = next_node(lane, slot, w, level, prefix << TRIE_BITS | i, from, out);
 		if (rc != -ENOENT)
 			return rc;
 	}
-	return -ENOENT;
+	return used ? -ENOENT : -ENODATA;
 }
 
 int trie_next(struct lane *lane, uint64_t root, uint64_t from, struct trie_entry *entry)
 {
-	return next_below(lane, root, 0, from, true, entry);
+	int rc;
+
+	if (from >> (DAXFS_HASH_BITS + TRIE_BITS)) /* past every key */
+		return -ENOENT;
+	rc = next_below(lane, root, 0, 0, from, entry);
+	return rc == -ENODATA ? -ENOENT : rc;
 }
