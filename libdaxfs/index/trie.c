@@ -214,12 +214,24 @@ void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct tri
 	stage_count(lane, pos, 1);
 }
 
+/* A used slot in a node whose count was seen as 0: one of them came after the other was looked at, unless both
+ * are still so. Then the count is wrong. */
+static void expect_used(struct lane *lane, const struct trie_step *at, uint64_t count)
+{
+	const uint64_t used = DAXFS_COUNT_FROZEN - 1;
+
+	if (!(count & used) && !(word_settle(lane, &lane->pool->count[at->node]) & used) &&
+	    word_load(lane, at->slot) == at->word)
+		lane->fault = true;
+}
+
 void trie_remove(struct lane *lane, const struct trie_pos *pos)
 {
 	struct trie_step at = { pos->node, pos->slot, pos->word };
 	uint64_t count = pos->count, left;
 
 	for (unsigned level = pos->level;; level--) {
+		expect_used(lane, &at, count);
 		record_word(lane, at.slot, DAXFS_S_LINK, at.word, link_payload(DAXFS_ABSENT, 0));
 		left = record_count(lane, &lane->pool->count[at.node], count, -1);
 		if (left || level == 0)
