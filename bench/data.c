@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * data.c - reading, writing and appending, on private files and on a shared one.
+ *
+ * Every page on every target carries, in its first and last word, who wrote it:
+ * {writer, file or variant, page}. Reads look at both ends of every block while they
+ * are timed. After the timed writes, each block is read back and compared with
+ * what was last written there; where several write the same blocks, with any one of the
+ * blocks that were written. Sources are prepared beforehand, so that no target pays
+ * for stamping them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data.h"
+
+#define PAGE 4096u
+#define VARIANTS_MAX 4u /* different source blocks of a worker */
+#define FILL_BYTES (256 * KIB)
+
+enum { OURS, TMPFS, HUGE_TMPFS, RAW, STREAM };
+
+struct own { /* of one worker */
+	const struct data_spec *spec;
+	uint64_t span, blocks, base, at;
+	unsigned variants;
+	uint8_t *source, *buf;
+	uint8_t *last[TARGETS_MAX]; /* variant + 1 that was last written to a block */
+	int fd, huge_fd;
+	daxfs_ino ino;
+	uint8_t *raw;
+};
+
+/* -- stamps ------------------------------------------------------------------------ */
+
+static uint64_t stamp(unsigned writer, unsigned variant, uint64_t page)
+{
+	return 0xdaf5ull << 48 | (uint64_t)(writer + 1) << 44 | (uint64_t)variant << 40 | page;
+}
+
+static void stamp_pages(uint8_t *p, size_t len, unsigned writer, unsigned variant, uint64_t page)
+{
+	for (size_t i = 0; i < len; i += PAGE, page++) {
+		uint64_t word = stamp(writer, variant, page);
+
+		memset(p + i, (int)(word * 2654435761u >> 24), PAGE);
+		memcpy(p + i, &word, sizeof(word));
+		memcpy(p + i + PAGE - sizeof(word), &word, sizeof(word));
+	}
+}
+
+static uint64_t word_at(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* What `fill` put into page `page` of a file. */
+#define FILLER 14u
+
+static void check_ends(const struct own *own, const uint8_t *p, uint64_t offset)
+{
+	uint64_t bs = own->spec->block;
+
+	if (word_at(p) != stamp(FILLER, 0, offset / PAGE) ||
+	    word_at(p + bs - 8) != stamp(FILLER, 0, (offset + bs) / PAGE - 1))
+		bench_fail("%s: wrong data at offset %llu", own->spec->name, (unsigned long long)offset);
+}
+
+/* -- files -------------------------------------------------------------------------- */
+
+static const char *file_name(const struct data_spec *spec, unsigned worker, char *buf, size_t size)
+{
+	if (spec->shared)
+		snprintf(buf, size, "shared");
+	else
+		snprintf(buf, size, "file%u", worker);
+	return buf;
+}
+
+static void fill(const struct rig *rig, daxfs_ino ino, const char *name, uint64_t size)
+{
+	uint8_t *p = aligned_alloc(PAGE, FILL_BYTES);
+	int fd = rig_tmpfs(rig, false, name, O_RDWR | O_CREAT | O_TRUNC);
+	int huge = rig_tmpfs(rig, true, name, O_RDWR | O_CREAT | O_TRUNC);
+
+	for (uint64_t at = 0; at < size; at += FILL_BYTES) {
+		stamp_pages(p, FILL_BYTES, FILLER, 0, at / PAGE);
+		if (daxfs_write(rig->fs, ino, p, FILL_BYTES, at, 0) != FILL_BYTES ||
+		    pwrite(fd, p, FILL_BYTES, (off_t)at) != FILL_BYTES ||
+		    (huge >= 0 && pwrite(huge, p, FILL_BYTES, (off_t)at) != FILL_BYTES))
+			bench_fail("cannot fill %s", name);
+	}
+	close(fd);
+	if (huge >= 0)
+		close(huge);
+	free(p);
+}
+
+void data_files(struct rig *rig, unsigned files, uint64_t size, uint64_t shared)
+{
+	struct daxfs_attr attr;
+	char name[16];
+
+	for (unsigned i = 0; i <= files; i++) {
+		uint64_t bytes = i < files ? size : shared;
+
+		snprintf(name, sizeof(name), i < files ? "file%u" : "shared", i);
+		if (daxfs_mknod(rig->fs, DAXFS_ROOT, name, 0100600, 0, (struct daxfs_cred){ 0 }, false, &attr))
+			bench_fail("cannot create %s", name);
+		fill(rig, attr.ino, name, bytes);
+	}
+	for (uint64_t at = 0; at < rig->raw_size; at += FILL_BYTES)
+		stamp_pages(rig->raw + at, FILL_BYTES, FILLER, 0, at / PAGE);
+}
+
+/* -- a worker's own ------------------------------------------------------------------ */
+
+static void open_files(struct worker *w, struct own *own)
+{
+	const struct data_spec *spec = own->spec;
+	struct daxfs_attr attr;
+	char name[16];
+
+	file_name(spec, w->id, name, sizeof(name));
+	if (daxfs_lookup(w->fs, DAXFS_ROOT, name, &attr))
+		bench_fail("%s: no file %s in the pool", spec->name, name);
+	own->ino = attr.ino;
+	own->fd = rig_tmpfs(w->rig, false, name, O_RDWR | (spec->op == DATA_APPEND ? O_APPEND : 0));
+	own->huge_fd = rig_tmpfs(w->rig, true, name, O_RDWR);
+}
+
+void data_open(struct worker *w)
+{
+	const struct data_spec *spec = w->arg;
+	struct own *own = calloc(1, sizeof(*own));
+	uint64_t bs = spec->block;
+
+	w->own = own;
+	own->spec = spec;
+	own->span = spec->shared ? spec->span * w->of : spec->span;
+	own->blocks = own->span / bs;
+	own->variants = bs <= PAGE ? VARIANTS_MAX : 2;
+	own->buf = aligned_alloc(PAGE, bs > PAGE ? bs : PAGE);
+	own->source = aligned_alloc(PAGE, own->variants * (bs > PAGE ? bs : PAGE));
+	memset(own->buf, 1, bs);
+	for (unsigned i = 0; i < own->variants; i++)
+		stamp_pages(own->source + i * bs, bs > PAGE ? bs : PAGE, w->id, i, 0);
+	for (unsigned i = 0; i < TARGETS_MAX; i++)
+		own->last[i] = calloc(own->blocks, 1);
+	/* Sequential workers of one file start apart. */
+	own->at = spec->shared ? own->blocks / w->of * w->id : 0;
+	own->raw = w->rig->raw + (spec->shared ? 0 : spec->span * w->id);
+	open_files(w, own);
+}
+
+static inline uint64_t next_block(struct worker *w, struct own *own)
+{
+	if (own->spec->random)
+		return random_below(&w->rng, own->blocks);
+	if (own->at >= own->blocks)
+		own->at = 0;
+	return own->at++;
+}
+
+static _Noreturn void failed(const struct own *own, const char *target, long rc)
+{
+	bench_fail("%s: %s: %ld %s", own->spec->name, target, rc, rc == -1 ? strerror(errno) : "");
+}
+
+/* -- writes --------------------------------------------------------------------------- */
+
+#define EACH_BLOCK(w, n) \
+	struct own *own = (w)->own; \
+	const uint64_t bs = own->spec->block; \
+	for (unsigned i = 0, v = 0; i < (n); i++, v = (v + 1) % own->variants)
+
+static void write_ours(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t b = next_block(w, own);
+		ssize_t rc = daxfs_write(w->fs, own->ino, own->source + v * bs, bs, b * bs, 0);
+
+		if (rc != (ssize_t)bs)
+			failed(own, "daxfs", rc);
+		own->last[OURS][b] = (uint8_t)(v + 1);
+	}
+}
+
+static void write_fd(struct worker *w, unsigned n, int fd, uint8_t *last)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t b = next_block(w, own);
+		ssize_t rc = pwrite(fd, own->source + v * bs, bs, (off_t)(b * bs));
+
+		if (rc != (ssize_t)bs)
+			failed(own, "tmpfs", rc);
+		last[b] = (uint8_t)(v + 1);
+	}
+}
+
+static void write_tmpfs(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+
+	write_fd(w, n, own->fd, own->last[TMPFS]);
+}
+
+static void write_huge(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+
+	write_fd(w, n, own->huge_fd, own->last[HUGE_TMPFS]);
+}
+
+static void write_raw(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n)
+		memcpy(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
+}
+
+static void write_stream(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n)
+		copy_streaming(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
+}
+
+/* -- reads ------------------------------------------------------------------------------ */
+
+static void read_ours(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t at = next_block(w, own) * bs;
+		ssize_t rc = daxfs_read(w->fs, own->ino, own->buf, bs, at);
+
+		if (rc != (ssize_t)bs)
+			failed(own, "daxfs", rc);
+		check_ends(own, own->buf, at);
+	}
+}
+
+static void read_fd(struct worker *w, unsigned n, int fd)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t at = next_block(w, own) * bs;
+		ssize_t rc = pread(fd, own->buf, bs, (off_t)at);
+
+		if (rc != (ssize_t)bs)
+			failed(own, "tmpfs", rc);
+		check_ends(own, own->buf, at);
+	}
+}
+
+static void read_tmpfs(struct worker *w, unsigned n)
+{
+	read_fd(w, n, ((struct own *)w->own)->fd);
+}
+
+static void read_huge(struct worker *w, unsigned n)
+{
+	read_fd(w, n, ((struct own *)w->own)->huge_fd);
+}
+
+static void read_raw(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t at = next_block(w, own) * bs;
+
+		memcpy(own->buf, own->raw + at, bs);
+		check_ends(own, own->buf, (uint64_t)(own->raw - w->rig->raw) + at);
+	}
+}
+
+/* -- first writes: the file grows block by block, and is cut between bursts --------------- */
+
+static void cut_ours(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+	struct daxfs_attr attr = { .size = 0 };
+	int rc = daxfs_setattr(w->fs, own->ino, DAXFS_SET_SIZE, &attr, &attr);
+
+	(void)n;
+	if (rc)
+		failed(own, "daxfs truncate", rc);
+	own->at = 0;
+}
+
+static void cut_fd(struct worker *w, int fd)
+{
+	struct own *own = w->own;
+
+	if (ftruncate(fd, 0))
+		failed(own, "tmpfs truncate", -1);
+	own->at = 0;
+}
+
+static void cut_tmpfs(struct worker *w, unsigned n)
+{
+	(void)n;
+	cut_fd(w, ((struct own *)w->own)->fd);
+}
+
+static void cut_huge(struct worker *w, unsigned n)
+{
+	(void)n;
+	cut_fd(w, ((struct own *)w->own)->huge_fd);
+}
+
+/* -- checks after the timed writes ---------------------------------------------------------- */
+
+static void check_block(const struct own *own, const uint8_t *p, uint8_t last, uint64_t b)
+{
+	const uint64_t bs = own->spec->block;
+	uint64_t word = word_at(p);
+
+	if (own->spec->shared) { /* whole pages of somebody's */
+		for (uint64_t i = 0; i < bs; i += PAGE)
+			if (word_at(p + i) != word + i / PAGE || word_at(p + i + PAGE - 8) != word + i / PAGE)
+				bench_fail("%s: torn block %llu", own->spec->name, (unsigned long long)b);
+		return;
+	}
+	if (memcmp(p, own->source + (last - 1u) * bs, bs))
+		bench_fail("%s: block %llu is not what was written", own->spec->name, (unsigned long long)b);
+}
+
+static void check_target(struct worker *w, unsigned target)
+{
+	struct own *own = w->own;
+	const uint64_t bs = own->spec->block;
+	int fd = target == TMPFS ? own->fd : own->huge_fd;
+
+	for (uint64_t b = 0; b < own->blocks; b++) {
+		ssize_t rc;
+
+		if (!own->last[target][b])
+			continue;
+		rc = target == OURS ? daxfs_read(w->fs, own->ino, own->buf, bs, b * bs) :
+				      pread(fd, own->buf, bs, (off_t)(b * bs));
+		if (rc != (ssize_t)bs)
+			failed(own, "read back", rc);
+		check_block(own, own->buf, own->last[target][b], b);
+	}
+}
+
+void data_close(struct worker *w)
+{
+	struct own *own = w->own;
+
+	if (own->spec->op == DATA_WRITE)
+		for (unsigned target = OURS; target <= HUGE_TMPFS; target++)
+			check_target(w, target);
+	for (unsigned i = 0; i < TARGETS_MAX; i++)
+		free(own->last[i]);
+	close(own->fd);
+	if (own->huge_fd >= 0)
+		close(own->huge_fd);
+	free(own->source);
+	free(own->buf);
+	free(own);
+}
+
+/* -- targets ----------------------------------------------------------------------------------- */
+
+static void add_job(struct workload *w, const char *target, void (*prepare)(struct worker *, unsigned),
+		    void (*run)(struct worker *, unsigned))
+{
+	w->job[w->n_jobs++] = (struct job){ .target = target, .prepare = prepare, .run = run };
+}
+
+void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workload *w)
+{
+	bool huge = rig->huge_mounted && !w->pairs;
+
+	switch (spec->op) {
+	case DATA_READ:
+		add_job(w, "daxfs", NULL, read_ours);
+		add_job(w, "tmpfs", NULL, read_tmpfs);
+		if (huge)
+			add_job(w, "tmpfs-huge", NULL, read_huge);
+		add_job(w, "memcpy", NULL, read_raw);
+		break;
+	case DATA_FIRST:
+		add_job(w, "daxfs", cut_ours, write_ours);
+		add_job(w, "tmpfs", cut_tmpfs, write_tmpfs);
+		if (huge)
+			add_job(w, "tmpfs-huge", cut_huge, write_huge);
+		add_job(w, "memcpy", NULL, write_raw);
+		break;
+	default:
+		add_job(w, "daxfs", NULL, write_ours);
+		add_job(w, "tmpfs", NULL, write_tmpfs);
+		if (huge)
+			add_job(w, "tmpfs-huge", NULL, write_huge);
+		add_job(w, "memcpy", NULL, write_raw);
+		if (!w->pairs && spec->block > PAGE)
+			add_job(w, "stream", NULL, write_stream);
+	}
+}
