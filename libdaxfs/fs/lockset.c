@@ -26,9 +26,15 @@ bool locks_page_sane(const struct sm_locks *page, uint64_t inode)
 	if (page->count == 0 || page->count > DAXFS_LOCKS_MAX || page->inode != inode ||
 	    page->crc != locks_page_crc(page))
 		return false;
-	for (unsigned i = 0; i < page->count; i++)
+	for (unsigned i = 0; i < page->count; i++) {
 		if (!lock_sane(&page->lock[i]))
 			return false;
+		/* More than tidiness: a change of a set relies on it for its room. */
+		for (unsigned k = 0; k < i; k++)
+			if (lock_same_owner(&page->lock[k], &page->lock[i]) &&
+			    lock_overlaps(&page->lock[k], &page->lock[i]))
+				return false;
+	}
 	return true;
 }
 
