@@ -57,6 +57,8 @@ LIB_SRC := $(sort $(wildcard libdaxfs/*.c libdaxfs/*/*.c))
 # The simulator replaces the seam, so it has its own idea of writing back.
 SIM_LIB_SRC := $(filter-out libdaxfs/mem/writeback.c,$(LIB_SRC))
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+# What a simulated pod runs of the daemons: all that decides.
+SIM_PROG_SRC := $(addprefix fabricd/,decide.c decide_see.c decide_table.c events.c watch.c) node-agent/standin.c
 PROTO := $(sort $(wildcard proto/*.proto))
 PROTO_SRC := $(sort $(wildcard proto/*.c))
 COMMON_SRC := $(sort $(wildcard common/*.c))
@@ -71,7 +73,7 @@ CHAOS_HELP := $(filter-out $(CHAOS_SRC),$(CHAOS_ALL))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC))
-SIM_OBJ := $(patsubst %.c,$(B)/obj-sim/%.o,$(SIM_LIB_SRC) $(SIM_SRC))
+SIM_OBJ := $(patsubst %.c,$(B)/obj-sim/%.o,$(SIM_LIB_SRC) $(SIM_SRC) $(SIM_PROG_SRC))
 PROTO_GEN := $(patsubst %.proto,$(B)/gen/%.pb-c.c,$(PROTO))
 PROTO_HDR := $(PROTO_GEN:.c=.h)
 PROTO_OBJ := $(PROTO_GEN:.c=.o) $(call obj,$(PROTO_SRC))
@@ -116,6 +118,7 @@ help:
 	@echo 'make demo           the whole pod on this machine: three hosts, one is killed (DEMO_TREE=/usr/include)'
 	@echo 'make check          every test; ends with "N passed, N failed"'
 	@echo 'make tests          build the test programs without running them'
+	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make lint           rules of the house (scripts/lint)'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local'
@@ -198,7 +201,7 @@ $(B)/obj/libdaxfs/%.o: libdaxfs/%.c $(B)/.flags
 
 $(B)/obj-sim/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(call say,SIM,$<)$(COMPILE) -DDAXFS_SIM $(INC_LIB) -Itests -Itests/sim $< -o $@
+	$(call say,SIM,$<)$(COMPILE) -DDAXFS_SIM $(INC_LIB) -I. -Itests -Itests/sim $< -o $@
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(PROTO_HDR)
 	@mkdir -p $(@D)
@@ -278,5 +281,34 @@ $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON
 $(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
+
+# -- fuzzing --------------------------------------------------------------------
+
+# tests/fuzz/fuzz_*.c are targets, each a program; the rest is what they share.
+# Always clang: libFuzzer is its own. The library's clock and the like are those
+# of tests/fuzz/sources.c, so that a run follows from its input alone.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzz/%)
+FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined
+FUZZ_COMPILE = clang $(STD) $(CPPFLAGS) -O1 -g $(FUZZ_SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -MMD -MP -c
+FUZZ_SOURCES := -Dclock_gettime=fuzz_clock -Dgetrandom=fuzz_random -Dpthread_self=fuzz_self
+fuzz_obj = $(patsubst %.c,$(B)/obj-fuzz/%.o,$(1))
+FUZZ_A := $(B)/lib/fuzz.a
+
+.PHONY: fuzz
+fuzz: $(FUZZ_BIN)
+
+$(B)/obj-fuzz/gen/%.o: $(B)/gen/%.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(FUZZ_COMPILE) -w -I$(B)/gen $< -o $@
+$(B)/obj-fuzz/%.o: %.c $(B)/.flags | $(PROTO_HDR)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(FUZZ_COMPILE) $(WARN) $(FUZZ_SOURCES) $(INC_TEST) -Itests/fuzz $< -o $@
+$(eval $(call archive,$(FUZZ_A),$(call fuzz_obj,$(FUZZ_HELP) $(SIM_LIB_SRC) $(PROTO_SRC) $(COMMON_SRC) node-agent/config.c \
+	$(filter-out %/main.c,$(FABRICD_SRC) $(CTL_SRC))) $(PROTO_GEN:$(B)/%.c=$(B)/obj-fuzz/%.o)))
+$(FUZZ_BIN): $(B)/fuzz/%: $(B)/obj-fuzz/tests/fuzz/fuzz_%.o $(FUZZ_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)clang -pthread -fsanitize=fuzzer,address,undefined $^ -o $@ -lev -lsystemd -lprotobuf-c $(LIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* demand.c - see demand.h. */
+#include "demand.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "scene.h"
+
+void demand(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "demanded: %s\n", what);
+	abort();
+}
+
+void demand_answer(long rc, long most, const char *what)
+{
+	if (rc > most || rc < -4095)
+		fprintf(stderr, "%ld: ", rc);
+	demand(rc <= most && rc >= -4095, what);
+}
+
+const char *demand_pool(unsigned scene)
+{
+	struct scene *s = scene_get();
+
+	scene_restore(s, scene);
+	return s->path;
+}

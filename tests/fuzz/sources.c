@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sources.c - the same bytes, the same run: what the library gets from outside.
+ *
+ * In a fuzz build the library's clock, random numbers and thread ids are these
+ * (the Makefile renames the calls), and its write-backs come here, where a host
+ * can die: that is how scene.c stops real operations half-way.
+ */
+#include "sources.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "mem/shm.h"
+
+static uint64_t ticks;
+static unsigned left; /* write-backs until the host dies; 0: it lives */
+static jmp_buf death;
+
+void sources_restart(void)
+{
+	ticks = 0;
+	left = 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+	(void)clock;
+	ticks += 1000;
+	*out = (struct timespec){ .tv_sec = 1700000000, .tv_nsec = (long)(ticks % 1000000000) };
+	return 0;
+}
+
+ssize_t getrandom(void *buf, size_t len, unsigned flags)
+{
+	(void)flags;
+	memset(buf, 0x5a, len);
+	return (ssize_t)len;
+}
+
+pthread_t pthread_self(void)
+{
+	return 0;
+}
+
+bool sources_dies(unsigned at, void (*operation)(void *arg), void *arg)
+{
+	bool dead = true;
+
+	left = at;
+	if (!setjmp(death)) {
+		operation(arg);
+		dead = false;
+	}
+	left = 0;
+	return dead;
+}
+
+void shm_write_back(const void *p, size_t len)
+{
+	(void)p;
+	(void)len;
+	if (left && --left == 0)
+		longjmp(death, 1);
+}
+
+void shm_write_back_drain(void)
+{
+}
