@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +32,8 @@ static struct arena {
 	uint64_t clock_ns, random;
 	struct mark marks[MARKS_MAX];
 	unsigned n_marks;
+	uint64_t (*clock)(void);
+	int (*pid)(void);
 } arena;
 
 void *__real_malloc(size_t len);
@@ -188,11 +189,17 @@ void *__wrap_realloc(void *p, size_t len)
 	return new;
 }
 
+void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void))
+{
+	arena.clock = clock_ns;
+	arena.pid = pid;
+}
+
 /* A millisecond a call: every time stamp is newer than the last. */
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
 	(void)id;
-	arena.clock_ns += 1000000;
+	arena.clock_ns = arena.clock ? arena.clock() : arena.clock_ns + 1000000;
 	ts->tv_sec = (time_t)(arena.clock_ns / 1000000000);
 	ts->tv_nsec = (long)(arena.clock_ns % 1000000000);
 	return 0;
@@ -217,7 +224,7 @@ pthread_t __wrap_pthread_self(void)
 
 pid_t __wrap_getpid(void)
 {
-	return 1000;
+	return arena.pid ? arena.pid() : 1000;
 }
 
 int __wrap_sched_yield(void)

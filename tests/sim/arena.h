@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The harness's own memory; dies when there is none. */
 void *arena_host_alloc(size_t len);
@@ -24,6 +25,10 @@ _Noreturn void arena_die(const char *what);
 void arena_reset(void);
 /* Switch the arena on or off; returns what it was. */
 bool arena_use(bool on);
+
+/* Whose clock (ns) and process id the library sees; NULL: a millisecond passes
+ * with each look at the clock, and there is one process. */
+void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void));
 
 void arena_mark(void);
 void arena_rewind(void);

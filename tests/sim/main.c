@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "pod.h"
 #include "sim.h"
 
 static const char usage_text[] =
@@ -28,7 +29,8 @@ static const char usage_text[] =
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --func NAME         before --mutants: only those of this function\n"
 	"  --first             stop at the first violation\n"
-	"  --list              list the scenarios\n";
+	"  --list              list the scenarios\n"
+	"  --pod ...           a whole pod from a seed: see --pod --help\n";
 
 struct totals {
 	uint64_t points, states, violations;
@@ -134,6 +136,8 @@ int main(int argc, char **argv)
 	unsigned missed;
 
 	seam_guard();
+	if (argc > 1 && !strcmp(argv[1], "--pod"))
+		return pod_main(argc, argv);
 	if (parse(argc, argv, &opt)) {
 		fputs(usage_text, stderr);
 		return 2;

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod.c - one seed: what is drawn, whose turn it is, what time it is.
+ *
+ * The scheduler runs outside all actors. A turn is one resumption of one actor:
+ * it ends when the actor sleeps, returns or breaks, when a fault strikes, or when
+ * the turn is cut short, which may be before any seam call. Single-threaded.
+ */
+#include "pod.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "arena.h"
+#include "pod_judge.h"
+#include "sync/member.h"
+
+#define POOL_MIN (700u << 10)
+#define POOL_MAX (3u << 20)
+#define STEPS_MAX 6000000u       /* of a seed: then the safety phase ends */
+#define IDLE_BEATS 400u          /* without work: the same */
+#define LIVENESS_BEATS 1500u     /* in which all is to be recovered and done */
+
+struct pod pod;
+
+/* -- small things ------------------------------------------------------------------ */
+
+struct rng rng_stream(uint64_t seed, uint64_t purpose, uint64_t nth)
+{
+	struct rng r = {seed * 0xd1342543de82ef95ull + purpose * 0x2545f4914f6cdd1dull + nth * 0x9e6c63d0676a9a99ull};
+
+	rng_next(&r);
+	return r;
+}
+
+uint64_t peek(uint64_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, memory_bytes() + offset, sizeof(v));
+	return v;
+}
+
+uint64_t peek_word(const sm_u64 *p)
+{
+	return peek(memory_offset(p));
+}
+
+void pod_violation(const char *format, ...)
+{
+	va_list args;
+
+	if (pod.violated)
+		return;
+	va_start(args, format);
+	vsnprintf(pod.violation, sizeof(pod.violation), format, args);
+	va_end(args);
+	pod.violated = pod.over = true;
+	trace_line("VIOLATION %s", pod.violation);
+}
+
+static uint64_t clock_ns(void)
+{
+	return 1700000000000000000ull + pod.now_ns;
+}
+
+static int pid(void)
+{
+	const struct actor *a = pod.current;
+
+	if (!a)
+		return 1;
+	return a->kind == ACTOR_MANAGER ? (int)(10000 + managers_started() * MANAGERS + a->machine) :
+					  (int)(100 * (a->machine + 1) + pod.machine[a->machine].lives);
+}
+
+/* -- drawing ------------------------------------------------------------------------- */
+
+static void draw_weights(struct rng *r)
+{
+	static const unsigned choices[] = {0, 1, 3, 8};
+
+	for (unsigned i = 0; i < DO_KINDS; i++)
+		pod.weight[i] = choices[rng_below(r, 4)];
+	pod.weight[DO_MKNOD] += 3;
+	pod.weight[DO_MKDIR] += 1;
+	pod.weight[DO_WRITE] += 1;
+	pod.weight[DO_LOOKUP] += 1;
+}
+
+static void draw(uint64_t seed)
+{
+	static const unsigned means[] = {2, 5, 15, 50, 200}, lazy[] = {2, 4, 16, 64};
+	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
+	struct rng r = rng_stream(seed, STREAM_SETUP, 0);
+
+	pod.wb = rng_chance(&r, 2);
+	pod.machines = 2 + (unsigned)rng_below(&r, rng_chance(&r, 3) ? MACHINES_MAX - 1 : 3);
+	pod.workers = rng_chance(&r, 8) ? 3 : 1 + (unsigned)rng_below(&r, 2);
+	pod.lanes = pod.workers + 1;
+	pod.spare = 1 + (unsigned)rng_below(&r, 3);
+	pod.size = rng_chance(&r, 3) ? POOL_MIN : POOL_MIN + rng_below(&r, POOL_MAX - POOL_MIN) / 4096 * 4096;
+	pod.bias = (enum bias)rng_below(&r, BIASES);
+	pod.turn_mean = means[rng_below(&r, 5)];
+	pod.lazy_timers = lazy[rng_below(&r, 4)];
+	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
+	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
+	pod.ops_left = 30 + rng_below(&r, rng_chance(&r, 4) ? 600 : 200);
+	if (pod.limits.ops && pod.limits.ops < pod.ops_left)
+		pod.ops_left = pod.limits.ops;
+	draw_weights(&r);
+	pod.turns = rng_stream(seed, STREAM_TURNS, 0);
+	pod.life = rng_stream(seed, STREAM_LIFE, 0);
+	pod.fences = rng_stream(seed, STREAM_FENCES, 0);
+	faults_plan();
+}
+
+/* -- making the pool ------------------------------------------------------------------- */
+
+static long call_format(void *arg)
+{
+	const struct daxfs_mkfs_options options = {
+		.name = "pod", .inodes = 24 + pod.machines * 6, .hosts = pod.machines + pod.spare,
+		.lanes = pod.lanes, .opens = 16, .wb = pod.wb,
+	};
+	int rc = pool_format(memory_base(), pod.size, &options, arg);
+
+	return rc ? rc : pool_attach(memory_base(), pod.size, &pod.pool, arg);
+}
+
+static void make_pool(void)
+{
+	struct daxfs_why why = {.text = ""};
+	char broken[160] = "";
+	long rc = 0;
+
+	if (!memory_size() && !memory_open(POOL_MAX))
+		arena_die("no memory for the pool");
+	memory_reset(pod.wb);
+	arena_reset();
+	arena_surround(clock_ns, pid);
+	if (run_all(OBSERVER_CACHE, call_format, &why, &rc, broken) != RUN_RETURNED || rc) {
+		fprintf(stderr, "daxfs-sim: cannot format the pool: %s %s\n", why.text, broken);
+		arena_die("no pool");
+	}
+	memory_settle();
+}
+
+/* -- before each seam call ---------------------------------------------------------------- */
+
+/* Everything that two runs of one seed must have in common. */
+static void hash(const struct actor *a, const struct seam_event *event)
+{
+	uint64_t v = event->offset ^ event->value << 1 ^ (uint64_t)event->site->line << 40 ^ a->run.host;
+
+	pod.hash = (pod.hash ^ v) * 0x9fb21c651e98df25ull;
+	pod.hash ^= pod.hash >> 29;
+}
+
+static bool stores(const struct seam_event *event)
+{
+	return event->site->call[0] == 'c' || event->site->call[0] == 's' || event->site->call[0] == 'w';
+}
+
+static bool turn_ends(const struct seam_event *event)
+{
+	if (pod.store_countdown)
+		return stores(event) && --pod.store_countdown == 0;
+	return pod.countdown && --pod.countdown == 0;
+}
+
+static void hook(void *context, struct run *run, const struct seam_event *event)
+{
+	struct actor *a = context;
+	bool ends = turn_ends(event);
+
+	pod.steps++;
+	if (a->kind == ACTOR_WORKER || a->kind == ACTOR_RECOVER) {
+		pod.work_steps++;
+		pod.now_ns += pod.step_ns;
+	}
+	while (ends || pod.over || pod.check_due || (pod.due = faults_due(a, event))) {
+		ends = false;
+		fiber_pause(run->fiber);
+		arena_use(false);
+	}
+	hash(a, event);
+	trace_step(a, event);
+	run->site->crashes++;
+	if (event->site->call[0] == 's')
+		oracle_store(a, event);
+	else if (event->site->call[0] == 'c')
+		oracle_cas(a, event);
+}
+
+/* -- whose turn? ---------------------------------------------------------------------------- */
+
+static bool held_back(const struct actor *a)
+{
+	if (a->kind == ACTOR_MANAGER)
+		return pod.manager_paused_ns[a->machine] > pod.now_ns;
+	if (pod.alone >= 0 && pod.now_ns < pod.alone_ns && (int)a->machine != pod.alone &&
+	    !pod.machine[a->machine].fence_lies)
+		return true;
+	return pod.starved >= 0 && pod.now_ns < pod.starve_ns && a == &pod.actor[pod.starved] &&
+	       !pod.machine[a->machine].fence_lies;
+}
+
+static bool runnable(const struct actor *a)
+{
+	return actor_ready(a) && !held_back(a);
+}
+
+/* Agents, recoverers and managers that have slept until now go first, mostly. */
+static struct actor *choose_timer(void)
+{
+	struct actor *best = NULL;
+
+	for (unsigned i = 0; i < ACTORS_MAX; i++) {
+		struct actor *a = &pod.actor[i];
+		bool must = a->kind == ACTOR_AGENT && pod.machine[a->machine].fence_lies;
+
+		if (!a->used || a->kind == ACTOR_WORKER || !runnable(a))
+			continue;
+		if (must)
+			return a;
+		if (!best || a->wake_ns < best->wake_ns)
+			best = a;
+	}
+	return best;
+}
+
+static struct actor *choose_random(const struct actor *except)
+{
+	struct actor *ready[ACTORS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		if (pod.actor[i].used && &pod.actor[i] != except && runnable(&pod.actor[i]))
+			ready[n++] = &pod.actor[i];
+	return n ? ready[rng_below(&pod.turns, n)] : NULL;
+}
+
+static struct actor *choose_priority(void)
+{
+	struct actor *best = NULL;
+
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		if (pod.actor[i].used && runnable(&pod.actor[i]) && (!best || pod.actor[i].priority > best->priority))
+			best = &pod.actor[i];
+	if (best && rng_chance(&pod.turns, 40))
+		best->priority = rng_next(&pod.turns) >> 8; /* a change point: others overtake it */
+	return best;
+}
+
+static struct actor *choose(void)
+{
+	struct actor *timer = choose_timer(), *a;
+
+	if (timer && !rng_chance(&pod.turns, pod.lazy_timers))
+		return timer;
+	if (pod.bias == BIAS_PRIORITY)
+		return choose_priority();
+	if (pod.bias == BIAS_STARVE && !rng_chance(&pod.turns, 16)) {
+		a = choose_random(&pod.actor[pod.seed % ACTORS_MAX]);
+		if (a)
+			return a;
+	}
+	return choose_random(NULL);
+}
+
+/* How long: a turn that is not cut short goes on until the actor sleeps. */
+static void draw_turn(const struct actor *a)
+{
+	uint64_t length = 1 + rng_below(&pod.turns, 2 * pod.turn_mean);
+	bool by_store = rng_chance(&pod.turns, 2), timer = a->kind == ACTOR_AGENT || a->kind == ACTOR_MANAGER;
+	bool whole = timer && !rng_chance(&pod.turns, 8);
+
+	pod.countdown = pod.store_countdown = 0;
+	pod.turn++;
+	if (whole || pod.turn < pod.limits.turns_from || pod.turn >= pod.limits.turns)
+		return;
+	if (by_store)
+		pod.store_countdown = 1 + length / 4;
+	else
+		pod.countdown = length;
+}
+
+static void after_turn(struct actor *a)
+{
+	enum fault_due due = pod.due;
+
+	pod.due = DUE_NONE;
+	if (a->run.end == RUN_BROKEN)
+		pod_violation("machine %u: %s", a->machine, a->run.why);
+	a->done = a->run.end == RUN_RETURNED;
+	if (due && !pod.over)
+		faults_happen(due, a);
+	if (pod.check_due && !pod.over) {
+		pod.check_due = false;
+		check_recovered((unsigned)pod.recovered_slot);
+	}
+	for (unsigned m = 0; m < pod.machines; m++)
+		if (pod.machine[m].exits) {
+			trace_line("machine %u: its process ends by itself", m);
+			process_end(m);
+			pod.machine[m].restart_ns = pod.now_ns + rng_below(&pod.life, 30 * HEARTBEAT_NS);
+		}
+}
+
+static void take_turn(struct actor *a)
+{
+	draw_turn(a);
+	a->run.hook = hook;
+	a->run.context = a;
+	pod.current = a;
+	run_until(&a->run, 0);
+	pod.current = NULL;
+	after_turn(a);
+}
+
+/* -- time --------------------------------------------------------------------------------------- */
+
+static void confirm_again(void)
+{
+	const struct machine *m = &pod.machine[pod.confirm < 0 ? 0 : pod.confirm];
+
+	if (pod.confirm < 0)
+		return;
+	if (m->on || pod.liveness)
+		pod.confirm = -1;
+	for (unsigned i = 0; pod.confirm >= 0 && i < MANAGERS; i++)
+		manager_order(i, (unsigned)pod.confirm, true);
+}
+
+/* What happens by itself. */
+static void timed_events(void)
+{
+	fences_due();
+	confirm_again();
+	for (unsigned m = 0; m < pod.machines; m++)
+		if (pod.machine[m].process == PROCESS_NONE && pod.machine[m].restart_ns <= pod.now_ns)
+			machine_start(m);
+	for (unsigned i = 0; i < MANAGERS; i++)
+		if (pod.manager_restart_ns[i] <= pod.now_ns && !actor_of(ACTOR_MANAGER, i, 0)->used) {
+			pod.manager_restart_ns[i] = FOREVER;
+			manager_start(i);
+		}
+}
+
+static void sooner(uint64_t *next, uint64_t at)
+{
+	if (at > pod.now_ns && at < *next)
+		*next = at;
+}
+
+/* Nobody can go on: to the next moment at which somebody might. */
+static bool jump(void)
+{
+	uint64_t next = FOREVER;
+
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		if (pod.actor[i].used && !pod.actor[i].done)
+			sooner(&next, pod.actor[i].wake_ns);
+	for (unsigned m = 0; m < pod.machines; m++) {
+		sooner(&next, pod.machine[m].paused_ns);
+		sooner(&next, pod.machine[m].restart_ns);
+	}
+	for (unsigned i = 0; i < MANAGERS; i++) {
+		sooner(&next, pod.manager_paused_ns[i]);
+		sooner(&next, pod.manager_restart_ns[i]);
+	}
+	sooner(&next, fences_next());
+	if (pod.alone >= 0)
+		sooner(&next, pod.alone_ns);
+	if (pod.starved >= 0)
+		sooner(&next, pod.starve_ns);
+	if (next == FOREVER) {
+		pod_violation("nobody can go on");
+		return false;
+	}
+	pod.now_ns = next;
+	return true;
+}
+
+/* -- phases ------------------------------------------------------------------------------------------ */
+
+static void begin_liveness(void)
+{
+	trace_line("LIVENESS: no more faults, no more work");
+	pod.liveness = true;
+	faults_stop();
+	for (unsigned m = 0; m < pod.machines; m++)
+		if (pod.machine[m].process == PROCESS_NONE)
+			pod.machine[m].restart_ns = pod.now_ns + rng_below(&pod.life, 20 * HEARTBEAT_NS);
+	for (unsigned i = 0; i < MANAGERS; i++)
+		if (pod.manager_restart_ns[i] != FOREVER)
+			pod.manager_restart_ns[i] = pod.now_ns;
+}
+
+static bool at_rest(void)
+{
+	for (unsigned m = 0; m < pod.machines; m++) {
+		if (pod.machine[m].process != PROCESS_JOINED)
+			return false;
+		for (unsigned i = 0; i < pod.workers; i++)
+			if (!actor_of(ACTOR_WORKER, m, i)->done)
+				return false;
+	}
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		struct host_word word;
+
+		if (host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) ||
+		    word.state != (slot < pod.machines ? DAXFS_HOST_ALIVE : DAXFS_HOST_FREE))
+			return false;
+	}
+	return !pendings_any();
+}
+
+/* Every slot is of a dead host: nobody can join, not even to recover. A limit of the design, not of this run. */
+static bool no_slot_left(void)
+{
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		struct host_word word;
+
+		if (host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) ||
+		    (word.state != DAXFS_HOST_FENCED && word.state != DAXFS_HOST_RECOVERING))
+			return false;
+	}
+	return true;
+}
+
+static void describe_unrest(void)
+{
+	char text[600] = "";
+
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		struct host_word word = {.state = DAXFS_HOST_STATES};
+		size_t n = strlen(text);
+
+		host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word);
+		snprintf(text + n, sizeof(text) - n, " %s", daxfs_host_state_name(word.state));
+	}
+	pod_violation("not at rest after %u heartbeats without faults:%s%s", LIVENESS_BEATS, text,
+		      pendings_any() ? "; operations pending" : "");
+}
+
+static bool go_on(uint64_t *deadline)
+{
+	if (pod.liveness && no_slot_left()) {
+		pod.tallies->stuck++;
+		pod.stuck = true;
+		return false;
+	}
+	if (pod.liveness)
+		return !at_rest();
+	if (pod.ops_left && pod.steps < STEPS_MAX && pod.now_ns < pod.worked_ns + IDLE_BEATS * HEARTBEAT_NS)
+		return true;
+	if (pod.damaged)
+		return false;
+	begin_liveness();
+	*deadline = pod.now_ns + LIVENESS_BEATS * HEARTBEAT_NS;
+	return true;
+}
+
+static void play(void)
+{
+	uint64_t deadline = FOREVER;
+	struct actor *a;
+
+	for (unsigned m = 0; m < pod.machines; m++)
+		machine_start(m);
+	for (unsigned i = 0; i < MANAGERS; i++)
+		manager_start(i);
+	while (!pod.over && go_on(&deadline)) {
+		timed_events();
+		a = choose();
+		if (a)
+			take_turn(a);
+		else if (!jump())
+			return;
+		if (pod.now_ns > deadline && !pod.over)
+			describe_unrest();
+	}
+}
+
+static void tidy(void)
+{
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		if (pod.actor[i].used) {
+			run_free(&pod.actor[i].run);
+			pod.actor[i].used = false;
+		}
+	arena_surround(NULL, NULL);
+}
+
+static void begin(uint64_t seed, const struct limits *limits, struct tallies *tallies)
+{
+	memset(&pod, 0, sizeof(pod));
+	pod.seed = seed;
+	pod.limits = *limits;
+	pod.tallies = tallies;
+	pod.alone = pod.starved = pod.confirm = -1;
+	pod.now_ns = HEARTBEAT_NS;
+	for (unsigned i = 0; i < MANAGERS; i++)
+		pod.manager_restart_ns[i] = FOREVER;
+	for (unsigned i = 0; i < ACTORS_MAX; i++) {
+		pod.actor[i].machine = i / (2 + WORKERS_MAX);
+		pod.actor[i].kind = i % (2 + WORKERS_MAX) == 0 ? ACTOR_AGENT :
+				    i % (2 + WORKERS_MAX) == 1 ? ACTOR_RECOVER : ACTOR_WORKER;
+		pod.actor[i].nth = i % (2 + WORKERS_MAX) < 2 ? 0 : i % (2 + WORKERS_MAX) - 2;
+	}
+	for (unsigned i = 0; i < MANAGERS; i++)
+		*actor_of(ACTOR_MANAGER, i, 0) = (struct actor){.kind = ACTOR_MANAGER, .machine = i};
+	draw(seed);
+	make_pool();
+	managers_reset();
+	oracle_reset();
+	check_begin();
+}
+
+bool pod_run(uint64_t seed, const struct limits *limits, struct tallies *tallies)
+{
+	begin(seed, limits, tallies);
+	play();
+	if ((!pod.over && !pod.stuck) || pod.damaged)
+		check_end();
+	tidy();
+	tallies->seeds++;
+	tallies->steps += pod.steps;
+	return !pod.violated;
+}

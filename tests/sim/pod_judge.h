@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pod_judge.h - operations under way, and whether their results are right. */
+#ifndef SIM_POD_JUDGE_H
+#define SIM_POD_JUDGE_H
+
+#include "pod_oracle.h"
+
+void pendings_reset(void);
+/* The model has changed by op: what is permitted now, to whoever is under way? */
+void pendings_refresh(const struct op *op);
+/* The process on a machine died: nobody waits for its operations any more. */
+void pendings_orphan(unsigned machine);
+/* A slot is recovered: what its dead tenant was at has happened or never will. */
+void pendings_bury(unsigned slot, uint32_t generation);
+bool pendings_any(void);
+
+#endif
