@@ -125,6 +125,8 @@ static int settle_in(struct daxfs *fs, struct daxfs_why *why)
 		return why_fail(why, -EIO, "host slot %u still holds %s; run daxfsctl check", fs->host, left);
 	if (make_slots(fs))
 		return why_fail(why, -ENOMEM, "out of memory");
+	/* ORD alive: lanes name their owner (written back) before it is ALIVE. */
+	sm_drain(&fs->pool.shm);
 	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
 		return why_fail(why, -ESTALE, "declared dead while joining; try again");
 	return 0;

@@ -23,6 +23,7 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;
 	sm_store_relaxed(&lane->sm->owner, (uint64_t)generation << 32 | host);
+	sm_persist(&pool->shm, &lane->sm->owner, sizeof(lane->sm->owner)); /* whoever joins drains */
 	return 0;
 }
 
