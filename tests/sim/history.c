@@ -6,12 +6,12 @@
 
 #include "arena.h"
 
-#define ORDER_MAX (2 * SCRIPT_MAX)
+#define ORDER_MAX (2 * SCRIPT_MAX + 1)
 #define DEAD_MAX 4u
 #define NO_SPACE "-28"
 
 struct reference {
-	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect */
+	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect; 'r' host 0 is recovered */
 	char result[ORDER_MAX][RESULT_BYTES];
 	char late[ORDER_MAX][RESULT_BYTES]; /* when nothing is reclaimed before the end */
 	char after[ORDER_MAX][RESULT_BYTES]; /* of host 1, after the recovery of host 0 */
@@ -21,7 +21,7 @@ struct reference {
 struct references {
 	const struct script *script[2];
 	unsigned dead[DEAD_MAX], n_dead;
-	bool tight;
+	bool tight, locks;
 	char broken[1200]; /* why there are none */
 	struct reference *at;
 	size_t n, capacity;
@@ -145,11 +145,12 @@ static void run_order(struct references *refs, const char *order, size_t rest_fr
 
 	for (unsigned i = 0; order[i]; i++) {
 		unsigned host = host_of(order[i]);
-		struct command_call call = {.command = &refs->script[host]->command[next[host]++], .host = host};
+		struct command_call call = {.command = &refs->script[host]->command[next[host]], .host = host};
 
 		snprintf(result[i], RESULT_BYTES, NO_SPACE);
-		if (i == rest_from)
+		if (i == rest_from || order[i] == 'r')
 			lay_to_rest(refs, order);
+		next[host] += order[i] != 'r';
 		if (!does_something(order[i]))
 			continue;
 		if (run_all(host, script_call, &call, NULL, why) != RUN_RETURNED)
@@ -213,6 +214,19 @@ static void execute_after(struct references *refs, struct reference *ref)
 	world_drop();
 }
 
+static bool at_rest(const char *order, unsigned len)
+{
+	return memchr(order, 'r', len);
+}
+
+static bool has_locks(const struct script *script)
+{
+	for (unsigned i = 0; i < script->n; i++)
+		if (strstr(script->command[i].text, "lock"))
+			return true;
+	return false;
+}
+
 /* Every order of a beginning of a with a beginning of b. */
 static void execute_all(struct references *refs, char *order, unsigned len, unsigned a, unsigned b)
 {
@@ -228,10 +242,14 @@ static void execute_all(struct references *refs, char *order, unsigned len, unsi
 	for (const char *c = refs->tight ? "01xy" : "01"; *c; c++) {
 		unsigned host = host_of(*c);
 
-		if ((host ? b : a) == refs->script[host]->n)
+		if ((host ? b : a) == refs->script[host]->n || (host == 0 && at_rest(order, len)))
 			continue;
 		order[len] = *c;
 		execute_all(refs, order, len + 1, a + !host, b + host);
+	}
+	if (refs->locks && !at_rest(order, len)) {
+		order[len] = 'r';
+		execute_all(refs, order, len + 1, a, b);
 	}
 }
 
@@ -242,6 +260,7 @@ struct references *references_make(const struct script *a, const struct script *
 	char order[ORDER_MAX + 1];
 
 	*refs = (struct references){.script = {a, b}, .n_dead = n_dead, .tight = tight};
+	refs->locks = has_locks(a) || has_locks(b);
 	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
 	execute_all(refs, order, 0, 0, 0);
 	return refs;
@@ -335,8 +354,11 @@ static bool fits(struct judging *j)
 	if (!ref)
 		return false;
 	for (unsigned i = 0; i < j->len; i++) {
-		unsigned host = host_of(j->order[i]), at = next[host]++;
+		unsigned host = host_of(j->order[i]), at = next[host];
 
+		if (j->order[i] == 'r')
+			continue;
+		next[host]++;
 		if (!j->h->event[host][at].ended || result_fits(j->h, j->h->event[host][at].result, ref, i))
 			continue;
 		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"",
@@ -352,6 +374,8 @@ static bool fits(struct judging *j)
 	return false;
 }
 
+static bool search_rest(struct judging *j);
+
 static bool search(struct judging *j)
 {
 	if (may_end(j) && fits(j))
@@ -360,7 +384,7 @@ static bool search(struct judging *j)
 		unsigned host = host_of(*c);
 		bool found;
 
-		if (!may_follow(j, host))
+		if (!may_follow(j, host) || (host == 0 && at_rest(j->order, j->len)))
 			continue;
 		j->order[j->len++] = *c;
 		j->next[host]++;
@@ -370,7 +394,17 @@ static bool search(struct judging *j)
 		if (found)
 			return true;
 	}
-	return false;
+	return j->refs->locks && j->h->recovered && !at_rest(j->order, j->len) && search_rest(j);
+}
+
+static bool search_rest(struct judging *j)
+{
+	bool found;
+
+	j->order[j->len++] = 'r';
+	found = search(j);
+	j->len--;
+	return found;
 }
 
 const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,

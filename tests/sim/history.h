@@ -15,7 +15,9 @@
  * went: by who removed it, or, had that host died, by recovery. Until then its
  * handle works. So a command's result may also be the one it has when nothing
  * is reclaimed before the end; the state afterwards is the same. And when host 0
- * is recovered while host 1 works, what it held open goes at some moment then.
+ * is recovered while host 1 works, what it held open goes at some moment then. If
+ * it may have had locks, what host 1 may do changes at that moment, and so does the
+ * state: then the recovery has a place in the order, as 'r'.
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H

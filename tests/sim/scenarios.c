@@ -12,6 +12,9 @@
 #define FILE_F "mkdir d;create d/f;write d/f 0 5000 1;"
 #define TREE FILE_F "mkdir e;create e/g;write e/g 0 700 2;"
 
+/* A file that both hosts may lock. */
+#define LOCKED FILE_F "hold d/f;1:hold d/f;note d/f 0;"
+
 /* Both hosts have taken more than 64 pages, and retired them. */
 #define REUSE "mkdir d;create d/f;write d/f 0 262144 1;write d/f 0 262144 2;trunc d/f 4096;" \
 	"mkdir e;create e/g;1:write e/g 0 262144 1;1:write e/g 0 262144 2;1:trunc e/g 4096"
@@ -105,6 +108,26 @@ const struct scenario scenarios[] = {
 	{"release-named", FILE_F "hold d/f;note d/f 0", "release d/f", "unlink d/f;getattr $0", SC_HOLDS},
 	{"release-orphan-both", FILE_F "hold d/f;1:hold d/f;note d/f 0;unlink d/f",
 	 "release $0", "release $0;getattr $0", SC_HOLDS},
+	/* locks */
+	{"lock", LOCKED, "lock d/f 0 99 2;locked d/f 0 9 1", "lock d/f 50 60 1;lock d/f 0 99 0", SC_HOLDS},
+	{"lock-beside", LOCKED "lock d/f 0 9 2;1:lock d/f 20 29 2",
+	 "lock d/f 10 14 2", "lock d/f 15 19 2;locked d/f 0 99 1", SC_HOLDS},
+	{"lock-grow", LOCKED "lock d/f 0 9 1;1:lock d/f 0 9 1", "lock d/f 5 30 2;lock d/f 10 30 2",
+	 "lock d/f 0 9 0;lock d/f 30 40 2", SC_HOLDS},
+	{"unlock-part", LOCKED "lock d/f 0 99 2", "lock d/f 40 49 0", "lock d/f 40 49 2;lock d/f 0 9 1", SC_HOLDS},
+	{"unlock-whole", LOCKED "lock d/f 0 9 2;lock d/f 20 29 2;1:lock d/f 40 49 1",
+	 "lock d/f 0 14 0;lock d/f 0 99 0", "lock d/f 0 9 1;lock d/f 0 99 0", SC_HOLDS},
+	{"unlock-last", LOCKED "lock d/f 0 9 2", "lock d/f 0 9 0", "lock d/f 5 15 2;lock d/f 5 15 0", SC_HOLDS},
+	{"flock", LOCKED, "flock d/f 2;flock d/f 1", "flock d/f 1;lock d/f 0 9 2", SC_HOLDS},
+	{"lock-release", LOCKED "lock d/f 0 9 2;flock d/f 2;1:lock d/f 20 29 1",
+	 "release d/f", "lock d/f 5 15 2;release d/f", SC_HOLDS},
+	{"lock-not-held", FILE_F "1:hold d/f", "lock d/f 0 9 2", "lock d/f 0 9 1", SC_HOLDS},
+	{"lock-hold", FILE_F "1:hold d/f;1:lock d/f 0 9 1", "hold d/f;lock d/f 0 9 1", "release d/f", SC_HOLDS},
+	{"lock-orphan", LOCKED "lock d/f 0 9 2;1:lock d/f 20 29 2;unlink d/f",
+	 "release $0", "lock $0 0 9 2;release $0", SC_HOLDS},
+	{"lock-leave", LOCKED "lock d/f 0 9 2", "leave", "lock d/f 0 9 2", SC_MEMBER | SC_HOLDS},
+	{"unlock-full", LOCKED "lock d/f 0 9 2;lock d/f 20 29 2;1:lock d/f 40 49 1;create g;fill g 0",
+	 "lock d/f 0 9 0;release d/f", "lock d/f 40 49 0;locked d/f 0 29 1", SC_HOLDS | SC_TIGHT},
 	/* names that meet in a slot of the trie */
 	{"collide-push", "mkdir d;create d/=1k,x", "create d/=1k,y", "unlink d/=1k,x;create d/=1k,y", 0},
 	{"collide-push-deep", "mkdir d;create d/=4k,x", "create d/=4k,y", "create d/=4k,z;ls d", 0},

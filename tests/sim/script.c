@@ -214,6 +214,37 @@ static void do_fsync(struct command_call *call)
 	put(call, daxfs_fsync(fs_of(call), call->command->ino));
 }
 
+/* Each host is one owner. */
+static struct daxfs_lock lock_of(const uint64_t *n)
+{
+	return (struct daxfs_lock){.start = n[0], .end = n[1], .owner = 7, .type = (enum daxfs_lock_type)n[2]};
+}
+
+static void do_lock(struct command_call *call)
+{
+	struct daxfs_lock lock = lock_of(call->command->n);
+
+	put(call, daxfs_lock(fs_of(call), call->command->ino, &lock));
+}
+
+static void do_flock(struct command_call *call)
+{
+	struct daxfs_lock lock = {
+		.owner = 7, .type = (enum daxfs_lock_type)call->command->n[0], .kind = DAXFS_LOCK_FLOCK,
+	};
+
+	put(call, daxfs_lock(fs_of(call), call->command->ino, &lock));
+}
+
+static void do_locked(struct command_call *call)
+{
+	struct daxfs_lock lock = lock_of(call->command->n), found = {.type = DAXFS_UNLOCK};
+	int rc = daxfs_lock_get(fs_of(call), call->command->ino, &lock, &found);
+
+	snprintf(call->result, sizeof(call->result), "%d %u host %u %" PRIu64 "-%" PRIu64, rc, found.type, found.host,
+		 found.start, found.end);
+}
+
 static void do_statfs(struct command_call *call)
 {
 	struct daxfs_statfs out;
@@ -326,6 +357,7 @@ static const struct verb {
 	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
+	{"lock", "innn", do_lock}, {"locked", "innn", do_locked}, {"flock", "in", do_flock},
 	{"fill", "in", do_fill}, {"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
 	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
 };

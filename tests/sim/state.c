@@ -100,11 +100,30 @@ static void say_contents(struct walk *w, const struct daxfs_attr *attr)
 	free(buf);
 }
 
+/* Of the lines about an inode: its locks. */
+static void take_lock(void *context, const char *line)
+{
+	const char *lock = strstr(line, " lock=");
+
+	if (lock)
+		say(context, "%s", lock);
+}
+
+static void say_locks(struct walk *w, daxfs_ino ino)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "inode %u", (unsigned)ino); /* its index */
+	if (daxfs_dump(w->fs, what, take_lock, w))
+		say(w, " no such inode");
+}
+
 static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 {
 	say(w, " %o %u:%u n%u s%" PRIu64 " #%u", attr->mode, attr->uid, attr->gid, attr->nlink, attr->size,
 	    number_of(w, attr->ino));
 	say_contents(w, attr);
+	say_locks(w, attr->ino);
 	say(w, "\n");
 }
 

@@ -4,7 +4,7 @@
  *
  * One line a name: path, type, mode, owner, link count, size, digest of the
  * contents, and which inode it is, numbered by first appearance so that hard
- * links are told from copies. Then the noted handles: what is open without a
+ * links are told from copies; and its locks. Then the noted handles: what is open without a
  * name. Directory listings, lookups and ".." are compared with one another on
  * the way; a contradiction becomes a line that no legal state has. Times are
  * left out: they are outside the all-or-nothing promise.
