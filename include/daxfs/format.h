@@ -240,7 +240,8 @@ enum daxfs_status {
 	DAXFS_UNDECIDED = 2, /* record complete; words being marked */
 	DAXFS_COMMITTED = 3, /* happened; marks being resolved, objects settled */
 	DAXFS_ABORTED = 4,   /* did not happen; same */
-	DAXFS_SINGLE = 5,    /* of one word: whether it happened is seen from the word */
+	DAXFS_SINGLE = 5,    /* complete, of one word and without a mark: whether it happened is seen from that */
+	DAXFS_STATUSES
 };
 
 #define DAXFS_RECORD_WORDS 80u

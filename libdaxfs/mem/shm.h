@@ -8,7 +8,8 @@
  * it was made from.
  *
  * Names say the order: sm_load acquires, sm_store releases, sm_cas is
- * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent.
+ * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent,
+ * and so is sm_fence_after_cas, which costs nothing where a CAS is a full fence.
  * Write-back: sm_persist starts the write-back of a range, sm_drain waits for
  * all started ones; both are nothing in a gpf pool. What is persisted and
  * drained survives the loss of this host's caches.
@@ -64,6 +65,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_cas(p, expected, desired) sm_cas_at(p, expected, desired, SM_SITE("cas"))
 #define sm_swap(p, expected, desired) sm_swap_at(p, expected, desired, SM_SITE("cas"))
 #define sm_fence() sm_fence_at(SM_SITE("fence"))
+#define sm_fence_after_cas() sm_fence_at(SM_SITE("fence"))
 #define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
 #define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read"))
 #define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
@@ -107,6 +109,15 @@ static inline bool sm_cas(sm_u64 *p, uint64_t *expected, uint64_t desired)
 static inline void sm_fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void sm_fence_after_cas(void)
+{
+#if defined(__x86_64__)
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 static inline void sm_fence_acquire(void)

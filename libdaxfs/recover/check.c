@@ -73,7 +73,7 @@ bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses)
 	if (!check_lane_owned(c, nonce_lane(nonce)))
 		return false;
 	status = sm_load(&c->pool->lanes[nonce_lane(nonce)].status);
-	return status_seq(status) == nonce_seq(nonce) && status_state(status) <= DAXFS_ABORTED &&
+	return status_seq(status) == nonce_seq(nonce) && status_state(status) < DAXFS_STATUSES &&
 	       (statuses >> status_state(status) & 1);
 }
 

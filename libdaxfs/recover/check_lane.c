@@ -97,18 +97,17 @@ static void check_record(struct check *c, unsigned id, const struct sm_lane *lan
 			      DAXFS_RECORD_RETIRES);
 	check_words(c, id, lane);
 	check_allocs(c, id, lane);
-	check_retires(c, id, lane, status_state(status) == DAXFS_COMMITTED && check_lane_owned(c, id));
+	check_retires(c, id, lane, (CHECK_COMMITTED >> status_state(status) & 1) && check_lane_owned(c, id));
 }
 
 /* -- lanes -------------------------------------------------------------------- */
 
 static void check_leftovers(struct check *c, unsigned id, const struct sm_lane *lane, unsigned state)
 {
-	static const char *const name[] = { "IDLE", "PREPARE", "UNDECIDED", "COMMITTED", "ABORTED" };
 	const struct place *at = PLACE("lane", id);
 
 	if (state != DAXFS_IDLE)
-		check_problem(c, "dead-record", at, "%s, but nobody owns its host slot", name[state]);
+		check_problem(c, "dead-record", at, "%s, but nobody owns its host slot", inspect_status_name(state));
 	if (sm_load(&lane->todo))
 		check_problem(c, "dead-todo", at, "is to finish inode %" PRIu64 ", but nobody owns its host slot",
 			      handle_index(sm_load(&lane->todo)));
@@ -147,7 +146,7 @@ static void check_lane(struct check *c, unsigned id)
 	uint64_t status = sm_load(&lane->status);
 	unsigned state = status_state(status);
 
-	if (state > DAXFS_ABORTED) {
+	if (state >= DAXFS_STATUSES) {
 		check_problem(c, "bad-status", PLACE("lane", id), "status word %#" PRIx64 " makes no sense", status);
 		return;
 	}

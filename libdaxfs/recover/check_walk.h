@@ -75,8 +75,9 @@ bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 /* Is {lane, seq} of a state word in flight in a slot somebody owns, as one of these (bits 1 << enum daxfs_status)? */
 bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses);
 
-#define CHECK_COMMITTED (1u << DAXFS_COMMITTED)
-#define CHECK_ANY (1u << DAXFS_PREPARE | 1u << DAXFS_UNDECIDED | 1u << DAXFS_COMMITTED | 1u << DAXFS_ABORTED)
+/* It happened, or, of one word, may have: what it took may be linked, what it replaced not. */
+#define CHECK_COMMITTED (1u << DAXFS_COMMITTED | 1u << DAXFS_SINGLE)
+#define CHECK_ANY (CHECK_COMMITTED | 1u << DAXFS_PREPARE | 1u << DAXFS_UNDECIDED | 1u << DAXFS_ABORTED)
 
 static inline bool check_host_owned(const struct check *c, unsigned host)
 {

@@ -42,11 +42,29 @@ static enum verdict judge_word(const struct pool *pool, unsigned id, unsigned i,
 	return word_is_mark(w) ? DRY_DEPENDS : DRY_ABORT;
 }
 
+/* Of one word: it happened unless the word names what it named before. */
+static enum verdict judge_single(const struct pool *pool, unsigned id)
+{
+	const sm_u64 *entry = pool->lanes[id].words;
+	uint64_t addr = sm_load_relaxed(entry), offset = addr & ((1ull << 56) - 1), now;
+	unsigned shift = (unsigned)(addr >> 56) & 63;
+
+	if (offset % 8 || offset > pool->shm.size - 8)
+		return DRY_ABORT;
+	now = inspect_word(pool, (const sm_u64 *)pool_at(pool, offset), shift);
+	return now == word_payload(sm_load_relaxed(entry + 1), shift) &&
+			       now != word_payload(sm_load_relaxed(entry + 2), shift)
+		       ? DRY_ABORT
+		       : DRY_COMMIT;
+}
+
 static enum verdict judge(const struct pool *pool, unsigned id, uint64_t status)
 {
 	uint64_t n = sm_load(&pool->lanes[id].n_words);
 	enum verdict verdict = DRY_COMMIT;
 
+	if (status_state(status) == DAXFS_SINGLE)
+		return judge_single(pool, id);
 	if (status_state(status) != DAXFS_UNDECIDED)
 		return status_state(status) == DAXFS_COMMITTED ? DRY_COMMIT : DRY_ABORT;
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
@@ -133,7 +151,7 @@ static void show_record(struct dry *d, unsigned id)
 	inspect_line(d->report, d->context, "lane %u: %s %" PRIu64 " is %s: %s", id,
 		     record_operation_name(status_operation(status)), status_seq(status),
 		     inspect_status_name(status_state(status)),
-		     status_state(status) > DAXFS_ABORTED ? "recovery would refuse; run daxfsctl check" :
+		     status_state(status) >= DAXFS_STATUSES ? "recovery would refuse; run daxfsctl check" :
 							    text[verdict]);
 	if (inspect_has_record(status))
 		show_words(d, id, commit);

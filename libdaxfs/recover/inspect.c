@@ -28,7 +28,8 @@ const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t
 		return NULL;
 	lane = &pool->lanes[mark_lane(mark)];
 	*status = sm_load(&lane->status);
-	if (status_seq(*status) != mark_seq(mark) || !inspect_has_record(*status))
+	if (status_seq(*status) != mark_seq(mark) || !inspect_has_record(*status) ||
+	    status_state(*status) == DAXFS_SINGLE)
 		return NULL;
 	entry = &lane->words[3 * mark_widx(mark)];
 	if ((sm_load_relaxed(entry) & ((1ull << 56) - 1)) != pool_offset(pool, word))
@@ -81,9 +82,11 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 
 const char *inspect_status_name(unsigned status)
 {
-	static const char *const name[] = { "IDLE", "PREPARE", "UNDECIDED", "COMMITTED", "ABORTED" };
+	static const char *const name[DAXFS_STATUSES] = {
+		"IDLE", "PREPARE", "UNDECIDED", "COMMITTED", "ABORTED", "SINGLE",
+	};
 
-	return status <= DAXFS_ABORTED ? name[status] : "DAMAGED";
+	return status < DAXFS_STATUSES ? name[status] : "DAMAGED";
 }
 
 static const char *inode_field(uint64_t offset, int *slot)

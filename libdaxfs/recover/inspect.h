@@ -21,11 +21,10 @@ const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t
 /* The payload of a word, of the value its mark stands for if it is marked; 0 for an orphan mark. */
 uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, unsigned shift);
 
+/* Is the record of a lane complete? */
 static inline bool inspect_has_record(uint64_t status)
 {
-	unsigned s = status_state(status);
-
-	return s == DAXFS_UNDECIDED || s == DAXFS_COMMITTED || s == DAXFS_ABORTED;
+	return status_state(status) >= DAXFS_UNDECIDED && status_state(status) < DAXFS_STATUSES;
 }
 
 struct lockset;

@@ -40,6 +40,7 @@ struct lane {
 	uint32_t generation; /* of the host when it joined */
 	bool fault;         /* shared bytes made no sense: the operation ends in -EIO */
 	bool conflict;      /* the record being made is known not to fit: -EAGAIN */
+	bool movable;       /* the record has objects that another word may link later */
 	bool starved;       /* -ENOSPC, but retired objects are waiting for lanes to move on */
 	uint64_t seq;       /* of the record being made or last made */
 	struct interval announced;

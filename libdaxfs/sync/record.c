@@ -16,12 +16,20 @@
  *     mark, for ABORTED when some word was found changed.
  *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
  *     taken; objects are settled by the owner, or its recoverer, by nonce.
+ *  I6 What a record without marks takes is linked by its word or not at all, as
+ *     long as it lives; what it retires was linked there.
+ *
+ * A record of one word puts no mark: its word goes from before to after in one
+ * CAS, so nobody meets it and nobody need help. Whether it happened is judged by
+ * what the word names now, whoever changed it since (see judge_single). Not so
+ * if it takes or retires directory entries: splitting a node moves them (I6).
  *
  * Who died where (R: what recovery does; anybody else helps or passes by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
  *   UNDECIDED   some words marked               R: go on marking, then decide
  *   COMMITTED   some marks left, objects not settled   R: resolve, settle
  *   ABORTED     same                            R: resolve to the old values, free
+ *   SINGLE      the word changed or not, objects not settled   R: judge, settle
  *   IDLE        nothing
  * Each row is repeatable, so the recoverer may die in it too.
  *
@@ -32,28 +40,15 @@
  */
 #include <errno.h>
 
-#include "sync/lane.h"
+#include "sync/record.h"
 
 #define RECORD_DEPTH_MAX DAXFS_LANES_MAX /* helping goes up in addresses, one lane each */
 
 static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned depth);
 
-static struct sm_lane *lane_of(const struct lane *lane, unsigned id)
-{
-	return &lane->pool->lanes[id];
-}
-
 /* -- reading another's record ----------------------------------------------- */
 
-struct record_entry {
-	sm_u64 *word;
-	uint64_t before, after;
-	unsigned shift;
-};
-
-/* Copy word i of a record. The caller re-reads the status before it believes
- * the copy; false: no such place in this pool. */
-static bool read_entry(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out)
+bool record_entry_read(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out)
 {
 	uint64_t addr = sm_load_relaxed(&record->words[3 * i]);
 	uint64_t offset = addr & ((1ull << 56) - 1);
@@ -78,11 +73,11 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 
 	if (mark_lane(w) >= pool->lanes_total || mark_widx(w) >= DAXFS_RECORD_WORDS)
 		return -EIO;
-	record = lane_of(lane, mark_lane(w));
+	record = record_of(lane, mark_lane(w));
 	status = sm_load(&record->status);
 	if (status_seq(status) != mark_seq(w))
 		return 0;
-	sane = read_entry(pool, record, mark_widx(w), &entry);
+	sane = record_entry_read(pool, record, mark_widx(w), &entry);
 	sm_fence_acquire(); /* ORD weak descriptor: fields before the second status */
 	if (status_seq(sm_load(&record->status)) != mark_seq(w))
 		return 0;
@@ -154,10 +149,10 @@ static bool same_line(const sm_u64 *a, const sm_u64 *b)
 static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth,
 			      const sm_u64 **last)
 {
-	struct sm_lane *record = lane_of(helper, owner);
+	struct sm_lane *record = record_of(helper, owner);
 	uint64_t mark = mark_make(owner, i, status_seq(undecided));
 	struct record_entry entry;
-	bool sane = read_entry(helper->pool, record, i, &entry);
+	bool sane = record_entry_read(helper->pool, record, i, &entry);
 
 	sm_fence_acquire(); /* ORD weak descriptor */
 	if (sm_load(&record->status) != undecided)
@@ -192,7 +187,7 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 
 static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsigned depth)
 {
-	struct sm_lane *record = lane_of(helper, owner);
+	struct sm_lane *record = record_of(helper, owner);
 	uint64_t n = sm_load(&record->n_words);
 	enum marking marking = MARKED;
 	const sm_u64 *last = NULL;
@@ -216,13 +211,13 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 /* Replace the marks of a decided record by the values it decided for. */
 static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 {
-	struct sm_lane *record = lane_of(helper, owner);
+	struct sm_lane *record = record_of(helper, owner);
 	bool committed = status_state(decided) == DAXFS_COMMITTED;
 	uint64_t n = sm_load(&record->n_words);
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
 		struct record_entry entry;
-		bool sane = read_entry(helper->pool, record, i, &entry);
+		bool sane = record_entry_read(helper->pool, record, i, &entry);
 
 		sm_fence_acquire(); /* ORD weak descriptor */
 		if (sm_load(&record->status) != decided)
@@ -249,7 +244,7 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 		helper->fault = true;
 		return;
 	}
-	record = lane_of(helper, owner);
+	record = record_of(helper, owner);
 	if (owner != helper->id)
 		epoch_adopt(helper, record); /* before the status is believed */
 	status = sm_load(&record->status);
@@ -274,104 +269,6 @@ void record_finish(struct lane *helper, unsigned owner, uint64_t seq)
 	finish(helper, owner, seq, 0);
 }
 
-/* -- settling objects: the owner or its recoverer ---------------------------- */
-
-static bool object_sane(const struct pool *pool, uint64_t object)
-{
-	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)];
-}
-
-/* PRIVATE of this record -> LIVE or FREE. Someone may have retired it meanwhile. */
-static void settle_allocs(struct lane *by, unsigned owner, uint64_t status, struct record_tally *tally)
-{
-	struct pool *pool = by->pool;
-	const struct sm_lane *record = lane_of(by, owner);
-	uint64_t nonce = nonce_make(owner, status_seq(status));
-	uint64_t n = sm_load(&record->n_allocs);
-
-	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
-		uint64_t object = sm_load_relaxed(&record->allocs[i]);
-		sm_u64 *state;
-		uint64_t s;
-
-		if (!object_sane(pool, object))
-			continue;
-		state = &pool->state[object_type(object)][object_index(object)];
-		s = sm_load(state);
-		if (state_of(s) != DAXFS_PRIVATE || nonce_of(s) != nonce)
-			continue;
-		/* ORD settle: after every mark is resolved. Crash: PRIVATE stays
-		 * and the record still says what it becomes. */
-		sm_swap(state, s,
-			status_state(status) == DAXFS_COMMITTED ? state_make(DAXFS_LIVE, use_of(s), nonce) : 0);
-		sm_persist(&pool->shm, state, sizeof(*state));
-		tally->objects++;
-	}
-}
-
-/* LIVE (or still PRIVATE: its owner died after commit) under the nonce it was
- * found with -> RETIRED in the current epoch. */
-static void settle_retires(struct lane *by, const struct sm_lane *record, struct record_tally *tally)
-{
-	struct pool *pool = by->pool;
-	uint64_t n = sm_load(&record->n_retires);
-	uint64_t epoch;
-
-	if (!n)
-		return;
-	/* ORD retire: the epoch is sampled after the unlinking commit. */
-	sm_fence();
-	epoch = sm_load(&by->pool->member->manager.epoch);
-	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
-		uint64_t object = sm_load_relaxed(&record->retires[2 * i]);
-		uint64_t nonce = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_NONCE_MASK;
-		uint64_t retired = state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch);
-		sm_u64 *state;
-
-		if (!object_sane(pool, object))
-			continue;
-		state = &pool->state[object_type(object)][object_index(object)];
-		/* ORD retired: after `epoch` was sampled. PRIVATE first: its owner may
-		 * make it LIVE between the two. Crash: retired again, by nonce once. */
-		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
-		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
-		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))
-			tally->objects++;
-		sm_persist(&pool->shm, state, sizeof(*state));
-	}
-}
-
-static void settle(struct lane *by, unsigned owner, uint64_t status, struct record_tally *tally)
-{
-	struct sm_lane *record = lane_of(by, owner);
-
-	settle_allocs(by, owner, status, tally);
-	if (status_state(status) == DAXFS_COMMITTED)
-		settle_retires(by, record, tally);
-	sm_drain(&by->pool->shm);
-	/* ORD idle: after everything above (written back). I1, I2. */
-	sm_store(&record->status, status_with(status, DAXFS_IDLE));
-	sm_persist(&by->pool->shm, &record->status, sizeof(record->status));
-}
-
-void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
-{
-	struct sm_lane *record = lane_of(helper, owner);
-	uint64_t status = sm_load(&record->status);
-
-	if (status_state(status) == DAXFS_IDLE)
-		return;
-	finish(helper, owner, status_seq(status), 0);
-	status = sm_load(&record->status);
-	if (helper->fault || status_state(status) == DAXFS_UNDECIDED)
-		return;
-	if (status_state(status) == DAXFS_COMMITTED)
-		tally->finished++;
-	else
-		tally->rolled_back++;
-	settle(helper, owner, status, tally);
-}
-
 /* -- making one's own record -------------------------------------------------- */
 
 void record_begin(struct lane *lane, enum record_operation operation)
@@ -380,7 +277,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 
 	lane->seq++;
 	lane->n_words = lane->n_allocs = lane->n_retires = 0;
-	lane->conflict = false;
+	lane->conflict = lane->movable = false;
 	sm_store_relaxed(&record->n_allocs, 0);
 	/* ORD prepare: IDLE of the last record was stored before; its fields
 	 * are free to change once this is visible (and written back). n_allocs
@@ -401,6 +298,7 @@ int record_reserve(struct lane *lane, unsigned n, unsigned *at)
 
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
 {
+	lane->movable |= type == DAXFS_T_DIRENT;
 	sm_store_relaxed(&lane->sm->allocs[at], object_make(type, index));
 }
 
@@ -451,6 +349,7 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 	}
 	/* The nonce of what is linked now. If the word that links it changes
 	 * before we commit, we do not commit. */
+	lane->movable |= type == DAXFS_T_DIRENT;
 	lane->retires[lane->n_retires] = object_make(type, index);
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_NONCE_MASK);
@@ -501,10 +400,36 @@ static void remember_retired(struct lane *lane)
 		lane->hint_head = lane->hint_tail - LANE_HINTS;
 }
 
+/* Release what is staged to everybody: from here on recovery (or anyone) may finish it. */
+static uint64_t publish(struct lane *lane, enum daxfs_status state)
+{
+	uint64_t status = status_make(lane->seq, status_operation(sm_load_relaxed(&lane->sm->status)), state);
+
+	/* ORD undecided: release, after the body (written back). */
+	sm_store(&lane->sm->status, status);
+	sm_persist(&lane->pool->shm, &lane->sm->status, sizeof(sm_u64));
+	sm_drain(&lane->pool->shm);
+	return status;
+}
+
+/* One word: changed in one step. Where it goes wrong nobody ever saw what we took. */
+static enum outcome swap_single(struct lane *lane)
+{
+	const struct staged_word *word = &lane->words[0];
+
+	/* ORD swap: the linearization point. After SINGLE is visible (and written
+	 * back), so that whoever finds our objects linked finds them named. */
+	if (!sm_swap(word->word, word->before, word->after))
+		return DID_NOT;
+	sm_persist(&lane->pool->shm, word->word, sizeof(*word->word));
+	sm_drain(&lane->pool->shm);
+	return HAPPENED;
+}
+
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
-	uint64_t undecided = status_with(sm_load(&lane->sm->status), DAXFS_UNDECIDED);
+	enum outcome outcome;
 	uint64_t status;
 
 	if (lane->fault)
@@ -515,17 +440,19 @@ int record_commit(struct lane *lane)
 	publish_body(lane);
 	if (!lane_alive(lane))
 		return record_abort(lane, -ESTALE);
-	/* ORD undecided: release, after the body (written back). From here on
-	 * anyone may finish the record. */
-	sm_store(&lane->sm->status, undecided);
-	sm_persist(&lane->pool->shm, &lane->sm->status, sizeof(sm_u64));
-	sm_drain(&lane->pool->shm);
-	finish(lane, lane->id, lane->seq, 0);
-	status = sm_load(&lane->sm->status);
-	if (lane->fault || status_state(status) == DAXFS_UNDECIDED)
-		return -EIO; /* left as it is, for recovery and check to see */
-	settle(lane, lane->id, status, &tally);
-	if (status_state(status) == DAXFS_ABORTED)
+	if (lane->n_words == 1 && !lane->movable) {
+		status = publish(lane, DAXFS_SINGLE);
+		outcome = swap_single(lane);
+	} else {
+		publish(lane, DAXFS_UNDECIDED);
+		finish(lane, lane->id, lane->seq, 0);
+		status = sm_load(&lane->sm->status);
+		if (lane->fault || status_state(status) == DAXFS_UNDECIDED)
+			return -EIO; /* left as it is, for recovery and check to see */
+		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
+	}
+	record_settle(lane, lane->id, status, outcome, &tally);
+	if (outcome == DID_NOT)
 		return -EAGAIN;
 	remember_retired(lane);
 	return 0;
@@ -535,6 +462,6 @@ int record_abort(struct lane *lane, int error)
 {
 	struct record_tally tally = { 0 };
 
-	settle(lane, lane->id, sm_load(&lane->sm->status), &tally);
+	record_settle(lane, lane->id, sm_load(&lane->sm->status), DID_NOT, &tally);
 	return error;
 }

@@ -256,6 +256,7 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_UNDECIDED, 2),
 	CONSTANT(DAXFS_COMMITTED, 3),
 	CONSTANT(DAXFS_ABORTED, 4),
+	CONSTANT(DAXFS_SINGLE, 5),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

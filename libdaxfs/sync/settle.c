@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settle.c - the end of a record: what becomes of its objects, then IDLE.
+ *
+ * Done by the owner, or by the recoverer of its host after it was fenced; never
+ * by helpers, who only see to the words (record.c). Every change of a state is a
+ * CAS from a nonce that no other record ever had, so each is made once, however
+ * often a recovery is begun, and whoever else retires the same object meanwhile.
+ */
+#include "sync/record.h"
+
+static bool object_sane(const struct pool *pool, uint64_t object)
+{
+	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)];
+}
+
+/* The epoch in which what was just unlinked is retired. */
+static uint64_t retirement(struct lane *by)
+{
+	/* ORD retire: the epoch is sampled after the unlinking commit. */
+	sm_fence_after_cas();
+	return state_make(DAXFS_RETIRED, DAXFS_USE_NONE, sm_load(&by->pool->member->manager.epoch));
+}
+
+/* PRIVATE of this record -> what it becomes. Someone may have retired it meanwhile. */
+static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum outcome outcome,
+			  struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	const struct sm_lane *record = record_of(by, owner);
+	uint64_t nonce = nonce_make(owner, seq), n = sm_load(&record->n_allocs);
+	/* Overtaken, it may have been seen while it was linked. */
+	uint64_t unused = outcome == OVERTAKEN ? retirement(by) : 0;
+
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
+		uint64_t object = sm_load_relaxed(&record->allocs[i]);
+		sm_u64 *state;
+		uint64_t s;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		s = sm_load(state);
+		if (state_of(s) != DAXFS_PRIVATE || nonce_of(s) != nonce)
+			continue;
+		/* ORD settle: after the word, or every mark, is resolved. Crash:
+		 * PRIVATE stays and the record still says what it becomes. */
+		sm_swap(state, s, outcome == HAPPENED ? state_make(DAXFS_LIVE, use_of(s), nonce) : unused);
+		sm_persist(&pool->shm, state, sizeof(*state));
+		tally->objects++;
+	}
+}
+
+/* LIVE (or still PRIVATE: its owner died after commit) under the nonce it was
+ * found with -> RETIRED in the current epoch. */
+static void settle_retires(struct lane *by, const struct sm_lane *record, struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	uint64_t n = sm_load(&record->n_retires), retired;
+
+	if (!n)
+		return;
+	retired = retirement(by);
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
+		uint64_t object = sm_load_relaxed(&record->retires[2 * i]);
+		uint64_t nonce = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_NONCE_MASK;
+		sm_u64 *state;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		/* ORD retired: after the epoch was sampled. PRIVATE first: its owner may
+		 * make it LIVE between the two. Crash: retired again, by nonce once. */
+		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
+		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
+		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))
+			tally->objects++;
+		sm_persist(&pool->shm, state, sizeof(*state));
+	}
+}
+
+void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome, struct record_tally *tally)
+{
+	struct sm_lane *record = record_of(by, owner);
+
+	settle_allocs(by, owner, status_seq(status), outcome, tally);
+	if (outcome != DID_NOT)
+		settle_retires(by, record, tally);
+	sm_drain(&by->pool->shm);
+	/* ORD idle: after everything above (written back). I1, I2. */
+	sm_store(&record->status, status_with(status, DAXFS_IDLE));
+	sm_persist(&by->pool->shm, &record->status, sizeof(record->status));
+}
+
+/*
+ * Did a dead host's record of one word happen? By I6 it matters only what the
+ * word names now: what the record took (it did), what it was to retire (it did
+ * not, or its page was put back: no, that is not retired yet), or something
+ * else. Then someone replaced either; both are unlinked, and retiring by nonce
+ * does no harm where that was done before. A version would not do: it changes
+ * when a record that staged the same word is undone. The next recoverer may
+ * find another answer here, for others work on, and by nonce finds nothing left
+ * to do.
+ */
+static enum outcome judge_single(struct lane *helper, const struct sm_lane *record)
+{
+	struct record_entry entry;
+	uint64_t now;
+
+	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1) {
+		helper->fault = true;
+		return DID_NOT;
+	}
+	now = word_payload(word_settle(helper, entry.word), entry.shift);
+	if (now == word_payload(entry.after, entry.shift))
+		return HAPPENED;
+	return now == word_payload(entry.before, entry.shift) ? DID_NOT : OVERTAKEN;
+}
+
+void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
+{
+	struct sm_lane *record = record_of(helper, owner);
+	uint64_t status = sm_load(&record->status);
+	enum outcome outcome;
+
+	if (status_state(status) == DAXFS_IDLE)
+		return;
+	record_finish(helper, owner, status_seq(status));
+	status = sm_load(&record->status);
+	if (status_state(status) == DAXFS_SINGLE)
+		outcome = judge_single(helper, record);
+	else
+		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
+	if (helper->fault || status_state(status) == DAXFS_UNDECIDED)
+		return;
+	tally->finished += outcome != DID_NOT;
+	tally->rolled_back += outcome == DID_NOT;
+	record_settle(helper, owner, status, outcome, tally);
+}
