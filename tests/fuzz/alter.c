@@ -161,8 +161,9 @@ static uint64_t a_link(const struct scene *s, uint64_t was, uint64_t v)
 static uint64_t a_mark(const struct scene *s, uint64_t v)
 {
 	unsigned lane = (unsigned)v % s->pool.lanes_total;
+	uint64_t seq = status_seq(sm_load(&s->pool.lanes[lane].status));
 
-	return mark_make(lane, (unsigned)(v >> 8) % 96, status_seq(sm_load(&s->pool.lanes[lane].status)) + (v >> 40) % 2);
+	return mark_make(lane, (unsigned)(v >> 8) % 96, seq + (v >> 40) % 2);
 }
 
 static uint64_t an_address(const struct scene *s, uint64_t v)

@@ -96,7 +96,9 @@ static void grow_tree(struct daxfs *fs, struct daxfs *holder)
 	must(daxfs_hold(holder, held), "hold");
 	must(daxfs_hold(holder, big), "hold");
 	for (unsigned i = 0; i < 5; i++) {
-		struct daxfs_lock lock = { .start = 10 * i, .end = 10 * i + 5, .owner = i / 2, .type = DAXFS_LOCK_WRITE };
+		struct daxfs_lock lock = {
+			.start = 10 * i, .end = 10 * i + 5, .owner = i / 2, .type = DAXFS_LOCK_WRITE,
+		};
 
 		must(daxfs_lock(holder, big, &lock), "lock");
 	}
