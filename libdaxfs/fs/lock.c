@@ -4,9 +4,12 @@
  *
  * An inode's locks word names a page of locks, or nothing. Invariants:
  *
- *  L1 Every change of the set changes the locks word (of which a page gone is
- *     only a new version), so whoever finds it unchanged after looking saw the
- *     set as it was at one moment.
+ *  L1 Every change of the set changes the locks word, giving up locks of a page
+ *     its version: a record that demands it as it was when the set was looked at
+ *     loses no change of others. (Answers that change nothing need not look
+ *     twice: on a page locks only go, and no more once it is replaced, so a lock
+ *     that was seen was in force at some moment of the call, and a set without
+ *     one in the way was, too.)
  *  L2 A lock is there only while its host's openers bit is: who sets a lock
  *     demands an unchanged openers word with the bit in it, and the record that
  *     clears the bit ends the host's locks (fs/opens.c, recovery included). So
@@ -39,7 +42,7 @@ struct lock_op {
 	struct sm_lock found; /* in the way; type DAXFS_UNLOCK: none */
 };
 
-struct view { /* the locks of an inode at one moment, if `word` is still there */
+struct view { /* the locks of an inode; a moment's, if `word` is still there */
 	uint64_t word;
 	struct sm_locks *page; /* NULL: none */
 	uint64_t live[DAXFS_LOCK_WORDS];
@@ -85,12 +88,6 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
 		view->live[i] = word_settle(lane, &view->page->live[i]);
 	return lane->fault ? -EIO : view_page(lane, handle, view);
-}
-
-/* An answer that changes nothing: true only if the view was (L1). */
-static int answer(struct lane *lane, struct sm_inode *sm, const struct view *view, int rc)
-{
-	return word_settle(lane, &sm->locks) == view->word ? rc : -EAGAIN;
 }
 
 /* -- changing -------------------------------------------------------------------- */
@@ -219,9 +216,9 @@ static int lock_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (!(openers >> fs->host % 32 & 1))
 		return -EBADF;
 	if (lockset_conflict(&view.set, &op->want))
-		return answer(lane, inode.sm, &view, IN_THE_WAY);
+		return IN_THE_WAY;
 	if (lockset_says(&view.set, &op->want))
-		return answer(lane, inode.sm, &view, 0);
+		return 0;
 	record_begin(lane, OP_LOCK);
 	record_word(lane, word, DAXFS_S_OPENERS, openers, word_payload(openers, DAXFS_S_OPENERS));
 	rc = stage_change(lane, op->ino, inode.sm, &view, &op->want);
@@ -243,7 +240,7 @@ static int get_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	found = lockset_conflict(&view.set, &op->want);
 	op->found = found ? *found : (struct sm_lock){ .type = DAXFS_UNLOCK };
-	return answer(lane, inode.sm, &view, 0);
+	return 0;
 }
 
 /* -EINVAL: no such lock. */

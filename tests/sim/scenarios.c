@@ -117,6 +117,8 @@ const struct scenario scenarios[] = {
 	{"unlock-part", LOCKED "lock d/f 0 99 2", "lock d/f 40 49 0", "lock d/f 40 49 2;lock d/f 0 9 1", SC_HOLDS},
 	{"unlock-whole", LOCKED "lock d/f 0 9 2;lock d/f 20 29 2;1:lock d/f 40 49 1",
 	 "lock d/f 0 14 0;lock d/f 0 99 0", "lock d/f 0 9 1;lock d/f 0 99 0", SC_HOLDS},
+	{"unlock-beside", LOCKED "lock d/f 0 9 2;lock d/f 20 29 2", "lock d/f 0 9 0",
+	 "lock d/f 60 69 2;locked d/f 0 9 1", SC_HOLDS | SC_DEEP},
 	{"unlock-last", LOCKED "lock d/f 0 9 2", "lock d/f 0 9 0", "lock d/f 5 15 2;lock d/f 5 15 0", SC_HOLDS},
 	{"flock", LOCKED, "flock d/f 2;flock d/f 1", "flock d/f 1;lock d/f 0 9 2", SC_HOLDS},
 	{"lock-release", LOCKED "lock d/f 0 9 2;flock d/f 2;1:lock d/f 20 29 1",

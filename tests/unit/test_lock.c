@@ -373,11 +373,13 @@ static void a_full_pool(void **state)
 
 #define THREADS 6
 #define ROUNDS 1500
+#define CLOSES 120000
 
 struct worker {
 	struct scene *s;
 	unsigned id;
-	unsigned *inside; /* of each slot: who is there; plain on purpose, the lock is all there is */
+	unsigned *inside; /* of each slot: who is there */
+	unsigned granted;
 	int error;
 };
 
@@ -404,23 +406,83 @@ static void *exclude(void *arg)
 	return NULL;
 }
 
-static void threads_exclude_one_another(void **state)
+static void run_threads(struct scene *s, struct worker *worker, unsigned n, void *(*fn)(void *))
 {
-	struct scene s;
 	pthread_t thread[THREADS];
-	struct worker worker[THREADS];
 	unsigned inside[3] = { 0 };
 
-	(void)state;
-	scene_start(&s, 64);
-	for (unsigned i = 0; i < THREADS; i++) {
-		worker[i] = (struct worker){ .s = &s, .id = i, .inside = inside };
-		assert_int_equal(pthread_create(&thread[i], NULL, exclude, &worker[i]), 0);
+	for (unsigned i = 0; i < n; i++) {
+		worker[i] = (struct worker){ .s = s, .id = i, .inside = inside };
+		assert_int_equal(pthread_create(&thread[i], NULL, fn, &worker[i]), 0);
 	}
-	for (unsigned i = 0; i < THREADS; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		pthread_join(thread[i], NULL);
 		assert_int_equal(worker[i].error, 0);
 	}
+}
+
+static void threads_exclude_one_another(void **state)
+{
+	struct scene s;
+	struct worker worker[THREADS];
+
+	(void)state;
+	scene_start(&s, 64);
+	run_threads(&s, worker, THREADS, exclude);
+	assert_int_equal(count(&s), 0);
+	pod_stop(&s.pod);
+}
+
+/*
+ * One thread opens and closes, another of its host locks: whenever the first has
+ * closed, no lock is there, and none comes.
+ */
+static void *close_and_look(void *arg)
+{
+	struct worker *w = arg;
+	struct daxfs *fs = w->s->pod.fs[0];
+	struct daxfs_lock all = { .end = END, .type = W }, found;
+
+	for (unsigned i = 0; i < CLOSES && !w->error; i++) {
+		int rc = daxfs_hold(fs, w->s->ino);
+
+		if (rc == 0)
+			rc = daxfs_release(fs, w->s->ino);
+		for (unsigned k = 0; rc == 0 && k < 3; k++) {
+			rc = daxfs_lock_get(w->s->pod.fs[1], w->s->ino, &all, &found);
+			rc = rc ? rc : found.type == U ? 0 : -EUCLEAN;
+		}
+		w->error = rc;
+	}
+	__atomic_store_n(&w->inside[0], 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void *lock_or_close(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->id == 0)
+		return close_and_look(arg);
+	while (!w->error && !__atomic_load_n(&w->inside[0], __ATOMIC_RELAXED)) {
+		int rc = range(w->s, 0, w->id, W, 10 * w->id, 10 * w->id + w->granted % 10);
+
+		w->error = rc == -EBADF ? 0 : rc;
+		w->granted += rc == 0;
+	}
+	return NULL;
+}
+
+static void no_lock_outlives_its_holder(void **state)
+{
+	struct scene s;
+	struct worker worker[2];
+
+	(void)state;
+	scene_start(&s, 64);
+	assert_int_equal(daxfs_release(s.pod.fs[0], s.ino), 0);
+	run_threads(&s, worker, 2, lock_or_close);
+	print_message("%u locks were granted\n", worker[1].granted);
 	assert_int_equal(count(&s), 0);
 	pod_stop(&s.pod);
 }
@@ -432,7 +494,7 @@ int main(void)
 		cmocka_unit_test(the_last_release_unlocks), cmocka_unit_test(recovery_unlocks),
 		cmocka_unit_test(nameless_and_locked), cmocka_unit_test(others_finish_it),
 		cmocka_unit_test(a_full_page), cmocka_unit_test(a_full_pool),
-		cmocka_unit_test(threads_exclude_one_another),
+		cmocka_unit_test(threads_exclude_one_another), cmocka_unit_test(no_lock_outlives_its_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
