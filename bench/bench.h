@@ -59,7 +59,13 @@ struct rig { /* a pool, a tmpfs with huge pages and raw memory, all in /dev/shm 
 	uint64_t raw_size;
 };
 
-void rig_open(struct rig *rig, uint64_t pool_size, uint64_t raw_size, bool wb);
+struct rig_options {
+	uint64_t pool, raw;   /* bytes */
+	unsigned lanes;       /* a host, 0: the default */
+	bool wb, plain;       /* plain: no tmpfs with huge pages beside it */
+};
+
+void rig_open(struct rig *rig, const struct rig_options *options);
 void rig_close(struct rig *rig);
 /* The pool as host `host` sees it: joined, populated. */
 struct daxfs *rig_join(const struct rig *rig, unsigned host);
@@ -144,6 +150,9 @@ void out_mapping(const struct rig *rig);
 
 void bench_data(void);
 void bench_names(void);
+void bench_cas(void);
+void bench_recovery(void);
+void bench_cost(void);
 
 /* -- small things -------------------------------------------------------------------------- */
 

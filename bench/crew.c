@@ -60,15 +60,26 @@ unsigned cpus(void)
 	return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static void check_children(const struct crew *crew)
+/* A process ends well only after QUIT. */
+static void reap(struct crew *crew, unsigned i, int flags)
 {
-	for (unsigned i = 1; crew->workload->processes && i < crew->n; i++)
-		if (crew->pid[i] && waitpid(crew->pid[i], NULL, WNOHANG) == crew->pid[i])
-			bench_fail("%s: worker %u died", crew->workload->name, i);
+	int status;
+
+	if (!crew->pid[i] || waitpid(crew->pid[i], &status, flags) != crew->pid[i])
+		return;
+	crew->pid[i] = 0;
+	if (status)
+		bench_fail("%s: worker %u died (status %#x)", crew->workload->name, i, (unsigned)status);
+}
+
+static void check_children(struct crew *crew)
+{
+	for (unsigned i = 1; i < crew->n; i++)
+		reap(crew, i, WNOHANG);
 }
 
 /* Until *p is `value`; `crew`: watch the workers meanwhile. */
-static void wait_for(const struct crew *crew, const struct shared *shared, const atomic_uint *p, unsigned value)
+static void wait_for(struct crew *crew, const struct shared *shared, const atomic_uint *p, unsigned value)
 {
 	for (unsigned spins = 0; atomic_load_explicit(p, memory_order_acquire) != value; spins++) {
 		if (spins < SPINS) {
@@ -247,7 +258,7 @@ void crew_close(struct crew *crew)
 		crew->workload->close(&crew->worker[0]);
 	for (unsigned i = 1; i < crew->n; i++) {
 		if (crew->workload->processes)
-			waitpid(crew->pid[i], NULL, 0);
+			reap(crew, i, 0);
 		else
 			pthread_join(crew->thread[i], NULL);
 	}

@@ -311,6 +311,82 @@ static void cut_huge(struct worker *w, unsigned n)
 	cut_fd(w, ((struct own *)w->own)->huge_fd);
 }
 
+/* -- appends: every record says whose it is and which -------------------------------------- */
+
+struct record {
+	uint64_t writer, number, filler[30];
+};
+
+static void append_ours(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+	struct record record = { .writer = w->id };
+
+	for (; record.number < n; record.number++)
+		if (daxfs_write(w->fs, own->ino, &record, sizeof(record), 0, DAXFS_APPEND) != sizeof(record))
+			failed(own, "daxfs append", 0);
+}
+
+static void append_tmpfs(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+	struct record record = { .writer = w->id };
+
+	for (; record.number < n; record.number++)
+		if (write(own->fd, &record, sizeof(record)) != sizeof(record))
+			failed(own, "tmpfs append", -1);
+}
+
+static void first_cuts_ours(struct worker *w, unsigned n)
+{
+	if (w->id == 0)
+		cut_ours(w, n);
+}
+
+static void first_cuts_tmpfs(struct worker *w, unsigned n)
+{
+	if (w->id == 0)
+		cut_tmpfs(w, n);
+}
+
+/* All records of all workers are there, each whole and in its worker's order, and nothing else. */
+static void check_records(const struct worker *w, const struct record *record, uint64_t bytes, unsigned n)
+{
+	const struct own *own = w->own;
+	uint64_t next[WORKERS_MAX] = { 0 };
+
+	if (bytes != (uint64_t)n * w->of * sizeof(*record))
+		bench_fail("%s: %llu bytes, %u appends", own->spec->name, (unsigned long long)bytes, n * w->of);
+	for (uint64_t i = 0; i < bytes / sizeof(*record); i++)
+		if (record[i].writer >= w->of || record[i].number != next[record[i].writer]++)
+			bench_fail("%s: record %llu is wrong", own->spec->name, (unsigned long long)i);
+}
+
+#define RECORDS_BYTES (WORKERS_MAX * APPENDS_MAX * sizeof(struct record))
+
+static void check_appends(struct worker *w, unsigned n, bool ours)
+{
+	struct own *own = w->own;
+	void *p = w->id ? NULL : malloc(RECORDS_BYTES + 1);
+	ssize_t bytes;
+
+	if (!p)
+		return;
+	bytes = ours ? daxfs_read(w->fs, own->ino, p, RECORDS_BYTES + 1, 0) : pread(own->fd, p, RECORDS_BYTES + 1, 0);
+	check_records(w, p, bytes < 0 ? 0 : (uint64_t)bytes, n);
+	free(p);
+}
+
+static void check_ours(struct worker *w, unsigned n)
+{
+	check_appends(w, n, true);
+}
+
+static void check_tmpfs(struct worker *w, unsigned n)
+{
+	check_appends(w, n, false);
+}
+
 /* -- checks after the timed writes ---------------------------------------------------------- */
 
 static void check_block(const struct own *own, const uint8_t *p, uint8_t last, uint64_t b)
@@ -376,6 +452,7 @@ void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workl
 {
 	bool huge = rig->huge_mounted && !w->pairs;
 
+	w->n_jobs = 0;
 	switch (spec->op) {
 	case DATA_READ:
 		add_job(w, "daxfs", NULL, read_ours);
@@ -391,7 +468,12 @@ void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workl
 			add_job(w, "tmpfs-huge", cut_huge, write_huge);
 		add_job(w, "memcpy", NULL, write_raw);
 		break;
-	default:
+	case DATA_APPEND:
+		w->job[0] = (struct job){ "daxfs", first_cuts_ours, append_ours, check_ours };
+		w->job[1] = (struct job){ "tmpfs", first_cuts_tmpfs, append_tmpfs, check_tmpfs };
+		w->n_jobs = 2;
+		break;
+	case DATA_WRITE:
 		add_job(w, "daxfs", NULL, write_ours);
 		add_job(w, "tmpfs", NULL, write_tmpfs);
 		if (huge)

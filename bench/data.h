@@ -19,6 +19,8 @@ struct data_spec {
 	bool random, shared;
 };
 
+#define APPENDS_MAX 20000u /* of a burst and worker */
+
 /* Make `files` files of `size` bytes and one shared one, on all targets, and
  * stamp the raw region. */
 void data_files(struct rig *rig, unsigned files, uint64_t size, uint64_t shared);

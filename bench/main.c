@@ -63,6 +63,9 @@ static const struct {
 } groups[] = {
 	{ "data", bench_data },
 	{ "names", bench_names },
+	{ "cas", bench_cas },
+	{ "recovery", bench_recovery },
+	{ "cost", bench_cost },
 };
 
 int main(int argc, char **argv)

@@ -110,9 +110,11 @@ static void mount_huge(struct rig *rig)
 	rig->huge_mounted = mount("bench", rig->huge, "tmpfs", MS_NOSUID, "huge=always,size=8g") == 0;
 }
 
-void rig_open(struct rig *rig, uint64_t pool_size, uint64_t raw_size, bool wb)
+void rig_open(struct rig *rig, const struct rig_options *want)
 {
-	struct daxfs_mkfs_options options = { .name = "bench", .size = pool_size, .wb = wb, .inodes = 65536 };
+	const struct daxfs_mkfs_options options = {
+		.name = "bench", .size = want->pool, .lanes = want->lanes, .wb = want->wb,
+	};
 	struct daxfs_why why;
 
 	memset(rig, 0, sizeof(*rig));
@@ -126,9 +128,10 @@ void rig_open(struct rig *rig, uint64_t pool_size, uint64_t raw_size, bool wb)
 	if (daxfs_mkfs(rig->pool, &options, &why))
 		bench_fail("%s", why.text);
 	rig->fs = rig_join(rig, 0);
-	if (raw_size)
-		raw_open(rig, raw_size);
-	mount_huge(rig);
+	if (want->raw)
+		raw_open(rig, want->raw);
+	if (!want->plain)
+		mount_huge(rig);
 	out_mapping(rig);
 }
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cas.c - is compare-and-swap between two hosts accurate, and how often is one try enough?
+ *
+ * Two processes, each a host of its own. One counter (the pool's scratch word): both
+ * increment it, in a tight loop and at the pace of 4 KiB writes; the sum must be
+ * exact. One bucket: both create the same names in the same order, so that they meet in
+ * the same words of the directory; each name must be won exactly once.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static const struct daxfs_cred cred;
+
+#define CAS_TIGHT 2000000u
+#define CAS_PACED 200000u
+#define CAS_BLOCK (4 * KIB)
+
+struct tally { /* of two processes, in memory they share */
+	atomic_uint ready;
+	atomic_uint_fast64_t increments, first;
+};
+
+/* One process's share of increments; paced: each beside a 4 KiB write of its own. */
+static void increment(struct daxfs *fs, unsigned id, unsigned n, bool paced, struct tally *tally)
+{
+	static const uint8_t block[CAS_BLOCK];
+	struct daxfs_selftest one;
+	struct daxfs_attr file;
+	uint64_t first = 0;
+	char name[16];
+
+	snprintf(name, sizeof(name), "cas%u", id);
+	if (daxfs_lookup(fs, DAXFS_ROOT, name, &file) &&
+	    daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0600, 0, cred, false, &file))
+		bench_fail("cas: cannot create %s", name);
+	atomic_fetch_add(&tally->ready, 1);
+	while (atomic_load(&tally->ready) < 2)
+		continue;
+	for (unsigned i = 0; i < n; i++) {
+		if (paced && daxfs_write(fs, file.ino, block, CAS_BLOCK, i % 256 * CAS_BLOCK, 0) != CAS_BLOCK)
+			bench_fail("cas: write failed");
+		if (daxfs_selftest(fs, 1, &one))
+			bench_fail("cas: selftest failed");
+		first += one.tries == 1;
+	}
+	atomic_fetch_add(&tally->increments, n);
+	atomic_fetch_add(&tally->first, first);
+}
+
+static void cas_counter(const struct rig *rig, const char *name, unsigned n, bool paced)
+{
+	struct tally *tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct daxfs_selftest before, after;
+	char lost[64];
+	int status;
+	pid_t pid;
+
+	daxfs_selftest(rig->fs, 0, &before);
+	pid = fork();
+	if (pid == 0) {
+		struct daxfs *fs = rig_join(rig, 1);
+
+		increment(fs, 1, n, paced, tally);
+		daxfs_close(fs);
+		_exit(0);
+	}
+	increment(rig->fs, 0, n, paced, tally);
+	waitpid(pid, &status, 0);
+	daxfs_selftest(rig->fs, 0, &after);
+	out_figure(name, 100.0 * (double)tally->first / (double)tally->increments, "% at the first try", NULL);
+	snprintf(lost, sizeof(lost), "%s-lost", name);
+	out_figure(lost, (double)(before.value + tally->increments) - (double)after.value, "updates lost", NULL);
+	munmap(tally, sizeof(*tally));
+}
+
+#define BUCKET_NAMES 20000u
+
+/* Both hosts create the same names in the same order: of each, exactly one may succeed. */
+static void create_same(struct daxfs *fs, struct tally *tally)
+{
+	struct daxfs_attr attr;
+	uint64_t won = 0;
+	char name[16];
+
+	atomic_fetch_add(&tally->ready, 1);
+	while (atomic_load(&tally->ready) < 2)
+		continue;
+	for (unsigned i = 0; i < BUCKET_NAMES; i++) {
+		int rc;
+
+		snprintf(name, sizeof(name), "same%u", i);
+		rc = daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0600, 0, cred, false, &attr);
+		if (rc && rc != -EEXIST)
+			bench_fail("cas: create %s: %s", name, strerror(-rc));
+		won += rc == 0;
+	}
+	atomic_fetch_add(&tally->increments, won);
+}
+
+static void cas_bucket(const struct rig *rig)
+{
+	struct tally *tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct daxfs *fs = rig_join(rig, 1);
+
+		create_same(fs, tally);
+		daxfs_close(fs);
+		_exit(0);
+	}
+	create_same(rig->fs, tally);
+	waitpid(pid, &status, 0);
+	out_figure("cas-bucket-lost", (double)BUCKET_NAMES - (double)tally->increments, "names won by none or by both", NULL);
+	munmap(tally, sizeof(*tally));
+}
+
+void bench_cas(void)
+{
+	struct rig rig;
+
+	if (!bench_wants("cas"))
+		return;
+	rig_open(&rig, &(struct rig_options){ .pool = 1 * GIB, .plain = true });
+	cas_counter(&rig, "cas-counter-tight", CAS_TIGHT, false);
+	cas_counter(&rig, "cas-counter-paced", CAS_PACED, true);
+	cas_bucket(&rig);
+	rig_close(&rig);
+}
