@@ -262,6 +262,7 @@ static void start_serving(struct agent *a)
 
 	a->session.threads = workers(a);
 	a->session.ops.fs = a->fs;
+	a->session.ops.host = (unsigned)a->config->host;
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
 	a->session.ops.ready = on_ready;
 	a->session.ops.context = a;

@@ -6,9 +6,8 @@
  * meanwhile except for its pins, and the scratch buffer is a worker's own.
  *
  * Requests that are not in the table are answered with ENOSYS by libfuse, and
- * the kernel then does without: flush (a completed write is already in the
- * pool, nothing waits for close), access (default_permissions), xattrs,
- * fallocate and copy_file_range (EOPNOTSUPP, or a copy by reading and writing).
+ * the kernel then does without: access (default_permissions), xattrs, fallocate
+ * and copy_file_range (EOPNOTSUPP, or a copy by reading and writing).
  */
 #include "node-agent/ops.h"
 
@@ -33,7 +32,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ops *ops = userdata;
 	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
-			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+			FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
 
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
 	/* Shared mappings of direct_io files. Without it (libfuse before 3.17)
@@ -89,6 +89,10 @@ const struct fuse_lowlevel_ops ops_table = {
 	.write = op_write,
 	.release = op_release,
 	.fsync = op_fsync,
+	.flush = op_flush,
+	.getlk = op_getlk,
+	.setlk = op_setlk,
+	.flock = op_flock,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
@@ -101,13 +105,21 @@ int ops_start(struct ops *ops)
 {
 	int error = -pthread_key_create(&ops->scratch, free);
 
-	if (!error)
-		pins_init(&ops->pins, ops->fs);
-	return error;
+	if (error)
+		return error;
+	pins_init(&ops->pins, ops->fs);
+	lockwait_init(&ops->lockwait, ops->fs);
+	return 0;
+}
+
+void ops_quiesce(struct ops *ops)
+{
+	lockwait_stop(&ops->lockwait);
 }
 
 void ops_stop(struct ops *ops)
 {
+	lockwait_fini(&ops->lockwait);
 	pins_fini(&ops->pins);
 	pthread_key_delete(ops->scratch);
 }

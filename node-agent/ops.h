@@ -10,9 +10,6 @@
  * Coherence first: other hosts change the pool without telling this kernel, so
  * by default it trusts neither names nor attributes (timeouts 0) nor cached
  * data (direct_io on every open).
- *
- * POSIX and flock locks: getlk, setlk and flock are not implemented, so the
- * kernel keeps them, and they exclude only processes of the same mount.
  */
 #ifndef AGENT_OPS_H
 #define AGENT_OPS_H
@@ -25,6 +22,7 @@
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/lockwait.h"
 #include "node-agent/pins.h"
 
 static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
@@ -35,17 +33,21 @@ static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle
 struct ops { /* what every request needs */
 	/* constant once the mount is up */
 	struct daxfs *fs;
+	unsigned host;                /* slot */
 	double timeout_s;             /* of attributes and names in the kernel */
 	void (*ready)(void *context); /* the kernel has finished the handshake */
 	void *context;
 	pthread_key_t scratch;        /* a buffer a worker keeps */
 
 	struct pins pins;             /* has its own lock */
+	struct lockwait lockwait;     /* has its own lock and thread */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;
 
 int ops_start(struct ops *ops);
+/* No worker is left: answer who still waits for a lock. */
+void ops_quiesce(struct ops *ops);
 /* After the last request, before leaving the pool. */
 void ops_stop(struct ops *ops);
 
@@ -106,6 +108,14 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* ops_lock.c */
+void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *l);
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *l, int sleep);
+void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+/* The flock of an open file that goes, if it has one. */
+void ops_release_flock(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi);
 
 /* ops_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -15,14 +15,13 @@
 #define CREATE_TRIES 16 /* names made and removed by others while we look */
 
 /*
- * direct_io: every read asks the pool, because other hosts write. noflush: a
- * write that has returned is in the pool, so close() has nothing to wait for.
+ * direct_io: every read asks the pool, because other hosts write. No noflush: a
+ * write that has returned is in the pool, but locks end with close() (ops_lock.c).
  */
 static void set_open(struct fuse_file_info *fi)
 {
 	fi->direct_io = 1;
 	fi->keep_cache = 0;
-	fi->noflush = 1;
 }
 
 /* The kernel does not truncate a file that create opened, so that is ours. */
@@ -118,7 +117,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)fi;
+	ops_release_flock(req, ino, fi);
 	ops_reply(req, daxfs_release(ops_fs(req), ino));
 }
 

@@ -168,6 +168,7 @@ void session_stop(struct session *s)
 	do
 		pthread_kill(s->thread, SIGUSR1);
 	while (!ended_within(s->thread, NUDGE_MS));
+	ops_quiesce(&s->ops);
 }
 
 void session_free(struct session *s)
