@@ -402,7 +402,7 @@ static void begin_liveness(void)
 static bool at_rest(void)
 {
 	for (unsigned m = 0; m < pod.machines; m++) {
-		if (pod.machine[m].process != PROCESS_JOINED)
+		if (pod.machine[m].process != PROCESS_JOINED || pod.machine[m].leave)
 			return false;
 		for (unsigned i = 0; i < pod.workers; i++)
 			if (!actor_of(ACTOR_WORKER, m, i)->done)

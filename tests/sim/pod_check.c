@@ -17,6 +17,7 @@
 #include "pod_work.h"
 #include "recover/check.h"
 #include "sync/member.h"
+#include "sync/word.h"
 
 static struct checking {
 	struct daxfs_statfs fresh; /* usage of the new pool */
@@ -250,11 +251,27 @@ static void account(const char *what, uint64_t got, uint64_t want)
 		pod_violation("at rest: %" PRIu64 " %s, should be %" PRIu64, got, what, want);
 }
 
+/* Inodes that the pool and the model do not agree about. */
+static void check_inodes(void)
+{
+	for (unsigned i = 0; i < model_count(); i++) {
+		uint64_t handle = model_handle(i), index = (uint32_t)handle;
+		uint64_t state = peek_word(&pod.pool.state[DAXFS_T_INODE][index]);
+		bool same = peek_word(&pod.pool.inodes[index].incarnation) == handle >> 32;
+
+		if (model_exists(handle) && (!same || state_of(state) != DAXFS_LIVE))
+			pod_violation("at rest: inode %" PRIx64 " is gone: state %" PRIx64, handle, state);
+		if (!model_exists(handle) && same && state_of(state) == DAXFS_LIVE)
+			pod_violation("at rest: inode %" PRIx64 " is still there: state %" PRIx64, handle, state);
+	}
+}
+
 static void check_usage(void)
 {
 	const struct daxfs_statfs *now = &checking.result.usage, *fresh = &checking.fresh;
 	struct model_use use;
 
+	check_inodes();
 	model_usage(&use);
 	account("inodes", now->inodes.live - fresh->inodes.live, use.inodes - 1);
 	account("entries", now->dirents.live - fresh->dirents.live, use.entries);

@@ -239,6 +239,11 @@ const char *model_take_back(unsigned log_index)
 
 /* -- looking ------------------------------------------------------------------------- */
 
+bool model_known(uint64_t handle)
+{
+	return model_find(handle) != NULL;
+}
+
 bool model_exists(uint64_t handle)
 {
 	return minode_exists(model_find(handle));

@@ -74,6 +74,7 @@ const char *model_take_back(unsigned log_index);
 
 /* -- looking ------------------------------------------------------------------- */
 
+bool model_known(uint64_t handle); /* was it ever made? */
 bool model_exists(uint64_t handle);
 bool model_is_dir(uint64_t handle);
 bool model_is_link(uint64_t handle);

@@ -198,6 +198,9 @@ static void commit_opener(unsigned id, struct pending *p, unsigned slot)
 	}
 	if (c.host != slot && (!c.drop || host_word(c.host).state != DAXFS_HOST_RECOVERING))
 		pod_violation("slot %u changes what host %u holds open", slot, c.host);
+	/* Listed for a file that did not come to be; its inode may serve another one soon. */
+	if (c.drop && c.host != slot && !model_known(op.ino))
+		return;
 	op.kind = c.drop ? DO_RELEASE : DO_HOLD;
 	why = model_commit(&op, &c, false, &log_index);
 	if (p && p->op.kind == DO_HOLD && !c.drop) {
