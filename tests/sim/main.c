@@ -28,6 +28,9 @@ static const char usage_text[] =
 	"  --selftest          only the simulator's own tests (done in every complete run)\n"
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --func NAME         before --mutants: only those of this function\n"
+	"  --worlds            small worlds instead, exhaustively\n"
+	"  --shard K/N         before or after --worlds: of every N of them, the K-th\n"
+	"  --world W           ... or only this one\n"
 	"  --first             stop at the first violation\n"
 	"  --list              list the scenarios\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
@@ -93,11 +96,12 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
 		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
 		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
-		{"sites", 0, NULL, 'c'}, {NULL, 0, NULL, 0},
+		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
+		{"shard", 1, NULL, 'K'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
-	*opt = (struct options){.seed = 1, .gpf = true, .wb = true};
+	*opt = (struct options){.seed = 1, .gpf = true, .wb = true, .shard = 1, .shards = 1};
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o': opt->op = optarg; break;
@@ -117,6 +121,15 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'S': exit(selftest(opt) != 0);
 		case '1': opt->first_only = true; break;
 		case 'F': opt->func = optarg; break;
+		case 'w': opt->worlds = true; break;
+		case 'W':
+			opt->one_world = true;
+			opt->world = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'K':
+			if (sscanf(optarg, "%u/%u", &opt->shard, &opt->shards) != 2 || opt->shard - 1 >= opt->shards)
+				return -1;
+			break;
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
 		}
@@ -142,6 +155,8 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
+	if (opt.worlds)
+		return (int)worlds(&opt);
 	printf("seed %" PRIu64 "; states are listed as", opt.seed);
 	for (unsigned v = 0; v < VARIANTS; v++)
 		printf(" %s", variant_name(v));

@@ -486,3 +486,8 @@ uint64_t memory_digest(void)
 		h ^= digest_dirty(&memory.dirty[i]);
 	return h;
 }
+
+uint64_t memory_digest_bytes(void)
+{
+	return memory.digest;
+}

@@ -88,5 +88,6 @@ unsigned memory_marks(void);
 
 /* Equal for equal bytes and caches (all but surely: 64 bits). */
 uint64_t memory_digest(void);
+uint64_t memory_digest_bytes(void); /* whatever is in caches */
 
 #endif

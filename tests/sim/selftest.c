@@ -149,6 +149,25 @@ static void test_missing_write_back(void)
 	expect(broken && noticed, "a missing write-back of a record's body is noticed");
 }
 
+/* Small worlds: an interleaving, a crash, a lost line. */
+static void test_worlds(void)
+{
+	unsigned noticed = 0;
+
+	expect(world_violations("bad-append d/a 20 2", "append d/a 30 3", false), "interleaved appends");
+	expect(world_violations("bad-rename d/a d/c", "", false), "a crash in a rename of two steps");
+	expect(world_violations("stat d/a", "bad-leak", false), "a leak");
+	expect(!world_violations("rename d/a d/c", "stat d/c", true), "nothing is wrong with a healthy world");
+	for (const struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
+		if (strcmp(site->func, "publish_body") || strcmp(site->call, "persist"))
+			continue;
+		seam_break_site(site);
+		noticed += world_violations("rename d/a d/c", "", true) != 0;
+		seam_break_site(NULL);
+	}
+	expect(noticed, "a missing write-back of a record's body is noticed in a small world");
+}
+
 /* In a child: it ends there. */
 static void test_bypass(void)
 {
@@ -177,6 +196,7 @@ unsigned selftest(const struct options *opt)
 	test_fates();
 	test_canaries();
 	test_missing_write_back();
+	test_worlds();
 	test_bypass();
 	printf("selftest: %s\n", failures ? "FAILED" : "wrong operations, lost write-backs and bypasses are noticed");
 	return failures;

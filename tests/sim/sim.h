@@ -59,6 +59,8 @@ struct options {
 	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
+	bool worlds, one_world;
+	unsigned world, shard, shards; /* small worlds: one of them, or each shards-th */
 };
 
 struct scenario {
@@ -155,6 +157,11 @@ const struct sm_site *sites_next(const struct sm_site *site);
 
 /* The simulator's own tests: number of failures (selftest.c). */
 unsigned selftest(const struct options *opt);
+/* Small worlds, exhaustively: 0, or 1 with violations (worlds.c). */
+unsigned worlds(const struct options *opt);
+/* Of two scripts in the tree of the small worlds; stops at the first. */
+uint64_t world_violations(const char *a, const char *b, bool wb);
+
 /* Each write-back of the library left out in turn: number of those whose absence
  * no scenario notices (mutants.c). */
 unsigned mutants(const struct options *opt);

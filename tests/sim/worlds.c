@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worlds.c - small worlds, explored to the end.
+ *
+ * Two directories, two files and a third name, and every operation on them: each
+ * pair of operations on two hosts, and each sequence of two on one, woven as
+ * weave.h says, in gpf and in wb pools. Worlds are numbered: pairs first, then
+ * sequences; a world's outcome depends on its number alone, so that a run may be
+ * split into shards, and one world be run again.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "arena.h"
+#include "sim.h"
+#include "weave.h"
+
+static const char tree[] = "mkdir d;mkdir e;mkdir d/s;create d/a;write d/a 0 5000 1;create e/b;write e/b 0 700 2";
+
+static const char *const operations[] = {
+	/* names */
+	"create d/c", "create d/a", "mkdir d/c", "symlink d/c x", "link d/a d/c", "link d/a e/b", "unlink d/a",
+	"unlink e/b", "mkdir d/s/c", "rmdir d/s", "rmdir d",
+	/* moves */
+	"rename d/a d/c", "rename d/a e/b", "rename e/b d/a", "rename d/a d/s/c", "rename d/s e/s", "rename e d/s/c",
+	"noreplace d/a d/c", "exchange d/a e/b", "exchange d/a d/s",
+	/* contents and attributes */
+	"write d/a 3000 3000 3", "write d/a 4096 904 4", "write d/a 9000 100 5", "append d/a 300 6", "trunc d/a 100",
+	"trunc d/a 9000", "chattr d/a 0600 1 2 4500",
+	/* looking */
+	"read d/a", "ls d", "stat d/a", "stat d/c",
+};
+
+#define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+#define PAIRS (OPERATIONS * (OPERATIONS + 1) / 2)
+#define WORLDS (PAIRS + OPERATIONS * OPERATIONS)
+
+struct small_world {
+	char a[200], b[100];
+};
+
+static uint64_t standstill(void)
+{
+	return 1000000000;
+}
+
+static struct small_world world_number(unsigned n)
+{
+	struct small_world w = {.b = ""};
+	unsigned i = 0;
+
+	if (n >= PAIRS) {
+		n -= PAIRS;
+		snprintf(w.a, sizeof(w.a), "%s;%s", operations[n / OPERATIONS], operations[n % OPERATIONS]);
+		return w;
+	}
+	while (n >= OPERATIONS - i)
+		n -= (unsigned)OPERATIONS - i++;
+	snprintf(w.a, sizeof(w.a), "%s", operations[i]);
+	snprintf(w.b, sizeof(w.b), "%s", operations[i + n]);
+	return w;
+}
+
+static void explore_world(const struct small_world *w, const struct weave_options *options, bool wb,
+			  struct weave_tally *out)
+{
+	struct script a, b;
+
+	arena_surround(standstill, NULL);
+	world_make(wb, true, 7);
+	memory_bulk(world.pool.super.region[DAXFS_R_PAGES].offset + DAXFS_PAGE_SIZE);
+	script_setup(tree);
+	script_parse(&a, w->a);
+	script_parse(&b, w->b);
+	script_prepare(&a, 0);
+	script_prepare(&b, 1);
+	weave(&a, &b, options, out);
+	arena_surround(NULL, NULL);
+}
+
+static void explore_number(unsigned n, const struct options *opt, bool wb, struct weave_tally *out)
+{
+	const struct small_world w = world_number(n);
+	char replay[80];
+	const struct weave_options options = {
+		.trace = opt->trace, .quiet = opt->quiet, .first_only = opt->first_only, .replay = replay,
+	};
+
+	snprintf(replay, sizeof(replay), "--worlds --world %u --domain %s", n, wb ? "wb" : "gpf");
+	explore_world(&w, &options, wb, out);
+}
+
+uint64_t world_violations(const char *a, const char *b, bool wb)
+{
+	const struct weave_options options = {.quiet = true, .first_only = true, .replay = ""};
+	struct small_world w;
+	struct weave_tally t;
+
+	snprintf(w.a, sizeof(w.a), "%s", a);
+	snprintf(w.b, sizeof(w.b), "%s", b);
+	explore_world(&w, &options, wb, &t);
+	return t.violations;
+}
+
+static void add(struct weave_tally *sum, const struct weave_tally *t)
+{
+	sum->ends += t->ends;
+	sum->deaths += t->deaths;
+	sum->wrecks += t->wrecks;
+	sum->again += t->again;
+	sum->violations += t->violations;
+}
+
+static void report(unsigned n, bool wb, const struct weave_tally *t, double took)
+{
+	struct small_world w = world_number(n);
+
+	printf("%4u %s%s%s, %s: %" PRIu64 " shared %" PRIu64 " ends %" PRIu64 " deaths %" PRIu64
+	       " wrecks %" PRIu64 " again %" PRIu64 " violations %.2f s\n", n, w.a, w.b[0] ? " | " : "", w.b,
+	       wb ? "wb" : "gpf", t->shared, t->ends, t->deaths, t->wrecks, t->again, t->violations, took);
+	fflush(stdout);
+}
+
+static bool wanted(const struct options *opt, unsigned n)
+{
+	return opt->one_world ? n == opt->world : n % opt->shards == opt->shard - 1;
+}
+
+unsigned worlds(const struct options *opt)
+{
+	struct weave_tally sum = {0};
+	unsigned passed = 0, failed = 0;
+
+	for (unsigned n = 0; n < WORLDS && !(opt->first_only && failed); n++)
+		for (unsigned wb = 0; wb < 2; wb++) {
+			struct weave_tally t;
+			clock_t start = clock();
+
+			if (!wanted(opt, n) || !(wb ? opt->wb : opt->gpf))
+				continue;
+			explore_number(n, opt, wb, &t);
+			report(n, wb, &t, (double)(clock() - start) / CLOCKS_PER_SEC);
+			add(&sum, &t);
+			passed += !t.violations;
+			failed += t.violations != 0;
+		}
+	printf("%zu pairs and %zu sequences in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " wrecks, %"
+	       PRIu64 " again, %" PRIu64 " violations\n", PAIRS, OPERATIONS * OPERATIONS, sum.ends, sum.deaths,
+	       sum.wrecks, sum.again, sum.violations);
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed;
+}
