@@ -23,6 +23,7 @@
 #define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1)
 #define NODES_MAX (2 * DAXFS_INDIRECT) /* a piece crosses one border at most */
 #define READ_RETRIES 8
+#define STREAM_PAGES 16 /* pieces from here on go around the caches */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
 struct file_op {
@@ -135,7 +136,10 @@ static void compose(struct lane *lane, const struct piece *piece, unsigned i, ui
 		sm_write(to, old, start);
 	else if (start)
 		sm_zero(to, start);
-	sm_write(to + start, in + (base + start - piece->from), stop - start);
+	if (piece->pages >= STREAM_PAGES)
+		sm_write_stream(to + start, in + (base + start - piece->from), stop - start);
+	else
+		sm_write(to + start, in + (base + start - piece->from), stop - start);
 	if (stop < DAXFS_PAGE_SIZE && old)
 		sm_write(to + stop, old + stop, DAXFS_PAGE_SIZE - stop);
 	else if (stop < DAXFS_PAGE_SIZE)
@@ -188,6 +192,8 @@ static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in
 		if (is_page(lane, piece->old[i].word))
 			record_retire(lane, DAXFS_T_PAGE, link_index(piece->old[i].word));
 	}
+	if (piece->pages >= STREAM_PAGES)
+		sm_stream_end();
 	link_nodes(lane, piece);
 	if (piece->longer)
 		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
@@ -245,6 +251,8 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	op->done += piece.end - piece.from;
 	inode_changed(lane, piece.sm);
+	if (piece.pages == 1)
+		space_warm(lane);
 	return 0;
 }
 

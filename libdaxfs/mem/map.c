@@ -20,6 +20,9 @@
 #include "mem/dax.h"
 
 #define HUGE_BYTES (2u << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 /* A missing /dev/daxN.M may be a device in the wrong mode. */
 static int missing_device(struct daxfs_why *why, const char *path)
@@ -86,7 +89,7 @@ static int take_kind(const char *path, struct source *s, struct daxfs_why *why)
 	if (!S_ISREG(st.st_mode))
 		return why_fail(why, -EINVAL, "%s is neither a regular file nor a device-DAX device", path);
 	s->size = (uint64_t)st.st_size;
-	s->align = s->size >= HUGE_BYTES ? HUGE_BYTES : DAXFS_PAGE_SIZE;
+	s->align = DAXFS_PAGE_SIZE;
 	return 0;
 }
 
@@ -149,15 +152,16 @@ static uint8_t *reserve(uint64_t len, uint64_t align)
 int source_map(const struct source *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
 	       struct daxfs_why *why)
 {
-	uint64_t unit = s->device ? s->align : DAXFS_PAGE_SIZE;
+	/* Huge pages need addresses like offsets. */
+	uint64_t align = s->align < HUGE_BYTES && len >= HUGE_BYTES ? HUGE_BYTES : s->align;
 	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 	uint8_t *at;
 	int rc = 0;
 
 	if (len > SIZE_MAX / 2)
 		return why_fail(why, -EFBIG, "pool of %llu bytes does not fit this process", (unsigned long long)len);
-	len = (len + unit - 1) / unit * unit;
-	at = reserve(len, s->align);
+	len = (len + s->align - 1) / s->align * s->align;
+	at = reserve(len, align);
 	if (!at) {
 		rc = -errno;
 	} else if (mmap(at, len, prot, MAP_SHARED | MAP_FIXED, s->fd, 0) == MAP_FAILED) {
@@ -217,4 +221,12 @@ int source_reserve(const struct source *s, uint64_t len, const char *path, struc
 		return why_fail(why, -ENOSPC, "%s: no room for %llu bytes there: free some or make a smaller pool",
 				path, (unsigned long long)len);
 	return rc ? source_fail(why, -rc, path, true) : 0;
+}
+
+void source_collapse(const struct source *s, void *base, uint64_t len)
+{
+	/* Best effort: without them everything works, a fifth slower. Devices
+	 * have their own alignment. */
+	if (!s->device)
+		(void)madvise(base, len, MADV_COLLAPSE);
 }

@@ -13,7 +13,7 @@ struct source {
 	int fd;
 	bool device;    /* device-DAX; else a regular file */
 	uint64_t size;  /* of the file or device */
-	uint64_t align; /* of every mapping of it, address and length */
+	uint64_t align; /* of every mapping of it, address and length, at least */
 };
 
 /* Open with flags of open(2); why says what to do about a failure. */
@@ -35,6 +35,8 @@ int source_map(const struct source *s, uint64_t len, bool writable, void **base,
 int source_head(const struct source *s, uint8_t head[SOURCE_HEAD_BYTES], struct daxfs_why *why);
 /* Make sure each page of a file has memory behind it, so that no store can raise SIGBUS. */
 int source_reserve(const struct source *s, uint64_t len, const char *path, struct daxfs_why *why);
+/* Put huge pages behind a file's memory, where the kernel has them to give: fewer TLB misses for all that map it. */
+void source_collapse(const struct source *s, void *base, uint64_t len);
 /* Words for a failed open(2) or the like of path. */
 int source_fail(struct daxfs_why *why, int error, const char *path, bool writable);
 

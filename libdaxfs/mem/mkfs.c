@@ -137,6 +137,7 @@ static int lay_pool(const struct target *t, struct daxfs_why *why)
 
 	if (rc)
 		return rc;
+	source_collapse(&t->source, base, mapped);
 	options.size = t->size;
 	rc = pool_format(base, t->size, &options, why);
 	if (rc == 0)

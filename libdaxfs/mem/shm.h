@@ -10,6 +10,8 @@
  * Names say the order: sm_load acquires, sm_store releases, sm_cas is
  * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent,
  * and so is sm_fence_after_cas, which costs nothing where a CAS is a full fence.
+ * sm_write_stream leaves what it wrote out of this processor's caches; after the
+ * last one, sm_stream_end before anything that publishes it. sm_prefetch and sm_prefetch_write are hints.
  * Write-back: sm_persist starts the write-back of a range, sm_drain waits for
  * all started ones; both are nothing in a gpf pool. What is persisted and
  * drained survives the loss of this host's caches.
@@ -69,6 +71,10 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
 #define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read"))
 #define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
+#define sm_write_stream(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
+#define sm_stream_end() ((void)0)
+#define sm_prefetch(p, len) ((void)(p), (void)(len))
+#define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
 #define sm_persist(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
@@ -125,16 +131,45 @@ static inline void sm_fence_acquire(void)
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
+/* Hides how long a copy can be at most: for short ones compilers write a loop
+ * of string instructions in line, which is slower than the library's. */
+static inline size_t shm_opaque(size_t len)
+{
+	__asm__("" : "+r"(len));
+	return len;
+}
+
 /* Copy out of shared memory; src may change meanwhile, the caller validates. */
 static inline void sm_read(void *dst, const void *src, size_t len)
 {
-	memcpy(dst, src, len);
+	memcpy(dst, src, shm_opaque(len));
 }
 
 /* Copy into shared memory that no other host may read yet. */
 static inline void sm_write(void *dst, const void *src, size_t len)
 {
-	memcpy(dst, src, len);
+	memcpy(dst, src, shm_opaque(len));
+}
+
+void sm_write_stream(void *dst, const void *src, size_t len); /* mem/copy.c */
+void sm_stream_end(void);
+
+static inline void sm_prefetch(const void *p, size_t len)
+{
+	for (size_t i = 0; i < len; i += DAXFS_LINE)
+		__builtin_prefetch((const char *)p + i);
+}
+
+static inline void sm_prefetch_write(const void *p, size_t len)
+{
+	for (size_t i = 0; i < len; i += DAXFS_LINE) {
+#if defined(__x86_64__)
+		/* The builtin means this instruction only where every processor has it. */
+		__asm__("prefetchw %0" ::"m"(((const char *)p)[i]));
+#else
+		__builtin_prefetch((const char *)p + i, 1);
+#endif
+	}
 }
 
 static inline void sm_zero(void *dst, size_t len)

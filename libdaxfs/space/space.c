@@ -137,10 +137,12 @@ static int take_round(struct lane *lane, struct search *search, enum daxfs_use u
 int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
 {
 	struct search search = { .type = type };
-	bool have[DAXFS_RECORD_ALLOCS] = { false };
+	bool have[DAXFS_RECORD_ALLOCS];
 	unsigned at, missing = n;
 	int rc = record_reserve(lane, n, &at);
 
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		have[i] = false;
 	while (rc == 0 && missing) {
 		rc = take_round(lane, &search, use, at, n, out, have);
 		missing = 0;
@@ -148,6 +150,19 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 			missing += !have[i];
 	}
 	return rc;
+}
+
+void space_warm(struct lane *lane)
+{
+	struct pool *pool = lane->pool;
+	uint64_t index;
+
+	if (lane->hint_head == lane->hint_tail)
+		return;
+	index = lane->hints[lane->hint_head % LANE_HINTS];
+	sm_prefetch_write(&pool->state[DAXFS_T_PAGE][index], sizeof(sm_u64));
+	sm_prefetch_write(&pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64));
+	sm_prefetch_write(pool_page(pool, index), DAXFS_PAGE_SIZE);
 }
 
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes)

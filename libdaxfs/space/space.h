@@ -15,4 +15,7 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 /* Count the states of one type. Bounded, no protection needed. */
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);
 
+/* A hint: the page that this lane takes next will be written. */
+void space_warm(struct lane *lane);
+
 #endif

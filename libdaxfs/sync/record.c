@@ -360,9 +360,12 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 static void sort_words(struct lane *lane)
 {
 	for (unsigned i = 1; i < lane->n_words; i++) {
-		struct staged_word word = lane->words[i];
+		struct staged_word word;
 		unsigned j = i;
 
+		if (lane->words[i - 1].word <= lane->words[i].word)
+			continue; /* loading it whole would wait for its parts to be stored */
+		word = lane->words[i];
 		for (; j && lane->words[j - 1].word > word.word; j--)
 			lane->words[j] = lane->words[j - 1];
 		lane->words[j] = word;
