@@ -394,3 +394,100 @@ scenario_leave() {
 		round_end "$host"
 	done
 }
+
+# Lock on a host, in the background. Its last line goes to a file; LOCKER has it, its pid and its job.
+lock_on() { # host, file, arguments of locker...
+	local host=$1 file=$2
+	shift 2
+	LOCKER_NO=$((${LOCKER_NO:-0} + 1))
+	LOCKER=$POD_DIR/daemon/locker$LOCKER_NO
+	pod_spawn "host$host" "$LOCKER" "$POD_TESTS/locker" "$(pod_mount "$host")/$file" "$@"
+	LOCKERS[$LOCKER_NO]="$host $POD_PID $POD_JOB"
+}
+
+lock_says() { # file of output, word
+	[ "$(tail -n 1 "$1")" = "$2" ]
+}
+
+lock_now() { # host, file, arguments...: the answer must be the last one
+	local host=$1 answer=${*: -1}
+	lock_on "$host" "${@:2:$#-2}"
+	pod_until 10 "host $host to be $answer: $*" lock_says "$LOCKER" "$answer" ||
+		load_fail "host $host: locker ${*:2:$#-2} is not $answer but \"$(cat "$LOCKER")\""
+	[ "$answer" = locked ] || locker_forget "$LOCKER_NO"
+}
+
+locker_forget() { # number: it has ended; status is how
+	local host pid job
+	status=0
+	read -r host pid job <<<"${LOCKERS[$1]}"
+	unset "LOCKERS[$1]"
+	pod_reap "$job" || status=$?
+}
+
+lockers_killed() { # host
+	local n
+	for n in "${!LOCKERS[@]}"; do
+		[ "${LOCKERS[$n]%% *}" != "$1" ] || locker_forget "$n"
+	done
+}
+
+lockers_end() {
+	local n pid status
+	for n in "${!LOCKERS[@]}"; do
+		read -r _ pid _ <<<"${LOCKERS[$n]}"
+		kill -TERM "$pid" 2>/dev/null || true
+		locker_forget "$n"
+		[ "$status" = 0 ] || load_fail "locker $n ended with $status: $(tail -n 1 "$POD_DIR/daemon/locker$n")"
+	done
+}
+
+# A host dies with locks, beside processes of all hosts that lock all the time. Its locks keep others out until
+# it is recovered; then those who waited have them. Survivors' locks stay.
+scenario_locks() {
+	local i host victim a b waits flocks status
+	declare -A LOCKERS=()
+	for ((i = 0; i < $1; i++)); do
+		draw victim 0 2
+		others "$victim"
+		a=${OTHERS[0]} b=${OTHERS[1]}
+		lock_now "$victim" ranges posix 0 100 locked
+		lock_now "$victim" whole flock 0 0 locked
+		lock_now "$a" ranges posix 100 100 locked
+		lock_now "$a" other flock 0 0 locked
+		for host in 0 1 2; do
+			lock_on $host ranges churn 1000 1000 $((i * 3 + host + 1))
+		done
+		lock_on "$b" ranges posix 50 10 --wait
+		waits=$LOCKER
+		lock_on "$b" whole flock 0 0 --wait
+		flocks=$LOCKER
+		pause_ms 300
+		kill -STOP "$POD_FABRICD"
+		kill_now "$victim"
+		lockers_killed "$victim"
+		pause_ms 300
+		lock_now "$a" ranges posix 99 1 refused
+		lock_now "$a" whole flock 0 0 refused
+		[ ! -s "$waits" ] && [ ! -s "$flocks" ] || load_fail "a lock of dead host $victim was given away"
+		kill -CONT "$POD_FABRICD"
+		recovered "$victim"
+		pod_until 10 "the waiting lock" lock_says "$waits" locked || load_fail "host $b waits for a lock of the dead"
+		pod_until 10 "the waiting flock" lock_says "$flocks" locked || load_fail "host $b waits for a flock of the dead"
+		lock_now "$b" ranges posix 150 1 refused
+		lock_now "$b" other flock 0 0 refused
+		lock_now "$a" ranges posix 0 50 locked
+		restart_host "$victim"
+		lock_now "$victim" ranges posix 20 1 refused
+		lock_now "$victim" ranges posix 60 20 locked
+		pause_ms 200
+		lockers_end
+		pool_check
+		lock_now "$victim" ranges posix 0 0 locked # all of it
+		lock_now "$b" ranges posix 500 1 refused
+		pool_check
+		lockers_end
+		rm -f "$(pod_mount "$a")"/{ranges,whole,other}
+		pool_check
+	done
+}
