@@ -70,6 +70,7 @@ UNIT_HELP := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 CHAOS_ALL := $(sort $(wildcard tests/chaos/*.c))
 CHAOS_SRC := $(if $(CHAOS_ALL),$(shell grep -l '^int main' $(CHAOS_ALL)))
 CHAOS_HELP := $(filter-out $(CHAOS_SRC),$(CHAOS_ALL))
+BENCH_SRC := $(sort $(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC))
@@ -103,7 +104,7 @@ CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests chaos-programs check demo lint install uninstall clean help deps deps-check FORCE
+.PHONY: all lib tests chaos-programs bench-programs check demo bench lint install uninstall clean help deps deps-check FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -119,6 +120,7 @@ help:
 	@echo 'make check          every test; ends with "N passed, N failed"'
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
+	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
 	@echo 'make lint           rules of the house (scripts/lint)'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local'
@@ -129,6 +131,7 @@ help:
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev spin
+DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
 	@scripts/deps $(B)/.deps $(DEPS_BUILD)
@@ -142,6 +145,11 @@ demo: deps
 
 check: deps-check
 	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' scripts/check
+
+bench:
+	@scripts/deps $(B)/.deps-bench $(DEPS_BUILD) $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory -j2 all chaos-programs bench-programs
+	@B='$(B)' bench/run $(BENCH)
 
 lint:
 	@scripts/lint
@@ -281,6 +289,18 @@ $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON
 $(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
+
+# -- bench ----------------------------------------------------------------------
+
+# libfuse's own example, unmodified, is what the mount is compared with.
+PASSTHROUGH_SRC := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_ll.c)
+bench-programs: $(B)/bench/daxfs-bench $(if $(PASSTHROUGH_SRC),$(B)/bench/passthrough_ll)
+$(B)/bench/daxfs-bench: $(call obj,$(BENCH_SRC)) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS)
+$(B)/bench/passthrough_ll: $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -w -O2 -pthread $(FUSE_CFLAGS) $(PASSTHROUGH_SRC) -o $@ $(shell pkg-config --libs fuse3)
 
 # -- fuzzing --------------------------------------------------------------------
 

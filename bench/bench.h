@@ -37,8 +37,15 @@
 _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Is a workload of this name wanted? */
 bool bench_wants(const char *name);
-/* > 0: no comparison, run ours for so long (for a profiler). */
-double bench_alone_seconds(void);
+
+struct bench_args {
+	double alone;                 /* seconds > 0: no comparison, run ours for so long (for a profiler) */
+	const char *mount, *passthrough, *tmpfs; /* directories: through an agent, libfuse's example, neither */
+	const char *pool, *cgroup;    /* of a running pod */
+	int daemon[4];                /* processes whose CPU time is ours, too */
+	unsigned n_daemons;
+};
+const struct bench_args *bench_args(void);
 
 /* -- stats.c -------------------------------------------------------------------- */
 
@@ -153,6 +160,8 @@ void bench_names(void);
 void bench_cas(void);
 void bench_recovery(void);
 void bench_cost(void);
+void bench_fuse(void);   /* with a mount and a passthrough */
+void bench_detect(void); /* with a pod */
 
 /* -- small things -------------------------------------------------------------------------- */
 

@@ -22,9 +22,10 @@ static void spec_name(struct data_spec *spec, const struct workload *w, bool wb)
 {
 	static const char *const op[] = { "read", "write", "first", "append" };
 
-	snprintf(spec->name, sizeof(spec->name), "%s%s-%s-%s-%s-%u%s-%s", wb ? "wb-" : "",
-		 op[spec->op], spec->random ? "random" : "sequential", block_name(spec->block), spec->shared ? "shared" : "private",
-		 w->workers, w->processes ? "hosts" : "threads", spec->span >= L ? "L" : "S");
+	snprintf(spec->name, sizeof(spec->name), "%s%s-%s-%s-%s-%u%s-%s", wb ? "wb-" : "", op[spec->op],
+		 spec->random ? "random" : "sequential", block_name(spec->block),
+		 spec->shared ? "shared" : "private", w->workers, w->processes ? "hosts" : "threads",
+		 spec->span >= L ? "L" : "S");
 }
 
 /* What is being measured on: made when the first workload that is wanted needs it. */
@@ -81,7 +82,8 @@ static void each_size(struct scene *scene, struct data_spec spec, unsigned worke
 
 static void small(struct scene *scene)
 {
-	const struct data_spec read = { .op = DATA_READ, .random = true }, write = { .op = DATA_WRITE, .random = true };
+	const struct data_spec read = { .op = DATA_READ, .random = true };
+	const struct data_spec write = { .op = DATA_WRITE, .random = true };
 	const struct data_spec read_on = { .op = DATA_READ }, write_on = { .op = DATA_WRITE };
 	const struct data_spec read_4k = { .op = DATA_READ, .random = true, .block = 4 * KIB };
 	const struct data_spec write_4k = { .op = DATA_WRITE, .random = true, .block = 4 * KIB };

@@ -119,7 +119,8 @@ static void cas_bucket(const struct rig *rig)
 	}
 	create_same(rig->fs, tally);
 	waitpid(pid, &status, 0);
-	out_figure("cas-bucket-lost", (double)BUCKET_NAMES - (double)tally->increments, "names won by none or by both", NULL);
+	out_figure("cas-bucket-lost", (double)BUCKET_NAMES - (double)tally->increments, "names won by none or both",
+		   NULL);
 	munmap(tally, sizeof(*tally));
 }
 

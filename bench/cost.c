@@ -66,8 +66,8 @@ static void memory(const struct rig *rig)
 	make(path, plain, &base);
 	other.inodes *= 2;
 	make(path, other, &more);
-	out_figure("memory-file", (overhead(&more) - overhead(&base)) / (double)(more.inodes - base.inodes), "bytes a file",
-		   NULL);
+	out_figure("memory-file", (overhead(&more) - overhead(&base)) / (double)(more.inodes - base.inodes),
+		   "bytes a file", NULL);
 	other = plain;
 	other.hosts *= 2;
 	make(path, other, &more);
@@ -80,8 +80,8 @@ static void memory(const struct rig *rig)
 	out_figure("memory-page", per_page, "bytes a page", NULL);
 	out_figure("memory-pages-share", 100 * (per_page / 4096 + nodes), "% (states of pages and index nodes)", NULL);
 	make(path, (struct daxfs_mkfs_options){ .size = 4 * GIB }, &base);
-	out_figure("memory-share", 100 * (overhead(&base) / (double)base.size + nodes), "% (all tables, 4 GiB default pool)",
-		   NULL);
+	out_figure("memory-share", 100 * (overhead(&base) / (double)base.size + nodes),
+		   "% (all tables, 4 GiB default pool)", NULL);
 	unlink(path);
 }
 

@@ -291,17 +291,24 @@ struct shot crew_shoot(struct crew *crew, unsigned job, unsigned n)
 	return shot;
 }
 
-uint64_t crew_cpu_ns(const struct crew *crew)
+static uint64_t process_cpu_ns(pid_t pid)
 {
 	struct timespec ts;
 	clockid_t clock;
-	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < crew->n; i++) {
-		if (i && !crew->workload->processes)
-			break;
-		if (clock_getcpuclockid(i ? crew->pid[i] : 0, &clock) == 0 && clock_gettime(clock, &ts) == 0)
-			sum += (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-	}
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t crew_cpu_ns(const struct crew *crew)
+{
+	const struct bench_args *args = bench_args();
+	uint64_t sum = process_cpu_ns(0);
+
+	for (unsigned i = 1; crew->workload->processes && i < crew->n; i++)
+		sum += process_cpu_ns(crew->pid[i]);
+	for (unsigned i = 0; i < args->n_daemons; i++)
+		sum += process_cpu_ns(args->daemon[i]);
 	return sum;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - daxfs-bench [--out FILE] [--alone SECONDS] [NAME]...
+ * main.c - daxfs-bench [--out FILE] [--alone SECONDS] [OPTIONS] [NAME]...
  *
- * Runs the workloads whose name contains a NAME, or whose group has that name (all, without any), and
- * writes a line of JSON for each. bench/run does this and the rest, and puts
- * goals beside the results. --alone runs only the library's part of each: perf record it.
+ * Runs the workloads whose name contains a NAME, or whose group has that name
+ * (all, without any), and writes a line of JSON for each. bench/run does this
+ * and the rest, and puts goals beside the results. --alone runs only the library's part of
+ * each: perf record it. --mount DIR --passthrough DIR --tmpfs DIR [--daemon PID]... and
+ * --pool FILE --cgroup DIR are for the groups that need a pod (bench/pod).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -17,22 +19,27 @@
 
 static char **wanted;
 static const char *group; /* that is running */
-static double alone;
+static struct bench_args args;
 static pid_t main_pid;
 
 _Noreturn void bench_fail(const char *format, ...)
 {
-	va_list args;
+	va_list list;
 
-	va_start(args, format);
+	va_start(list, format);
 	fputs("bench: ", stderr);
-	vfprintf(stderr, format, args);
+	vfprintf(stderr, format, list);
 	fputc('\n', stderr);
-	va_end(args);
+	va_end(list);
 	if (getpid() != main_pid)
 		crew_fail();
 	rig_cleanup();
 	_exit(1);
+}
+
+const struct bench_args *bench_args(void)
+{
+	return &args;
 }
 
 bool bench_wants(const char *name)
@@ -43,11 +50,6 @@ bool bench_wants(const char *name)
 		if (strstr(name, *p) || strcmp(group, *p) == 0)
 			return true;
 	return false;
-}
-
-double bench_alone_seconds(void)
-{
-	return alone;
 }
 
 static void on_signal(int signal)
@@ -66,29 +68,51 @@ static const struct {
 	{ "cas", bench_cas },
 	{ "recovery", bench_recovery },
 	{ "cost", bench_cost },
+	{ "fuse", bench_fuse },
+	{ "detect", bench_detect },
 };
+
+static const struct option options[] = {
+	{ "out", required_argument, NULL, 'o' },
+	{ "alone", required_argument, NULL, 'a' },
+	{ "mount", required_argument, NULL, 'm' },
+	{ "passthrough", required_argument, NULL, 'p' },
+	{ "tmpfs", required_argument, NULL, 't' },
+	{ "daemon", required_argument, NULL, 'd' },
+	{ "pool", required_argument, NULL, 'P' },
+	{ "cgroup", required_argument, NULL, 'c' },
+	{ 0 },
+};
+
+static bool take_option(int c, const char **out)
+{
+	const char **text[] = { ['o'] = out, ['m'] = &args.mount, ['p'] = &args.passthrough, ['t'] = &args.tmpfs,
+				['P'] = &args.pool, ['c'] = &args.cgroup };
+
+	if (c == 'a')
+		args.alone = strtod(optarg, NULL);
+	else if (c == 'd' && args.n_daemons < sizeof(args.daemon) / sizeof(args.daemon[0]))
+		args.daemon[args.n_daemons++] = atoi(optarg);
+	else if ((size_t)c < sizeof(text) / sizeof(text[0]) && text[c])
+		*text[c] = optarg;
+	else
+		return false;
+	return true;
+}
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "out", required_argument, NULL, 'o' }, { "alone", required_argument, NULL, 'a' }, { 0 },
-	};
-	const char *path = "/dev/null";
+	const char *out = "/dev/null";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:a:", options, NULL)) != -1) {
-		if (c == 'o')
-			path = optarg;
-		else if (c == 'a')
-			alone = strtod(optarg, NULL);
-		else
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (!take_option(c, &out))
 			return 2;
-	}
 	wanted = argv + optind;
 	main_pid = getpid();
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
-	out_open(path);
+	out_open(out);
 	out_machine();
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		group = groups[i].name;

@@ -177,7 +177,7 @@ static void run_ours(struct crew *crew, const struct workload *w, double seconds
 
 void measure(const struct workload *workload, struct rig *rig)
 {
-	double alone = bench_alone_seconds();
+	double alone = bench_args()->alone;
 	struct crew *crew = crew_open(workload, rig);
 	struct measured m;
 

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# report.jq - lines of results and bench/goals -> results.json (with goals), as one object.
+#
+# jq -n --rawfile goals bench/goals --arg revision R -f bench/report.jq FILE.jsonl...
+
+def goals:
+  $goals | split("\n") | map(select(test("^[^#\\s]")) | split("\t")
+    | {name: ("^" + .[0] + "$"), against: .[1], most: (.[2] | startswith("<=")),
+       goal: (.[2] | ltrimstr("<=") | tonumber), text: .[3]});
+
+# The goals of one result, each with what was reached.
+def judged($goals):
+  . as $r
+  | [$goals[] | select(. as $g | $r.name | test($g.name))
+     | . as $g
+     | (if $g.against == "value" then $r.value else $r.targets[$g.against].ratio.median? end) as $reached
+     | select($reached != null)
+     | {against, goal, most, text, reached: $reached,
+        met: (if .most then $reached <= .goal else $reached >= .goal end)}];
+
+goals as $goals
+| [inputs] as $all
+| {
+    revision: $revision,
+    date: (now | todate),
+    machine: ([$all[] | select(.kind == "machine")][0] | del(.name, .kind)),
+    pools: ([$all[] | select(.kind == "pool") | del(.name, .kind)] | unique),
+    results: [$all[] | select(.kind == "ratio" or .kind == "figure") | . + {goals: judged($goals)}],
+    not_measured: (
+      [$all[].name] as $names
+      | [$goals[] | select(. as $g | [$names[] | select(test($g.name))] | length == 0) | {name, against, goal, text}])
+  }

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# table.jq - results.json -> the table on the terminal: a line for each comparison, the
+# goal beside it. $whole: say also which goals have no result.
+
+def pad($n): . + (" " * ([$n - length, 1] | max));
+def ns: if . >= 1e6 then "\(. / 1e4 | round / 100) ms" elif . >= 1e4 then "\(. / 100 | round / 10) us" else "\(round) ns" end;
+def r2: . * 100 | round / 100;
+def goal: "goal " + (if .most then "<= " else ">= " end) + "\(.goal)" + (if .met then "" else "  MISSED" end);
+
+def lines:
+  . as $r
+  | (.targets | keys_unsorted[0]) as $ours
+  | [.targets | to_entries[] | select(.key != $ours)]
+  | to_entries[]
+  | .value as $t
+  | (if .key == 0 then ($r.name | pad(40)) + ($r.targets[$ours].ns.median | ns | pad(10)) else " " * 50 end)
+    + ($t.key | pad(12)) + ($t.value.ns.median | ns | pad(10))
+    + ("\($t.value.ratio.median | r2)x" | pad(7)) + ("\($t.value.ratio.q1 | r2)-\($t.value.ratio.q3 | r2)" | pad(12))
+    + ([$r.goals[] | select(.against == $t.key) | goal] | join(" "))
+    + (if .key == 0 and ($r.conclusive | not) then "  inconclusive: too few undisturbed samples" else "" end);
+
+def figure:
+  (.name | pad(40)) + ((.value * 1000 | round / 1000 | tostring) + " " + .unit | pad(50)) + ([.goals[] | goal] | join(" "));
+
+"\(.machine.cpu), \(.machine.cpus) CPUs, \(.machine.memory), Linux \(.machine.kernel), pages of \(.machine.page_size),",
+"huge pages for shared memory: \(.machine.shmem_huge); revision \(.revision)",
+(.pools[] | "pool of \(.bytes / 1048576) MiB, domain \(.domain), \(.pool_huge_kib / 1024) MiB of it in huge pages (raw region: \(.raw_huge_kib / 1024) MiB)"),
+"",
+("workload" | pad(40)) + ("ours" | pad(10)) + ("beside" | pad(12)) + ("time" | pad(10)) + ("ratio" | pad(7)) + ("quartiles" | pad(12)) + "goal",
+(.results[] | if .kind == "ratio" then lines else figure end),
+"",
+(if $whole then .not_measured[] | "not measured: " + (.name | ltrimstr("^") | rtrimstr("$")) + ", \(.text) (\(.against), goal \(.goal))" else empty end),
+"goals met: \([.results[].goals[] | select(.met)] | length) of \([.results[].goals[]] | length) measured"
