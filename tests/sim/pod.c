@@ -16,7 +16,7 @@
 #include "pod_judge.h"
 #include "sync/member.h"
 
-#define POOL_MIN (700u << 10)
+#define POOL_MIN (600u << 10)
 #define POOL_MAX (3u << 20)
 #define STEPS_MAX 6000000u       /* of a seed: then the safety phase ends */
 #define IDLE_BEATS 400u          /* without work: the same */
@@ -91,7 +91,7 @@ static void draw_weights(struct rng *r)
 
 static void draw(uint64_t seed)
 {
-	static const unsigned means[] = {2, 5, 15, 50, 200}, lazy[] = {2, 4, 16, 64};
+	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
 	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
 	struct rng r = rng_stream(seed, STREAM_SETUP, 0);
 
@@ -102,11 +102,13 @@ static void draw(uint64_t seed)
 	pod.spare = 1 + (unsigned)rng_below(&r, 3);
 	pod.size = rng_chance(&r, 3) ? POOL_MIN : POOL_MIN + rng_below(&r, POOL_MAX - POOL_MIN) / 4096 * 4096;
 	pod.bias = (enum bias)rng_below(&r, BIASES);
-	pod.turn_mean = means[rng_below(&r, 5)];
+	pod.turn_mean = means[rng_below(&r, 6)];
+	pod.naps = naps[rng_below(&r, 4)];
 	pod.lazy_timers = lazy[rng_below(&r, 4)];
 	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
 	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
-	pod.ops_left = 30 + rng_below(&r, rng_chance(&r, 4) ? 600 : 200);
+	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
+	pod.hot = rng_chance(&r, 2);
 	if (pod.limits.ops && pod.limits.ops < pod.ops_left)
 		pod.ops_left = pod.limits.ops;
 	draw_weights(&r);
@@ -175,6 +177,7 @@ static void hook(void *context, struct run *run, const struct seam_event *event)
 	struct actor *a = context;
 	bool ends = turn_ends(event);
 
+	mutants_after();
 	pod.steps++;
 	if (a->kind == ACTOR_WORKER || a->kind == ACTOR_RECOVER) {
 		pod.work_steps++;
@@ -192,6 +195,7 @@ static void hook(void *context, struct run *run, const struct seam_event *event)
 		oracle_store(a, event);
 	else if (event->site->call[0] == 'c')
 		oracle_cas(a, event);
+	mutants_before(a, event);
 }
 
 /* -- whose turn? ---------------------------------------------------------------------------- */
@@ -287,14 +291,26 @@ static void draw_turn(const struct actor *a)
 		pod.countdown = length;
 }
 
+/* A thread that was stopped in the middle may be stopped for long. */
+static void nap(struct actor *a)
+{
+	if (pod.turn < pod.limits.turns_from || pod.turn >= pod.limits.turns || pod.liveness)
+		return;
+	if (a->run.end == RUN_PAUSED && a->wake_ns <= pod.now_ns && a->kind != ACTOR_MANAGER &&
+	    a->kind != ACTOR_AGENT && rng_chance(&pod.turns, pod.naps))
+		a->wake_ns = pod.now_ns + rng_below(&pod.turns, HEARTBEAT_NS << rng_below(&pod.turns, 6));
+}
+
 static void after_turn(struct actor *a)
 {
 	enum fault_due due = pod.due;
 
+	mutants_after();
 	pod.due = DUE_NONE;
 	if (a->run.end == RUN_BROKEN)
 		pod_violation("machine %u: %s", a->machine, a->run.why);
 	a->done = a->run.end == RUN_RETURNED;
+	nap(a);
 	if (due && !pod.over)
 		faults_happen(due, a);
 	if (pod.check_due && !pod.over) {

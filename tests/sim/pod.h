@@ -18,6 +18,7 @@
  *   pod_model.c   what a filesystem is; pod_meaning.c: its operations
  *   pod_trace.c   what happened, for people
  *   pod_main.c    many seeds; pod_shrink.c: a small schedule that still fails
+ *   pod_mutants.c mistakes planted in the seam, each of which must be noticed
  *
  * Everything follows from the seed and the limits: no address, clock, or
  * hash of one enters a choice. Random numbers come in streams, so that leaving
@@ -89,6 +90,7 @@ struct actor {
 	struct pending *pending;
 	uint64_t recovered; /* hosts, by this recoverer */
 	bool recovering;    /* inside daxfs_recover_assigned */
+	uint64_t committed; /* step at which it last committed something */
 	int single;         /* lane whose record of one word it is about to make happen, -1 */
 };
 
@@ -141,10 +143,13 @@ enum fault_kind {
 	FAULT_KINDS
 };
 
+/* At its step, or then before the next store; or in the few steps that follow a commit. */
+enum fault_when { WHEN_DUE, WHEN_STORE, WHEN_COMMITTED, WHENS };
+
 struct fault {
-	uint64_t step;     /* when: work_steps */
-	bool before_store; /* then, but not before a store */
-	int at;            /* nor before an actor of that kind acts, -1: any */
+	uint64_t step;     /* work_steps */
+	enum fault_when when;
+	int at;            /* not before an actor of that kind acts, -1: any */
 	enum fault_kind kind;
 	uint64_t draw;     /* its own choices */
 };
@@ -188,8 +193,9 @@ struct pod {
 	uint64_t size;
 	unsigned machines, workers, lanes, spare;
 	enum bias bias;
-	unsigned turn_mean, lazy_timers;
+	unsigned turn_mean, lazy_timers, naps; /* naps: one in so many cut turns is followed by one */
 	uint64_t step_ns, think_ns;
+	bool hot;      /* most of the work is on few files */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;
 	struct fault fault[FAULTS_MAX];
@@ -252,6 +258,7 @@ void managers_reset(void);
 void manager_start(unsigned i);
 void manager_end(unsigned i);
 bool manager_primary(unsigned i);
+uint32_t manager_epoch(unsigned i); /* under which it acts */
 void manager_order(unsigned i, unsigned slot, bool confirm);
 void manager_unreadable(unsigned i, unsigned polls);
 /* Fence agents whose time has come cut their machine off. */
@@ -280,6 +287,16 @@ bool trace_wanted(void);
 void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void trace_step(const struct actor *a, const struct seam_event *event);
 void trace_tail(FILE *out);
+
+/* -- mutants (pod_mutants.c) ------------------------------------------------------------------ */
+
+/* Around each seam call: what the planted mistake makes of it. */
+void mutants_before(const struct actor *a, const struct seam_event *event);
+void mutants_after(void);
+bool mutants_no_cut(void);
+/* Is the canary noticed? All of them, or one: how many are not. */
+bool mutants_canary(uint64_t seed);
+unsigned mutants_run(const char *name, uint64_t seed);
 
 int pod_main(int argc, char **argv);
 /* Smaller limits under which the seed still fails. */

@@ -3,8 +3,8 @@
  * pod_faults.c - what goes wrong, drawn before a seed begins, each fault with
  * its own random number: leaving one out leaves the others as they are.
  *
- * A fault waits for its step, perhaps for a store or for an agent or manager to
- * be at work, and strikes between two seam calls. Those of recoverers wait until
+ * A fault waits for its step, perhaps for a store, a commit, or for an agent or
+ * manager to be at work, and strikes between two seam calls. Those of recoverers wait until
  * a recovery is under way.
  */
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "sync/member.h"
 #include "sync/word.h"
 
+#define COMMITTED_STEPS 4u /* within which a decision may still be in one cache only */
 #define STEPS_AN_OP 220u /* about: faults are to fall into the time in which there is work */
 
 static const char *const names[FAULT_KINDS] = {
@@ -90,7 +91,7 @@ void faults_plan(void)
 	for (unsigned i = 0; i < pod.n_faults; i++)
 		pod.fault[i] = (struct fault){
 			.step = rng_below(&r, span),
-			.before_store = rng_chance(&r, 2),
+			.when = (enum fault_when)rng_below(&r, WHENS),
 			.at = rng_chance(&r, 5) ? ACTOR_AGENT : rng_chance(&r, 6) ? ACTOR_MANAGER : -1,
 			.kind = draw_kind(&r, mix),
 			.draw = rng_next(&r),
@@ -349,10 +350,13 @@ enum fault_due faults_due(const struct actor *a, const struct seam_event *event)
 		return DUE_LOAD;
 	if (pod.armed && at_work(a) && --pod.armed_steps == 0)
 		return DUE_ARMED;
-	if (pod.next_fault < pod.n_faults && pod.work_steps >= f->step && (f->at < 0 || f->at == (int)a->kind) &&
-	    (!f->before_store || is_store(event)))
-		return DUE_PLANNED;
-	return DUE_NONE;
+	if (pod.next_fault == pod.n_faults || pod.work_steps < f->step || (f->at >= 0 && f->at != (int)a->kind))
+		return DUE_NONE;
+	if (f->when == WHEN_STORE && !is_store(event))
+		return DUE_NONE;
+	if (f->when == WHEN_COMMITTED && f->at < 0 && (!a->committed || pod.steps > a->committed + COMMITTED_STEPS))
+		return DUE_NONE;
+	return DUE_PLANNED;
 }
 
 static void happen_planned(struct actor *at)

@@ -21,6 +21,8 @@ static const char usage_text[] =
 	"  --seeds N        how many (default 1)\n"
 	"  --trace          print everything that happens\n"
 	"  --keep-going     not only up to the first violation\n"
+	"  --mutants        plant each mistake in turn: which one does nobody notice?\n"
+	"  --mutant NAME    only that one\n"
 	"of one seed, to make it smaller:\n"
 	"  --ops N          at most so many operations\n"
 	"  --faults MASK    only these faults strike\n"
@@ -28,7 +30,8 @@ static const char usage_text[] =
 
 struct pod_options {
 	uint64_t seed, seeds;
-	bool trace, keep_going;
+	bool trace, keep_going, mutants;
+	const char *mutant;
 	struct limits limits;
 };
 
@@ -37,6 +40,7 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 	static const struct option longs[] = {
 		{"pod", 0, NULL, 'p'}, {"seed", 1, NULL, 's'}, {"seeds", 1, NULL, 'n'}, {"trace", 0, NULL, 't'},
 		{"ops", 1, NULL, 'o'}, {"faults", 1, NULL, 'f'}, {"turns", 1, NULL, 'u'}, {"keep-going", 0, NULL, 'k'},
+		{"mutants", 0, NULL, 'm'}, {"mutant", 1, NULL, 'M'},
 		{NULL, 0, NULL, 0},
 	};
 	char *colon;
@@ -50,6 +54,8 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 		case 'n': o->seeds = strtoull(optarg, NULL, 0); break;
 		case 't': o->trace = true; break;
 		case 'k': o->keep_going = true; break;
+		case 'M': o->mutant = optarg; /* fall through */
+		case 'm': o->mutants = true; break;
 		case 'o': o->limits.ops = strtoull(optarg, NULL, 0); break;
 		case 'f': o->limits.faults = strtoull(optarg, NULL, 0); break;
 		case 'u':
@@ -140,6 +146,8 @@ int pod_main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
+	if (o.mutants)
+		return mutants_run(o.mutant, o.seed) != 0;
 	if (o.trace)
 		trace_mode(TRACE_ALL);
 	for (uint64_t i = 0; i < o.seeds && (o.keep_going || !violations); i++) {

@@ -145,7 +145,7 @@ static bool lies(const struct job *job)
 
 static void outcome(struct job *job)
 {
-	bool lie = lies(job);
+	bool lie = lies(job) || (mutants_no_cut() && pod.machine[job->machine].process == PROCESS_JOINED);
 
 	job->due_ns = pod.now_ns + rng_below(&pod.fences, 2 * HEARTBEAT_NS);
 	job->result = job->off ? RESULT_OFF_DONE : RESULT_STATUS_OFF;
@@ -209,7 +209,8 @@ static void finish_job(struct job *job)
 	job->done = true;
 	if (job->cuts)
 		machine_off(job->machine, draw_fate(&pod.fences, job->machine));
-	if (!job->off && job->result == RESULT_STATUS_OFF && was_on && !pod.machine[job->machine].fence_lies)
+	if (!job->off && job->result == RESULT_STATUS_OFF && was_on && !mutants_no_cut() &&
+	    !pod.machine[job->machine].fence_lies)
 		job->result = RESULT_STATUS_ON;
 }
 
@@ -318,6 +319,11 @@ unsigned managers_started(void)
 bool manager_primary(unsigned i)
 {
 	return actor_of(ACTOR_MANAGER, i, 0)->used && managers.watch[i].decide.role == DECIDE_PRIMARY;
+}
+
+uint32_t manager_epoch(unsigned i)
+{
+	return managers.watch[i].decide.epoch;
 }
 
 /* Between two polls, as from the control socket. */

@@ -159,6 +159,7 @@ static void fed(unsigned id, struct pending *p, const struct op *op, const struc
 	oracle.lane[id].logged_for = p;
 	oracle.lane[id].serial = p ? p->serial : 0;
 	pod.tallies->commits++;
+	pod.current->committed = pod.steps;
 	pendings_refresh(op);
 	for (unsigned i = 0; i < ACTORS_MAX; i++)
 		pod.actor[i].run.steps_max += STEPS_A_COMMIT;

@@ -152,6 +152,10 @@ static uint64_t choose_dir(struct rng *r)
 /* A file, mostly one that is. */
 static uint64_t choose_file(struct rng *r)
 {
+	uint64_t hot = model_lookup(DAXFS_ROOT, (unsigned)rng_below(r, 2));
+
+	if (pod.hot && hot && !rng_chance(r, 4))
+		return hot;
 	return any_inode(r, rng_chance(r, 30), !rng_chance(r, 20));
 }
 
