@@ -31,6 +31,7 @@ static const struct excuse {
 	{"sync/member.c", "daxfs_member_", NULL, BY_DAEMON},
 	{"sync/member.c", "in_force", NULL, BY_DAEMON},
 	{"sync/member.c", "store_reason", NULL, BY_DAEMON},
+	{"sync/member.c", "name_recoverer", "load", BY_DAEMON},
 	{"sync/record.c", "decide", "load", CANNOT},
 	{"fs/context.c", "fs_put_lane", "load", CANNOT},
 	{"fs/join.c", "daxfs_beat", "load", "needs another thread of the same host: hosts have one here"},
