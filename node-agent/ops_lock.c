@@ -4,8 +4,9 @@
  * processes of all hosts.
  *
  * The kernel keeps none itself and says what ends them: a flush, at every close,
- * the POSIX locks of a process; the release of an open file its flock. What an
- * agent that dies had locked ends with its recovery.
+ * the POSIX locks of a process; the release of an open file its flock (close()
+ * does not wait for that, so the flock goes a moment later). What an agent that
+ * dies had locked ends with its recovery.
  *
  * Who must wait is put on a list (lockwait.h), so any number of them leave all
  * workers to others. Two processes that wait for each other's POSIX locks do so
