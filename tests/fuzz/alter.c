@@ -18,7 +18,7 @@
 static uint64_t pick(const struct scene *s, enum daxfs_type type, unsigned by)
 {
 	if (by & OTHER || !s->n_listed[type])
-		return by % s->pool.objects[type];
+		return (by & ~OTHER) % s->pool.objects[type];
 	return s->listed[type][by % s->n_listed[type]];
 }
 

@@ -17,6 +17,12 @@ void demand(bool holds, const char *what)
 
 void demand_answer(long rc, long most, const char *what)
 {
+	static int verbose = -1;
+
+	if (verbose < 0)
+		verbose = getenv("FUZZ_VERBOSE") != NULL;
+	if (verbose)
+		fprintf(stderr, "%s: %ld\n", what, rc);
 	if (rc > most || rc < -4095)
 		fprintf(stderr, "%ld: ", rc);
 	demand(rc <= most && rc >= -4095, what);

@@ -7,7 +7,7 @@
 
 /* What must hold; aborts otherwise. */
 void demand(bool holds, const char *what);
-/* An answer of the library: 0, a count up to `most`, or an errno. */
+/* An answer of the library: 0, a count up to `most`, or an errno. FUZZ_VERBOSE in the environment shows each. */
 void demand_answer(long rc, long most, const char *what);
 /* For who only wants a pool: put up a scene (scene.h); its path. */
 const char *demand_pool(unsigned scene);
