@@ -40,6 +40,7 @@ bool bench_wants(const char *name);
 
 struct bench_args {
 	double alone;                 /* seconds > 0: no comparison, run ours for so long (for a profiler) */
+	bool quick;                   /* too little to conclude anything: does it work? */
 	const char *mount, *passthrough, *tmpfs; /* directories: through an agent, libfuse's example, neither */
 	const char *pool, *cgroup;    /* of a running pod */
 	int daemon[4];                /* processes whose CPU time is ours, too */

@@ -5,7 +5,8 @@
  * Runs the workloads whose name contains a NAME, or whose group has that name
  * (all, without any), and writes a line of JSON for each. bench/run does this
  * and the rest, and puts goals beside the results. --alone runs only the library's part of
- * each: perf record it. --mount DIR --passthrough DIR --tmpfs DIR [--daemon PID]... and
+ * each: perf record it. --quick takes so little of everything that it only shows that all of
+ * it works. --mount DIR --passthrough DIR --tmpfs DIR [--daemon PID]... and
  * --pool FILE --cgroup DIR are for the groups that need a pod (bench/pod).
  */
 #include <getopt.h>
@@ -75,6 +76,7 @@ static const struct {
 static const struct option options[] = {
 	{ "out", required_argument, NULL, 'o' },
 	{ "alone", required_argument, NULL, 'a' },
+	{ "quick", no_argument, NULL, 'q' },
 	{ "mount", required_argument, NULL, 'm' },
 	{ "passthrough", required_argument, NULL, 'p' },
 	{ "tmpfs", required_argument, NULL, 't' },
@@ -91,6 +93,8 @@ static bool take_option(int c, const char **out)
 
 	if (c == 'a')
 		args.alone = strtod(optarg, NULL);
+	else if (c == 'q')
+		args.quick = true;
 	else if (c == 'd' && args.n_daemons < sizeof(args.daemon) / sizeof(args.daemon[0]))
 		args.daemon[args.n_daemons++] = atoi(optarg);
 	else if ((size_t)c < sizeof(text) / sizeof(text[0]) && text[c])

@@ -4,16 +4,18 @@
  *
  * Slices: bursts of about 2 ms, all targets in turn; one is thrown away when its
  * wall time exceeds its CPU time by 2 % (somebody else had the CPU) or its
- * workers did not overlap. A round is 4 bursts to warm up and then at least 8
- * good ones of each target; its figure is their median, its ratio that of two
+ * workers did not overlap. A round is 4 bursts to warm up and then 8 good ones
+ * of each target; its figure is their median, its ratio that of two
  * medians; the result is the median of 5 rounds.
  *
  * Pairs: where somebody sleeps (a contended lock) or workers outnumber CPUs, CPU
  * time says nothing. Each target in turn runs for 0.35 s of wall time, five
- * times over. A turn is thrown away, and taken again a few times, when others
+ * times over. A turn is thrown away, and a few of a workload are taken again, when others
  * used more than 5 % of the machine meanwhile.
  *
- * What has too few good samples is reported as inconclusive.
+ * Time is limited, so that a run ends on any machine. A round that did not get its good samples
+ * in time is made of all it took, and a workload with too few good rounds is
+ * reported as inconclusive.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,12 +25,19 @@
 #define SLICE_NS 2e6
 #define SLICES_WARM 4u
 #define SLICES_MIN 8u
-#define SLICES_TRIES 60u
+#define SLICES_MAX 60u
+#define ROUND_NS 0.6e9    /* of slices, then it ends as it is */
 #define TURN_NS 0.35e9
 #define BURST_NS 0.08e9   /* of a turn */
-#define TURN_TRIES 3u
+#define TURNS_AGAIN 4u    /* of a workload */
 #define FOREIGN_MAX 0.05
 #define ROUNDS_MIN 3u     /* good ones for a conclusion */
+#define QUICK 20          /* times less of everything, to see that it works */
+
+static double limit(double ns)
+{
+	return bench_args()->quick ? ns / QUICK : ns;
+}
 
 /* Operations a worker does in about `want` ns. */
 static unsigned calibrate(struct crew *crew, const struct workload *w, unsigned job, double want)
@@ -48,30 +57,41 @@ static unsigned calibrate(struct crew *crew, const struct workload *w, unsigned 
 
 /* -- slices ------------------------------------------------------------------------ */
 
+struct slices { /* of one target: ns an operation */
+	double good[SLICES_MAX], all[SLICES_MAX];
+	unsigned n_good, n_all;
+};
+
+static void one_slice(struct crew *crew, unsigned job, unsigned n, struct slices *s)
+{
+	struct shot shot = crew_shoot(crew, job, n);
+
+	s->all[s->n_all++] = shot.ns_per_op;
+	if (shot.undisturbed)
+		s->good[s->n_good++] = shot.ns_per_op;
+}
+
 static bool slices(struct crew *crew, const struct workload *w, const unsigned *n, struct measured *out, double *ns)
 {
-	double good[TARGETS_MAX][SLICES_TRIES];
-	unsigned valid[TARGETS_MAX] = { 0 }, fewest = 0;
+	uint64_t end = now_ns() + (uint64_t)limit(ROUND_NS);
+	struct slices s[TARGETS_MAX] = { 0 };
+	unsigned fewest = 0;
 
 	for (unsigned job = 0; job < w->n_jobs; job++)
 		for (unsigned i = 0; i < SLICES_WARM; i++)
 			crew_shoot(crew, job, n[job]);
-	for (unsigned i = 0; i < SLICES_TRIES && fewest < SLICES_MIN; i++) {
+	for (unsigned i = 0; i < SLICES_MAX && fewest < SLICES_MIN && (i == 0 || now_ns() < end); i++) {
 		fewest = SLICES_MIN;
 		for (unsigned job = 0; job < w->n_jobs; job++) {
-			struct shot shot = crew_shoot(crew, job, n[job]);
-
-			if (shot.undisturbed)
-				good[job][valid[job]++] = shot.ns_per_op;
-			else
-				out->discarded[job]++;
-			if (valid[job] < fewest)
-				fewest = valid[job];
+			one_slice(crew, job, n[job], &s[job]);
+			fewest = s[job].n_good < fewest ? s[job].n_good : fewest;
 		}
 	}
 	for (unsigned job = 0; job < w->n_jobs; job++) {
-		out->valid[job] += valid[job];
-		ns[job] = spread_of(good[job], valid[job]).median;
+		out->valid[job] += s[job].n_good;
+		out->discarded[job] += s[job].n_all - s[job].n_good;
+		ns[job] = fewest >= SLICES_MIN ? spread_of(s[job].good, s[job].n_good).median :
+						 spread_of(s[job].all, s[job].n_all).median;
 	}
 	return fewest >= SLICES_MIN;
 }
@@ -100,7 +120,7 @@ static bool turn(struct crew *crew, unsigned job, unsigned n, double *ns_per_op)
 	double ns = 0, weighted = 0, foreign;
 	struct shot shot;
 
-	while (ns < TURN_NS) {
+	while (ns < limit(TURN_NS)) {
 		shot = crew_shoot(crew, job, n);
 		ns += shot.wall_ns;
 		weighted += shot.wall_ns / shot.ns_per_op;
@@ -110,17 +130,19 @@ static bool turn(struct crew *crew, unsigned job, unsigned n, double *ns_per_op)
 	return foreign <= FOREIGN_MAX * cpus() * ((double)now_ns() - began);
 }
 
-static bool turns(struct crew *crew, const struct workload *w, const unsigned *n, struct measured *out, double *ns)
+static bool turns(struct crew *crew, const struct workload *w, const unsigned *n, struct measured *out, double *ns,
+		  unsigned *again)
 {
 	bool all = true;
 
 	for (unsigned job = 0; job < w->n_jobs; job++) {
-		bool good = false;
+		bool good = turn(crew, job, n[job], &ns[job]);
 
-		for (unsigned tries = 0; !good && tries < TURN_TRIES; tries++) {
+		for (; !good && *again; --*again) {
+			out->discarded[job]++;
 			good = turn(crew, job, n[job], &ns[job]);
-			out->discarded[job] += !good;
 		}
+		out->discarded[job] += !good;
 		out->valid[job] += good;
 		all &= good;
 	}
@@ -155,14 +177,14 @@ static void summarize(unsigned n_jobs, double ns[ROUNDS][TARGETS_MAX], const boo
 void sample(struct crew *crew, const struct workload *w, struct measured *out)
 {
 	double ns[ROUNDS][TARGETS_MAX];
-	unsigned n[TARGETS_MAX];
+	unsigned n[TARGETS_MAX], again = bench_args()->quick ? 0 : TURNS_AGAIN;
 	bool good[ROUNDS];
 
 	memset(out, 0, sizeof(*out));
 	for (unsigned job = 0; job < w->n_jobs; job++)
-		n[job] = calibrate(crew, w, job, w->pairs ? BURST_NS : SLICE_NS);
+		n[job] = calibrate(crew, w, job, limit(w->pairs ? BURST_NS : SLICE_NS));
 	for (unsigned i = 0; i < ROUNDS; i++)
-		good[i] = w->pairs ? turns(crew, w, n, out, ns[i]) : slices(crew, w, n, out, ns[i]);
+		good[i] = w->pairs ? turns(crew, w, n, out, ns[i], &again) : slices(crew, w, n, out, ns[i]);
 	summarize(w->n_jobs, ns, good, out);
 }
 
