@@ -23,6 +23,8 @@
 #define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1)
 #define NODES_MAX (2 * DAXFS_INDIRECT) /* a piece crosses one border at most */
 #define READ_RETRIES 8
+#define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
+#define NEXT_BYTES 512u  /* of the next page, fetched while one is copied; the processor goes on by itself */
 #define STREAM_PAGES 16 /* pieces from here on go around the caches */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
@@ -285,44 +287,56 @@ struct view { /* the words a read went through */
 	struct {
 		sm_u64 *slot;
 		uint64_t word;
+		const uint8_t *page; /* NULL: a hole */
 	} seen[PIECE_PAGES];
 };
 
-/* Copy [offset, offset + n), within one page. */
-static int read_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, size_t n, uint8_t *out,
-		     struct view *view)
+/* Find the words of the pages that [from, end) meets. */
+static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, struct view *view)
 {
-	struct map_pos pos;
-	int rc = map_find(lane, sm, offset / DAXFS_PAGE_SIZE, &pos);
-	uint64_t w;
+	uint64_t last = (end - 1) / DAXFS_PAGE_SIZE;
+	struct map_pos pos = { .left = 0 };
 
-	if (rc && rc != -ENOENT)
-		return rc;
-	w = rc ? pos.word : word_load(lane, pos.slot);
-	view->seen[view->n].slot = pos.slot;
-	view->seen[view->n++].word = w;
-	if (rc == 0 && is_page(lane, w))
-		sm_read(out, pool_page(lane->pool, link_index(w)) + offset % DAXFS_PAGE_SIZE, n);
-	else
-		memset(out, 0, n); /* a hole */
+	view->n = 0;
+	for (uint64_t p = from / DAXFS_PAGE_SIZE; p <= last; p++) {
+		int rc = map_next(lane, sm, p, &pos);
+		uint64_t w;
+
+		if (rc && rc != -ENOENT)
+			return rc;
+		w = rc ? pos.word : word_load(lane, pos.slot);
+		view->seen[view->n].slot = pos.slot;
+		view->seen[view->n].page = rc == 0 && is_page(lane, w) ? pool_page(lane->pool, link_index(w)) : NULL;
+		view->seen[view->n++].word = w;
+	}
 	return lane->fault ? -EIO : 0;
+}
+
+static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint8_t *out)
+{
+	for (unsigned i = 0; i < view->n; i++) {
+		size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
+
+		if (n > end - from)
+			n = end - from;
+		if (i + 1 < view->n && view->seen[i + 1].page)
+			sm_prefetch(view->seen[i + 1].page, NEXT_BYTES);
+		if (view->seen[i].page)
+			sm_read(out, view->seen[i].page + at, n);
+		else
+			memset(out, 0, n); /* a hole */
+		from += n;
+		out += n;
+	}
 }
 
 static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out,
 		      struct view *view)
 {
-	int rc = 0;
+	int rc = view_find(lane, sm, from, end, view);
 
-	view->n = 0;
-	while (rc == 0 && from < end) {
-		size_t n = DAXFS_PAGE_SIZE - from % DAXFS_PAGE_SIZE;
-
-		if (n > end - from)
-			n = end - from;
-		rc = read_page(lane, sm, from, n, out, view);
-		from += n;
-		out += n;
-	}
+	if (rc == 0)
+		view_copy(view, from, end, out);
 	return rc;
 }
 
@@ -378,6 +392,22 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	return end == size_bytes(size); /* 1: what is appended now came after this read */
 }
 
+/*
+ * The first bytes come to the caches while a lane is taken and an interval announced,
+ * for neither of which the processor waits with other things outstanding.
+ */
+static void read_ahead(struct daxfs *fs, const struct file_op *op)
+{
+	uint64_t from = op->offset + op->done;
+	const uint8_t *page = map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE);
+	size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
+
+	if (n > op->len - op->done)
+		n = op->len - op->done;
+	if (page)
+		sm_prefetch(page + at, n < WARM_BYTES ? n : WARM_BYTES);
+}
+
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
 {
 	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len };
@@ -387,8 +417,10 @@ ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint6
 		op.len = SSIZE_MAX_WRITE;
 	if (offset > DAXFS_FILE_MAX)
 		return 0;
-	while (rc == 0 && op.done < op.len)
+	while (rc == 0 && op.done < op.len) {
+		read_ahead(fs, &op);
 		rc = fs_run(fs, read_piece, &op);
+	}
 	return op.done || rc > 0 ? (ssize_t)op.done : rc;
 }
 

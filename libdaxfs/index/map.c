@@ -23,6 +23,18 @@ static sm_u64 *root_of(struct sm_inode *inode, uint64_t *p, unsigned *height)
 	return &inode->indirect[*height - 1];
 }
 
+/* The word in the node `page` that leads on to pos->p. */
+static void enter(const struct pool *pool, uint64_t page, struct map_pos *pos)
+{
+	uint64_t i;
+
+	pos->height--;
+	i = pos->p >> (BITS * pos->height);
+	pos->slot = &map_node(pool, page)->slot[i];
+	pos->p &= span(pos->height) - 1;
+	pos->left = pos->height ? 0 : (unsigned)(DAXFS_NODE_SLOTS - 1 - i);
+}
+
 /* Follow the words from pos->slot, which should name a node of pos->height. */
 static int descend(struct lane *lane, struct map_pos *pos)
 {
@@ -34,9 +46,7 @@ static int descend(struct lane *lane, struct map_pos *pos)
 			lane->fault = true;
 			return -EIO;
 		}
-		pos->height--;
-		pos->slot = &map_node(lane->pool, link_index(pos->word))->slot[pos->p >> (BITS * pos->height)];
-		pos->p &= span(pos->height) - 1;
+		enter(lane->pool, link_index(pos->word), pos);
 	}
 	return 0;
 }
@@ -44,16 +54,40 @@ static int descend(struct lane *lane, struct map_pos *pos)
 int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos)
 {
 	pos->p = p;
+	pos->left = 0;
 	pos->slot = root_of(inode, &pos->p, &pos->height);
 	return descend(lane, pos);
 }
 
+int map_next(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos)
+{
+	if (!pos->left)
+		return map_find(lane, inode, p, pos);
+	pos->slot++;
+	pos->left--;
+	return 0;
+}
+
 int map_below(struct lane *lane, uint64_t page, struct map_pos *pos)
 {
-	pos->height--;
-	pos->slot = &map_node(lane->pool, page)->slot[pos->p >> (BITS * pos->height)];
-	pos->p &= span(pos->height) - 1;
+	enter(lane->pool, page, pos);
 	return descend(lane, pos);
+}
+
+const uint8_t *map_guess(const struct pool *pool, uint64_t inode, uint64_t p)
+{
+	struct map_pos pos = { .p = p };
+	uint64_t w;
+
+	if (inode >= pool->objects[DAXFS_T_INODE])
+		return NULL;
+	pos.slot = root_of(&pool->inodes[inode], &pos.p, &pos.height);
+	while (w = sm_peek(pos.slot), pos.height) {
+		if (!link_names(pool, w, DAXFS_NODE))
+			return NULL;
+		enter(pool, link_index(w), &pos);
+	}
+	return link_names(pool, w, DAXFS_DATA) ? pool_page(pool, link_index(w)) : NULL;
 }
 
 /* -- walking ---------------------------------------------------------------- */

@@ -26,13 +26,19 @@ struct map_pos {   /* the word that names a page, or the last one on the way */
 	uint64_t word;     /* on the way only: its value, absent */
 	unsigned height;   /* of the node the word should name; 0: it names the page */
 	uint64_t p;        /* the page, relative to what the word covers */
+	unsigned left;     /* words behind this one that name the next pages */
 };
 
 /* Find the word that names page p: 0; -ENOENT: a node is missing at *pos, see
  * map_below; -EIO: lane->fault. */
 int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos);
+/* The same for the page behind that which *pos was found for, which is p. */
+int map_next(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos);
 /* Go on from *pos, whose word is to name the node `page`. */
 int map_below(struct lane *lane, uint64_t page, struct map_pos *pos);
+
+/* A guess at where the data of page p is, or NULL: for prefetching, at any time. */
+const uint8_t *map_guess(const struct pool *pool, uint64_t inode, uint64_t p);
 
 struct map_batch { /* link words to make absent */
 	unsigned n;

@@ -11,7 +11,8 @@
  * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent,
  * and so is sm_fence_after_cas, which costs nothing where a CAS is a full fence.
  * sm_write_stream leaves what it wrote out of this processor's caches; after the
- * last one, sm_stream_end before anything that publishes it. sm_prefetch and sm_prefetch_write are hints.
+ * last one, sm_stream_end before anything that publishes it. sm_prefetch and sm_prefetch_write are hints;
+ * what sm_peek loads may only decide what they are given (the simulator sees nothing there, and no access).
  * Write-back: sm_persist starts the write-back of a range, sm_drain waits for
  * all started ones; both are nothing in a gpf pool. What is persisted and
  * drained survives the loss of this host's caches.
@@ -73,6 +74,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
 #define sm_write_stream(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
 #define sm_stream_end() ((void)0)
+#define sm_peek(p) ((void)(p), UINT64_C(0))
 #define sm_prefetch(p, len) ((void)(p), (void)(len))
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
@@ -92,6 +94,11 @@ static inline uint64_t sm_load(const sm_u64 *p)
 }
 
 static inline uint64_t sm_load_relaxed(const sm_u64 *p)
+{
+	return __atomic_load_n(&p->sm_v, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t sm_peek(const sm_u64 *p)
 {
 	return __atomic_load_n(&p->sm_v, __ATOMIC_RELAXED);
 }
