@@ -74,7 +74,7 @@ struct daxfs_geometry {
 
 /* Map the pool at path and validate its header. */
 DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why);
-/* Unmap. Leaves first if joined. */
+/* Unmap. Leaves first if joined. No view or draft of it may be open. */
 DAXFS_API void daxfs_close(struct daxfs *fs);
 DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
 
@@ -88,7 +88,8 @@ DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, stru
 /*
  * Leave cleanly: releases open files, frees the slot; nothing is left to
  * recover. The caller has ended its other calls with fs and begins none before
- * this returns. -ESTALE if declared dead meanwhile.
+ * this returns. -ESTALE if declared dead meanwhile; -EBUSY: views or drafts are
+ * open, nothing happened.
  */
 DAXFS_API int daxfs_leave(struct daxfs *fs);
 /* Advance this host's heartbeat and publish its counters. One thread, every
@@ -191,6 +192,37 @@ DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t 
 #define DAXFS_ATOMIC_WRITE_MAX (256u * 1024u)
 DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset,
 			      unsigned flags);
+/*
+ * Reading without copying. A view_read gives a pointer to what is at offset, up to
+ * the end of its page or of the file, and how many bytes: 0 at the end. They
+ * never change: a write replaces pages. They stay until the view is renewed or
+ * closed, and so does, in the pool, all that is replaced or removed meanwhile:
+ * renew often. A view occupies one of the host's lanes; -EBUSY when only one is
+ * left. One thread at a time. -ESTALE: this host was declared dead, or there is
+ * no such file any more; -EAGAIN: the file's size changes all the time.
+ */
+struct daxfs_view;
+DAXFS_API int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out);
+DAXFS_API ssize_t daxfs_view_read(struct daxfs_view *view, daxfs_ino ino, uint64_t offset, const void **out);
+DAXFS_API void daxfs_view_renew(struct daxfs_view *view);
+DAXFS_API void daxfs_view_close(struct daxfs_view *view);
+/*
+ * Writing without copying: the caller fills fresh pages, one commit publishes
+ * them. offset and len (up to DAXFS_ATOMIC_WRITE_MAX) are multiples of 4096;
+ * pages[] receives len / 4096 pointers to pages of 4096 bytes, all to be filled
+ * (their contents are anything). Until the commit nobody sees any of it, and a
+ * crash leaves the file as it was; the commit is all or nothing like a write of
+ * that length, and makes the file longer if it ends past its end. Commit and
+ * abort end the draft, whatever they return.
+ * begin: -EBUSY as for views. commit: -EAGAIN, somebody changed the range or, of
+ * a longer file, its end meanwhile: nothing happened, draft it anew.
+ */
+struct daxfs_draft;
+DAXFS_API int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t len, void **pages,
+				struct daxfs_draft **out);
+DAXFS_API int daxfs_draft_commit(struct daxfs_draft *draft);
+DAXFS_API void daxfs_draft_abort(struct daxfs_draft *draft);
+
 /* Completed writes are already as durable as the pool's domain makes them:
  * returns after a full fence; -EIO if this pool's domain cannot promise it. */
 DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);

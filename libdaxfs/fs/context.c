@@ -175,6 +175,39 @@ void fs_put_lane(struct daxfs *fs, struct lane *lane)
 	}
 }
 
+void fs_unpark(struct daxfs *fs, struct lane *lane)
+{
+	lane_exit(lane);
+	atomic_store(&slot_of(lane)->parked, false);
+	fs_put_lane(fs, lane);
+	atomic_fetch_sub(&fs->parked, 1);
+}
+
+int fs_park(struct daxfs *fs, struct lane **out)
+{
+	struct lane *lane;
+
+	if (!fs->joined)
+		return fs->pool.writable ? -ESTALE : -EROFS;
+	if (atomic_fetch_add(&fs->parked, 1) + 1 >= fs->n_slots) {
+		atomic_fetch_sub(&fs->parked, 1);
+		return -EBUSY;
+	}
+	lane = fs_take_lane(fs);
+	if (!lane) {
+		atomic_fetch_sub(&fs->parked, 1);
+		return -EIO;
+	}
+	atomic_store(&slot_of(lane)->parked, true);
+	lane_enter(lane);
+	if (!lane_alive(lane)) {
+		fs_unpark(fs, lane);
+		return -ESTALE;
+	}
+	*out = lane;
+	return 0;
+}
+
 /*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
  * waiting to be reused, or nothing came of letting everybody move on: our own

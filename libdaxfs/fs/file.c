@@ -18,43 +18,15 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/piece.h"
 
-#define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1)
-#define NODES_MAX (2 * DAXFS_INDIRECT) /* a piece crosses one border at most */
 #define READ_RETRIES 8
 #define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
 #define NEXT_BYTES 512u  /* of the next page, fetched while one is copied; the processor goes on by itself */
 #define STREAM_PAGES 16 /* pieces from here on go around the caches */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
-struct file_op {
-	daxfs_ino ino;
-	uint8_t *out;       /* read */
-	const uint8_t *in;  /* write */
-	uint64_t offset;
-	size_t len, done;
-	bool append;
-};
-
-struct piece { /* one record's worth of a write */
-	struct sm_inode *sm;
-	uint64_t size, trunc;   /* words as settled */
-	uint64_t from, end;     /* bytes */
-	unsigned pages;
-	bool fills, longer;
-	struct {
-		sm_u64 *slot;
-		uint64_t word;
-	} old[PIECE_PAGES];
-	unsigned n_nodes;
-	struct {
-		sm_u64 *slot;   /* that will name it: linked, or in another of these */
-		uint64_t word, page;
-	} node[NODES_MAX];
-};
-
-static bool is_page(struct lane *lane, uint64_t w)
+bool is_page(struct lane *lane, uint64_t w)
 {
 	if (link_names(lane->pool, w, DAXFS_DATA))
 		return true;
@@ -109,7 +81,7 @@ static int survey_page(struct lane *lane, struct piece *piece, unsigned i)
 }
 
 /* Find out which words the piece is about. */
-static int survey(struct lane *lane, struct piece *piece)
+int piece_survey(struct lane *lane, struct piece *piece)
 {
 	int rc = 0;
 
@@ -179,32 +151,38 @@ static void link_nodes(struct lane *lane, const struct piece *piece)
 		sm_persist(&lane->pool->shm, pool_page(lane->pool, piece->node[i].page), DAXFS_PAGE_SIZE);
 }
 
-static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in)
+void piece_link(struct lane *lane, const struct piece *piece, const uint64_t *page)
 {
-	uint64_t page[PIECE_PAGES];
-	int rc = survey(lane, piece);
-
-	if (rc == 0)
-		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
-	if (rc)
-		return rc;
 	for (unsigned i = 0; i < piece->pages; i++) {
-		compose(lane, piece, i, page[i], in);
 		set_link(lane, piece, piece->old[i].slot, piece->old[i].word, link_payload(DAXFS_DATA, page[i]));
 		if (is_page(lane, piece->old[i].word))
 			record_retire(lane, DAXFS_T_PAGE, link_index(piece->old[i].word));
 	}
-	if (piece->pages >= STREAM_PAGES)
-		sm_stream_end();
 	link_nodes(lane, piece);
 	if (piece->longer)
 		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
 	else if (piece->fills)
 		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
+}
+
+static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in)
+{
+	uint64_t page[PIECE_PAGES];
+	int rc = piece_survey(lane, piece);
+
+	if (rc == 0)
+		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < piece->pages; i++)
+		compose(lane, piece, i, page[i], in);
+	if (piece->pages >= STREAM_PAGES)
+		sm_stream_end();
+	piece_link(lane, piece, page);
 	return 0;
 }
 
-static int start_write(struct lane *lane, const struct file_op *op, struct piece *piece)
+int piece_start(struct lane *lane, const struct file_op *op, struct piece *piece)
 {
 	struct inode inode;
 	int rc = inode_get(lane, op->ino, &inode);
@@ -227,10 +205,8 @@ static int start_write(struct lane *lane, const struct file_op *op, struct piece
 		return -EFBIG;
 	piece->end = piece->from + (want < DAXFS_ATOMIC_WRITE_MAX ? want : DAXFS_ATOMIC_WRITE_MAX);
 	piece->longer = piece->end > bytes;
-	if (piece->longer && size_prune(piece->size)) {
-		rc = prune(lane, inode.sm);
-		return rc ? rc : -EAGAIN;
-	}
+	piece->fills = false;
+	piece->n_nodes = 0;
 	return 0;
 }
 
@@ -241,11 +217,13 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc;
 
 	(void)fs;
-	piece.fills = false;
-	piece.n_nodes = 0;
-	rc = start_write(lane, op, &piece);
+	rc = piece_start(lane, op, &piece);
 	if (rc)
 		return rc;
+	if (piece_must_prune(&piece)) {
+		rc = prune(lane, piece.sm);
+		return rc ? rc : -EAGAIN;
+	}
 	record_begin(lane, OP_WRITE);
 	rc = stage_piece(lane, &piece, op->in + op->done);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);

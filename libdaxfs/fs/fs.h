@@ -26,6 +26,7 @@ struct lane_slot { /* a lane of this host and who uses it */
 	atomic_bool busy;
 	atomic_uint operations; /* bumped when taken and on each retry: progress */
 	unsigned seen, stuck;   /* of daxfs_progressing */
+	atomic_bool parked;     /* held by a view or a draft: its user may take its time */
 };
 
 struct daxfs {
@@ -38,6 +39,7 @@ struct daxfs {
 	pthread_mutex_t wait_lock; /* for a free lane */
 	pthread_cond_t wait_free;
 	unsigned waiting, broken; /* threads that wait; lanes that will never be free */
+	atomic_uint parked;
 	struct opens *opens;
 };
 
@@ -54,6 +56,9 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg);
 /* Waits for a free lane; NULL: every lane is broken. */
 struct lane *fs_take_lane(struct daxfs *fs);
 void fs_put_lane(struct daxfs *fs, struct lane *lane);
+/* A lane, entered, for longer than a call. -EBUSY: one is kept for calls. */
+int fs_park(struct daxfs *fs, struct lane **out);
+void fs_unpark(struct daxfs *fs, struct lane *lane);
 /* For good: waits for calls in progress. -EIO: one of the lanes is broken. */
 int fs_take_all_lanes(struct daxfs *fs);
 

@@ -167,6 +167,8 @@ int daxfs_leave(struct daxfs *fs)
 
 	if (!fs->joined)
 		return -ESTALE;
+	if (atomic_load(&fs->parked))
+		return -EBUSY;
 	opens_fini(fs); /* releases what is still held */
 	if (fs_take_all_lanes(fs)) { /* nobody starts any more */
 		/* A record that made no sense is still in flight: only being
@@ -224,7 +226,8 @@ bool daxfs_progressing(struct daxfs *fs, unsigned calls)
 	for (unsigned i = 0; i < fs->n_slots; i++) {
 		struct lane_slot *slot = &fs->slots[i];
 		unsigned now = atomic_load_explicit(&slot->operations, memory_order_relaxed);
-		bool same = atomic_load_explicit(&slot->busy, memory_order_relaxed) && now == slot->seen;
+		bool same = atomic_load_explicit(&slot->busy, memory_order_relaxed) &&
+			    !atomic_load_explicit(&slot->parked, memory_order_relaxed) && now == slot->seen;
 
 		slot->stuck = same ? slot->stuck + 1 : 0;
 		slot->seen = now;

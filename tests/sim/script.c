@@ -10,7 +10,6 @@
 
 #define IO_MAX (320u << 10)
 
-
 /* -- running: each fills call->result ------------------------------------------- */
 
 static void put(struct command_call *call, long rc)
@@ -157,6 +156,73 @@ static void do_read(struct command_call *call)
 	else
 		snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64, n, script_digest(buf, (size_t)n));
 	free(buf);
+}
+
+/* One commit of whole pages that are filled where they are. */
+static void do_draft(struct command_call *call)
+{
+	const uint64_t *n = call->command->n;
+	void *pages[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE];
+	uint8_t *buf = malloc(IO_MAX);
+	struct daxfs_draft *draft;
+	int rc;
+
+	if (!buf || n[1] > DAXFS_ATOMIC_WRITE_MAX)
+		arena_die("a draft of a script is too large");
+	script_fill(buf, n[1], n[2]);
+	do {
+		rc = daxfs_draft_begin(fs_of(call), call->command->ino, n[0], n[1], pages, &draft);
+		for (size_t i = 0; rc == 0 && i < n[1] / DAXFS_PAGE_SIZE; i++)
+			sm_write(pages[i], buf + i * DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
+		rc = rc ? rc : daxfs_draft_commit(draft);
+	} while (rc == -EAGAIN);
+	put(call, rc);
+	free(buf);
+}
+
+/* A draft that comes to nothing. */
+static void do_undraft(struct command_call *call)
+{
+	void *page;
+	struct daxfs_draft *draft;
+	int rc = daxfs_draft_begin(fs_of(call), call->command->ino, 0, DAXFS_PAGE_SIZE, &page, &draft);
+
+	if (rc == 0) {
+		sm_write(page, "nothing", 8);
+		daxfs_draft_abort(draft);
+	}
+	put(call, rc);
+}
+
+static void copy_viewed(uint8_t *to, const void *from, size_t n)
+{
+	if (memory_owns(from, n))
+		sm_read(to, from, n);
+	else
+		memcpy(to, from, n); /* a hole */
+}
+
+/* What a view shows stays as it is, whatever others do. */
+static void do_view(struct command_call *call)
+{
+	uint8_t once[DAXFS_PAGE_SIZE], again[DAXFS_PAGE_SIZE];
+	struct daxfs_view *view;
+	const void *at = NULL;
+	ssize_t n = daxfs_view_open(fs_of(call), &view);
+
+	if (n == 0) {
+		n = daxfs_view_read(view, call->command->ino, call->command->n[0], &at);
+		if (n > 0) {
+			copy_viewed(once, at, (size_t)n);
+			copy_viewed(again, at, (size_t)n);
+		}
+		daxfs_view_close(view);
+	}
+	if (n <= 0)
+		put(call, n);
+	else
+		snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64 "%s", n, script_digest(once, (size_t)n),
+			 memcmp(once, again, (size_t)n) ? " and it CHANGED" : "");
 }
 
 static void do_stat(struct command_call *call)
@@ -354,6 +420,7 @@ static const struct verb {
 	{"rename", "pP", do_rename}, {"noreplace", "pP", do_noreplace}, {"exchange", "pP", do_exchange},
 	{"chattr", "innnn", do_chattr}, {"trunc", "in", do_trunc}, {"utimes", "i", do_utimes},
 	{"write", "innn", do_write}, {"append", "inn", do_append}, {"read", "i", do_read}, {"stat", "p", do_stat},
+	{"draft", "innn", do_draft}, {"undraft", "i", do_undraft}, {"view", "in", do_view},
 	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
@@ -508,26 +575,4 @@ void script_setup(const char *text)
 		text += len;
 	}
 	memory_settle();
-}
-
-/* -- contents ---------------------------------------------------------------------- */
-
-void script_fill(uint8_t *buf, size_t len, uint64_t tag)
-{
-	for (size_t i = 0; i < len; i++)
-		buf[i] = (uint8_t)(((i >> 3) + tag) * 0x9e3779b97f4a7c15ull >> (56 - i % 8));
-}
-
-uint64_t script_digest(const uint8_t *buf, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325ull ^ len, v;
-
-	for (; len >= 8; buf += 8, len -= 8) {
-		memcpy(&v, buf, sizeof(v));
-		h = (h ^ v) * 0x9fb21c651e98df25ull;
-		h ^= h >> 29;
-	}
-	for (; len; buf++, len--)
-		h = (h ^ *buf) * 0x100000001b3ull;
-	return h ^ h >> 32;
 }
