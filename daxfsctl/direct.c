@@ -192,7 +192,7 @@ static int recoverable(const struct direct *d)
 		if (recoverer_gone(d))
 			return CTL_OK;
 		return ctl_fail(d->ctl, CTL_REFUSED,
-				"host %d is recovering host %u; if it is dead: daxfsctl confirm-dead %d --direct",
+				"host %d is recovering host %u; if it is dead: daxfsctl confirm-dead --direct --host %d",
 				d->host.recoverer, host, d->host.recoverer);
 	case DAXFS_HOST_FREE:
 	case DAXFS_HOST_RECOVERED:
@@ -200,7 +200,7 @@ static int recoverable(const struct direct *d)
 				daxfs_host_state_name(d->host.state));
 	default:
 		return ctl_fail(d->ctl, CTL_REFUSED, "host %u is %s: only what is cut off is recovered; if it is dead: "
-				"daxfsctl confirm-dead %u --direct", host,
+				"daxfsctl confirm-dead --direct --host %u", host,
 				daxfs_host_state_name(d->host.state), host);
 	}
 }

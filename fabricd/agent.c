@@ -276,10 +276,11 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 
 	agents_stop(agents, host);
 	if (!agents->options->fence_agent[0]) {
-		log_warn("host %u: no fence agent is set; when %s is off: daxfsctl confirm-dead %u", host, plug, host);
-	} else if (!plug_makes_sense(plug)) {
-		log_warn("host %u: \"%s\" is no name to fence by; when it is off: daxfsctl confirm-dead %u", host, plug,
+		log_warn("host %u: no fence agent is set; when %s is off: daxfsctl confirm-dead --host %u", host, plug,
 			 host);
+	} else if (!plug_makes_sense(plug)) {
+		log_warn("host %u: \"%s\" is no name to fence by; when it is off: daxfsctl confirm-dead --host %u", host,
+			 plug, host);
 	} else {
 		rc = start(agents, host, plug, off);
 		if (rc == 0)
