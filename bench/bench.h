@@ -89,6 +89,7 @@ void rig_cleanup(void); /* on any exit: remove what this process made */
 
 struct worker {
 	unsigned id, of;
+	unsigned job;    /* that runs: an index of workload.job */
 	struct rig *rig;
 	struct daxfs *fs;
 	uint64_t rng;
@@ -161,6 +162,7 @@ void bench_names(void);
 void bench_cas(void);
 void bench_recovery(void);
 void bench_cost(void);
+void bench_scale(void);
 void bench_fuse(void);   /* with a mount and a passthrough */
 void bench_detect(void); /* with a pod */
 

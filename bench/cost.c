@@ -155,14 +155,16 @@ static void times(const struct rig *rig, uint64_t size)
 
 void bench_cost(void)
 {
+	static const uint64_t pool[] = { 256 * MIB, GIB, 4 * GIB };
+	bool memory_wanted = bench_wants("memory"), times_wanted = bench_wants("join");
 	struct rig rig;
 
-	if (!bench_wants("cost"))
+	if (!memory_wanted && !times_wanted)
 		return;
 	rig_open(&rig, &(struct rig_options){ .pool = GIB, .plain = true });
-	memory(&rig);
-	times(&rig, 256 * MIB);
-	times(&rig, GIB);
-	times(&rig, 4 * GIB);
+	if (memory_wanted)
+		memory(&rig);
+	for (unsigned i = 0; times_wanted && i < 3; i++)
+		times(&rig, pool[i]);
 	rig_close(&rig);
 }

@@ -117,6 +117,7 @@ static void run(struct shared *shared, struct worker *w, const struct job *job)
 
 static void obey(struct shared *shared, struct worker *w, const struct job *job)
 {
+	w->job = shared->job;
 	if (shared->command == PREPARE && job->prepare)
 		job->prepare(w, shared->n);
 	if (shared->command == RUN)

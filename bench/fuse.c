@@ -103,34 +103,28 @@ static void create(struct worker *w, unsigned n, unsigned dir)
 	}
 }
 
-static void run(struct worker *w, unsigned n, unsigned dir)
+/* Jobs and directories are in the same order. */
+static void run(struct worker *w, unsigned n)
 {
 	const struct spec *spec = w->arg;
 
 	if (!spec->block)
-		create(w, n, dir);
+		create(w, n, w->job);
 	else if (spec->write)
-		write_blocks(w, n, dir);
+		write_blocks(w, n, w->job);
 	else
-		read_blocks(w, n, dir);
+		read_blocks(w, n, w->job);
 }
 
-static void clear(struct worker *w, unsigned n, unsigned dir)
+static void clear(struct worker *w, unsigned n)
 {
 	struct own *own = w->own;
 	char name[32];
 
 	for (unsigned i = 0; !own->spec->block && i < n; i++)
-		if (unlinkat(own->dir[dir], fresh(w, i, name), 0))
+		if (unlinkat(own->dir[w->job], fresh(w, i, name), 0))
 			failed(own, "unlink");
 }
-
-#define TARGET(number) \
-	static void run##number(struct worker *w, unsigned n) { run(w, n, number); } \
-	static void clear##number(struct worker *w, unsigned n) { clear(w, n, number); }
-TARGET(0)
-TARGET(1)
-TARGET(2)
 
 static void open_dir(struct worker *w, unsigned i, const char *path)
 {
@@ -189,8 +183,8 @@ static void one(uint64_t block, bool write, unsigned workers)
 	struct workload w = {
 		.name = spec.name, .workers = workers, .pairs = true, .bytes = block, .arg = &spec,
 		.ops_max = block ? 0 : FRESH_MAX, .open = open_worker, .close = close_worker, .n_jobs = DIRS,
-		.job = { { "mount", NULL, run0, clear0 }, { "passthrough", NULL, run1, clear1 },
-			 { "tmpfs", NULL, run2, clear2 } },
+		.job = { { "mount", NULL, run, clear }, { "passthrough", NULL, run, clear },
+			 { "tmpfs", NULL, run, clear } },
 	};
 
 	if (block)

@@ -69,6 +69,7 @@ static const struct {
 	{ "cas", bench_cas },
 	{ "recovery", bench_recovery },
 	{ "cost", bench_cost },
+	{ "scale", bench_scale },
 	{ "fuse", bench_fuse },
 	{ "detect", bench_detect },
 };

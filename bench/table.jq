@@ -20,6 +20,12 @@ def lines:
     + ([$r.goals[] | select(.against == $t.key) | goal] | join(" "))
     + (if .key == 0 and ($r.conclusive | not) then "  inconclusive: too few undisturbed samples" else "" end);
 
+# A series: each point beside the first.
+def series:
+  .name + (if .conclusive then "" else "  (inconclusive: too few undisturbed samples)" end),
+  (.targets | to_entries[] | "    " + (.key | pad(36)) + (.value.ns.median | ns | pad(22))
+    + ("\(.value.ratio.median | r2)x" | pad(7)) + "\(.value.ratio.q1 | r2)-\(.value.ratio.q3 | r2)");
+
 def figure:
   (.name | pad(40)) + ((.value * 1000 | round / 1000 | tostring) + " " + .unit | pad(50)) + ([.goals[] | goal] | join(" "));
 
@@ -28,7 +34,7 @@ def figure:
 (.pools[] | "pool of \(.bytes / 1048576) MiB, domain \(.domain), \(.pool_huge_kib / 1024) MiB of it in huge pages (raw region: \(.raw_huge_kib / 1024) MiB)"),
 "",
 ("workload" | pad(40)) + ("ours" | pad(10)) + ("beside" | pad(12)) + ("time" | pad(10)) + ("ratio" | pad(7)) + ("quartiles" | pad(12)) + "goal",
-(.results[] | if .kind == "ratio" then lines else figure end),
+(.results[] | if .kind != "ratio" then figure elif .name | startswith("scale-") then series else lines end),
 "",
 (if $whole then .not_measured[] | "not measured: " + (.name | ltrimstr("^") | rtrimstr("$")) + ", \(.text) (\(.against), goal \(.goal))" else empty end),
 "goals met: \([.results[].goals[] | select(.met)] | length) of \([.results[].goals[]] | length) measured"
