@@ -93,6 +93,7 @@ static void draw(uint64_t seed)
 {
 	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
 	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
+	static const unsigned overtakings[] = {1, 4, 16, UINT32_MAX}, rates[] = {1, 3, 20, 200};
 	struct rng r = rng_stream(seed, STREAM_SETUP, 0);
 
 	pod.wb = rng_chance(&r, 2);
@@ -105,6 +106,9 @@ static void draw(uint64_t seed)
 	pod.turn_mean = means[rng_below(&r, 6)];
 	pod.naps = naps[rng_below(&r, 4)];
 	pod.lazy_timers = lazy[rng_below(&r, 4)];
+	pod.overtakings = overtakings[rng_below(&r, 4)];
+	pod.focus = rng_chance(&r, 3) ? 0 : rng_next(&r) | 1;
+	pod.focus_rate = rates[rng_below(&r, 4)];
 	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
 	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
 	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
@@ -165,6 +169,23 @@ static bool stores(const struct seam_event *event)
 	return event->site->call[0] == 'c' || event->site->call[0] == 's' || event->site->call[0] == 'w';
 }
 
+/* Outside of these turns nobody is cut short: see pod_shrink.c. */
+static bool may_cut(void)
+{
+	return pod.turn >= pod.limits.turns_from && pod.turn < pod.limits.turns && !pod.liveness;
+}
+
+/* Here this seed likes to stop for long: what others do meanwhile is what the next steps are not prepared for. */
+static bool focused(struct actor *a, const struct seam_event *event)
+{
+	uint64_t site = (event->site->line * 0x9e3779b97f4a7c15ull ^ pod.focus) * 0xbf58476d1ce4e5b9ull;
+
+	if (!pod.focus || site >> 58 || (a->kind != ACTOR_WORKER && a->kind != ACTOR_RECOVER) || !may_cut())
+		return false;
+	a->napping = rng_chance(&pod.turns, pod.focus_rate);
+	return a->napping;
+}
+
 static bool turn_ends(const struct seam_event *event)
 {
 	if (pod.store_countdown)
@@ -175,7 +196,7 @@ static bool turn_ends(const struct seam_event *event)
 static void hook(void *context, struct run *run, const struct seam_event *event)
 {
 	struct actor *a = context;
-	bool ends = turn_ends(event);
+	bool ends = turn_ends(event) | focused(a, event);
 
 	mutants_after();
 	pod.steps++;
@@ -200,12 +221,16 @@ static void hook(void *context, struct run *run, const struct seam_event *event)
 
 /* -- whose turn? ---------------------------------------------------------------------------- */
 
+static bool one_alone(void)
+{
+	return pod.alone >= 0 && (pod.now_ns < pod.alone_ns || pod.alone_workers);
+}
+
 static bool held_back(const struct actor *a)
 {
 	if (a->kind == ACTOR_MANAGER)
-		return pod.manager_paused_ns[a->machine] > pod.now_ns;
-	if (pod.alone >= 0 && pod.now_ns < pod.alone_ns && (int)a->machine != pod.alone &&
-	    !pod.machine[a->machine].fence_lies)
+		return pod.manager_paused_ns[a->machine] > pod.now_ns || (one_alone() && !pod.alone_managed);
+	if (one_alone() && (int)a->machine != pod.alone && !pod.machine[a->machine].fence_lies)
 		return true;
 	return pod.starved >= 0 && pod.now_ns < pod.starve_ns && a == &pod.actor[pod.starved] &&
 	       !pod.machine[a->machine].fence_lies;
@@ -253,8 +278,10 @@ static struct actor *choose_priority(void)
 	for (unsigned i = 0; i < ACTORS_MAX; i++)
 		if (pod.actor[i].used && runnable(&pod.actor[i]) && (!best || pod.actor[i].priority > best->priority))
 			best = &pod.actor[i];
-	if (best && rng_chance(&pod.turns, 40))
+	if (best && pod.overtakings && rng_chance(&pod.turns, 40)) {
 		best->priority = rng_next(&pod.turns) >> 8; /* a change point: others overtake it */
+		pod.overtakings--;
+	}
 	return best;
 }
 
@@ -294,10 +321,13 @@ static void draw_turn(const struct actor *a)
 /* A thread that was stopped in the middle may be stopped for long. */
 static void nap(struct actor *a)
 {
-	if (pod.turn < pod.limits.turns_from || pod.turn >= pod.limits.turns || pod.liveness)
+	bool focus = a->napping;
+
+	a->napping = false;
+	if (!may_cut())
 		return;
 	if (a->run.end == RUN_PAUSED && a->wake_ns <= pod.now_ns && a->kind != ACTOR_MANAGER &&
-	    a->kind != ACTOR_AGENT && rng_chance(&pod.turns, pod.naps))
+	    a->kind != ACTOR_AGENT && (focus || rng_chance(&pod.turns, pod.naps)))
 		a->wake_ns = pod.now_ns + rng_below(&pod.turns, HEARTBEAT_NS << rng_below(&pod.turns, 6));
 }
 
@@ -325,9 +355,23 @@ static void after_turn(struct actor *a)
 		}
 }
 
+/* A process that was declared dead and does not know it. */
+static void note_zombie(const struct actor *a)
+{
+	struct machine *m = &pod.machine[a->kind == ACTOR_MANAGER ? 0 : a->machine];
+	struct host_word word;
+
+	if (a->kind == ACTOR_MANAGER || m->process != PROCESS_JOINED || m->zombie ||
+	    host_word_unpack(peek_word(&pod.pool.member->host[m->slot].word), &word))
+		return;
+	m->zombie = word.state == DAXFS_HOST_FENCING && word.generation == m->generation;
+	pod.tallies->zombies += m->zombie;
+}
+
 static void take_turn(struct actor *a)
 {
 	draw_turn(a);
+	note_zombie(a);
 	a->run.hook = hook;
 	a->run.context = a;
 	pod.current = a;
@@ -472,6 +516,8 @@ static bool go_on(uint64_t *deadline)
 	if (pod.liveness)
 		return !at_rest();
 	if (pod.ops_left && pod.steps < STEPS_MAX && pod.now_ns < pod.worked_ns + IDLE_BEATS * HEARTBEAT_NS)
+		return true;
+	if (pod.alone_workers)
 		return true;
 	if (pod.damaged)
 		return false;

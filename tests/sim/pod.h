@@ -91,6 +91,7 @@ struct actor {
 	uint64_t recovered; /* hosts, by this recoverer */
 	bool recovering;    /* inside daxfs_recover_assigned */
 	uint64_t committed; /* step at which it last committed something */
+	bool napping;       /* stopped where this seed likes to stop */
 	int single;         /* lane whose record of one word it is about to make happen, -1 */
 };
 
@@ -111,6 +112,7 @@ struct machine {
 	bool standing_in;     /* for its own slot, in another one */
 	bool leave;           /* asked to leave */
 	bool withheld;        /* does not beat, because its workers are stuck */
+	bool zombie;          /* acts, declared dead */
 	bool fence_lies;      /* an agent says that it is off, and it is not: it may not be paused */
 	unsigned workers_done;
 	uint64_t held[WORKERS_MAX][8]; /* handles that a worker holds */
@@ -126,7 +128,7 @@ enum fault_kind {
 	FAULT_PAUSE,         /* all of a host */
 	FAULT_PAUSE_RECOVERER,
 	FAULT_STARVE,        /* one thread of a host */
-	FAULT_ALONE,         /* all but one host stand still for a while */
+	FAULT_ALONE,         /* all but one host stand still until what it is at is done, and longer */
 	FAULT_LEAVE,         /* and come back later */
 	FAULT_MANAGER_KILL,
 	FAULT_MANAGER_PAUSE,
@@ -139,7 +141,7 @@ enum fault_kind {
 	FAULT_ORDER_CONFIRM, /* the operator, who has pulled the plug, says so */
 	FAULT_POISON_DATA,   /* a line of a data page holds garbage */
 	FAULT_POISON_META,   /* garbage in metadata: from now on only robustness counts */
-	FAULT_POISON_LOAD,   /* the next load of a line kills the process (SIGBUS) */
+	FAULT_POISON_LOAD,   /* a load some way ahead kills the process (SIGBUS) */
 	FAULT_KINDS
 };
 
@@ -160,6 +162,8 @@ void faults_plan(void);
 void machine_off(unsigned machine, struct fate fate);
 struct fate draw_fate(struct rng *r, unsigned cache);
 /* Is a fault to strike before this step? */
+/* The process of a machine is gone: nobody waits for it. */
+void faults_forget(unsigned machine);
 enum fault_due { DUE_NONE, DUE_PLANNED, DUE_ARMED, DUE_LOAD };
 enum fault_due faults_due(const struct actor *a, const struct seam_event *event);
 /* It strikes; `at` was about to act. */
@@ -181,6 +185,8 @@ struct limits {
 struct tallies {
 	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice;
 	uint64_t standins, stuck, fault[FAULT_KINDS];
+	uint64_t lenient, zombies, wiped;
+	uint64_t alone; /* operations ended while all stood still but one and some dead host */
 	double seconds;
 };
 
@@ -194,6 +200,9 @@ struct pod {
 	unsigned machines, workers, lanes, spare;
 	enum bias bias;
 	unsigned turn_mean, lazy_timers, naps; /* naps: one in so many cut turns is followed by one */
+	unsigned overtakings;       /* by priority: so many, and no more */
+	uint64_t focus;             /* names some seam calls at which actors like to stop, 0: none */
+	unsigned focus_rate;        /* one time in so many */
 	uint64_t step_ns, think_ns;
 	bool hot;      /* most of the work is on few files */
 	unsigned weight[DO_KINDS];
@@ -208,13 +217,15 @@ struct pod {
 	uint64_t now_ns, steps, work_steps, hash;
 	uint64_t ops_left, worked_ns, turn, alone_ns, starve_ns;
 	int alone, starved;
+	unsigned alone_workers; /* bits: the operation it was at is not over yet */
+	bool alone_managed;     /* managers stand still as well, unless */
 	uint64_t countdown, store_countdown;
 	bool check_due;
 	enum fault_due due;
 	bool armed;            /* a fault waits for a recovery to be at work, and then so many steps */
 	struct fault armed_fault;
 	uint64_t armed_steps;
-	uint64_t poisoned_line; /* whoever loads from it dies; 0: none */
+	uint64_t poisoned_load; /* so many loads ahead, 0: none */
 	int confirm;            /* machine whose death the operator confirms, -1: none */
 	uint64_t manager_paused_ns[MANAGERS], manager_restart_ns[MANAGERS];
 	int recovered_slot;

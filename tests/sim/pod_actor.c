@@ -46,7 +46,7 @@ void actor_start(struct actor *a, unsigned cache, long (*call)(void *arg))
 	a->pending = NULL;
 	a->wake_ns = pod.now_ns;
 	a->priority = priority;
-	a->recovering = false;
+	a->recovering = a->napping = false;
 	a->single = -1;
 	a->used = true;
 	run_start(&a->run, cache, call, a);
@@ -264,6 +264,7 @@ void process_end(unsigned machine)
 		a->pending = NULL;
 	}
 	oracle_died(machine);
+	faults_forget(machine);
 	m->process = PROCESS_NONE;
 	m->exits = m->leave = m->fence_lies = m->standing_in = false;
 }

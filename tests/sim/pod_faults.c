@@ -64,7 +64,7 @@ static uint32_t draw_mix(struct rng *r)
 
 	mix |= 1u << FAULT_KILL;
 	mix &= ~(1u << FAULT_POISON_META);
-	if (!rng_chance(r, 4))
+	if (!rng_chance(r, 3))
 		mix &= ~(1u << FAULT_POISON_DATA | 1u << FAULT_POISON_LOAD);
 	return mix;
 }
@@ -85,7 +85,7 @@ void faults_plan(void)
 	struct rng r = rng_stream(pod.seed, STREAM_FAULTS, 0);
 	uint64_t span = pod.ops_left * STEPS_AN_OP;
 	uint32_t mix = draw_mix(&r);
-	bool damage = rng_chance(&r, 16);
+	bool damage = rng_chance(&r, 12);
 
 	pod.n_faults = rng_chance(&r, 12) ? 0 : 1 + (unsigned)rng_below(&r, rng_chance(&r, 4) ? 40 : 14);
 	for (unsigned i = 0; i < pod.n_faults; i++)
@@ -132,6 +132,7 @@ void machine_off(unsigned machine, struct fate fate)
 
 	if (!m->on)
 		return;
+	pod.tallies->wiped += pod.wb && fate.kind != FATE_KEEP_ALL && memory_dirty(machine);
 	trace_line("machine %u goes off: %u dirty lines, fate %u %llu", machine, memory_dirty(machine), fate.kind,
 		   (unsigned long long)fate.n);
 	process_end(machine);
@@ -191,10 +192,8 @@ static void kill_manager(unsigned i, struct rng *r)
 	pod.manager_restart_ns[i] = soon(r, 80);
 }
 
-static void order(struct rng *r)
+static void order(unsigned slot)
 {
-	unsigned slot = (unsigned)rng_below(r, pod.pool.super.hosts);
-
 	for (unsigned i = 0; i < MANAGERS; i++)
 		manager_order(i, slot, false);
 }
@@ -267,6 +266,18 @@ static void arm(const struct fault *f)
 	pod.armed_steps = 1 + f->draw % 400;
 }
 
+/* So an operation that waits for a dead host, or one that stands still, does not end: see OP_STEPS. */
+static void leave_alone(struct rng *r, const struct actor *at)
+{
+	pod.alone = (int)draw_machine(r, at);
+	pod.alone_ns = soon(r, 30);
+	pod.alone_managed = rng_chance(r, 3);
+	pod.alone_workers = 0;
+	for (unsigned i = 0; i < pod.workers; i++)
+		if (actor_of(ACTOR_WORKER, (unsigned)pod.alone, i)->pending)
+			pod.alone_workers |= 1u << i;
+}
+
 static void starve(struct rng *r, const struct actor *at)
 {
 	unsigned m = draw_machine(r, at);
@@ -284,6 +295,16 @@ static void leave(struct rng *r, const struct actor *at)
 	m->leave |= m->process == PROCESS_JOINED;
 }
 
+/* A host that runs is to be fenced, and its agent will lie. */
+static void lie(struct rng *r, const struct actor *at)
+{
+	const struct machine *m = &pod.machine[draw_machine(r, at)];
+
+	fences_misbehave(FAULT_FENCE_LIE, 1 + (unsigned)rng_below(r, 3));
+	if (m->process == PROCESS_JOINED)
+		order(m->slot);
+}
+
 static void strike(const struct fault *f, struct actor *at)
 {
 	struct rng r = {f->draw};
@@ -296,18 +317,19 @@ static void strike(const struct fault *f, struct actor *at)
 	case FAULT_KILL_RECOVERER: case FAULT_PAUSE_RECOVERER: arm(f); return; /* counted when it is done */
 	case FAULT_PAUSE: pause_machine(draw_machine(&r, at), &r); break;
 	case FAULT_STARVE: starve(&r, at); break;
-	case FAULT_ALONE: pod.alone = (int)draw_machine(&r, at); pod.alone_ns = soon(&r, 30); break;
+	case FAULT_ALONE: leave_alone(&r, at); break;
 	case FAULT_LEAVE: leave(&r, at); break;
 	case FAULT_MANAGER_KILL: kill_manager(draw_manager(&r), &r); break;
 	case FAULT_MANAGER_PAUSE: pod.manager_paused_ns[draw_manager(&r)] = draw_pause(&r); break;
 	case FAULT_UNREADABLE: manager_unreadable(draw_manager(&r), 1 + (unsigned)rng_below(&r, 30)); break;
-	case FAULT_FENCE_FAIL: case FAULT_FENCE_HANG: case FAULT_FENCE_ON: case FAULT_FENCE_LIE:
-		fences_misbehave(f->kind, 1 + (unsigned)rng_below(&r, 3)); return; /* the same */
-	case FAULT_ORDER_FENCE: order(&r); break;
+	case FAULT_FENCE_LIE: lie(&r, at); return; /* the same */
+	case FAULT_FENCE_FAIL: case FAULT_FENCE_HANG: case FAULT_FENCE_ON:
+		fences_misbehave(f->kind, 1 + (unsigned)rng_below(&r, 3)); return;
+	case FAULT_ORDER_FENCE: order((unsigned)rng_below(&r, pod.pool.super.hosts)); break;
 	case FAULT_ORDER_CONFIRM: confirm(&r); break;
 	case FAULT_POISON_DATA: poison_data(&r); break;
 	case FAULT_POISON_META: poison_meta(&r); break;
-	case FAULT_POISON_LOAD: pod.poisoned_line = draw_line(&r); return; /* when somebody loads from it */
+	case FAULT_POISON_LOAD: pod.poisoned_load = 1 + rng_below(&r, 500); return; /* when that is done */
 	case FAULT_KINDS: break;
 	}
 	/* clang-format on */
@@ -345,8 +367,7 @@ enum fault_due faults_due(const struct actor *a, const struct seam_event *event)
 
 	if (pod.liveness)
 		return DUE_NONE;
-	if (pod.poisoned_line && a->kind != ACTOR_MANAGER && is_load(event) &&
-	    event->offset / LINE == pod.poisoned_line)
+	if (pod.poisoned_load && a->kind != ACTOR_MANAGER && is_load(event) && --pod.poisoned_load == 0)
 		return DUE_LOAD;
 	if (pod.armed && at_work(a) && --pod.armed_steps == 0)
 		return DUE_ARMED;
@@ -390,18 +411,26 @@ void faults_happen(enum fault_due due, struct actor *at)
 		happen_armed(at);
 	} else if (due == DUE_LOAD) {
 		trace_line("FAULT poison-load: machine %u", at->machine);
-		pod.poisoned_line = 0;
 		pod.tallies->fault[FAULT_POISON_LOAD]++;
 		kill_process(at->machine);
 	}
 }
 
+void faults_forget(unsigned machine)
+{
+	if ((int)machine != pod.alone)
+		return;
+	pod.alone = -1;
+	pod.alone_workers = 0;
+}
+
 void faults_stop(void)
 {
 	pod.armed = false;
-	pod.poisoned_line = 0;
+	pod.poisoned_load = 0;
 	pod.next_fault = pod.n_faults;
 	pod.alone = pod.starved = -1;
+	pod.alone_workers = 0;
 	for (unsigned i = 0; i < pod.machines; i++)
 		pod.machine[i].paused_ns = 0;
 	for (unsigned i = 0; i < MANAGERS; i++)

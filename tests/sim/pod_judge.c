@@ -6,12 +6,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "arena.h"
 #include "sync/lane.h"
 #include "sync/member.h"
 
 #define PENDINGS_MAX 256u
+#define OP_STEPS 60000u  /* in which an operation ends whoever is dead; a search of full tables takes 26000 */
 #define READ_CHANGES 8u  /* a read of several pages may be of no one moment when so many came in between */
-#define ATTR_CHANGES 16u
 #define PLENTY_PAGES 128u /* free: then there is no excuse for ENOSPC */
 #define PLENTY 4u
 
@@ -20,7 +21,8 @@ static uint64_t serials;
 
 void pendings_reset(void)
 {
-	memset(pendings, 0, sizeof(pendings));
+	for (unsigned i = 0; i < PENDINGS_MAX; i++)
+		pendings[i].used = false;
 	serials = 0;
 }
 
@@ -36,6 +38,20 @@ static void add_digest(struct pending *p, uint64_t digest)
 	p->changes++;
 }
 
+/* More than fit: it is not known any more what is right (n_block is one too many). */
+static void add_block(struct pending *p, unsigned nth, uint64_t digest)
+{
+	unsigned i = 0;
+
+	while (i < p->n_block[nth] && i < BLOCK_DIGESTS && p->block[nth][i] != digest)
+		i++;
+	if (i < p->n_block[nth])
+		return;
+	if (i < BLOCK_DIGESTS)
+		p->block[nth][i] = digest;
+	p->n_block[nth] = (uint8_t)(i + 1);
+}
+
 static void look_at_dir(struct pending *p)
 {
 	for (unsigned name = 0; name < MODEL_NAMES; name++) {
@@ -46,11 +62,11 @@ static void look_at_dir(struct pending *p)
 			p->first.handle[name] = 0;
 		while (i < p->n_ever && (p->ever[i].name != name || p->ever[i].handle != handle))
 			i++;
-		if (!handle || i < p->n_ever || i == sizeof(p->ever) / sizeof(p->ever[0]))
+		if (!handle || i < p->n_ever)
 			continue;
-		p->ever[i].name = name;
-		p->ever[i].handle = handle;
-		p->n_ever++;
+		if (i == EVER_MAX)
+			arena_die("a directory had more entries than a seed can make");
+		p->ever[p->n_ever++] = (struct binding){handle, name};
 	}
 }
 
@@ -62,6 +78,8 @@ static void look(struct pending *p)
 	p->nothing |= a.nothing;
 	if (p->op.kind >= DO_LOOKUP && !a.errors)
 		add_digest(p, a.digest);
+	for (unsigned i = 0; i < a.n_blocks; i++)
+		add_block(p, i, a.block[i]);
 	if (p->op.kind == DO_READDIR)
 		look_at_dir(p);
 }
@@ -86,6 +104,13 @@ void pendings_refresh(const struct op *op)
 	}
 }
 
+void pendings_look(void)
+{
+	for (unsigned i = 0; i < PENDINGS_MAX; i++)
+		if (pendings[i].used && !pendings[i].dead)
+			look(&pendings[i]);
+}
+
 struct pending *oracle_begin(struct actor *a, const struct op *op)
 {
 	struct pending *p = pendings;
@@ -97,7 +122,12 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 		pod_violation("too many operations of dead hosts that nobody recovers");
 		return NULL;
 	}
-	*p = (struct pending){.used = true, .serial = ++serials, .op = *op, .actor = a};
+	memset(p, 0, offsetof(struct pending, ever));
+	memset(p->n_block, 0, sizeof(p->n_block));
+	p->used = true;
+	p->serial = ++serials;
+	p->op = *op;
+	p->actor = a;
 	p->slot = pod.machine[a->machine].slot;
 	p->generation = pod.machine[a->machine].generation;
 	p->existed = op->ino && model_exists(op->ino);
@@ -106,6 +136,7 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 	p->version = model_version(op);
 	look(p);
 	p->changes = 0;
+	a->run.steps_max = a->run.steps + OP_STEPS;
 	if (trace_wanted()) {
 		op_text(op, text, sizeof(text));
 		trace_line("machine %u worker %u: %s", a->machine, a->nth, text);
@@ -161,14 +192,43 @@ static const char *judge_failure(const struct pending *p, long rc)
 	return p->errors & model_error_bit((int)rc) ? NULL : "at no moment that was the answer";
 }
 
-/* A poisoned data page gives garbage, all of it the same byte: see pod_faults.c. */
-static bool lenient(const struct pending *p)
+/* Was every block at some moment what was read? */
+static bool blocks_right(const struct pending *p, const struct outcome *out)
 {
-	if (p->tarnished)
+	uint64_t end = p->op.offset + (uint64_t)out->rc;
+	uint64_t from = p->op.offset / MODEL_BLOCK, to = (end + MODEL_BLOCK - 1) / MODEL_BLOCK;
+
+	for (unsigned nth = 0; out->rc && nth < to - from; nth++) {
+		unsigned i = 0;
+
+		while (i < p->n_block[nth] && i < BLOCK_DIGESTS && p->block[nth][i] != out->block[nth])
+			i++;
+		if (i == p->n_block[nth])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A poisoned data page gives garbage, all of it the same byte: see pod_faults.c. A read that others overwrite
+ * again and again is right block by block. Attributes that changed more often than is remembered: not known.
+ */
+static bool lenient(const struct pending *p, const struct outcome *out)
+{
+	if (out->tarnished)
 		return true;
+	pod.tallies->lenient++;
 	if (p->op.kind == DO_READ)
-		return p->changes >= READ_CHANGES;
-	return p->changes >= ATTR_CHANGES || p->n_digest == DIGESTS_MAX;
+		return p->changes >= READ_CHANGES && blocks_right(p, out);
+	return p->n_digest == DIGESTS_MAX;
+}
+
+static const char *judge_read(const struct pending *p, const struct outcome *out)
+{
+	for (unsigned i = 0; i < p->n_digest; i++)
+		if (p->digest[i] == out->digest)
+			return NULL;
+	return lenient(p, out) ? NULL : "not what was there at any moment";
 }
 
 static const char *judge_listing(const struct pending *p, const struct listing *l)
@@ -188,45 +248,76 @@ static const char *judge_listing(const struct pending *p, const struct listing *
 	return NULL;
 }
 
-static const char *judge_success(const struct pending *p, long rc, uint64_t digest, uint64_t handle,
-				 const struct listing *listing)
+static const char *judge_success(const struct pending *p, const struct outcome *out)
 {
 	switch (p->op.kind) {
 	case DO_READDIR:
-		return judge_listing(p, listing);
+		return judge_listing(p, &out->listing);
 	case DO_FSYNC:
 	case DO_RELEASE:
 		return NULL;
 	case DO_HOLD:
 		return model_held(p->op.ino, p->slot) ? NULL : "held, but not by this host";
 	case DO_LOOKUP: case DO_GETATTR: case DO_READ: case DO_READLINK:
-		for (unsigned i = 0; i < p->n_digest; i++)
-			if (p->digest[i] == digest)
-				return NULL;
-		return lenient(p) ? NULL : "not what was there at any moment";
+		return judge_read(p, out);
 	default:
 		break;
 	}
 	if (!p->committed)
 		return p->nothing ? NULL : "succeeded, but nothing happened";
-	if (p->handle && handle && p->handle != handle)
+	if (p->handle && out->handle && p->handle != out->handle)
 		return "made another inode than it says";
-	return p->op.kind == DO_WRITE && (uint64_t)rc != p->op.len ? "wrote less than asked" : NULL;
+	return p->op.kind == DO_WRITE && (uint64_t)out->rc != p->op.len ? "wrote less than asked" : NULL;
 }
 
-void oracle_end(struct pending *p, long rc, uint64_t digest, uint64_t handle, const struct listing *listing)
+/* Whoever hears of an inode may go on to use it. */
+static void tell(const struct outcome *out)
+{
+	model_tell(out->handle);
+	for (unsigned name = 0; name < MODEL_NAMES; name++)
+		if (out->listing.handle[name])
+			model_tell(out->listing.handle[name]);
+}
+
+static bool somebody_is_dead(void)
+{
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		struct host_word word;
+
+		if (!host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) &&
+		    word.state >= DAXFS_HOST_FENCING && word.state <= DAXFS_HOST_RECOVERING)
+			return true;
+	}
+	for (unsigned m = 0; m < pod.machines; m++)
+		if (!pod.machine[m].on)
+			return true;
+	return false;
+}
+
+static void note_alone(const struct pending *p)
+{
+	if (pod.alone != (int)p->actor->machine)
+		return;
+	pod.tallies->alone += pod.now_ns < pod.alone_ns && somebody_is_dead();
+	pod.alone_workers &= ~(1u << p->actor->nth);
+}
+
+void oracle_end(struct pending *p, const struct outcome *out)
 {
 	const char *why;
 
-	trace_line("machine %u worker %u: = %ld %llx", p->actor->machine, p->actor->nth, rc,
-		   (unsigned long long)(handle ? handle : digest));
-	pod.hash = (pod.hash ^ (uint64_t)rc ^ digest) * 0x9e3779b97f4a7c15ull;
+	trace_line("machine %u worker %u: = %ld %llx", p->actor->machine, p->actor->nth, out->rc,
+		   (unsigned long long)(out->handle ? out->handle : out->digest));
+	pod.hash = (pod.hash ^ (uint64_t)out->rc ^ out->digest) * 0x9e3779b97f4a7c15ull;
 	p->used = false;
-	if (pod.damaged || (rc == -EIO && pod.violated))
+	note_alone(p);
+	if (pod.damaged || (out->rc == -EIO && pod.violated))
 		return;
-	why = rc < 0 ? judge_failure(p, rc) : judge_success(p, rc, digest, handle, listing);
+	why = out->rc < 0 ? judge_failure(p, out->rc) : judge_success(p, out);
 	if (why)
-		wrong(p, rc, why);
+		wrong(p, out->rc, why);
+	else
+		tell(out);
 }
 
 /* -- deaths ---------------------------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 void pendings_reset(void);
 /* The model has changed by op: what is permitted now, to whoever is under way? */
 void pendings_refresh(const struct op *op);
+/* A commit was taken back: what it permitted stays permitted, what it demanded is not. */
+void pendings_look(void);
 /* The process on a machine died: nobody waits for its operations any more. */
 void pendings_orphan(unsigned machine);
 /* A slot is recovered: what its dead tenant was at has happened or never will. */

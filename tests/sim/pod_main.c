@@ -13,6 +13,8 @@
 
 #include "pod.h"
 
+#define CHECK_SEED 1u
+#define CHECK_SEEDS 500u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
 
 static const char usage_text[] =
@@ -21,6 +23,7 @@ static const char usage_text[] =
 	"  --seeds N        how many (default 1)\n"
 	"  --trace          print everything that happens\n"
 	"  --keep-going     not only up to the first violation\n"
+	"  --check          the canary, then 500 seeds from the first one: for scripts/check\n"
 	"  --mutants        plant each mistake in turn: which one does nobody notice?\n"
 	"  --mutant NAME    only that one\n"
 	"of one seed, to make it smaller:\n"
@@ -30,7 +33,7 @@ static const char usage_text[] =
 
 struct pod_options {
 	uint64_t seed, seeds;
-	bool trace, keep_going, mutants;
+	bool trace, keep_going, mutants, check;
 	const char *mutant;
 	struct limits limits;
 };
@@ -40,7 +43,7 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 	static const struct option longs[] = {
 		{"pod", 0, NULL, 'p'}, {"seed", 1, NULL, 's'}, {"seeds", 1, NULL, 'n'}, {"trace", 0, NULL, 't'},
 		{"ops", 1, NULL, 'o'}, {"faults", 1, NULL, 'f'}, {"turns", 1, NULL, 'u'}, {"keep-going", 0, NULL, 'k'},
-		{"mutants", 0, NULL, 'm'}, {"mutant", 1, NULL, 'M'},
+		{"mutants", 0, NULL, 'm'}, {"mutant", 1, NULL, 'M'}, {"check", 0, NULL, 'c'},
 		{NULL, 0, NULL, 0},
 	};
 	char *colon;
@@ -56,6 +59,11 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 		case 'k': o->keep_going = true; break;
 		case 'M': o->mutant = optarg; /* fall through */
 		case 'm': o->mutants = true; break;
+		case 'c':
+			o->check = true;
+			o->seed = CHECK_SEED;
+			o->seeds = CHECK_SEEDS;
+			break;
 		case 'o': o->limits.ops = strtoull(optarg, NULL, 0); break;
 		case 'f': o->limits.faults = strtoull(optarg, NULL, 0); break;
 		case 'u':
@@ -132,7 +140,8 @@ static void print_tallies(const struct tallies *t, double seconds)
 	       t->recoveries, t->twice, t->standins, t->stuck, t->takeovers, t->checks);
 	for (unsigned k = 0; k < FAULT_KINDS; k++)
 		printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fault[k]);
-	printf("\n");
+	printf(" zombie %" PRIu64 " cache-loss %" PRIu64 "\noperations ended alone beside a dead host %" PRIu64
+	       ", reads judged block by block %" PRIu64 "\n", t->zombies, t->wiped, t->alone, t->lenient);
 }
 
 int pod_main(int argc, char **argv)
@@ -148,6 +157,10 @@ int pod_main(int argc, char **argv)
 	}
 	if (o.mutants)
 		return mutants_run(o.mutant, o.seed) != 0;
+	if (o.check && !mutants_canary(o.seed)) {
+		printf("VIOLATION the canary is not noticed: the simulator is broken\n");
+		return 1;
+	}
 	if (o.trace)
 		trace_mode(TRACE_ALL);
 	for (uint64_t i = 0; i < o.seeds && (o.keep_going || !violations); i++) {

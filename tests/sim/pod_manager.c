@@ -127,16 +127,20 @@ static bool takes(unsigned *times)
 	return true;
 }
 
-/* A lie is told only about a host that runs and beats: see FAULT_FENCE_LIE. */
+/*
+ * A lie is told of a machine whose process has ended by itself or makes way for
+ * the next one, or that runs and beats: not of one that stands still, whose
+ * counter would not give the lie away. Nothing but the fence guards against that.
+ */
 static bool lies(const struct job *job)
 {
 	struct machine *m = &pod.machine[job->machine];
+	bool tenant = m->process != PROCESS_NONE && m->slot == job->slot;
 
 	if (m->fence_lies)
 		return true;
-	if (!job->off || m->process != PROCESS_JOINED || m->withheld || m->paused_ns > pod.now_ns)
-		return false;
-	if (!takes(&managers.lie))
+	if (!job->off || !m->on || (tenant && (m->process != PROCESS_JOINED || m->withheld)) ||
+	    m->paused_ns > pod.now_ns || !takes(&managers.lie))
 		return false;
 	m->fence_lies = true;
 	pod.tallies->fault[FAULT_FENCE_LIE]++;

@@ -180,13 +180,13 @@ static struct answer ask_file(const struct op *op)
 static struct answer ask_read(const struct op *op)
 {
 	static uint8_t bytes[MODEL_IO_MAX];
+	static uint64_t block[MODEL_BLOCKS];
 	struct answer a = ask_file(op);
-	uint64_t n;
 
-	if (!a.errors) {
-		n = model_read(op->ino, op->offset, op->len, bytes);
-		a.digest = bytes_digest(bytes, n);
-	}
+	if (!a.errors)
+		a.n_blocks = blocks_digest(bytes, op->offset, model_read(op->ino, op->offset, op->len, bytes), block,
+					   &a.digest);
+	a.block = block;
 	return a;
 }
 

@@ -25,6 +25,8 @@ struct model_page {
 static struct storage {
 	struct model_page *page; /* PAGES_MAX of them */
 	struct model_page *unused;
+	uint64_t told[MODEL_INODES];
+	unsigned n_told;
 	unsigned n_logged;
 	struct logged {
 		struct op op;
@@ -83,8 +85,9 @@ void model_reset(void)
 		storage.page[i].next = storage.unused;
 		storage.unused = &storage.page[i];
 	}
-	storage.n_logged = 0;
+	storage.n_logged = storage.n_told = 0;
 	clear();
+	model_tell(model_handle(0));
 }
 
 /* -- contents -------------------------------------------------------------------- */
@@ -202,6 +205,22 @@ uint64_t bytes_digest(const uint8_t *bytes, uint64_t len)
 	return h ^ h >> 32;
 }
 
+unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint64_t *block, uint64_t *digest)
+{
+	unsigned n = 0;
+
+	*digest = scramble(len + 1);
+	for (uint64_t at = 0; at < len; n++) {
+		uint64_t part = MODEL_BLOCK - (offset + at) % MODEL_BLOCK;
+
+		part = part < len - at ? part : len - at;
+		block[n] = bytes_digest(bytes + at, part);
+		*digest = scramble(*digest ^ block[n]) + n;
+		at += part;
+	}
+	return n;
+}
+
 uint64_t attr_digest(const struct model_attr *a)
 {
 	uint64_t v[6] = {a->ino, a->size, a->mode, a->uid, a->gid, a->nlink};
@@ -268,6 +287,20 @@ bool model_held(uint64_t handle, unsigned host)
 	const struct minode *m = model_find(handle);
 
 	return m && m->holders >> host & 1;
+}
+
+bool model_told(uint64_t handle)
+{
+	for (unsigned i = storage.n_told; i-- > 0;)
+		if (storage.told[i] == handle)
+			return true;
+	return false;
+}
+
+void model_tell(uint64_t handle)
+{
+	if (model_find(handle) && !model_told(handle))
+		storage.told[storage.n_told++] = handle;
 }
 
 uint64_t model_lookup(uint64_t dir, unsigned name)

@@ -20,6 +20,8 @@
 
 #define MODEL_NAMES 10u
 #define MODEL_IO_MAX (320u << 10)
+#define MODEL_BLOCK 4096u
+#define MODEL_BLOCKS (MODEL_IO_MAX / MODEL_BLOCK + 1)
 
 enum op_kind {
 	DO_MKNOD, DO_MKDIR, DO_SYMLINK, DO_LINK, DO_UNLINK, DO_RMDIR, DO_RENAME, DO_SETATTR, DO_WRITE,
@@ -51,6 +53,8 @@ struct answer {
 	unsigned errors;  /* set of model_error_bit: any of these may be the result */
 	bool nothing;     /* success without any change */
 	uint64_t digest;  /* of what is read */
+	unsigned n_blocks;
+	uint64_t *block;  /* read: of each block; until the next question */
 };
 
 extern const char *const model_name[MODEL_NAMES];
@@ -79,6 +83,9 @@ bool model_exists(uint64_t handle);
 bool model_is_dir(uint64_t handle);
 bool model_is_link(uint64_t handle);
 bool model_held(uint64_t handle, unsigned host);
+/* Hosts choose among the inodes that one of them was told of: a handle nobody was given may yet come to nothing. */
+void model_tell(uint64_t handle);
+bool model_told(uint64_t handle);
 /* Handle that a name leads to, 0 none. */
 uint64_t model_lookup(uint64_t dir, unsigned name);
 /* The nth inode ever made (0 the root), by age; how many. */
@@ -97,6 +104,8 @@ uint64_t attr_digest(const struct model_attr *attr);
 /* Contents: up to len bytes from offset; returns how many. */
 uint64_t model_read(uint64_t handle, uint64_t offset, uint64_t len, uint8_t *out);
 uint64_t bytes_digest(const uint8_t *bytes, uint64_t len);
+/* The same of what was read at offset, block by block; returns how many blocks. */
+unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint64_t *block, uint64_t *digest);
 /* What a write puts at its nth byte, and the target of a link. */
 void model_fill(uint8_t *out, uint64_t tag, uint64_t at, uint64_t len);
 void model_target(uint64_t tag, char out[64]);

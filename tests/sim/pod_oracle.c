@@ -10,7 +10,7 @@
 #include "sync/member.h"
 
 #define LANES_MAX 64u
-#define STEPS_A_COMMIT 30000u /* that somebody may lose because another one made progress */
+#define STEPS_A_COMMIT 100u /* that somebody may lose because another one made progress */
 
 static struct oracle {
 	struct {
@@ -367,6 +367,7 @@ void oracle_lost(void)
 			p->committed = false;
 		oracle.lane[id].logged = false;
 		why = model_take_back(oracle.lane[id].log_index);
+		pendings_look();
 		if (why)
 			pod_violation("lane %u: a commit was lost on which another one builds: %s", id, why);
 	}

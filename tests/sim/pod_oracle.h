@@ -15,10 +15,21 @@
 #include "pod.h"
 
 #define DIGESTS_MAX 24u
+#define BLOCK_DIGESTS 48u
+#define EVER_MAX 4096u /* more than a seed has commits, by two names each */
 
 struct listing {
 	unsigned n, twice, unknown;     /* names; seen twice; that nobody made */
 	uint64_t handle[MODEL_NAMES];   /* 0: not listed */
+};
+
+struct outcome {
+	long rc;
+	uint64_t digest, handle; /* of what was read; of what was made or found */
+	struct listing listing;
+	uint64_t block[MODEL_BLOCKS]; /* read: of each block of the file */
+	char text[80];  /* attributes, for people */
+	bool tarnished; /* bytes of a poisoned line among those read */
 };
 
 struct pending {
@@ -34,22 +45,24 @@ struct pending {
 	unsigned errors;          /* that applied at some moment */
 	bool nothing;             /* success without a change was right at some moment */
 	bool existed, vanished;   /* op.ino; it went away or was cut meanwhile */
-	bool tarnished;           /* read bytes of a poisoned line */
 	unsigned changes;         /* of what it reads */
 	unsigned n_digest;
 	uint64_t digest[DIGESTS_MAX], version;
 	struct listing first;     /* readdir: names there all the time */
 	unsigned n_ever;
-	struct {
-		unsigned name;
+	/* from here on not cleared: only the first so many count */
+	struct binding {
 		uint64_t handle;
-	} ever[64];
+		unsigned name;
+	} ever[EVER_MAX];
+	uint8_t n_block[MODEL_BLOCKS];
+	uint64_t block[MODEL_BLOCKS][BLOCK_DIGESTS]; /* read: of each block, at some moment */
 };
 
 void oracle_reset(void);
 struct pending *oracle_begin(struct actor *a, const struct op *op);
-/* What the library said. handle: of what it made; listing: of readdir. */
-void oracle_end(struct pending *p, long rc, uint64_t digest, uint64_t handle, const struct listing *listing);
+/* What the library said. */
+void oracle_end(struct pending *p, const struct outcome *out);
 /* About to happen. */
 void oracle_store(struct actor *a, const struct seam_event *event);
 void oracle_cas(const struct actor *a, const struct seam_event *event);

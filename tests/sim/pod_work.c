@@ -106,12 +106,14 @@ void work_perform(struct daxfs *fs, const struct op *op, uint8_t *buf, struct ou
 		out->rc = op->kind == DO_LOOKUP ? daxfs_lookup(fs, op->parent[0], model_name[op->name[0]], &attr) :
 						  daxfs_getattr(fs, op->ino, &attr);
 		out->digest = out->rc ? 0 : digest_attr(&attr);
+		out->handle = out->rc ? 0 : attr.ino;
 		snprintf(out->text, sizeof(out->text), "%llx mode %o %u:%u n%u size %llu", (unsigned long long)attr.ino,
 			 attr.mode, attr.uid, attr.gid, attr.nlink, (unsigned long long)attr.size);
 		break;
 	case DO_READ:
 		out->rc = daxfs_read(fs, op->ino, buf, op->len, op->offset);
-		out->digest = out->rc < 0 ? 0 : bytes_digest(buf, (uint64_t)out->rc);
+		if (out->rc >= 0)
+			blocks_digest(buf, op->offset, (uint64_t)out->rc, out->block, &out->digest);
 		out->tarnished = out->rc > 0 && tarnished(buf, (size_t)out->rc);
 		break;
 	case DO_READLINK:
@@ -136,7 +138,7 @@ static uint64_t any_inode(struct rng *r, bool dir, bool alive)
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t handle = model_handle((start + i) % n);
 
-		if (model_is_dir(handle) == dir && (!alive || model_exists(handle)))
+		if (model_is_dir(handle) == dir && (!alive || model_exists(handle)) && model_told(handle))
 			return handle;
 	}
 	return DAXFS_ROOT;
@@ -154,7 +156,7 @@ static uint64_t choose_file(struct rng *r)
 {
 	uint64_t hot = model_lookup(DAXFS_ROOT, (unsigned)rng_below(r, 2));
 
-	if (pod.hot && hot && !rng_chance(r, 4))
+	if (pod.hot && hot && model_told(hot) && !rng_chance(r, 4))
 		return hot;
 	return any_inode(r, rng_chance(r, 30), !rng_chance(r, 20));
 }
@@ -284,8 +286,7 @@ static void work(struct actor *a, const struct op *op)
 	if (!a->pending)
 		return;
 	work_perform(pod.machine[a->machine].fs, op, buffers[a->machine][a->nth], &out);
-	a->pending->tarnished = out.tarnished;
-	oracle_end(a->pending, out.rc, out.digest, out.handle, &out.listing);
+	oracle_end(a->pending, &out);
 	a->pending = NULL;
 	pod.tallies->ops++;
 	keep_held(a, op, &out);

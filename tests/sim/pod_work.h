@@ -8,13 +8,6 @@
 /* A worker's life: the argument is its actor. */
 long worker_main(void *arg);
 /* One operation by a context, as the library does it. */
-struct outcome {
-	long rc;
-	uint64_t digest, handle;
-	struct listing listing;
-	char text[80];  /* attributes, for people */
-	bool tarnished; /* bytes of a poisoned line among those read */
-};
 void work_perform(struct daxfs *fs, const struct op *op, uint8_t *buf, struct outcome *out);
 
 #endif
