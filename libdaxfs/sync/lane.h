@@ -106,8 +106,14 @@ static inline bool link_names(const struct pool *pool, uint64_t w, enum daxfs_li
 	return link_kind(w) == (unsigned)kind && link_index(w) < pool->objects[type];
 }
 
+uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t found);
 /* The value of a word, marks resolved by looking. Never blocks, never writes. */
-uint64_t word_load(struct lane *lane, const sm_u64 *p);
+static inline uint64_t word_load(struct lane *lane, const sm_u64 *p)
+{
+	uint64_t w = epoch_load(lane, p);
+
+	return __builtin_expect(word_is_mark(w), 0) ? word_load_marked(lane, p, w) : w;
+}
 /* The value of a word with no mark on it: finishes whose mark it finds. */
 uint64_t word_settle(struct lane *lane, sm_u64 *p);
 

@@ -94,9 +94,9 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	return 1;
 }
 
-uint64_t word_load(struct lane *lane, const sm_u64 *p)
+/* word_load, of a word that was found marked. */
+uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 {
-	uint64_t w = epoch_load(lane, p);
 	uint64_t epoch, value, again;
 	int rc;
 
