@@ -192,8 +192,8 @@ static int recoverable(const struct direct *d)
 		if (recoverer_gone(d))
 			return CTL_OK;
 		return ctl_fail(d->ctl, CTL_REFUSED,
-				"host %d is recovering host %u; if it is dead: daxfsctl confirm-dead --direct --host %d",
-				d->host.recoverer, host, d->host.recoverer);
+				"host %d is recovering host %u; if it is dead: "
+				"daxfsctl confirm-dead --direct --host %d", d->host.recoverer, host, d->host.recoverer);
 	case DAXFS_HOST_FREE:
 	case DAXFS_HOST_RECOVERED:
 		return ctl_fail(d->ctl, CTL_REFUSED, "host %u is %s: nothing of it is left to recover", host,

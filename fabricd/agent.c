@@ -279,8 +279,8 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 		log_warn("host %u: no fence agent is set; when %s is off: daxfsctl confirm-dead --host %u", host, plug,
 			 host);
 	} else if (!plug_makes_sense(plug)) {
-		log_warn("host %u: \"%s\" is no name to fence by; when it is off: daxfsctl confirm-dead --host %u", host,
-			 plug, host);
+		log_warn("host %u: \"%s\" is no name to fence by; when it is off: daxfsctl confirm-dead --host %u",
+			 host, plug, host);
 	} else {
 		rc = start(agents, host, plug, off);
 		if (rc == 0)
