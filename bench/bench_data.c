@@ -20,7 +20,7 @@ static const char *block_name(uint64_t block)
 
 static void spec_name(struct data_spec *spec, const struct workload *w, bool wb)
 {
-	static const char *const op[] = { "read", "write", "first", "append" };
+	static const char *const op[] = { "read", "write", "first", "append", "zerocopy-read", "draft-write" };
 
 	snprintf(spec->name, sizeof(spec->name), "%s%s-%s-%s-%s-%u%s-%s", wb ? "wb-" : "", op[spec->op],
 		 spec->random ? "random" : "sequential", block_name(spec->block),
@@ -57,7 +57,7 @@ static void one(struct scene *scene, struct data_spec spec, unsigned workers, bo
 	spec.span = scene->span;
 	/* A contended lock of tmpfs puts its writers to sleep. */
 	w.pairs = workers > cpus() || (workers > 1 && spec.shared && spec.op != DATA_READ);
-	w.warm = !w.pairs && spec.span <= S && spec.op <= DATA_WRITE;
+	w.warm = !w.pairs && spec.span <= S && spec.op != DATA_FIRST && spec.op != DATA_APPEND;
 	spec_name(&spec, &w, scene->wb);
 	if (!bench_wants(w.name))
 		return;
@@ -80,6 +80,15 @@ static void each_size(struct scene *scene, struct data_spec spec, unsigned worke
 	}
 }
 
+/* Without copying, on one thread and on two. */
+static void in_place(struct scene *scene, enum data_op op, uint64_t block)
+{
+	const struct data_spec spec = { .op = op, .random = true, .block = block };
+
+	one(scene, spec, 1, false);
+	one(scene, spec, 2, false);
+}
+
 static void small(struct scene *scene)
 {
 	const struct data_spec read = { .op = DATA_READ, .random = true };
@@ -96,6 +105,7 @@ static void small(struct scene *scene)
 	one(scene, read_4k, 2, true);
 	one(scene, read_4k, 4, true);
 	one(scene, shared, 2, false);
+	in_place(scene, DATA_VIEW, 4 * KIB);
 	each_size(scene, write, 1, false);
 	each_size(scene, write, 2, false);
 	each_size(scene, write_on, 1, false);
@@ -111,6 +121,8 @@ static void small(struct scene *scene)
 	one(scene, shared, 2, false);
 	shared.block = MIB;
 	one(scene, shared, 2, false);
+	in_place(scene, DATA_DRAFT, 4 * KIB);
+	in_place(scene, DATA_DRAFT, 64 * KIB);
 	each_size(scene, (struct data_spec){ .op = DATA_FIRST }, 1, false);
 	shared = (struct data_spec){ .op = DATA_APPEND, .shared = true, .block = 256 };
 	one(scene, shared, 1, false);
@@ -122,6 +134,7 @@ static void large(struct scene *scene)
 {
 	for (unsigned workers = 1; workers <= 2; workers++)
 		each_size(scene, (struct data_spec){ .op = DATA_READ, .random = true }, workers, false);
+	in_place(scene, DATA_VIEW, 4 * KIB);
 	for (unsigned workers = 1; workers <= 2; workers++)
 		each_size(scene, (struct data_spec){ .op = DATA_WRITE, .random = true }, workers, false);
 }

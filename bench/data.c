@@ -31,6 +31,7 @@ struct own { /* of one worker */
 	uint8_t *last[TARGETS_MAX]; /* variant + 1 that was last written to a block */
 	int fd, huge_fd;
 	daxfs_ino ino;
+	struct daxfs_view *view;
 	uint8_t *raw;
 };
 
@@ -157,6 +158,8 @@ void data_open(struct worker *w)
 	own->at = spec->shared ? own->blocks / w->of * w->id : 0;
 	own->raw = w->rig->raw + (spec->shared ? 0 : spec->span * w->id);
 	open_files(w, own);
+	if (spec->op == DATA_VIEW && daxfs_view_open(w->fs, &own->view))
+		bench_fail("%s: no view", spec->name);
 }
 
 static inline uint64_t next_block(struct worker *w, struct own *own)
@@ -273,6 +276,45 @@ static void read_raw(struct worker *w, unsigned n)
 
 		memcpy(own->buf, own->raw + at, bs);
 		check_ends(own, own->buf, (uint64_t)(own->raw - w->rig->raw) + at);
+	}
+}
+
+/* -- without copying ------------------------------------------------------------------------ */
+
+#define VIEW_READS 64u /* between renewals */
+
+static void view_ours(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n) {
+		uint64_t at = next_block(w, own) * bs;
+		const void *p;
+		ssize_t rc;
+
+		if (i % VIEW_READS == 0)
+			daxfs_view_renew(own->view);
+		rc = daxfs_view_read(own->view, own->ino, at, &p);
+		if (rc != (ssize_t)bs)
+			failed(own, "daxfs view", rc);
+		check_ends(own, p, at);
+	}
+}
+
+/* The source is copied into the pages: no less than what a write to tmpfs does. */
+static void draft_ours(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n) {
+		void *pages[DAXFS_ATOMIC_WRITE_MAX / PAGE];
+		uint64_t b = next_block(w, own);
+		struct daxfs_draft *draft;
+		int rc = daxfs_draft_begin(w->fs, own->ino, b * bs, bs, pages, &draft);
+
+		for (unsigned k = 0; rc == 0 && k < bs / PAGE; k++)
+			memcpy(pages[k], own->source + v * bs + k * PAGE, PAGE);
+		if (rc == 0)
+			rc = daxfs_draft_commit(draft);
+		if (rc)
+			failed(own, "daxfs draft", rc);
+		own->last[OURS][b] = (uint8_t)(v + 1);
 	}
 }
 
@@ -430,7 +472,9 @@ void data_close(struct worker *w)
 {
 	struct own *own = w->own;
 
-	if (own->spec->op == DATA_WRITE)
+	if (own->view)
+		daxfs_view_close(own->view);
+	if (own->spec->op == DATA_WRITE || own->spec->op == DATA_DRAFT)
 		for (unsigned target = OURS; target <= HUGE_TMPFS; target++)
 			check_target(w, target);
 	for (unsigned i = 0; i < TARGETS_MAX; i++)
@@ -458,7 +502,8 @@ void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workl
 	w->n_jobs = 0;
 	switch (spec->op) {
 	case DATA_READ:
-		add_job(w, "daxfs", NULL, read_ours);
+	case DATA_VIEW:
+		add_job(w, "daxfs", NULL, spec->op == DATA_VIEW ? view_ours : read_ours);
 		add_job(w, "tmpfs", NULL, read_tmpfs);
 		if (huge)
 			add_job(w, "tmpfs-huge", NULL, read_huge);
@@ -477,7 +522,8 @@ void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workl
 		w->n_jobs = 2;
 		break;
 	case DATA_WRITE:
-		add_job(w, "daxfs", NULL, write_ours);
+	case DATA_DRAFT:
+		add_job(w, "daxfs", NULL, spec->op == DATA_DRAFT ? draft_ours : write_ours);
 		add_job(w, "tmpfs", NULL, write_tmpfs);
 		if (huge)
 			add_job(w, "tmpfs-huge", NULL, write_huge);

@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-enum data_op { DATA_READ, DATA_WRITE, DATA_FIRST, DATA_APPEND };
+enum data_op { DATA_READ, DATA_WRITE, DATA_FIRST, DATA_APPEND, DATA_VIEW, DATA_DRAFT };
 
 struct data_spec {
 	char name[64];
