@@ -217,6 +217,8 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc;
 
 	(void)fs;
+	if (op->len - op->done <= DAXFS_PAGE_SIZE)
+		space_warm_on(lane);
 	rc = piece_start(lane, op, &piece);
 	if (rc)
 		return rc;
@@ -236,6 +238,18 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	return 0;
 }
 
+/* As in read_ahead, the words that an overwrite changes. */
+static void write_ahead(struct daxfs *fs, const struct file_op *op)
+{
+	uint64_t page;
+	sm_u64 *slot;
+
+	if (map_guess(&fs->pool, handle_index(op->ino), op->offset / DAXFS_PAGE_SIZE, &slot, &page)) {
+		sm_prefetch_write(slot, sizeof(*slot));
+		sm_prefetch_write(&fs->pool.state[DAXFS_T_PAGE][page], sizeof(*slot));
+	}
+}
+
 ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset, unsigned flags)
 {
 	struct file_op op = {
@@ -247,6 +261,8 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		op.len = SSIZE_MAX_WRITE;
 	if (!op.append && offset > DAXFS_FILE_MAX)
 		return -EFBIG;
+	if (!op.append)
+		write_ahead(fs, &op);
 	while (rc == 0 && op.done < op.len)
 		rc = fs_run(fs, write_piece, &op);
 	return op.done ? (ssize_t)op.done : rc;
@@ -377,13 +393,14 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 static void read_ahead(struct daxfs *fs, const struct file_op *op)
 {
 	uint64_t from = op->offset + op->done;
-	const uint8_t *page = map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE);
 	size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
+	uint64_t page;
+	sm_u64 *slot;
 
 	if (n > op->len - op->done)
 		n = op->len - op->done;
-	if (page)
-		sm_prefetch(page + at, n < WARM_BYTES ? n : WARM_BYTES);
+	if (map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE, &slot, &page))
+		sm_prefetch(pool_page(&fs->pool, page) + at, n < WARM_BYTES ? n : WARM_BYTES);
 }
 
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)

@@ -74,20 +74,22 @@ int map_below(struct lane *lane, uint64_t page, struct map_pos *pos)
 	return descend(lane, pos);
 }
 
-const uint8_t *map_guess(const struct pool *pool, uint64_t inode, uint64_t p)
+bool map_guess(const struct pool *pool, uint64_t inode, uint64_t p, sm_u64 **slot, uint64_t *page)
 {
 	struct map_pos pos = { .p = p };
 	uint64_t w;
 
 	if (inode >= pool->objects[DAXFS_T_INODE])
-		return NULL;
+		return false;
 	pos.slot = root_of(&pool->inodes[inode], &pos.p, &pos.height);
 	while (w = sm_peek(pos.slot), pos.height) {
 		if (!link_names(pool, w, DAXFS_NODE))
-			return NULL;
+			return false;
 		enter(pool, link_index(w), &pos);
 	}
-	return link_names(pool, w, DAXFS_DATA) ? pool_page(pool, link_index(w)) : NULL;
+	*slot = pos.slot;
+	*page = link_index(w);
+	return link_names(pool, w, DAXFS_DATA);
 }
 
 /* -- walking ---------------------------------------------------------------- */

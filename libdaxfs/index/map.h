@@ -37,8 +37,9 @@ int map_next(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_p
 /* Go on from *pos, whose word is to name the node `page`. */
 int map_below(struct lane *lane, uint64_t page, struct map_pos *pos);
 
-/* A guess at where the data of page p is, or NULL: for prefetching, at any time. */
-const uint8_t *map_guess(const struct pool *pool, uint64_t inode, uint64_t p);
+/* A guess at the word that names page p of an inode and at that page: for
+ * prefetching, at any time. False: no idea. */
+bool map_guess(const struct pool *pool, uint64_t inode, uint64_t p, sm_u64 **slot, uint64_t *page);
 
 struct map_batch { /* link words to make absent */
 	unsigned n;

@@ -13,6 +13,11 @@
 #include <errno.h>
 
 #define SNAPSHOT_EVERY 64u /* objects taken between two looks at all lanes */
+#define WARM_SCAN 16u      /* states looked at for a page to fetch ahead */
+/* How much of it is fetched, in two goes: as much as the processor keeps under way at once,
+ * and what it gets before the page is filled. It finds the rest by itself. */
+#define WARM_FIRST 1024u
+#define WARM_SECOND 2048u
 #define ADVANCE_EVERY 64u  /* objects taken in one epoch: bounds what a dead lane holds back unseen */
 
 struct search { /* for n objects of one type, within one space_take */
@@ -73,22 +78,38 @@ static bool another_pass(struct lane *lane, struct search *search)
 	return true;
 }
 
+/* What space_warm found, if it is still so. */
+static bool next_known(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+{
+	if (search->type != DAXFS_T_PAGE || !lane->next_known)
+		return false;
+	lane->next_known = false;
+	*index = lane->next_page;
+	return usable(lane, search, *index, state);
+}
+
+/* Go on from the cursor until `scanned` objects were looked at in this pass. */
+static bool next_scanned(struct lane *lane, struct search *search, uint64_t scanned, uint64_t *index, uint64_t *state)
+{
+	while (search->scanned < scanned) {
+		if (lane->cursor[search->type] >= lane->pool->objects[search->type])
+			lane->cursor[search->type] = 0;
+		*index = lane->cursor[search->type]++;
+		search->scanned++;
+		if (usable(lane, search, *index, state))
+			return true;
+	}
+	return false;
+}
+
 /* Find an object to try: 0 or -ENOSPC. */
 static int next_candidate(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
 {
-	uint64_t total = lane->pool->objects[search->type];
-
-	if (next_hint(lane, search, index, state))
+	if (next_known(lane, search, index, state) || next_hint(lane, search, index, state))
 		return 0;
 	do {
-		while (search->scanned < total) {
-			if (lane->cursor[search->type] >= total)
-				lane->cursor[search->type] = 0;
-			*index = lane->cursor[search->type]++;
-			search->scanned++;
-			if (usable(lane, search, *index, state))
-				return 0;
-		}
+		if (next_scanned(lane, search, lane->pool->objects[search->type], index, state))
+			return 0;
 	} while (another_pass(lane, search));
 	return -ENOSPC;
 }
@@ -154,15 +175,25 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 
 void space_warm(struct lane *lane)
 {
+	struct search search = { .type = DAXFS_T_PAGE };
 	struct pool *pool = lane->pool;
-	uint64_t index;
+	uint64_t index, state;
 
-	if (lane->hint_head == lane->hint_tail)
+	if (!lane->next_known)
+		lane->next_known = next_hint(lane, &search, &lane->next_page, &state) ||
+				   next_scanned(lane, &search, WARM_SCAN, &lane->next_page, &state);
+	if (!lane->next_known)
 		return;
-	index = lane->hints[lane->hint_head % LANE_HINTS];
+	index = lane->next_page;
 	sm_prefetch_write(&pool->state[DAXFS_T_PAGE][index], sizeof(sm_u64));
 	sm_prefetch_write(&pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64));
-	sm_prefetch_write(pool_page(pool, index), DAXFS_PAGE_SIZE);
+	sm_prefetch_write(pool_page(pool, index), WARM_FIRST);
+}
+
+void space_warm_on(struct lane *lane)
+{
+	if (lane->next_known)
+		sm_prefetch_write(pool_page(lane->pool, lane->next_page) + WARM_FIRST, WARM_SECOND);
 }
 
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes)

@@ -15,7 +15,9 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 /* Count the states of one type. Bounded, no protection needed. */
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);
 
-/* A hint: the page that this lane takes next will be written. */
+/* Hints: look for the page that this lane takes next, for it will be written
+ * soon; and, some time later, it will be written now. */
 void space_warm(struct lane *lane);
+void space_warm_on(struct lane *lane);
 
 #endif

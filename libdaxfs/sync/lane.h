@@ -52,6 +52,8 @@ struct lane {
 	uint64_t cursor[DAXFS_TYPES];
 	uint32_t hints[LANE_HINTS];
 	unsigned hint_head, hint_tail;
+	uint64_t next_page; /* found and fetched for the next record, if next_known; nobody keeps it for us */
+	bool next_known;
 };
 
 /* Bind a lane to its shared side. -ENOMEM. The host must own it. */

@@ -356,19 +356,16 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 	lane->n_retires++;
 }
 
-/* Insertion sort by address: few words, mostly in order already. */
-static void sort_words(struct lane *lane)
+/* The words in order of address, by insertion: few, mostly in order already. Moving them
+ * instead would load each whole, which waits until its parts, stored just now, are in the cache. */
+static void sort_words(const struct lane *lane, uint8_t *order)
 {
-	for (unsigned i = 1; i < lane->n_words; i++) {
-		struct staged_word word;
+	for (unsigned i = 0; i < lane->n_words; i++) {
 		unsigned j = i;
 
-		if (lane->words[i - 1].word <= lane->words[i].word)
-			continue; /* loading it whole would wait for its parts to be stored */
-		word = lane->words[i];
-		for (; j && lane->words[j - 1].word > word.word; j--)
-			lane->words[j] = lane->words[j - 1];
-		lane->words[j] = word;
+		for (; j && lane->words[order[j - 1]].word > lane->words[i].word; j--)
+			order[j] = order[j - 1];
+		order[j] = (uint8_t)i;
 	}
 }
 
@@ -376,9 +373,11 @@ static void publish_body(struct lane *lane)
 {
 	struct sm_lane *record = lane->sm;
 	const struct shm *shm = &lane->pool->shm;
+	uint8_t order[DAXFS_RECORD_WORDS];
 
+	sort_words(lane, order);
 	for (unsigned i = 0; i < lane->n_words; i++) {
-		const struct staged_word *word = &lane->words[i];
+		const struct staged_word *word = &lane->words[order[i]];
 
 		/* ORD weak descriptor: released after PREPARE, so that who sees
 		 * a new field also sees that the old record is over. */
@@ -439,7 +438,6 @@ int record_commit(struct lane *lane)
 		return record_abort(lane, -EIO);
 	if (lane->conflict)
 		return record_abort(lane, -EAGAIN);
-	sort_words(lane);
 	publish_body(lane);
 	if (!lane_alive(lane))
 		return record_abort(lane, -ESTALE);
