@@ -60,34 +60,37 @@ static int grow(struct lane *lane, struct piece *piece, const struct map_pos *at
 	return link_kind(piece->node[i].word) == DAXFS_ABSENT ? 0 : -EAGAIN;
 }
 
-/* Find the word of page i of the piece, through nodes of ours if need be. */
-static int survey_page(struct lane *lane, struct piece *piece, unsigned i)
+/* Find the word of page i of the piece, through nodes of ours if need be; *pos: of the page before it. */
+static int survey_page(struct lane *lane, struct piece *piece, unsigned i, struct map_pos *pos)
 {
-	struct map_pos pos;
 	uint64_t page;
-	int rc = map_find(lane, piece->sm, piece->from / DAXFS_PAGE_SIZE + i, &pos);
+	int rc = map_next(lane, piece->sm, piece->from / DAXFS_PAGE_SIZE + i, pos);
 
 	while (rc == -ENOENT) {
-		rc = grow(lane, piece, &pos, &page);
+		rc = grow(lane, piece, pos, &page);
 		if (rc == 0)
-			rc = map_below(lane, page, &pos);
+			rc = map_below(lane, page, pos);
 	}
 	if (rc)
 		return rc;
-	piece->old[i].slot = pos.slot;
-	piece->old[i].word = word_settle(lane, pos.slot);
-	piece->fills |= !is_page(lane, piece->old[i].word);
+	piece->old[i].slot = pos->slot;
+	piece->old[i].word = word_settle(lane, pos->slot);
+	if (is_page(lane, piece->old[i].word))
+		space_warm_state(lane->pool, link_index(piece->old[i].word));
+	else
+		piece->fills = true;
 	return 0;
 }
 
 /* Find out which words the piece is about. */
 int piece_survey(struct lane *lane, struct piece *piece)
 {
+	struct map_pos pos = { .left = 0 };
 	int rc = 0;
 
 	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - piece->from / DAXFS_PAGE_SIZE + 1);
 	for (unsigned i = 0; rc == 0 && i < piece->pages; i++)
-		rc = survey_page(lane, piece, i);
+		rc = survey_page(lane, piece, i, &pos);
 	if (rc)
 		return rc;
 	/* Words before size: if it is what it was, no truncation came between. */
@@ -246,7 +249,7 @@ static void write_ahead(struct daxfs *fs, const struct file_op *op)
 
 	if (map_guess(&fs->pool, handle_index(op->ino), op->offset / DAXFS_PAGE_SIZE, &slot, &page)) {
 		sm_prefetch_write(slot, sizeof(*slot));
-		sm_prefetch_write(&fs->pool.state[DAXFS_T_PAGE][page], sizeof(*slot));
+		space_warm_state(&fs->pool, page);
 	}
 }
 

@@ -147,6 +147,7 @@ static int take_round(struct lane *lane, struct search *search, enum daxfs_use u
 		if (next_candidate(lane, search, &out[i], &found[i]))
 			return -ENOSPC;
 		record_intend(lane, at + i, search->type, out[i]);
+		sm_prefetch_write(&lane->pool->birth[search->type][out[i]], sizeof(sm_u64));
 	}
 	record_intended(lane, at, n);
 	for (unsigned i = 0; i < n; i++)
@@ -185,7 +186,7 @@ void space_warm(struct lane *lane)
 	if (!lane->next_known)
 		return;
 	index = lane->next_page;
-	sm_prefetch_write(&pool->state[DAXFS_T_PAGE][index], sizeof(sm_u64));
+	space_warm_state(pool, index);
 	sm_prefetch_write(&pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64));
 	sm_prefetch_write(pool_page(pool, index), WARM_FIRST);
 }

@@ -20,4 +20,10 @@ void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usa
 void space_warm(struct lane *lane);
 void space_warm_on(struct lane *lane);
 
+/* A hint: the state of this page will change. */
+static inline void space_warm_state(const struct pool *pool, uint64_t page)
+{
+	sm_prefetch_write(&pool->state[DAXFS_T_PAGE][page], sizeof(sm_u64));
+}
+
 #endif
