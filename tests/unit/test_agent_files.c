@@ -154,6 +154,58 @@ static void test_appends_never_overlap(void **state)
 	assert_int_equal(count[B], APPENDS);
 }
 
+#define WHOLE_BYTES (256 * 1024) /* the longest write that is all or nothing */
+#define WHOLE_WRITES 1500
+#define WHOLE_PAUSE_NS 500000 /* a range that is overwritten without a pause may be read mixed */
+
+struct whole {
+	const struct pod *pod;
+	atomic_bool done;
+};
+
+static void *whole_main(void *context)
+{
+	struct whole *w = context;
+	int fd = open(at(w->pod, A, "whole"), O_WRONLY);
+	char *bytes = malloc(WHOLE_BYTES);
+
+	for (int i = 0; fd >= 0 && i < WHOLE_WRITES; i++) {
+		memset(bytes, 'a' + i % 26, WHOLE_BYTES);
+		if (pwrite(fd, bytes, WHOLE_BYTES, 0) != WHOLE_BYTES)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = WHOLE_PAUSE_NS }, NULL);
+	}
+	atomic_store(&w->done, true);
+	free(bytes);
+	close(fd);
+	return NULL;
+}
+
+/* Large reads on one host see each large write of another wholly or not at all. */
+static void test_large_reads_are_whole(void **state)
+{
+	struct pod *pod = *state;
+	struct whole w = { .pod = pod };
+	char *bytes = malloc(WHOLE_BYTES);
+	pthread_t thread;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	fd = open(at(pod, B, "whole"), O_RDWR | O_CREAT, 0600);
+	assert_int_equal(ftruncate(fd, WHOLE_BYTES), 0); /* a hole reads as zeros, whole too */
+	pthread_create(&thread, NULL, whole_main, &w);
+	while (!atomic_load(&w.done)) {
+		assert_int_equal(pread(fd, bytes, WHOLE_BYTES, 0), WHOLE_BYTES);
+		assert_memory_equal(bytes, bytes + 1, WHOLE_BYTES - 1);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(pread(fd, bytes, WHOLE_BYTES, 0), WHOLE_BYTES);
+	assert_int_equal(bytes[0], 'a' + (WHOLE_WRITES - 1) % 26);
+	free(bytes);
+	close(fd);
+}
+
 /* -- names ------------------------------------------------------------------------ */
 
 #define RACES 200
@@ -529,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_truncate),
 		cmocka_unit_test(test_unlinked_but_open),
 		cmocka_unit_test(test_appends_never_overlap),
+		cmocka_unit_test(test_large_reads_are_whole),
 		cmocka_unit_test(test_exclusive_create_has_one_winner),
 		cmocka_unit_test(test_create_race_opens_one_file),
 		cmocka_unit_test(test_replaced_name_is_always_there),
