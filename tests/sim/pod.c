@@ -16,8 +16,6 @@
 #include "pod_judge.h"
 #include "sync/member.h"
 
-#define POOL_MIN (600u << 10)
-#define POOL_MAX (3u << 20)
 #define STEPS_MAX 6000000u       /* of a seed: then the safety phase ends */
 #define IDLE_BEATS 400u          /* without work: the same */
 #define LIVENESS_BEATS 1500u     /* in which all is to be recovered and done */
@@ -60,99 +58,6 @@ void pod_violation(const char *format, ...)
 	trace_line("VIOLATION %s", pod.violation);
 }
 
-static uint64_t clock_ns(void)
-{
-	return 1700000000000000000ull + pod.now_ns;
-}
-
-static int pid(void)
-{
-	const struct actor *a = pod.current;
-
-	if (!a)
-		return 1;
-	return a->kind == ACTOR_MANAGER ? (int)(10000 + managers_started() * MANAGERS + a->machine) :
-					  (int)(100 * (a->machine + 1) + pod.machine[a->machine].lives);
-}
-
-/* -- drawing ------------------------------------------------------------------------- */
-
-static void draw_weights(struct rng *r)
-{
-	static const unsigned choices[] = {0, 1, 3, 8};
-
-	for (unsigned i = 0; i < DO_KINDS; i++)
-		pod.weight[i] = choices[rng_below(r, 4)];
-	pod.weight[DO_MKNOD] += 3;
-	pod.weight[DO_MKDIR] += 1;
-	pod.weight[DO_WRITE] += 1;
-	pod.weight[DO_LOOKUP] += 1;
-}
-
-static void draw(uint64_t seed)
-{
-	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
-	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
-	static const unsigned overtakings[] = {1, 4, 16, UINT32_MAX}, rates[] = {1, 3, 20, 200};
-	struct rng r = rng_stream(seed, STREAM_SETUP, 0);
-
-	pod.wb = rng_chance(&r, 2);
-	pod.machines = 2 + (unsigned)rng_below(&r, rng_chance(&r, 3) ? MACHINES_MAX - 1 : 3);
-	pod.workers = rng_chance(&r, 8) ? 3 : 1 + (unsigned)rng_below(&r, 2);
-	pod.lanes = pod.workers + 1;
-	pod.spare = 1 + (unsigned)rng_below(&r, 3);
-	pod.size = rng_chance(&r, 3) ? POOL_MIN : POOL_MIN + rng_below(&r, POOL_MAX - POOL_MIN) / 4096 * 4096;
-	pod.bias = (enum bias)rng_below(&r, BIASES);
-	pod.turn_mean = means[rng_below(&r, 6)];
-	pod.naps = naps[rng_below(&r, 4)];
-	pod.lazy_timers = lazy[rng_below(&r, 4)];
-	pod.overtakings = overtakings[rng_below(&r, 4)];
-	pod.focus = rng_chance(&r, 3) ? 0 : rng_next(&r) | 1;
-	pod.focus_rate = rates[rng_below(&r, 4)];
-	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
-	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
-	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
-	pod.hot = rng_chance(&r, 2);
-	if (pod.limits.ops && pod.limits.ops < pod.ops_left)
-		pod.ops_left = pod.limits.ops;
-	draw_weights(&r);
-	pod.turns = rng_stream(seed, STREAM_TURNS, 0);
-	pod.life = rng_stream(seed, STREAM_LIFE, 0);
-	pod.fences = rng_stream(seed, STREAM_FENCES, 0);
-	faults_plan();
-}
-
-/* -- making the pool ------------------------------------------------------------------- */
-
-static long call_format(void *arg)
-{
-	const struct daxfs_mkfs_options options = {
-		.name = "pod", .inodes = 24 + pod.machines * 6, .hosts = pod.machines + pod.spare,
-		.lanes = pod.lanes, .opens = 16, .wb = pod.wb,
-	};
-	int rc = pool_format(memory_base(), pod.size, &options, arg);
-
-	return rc ? rc : pool_attach(memory_base(), pod.size, &pod.pool, arg);
-}
-
-static void make_pool(void)
-{
-	struct daxfs_why why = {.text = ""};
-	char broken[160] = "";
-	long rc = 0;
-
-	if (!memory_size() && !memory_open(POOL_MAX))
-		arena_die("no memory for the pool");
-	memory_reset(pod.wb);
-	arena_reset();
-	arena_surround(clock_ns, pid);
-	if (run_all(OBSERVER_CACHE, call_format, &why, &rc, broken) != RUN_RETURNED || rc) {
-		fprintf(stderr, "daxfs-sim: cannot format the pool: %s %s\n", why.text, broken);
-		arena_die("no pool");
-	}
-	memory_settle();
-}
-
 /* -- before each seam call ---------------------------------------------------------------- */
 
 /* Everything that two runs of one seed must have in common. */
@@ -175,12 +80,17 @@ static bool may_cut(void)
 	return pod.turn >= pod.limits.turns_from && pod.turn < pod.limits.turns && !pod.liveness;
 }
 
-/* Here this seed likes to stop for long: what others do meanwhile is what the next steps are not prepared for. */
-static bool focused(struct actor *a, const struct seam_event *event)
+bool pod_focus(const struct actor *a, const struct seam_event *event)
 {
 	uint64_t site = (event->site->line * 0x9e3779b97f4a7c15ull ^ pod.focus) * 0xbf58476d1ce4e5b9ull;
 
-	if (!pod.focus || site >> 58 || (a->kind != ACTOR_WORKER && a->kind != ACTOR_RECOVER) || !may_cut())
+	return pod.focus && site >> 60 == 0 && (a->kind == ACTOR_WORKER || a->kind == ACTOR_RECOVER);
+}
+
+/* It stops for long: what others do meanwhile is what its next steps may not be prepared for. */
+static bool focused(struct actor *a, const struct seam_event *event)
+{
+	if (!pod_focus(a, event) || !may_cut())
 		return false;
 	a->napping = rng_chance(&pod.turns, pod.focus_rate);
 	return a->napping;
@@ -575,8 +485,8 @@ static void begin(uint64_t seed, const struct limits *limits, struct tallies *ta
 	}
 	for (unsigned i = 0; i < MANAGERS; i++)
 		*actor_of(ACTOR_MANAGER, i, 0) = (struct actor){.kind = ACTOR_MANAGER, .machine = i};
-	draw(seed);
-	make_pool();
+	pod_draw();
+	pod_make();
 	managers_reset();
 	oracle_reset();
 	check_begin();

@@ -10,10 +10,13 @@
  * are parallel to them and take none.
  *
  *   pod.c         a seed: plan, clock, which actor goes on, phases
+ *   pod_setup.c   what a seed draws; the new pool
  *   pod_actor.c   what agents, recoverers, workers do; processes and machines
  *   pod_manager.c fabricd's watch.c on the simulated pool; fence agents
  *   pod_faults.c  the plan of what goes wrong, and doing it
  *   pod_oracle.c  what commits is fed to the model, and results are held against it
+ *   pod_locks.c   who may have which lock
+ *   pod_view.c    views and drafts
  *   pod_check.c   checks of the whole pool: after recoveries, at the end
  *   pod_model.c   what a filesystem is; pod_meaning.c: its operations
  *   pod_trace.c   what happened, for people
@@ -145,8 +148,8 @@ enum fault_kind {
 	FAULT_KINDS
 };
 
-/* At its step, or then before the next store; or in the few steps that follow a commit. */
-enum fault_when { WHEN_DUE, WHEN_STORE, WHEN_COMMITTED, WHENS };
+/* At its step; then before the next store, in the few steps after a commit, or where this seed likes to stop. */
+enum fault_when { WHEN_DUE, WHEN_STORE, WHEN_COMMITTED, WHEN_FOCUS, WHENS };
 
 struct fault {
 	uint64_t step;     /* work_steps */
@@ -185,7 +188,7 @@ struct limits {
 struct tallies {
 	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice;
 	uint64_t standins, stuck, fault[FAULT_KINDS];
-	uint64_t lenient, zombies, wiped;
+	uint64_t lenient, zombies, wiped, views, drafts, locks;
 	uint64_t alone; /* operations ended while all stood still but one and some dead host */
 	double seconds;
 };
@@ -196,7 +199,7 @@ struct pod {
 	struct tallies *tallies;
 	/* drawn */
 	bool wb;
-	uint64_t size;
+	uint64_t size, pages; /* pages: few, so that they serve again soon; 0: as many as there is room for */
 	unsigned machines, workers, lanes, spare;
 	enum bias bias;
 	unsigned turn_mean, lazy_timers, naps; /* naps: one in so many cut turns is followed by one */
@@ -205,6 +208,7 @@ struct pod {
 	unsigned focus_rate;        /* one time in so many */
 	uint64_t step_ns, think_ns;
 	bool hot;      /* most of the work is on few files */
+	bool sparse;   /* and on few pages, behind an index node */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;
 	struct fault fault[FAULTS_MAX];
@@ -239,10 +243,15 @@ struct pod {
 
 extern struct pod pod;
 
+void pod_draw(void);
+void pod_make(void);
 /* One seed: true if nothing was violated. */
 bool pod_run(uint64_t seed, const struct limits *limits, struct tallies *tallies);
 /* Say what is violated; the run is over. */
 void pod_violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Does this seed like to stop actors before this step? */
+bool pod_focus(const struct actor *a, const struct seam_event *event);
 
 /* In an actor: do nothing until then; let others go on. */
 void actor_sleep(struct actor *a, uint64_t until_ns);

@@ -9,7 +9,7 @@
 #include "arena.h"
 #include "fs/fs.h"
 #include "node-agent/standin.h"
-#include "pod_oracle.h"
+#include "pod_locks.h"
 #include "pod_work.h"
 
 #define STEPS_MAX 600000u /* in which something must come to its end, if nobody else makes progress */
@@ -67,7 +67,8 @@ struct actor *actor_current(void)
 void actor_sleep(struct actor *a, uint64_t until_ns)
 {
 	a->wake_ns = until_ns;
-	a->run.steps_max = a->run.steps + STEPS_MAX;
+	if (!a->pending) /* in the middle of a draft */
+		a->run.steps_max = a->run.steps + STEPS_MAX;
 	fiber_pause(a->run.fiber);
 }
 
@@ -204,6 +205,7 @@ static void leave(struct actor *a)
 	int rc;
 
 	m->process = PROCESS_LEAVING;
+	locks_ending(m->slot);
 	rc = daxfs_leave(m->fs);
 	trace_line("machine %u leaves: %d", a->machine, rc);
 	if (rc && rc != -ESTALE && !pod.damaged)

@@ -377,6 +377,8 @@ enum fault_due faults_due(const struct actor *a, const struct seam_event *event)
 		return DUE_NONE;
 	if (f->when == WHEN_COMMITTED && f->at < 0 && (!a->committed || pod.steps > a->committed + COMMITTED_STEPS))
 		return DUE_NONE;
+	if (f->when == WHEN_FOCUS && f->at < 0 && pod.focus && !pod_focus(a, event))
+		return DUE_NONE;
 	return DUE_PLANNED;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "pod_locks.h"
 #include "sync/lane.h"
 #include "sync/member.h"
 
@@ -104,6 +105,13 @@ void pendings_refresh(const struct op *op)
 	}
 }
 
+void pendings_see_lock(void)
+{
+	for (unsigned i = 0; i < PENDINGS_MAX; i++)
+		if (pendings[i].used && !pendings[i].dead && pendings[i].op.kind == DO_LOCK)
+			pendings[i].refusable |= locks_refusable(&pendings[i].op);
+}
+
 void pendings_look(void)
 {
 	for (unsigned i = 0; i < PENDINGS_MAX; i++)
@@ -137,6 +145,7 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 	look(p);
 	p->changes = 0;
 	a->run.steps_max = a->run.steps + OP_STEPS;
+	locks_begin(p);
 	if (trace_wanted()) {
 		op_text(op, text, sizeof(text));
 		trace_line("machine %u worker %u: %s", a->machine, a->nth, text);
@@ -185,8 +194,14 @@ static const char *judge_failure(const struct pending *p, long rc)
 		return NULL;
 	if (p->committed && !(rc == -ESTALE && p->vanished))
 		return "failed, yet it happened";
-	if (rc == -ENOSPC && (p->op.kind <= DO_LINK || (p->op.kind >= DO_RENAME && p->op.kind <= DO_WRITE)))
+	if (rc == -ENOSPC && (p->op.kind <= DO_LINK || (p->op.kind >= DO_RENAME && p->op.kind <= DO_DRAFT)))
 		return short_of_space() ? NULL : "no space, and plenty is free";
+	if (p->op.kind == DO_LOCK && (rc == -EAGAIN || rc == -ENOLCK))
+		return rc == -EAGAIN || short_of_space() ? NULL : "no page for locks, and plenty is free";
+	if (rc == -EBUSY && p->op.kind == DO_DRAFT)
+		return NULL; /* other workers have views and drafts */
+	if (rc == -EAGAIN && (p->op.kind == DO_DRAFT || p->op.kind == DO_VIEW))
+		return NULL;
 	if (rc == -ENFILE && (p->op.kind == DO_HOLD || p->op.kind == DO_MKNOD))
 		return NULL;
 	return p->errors & model_error_bit((int)rc) ? NULL : "at no moment that was the answer";
@@ -218,7 +233,7 @@ static bool lenient(const struct pending *p, const struct outcome *out)
 	if (out->tarnished)
 		return true;
 	pod.tallies->lenient++;
-	if (p->op.kind == DO_READ)
+	if (p->op.kind == DO_READ || p->op.kind == DO_VIEW)
 		return p->changes >= READ_CHANGES && blocks_right(p, out);
 	return p->n_digest == DIGESTS_MAX;
 }
@@ -258,16 +273,20 @@ static const char *judge_success(const struct pending *p, const struct outcome *
 		return NULL;
 	case DO_HOLD:
 		return model_held(p->op.ino, p->slot) ? NULL : "held, but not by this host";
-	case DO_LOOKUP: case DO_GETATTR: case DO_READ: case DO_READLINK:
+	case DO_LOOKUP: case DO_GETATTR: case DO_READ: case DO_VIEW: case DO_READLINK:
 		return judge_read(p, out);
 	default:
 		break;
 	}
+	if (out->aborted)
+		return p->committed ? "given up, yet it happened" : NULL;
 	if (!p->committed)
 		return p->nothing ? NULL : "succeeded, but nothing happened";
 	if (p->handle && out->handle && p->handle != out->handle)
 		return "made another inode than it says";
-	return p->op.kind == DO_WRITE && (uint64_t)out->rc != p->op.len ? "wrote less than asked" : NULL;
+	if (p->op.kind != DO_WRITE && p->op.kind != DO_DRAFT)
+		return NULL;
+	return (uint64_t)out->rc != p->op.len ? "wrote less than asked" : NULL;
 }
 
 /* Whoever hears of an inode may go on to use it. */
@@ -314,6 +333,8 @@ void oracle_end(struct pending *p, const struct outcome *out)
 	if (pod.damaged || (out->rc == -EIO && pod.violated))
 		return;
 	why = out->rc < 0 ? judge_failure(p, out->rc) : judge_success(p, out);
+	if (!why && p->op.kind == DO_LOCK)
+		why = locks_end(p, out->rc);
 	if (why)
 		wrong(p, out->rc, why);
 	else

@@ -10,6 +10,8 @@ void pendings_reset(void);
 void pendings_refresh(const struct op *op);
 /* A commit was taken back: what it permitted stays permitted, what it demanded is not. */
 void pendings_look(void);
+/* Somebody wants a lock: who else may be refused one? */
+void pendings_see_lock(void);
 /* The process on a machine died: nobody waits for its operations any more. */
 void pendings_orphan(unsigned machine);
 /* A slot is recovered: what its dead tenant was at has happened or never will. */

@@ -141,7 +141,8 @@ static void print_tallies(const struct tallies *t, double seconds)
 	for (unsigned k = 0; k < FAULT_KINDS; k++)
 		printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fault[k]);
 	printf(" zombie %" PRIu64 " cache-loss %" PRIu64 "\noperations ended alone beside a dead host %" PRIu64
-	       ", reads judged block by block %" PRIu64 "\n", t->zombies, t->wiped, t->alone, t->lenient);
+	       ", reads judged block by block %" PRIu64 "; views %" PRIu64 " drafts %" PRIu64 " locks %" PRIu64 "\n",
+	       t->zombies, t->wiped, t->alone, t->lenient, t->views, t->drafts, t->locks);
 }
 
 int pod_main(int argc, char **argv)

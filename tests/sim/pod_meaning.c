@@ -26,8 +26,8 @@ unsigned model_error_bit(int rc)
 const char *op_kind_name(enum op_kind kind)
 {
 	static const char *const names[DO_KINDS] = {
-		"mknod", "mkdir", "symlink", "link", "unlink", "rmdir", "rename", "setattr", "write", "hold", "release",
-		"lookup", "getattr", "read", "readdir", "readlink", "fsync",
+		"mknod", "mkdir", "symlink", "link", "unlink", "rmdir", "rename", "setattr", "write", "draft", "hold",
+		"release", "lookup", "getattr", "read", "view", "readdir", "readlink", "fsync", "lock",
 	};
 
 	return names[kind];
@@ -48,8 +48,12 @@ void op_text(const struct op *op, char *buf, unsigned size)
 	case DO_LINK:
 		snprintf(buf, size, "link %llx to %llx/%s", i, p, model_name[op->name[0]]);
 		break;
-	case DO_WRITE:
-	case DO_READ:
+	case DO_LOCK:
+		snprintf(buf, size, "%s%s %llx cells %llu to %llu by %u", op->flags ? "flock " : "",
+			 op->set == DAXFS_UNLOCK ? "unlock" : op->set == DAXFS_LOCK_READ ? "lock to read" :
+			 "lock to write", i, off, len, op->uid);
+		break;
+	case DO_WRITE: case DO_DRAFT: case DO_READ: case DO_VIEW:
 		snprintf(buf, size, "%s%s %llx at %llu len %llu tag %llu", kind, op->flags ? " append" : "", i, off,
 			 len, tag);
 		break;
@@ -169,7 +173,8 @@ static struct answer ask_file(const struct op *op)
 {
 	const struct minode *m = model_find(op->ino);
 	bool there = minode_exists(m), resizes = op->kind == DO_SETATTR && op->set & DAXFS_SET_SIZE;
-	bool data = op->kind == DO_WRITE || op->kind == DO_READ || resizes;
+	bool writes = op->kind == DO_WRITE || op->kind == DO_DRAFT, reads = op->kind == DO_READ || op->kind == DO_VIEW;
+	bool data = writes || reads || resizes;
 
 	return (struct answer){
 		.errors = bit_if(!there, -ESTALE) | bit_if(there && data && is_dir(m), -EISDIR) |
@@ -244,8 +249,8 @@ struct answer model_ask(const struct op *op)
 	case DO_LINK: return ask_link(op);
 	case DO_UNLINK: case DO_RMDIR: return ask_remove(op);
 	case DO_RENAME: return ask_rename(op);
-	case DO_SETATTR: case DO_WRITE: return ask_file(op);
-	case DO_READ: return ask_read(op);
+	case DO_SETATTR: case DO_WRITE: case DO_DRAFT: return ask_file(op);
+	case DO_READ: case DO_VIEW: return ask_read(op);
 	case DO_HOLD: return ask_hold(op);
 	case DO_LOOKUP: return ask_lookup(op);
 	case DO_GETATTR: return ask_getattr(op);
@@ -257,7 +262,8 @@ struct answer model_ask(const struct op *op)
 
 uint64_t model_version(const struct op *op)
 {
-	const struct minode *m = op->kind == DO_READ || op->kind == DO_GETATTR ? model_find(op->ino) : NULL;
+	bool depends = op->kind == DO_READ || op->kind == DO_VIEW || op->kind == DO_GETATTR;
+	const struct minode *m = depends ? model_find(op->ino) : NULL;
 
 	return m ? m->version : 0;
 }
@@ -404,7 +410,8 @@ const char *meaning_apply(const struct op *op, const struct commit *c, bool vani
 
 	if (op->kind == DO_HOLD || op->kind == DO_RELEASE)
 		return apply_hold(op, c);
-	if (vanished && a.errors == model_error_bit(-ESTALE) && (op->kind == DO_SETATTR || op->kind == DO_WRITE))
+	if (vanished && a.errors == model_error_bit(-ESTALE) &&
+	    (op->kind == DO_SETATTR || op->kind == DO_WRITE || op->kind == DO_DRAFT))
 		return NULL; /* it came just before, and nobody can look any more */
 	if (a.errors || a.nothing) {
 		snprintf(why, sizeof(why), "it must fail or do nothing (errors %x)", a.errors);
@@ -416,7 +423,7 @@ const char *meaning_apply(const struct op *op, const struct commit *c, bool vani
 	case DO_UNLINK: case DO_RMDIR: apply_remove(op); break;
 	case DO_RENAME: apply_rename(op); break;
 	case DO_SETATTR: apply_setattr(op); break;
-	case DO_WRITE: return apply_write(op, c, vanished);
+	case DO_WRITE: case DO_DRAFT: return apply_write(op, c, vanished);
 	default: return "it changes nothing by its nature";
 	}
 	return NULL;

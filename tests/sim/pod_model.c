@@ -205,19 +205,27 @@ uint64_t bytes_digest(const uint8_t *bytes, uint64_t len)
 	return h ^ h >> 32;
 }
 
+uint64_t blocks_combine(const uint64_t *block, unsigned n, uint64_t len)
+{
+	uint64_t digest = scramble(len + 1);
+
+	for (unsigned i = 0; i < n; i++)
+		digest = scramble(digest ^ block[i]) + i;
+	return digest;
+}
+
 unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint64_t *block, uint64_t *digest)
 {
 	unsigned n = 0;
 
-	*digest = scramble(len + 1);
 	for (uint64_t at = 0; at < len; n++) {
 		uint64_t part = MODEL_BLOCK - (offset + at) % MODEL_BLOCK;
 
 		part = part < len - at ? part : len - at;
 		block[n] = bytes_digest(bytes + at, part);
-		*digest = scramble(*digest ^ block[n]) + n;
 		at += part;
 	}
+	*digest = blocks_combine(block, n, len);
 	return n;
 }
 
@@ -273,6 +281,16 @@ bool model_is_dir(uint64_t handle)
 	const struct minode *m = model_find(handle);
 
 	return m && S_ISDIR(m->mode);
+}
+
+bool model_is_empty(uint64_t handle)
+{
+	const struct minode *m = model_find(handle);
+	unsigned used = 0;
+
+	for (unsigned name = 0; m && name < MODEL_NAMES; name++)
+		used += m->entry[name] != 0;
+	return used == 0;
 }
 
 bool model_is_link(uint64_t handle)

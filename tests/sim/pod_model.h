@@ -20,13 +20,14 @@
 
 #define MODEL_NAMES 10u
 #define MODEL_IO_MAX (320u << 10)
+#define LOCK_CELLS 4u /* that a file has for locks */
 #define MODEL_BLOCK 4096u
 #define MODEL_BLOCKS (MODEL_IO_MAX / MODEL_BLOCK + 1)
 
 enum op_kind {
-	DO_MKNOD, DO_MKDIR, DO_SYMLINK, DO_LINK, DO_UNLINK, DO_RMDIR, DO_RENAME, DO_SETATTR, DO_WRITE,
+	DO_MKNOD, DO_MKDIR, DO_SYMLINK, DO_LINK, DO_UNLINK, DO_RMDIR, DO_RENAME, DO_SETATTR, DO_WRITE, DO_DRAFT,
 	DO_HOLD, DO_RELEASE, /* change something up to here */
-	DO_LOOKUP, DO_GETATTR, DO_READ, DO_READDIR, DO_READLINK, DO_FSYNC,
+	DO_LOOKUP, DO_GETATTR, DO_READ, DO_VIEW, DO_READDIR, DO_READLINK, DO_FSYNC, DO_LOCK,
 	DO_KINDS
 };
 
@@ -34,10 +35,10 @@ struct op {
 	enum op_kind kind;
 	uint64_t parent[2], ino; /* handles */
 	unsigned name[2];
-	unsigned flags;          /* of rename or write; mknod: 1 held open */
-	unsigned set;            /* enum daxfs_set */
+	unsigned flags;          /* of rename or write; mknod: 1 held open; enum daxfs_lock_kind */
+	unsigned set;            /* enum daxfs_set, enum daxfs_lock_type */
 	uint32_t mode, uid, gid;
-	uint64_t offset, len, tag;
+	uint64_t offset, len, tag; /* lock: of the cells offset to len, uid is the owner */
 	unsigned host;           /* slot of whoever does it */
 };
 
@@ -81,6 +82,7 @@ const char *model_take_back(unsigned log_index);
 bool model_known(uint64_t handle); /* was it ever made? */
 bool model_exists(uint64_t handle);
 bool model_is_dir(uint64_t handle);
+bool model_is_empty(uint64_t handle); /* of names */
 bool model_is_link(uint64_t handle);
 bool model_held(uint64_t handle, unsigned host);
 /* Hosts choose among the inodes that one of them was told of: a handle nobody was given may yet come to nothing. */
@@ -105,6 +107,7 @@ uint64_t attr_digest(const struct model_attr *attr);
 uint64_t model_read(uint64_t handle, uint64_t offset, uint64_t len, uint8_t *out);
 uint64_t bytes_digest(const uint8_t *bytes, uint64_t len);
 /* The same of what was read at offset, block by block; returns how many blocks. */
+uint64_t blocks_combine(const uint64_t *block, unsigned n, uint64_t len);
 unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint64_t *block, uint64_t *digest);
 /* What a write puts at its nth byte, and the target of a link. */
 void model_fill(uint8_t *out, uint64_t tag, uint64_t at, uint64_t len);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pod_judge.h"
+#include "pod_locks.h"
 #include "sync/lane.h"
 #include "sync/member.h"
 
@@ -28,6 +29,7 @@ void oracle_reset(void)
 {
 	memset(&oracle, 0, sizeof(oracle));
 	pendings_reset();
+	locks_reset();
 	model_reset();
 }
 
@@ -233,6 +235,7 @@ static void commit(unsigned id, uint64_t status)
 	oracle.lane[id].logged = false;
 	switch (operation) {
 	case OP_PRUNE:
+	case OP_LOCK: /* see pod_locks.h */
 		break;
 	case OP_ORPHAN:
 	case OP_FREE:
@@ -280,6 +283,10 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 		pod_violation("slot %u was moved by manager epoch %u and now by %u", slot, from.epoch, to.epoch);
 	if (from.state != DAXFS_HOST_FENCED && to.state == DAXFS_HOST_FENCED)
 		check_fenced(slot, from.generation);
+	if (to.state == DAXFS_HOST_RECOVERING)
+		locks_ending(slot);
+	if (to.state == DAXFS_HOST_RECOVERED || to.state == DAXFS_HOST_FREE)
+		locks_ended(slot);
 	if (from.state == DAXFS_HOST_RECOVERING && to.state == DAXFS_HOST_RECOVERED) {
 		pod.tallies->recoveries++;
 		pendings_bury(slot, to.generation);

@@ -28,6 +28,7 @@ struct outcome {
 	uint64_t digest, handle; /* of what was read; of what was made or found */
 	struct listing listing;
 	uint64_t block[MODEL_BLOCKS]; /* read: of each block of the file */
+	bool aborted;   /* a draft: given up */
 	char text[80];  /* attributes, for people */
 	bool tarnished; /* bytes of a poisoned line among those read */
 };
@@ -46,6 +47,8 @@ struct pending {
 	bool nothing;             /* success without a change was right at some moment */
 	bool existed, vanished;   /* op.ino; it went away or was cut meanwhile */
 	unsigned changes;         /* of what it reads */
+	bool refusable;           /* lock: somebody was in the way, perhaps */
+	uint8_t lock_sure[LOCK_CELLS], lock_maybe[LOCK_CELLS]; /* before */
 	unsigned n_digest;
 	uint64_t digest[DIGESTS_MAX], version;
 	struct listing first;     /* readdir: names there all the time */

@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 
 #include "arena.h"
+#include "daxfs/format.h"
+#include "pod_locks.h"
+#include "pod_view.h"
 
 #define PAGE 4096u
 #define SMALL_PAGES 20u
@@ -71,6 +74,17 @@ static long make(struct daxfs *fs, const struct op *op, struct daxfs_attr *attr)
 	return daxfs_symlink(fs, op->parent[0], name, target, cred, attr);
 }
 
+static long lock(struct daxfs *fs, const struct op *op)
+{
+	const struct daxfs_lock want = {
+		.start = op->offset * 10, .end = op->len == LOCK_CELLS - 1 ? DAXFS_LOCK_END : op->len * 10 + 9,
+		.owner = op->uid, .pid = op->uid, .type = (enum daxfs_lock_type)op->set,
+		.kind = (enum daxfs_lock_kind)op->flags,
+	};
+
+	return daxfs_lock(fs, op->ino, &want);
+}
+
 static long change(struct daxfs *fs, const struct op *op, uint8_t *buf)
 {
 	struct daxfs_attr in = {.mode = op->mode, .uid = op->uid, .gid = op->gid, .size = op->len};
@@ -86,6 +100,7 @@ static long change(struct daxfs *fs, const struct op *op, uint8_t *buf)
 	case DO_WRITE:
 		model_fill(buf, op->tag, 0, op->len);
 		return daxfs_write(fs, op->ino, buf, op->len, op->offset, op->flags);
+	case DO_LOCK: return lock(fs, op);
 	case DO_HOLD: return daxfs_hold(fs, op->ino);
 	case DO_RELEASE: return daxfs_release(fs, op->ino);
 	default: return daxfs_fsync(fs, op->ino);
@@ -146,6 +161,10 @@ static uint64_t any_inode(struct rng *r, bool dir, bool alive)
 
 static uint64_t choose_dir(struct rng *r)
 {
+	uint64_t hot = model_lookup(DAXFS_ROOT, (unsigned)rng_below(r, 2));
+
+	if (pod.hot && hot && model_is_dir(hot) && model_told(hot) && rng_chance(r, 2))
+		return hot;
 	if (rng_chance(r, 25))
 		return any_inode(r, rng_chance(r, 2), false);
 	return rng_chance(r, 2) ? DAXFS_ROOT : any_inode(r, true, true);
@@ -180,12 +199,41 @@ static void choose_range(struct rng *r, struct op *op)
 
 	op->offset = rng_below(r, pages) * PAGE;
 	op->len = (1 + rng_below(r, pages / 2 + 1)) * PAGE;
+	if (pod.sparse && !rng_chance(r, 3))
+		op->offset = op->offset % (3 * PAGE) + DAXFS_DIRECT * PAGE;
 	if (rng_chance(r, 2)) {
 		op->offset += rng_below(r, PAGE);
 		op->len -= rng_below(r, PAGE);
 	}
 	if (op->len > 256u << 10)
 		op->len = 256u << 10;
+}
+
+static void choose_place(struct rng *r, struct op *op)
+{
+	choose_range(r, op);
+	if (op->kind == DO_WRITE)
+		op->flags = rng_chance(r, 3) ? DAXFS_APPEND : 0;
+	if (op->kind == DO_READ && rng_chance(r, 2)) {
+		op->offset = 0;
+		op->len = 96u << 10;
+	}
+	if (op->kind == DO_VIEW)
+		op->len = PAGE - op->offset % PAGE;
+	if (op->kind == DO_DRAFT) {
+		op->offset -= op->offset % PAGE;
+		op->len += PAGE - 1 - (op->len - 1) % PAGE;
+	}
+}
+
+/* Of a file that this worker holds; its own, and nobody else's. */
+static void choose_lock(struct rng *r, struct op *op, unsigned owner)
+{
+	op->uid = owner;
+	op->set = (unsigned)rng_below(r, 3);
+	op->flags = rng_chance(r, 4) ? DAXFS_LOCK_FLOCK : DAXFS_LOCK_POSIX;
+	op->offset = op->flags ? 0 : rng_below(r, LOCK_CELLS);
+	op->len = op->flags ? LOCK_CELLS - 1 : op->offset + rng_below(r, LOCK_CELLS - op->offset);
 }
 
 static void choose_attr(struct rng *r, struct op *op)
@@ -200,12 +248,33 @@ static void choose_attr(struct rng *r, struct op *op)
 	op->offset = 0;
 }
 
+/* A directory that can go. */
+static void choose_empty(struct rng *r, struct op *op)
+{
+	unsigned n = model_count(), start = (unsigned)rng_below(r, n), name = 0;
+	uint64_t handle = 0;
+
+	for (unsigned i = 0; i < n && !handle; i++) {
+		handle = model_handle((start + i) % n);
+		if (!model_is_dir(handle) || !model_exists(handle) || !model_is_empty(handle) || handle == DAXFS_ROOT)
+			handle = 0;
+	}
+	while (handle && name < MODEL_NAMES && model_lookup(model_parent(handle), name) != handle)
+		name++;
+	if (!handle || name == MODEL_NAMES)
+		return;
+	op->parent[0] = model_parent(handle);
+	op->name[0] = name;
+}
+
 static void choose_names(struct rng *r, struct op *op)
 {
 	bool makes = op->kind <= DO_LINK;
 
 	op->parent[0] = choose_dir(r);
 	op->name[0] = choose_name(r, op->parent[0], !makes);
+	if (op->kind == DO_RMDIR && !rng_chance(r, 4))
+		choose_empty(r, op);
 	if (op->kind != DO_RENAME)
 		return;
 	op->flags = rng_chance(r, 4) ? DAXFS_RENAME_EXCHANGE : rng_chance(r, 6) ? DAXFS_RENAME_NOREPLACE : 0;
@@ -231,6 +300,8 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 	unsigned *n_held = &m->n_held[a->nth];
 
 	*op = (struct op){.kind = choose_kind(r), .host = m->slot, .mode = (unsigned)rng_below(r, 01000)};
+	if (op->kind == DO_LOCK && !*n_held)
+		op->kind = DO_HOLD;
 	if (op->kind == DO_RELEASE && !*n_held)
 		op->kind = DO_READDIR;
 	if (op->kind == DO_HOLD && *n_held == HELD_MAX)
@@ -246,21 +317,32 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 		op->ino = choose_file(r);
 	if (op->kind == DO_READ && model_is_link(op->ino))
 		op->kind = DO_READLINK; /* the bytes of a link are nobody's business */
-	if (op->kind == DO_RELEASE)
+	if (op->kind == DO_RELEASE || op->kind == DO_LOCK)
 		op->ino = m->held[a->nth][rng_below(r, *n_held)];
 	if (op->kind == DO_SETATTR)
 		choose_attr(r, op);
-	if (op->kind == DO_WRITE || op->kind == DO_READ)
-		choose_range(r, op);
-	if (op->kind == DO_WRITE)
-		op->flags = rng_chance(r, 3) ? DAXFS_APPEND : 0;
-	if (op->kind == DO_READ && rng_chance(r, 2)) {
-		op->offset = 0;
-		op->len = 96u << 10;
-	}
+	if (op->kind == DO_LOCK)
+		choose_lock(r, op, a->nth + 1);
+	if (op->kind == DO_WRITE || op->kind == DO_READ || op->kind == DO_DRAFT || op->kind == DO_VIEW)
+		choose_place(r, op);
 }
 
 /* -- one worker ---------------------------------------------------------------------------- */
+
+/* Or is about to. */
+static bool somebody_holds(unsigned machine, uint64_t handle)
+{
+	for (unsigned w = 0; w < pod.workers; w++) {
+		const struct pending *p = actor_of(ACTOR_WORKER, machine, w)->pending;
+
+		for (unsigned i = 0; i < pod.machine[machine].n_held[w]; i++)
+			if (pod.machine[machine].held[w][i] == handle)
+				return true;
+		if (p && p->op.kind == DO_HOLD && p->op.ino == handle)
+			return true;
+	}
+	return false;
+}
 
 static void keep_held(struct actor *a, const struct op *op, const struct outcome *out)
 {
@@ -276,30 +358,39 @@ static void keep_held(struct actor *a, const struct op *op, const struct outcome
 		i++;
 	if (i < *n)
 		held[i] = held[--*n];
+	if (!somebody_holds(a->machine, handle))
+		locks_released(m->slot, handle);
 }
 
-static void work(struct actor *a, const struct op *op)
+static void work(struct actor *a, const struct op *op, struct rng *r)
 {
-	struct outcome out;
+	struct outcome out = {.rc = 0};
 
+	if (op->kind == DO_VIEW) {
+		view_work(a, op, r);
+		return;
+	}
 	a->pending = oracle_begin(a, op);
 	if (!a->pending)
 		return;
-	work_perform(pod.machine[a->machine].fs, op, buffers[a->machine][a->nth], &out);
+	if (op->kind == DO_DRAFT)
+		draft_perform(a, op, r, buffers[a->machine][a->nth], &out);
+	else
+		work_perform(pod.machine[a->machine].fs, op, buffers[a->machine][a->nth], &out);
 	oracle_end(a->pending, &out);
 	a->pending = NULL;
 	pod.tallies->ops++;
 	keep_held(a, op, &out);
 }
 
-static void release_all(struct actor *a)
+static void release_all(struct actor *a, struct rng *r)
 {
 	struct machine *m = &pod.machine[a->machine];
 
 	while (m->n_held[a->nth]) {
 		struct op op = {.kind = DO_RELEASE, .host = m->slot, .ino = m->held[a->nth][0]};
 
-		work(a, &op);
+		work(a, &op, r);
 	}
 }
 
@@ -315,10 +406,10 @@ long worker_main(void *arg)
 		choose(&r, a, &op);
 		pod.ops_left--;
 		pod.worked_ns = pod.now_ns;
-		work(a, &op);
+		work(a, &op, &r);
 		actor_sleep(a, pod.now_ns + rng_below(&r, pod.think_ns));
 	}
 	if (!m->leave)
-		release_all(a);
+		release_all(a, &r);
 	return 0;
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod_setup.c - what a seed draws, and the new pool.
+ *
+ * Each seed has its own sizes, habits and mix of operations, so that some do
+ * often what others never do (swarm testing, Groce et al., ISSTA 2012).
+ */
+#include "arena.h"
+#include "pod.h"
+
+#define POOL_MIN (600u << 10)
+#define POOL_MAX (3u << 20)
+#define PAGES_MIN 24u
+
+/* -- drawing ------------------------------------------------------------------------- */
+
+static void draw_weights(struct rng *r)
+{
+	static const unsigned choices[] = {0, 1, 3, 8};
+
+	for (unsigned i = 0; i < DO_KINDS; i++)
+		pod.weight[i] = choices[rng_below(r, 4)];
+	pod.weight[DO_MKNOD] += 3;
+	pod.weight[DO_MKDIR] += 1;
+	pod.weight[DO_WRITE] += 1;
+	pod.weight[DO_LOOKUP] += 1;
+}
+
+void pod_draw(void)
+{
+	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
+	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
+	static const unsigned overtakings[] = {1, 4, 16, UINT32_MAX}, rates[] = {2, 8, 40, 200};
+	struct rng r = rng_stream(pod.seed, STREAM_SETUP, 0);
+
+	pod.wb = rng_chance(&r, 2);
+	pod.machines = 2 + (unsigned)rng_below(&r, rng_chance(&r, 3) ? MACHINES_MAX - 1 : 3);
+	pod.workers = rng_chance(&r, 8) ? 3 : 1 + (unsigned)rng_below(&r, 2);
+	pod.lanes = pod.workers + 1;
+	pod.spare = 1 + (unsigned)rng_below(&r, 3);
+	pod.size = rng_chance(&r, 3) ? POOL_MIN : POOL_MIN + rng_below(&r, POOL_MAX - POOL_MIN) / 4096 * 4096;
+	pod.pages = rng_chance(&r, 2) ? PAGES_MIN + rng_below(&r, PAGES_MIN << rng_below(&r, 3)) : 0;
+	pod.bias = (enum bias)rng_below(&r, BIASES);
+	pod.turn_mean = means[rng_below(&r, 6)];
+	pod.naps = naps[rng_below(&r, 4)];
+	pod.lazy_timers = lazy[rng_below(&r, 4)];
+	pod.overtakings = overtakings[rng_below(&r, 4)];
+	pod.focus = rng_chance(&r, 3) ? 0 : rng_next(&r) | 1;
+	pod.focus_rate = rates[rng_below(&r, 4)];
+	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
+	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
+	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
+	pod.hot = rng_chance(&r, 2);
+	pod.sparse = rng_chance(&r, 3);
+	if (pod.limits.ops && pod.limits.ops < pod.ops_left)
+		pod.ops_left = pod.limits.ops;
+	draw_weights(&r);
+	pod.turns = rng_stream(pod.seed, STREAM_TURNS, 0);
+	pod.life = rng_stream(pod.seed, STREAM_LIFE, 0);
+	pod.fences = rng_stream(pod.seed, STREAM_FENCES, 0);
+	faults_plan();
+}
+
+/* -- making the pool ------------------------------------------------------------------- */
+
+static uint64_t clock_ns(void)
+{
+	return 1700000000000000000ull + pod.now_ns;
+}
+
+static int pid(void)
+{
+	const struct actor *a = pod.current;
+
+	if (!a)
+		return 1;
+	return a->kind == ACTOR_MANAGER ? (int)(10000 + managers_started() * MANAGERS + a->machine) :
+					  (int)(100 * (a->machine + 1) + pod.machine[a->machine].lives);
+}
+
+static long call_format(void *arg)
+{
+	const struct daxfs_mkfs_options options = {
+		.name = "pod", .inodes = 24 + pod.machines * 6, .hosts = pod.machines + pod.spare,
+		.lanes = pod.lanes, .opens = 16, .wb = pod.wb,
+	};
+	int rc = pool_format(memory_base(), pod.size, &options, arg);
+
+	return rc ? rc : pool_attach(memory_base(), pod.size, &pod.pool, arg);
+}
+
+static void format(void)
+{
+	struct daxfs_why why = {.text = ""};
+	char broken[160] = "";
+	long rc = 0;
+
+	memory_reset(pod.wb);
+	arena_reset();
+	if (run_all(OBSERVER_CACHE, call_format, &why, &rc, broken) != RUN_RETURNED || rc) {
+		fprintf(stderr, "daxfs-sim: cannot format the pool: %s %s\n", why.text, broken);
+		arena_die("no pool");
+	}
+	memory_settle();
+}
+
+void pod_make(void)
+{
+	if (!memory_size() && !memory_open(POOL_MAX))
+		arena_die("no memory for the pool");
+	arena_surround(clock_ns, pid);
+	format();
+	if (!pod.pages || pod.pool.objects[DAXFS_T_PAGE] <= pod.pages)
+		return;
+	pod.size -= (pod.pool.objects[DAXFS_T_PAGE] - pod.pages) * DAXFS_PAGE_SIZE;
+	format();
+}
