@@ -124,6 +124,45 @@ static void cas_bucket(const struct rig *rig)
 	munmap(tally, sizeof(*tally));
 }
 
+#define PASSES 200000u
+
+static void pass(atomic_uint *line, unsigned own)
+{
+	for (unsigned i = 0; i < PASSES; i++) {
+		while (atomic_load_explicit(line, memory_order_acquire) != 2 * i + own)
+			__builtin_ia32_pause();
+		atomic_store_explicit(line, 2 * i + own + 1, memory_order_release);
+	}
+}
+
+/* What it takes to get a line that another CPU has just written: the unit of all sharing. */
+static void line_transfer(void)
+{
+	atomic_uint *line = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	double ns[ROUNDS];
+	struct spread spread;
+	int status;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t began;
+		pid_t pid;
+
+		atomic_store(line, 0);
+		pid = fork();
+		if (pid == 0) {
+			pass(line, 1);
+			_exit(0);
+		}
+		began = now_ns();
+		pass(line, 0);
+		ns[i] = (double)(now_ns() - began) / (2.0 * PASSES);
+		waitpid(pid, &status, 0);
+	}
+	spread = spread_of(ns, ROUNDS);
+	out_figure("cas-line-transfer", spread.median, "ns for a line that another CPU has written", &spread);
+	munmap(line, 4096);
+}
+
 void bench_cas(void)
 {
 	struct rig rig;
@@ -134,5 +173,6 @@ void bench_cas(void)
 	cas_counter(&rig, "cas-counter-tight", CAS_TIGHT, false);
 	cas_counter(&rig, "cas-counter-paced", CAS_PACED, true);
 	cas_bucket(&rig);
+	line_transfer();
 	rig_close(&rig);
 }

@@ -4,8 +4,8 @@
  *
  * Memory: the difference between two geometries that differ in one thing says what
  * that thing costs, and nothing here knows the layout. Index nodes are counted in a
- * pool with a real file in it. Time: open, join and the first look at the root, in
- * a process that has not touched the pool before.
+ * pool with a real file in it. Time: open, join, the first look at the root, and a whole
+ * check, in a process that has not touched the pool before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -85,13 +85,16 @@ static void memory(const struct rig *rig)
 	unlink(path);
 }
 
-/* In a process of its own: ns to open, to join, to find the root. */
-static void begin(const char *pool, double ns[3])
+#define STEPS 4u
+
+/* In a process of its own: ns of each step. */
+static void begin(const char *pool, double ns[STEPS])
 {
+	struct daxfs_check check;
 	struct daxfs_attr attr;
 	struct daxfs_why why;
 	struct daxfs *fs;
-	uint64_t t[4] = { now_ns() };
+	uint64_t t[STEPS + 1] = { now_ns() };
 
 	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &why))
 		bench_fail("%s", why.text);
@@ -102,12 +105,15 @@ static void begin(const char *pool, double ns[3])
 	if (daxfs_getattr(fs, DAXFS_ROOT, &attr))
 		bench_fail("cost: no root");
 	t[3] = now_ns();
-	for (unsigned i = 0; i < 3; i++)
+	if (daxfs_check(fs, NULL, NULL, &check) || check.problems)
+		bench_fail("cost: a new pool is not sound");
+	t[4] = now_ns();
+	for (unsigned i = 0; i < STEPS; i++)
 		ns[i] = (double)(t[i + 1] - t[i]);
 	daxfs_close(fs);
 }
 
-static void begin_elsewhere(const char *pool, double ns[3])
+static void begin_elsewhere(const char *pool, double ns[STEPS])
 {
 	int fd[2], status;
 	pid_t pid;
@@ -117,9 +123,9 @@ static void begin_elsewhere(const char *pool, double ns[3])
 	pid = fork();
 	if (pid == 0) {
 		begin(pool, ns);
-		_exit(write(fd[1], ns, 3 * sizeof(*ns)) != 3 * sizeof(*ns));
+		_exit(write(fd[1], ns, STEPS * sizeof(*ns)) != STEPS * sizeof(*ns));
 	}
-	if (read(fd[0], ns, 3 * sizeof(*ns)) != 3 * sizeof(*ns))
+	if (read(fd[0], ns, STEPS * sizeof(*ns)) != STEPS * sizeof(*ns))
 		bench_fail("cost: the joining process failed");
 	waitpid(pid, &status, 0);
 	close(fd[0]);
@@ -128,8 +134,8 @@ static void begin_elsewhere(const char *pool, double ns[3])
 
 static void times(const struct rig *rig, uint64_t size)
 {
-	static const char *const step[] = { "open", "join", "first-look" };
-	double ns[3], us[3][JOINS], ms;
+	static const char *const step[STEPS] = { "open", "join", "first-look", "check" };
+	double ns[STEPS], us[STEPS][JOINS], ms;
 	char path[160], name[64];
 	struct daxfs_geometry g;
 	uint64_t began = now_ns();
@@ -141,10 +147,10 @@ static void times(const struct rig *rig, uint64_t size)
 	out_figure(name, ms, "ms", NULL);
 	for (unsigned i = 0; i < JOINS; i++) {
 		begin_elsewhere(path, ns);
-		for (unsigned s = 0; s < 3; s++)
+		for (unsigned s = 0; s < STEPS; s++)
 			us[s][i] = ns[s] / 1e3;
 	}
-	for (unsigned s = 0; s < 3; s++) {
+	for (unsigned s = 0; s < STEPS; s++) {
 		struct spread spread = spread_of(us[s], JOINS);
 
 		snprintf(name, sizeof(name), "%s-%llum", step[s], (unsigned long long)(size / MIB));

@@ -9,7 +9,7 @@ def goals:
     | {name: ("^" + .[0] + "$"), against: .[1], most: (.[2] | startswith("<=")),
        goal: (.[2] | ltrimstr("<=") | tonumber), text: .[3]});
 
-# The goals of one result, each with what was reached.
+# The goals of one result, each with what was reached; met is null if too few samples were good.
 def judged($goals):
   . as $r
   | [$goals[] | select(. as $g | $r.name | test($g.name))
@@ -17,7 +17,7 @@ def judged($goals):
      | (if $g.against == "value" then $r.value else $r.targets[$g.against].ratio.median? end) as $reached
      | select($reached != null)
      | {against, goal, most, text, reached: $reached,
-        met: (if .most then $reached <= .goal else $reached >= .goal end)}];
+        met: (if $r.conclusive == false then null elif .most then $reached <= .goal else $reached >= .goal end)}];
 
 goals as $goals
 | [inputs] as $all

@@ -5,8 +5,11 @@
  * A series is one operation at several points: the same work in pools that
  * differ in one thing. The points are the targets of a workload, so they are
  * measured in turn, and what is reported is their time beside the first point's.
- * One thread works; what more of them cost each other is in the other groups.
+ * One thread works, in one series beside another that is all other hosts; what
+ * more of them cost each other is in the other groups.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +37,10 @@ struct series {
 	struct rig *rig;
 	struct point point[TARGETS_MAX];
 	unsigned n;
+	bool stirred;               /* a thread works on as each of a point's other hosts in turn */
+	pthread_t stirrer;
+	atomic_bool stop;
+	atomic_uint at;             /* the point that is measured */
 };
 
 static const struct daxfs_cred cred;
@@ -145,6 +152,31 @@ static void usage(struct worker *w, unsigned n)
 		must(daxfs_statfs(point_of(w)->fs, &out), "statfs");
 }
 
+/* With the other hosts at work: their lanes' lines come from another CPU's cache. */
+static void stirred_write_4k(struct worker *w, unsigned n)
+{
+	atomic_store(&((struct series *)w->own)->at, w->job);
+	write_4k(w, n);
+}
+
+static void *stir(void *arg)
+{
+	struct series *s = arg;
+	struct daxfs_attr attr;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpus() - 1, &set); /* the worker is on the first */
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	for (unsigned i = 0; !atomic_load(&s->stop); i++) {
+		const struct point *p = &s->point[atomic_load(&s->at)];
+
+		if (p->n_others)
+			must(daxfs_getattr(p->others[i % p->n_others], DAXFS_ROOT, &attr), "getattr");
+	}
+	return NULL;
+}
+
 /* -- pools ------------------------------------------------------------------------- */
 
 static struct daxfs *join(const char *path, unsigned host)
@@ -201,6 +233,11 @@ static struct point *add_pool(struct series *s, const struct daxfs_mkfs_options 
 
 static void end(struct series *s)
 {
+	if (s->stirred) {
+		atomic_store(&s->stop, true);
+		pthread_join(s->stirrer, NULL);
+		s->stirred = false;
+	}
 	for (unsigned i = 0; i < s->n; i++) {
 		struct point *p = &s->point[i];
 
@@ -258,6 +295,16 @@ static void by_hosts(struct series *s)
 	}
 }
 
+static void by_busy_hosts(struct series *s)
+{
+	by_hosts(s);
+	atomic_store(&s->at, 0);
+	atomic_store(&s->stop, false);
+	s->stirred = pthread_create(&s->stirrer, NULL, stir, s) == 0;
+	if (!s->stirred)
+		bench_fail("scale: cannot start a thread");
+}
+
 #define FILL_PAGES (SMALL_FILE / BLOCK)
 
 /* Takes pages with small files until none is left; how many files. */
@@ -301,6 +348,7 @@ static void by_fill(struct series *s)
 
 		p->others = calloc(1, sizeof(struct daxfs *));
 		p->others[p->n_others++] = join(p->path, 1);
+		rig_populate(p->path);
 		set_file(p, 1, 0);
 		thin_out(p, fill_pool(p), percent[i]);
 	}
@@ -356,6 +404,7 @@ static const struct {
 } all[] = {
 	{ by_hosts, { { "scale-write-4k-hosts", { .run = write_4k } }, { "scale-read-4k-hosts", { .run = read_4k } },
 		      { "scale-create-hosts", { .run = create, .finish = remove_fresh } } } },
+	{ by_busy_hosts, { { "scale-write-4k-busy-hosts", { .run = stirred_write_4k } } } },
 	{ by_fill, { { "scale-first-4k-fill", { .run = first_4k, .finish = cut } } } },
 	{ by_height, { { "scale-write-4k-height", { .run = write_4k } },
 		       { "scale-read-4k-height", { .run = read_4k } } } },

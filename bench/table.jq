@@ -6,7 +6,7 @@
 def pad($n): . + (" " * ([$n - length, 1] | max));
 def ns: if . >= 1e6 then "\(. / 1e4 | round / 100) ms" elif . >= 1e4 then "\(. / 100 | round / 10) us" else "\(round) ns" end;
 def r2: . * 100 | round / 100;
-def goal: "goal " + (if .most then "<= " else ">= " end) + "\(.goal)" + (if .met then "" else "  MISSED" end);
+def goal: "goal " + (if .most then "<= " else ">= " end) + "\(.goal)" + (if .met == false then "  MISSED" else "" end);
 
 def lines:
   . as $r
@@ -37,4 +37,5 @@ def figure:
 (.results[] | if .kind != "ratio" then figure elif .name | startswith("scale-") then series else lines end),
 "",
 (if $whole then .not_measured[] | "not measured: " + (.name | ltrimstr("^") | rtrimstr("$")) + ", \(.text) (\(.against), goal \(.goal))" else empty end),
-"goals met: \([.results[].goals[] | select(.met)] | length) of \([.results[].goals[]] | length) measured"
+([.results[].goals[].met] | "goals: \(map(select(. == true)) | length) met, \(map(select(. == false)) | length) missed, "
+  + "\(map(select(. == null)) | length) undecided (inconclusive)")
