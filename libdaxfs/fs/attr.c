@@ -15,10 +15,9 @@ static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct attr_op *op = arg;
 	struct inode inode;
-	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
-	return rc == 0 && op->out ? inode_attr(lane, &inode, op->out) : rc;
+	return op->out ? inode_attr(lane, op->ino, op->out) : inode_get(lane, op->ino, &inode);
 }
 
 int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)

@@ -3,8 +3,8 @@
  * context.c - a mapped pool, its lanes in this process, and running steps.
  *
  * Lanes are shared by the threads of this process: a thread takes one for the
- * length of a call, first come first served from a place of its own; only when
- * all are taken does it wait, for a thread of this very process.
+ * length of a call, first come first served from the place of its processor;
+ * only when all are taken does it wait, for a thread of this very process.
  */
 #include <errno.h>
 #include <sched.h>
@@ -106,16 +106,16 @@ static bool try_slot(struct lane_slot *slot)
 	return atomic_compare_exchange_strong(&slot->busy, &free_now, true);
 }
 
-/* A free lane, searched from a place that differs by thread. */
+/* A free lane, searched from the place of this processor: there it is warm, and who else
+ * comes here has been put in our place in the middle of an operation. */
 static struct lane_slot *try_slots(struct daxfs *fs)
 {
-	size_t start = ((size_t)pthread_self() >> 12) % fs->n_slots;
+	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
-		struct lane_slot *slot = &fs->slots[(start + i) % fs->n_slots];
-
-		if (try_slot(slot))
-			return slot;
+		if (try_slot(&fs->slots[at]))
+			return &fs->slots[at];
+		at = at + 1 < fs->n_slots ? at + 1 : 0;
 	}
 	return NULL;
 }

@@ -13,7 +13,7 @@ int name_init(const struct pool *pool, const char *name, struct trie_name *out)
 	if (len == 0 || memchr(name, '/', len))
 		return len ? -EINVAL : -ENOENT;
 	*out = (struct trie_name){ .name = name, .len = (uint8_t)len, .hash = trie_hash(pool, name, len) };
-	return strcmp(name, ".") && strcmp(name, "..") ? 0 : -EEXIST;
+	return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')) ? -EEXIST : 0;
 }
 
 void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode)
@@ -30,11 +30,17 @@ void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name,
 	sm_persist(&lane->pool->shm, &lane->pool->dirents[index], sizeof(entry));
 }
 
+/* An entry has its inode's index where that is free: who finds the one can fetch both. */
+static int take_entry(struct lane *lane, uint64_t handle, uint64_t *entry)
+{
+	return space_take_at(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, handle_index(handle), entry);
+}
+
 int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		 uint32_t mode)
 {
 	uint64_t entry, nodes[TRIE_NODES_MAX];
-	int rc = space_take(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, 1, &entry);
+	int rc = take_entry(lane, handle, &entry);
 
 	if (rc == 0 && pos->nodes)
 		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, pos->nodes, nodes);
@@ -55,7 +61,7 @@ int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct tr
 		  uint32_t mode)
 {
 	uint64_t entry;
-	int rc = space_take(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, 1, &entry);
+	int rc = take_entry(lane, handle, &entry);
 
 	if (rc)
 		return rc;

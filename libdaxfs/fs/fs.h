@@ -21,8 +21,8 @@
 
 struct opens; /* fs/opens.c */
 
-struct lane_slot { /* a lane of this host and who uses it */
-	struct lane lane;
+struct lane_slot { /* a lane of this host and who uses it; no line is shared with the next */
+	_Alignas(2 * DAXFS_LINE) struct lane lane;
 	atomic_bool busy;
 	atomic_uint operations; /* bumped when taken and on each retry: progress */
 	unsigned seen, stuck;   /* of daxfs_progressing */
@@ -82,8 +82,8 @@ bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
 /* The handle of a directory's parent. */
 int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle);
-/* All attributes as of one moment: 0 or -ESTALE. */
-int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out);
+/* All attributes of a handle's inode, as of one moment: 0 or -ESTALE. */
+int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out);
 
 struct inode_init {
 	uint32_t mode, rdev;

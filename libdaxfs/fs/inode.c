@@ -14,13 +14,20 @@
 #define TOUCH_NS 1000000u /* times closer than this are the same */
 #define BLOCKS_LIMIT 4096u /* words counted for st_blocks before estimating */
 
+static bool possible(const struct pool *pool, uint64_t handle)
+{
+	uint64_t index = handle_index(handle);
+
+	return index && index < pool->objects[DAXFS_T_INODE];
+}
+
 bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
 {
 	struct pool *pool = lane->pool;
 	uint64_t index = handle_index(handle);
 	unsigned state;
 
-	if (index == 0 || index >= pool->objects[DAXFS_T_INODE])
+	if (!possible(pool, handle))
 		return false;
 	state = state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
 	if (state != DAXFS_LIVE && state != DAXFS_PRIVATE)
@@ -42,13 +49,12 @@ static bool exists(struct lane *lane, struct sm_inode *sm)
 
 int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 {
-	uint64_t index = handle_index(handle);
 	bool there;
 
-	if (index == 0 || index >= lane->pool->objects[DAXFS_T_INODE])
+	if (!possible(lane->pool, handle))
 		return -ESTALE;
 	/* Life before incarnation: a new use sets them in the other order. */
-	there = exists(lane, &lane->pool->inodes[index]);
+	there = exists(lane, &lane->pool->inodes[handle_index(handle)]);
 	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
 	out->handle = handle;
@@ -95,7 +101,7 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 
 	if (S_ISDIR(inode->mode))
 		pages = 1;
-	else if (pages <= BLOCKS_LIMIT)
+	else if (pages && pages <= BLOCKS_LIMIT)
 		pages = map_pages(lane, inode->sm, BLOCKS_LIMIT);
 	return pages * (DAXFS_PAGE_SIZE / 512);
 }
@@ -106,31 +112,21 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 /* The words that must belong together in one answer. */
 static void read_words(struct lane *lane, const struct sm_inode *sm, uint64_t w[ATTR_WORDS])
 {
-	const sm_u64 *word[ATTR_WORDS] = { &sm->size, &sm->nlink, &sm->mode, &sm->uid, &sm->gid, &sm->trunc };
-
-	for (unsigned i = 0; i < ATTR_WORDS; i++)
-		w[i] = word_load(lane, word[i]);
+	w[0] = word_load(lane, &sm->size);
+	w[1] = word_load(lane, &sm->nlink);
+	w[2] = word_load(lane, &sm->mode);
+	w[3] = word_load(lane, &sm->uid);
+	w[4] = word_load(lane, &sm->gid);
+	w[5] = word_load(lane, &sm->trunc);
 }
 
-int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *out)
+static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], struct daxfs_attr *out)
 {
-	struct sm_inode *sm = inode->sm;
-	uint64_t first[ATTR_WORDS], w[ATTR_WORDS];
-	struct inode still;
+	const struct sm_inode *sm = inode->sm;
 
-	/* Read until two looks agree; a file appended to without a pause may
-	 * spoil that, and then the last look has to do. */
-	read_words(lane, sm, w);
-	for (int i = 0; i < ATTR_RETRIES; i++) {
-		memcpy(first, w, sizeof(first));
-		read_words(lane, sm, w);
-		if (!memcmp(first, w, sizeof(first)))
-			break;
-	}
 	*out = (struct daxfs_attr){
 		.ino = inode->handle,
 		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size_bytes(w[0]),
-		.blocks = blocks_of(lane, inode, size_bytes(w[0])),
 		.nlink = nlink_count(w[1]),
 		.mode = (uint32_t)word_payload(w[2], DAXFS_S_ATTR),
 		.uid = (uint32_t)word_payload(w[3], DAXFS_S_ATTR),
@@ -140,7 +136,33 @@ int inode_attr(struct lane *lane, const struct inode *inode, struct daxfs_attr *
 		.mtime_ns = sm_load(&sm->mtime),
 		.ctime_ns = sm_load(&sm->ctime),
 	};
-	return inode_get(lane, inode->handle, &still); /* still the same file? */
+}
+
+int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
+{
+	uint64_t first[ATTR_WORDS], w[ATTR_WORDS];
+	struct inode inode;
+	int rc;
+
+	if (!possible(lane->pool, handle))
+		return -ESTALE;
+	inode.sm = &lane->pool->inodes[handle_index(handle)];
+	read_words(lane, inode.sm, w);
+	/* All was so between two looks that agree. A file appended to without a
+	 * pause may spoil that, and then the last look has to do. */
+	for (int i = 0;; i++) {
+		memcpy(first, w, sizeof(first));
+		rc = inode_get(lane, handle, &inode);
+		if (rc)
+			return rc;
+		fill_attr(&inode, w, out);
+		read_words(lane, inode.sm, w);
+		if (memcmp(first, w, sizeof(first)) && i < ATTR_RETRIES)
+			continue;
+		out->blocks = blocks_of(lane, &inode, out->size);
+		if (word_load(lane, &inode.sm->nlink) == first[1]) /* it was this file throughout */
+			return lane->fault ? -EIO : 0;
+	}
 }
 
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index)

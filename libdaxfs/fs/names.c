@@ -55,9 +55,11 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 	struct name_op *op = arg;
 	struct inode dir, inode;
 	struct trie_name name;
-	struct trie_pos pos = { .found = false };
-	int rc = locate(fs, lane, op, false, &name, &dir, &pos);
+	struct trie_pos pos;
+	int rc;
 
+	trie_nowhere(&pos);
+	rc = locate(fs, lane, op, false, &name, &dir, &pos);
 	if (rc == -EEXIST) { /* "." or ".." */
 		pos.handle = dir.handle;
 		pos.found = true;
@@ -67,13 +69,10 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (!pos.found)
 		return -ENOENT;
-	rc = inode_get(lane, pos.handle, &inode);
-	if (rc == 0 && op->out) {
-		rc = inode_attr(lane, &inode, op->out);
-		/* Attributes of a time when it had this name. */
-		if (rc == 0 && pos.slot && word_load(lane, pos.slot) != pos.word)
-			rc = -EAGAIN;
-	}
+	rc = op->out ? inode_attr(lane, pos.handle, op->out) : inode_get(lane, pos.handle, &inode);
+	/* Attributes of a time when it had this name. */
+	if (rc == 0 && op->out && pos.slot && word_load(lane, pos.slot) != pos.word)
+		rc = -EAGAIN;
 	if (rc == -ESTALE) /* removed after we found its name */
 		return pos.slot ? entry_gone(lane, &pos) : parent_gone(lane, &dir, pos.handle);
 	return rc;
@@ -137,7 +136,7 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, u
 static int create(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
-	struct inode dir, inode;
+	struct inode dir;
 	struct trie_name name;
 	struct trie_pos pos;
 	uint64_t handle;
@@ -158,7 +157,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	inode_changed(lane, dir.sm);
-	if (op->out && (inode_get(lane, handle, &inode) || inode_attr(lane, &inode, op->out)))
+	if (op->out && inode_attr(lane, handle, op->out))
 		/* Already removed by somebody: it did exist. */
 		*op->out = (struct daxfs_attr){ .ino = handle, .mode = op->mode };
 	return 0;
@@ -237,7 +236,7 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	inode_changed(lane, dir.sm);
 	inode_touch(lane, &inode.sm->ctime, fs_now());
-	if (op->out && inode_attr(lane, &inode, op->out))
+	if (op->out && inode_attr(lane, op->ino, op->out))
 		*op->out = (struct daxfs_attr){ .ino = op->ino, .mode = inode.mode }; /* removed since */
 	return 0;
 }

@@ -41,19 +41,32 @@ static int read_entry(struct lane *lane, uint64_t w, bool with_name, struct sm_d
 	return 0;
 }
 
+/* What a name leads to will be looked at next. */
+static void fetch_inode(const struct pool *pool, uint64_t index)
+{
+	if (index >= pool->objects[DAXFS_T_INODE])
+		return;
+	sm_prefetch(&pool->inodes[index], sizeof(struct sm_inode));
+	sm_prefetch(&pool->state[DAXFS_T_INODE][index], sizeof(sm_u64));
+}
+
 /* Does the entry named by w carry this name? 1, 0 or -EIO; fills pos if so. */
 static int match(struct lane *lane, uint64_t w, const struct trie_name *name, struct trie_pos *pos)
 {
 	struct sm_dirent entry;
-	int rc = read_entry(lane, w, false, &entry);
+	int rc;
+
+	fetch_inode(lane->pool, link_index(w)); /* most likely that one: see entry.c */
+	rc = read_entry(lane, w, false, &entry);
 
 	if (rc)
 		return rc;
 	pos->pushed = entry.hash;
 	if (entry.hash != name->hash || entry.len != name->len)
 		return 0;
-	sm_read(entry.name, lane->pool->dirents[link_index(w)].name, entry.len);
-	if (memcmp(entry.name, name->name, name->len))
+	if (handle_index(entry.handle) != link_index(w))
+		fetch_inode(lane->pool, handle_index(entry.handle));
+	if (!sm_same(lane->pool->dirents[link_index(w)].name, name->name, name->len))
 		return 0;
 	pos->found = true;
 	pos->entry = link_index(w);
@@ -153,7 +166,9 @@ int trie_find(struct lane *lane, uint64_t root, const struct trie_name *name, bo
 {
 	int rc;
 
-	*pos = (struct trie_pos){ .node = root, .intend = intend };
+	trie_nowhere(pos);
+	pos->intend = intend;
+	pos->node = root;
 	do {
 		rc = find_level(lane, name, pos);
 		pos->level += rc == 1;

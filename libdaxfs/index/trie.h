@@ -52,6 +52,12 @@ struct trie_pos { /* where a name is, or would go */
 	} path[DAXFS_HASH_LEVELS];
 };
 
+/* All but the path: it is long, and empty at level 0. */
+static inline void trie_nowhere(struct trie_pos *pos)
+{
+	memset(pos, 0, offsetof(struct trie_pos, path));
+}
+
 uint64_t trie_hash(const struct pool *pool, const char *name, size_t len);
 
 /*

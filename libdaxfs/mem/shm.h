@@ -71,6 +71,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_fence_after_cas() sm_fence_at(SM_SITE("fence"))
 #define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
 #define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read"))
+#define sm_same(p, bytes, len) sm_same_at(p, bytes, len, SM_SITE("read"))
 #define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
 #define sm_write_stream(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
 #define sm_stream_end() ((void)0)
@@ -80,6 +81,19 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
 #define sm_persist(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
+
+static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
+{
+	uint8_t copy[DAXFS_LINE];
+
+	for (size_t at = 0, n; at < len; at += n) {
+		n = len - at < sizeof(copy) ? len - at : sizeof(copy);
+		sm_read_at(copy, (const uint8_t *)p + at, n, site);
+		if (memcmp(copy, (const uint8_t *)bytes + at, n))
+			return false;
+	}
+	return true;
+}
 
 static inline bool sm_swap_at(sm_u64 *p, uint64_t expected, uint64_t desired, struct sm_site *site)
 {
@@ -139,10 +153,12 @@ static inline void sm_fence_acquire(void)
 }
 
 /* Hides how long a copy can be at most: for short ones compilers write a loop
- * of string instructions in line, which is slower than the library's. */
+ * of string instructions in line, which is slower than the library's. Not if
+ * it is some words for certain. */
 static inline size_t shm_opaque(size_t len)
 {
-	__asm__("" : "+r"(len));
+	if (!__builtin_constant_p(len) || len > DAXFS_LINE)
+		__asm__("" : "+r"(len));
 	return len;
 }
 
@@ -150,6 +166,12 @@ static inline size_t shm_opaque(size_t len)
 static inline void sm_read(void *dst, const void *src, size_t len)
 {
 	memcpy(dst, src, shm_opaque(len));
+}
+
+/* Are the bytes at p those? They are constant, or the caller will not believe it. */
+static inline bool sm_same(const void *p, const void *bytes, size_t len)
+{
+	return memcmp(p, bytes, len) == 0;
 }
 
 /* Copy into shared memory that no other host may read yet. */

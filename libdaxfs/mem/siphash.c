@@ -51,8 +51,13 @@ uint64_t siphash24(const uint64_t key[2], const void *data, size_t len)
 		memcpy(&word, p, 8);
 		sip_word(v, word);
 	}
-	while (left--)
-		last |= (uint64_t)p[left] << 8 * left;
+	if (left && len >= 8) {
+		memcpy(&word, p + left - 8, 8);
+		last |= word >> (64 - 8 * left);
+	} else {
+		while (left--)
+			last |= (uint64_t)p[left] << 8 * left;
+	}
 	sip_word(v, last);
 	v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)

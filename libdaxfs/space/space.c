@@ -22,6 +22,7 @@
 
 struct search { /* for n objects of one type, within one space_take */
 	enum daxfs_type type;
+	uint64_t wanted;    /* to be tried before all others; 0: none */
 	uint64_t scanned;   /* states looked at in this pass */
 	bool second;        /* pass: under a fresh snapshot */
 	bool blocked;       /* saw one that is retired and not reusable yet */
@@ -102,10 +103,18 @@ static bool next_scanned(struct lane *lane, struct search *search, uint64_t scan
 	return false;
 }
 
+static bool next_wanted(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+{
+	*index = search->wanted;
+	search->wanted = 0;
+	return *index && *index < lane->pool->objects[search->type] && usable(lane, search, *index, state);
+}
+
 /* Find an object to try: 0 or -ENOSPC. */
 static int next_candidate(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
 {
-	if (next_known(lane, search, index, state) || next_hint(lane, search, index, state))
+	if (next_wanted(lane, search, index, state) || next_known(lane, search, index, state) ||
+	    next_hint(lane, search, index, state))
 		return 0;
 	do {
 		if (next_scanned(lane, search, lane->pool->objects[search->type], index, state))
@@ -156,9 +165,8 @@ static int take_round(struct lane *lane, struct search *search, enum daxfs_use u
 	return 0;
 }
 
-int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
+static int take_all(struct lane *lane, struct search *search, enum daxfs_use use, unsigned n, uint64_t *out)
 {
-	struct search search = { .type = type };
 	bool have[DAXFS_RECORD_ALLOCS];
 	unsigned at, missing = n;
 	int rc = record_reserve(lane, n, &at);
@@ -166,12 +174,22 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		have[i] = false;
 	while (rc == 0 && missing) {
-		rc = take_round(lane, &search, use, at, n, out, have);
+		rc = take_round(lane, search, use, at, n, out, have);
 		missing = 0;
 		for (unsigned i = 0; i < n; i++)
 			missing += !have[i];
 	}
 	return rc;
+}
+
+int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
+{
+	return take_all(lane, &(struct search){ .type = type }, use, n, out);
+}
+
+int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out)
+{
+	return take_all(lane, &(struct search){ .type = type, .wanted = at }, use, 1, out);
 }
 
 void space_warm(struct lane *lane)

@@ -11,6 +11,8 @@
  * otherwise. -ENOSPC (nothing of out[] is usable; abort the record), -E2BIG.
  */
 int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out);
+/* The same for one object, if possible the one with that index. */
+int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out);
 
 /* Count the states of one type. Bounded, no protection needed. */
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);

@@ -195,23 +195,23 @@ static void attributes(void **state)
 	(void)state;
 	scene_start(&s);
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
-	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(inode_attr(s.lane, s.ino, &attr), 0);
 	assert_int_equal(attr.ino, s.ino);
 	assert_int_equal(attr.size + attr.blocks, 0);
 	assert_int_equal(attr.nlink, 1);
 	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, 5 * 4096, 0), 1);
-	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(inode_attr(s.lane, s.ino, &attr), 0);
 	assert_int_equal(attr.size, 5 * 4096 + 1);
 	assert_int_equal(attr.blocks, 8); /* one page: holes take nothing */
 	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, 8 * 4096, 0), 1);
-	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(inode_attr(s.lane, s.ino, &attr), 0);
 	assert_int_equal(attr.blocks, 24); /* two pages, one node */
 	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &c, 1, DAXFS_FILE_MAX - 1, 0), 1);
-	assert_int_equal(inode_attr(s.lane, &inode, &attr), 0);
+	assert_int_equal(inode_attr(s.lane, s.ino, &attr), 0);
 	assert_int_equal(attr.size, DAXFS_FILE_MAX);
 	assert_int_equal(attr.blocks, DAXFS_FILE_MAX / 512); /* too long to count */
 	assert_int_equal(daxfs_unlink(s.pod.fs[2], DAXFS_ROOT, "f"), 0);
-	assert_int_equal(inode_attr(s.lane, &inode, &attr), -ESTALE);
+	assert_int_equal(inode_attr(s.lane, s.ino, &attr), -ESTALE);
 	scene_stop(&s);
 }
 

@@ -116,6 +116,28 @@ static void all_of_each_type(void **state)
 		all_of_a_type((enum daxfs_type)type);
 }
 
+/* The one wanted if it is free, else another; one that no pool has is just not there. */
+static void wanted_first(void **state)
+{
+	const uint64_t wanted[] = { 77, 77, UINT64_MAX, 0 };
+	struct scene s;
+	uint64_t out[4];
+
+	(void)state;
+	scene_start(&s);
+	record_begin(s.a, OP_CREATE);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(space_take_at(s.a, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, wanted[i], &out[i]), 0);
+	assert_int_equal(out[0], 77);
+	for (unsigned i = 1; i < 4; i++)
+		assert_int_not_equal(out[i], 77);
+	assert_int_equal(sm_load(&s.a->sm->n_allocs), 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_DIRENT, out[i])), DAXFS_PRIVATE);
+	assert_int_equal(record_abort(s.a, 0), 0);
+	scene_stop(&s);
+}
+
 /* Asking for more than there is: nothing stays taken after the record is given up. */
 static void all_or_nothing(void **state)
 {
@@ -351,7 +373,7 @@ static void no_two_take_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(taken_is_named), cmocka_unit_test(all_of_each_type),
+		cmocka_unit_test(taken_is_named), cmocka_unit_test(wanted_first), cmocka_unit_test(all_of_each_type),
 		cmocka_unit_test(all_or_nothing), cmocka_unit_test(retired_waits),
 		cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
 		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(usage_counts),
