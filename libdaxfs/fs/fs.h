@@ -132,6 +132,12 @@ void prune_stage(struct lane *lane, const struct map_batch *batch);
 /* Remove the pages past the end, if a truncation left that to do. */
 int prune(struct lane *lane, struct sm_inode *sm);
 /*
+ * In a record that takes a name of an inode, whose link count was seen: stage one
+ * link less. Without a name it is an ORPHAN to be finished; true: it is staged to be
+ * gone at once, for it is small and nobody holds it.
+ */
+bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink);
+/*
  * Do whatever is left to do for an inode: prune it; free it if it has no name
  * and no opener. Harmless at any time, by any number of lanes, repeatedly.
  */

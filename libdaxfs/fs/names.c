@@ -263,7 +263,8 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	struct inode dir, inode;
 	struct trie_name name;
 	struct trie_pos pos;
-	uint64_t nlink, left;
+	uint64_t nlink;
+	bool gone;
 	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
 
 	if (rc)
@@ -278,16 +279,14 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	nlink = word_settle(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &pos);
-	left = nlink_count(nlink) - 1;
 	record_begin(lane, OP_UNLINK);
 	entry_remove(lane, &pos);
-	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink,
-		    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
-	lane_todo(lane, left ? 0 : pos.handle);
+	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
 	rc = record_commit(lane);
 	if (rc)
 		return rc;
-	inode_touch(lane, &inode.sm->ctime, fs_now());
+	if (!gone)
+		inode_touch(lane, &inode.sm->ctime, fs_now());
 	return after_removal(lane, &pos, &dir);
 }
 

@@ -11,7 +11,9 @@
  * A page past the end that is overwritten meanwhile stays past the end.
  *
  * Freeing an inode: ORPHAN with no opener -> (small) all gone in one record, or
- * DEAD with size 0 and PRUNE -> batches -> the last one frees the inode.
+ * DEAD with size 0 and PRUNE -> batches -> the last one frees the inode. A few
+ * pages that nobody holds go in the record that takes the last name: nothing is
+ * left to do after it.
  * Crash between batches: the flag, or the life, says what is left; lane.todo
  * says where; recovery, or whoever needs the file longer, goes on.
  */
@@ -83,28 +85,88 @@ static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, 
 	record_retire(lane, DAXFS_T_INODE, handle_index(handle));
 }
 
+/* What the end of an inode depends on: if all is still so, nobody holds it and these are its pages. */
+struct ending {
+	uint64_t nlink, size, trunc, openers[2];
+	struct map_batch batch;
+};
+
+/* Openers words that some host has a bit in. */
+static unsigned openers_words(const struct pool *pool)
+{
+	return (pool->super.hosts + 31) / 32;
+}
+
+/* False: somebody holds it. */
+static bool look_unheld(struct lane *lane, struct sm_inode *sm, struct ending *end)
+{
+	end->size = word_settle(lane, &sm->size);
+	end->trunc = word_settle(lane, &sm->trunc);
+	for (unsigned i = 0; i < openers_words(lane->pool); i++) {
+		end->openers[i] = word_settle(lane, &sm->openers[i]);
+		if (word_payload(end->openers[i], DAXFS_S_OPENERS))
+			return false;
+	}
+	return true;
+}
+
+/* A file of no size has no page: only PRUNE leaves any past the end. */
+static void look_pages(struct lane *lane, struct sm_inode *sm, struct ending *end)
+{
+	end->batch.n = 0;
+	if (word_payload(end->size, DAXFS_S_SIZE))
+		map_collect(lane, sm, 0, &end->batch);
+}
+
+/* Stage all of it, or as much as goes in one record: then it is DEAD. */
+static void stage_end(struct lane *lane, uint64_t handle, struct sm_inode *sm, const struct ending *end)
+{
+	bool all = end->batch.n < MAP_BATCH;
+
+	prune_stage(lane, &end->batch);
+	record_word(lane, &sm->size, DAXFS_S_SIZE, end->size, all ? 0 : DAXFS_SIZE_PRUNE);
+	/* Who would fill a hole saw a size, so trunc has changed since, or changes now. */
+	if (word_payload(end->size, DAXFS_S_SIZE))
+		record_word(lane, &sm->trunc, DAXFS_S_TICK, end->trunc, 0);
+	for (unsigned i = 0; i < openers_words(lane->pool); i++)
+		record_word(lane, &sm->openers[i], DAXFS_S_OPENERS, end->openers[i], 0);
+	if (all)
+		stage_free(lane, handle, sm, end->nlink);
+	else
+		record_word(lane, &sm->nlink, DAXFS_S_NLINK, end->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+}
+
+bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
+{
+	uint64_t left = nlink_count(nlink) - 1ull;
+	struct ending end;
+	bool gone = left == 0 && look_unheld(lane, sm, &end);
+
+	end.nlink = nlink;
+	if (gone) {
+		look_pages(lane, sm, &end);
+		gone = end.batch.n <= DAXFS_DIRECT; /* the record has room for so many */
+	}
+	if (gone)
+		stage_end(lane, handle, sm, &end);
+	else
+		record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink,
+			    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
+	lane_todo(lane, gone || left ? 0 : handle);
+	return gone;
+}
+
 /* ORPHAN: free it at once if small, else make it DEAD. 1: still open somewhere. */
 static int finish_orphan(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
-	uint64_t size = word_settle(lane, &sm->size), trunc = word_settle(lane, &sm->trunc), openers[2];
-	struct map_batch batch;
+	struct ending end;
 
-	for (unsigned i = 0; i < 2; i++) {
-		openers[i] = word_settle(lane, &sm->openers[i]);
-		if (word_payload(openers[i], DAXFS_S_OPENERS))
-			return 1;
-	}
+	end.nlink = nlink;
+	if (!look_unheld(lane, sm, &end))
+		return 1;
+	look_pages(lane, sm, &end);
 	record_begin(lane, OP_ORPHAN);
-	map_collect(lane, sm, 0, &batch);
-	prune_stage(lane, &batch);
-	record_word(lane, &sm->size, DAXFS_S_SIZE, size, batch.n < MAP_BATCH ? 0 : DAXFS_SIZE_PRUNE);
-	record_word(lane, &sm->trunc, DAXFS_S_TICK, trunc, 0);
-	for (unsigned i = 0; i < 2; i++)
-		record_word(lane, &sm->openers[i], DAXFS_S_OPENERS, openers[i], 0);
-	if (batch.n < MAP_BATCH)
-		stage_free(lane, handle, sm, nlink);
-	else
-		record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	stage_end(lane, handle, sm, &end);
 	return record_commit(lane);
 }
 

@@ -116,18 +116,15 @@ static int check_replace(const struct end *from, const struct end *to)
 /* Stage the end of what the target name led to; begins the record. */
 static int stage_victim(struct lane *lane, struct end *to)
 {
-	uint64_t nlink, left;
+	uint64_t nlink;
 
 	if (S_ISDIR(to->inode.mode))
 		return entry_stage_rmdir(lane, &to->inode, &to->pos);
 	nlink = word_settle(lane, &to->inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &to->pos);
-	left = nlink_count(nlink) - 1;
 	record_begin(lane, OP_RENAME);
-	record_word(lane, &to->inode.sm->nlink, DAXFS_S_NLINK, nlink,
-		    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
-	lane_todo(lane, left ? 0 : to->pos.handle);
+	inode_stage_unlink(lane, to->pos.handle, to->inode.sm, nlink);
 	return 0;
 }
 
