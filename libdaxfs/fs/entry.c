@@ -18,16 +18,17 @@ int name_init(const struct pool *pool, const char *name, struct trie_name *out)
 
 void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode)
 {
-	struct sm_dirent entry = {
-		.hash = name->hash,
-		.handle = handle,
-		.type = (uint8_t)((mode & S_IFMT) >> 12), /* DT_* */
-		.len = name->len,
-	};
+	const size_t fixed = offsetof(struct sm_dirent, name);
+	struct sm_dirent *sm = &lane->pool->dirents[index], entry;
 
-	memcpy(entry.name, name->name, name->len);
-	sm_write(&lane->pool->dirents[index], &entry, sizeof(entry));
-	sm_persist(&lane->pool->shm, &lane->pool->dirents[index], sizeof(entry));
+	memset(&entry, 0, fixed);
+	entry.hash = name->hash;
+	entry.handle = handle;
+	entry.type = (uint8_t)((mode & S_IFMT) >> 12); /* DT_* */
+	entry.len = name->len;
+	sm_write(sm, &entry, fixed);
+	sm_write(sm->name, name->name, name->len + 1ull); /* what is behind its end means nothing */
+	sm_persist(&lane->pool->shm, sm, fixed + name->len + 1);
 }
 
 /* An entry has its inode's index where that is free: who finds the one can fetch both. */

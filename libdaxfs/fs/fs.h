@@ -21,12 +21,13 @@
 
 struct opens; /* fs/opens.c */
 
-struct lane_slot { /* a lane of this host and who uses it; no line is shared with the next */
-	_Alignas(2 * DAXFS_LINE) struct lane lane;
+struct lane_slot { /* a lane of this host and who uses it */
+	struct lane lane;
 	atomic_bool busy;
 	atomic_uint operations; /* bumped when taken and on each retry: progress */
 	unsigned seen, stuck;   /* of daxfs_progressing */
 	atomic_bool parked;     /* held by a view or a draft: its user may take its time */
+	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };
 
 struct daxfs {
@@ -90,11 +91,13 @@ struct inode_init {
 	struct daxfs_cred cred;
 	uint64_t parent;     /* handle; directories */
 	uint64_t page;       /* root node of a directory, target of a symlink */
-	uint64_t size;
+	uint64_t size, now;
 	unsigned opener;     /* host + 1, 0: nobody */
 };
 /* Fill a PRIVATE inode; returns its handle. */
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init);
+/* The attributes it then has. */
+void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxfs_attr *out);
 /* The handle an inode taken now will have. */
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
 

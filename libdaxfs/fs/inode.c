@@ -179,7 +179,7 @@ static void init_word(sm_u64 *p, unsigned shift, uint64_t payload)
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init)
 {
 	struct sm_inode *sm = &lane->pool->inodes[index];
-	uint64_t handle = inode_next_handle(lane->pool, index), now = fs_now();
+	uint64_t handle = inode_next_handle(lane->pool, index);
 	bool dir = S_ISDIR(init->mode), symlink = S_ISLNK(init->mode);
 	unsigned bit = init->opener - 1;
 
@@ -198,15 +198,32 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
 		init_word(&sm->indirect[i], DAXFS_S_LINK, 0);
 	init_word(&sm->locks, DAXFS_S_LINK, 0);
-	sm_store_relaxed(&sm->atime, now);
-	sm_store_relaxed(&sm->mtime, now);
-	sm_store_relaxed(&sm->ctime, now);
-	sm_store_relaxed(&sm->btime, now);
+	sm_store_relaxed(&sm->atime, init->now);
+	sm_store_relaxed(&sm->mtime, init->now);
+	sm_store_relaxed(&sm->ctime, init->now);
+	sm_store_relaxed(&sm->btime, init->now);
 	sm_store_relaxed(&sm->rdev, init->rdev);
 	/* ORD life: last, so that a stale handle finds the new incarnation. */
 	init_word(&sm->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	sm_persist(&lane->pool->shm, sm, sizeof(*sm));
 	return handle;
+}
+
+void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxfs_attr *out)
+{
+	*out = (struct daxfs_attr){
+		.ino = handle,
+		.size = S_ISDIR(init->mode) ? DAXFS_PAGE_SIZE : init->size,
+		.blocks = S_ISDIR(init->mode) || init->size ? DAXFS_PAGE_SIZE / 512 : 0,
+		.nlink = 1,
+		.mode = init->mode,
+		.uid = init->cred.uid,
+		.gid = init->cred.gid,
+		.rdev = init->rdev,
+		.atime_ns = init->now,
+		.mtime_ns = init->now,
+		.ctime_ns = init->now,
+	};
 }
 
 uint64_t fs_now(void)

@@ -108,11 +108,9 @@ static int make_slots(struct daxfs *fs)
 	int rc = opens_init(fs);
 
 	fs->n_slots = per_host;
-	fs->slots = aligned_alloc(_Alignof(struct lane_slot), per_host * sizeof(*fs->slots));
+	fs->slots = calloc(per_host, sizeof(*fs->slots));
 	if (!fs->slots)
 		rc = -ENOMEM;
-	else
-		memset(fs->slots, 0, per_host * sizeof(*fs->slots));
 	for (unsigned i = 0; rc == 0 && i < per_host; i++)
 		rc = lane_init(&fs->slots[i].lane, &fs->pool, fs->host * per_host + i, fs->host, fs->generation);
 	return rc;

@@ -28,18 +28,11 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = inode_get_dir(lane, op->dir, &dir, &root);
 
 	(void)fs;
-	op->n = 0;
 	if (rc)
 		return rc;
 	op->self = dir.handle;
 	rc = inode_parent(lane, &dir, &op->parent);
-	while (rc == 0 && op->n < LIST_BATCH) {
-		rc = trie_next(lane, root, from, &op->entry[op->n]);
-		if (rc)
-			break;
-		from = op->entry[op->n++].key + 1;
-	}
-	return rc == -ENOENT ? 0 : rc;
+	return rc ? rc : trie_list(lane, root, from, LIST_BATCH, op->entry, &op->n);
 }
 
 /* Hand a batch out. False: the caller wants no more. */

@@ -114,22 +114,23 @@ static int first_page(struct lane *lane, const struct name_op *op, struct inode_
 	return 0;
 }
 
-/* Everything a new file needs, private: 0 and its handle. */
-static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, uint64_t *handle)
+/* Everything a new file needs, private: 0, what it is and its handle. */
+static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, struct inode_init *init,
+		      uint64_t *handle)
 {
-	struct inode_init init = {
-		.mode = op->mode, .rdev = op->rdev, .cred = op->cred, .parent = op->parent,
-		.opener = op->open ? fs->host + 1 : 0,
-	};
 	uint64_t index;
 	int rc = space_take(lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index);
 
+	*init = (struct inode_init){
+		.mode = op->mode, .rdev = op->rdev, .cred = op->cred, .parent = op->parent, .now = fs_now(),
+		.opener = op->open ? fs->host + 1 : 0,
+	};
 	if (rc == 0)
-		rc = first_page(lane, op, &init);
+		rc = first_page(lane, op, init);
 	if (rc == 0 && op->open)
 		rc = opens_expect(fs, inode_next_handle(&fs->pool, index));
 	if (rc == 0)
-		*handle = inode_init(lane, index, &init);
+		*handle = inode_init(lane, index, init);
 	return rc;
 }
 
@@ -137,6 +138,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
 	struct inode dir;
+	struct inode_init init;
 	struct trie_name name;
 	struct trie_pos pos;
 	uint64_t handle;
@@ -147,7 +149,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	if (pos.found)
 		return -EEXIST;
 	record_begin(lane, OP_CREATE);
-	rc = make_inode(fs, lane, op, &handle);
+	rc = make_inode(fs, lane, op, &init, &handle);
 	if (rc)
 		return record_abort(lane, rc);
 	rc = entry_insert(lane, &pos, &name, handle, op->mode);
@@ -156,10 +158,9 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 		opens_forget(fs, handle);
 	if (rc)
 		return rc;
+	if (op->out)
+		inode_init_attr(handle, &init, op->out);
 	inode_changed(lane, dir.sm);
-	if (op->out && inode_attr(lane, handle, op->out))
-		/* Already removed by somebody: it did exist. */
-		*op->out = (struct daxfs_attr){ .ino = handle, .mode = op->mode };
 	return 0;
 }
 

@@ -23,22 +23,14 @@ static int broken(struct lane *lane)
 	return -EIO;
 }
 
-/* Read an entry, all of it or only its fixed part (name not filled). */
-static int read_entry(struct lane *lane, uint64_t w, bool with_name, struct sm_dirent *out)
+/* Read an entry without its name. */
+static int read_fixed(struct lane *lane, uint64_t w, struct sm_dirent *out)
 {
-	const struct sm_dirent *entry;
-
 	if (!link_names(lane->pool, w, DAXFS_DIRENT))
 		return broken(lane);
-	entry = &lane->pool->dirents[link_index(w)];
-	sm_read(out, entry, offsetof(struct sm_dirent, name));
+	sm_read(out, &lane->pool->dirents[link_index(w)], offsetof(struct sm_dirent, name));
 	/* A longer hash would send a listing backwards. */
-	if (!out->len || out->hash >> DAXFS_HASH_BITS)
-		return broken(lane);
-	if (with_name)
-		sm_read(out->name, entry->name, out->len);
-	out->name[out->len] = '\0';
-	return 0;
+	return !out->len || out->hash >> DAXFS_HASH_BITS ? broken(lane) : 0;
 }
 
 /* What a name leads to will be looked at next. */
@@ -57,7 +49,7 @@ static int match(struct lane *lane, uint64_t w, const struct trie_name *name, st
 	int rc;
 
 	fetch_inode(lane->pool, link_index(w)); /* most likely that one: see entry.c */
-	rc = read_entry(lane, w, false, &entry);
+	rc = read_fixed(lane, w, &entry);
 
 	if (rc)
 		return rc;
@@ -271,91 +263,137 @@ void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
  * and no linked node is empty. So below every slot past `from` there is an entry
  * or an error, and only the nodes on the way to `from` are walked in vain - or
  * those that somebody empties meanwhile.
+ *
+ * Names come and go beside a walk. One that is there throughout is found: a node
+ * that it is in stays linked, and pushing it down leaves it below its slot. So a
+ * walk may go on in a node that it has read a link to, though it was unlinked
+ * since: then all that was in it is gone.
  */
+#define AHEAD 32u /* slots whose targets are fetched before the first is read */
+
+struct walk {
+	uint64_t from;
+	struct trie_entry *entry;
+	unsigned n, max;
+};
+
+struct used_slot {
+	const sm_u64 *slot;
+	uint64_t word;
+	unsigned place;
+};
+
 static unsigned below_bits(unsigned level) /* of a hash, not fixed by a place in a node of this level */
 {
 	return level == DAXFS_HASH_LEVELS ? 0 : DAXFS_HASH_BITS - TRIE_BITS * (level + 1);
 }
 
-/* The entry in slot `place` of a node of this level, whose entries' hashes begin with prefix. */
-static int take_entry(struct lane *lane, uint64_t w, unsigned level, uint64_t prefix, unsigned place, uint64_t from,
-		      struct trie_entry *out)
+/* The entry of a slot in a node of this level, whose entries' hashes begin with prefix.
+ * 1: that is as many as were asked for. */
+static int take_entry(struct lane *lane, const struct used_slot *at, unsigned level, uint64_t prefix, struct walk *walk)
 {
+	struct trie_entry *out = &walk->entry[walk->n];
 	bool unordered = level == DAXFS_HASH_LEVELS;
 	struct sm_dirent entry;
-	int rc = read_entry(lane, w, true, &entry);
+	int rc = read_fixed(lane, at->word, &entry);
 
 	if (rc)
 		return rc;
-	if (entry.hash >> below_bits(level) != (unordered ? prefix : prefix << TRIE_BITS | place))
+	if (entry.hash >> below_bits(level) != (unordered ? prefix : prefix << TRIE_BITS | at->place))
 		return broken(lane);
-	out->key = entry.hash << TRIE_BITS | (unordered ? place : 0);
-	if (out->key < from)
-		return -ENOENT;
+	out->key = entry.hash << TRIE_BITS | (unordered ? at->place : 0);
+	if (out->key < walk->from)
+		return 0;
 	out->handle = entry.handle;
 	out->type = entry.type;
 	out->len = entry.len;
-	memcpy(out->name, entry.name, (size_t)entry.len + 1);
-	return 0;
+	sm_read(out->name, lane->pool->dirents[link_index(at->word)].name, entry.len);
+	out->name[entry.len] = '\0';
+	return ++walk->n == walk->max;
 }
 
-static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, uint64_t from,
-		      struct trie_entry *out);
+static int walk_node(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, struct walk *walk);
 
-/* The same below a slot that names a node of the next level. */
-static int next_node(struct lane *lane, const sm_u64 *slot, uint64_t w, unsigned level, uint64_t prefix, uint64_t from,
-		     struct trie_entry *out)
+/* All below a slot that names a node of the next level. */
+static int walk_below(struct lane *lane, const struct used_slot *at, unsigned level, uint64_t prefix, struct walk *walk)
 {
 	const sm_u64 *count;
 	uint64_t before;
 	int rc;
 
-	if (level == DAXFS_HASH_LEVELS || !link_names(lane->pool, w, DAXFS_NODE))
+	if (level == DAXFS_HASH_LEVELS || !link_names(lane->pool, at->word, DAXFS_NODE))
 		return broken(lane);
-	count = &lane->pool->count[link_index(w)];
+	count = &lane->pool->count[link_index(at->word)];
 	before = word_load(lane, count);
-	rc = next_below(lane, link_index(w), level + 1, prefix, from, out);
+	rc = walk_node(lane, link_index(at->word), level + 1, prefix << TRIE_BITS | at->place, walk);
 	if (rc != -ENODATA)
 		return rc;
 	/* Linked all the time, and nothing came or went: it was empty. */
-	return word_load(lane, count) == before && word_load(lane, slot) == w ? broken(lane) : -ENOENT;
+	return word_load(lane, count) == before && word_load(lane, at->slot) == at->word ? broken(lane) : 0;
 }
 
-/* First entry at or after `from` in a node: 0, -ENOENT, -EIO; -ENODATA: no slot of it is used. */
-static int next_below(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, uint64_t from,
-		      struct trie_entry *out)
+static void fetch_target(const struct pool *pool, uint64_t w)
 {
-	uint64_t hash = from >> TRIE_BITS;
-	bool inside = prefix == hash >> (DAXFS_HASH_BITS - TRIE_BITS * level);
-	unsigned start = !inside ? 0 : level == DAXFS_HASH_LEVELS ? from & (DAXFS_NODE_SLOTS - 1) : digit(hash, level);
-	bool used = start > 0;
+	if (link_names(pool, w, DAXFS_DIRENT))
+		sm_prefetch(&pool->dirents[link_index(w)], DAXFS_LINE);
+	else if (link_names(pool, w, DAXFS_NODE))
+		sm_prefetch(map_node(pool, link_index(w)), DAXFS_LINE);
+}
 
-	for (unsigned i = start; i < DAXFS_NODE_SLOTS; i++) {
-		const sm_u64 *slot = &map_node(lane->pool, page)->slot[i];
+/* The next used slots of a node, from *place on; *place is then behind them. */
+static unsigned look_ahead(struct lane *lane, uint64_t page, unsigned *place, struct used_slot used[AHEAD])
+{
+	const struct sm_node *node = map_node(lane->pool, page);
+	unsigned n = 0;
+
+	for (; *place < DAXFS_NODE_SLOTS && n < AHEAD; ++*place) {
+		const sm_u64 *slot = &node->slot[*place];
 		uint64_t w = word_load(lane, slot);
-		int rc;
+
+		if (link_kind(w) == DAXFS_ABSENT)
+			continue;
+		used[n++] = (struct used_slot){ slot, w, *place };
+		fetch_target(lane->pool, w);
+	}
+	return n;
+}
+
+/* Entries from walk->from on in a node: 0 all found, 1 enough, -EIO; -ENODATA: no slot of it is used. */
+static int walk_node(struct lane *lane, uint64_t page, unsigned level, uint64_t prefix, struct walk *walk)
+{
+	uint64_t hash = walk->from >> TRIE_BITS;
+	bool inside = prefix == hash >> (DAXFS_HASH_BITS - TRIE_BITS * level);
+	unsigned place = !inside ? 0 : level == DAXFS_HASH_LEVELS ? walk->from & (DAXFS_NODE_SLOTS - 1) :
+								    digit(hash, level);
+	struct used_slot used[AHEAD];
+	bool any = place > 0;
+
+	while (place < DAXFS_NODE_SLOTS) {
+		unsigned n = look_ahead(lane, page, &place, used);
+		int rc = 0;
 
 		if (lane->fault)
 			return -EIO;
-		if (link_kind(w) == DAXFS_ABSENT)
-			continue;
-		used = true;
-		if (link_kind(w) == DAXFS_DIRENT)
-			rc = take_entry(lane, w, level, prefix, i, from, out);
-		else
-			rc = next_node(lane, slot, w, level, prefix << TRIE_BITS | i, from, out);
-		if (rc != -ENOENT)
+		any |= n > 0;
+		for (unsigned i = 0; rc == 0 && i < n; i++)
+			rc = link_kind(used[i].word) == DAXFS_DIRENT ?
+				     take_entry(lane, &used[i], level, prefix, walk) :
+				     walk_below(lane, &used[i], level, prefix, walk);
+		if (rc)
 			return rc;
 	}
-	return used ? -ENOENT : -ENODATA;
+	return any ? 0 : -ENODATA;
 }
 
-int trie_next(struct lane *lane, uint64_t root, uint64_t from, struct trie_entry *entry)
+int trie_list(struct lane *lane, uint64_t root, uint64_t from, unsigned max, struct trie_entry *entry, unsigned *n)
 {
-	int rc;
+	struct walk walk = { .from = from, .entry = entry, .max = max };
+	int rc = 0;
 
-	if (from >> (DAXFS_HASH_BITS + TRIE_BITS)) /* past every key */
-		return -ENOENT;
-	rc = next_below(lane, root, 0, 0, from, entry);
-	return rc == -ENODATA ? -ENOENT : rc;
+	if (!(from >> (DAXFS_HASH_BITS + TRIE_BITS))) /* else past every key */
+		rc = walk_node(lane, root, 0, 0, &walk);
+	if (rc < 0 && rc != -ENODATA)
+		return rc;
+	*n = walk.n;
+	return 0;
 }

@@ -84,7 +84,7 @@ struct trie_entry {
 	uint8_t type, len;
 	char name[DAXFS_NAME_MAX + 1];
 };
-/* The first entry with key >= from: 0, -ENOENT at the end, -EIO. */
-int trie_next(struct lane *lane, uint64_t root, uint64_t from, struct trie_entry *entry);
+/* The first entries with key >= from, in order: 0, *n of at most max: fewer at the end; -EIO. */
+int trie_list(struct lane *lane, uint64_t root, uint64_t from, unsigned max, struct trie_entry *entry, unsigned *n);
 
 #endif

@@ -6,7 +6,6 @@
 #include "arena.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,7 @@ void *__wrap_realloc(void *p, size_t len);
 void __wrap_free(void *p);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags);
-pthread_t __wrap_pthread_self(void);
+int __wrap_sched_getcpu(void);
 pid_t __wrap_getpid(void);
 int __wrap_sched_yield(void);
 
@@ -217,7 +216,7 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
 	return (ssize_t)len;
 }
 
-pthread_t __wrap_pthread_self(void)
+int __wrap_sched_getcpu(void)
 {
 	return 0;
 }

@@ -9,6 +9,7 @@
 #ifndef TESTS_UNIT_RIG_H
 #define TESTS_UNIT_RIG_H
 
+#include "index/trie.h"
 #include "pod.h"
 
 static inline struct lane *rig_enter(struct daxfs *fs)
@@ -37,6 +38,15 @@ static inline sm_u64 *rig_word(struct pool *pool, unsigned i)
 
 	sm_store(word, (uint64_t)5 << DAXFS_S_ATTR | (100 + i));
 	return word;
+}
+
+/* The first entry at or after a key: 0, -ENOENT at the end. */
+static inline int rig_next_entry(struct lane *lane, uint64_t root, uint64_t from, struct trie_entry *entry)
+{
+	unsigned n = 0;
+	int rc = trie_list(lane, root, from, 1, entry, &n);
+
+	return rc == 0 && n == 0 ? -ENOENT : rc;
 }
 
 /* Write a staged record out as record_commit does, and stop before the first mark. */

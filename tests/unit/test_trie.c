@@ -136,7 +136,7 @@ static uint64_t key_of(struct scene *s, unsigned i)
 	struct trie_entry entry;
 	uint64_t from = 0, key = 0;
 
-	while (trie_next(s->lane, s->root, from, &entry) == 0) {
+	while (rig_next_entry(s->lane, s->root, from, &entry) == 0) {
 		if (entry.handle >> 32 == i)
 			key = entry.key;
 		assert_true(entry.key >= from);
@@ -237,7 +237,7 @@ static void one_hash_for_all(void **state)
 	assert_false(pos.found);
 	assert_int_equal(names_in(&s), 512);
 	assert_int_equal(live_pages(&s), s.pages + 6);
-	for (; trie_next(s.lane, s.root, from, &entry) == 0; from = entry.key + 1, n++)
+	for (; rig_next_entry(s.lane, s.root, from, &entry) == 0; from = entry.key + 1, n++)
 		assert_int_equal(entry.key, hash << 9 | n);
 	assert_int_equal(n, 512);
 	assert_int_equal(delete(&s, 77, hash), 0);
@@ -414,7 +414,7 @@ static void expect_listing(struct scene *s, const uint64_t *hash, const bool *in
 	unsigned listed = 0, expected = 0;
 	bool seen[MODEL] = { false };
 
-	for (; trie_next(s->lane, s->root, from, &entry) == 0; from = entry.key + 1) {
+	for (; rig_next_entry(s->lane, s->root, from, &entry) == 0; from = entry.key + 1) {
 		unsigned i = (unsigned)(entry.handle >> 32);
 
 		assert_true(i < MODEL && in[i] && !seen[i]);
@@ -472,7 +472,7 @@ static void expect_eio(struct scene *s, unsigned i, uint64_t hash)
 		assert_true(s->lane->fault);
 		s->lane->fault = false;
 	}
-	assert_int_equal(trie_next(s->lane, s->root, 0, &entry), -EIO);
+	assert_int_equal(rig_next_entry(s->lane, s->root, 0, &entry), -EIO);
 	s->lane->fault = false;
 }
 
