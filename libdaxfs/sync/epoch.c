@@ -83,8 +83,11 @@ static void look(struct snapshot *snapshot, const struct pool *pool)
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
 		uint64_t low = sm_load(&pool->lanes[i].low);
 
-		if (low)
-			snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+		if (!low)
+			continue;
+		snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+		if (low < snapshot->oldest)
+			snapshot->oldest = low;
 	}
 }
 
@@ -116,6 +119,7 @@ void epoch_snapshot(struct lane *lane)
 
 	snapshot->epoch = epoch + 1;
 	snapshot->n = 0;
+	snapshot->oldest = UINT64_MAX;
 	lane->taken_since_snapshot = 0;
 	sm_fence(); /* ORD snapshot: pairs with enter */
 	/* Twice: protection passes from an owner A to a helper H.
@@ -135,6 +139,9 @@ bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t 
 {
 	if (retired >= snapshot->epoch)
 		return false;
+	/* Nearly always, however many lanes there are: it went before all that are here came. */
+	if (retired < snapshot->oldest)
+		return true;
 	for (unsigned i = 0; i < snapshot->n; i++)
 		if (snapshot->announced[i].low <= retired && birth <= snapshot->announced[i].high)
 			return false;

@@ -22,6 +22,7 @@ struct interval {
 /* What all lanes had announced at one moment: see epoch_reusable. */
 struct snapshot {
 	uint64_t epoch;
+	uint64_t oldest; /* the lowest low; UINT64_MAX: none */
 	unsigned n;
 	struct interval *announced; /* room for every lane of the pool, twice */
 };

@@ -30,9 +30,11 @@ static void every_relation(void **state)
 			continue;
 		snapshot.epoch = EPOCHS + 1;
 		snapshot.n = 0;
+		snapshot.oldest = UINT64_MAX;
 		assert_true(epoch_reusable(&snapshot, retired, birth));
 		announced[0] = (struct interval){ low, high };
 		snapshot.n = 1;
+		snapshot.oldest = low;
 		assert_int_equal(epoch_reusable(&snapshot, retired, birth), !met);
 		/* Second of two, after one that is never in the way. */
 		announced[0] = (struct interval){ EPOCHS + 5, EPOCHS + 9 };
