@@ -357,9 +357,9 @@ static void by_fill(struct series *s)
 /* The window at offsets that lie under trees of each height, in sparse files. */
 static void by_height(struct series *s)
 {
-	static const uint64_t base[] = { 0, MIB, 2 * GIB, 600 * GIB };
+	static const uint64_t base[] = { 0, MIB, 512 * MIB, 2 * GIB, 600 * GIB };
 
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		set_file(add_point(s, s->rig->fs, "%u nodes deep", i), 8, base[i]);
 }
 
