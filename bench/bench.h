@@ -132,6 +132,8 @@ uint64_t crew_cpu_ns(const struct crew *crew); /* used by all workers so far */
 void crew_close(struct crew *crew);
 _Noreturn void crew_fail(void); /* of bench_fail in a worker */
 unsigned cpus(void);
+#define ANY_CPU (~0u)
+void run_on(unsigned cpu); /* modulo the number there are */
 
 /* -- sample.c ----------------------------------------------------------------------- */
 

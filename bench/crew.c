@@ -141,21 +141,20 @@ static void command(struct crew *crew, enum command command, unsigned job, unsig
 	wait_for(crew, shared, &shared->done, crew->n - 1);
 }
 
-/* Each on its own CPU, if there are as many. */
-static void pin(const struct crew *crew, unsigned id)
+void run_on(unsigned cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	for (unsigned i = 0; i < cpus(); i++)
-		if (crew->n > cpus() || i == id % cpus())
+		if (cpu == ANY_CPU || i == cpu % cpus())
 			CPU_SET(i, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
 static void begin(struct crew *crew, struct worker *w)
 {
-	pin(crew, w->id);
+	run_on(crew->n > cpus() ? ANY_CPU : w->id); /* each on its own, if there are as many */
 	if (crew->workload->open)
 		crew->workload->open(w);
 }
@@ -263,6 +262,7 @@ void crew_close(struct crew *crew)
 		else
 			pthread_join(crew->thread[i], NULL);
 	}
+	run_on(ANY_CPU);
 	munmap(crew->shared, sizeof(*crew->shared));
 	free(crew);
 }

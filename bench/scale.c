@@ -9,7 +9,6 @@
  * more of them cost each other is in the other groups.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -163,11 +162,8 @@ static void *stir(void *arg)
 {
 	struct series *s = arg;
 	struct daxfs_attr attr;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpus() - 1, &set); /* the worker is on the first */
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	run_on(1); /* the worker is on the first */
 	for (unsigned i = 0; !atomic_load(&s->stop); i++) {
 		const struct point *p = &s->point[atomic_load(&s->at)];
 

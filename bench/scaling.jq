@@ -16,7 +16,7 @@ def series:
     "| beside the first | \([$t[].value.ratio.median * 100 | round / 100 | "\(.)×"] | join(" | ")) |";
 
 8 as $lanes | 400 as $far
-| value("cas-line-transfer") as $line
+| (value("cas-line-transfer") // 50) as $line
 | at("scale-write-4k-hosts"; "1 hosts") as $w1
 | at("scale-write-4k-hosts"; "64 hosts") as $w64
 | (at("scale-write-4k-busy-hosts"; "64 hosts") - at("scale-write-4k-busy-hosts"; "1 hosts")) as $busy

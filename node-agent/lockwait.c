@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -47,8 +46,11 @@ void lockwait_fini(struct lockwait *w)
 	pthread_mutex_destroy(&w->lock);
 }
 
+/* Each close() comes here. Who is added after we have looked tries after that, too. */
 void lockwait_poke(struct lockwait *w)
 {
+	if (!atomic_load(&w->waiting))
+		return;
 	pthread_mutex_lock(&w->lock);
 	w->poked = true;
 	if (w->running)
@@ -70,6 +72,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 static void answer(struct waiter *waiter, int error)
 {
 	fuse_req_interrupt_func(waiter->req, NULL, NULL);
+	atomic_fetch_sub(&waiter->of->waiting, 1);
 	fuse_reply_err(waiter->req, -error);
 	free(waiter);
 }
@@ -182,6 +185,7 @@ int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct
 	waiter->req = req;
 	waiter->ino = ino;
 	waiter->lock = *lock;
+	atomic_fetch_add(&w->waiting, 1); /* before an interrupt may come */
 	fuse_req_interrupt_func(req, on_interrupt, waiter);
 	pthread_mutex_lock(&w->lock);
 	error = start_thread(w);
@@ -193,6 +197,7 @@ int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct
 	pthread_mutex_unlock(&w->lock);
 	if (error) {
 		fuse_req_interrupt_func(req, NULL, NULL);
+		atomic_fetch_sub(&w->waiting, 1);
 		free(waiter);
 	}
 	return error;

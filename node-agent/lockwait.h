@@ -14,6 +14,7 @@
 #include <fuse_lowlevel.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
@@ -25,6 +26,7 @@ struct waiter;
 
 struct lockwait {
 	struct daxfs *fs;
+	atomic_uint waiting;  /* on a list: without any, there is nobody to tell */
 	pthread_mutex_t lock; /* of all below; not held over calls of libdaxfs or libfuse */
 	pthread_cond_t changed;
 	pthread_t thread;
