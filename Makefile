@@ -104,7 +104,8 @@ CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests chaos-programs bench-programs check demo bench lint install uninstall clean help deps deps-check FORCE
+.PHONY: all lib tests chaos-programs bench-programs check check-long demo bench lint install uninstall clean help \
+	deps deps-check FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -118,6 +119,7 @@ help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
 	@echo 'make demo           the whole pod on this machine: three hosts, one is killed (DEMO_TREE=/usr/include)'
 	@echo 'make check          every test; ends with "N passed, N failed"'
+	@echo 'make check-long     what takes hours: seeds, worlds, mutants, fuzzing, kills (BUDGET=120, in minutes)'
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
@@ -145,6 +147,9 @@ demo: deps
 
 check: deps-check
 	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' scripts/check
+
+check-long: deps-check
+	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' BUDGET='$(or $(BUDGET),120)' scripts/check-long
 
 bench:
 	@scripts/deps $(B)/.deps-bench $(DEPS_BUILD) $(DEPS_BENCH)

@@ -31,6 +31,8 @@ static const char usage_text[] =
 	"  --worlds            small worlds instead, exhaustively\n"
 	"  --shard K/N         before or after --worlds: of every N of them, the K-th\n"
 	"  --world W           ... or only this one\n"
+	"  --from W            ... or from this one on, and round\n"
+	"  --minutes M         ... for so long\n"
 	"  --first             stop at the first violation\n"
 	"  --list              list the scenarios\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
@@ -97,7 +99,8 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
 		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
 		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
-		{"shard", 1, NULL, 'K'}, {NULL, 0, NULL, 0},
+		{"shard", 1, NULL, 'K'}, {"from", 1, NULL, 'R'},   {"minutes", 1, NULL, 'T'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -126,6 +129,8 @@ static int parse(int argc, char **argv, struct options *opt)
 			opt->one_world = true;
 			opt->world = (unsigned)strtoul(optarg, NULL, 0);
 			break;
+		case 'R': opt->world = (unsigned)strtoul(optarg, NULL, 0); break;
+		case 'T': opt->minutes = (unsigned)strtoul(optarg, NULL, 0); break;
 		case 'K':
 			if (sscanf(optarg, "%u/%u", &opt->shard, &opt->shards) != 2 || opt->shard - 1 >= opt->shards)
 				return -1;

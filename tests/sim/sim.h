@@ -60,7 +60,8 @@ struct options {
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
 	bool worlds, one_world;
-	unsigned world, shard, shards; /* small worlds: one of them, or each shards-th */
+	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
+	unsigned minutes; /* 0: until all are done */
 };
 
 struct scenario {

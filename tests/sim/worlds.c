@@ -127,17 +127,40 @@ static bool wanted(const struct options *opt, unsigned n)
 	return opt->one_world ? n == opt->world : n % opt->shards == opt->shard - 1;
 }
 
+static uint64_t minutes_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec / 60;
+}
+
+static void print_end(const struct options *opt, const struct weave_tally *sum, unsigned done, unsigned first)
+{
+	printf("%zu pairs and %zu sequences in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " wrecks, %"
+	       PRIu64 " again, %" PRIu64 " violations\n", PAIRS, OPERATIONS * OPERATIONS, sum->ends, sum->deaths,
+	       sum->wrecks, sum->again, sum->violations);
+	if (done < WORLDS && opt->minutes)
+		printf("time is over: worlds %u to %zu, every %u-th; next: --from %zu\n", first,
+		       (first + done - 1) % WORLDS, opt->shards, (first + done) % WORLDS);
+}
+
 unsigned worlds(const struct options *opt)
 {
 	struct weave_tally sum = {0};
-	unsigned passed = 0, failed = 0;
+	unsigned passed = 0, failed = 0, first = opt->one_world ? 0 : opt->world % WORLDS, done = 0;
+	uint64_t began = minutes_now();
 
-	for (unsigned n = 0; n < WORLDS && !(opt->first_only && failed); n++)
-		for (unsigned wb = 0; wb < 2; wb++) {
+	for (; done < WORLDS && !(opt->first_only && failed); done++) {
+		unsigned n = (first + done) % WORLDS;
+
+		if (opt->minutes && minutes_now() - began >= opt->minutes)
+			break;
+		for (unsigned wb = 0; wanted(opt, n) && wb < 2; wb++) {
 			struct weave_tally t;
 			clock_t start = clock();
 
-			if (!wanted(opt, n) || !(wb ? opt->wb : opt->gpf))
+			if (!(wb ? opt->wb : opt->gpf))
 				continue;
 			explore_number(n, opt, wb, &t);
 			report(n, wb, &t, (double)(clock() - start) / CLOCKS_PER_SEC);
@@ -145,9 +168,8 @@ unsigned worlds(const struct options *opt)
 			passed += !t.violations;
 			failed += t.violations != 0;
 		}
-	printf("%zu pairs and %zu sequences in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " wrecks, %"
-	       PRIu64 " again, %" PRIu64 " violations\n", PAIRS, OPERATIONS * OPERATIONS, sum.ends, sum.deaths,
-	       sum.wrecks, sum.again, sum.violations);
+	}
+	print_end(opt, &sum, done, first);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed || !passed;
 }
