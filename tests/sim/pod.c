@@ -304,11 +304,33 @@ static void confirm_again(void)
 		manager_order(i, (unsigned)pod.confirm, true);
 }
 
+/*
+ * A host that died between taking its slot and writing its name there cannot be
+ * fenced by name: the operator, who sees that nothing of it runs, says so.
+ */
+static void confirm_nameless(void)
+{
+	for (unsigned slot = 0; pod.liveness && slot < pod.pool.super.hosts; slot++) {
+		const struct sm_host *host = &pod.pool.member->host[slot];
+		const struct machine *m = &pod.machine[pod.claim[slot].machine];
+		uint64_t incarnation = peek_word(&host->incarnation);
+		bool runs = m->lives == pod.claim[slot].life && m->process != PROCESS_NONE;
+		struct host_word word;
+
+		if (runs || host_word_unpack(peek_word(&host->word), &word) || word.state != DAXFS_HOST_FENCING ||
+		    (incarnation && incarnation >> 40 == word.generation))
+			continue;
+		for (unsigned i = 0; i < MANAGERS; i++)
+			manager_order(i, slot, true);
+	}
+}
+
 /* What happens by itself. */
 static void timed_events(void)
 {
 	fences_due();
 	confirm_again();
+	confirm_nameless();
 	for (unsigned m = 0; m < pod.machines; m++)
 		if (pod.machine[m].process == PROCESS_NONE && pod.machine[m].restart_ns <= pod.now_ns)
 			machine_start(m);

@@ -40,6 +40,7 @@
 #define MACHINES_MAX 8u
 #define WORKERS_MAX 3u
 #define MANAGERS 2u
+#define SPARE_MAX 3u /* slots */
 #define FAULTS_MAX 48u
 #define MANAGER_CACHE(i) (OBSERVER_CACHE + 1 + (i))
 #define OBSERVER_CACHE 8u
@@ -206,9 +207,10 @@ struct pod {
 	unsigned overtakings;       /* by priority: so many, and no more */
 	uint64_t focus;             /* names some seam calls at which actors like to stop, 0: none */
 	unsigned focus_rate;        /* one time in so many */
-	uint64_t step_ns, think_ns;
+	uint64_t step_ns, think_ns, fence_ns; /* fence_ns: an agent takes up to that */
 	bool hot;      /* most of the work is on few files */
 	bool sparse;   /* and on few pages, behind an index node */
+	unsigned names; /* of MODEL_NAMES, that are made */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;
 	struct fault fault[FAULTS_MAX];
@@ -233,6 +235,9 @@ struct pod {
 	int confirm;            /* machine whose death the operator confirms, -1: none */
 	uint64_t manager_paused_ns[MANAGERS], manager_restart_ns[MANAGERS];
 	int recovered_slot;
+	struct {
+		unsigned machine, life;
+	} claim[MACHINES_MAX + SPARE_MAX]; /* who last took a slot */
 	struct actor actor[ACTORS_MAX];
 	struct machine machine[MACHINES_MAX];
 	struct actor *current;
@@ -314,9 +319,9 @@ void trace_tail(FILE *out);
 void mutants_before(const struct actor *a, const struct seam_event *event);
 void mutants_after(void);
 bool mutants_no_cut(void);
-/* Is the canary noticed? All of them, or one: how many are not. */
+/* Is the canary noticed? All of them, or one: how many are not, in so many seeds (0: as stated of each). */
 bool mutants_canary(uint64_t seed);
-unsigned mutants_run(const char *name, uint64_t seed);
+unsigned mutants_run(const char *name, uint64_t seed, uint64_t seeds);
 
 int pod_main(int argc, char **argv);
 /* Smaller limits under which the seed still fails. */

@@ -159,12 +159,17 @@ static uint64_t draw_pause(struct rng *r)
 	return soon(r, rng_chance(r, 2) ? 4 : 60);
 }
 
+/* Its agent may come to itself last: until then its workers do not know what was decided about them. */
 static void pause_machine(unsigned machine, struct rng *r)
 {
 	struct machine *m = &pod.machine[machine];
+	struct actor *agent = actor_of(ACTOR_AGENT, machine, 0);
 
-	if (m->on && !m->fence_lies)
-		m->paused_ns = draw_pause(r);
+	if (!m->on || m->fence_lies)
+		return;
+	m->paused_ns = draw_pause(r);
+	if (agent->used && agent->wake_ns < m->paused_ns && m->process == PROCESS_JOINED && rng_chance(r, 2))
+		agent->wake_ns = m->paused_ns + rng_below(r, 8 * HEARTBEAT_NS);
 }
 
 /* Half of the time who was about to act, else anybody. */
@@ -284,8 +289,9 @@ static void starve(struct rng *r, const struct actor *at)
 
 	if (pod.machine[m].fence_lies)
 		return;
-	pod.starved = (int)(m * (2 + WORKERS_MAX) + rng_below(r, 2 + pod.workers));
-	pod.starve_ns = soon(r, 40);
+	/* Without its agent a host is soon declared dead, and its workers work on. */
+	pod.starved = (int)(m * (2 + WORKERS_MAX) + (rng_chance(r, 2) ? 0 : rng_below(r, 2 + pod.workers)));
+	pod.starve_ns = soon(r, 80);
 }
 
 static void leave(struct rng *r, const struct actor *at)

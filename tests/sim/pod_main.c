@@ -157,7 +157,7 @@ int pod_main(int argc, char **argv)
 		return 2;
 	}
 	if (o.mutants)
-		return mutants_run(o.mutant, o.seed) != 0;
+		return mutants_run(o.mutant, o.seed, o.seeds > 1 ? o.seeds : 0) != 0;
 	if (o.check && !mutants_canary(o.seed)) {
 		printf("VIOLATION the canary is not noticed: the simulator is broken\n");
 		return 1;

@@ -151,7 +151,7 @@ static void outcome(struct job *job)
 {
 	bool lie = lies(job) || (mutants_no_cut() && pod.machine[job->machine].process == PROCESS_JOINED);
 
-	job->due_ns = pod.now_ns + rng_below(&pod.fences, 2 * HEARTBEAT_NS);
+	job->due_ns = pod.now_ns + rng_below(&pod.fences, pod.fence_ns);
 	job->result = job->off ? RESULT_OFF_DONE : RESULT_STATUS_OFF;
 	job->cuts = job->off && !lie;
 	if (lie)

@@ -17,7 +17,6 @@
 #include "sync/member.h"
 #include "sync/word.h"
 
-#define SEEDS_MAX 400u /* within which a mutant must be noticed */
 
 enum twist {
 	TWIST_UNDO,         /* as if not stored */
@@ -25,7 +24,8 @@ enum twist {
 	TWIST_SAME_VERSION, /* what a record undoes keeps its version */
 	TWIST_ONE_WORD,     /* of the words of a record, all but the first are not resolved */
 	TWIST_GENERATION,   /* FENCED without a new generation */
-	TWIST_WITHDRAW,     /* announcements of a host are dropped when it is FENCED */
+	TWIST_REVOKE,       /* announcements of a host are dropped when it is to be fenced */
+	TWIST_WITHDRAW,     /* the same, when it is FENCED */
 	TWIST_EPOCH,        /* a manager finds its own epoch in force, whatever is */
 	TWIST_NO_PERSIST,   /* the nth write-back of the function is not done */
 	TWIST_NO_CUT,       /* fence agents say off and do nothing if the host is silent */
@@ -35,27 +35,28 @@ static const struct mutant {
 	const char *name, *func; /* "file:function" for write-backs */
 	char call; /* first letter of the seam call, 0: any */
 	enum twist twist;
-	unsigned nth;
+	unsigned nth, within; /* so many seeds it must be noticed */
 } mutants_of_pod[] = {
-	{"canary", "resolve", 'c', TWIST_UNDO, 0},
-	{"help-without-resolving", "resolve", 'c', TWIST_ONE_WORD, 0},
-	{"abort-keeps-version", "resolve", 'c', TWIST_SAME_VERSION, 0},
-	{"no-announcement", "lane_enter", 's', TWIST_ZERO, 0},
-	{"no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0},
-	{"freed-not-retired", "settle_retires", 'c', TWIST_ZERO, 0},
-	{"retired-not", "settle_retires", 'c', TWIST_UNDO, 0},
-	{"private-for-ever", "settle_allocs", 'c', TWIST_UNDO, 0},
-	{"taken-unnamed", "record_intended", 's', TWIST_ZERO, 0},
-	{"no-todo", "lane_todo", 's', TWIST_ZERO, 0},
-	{"open-unlisted", "list", 's', TWIST_ZERO, 0},
-	{"generation-kept", "swap_word", 'c', TWIST_GENERATION, 0},
-	{"withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0},
-	{"stale-manager", "member.c", 'l', TWIST_EPOCH, 0},
-	{"fence-blind", NULL, 0, TWIST_NO_CUT, 0},
-	{"body-not-written-back", "record.c:publish_body", 'p', TWIST_NO_PERSIST, 1},
-	{"undecided-not-written-back", "record.c:publish", 'p', TWIST_NO_PERSIST, 0},
-	{"mark-not-written-back", "record.c:mark_word", 'p', TWIST_NO_PERSIST, 0},
-	{"decision-not-written-back", "record.c:finish", 'p', TWIST_NO_PERSIST, 0},
+	{"canary", "resolve", 'c', TWIST_UNDO, 0, 50},
+	{"help-without-resolving", "resolve", 'c', TWIST_ONE_WORD, 0, 50},
+	{"abort-keeps-version", "resolve", 'c', TWIST_SAME_VERSION, 0, 50},
+	{"no-announcement", "lane_enter", 's', TWIST_ZERO, 0, 50},
+	{"no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0, 50},
+	{"freed-not-retired", "settle_retires", 'c', TWIST_ZERO, 0, 50},
+	{"retired-not", "settle_retires", 'c', TWIST_UNDO, 0, 50},
+	{"private-for-ever", "settle_allocs", 'c', TWIST_UNDO, 0, 50},
+	{"taken-unnamed", "record_intended", 's', TWIST_ZERO, 0, 50},
+	{"no-todo", "lane_todo", 's', TWIST_ZERO, 0, 50},
+	{"open-unlisted", "list", 's', TWIST_ZERO, 0, 50},
+	{"generation-kept", "swap_word", 'c', TWIST_GENERATION, 0, 50},
+	{"reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 50},
+	{"withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 50},
+	{"stale-manager", "member.c", 'l', TWIST_EPOCH, 0, 50},
+	{"fence-blind", NULL, 0, TWIST_NO_CUT, 0, 50},
+	{"body-not-written-back", "record.c:publish_body", 'p', TWIST_NO_PERSIST, 1, 50},
+	{"undecided-not-written-back", "record.c:publish", 'p', TWIST_NO_PERSIST, 0, 50},
+	{"mark-not-written-back", "record.c:mark_word", 'p', TWIST_NO_PERSIST, 0, 50},
+	{"decision-not-written-back", "record.c:finish", 'p', TWIST_NO_PERSIST, 0, 50},
 };
 
 static struct planting {
@@ -73,12 +74,13 @@ static void put(unsigned host, uint64_t offset, uint64_t v)
 	memory_store(host, offset, &v, sizeof(v));
 }
 
-static bool to_fenced(uint64_t before, uint64_t after)
+/* Does the host word get into this state? */
+static bool gets(uint64_t before, uint64_t after, enum daxfs_host_state state)
 {
 	struct host_word from, to;
 
-	return host_word_unpack(before, &from) == 0 && host_word_unpack(after, &to) == 0 &&
-	       from.state == DAXFS_HOST_FENCING && to.state == DAXFS_HOST_FENCED;
+	return host_word_unpack(before, &from) == 0 && host_word_unpack(after, &to) == 0 && from.state != state &&
+	       to.state == state;
 }
 
 static void withdraw(uint64_t offset)
@@ -106,12 +108,14 @@ static uint64_t twisted(void)
 	case TWIST_ONE_WORD:
 		return mark_widx(planting.before) ? planting.before : planting.after;
 	case TWIST_GENERATION:
-		if (!to_fenced(planting.before, planting.after) || host_word_unpack(planting.after, &word))
+		if (!gets(planting.before, planting.after, DAXFS_HOST_FENCED) || host_word_unpack(planting.after, &word))
 			return planting.after;
 		word.generation--;
 		return host_word_pack(word);
+	case TWIST_REVOKE:
 	case TWIST_WITHDRAW:
-		if (to_fenced(planting.before, planting.after))
+		if (gets(planting.before, planting.after,
+			 planting.mutant->twist == TWIST_REVOKE ? DAXFS_HOST_FENCING : DAXFS_HOST_FENCED))
 			withdraw(planting.offset);
 		return planting.after;
 	default:
@@ -208,25 +212,25 @@ bool mutants_canary(uint64_t seed)
 	return noticed(&mutants_of_pod[0], seed, 3) != 0;
 }
 
-unsigned mutants_run(const char *name, uint64_t seed)
+unsigned mutants_run(const char *name, uint64_t seed, uint64_t seeds)
 {
 	unsigned n = sizeof(mutants_of_pod) / sizeof(mutants_of_pod[0]), tried = 0, missed = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct mutant *m = &mutants_of_pod[i];
 		clock_t start = clock();
-		uint64_t seeds;
+		uint64_t max = seeds ? seeds : m->within, took;
 
 		if (name && strcmp(name, m->name))
 			continue;
-		seeds = noticed(m, seed, SEEDS_MAX);
+		took = noticed(m, seed, max);
 		tried++;
-		missed += !seeds;
-		if (seeds)
-			printf("%-28s noticed by seed %" PRIu64 ", %.1f s: %.120s\n", m->name, seed + seeds - 1,
+		missed += !took;
+		if (took)
+			printf("%-28s noticed by %" PRIu64 ". seed of %" PRIu64 ", %.1f s: %.120s\n", m->name, took, max,
 			       (double)(clock() - start) / CLOCKS_PER_SEC, pod.violation);
 		else
-			printf("%-28s NOT NOTICED in %u seeds\n", m->name, SEEDS_MAX);
+			printf("%-28s NOT NOTICED in %" PRIu64 " seeds\n", m->name, max);
 		fflush(stdout);
 	}
 	printf("%u mutants of the seam, %u not noticed\n", tried, missed);

@@ -283,6 +283,10 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 		pod_violation("slot %u was moved by manager epoch %u and now by %u", slot, from.epoch, to.epoch);
 	if (from.state != DAXFS_HOST_FENCED && to.state == DAXFS_HOST_FENCED)
 		check_fenced(slot, from.generation);
+	if (to.state == DAXFS_HOST_JOINING && a->kind == ACTOR_AGENT) {
+		pod.claim[slot].machine = a->machine;
+		pod.claim[slot].life = pod.machine[a->machine].lives;
+	}
 	if (to.state == DAXFS_HOST_RECOVERING)
 		locks_ending(slot);
 	if (to.state == DAXFS_HOST_RECOVERED || to.state == DAXFS_HOST_FREE)

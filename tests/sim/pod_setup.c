@@ -26,6 +26,20 @@ static void draw_weights(struct rng *r)
 	pod.weight[DO_LOOKUP] += 1;
 }
 
+/* Directories that come and go, each with its page, under few names that all want. */
+static void draw_churn(struct rng *r)
+{
+	static const enum op_kind kinds[] = {DO_MKNOD, DO_MKDIR, DO_UNLINK, DO_RMDIR};
+
+	for (unsigned i = 0; i < DO_KINDS; i++)
+		pod.weight[i] = rng_chance(r, 6);
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		pod.weight[kinds[i]] = 4 + (unsigned)rng_below(r, 6);
+	pod.names = 2 + (unsigned)rng_below(r, 3);
+	pod.pages = PAGES_MIN + rng_below(r, PAGES_MIN);
+	pod.hot = true;
+}
+
 void pod_draw(void)
 {
 	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
@@ -37,7 +51,7 @@ void pod_draw(void)
 	pod.machines = 2 + (unsigned)rng_below(&r, rng_chance(&r, 3) ? MACHINES_MAX - 1 : 3);
 	pod.workers = rng_chance(&r, 8) ? 3 : 1 + (unsigned)rng_below(&r, 2);
 	pod.lanes = pod.workers + 1;
-	pod.spare = 1 + (unsigned)rng_below(&r, 3);
+	pod.spare = 1 + (unsigned)rng_below(&r, SPARE_MAX);
 	pod.size = rng_chance(&r, 3) ? POOL_MIN : POOL_MIN + rng_below(&r, POOL_MAX - POOL_MIN) / 4096 * 4096;
 	pod.pages = rng_chance(&r, 2) ? PAGES_MIN + rng_below(&r, PAGES_MIN << rng_below(&r, 3)) : 0;
 	pod.bias = (enum bias)rng_below(&r, BIASES);
@@ -48,13 +62,17 @@ void pod_draw(void)
 	pod.focus = rng_chance(&r, 3) ? 0 : rng_next(&r) | 1;
 	pod.focus_rate = rates[rng_below(&r, 4)];
 	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
+	pod.fence_ns = HEARTBEAT_NS * (rng_chance(&r, 3) ? 2 : rng_chance(&r, 2) ? 12 : 38);
 	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
 	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
 	pod.hot = rng_chance(&r, 2);
 	pod.sparse = rng_chance(&r, 3);
 	if (pod.limits.ops && pod.limits.ops < pod.ops_left)
 		pod.ops_left = pod.limits.ops;
+	pod.names = rng_chance(&r, 3) ? 3 : MODEL_NAMES;
 	draw_weights(&r);
+	if (rng_chance(&r, 6))
+		draw_churn(&r);
 	pod.turns = rng_stream(pod.seed, STREAM_TURNS, 0);
 	pod.life = rng_stream(pod.seed, STREAM_LIFE, 0);
 	pod.fences = rng_stream(pod.seed, STREAM_FENCES, 0);

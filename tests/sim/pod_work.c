@@ -183,12 +183,12 @@ static uint64_t choose_file(struct rng *r)
 /* A name, mostly one that is (or is not) there. */
 static unsigned choose_name(struct rng *r, uint64_t dir, bool there)
 {
-	unsigned name = (unsigned)rng_below(r, MODEL_NAMES);
+	unsigned name = (unsigned)rng_below(r, pod.names);
 
-	for (unsigned i = 0; i < MODEL_NAMES && !rng_chance(r, 8); i++) {
+	for (unsigned i = 0; i < pod.names && !rng_chance(r, 8); i++) {
 		if ((model_lookup(dir, name) != 0) == there)
 			break;
-		name = (name + 1) % MODEL_NAMES;
+		name = (name + 1) % pod.names;
 	}
 	return name;
 }
