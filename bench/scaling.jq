@@ -30,7 +30,9 @@ def series:
 "",
 "Revision \(.revision), \(.machine.cpu), \(.machine.cpus) CPUs, local memory. (?): too few undisturbed samples. See",
 "[SCALING.md](../SCALING.md) for what is measured and for the model.",
-"", "## Measured", (.results[] | select(.name | startswith("scale-")) | series),
+"", "## Measured", "",
+("hosts", "fill", "height", "pool", "directory" | "![\(.)](scale-\(.).svg)"),
+(.results[] | select(.name | startswith("scale-")) | series),
 "", "| | 256 MiB | 1 GiB | 4 GiB |", "|---|---|---|---|",
 (("mkfs", "open", "join", "first-look", "check", "recovery-1lanes", "recovery-16lanes") as $what
  | (if $what | test("mkfs|recovery") then 1e6 else 1e3 end) as $unit

@@ -83,6 +83,10 @@ int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred
 /* May the caller open a file of these attributes with these flags? */
 bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 
+/* ops_open.c: not 0: nobody took the answer */
+int ops_reply_open(fuse_req_t req);
+int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr);
+
 /* ops_attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi);

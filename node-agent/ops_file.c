@@ -16,16 +16,6 @@
 #define IN_PLACE_MIN (64 * 1024) /* reads from here on are not copied twice */
 #define CREATE_TRIES 16 /* names made and removed by others while we look */
 
-/*
- * direct_io: every read asks the pool, because other hosts write. No noflush: a
- * write that has returned is in the pool, but locks end with close() (ops_lock.c).
- */
-static void set_open(struct fuse_file_info *fi)
-{
-	fi->direct_io = 1;
-	fi->keep_cache = 0;
-}
-
 /* The kernel does not truncate a file that create opened, so that is ours. */
 static int truncate_existing(fuse_req_t req, struct daxfs_attr *attr)
 {
@@ -87,7 +77,6 @@ static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, ui
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	struct fuse_entry_param entry;
 	struct daxfs_attr attr;
 	int error = create_or_open(req, parent, name, mode, fi->flags, &attr);
 
@@ -95,9 +84,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		ops_reply(req, error);
 		return;
 	}
-	ops_entry(ops_of(req), &attr, &entry);
-	set_open(fi);
-	if (fuse_reply_create(req, &entry, fi) != 0)
+	if (ops_reply_created(req, &attr) != 0)
 		daxfs_release(ops_fs(req), attr.ino);
 }
 
@@ -108,12 +95,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct daxfs *fs = ops_fs(req);
 	int error = daxfs_hold(fs, ino);
 
+	(void)fi;
 	if (error) {
 		ops_reply(req, ops_inode_error(req, error));
 		return;
 	}
-	set_open(fi);
-	if (fuse_reply_open(req, fi) != 0)
+	if (ops_reply_open(req) != 0)
 		daxfs_release(fs, ino);
 }
 
