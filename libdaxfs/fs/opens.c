@@ -7,7 +7,9 @@
  * after it is cleared, so recovery clears what is listed and scans nothing.
  * Private: how often each file is held, in a table under striped locks; only the
  * first hold and the last release touch the pool. A lane is taken before a stripe
- * is locked, never after: who holds a lane may wait for a stripe. A file that is
+ * is locked, never after: who holds a lane may wait for a stripe. Inodes next to
+ * each other share a stripe, for a lane takes those one after the other: so threads
+ * that make files of their own meet in no line of either table. A file that is
  * created open is in the table before anybody can find it, so that no hold or
  * release of another thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
@@ -20,7 +22,8 @@
 
 #include "fs/fs.h"
 
-#define STRIPES 16u
+#define STRIPES 64u
+#define NEIGHBOURS 64u /* inodes next to each other, of one stripe */
 
 struct held {
 	uint64_t handle;
@@ -28,13 +31,17 @@ struct held {
 	struct held *next;
 };
 
+struct stripe {
+	pthread_mutex_t lock; /* of its chains, and what follows */
+	unsigned place;       /* of the pool's table: where to look first for a free one */
+	unsigned listed;      /* read by anybody */
+	char apart[2 * DAXFS_LINE];
+};
+
 struct opens {
-	pthread_mutex_t lock[STRIPES]; /* of the chains whose hash is theirs */
-	struct held **chain;           /* n_chains, a multiple of STRIPES */
-	unsigned n_chains;
-	pthread_mutex_t slot_lock;
-	unsigned *free_slot;           /* stack of places in the pool's table */
-	unsigned n_free, n_slots;
+	struct stripe stripe[STRIPES];
+	unsigned n_slots, chains; /* chains of each stripe */
+	struct held *chain[];
 };
 
 static sm_u64 *table(struct daxfs *fs)
@@ -44,69 +51,64 @@ static sm_u64 *table(struct daxfs *fs)
 
 int opens_init(struct daxfs *fs)
 {
-	struct opens *o = calloc(1, sizeof(*o));
+	unsigned n_slots = fs->pool.super.opens_per_host, chains = n_slots / STRIPES + 1;
+	struct opens *o = calloc(1, sizeof(*o) + chains * STRIPES * sizeof(struct held *));
 
 	if (!o)
 		return -ENOMEM;
-	o->n_slots = o->n_free = fs->pool.super.opens_per_host;
-	o->n_chains = (o->n_slots + STRIPES) / STRIPES * STRIPES;
-	o->chain = calloc(o->n_chains, sizeof(struct held *));
-	o->free_slot = calloc(o->n_slots + 1, sizeof(*o->free_slot));
-	if (!o->chain || !o->free_slot) {
-		free(o->chain);
-		free(o->free_slot);
-		free(o);
-		return -ENOMEM;
+	o->n_slots = n_slots;
+	o->chains = chains;
+	for (unsigned i = 0; i < STRIPES; i++) {
+		pthread_mutex_init(&o->stripe[i].lock, NULL);
+		o->stripe[i].place = n_slots / STRIPES * i;
 	}
-	for (unsigned i = 0; i < o->n_slots; i++)
-		o->free_slot[i] = o->n_slots - 1 - i;
-	for (unsigned i = 0; i < STRIPES; i++)
-		pthread_mutex_init(&o->lock[i], NULL);
-	pthread_mutex_init(&o->slot_lock, NULL);
 	fs->opens = o;
 	return 0;
 }
 
 unsigned opens_held(struct daxfs *fs)
 {
-	return fs->opens ? fs->opens->n_slots - __atomic_load_n(&fs->opens->n_free, __ATOMIC_RELAXED) : 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; fs->opens && i < STRIPES; i++)
+		n += __atomic_load_n(&fs->opens->stripe[i].listed, __ATOMIC_RELAXED);
+	return n;
 }
 
 /* -- the shared table --------------------------------------------------------- */
 
-static int list(struct daxfs *fs, uint64_t handle, unsigned *slot)
+/* A place of the table is free while it names nothing. */
+static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
 {
-	struct opens *o = fs->opens;
-	unsigned n;
+	unsigned n = fs->opens->n_slots, at = stripe->place;
 
-	pthread_mutex_lock(&o->slot_lock);
-	n = o->n_free;
-	if (n) {
-		*slot = o->free_slot[n - 1];
-		__atomic_store_n(&o->n_free, n - 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < n; i++, at++) {
+		sm_u64 *place = &table(fs)[at = at < n ? at : 0];
+
+		/* ORD list: before the openers bit (written back). A crash leaves a
+		 * listed file that nobody holds: nothing to do. */
+		if (sm_load_relaxed(place) || !sm_swap(place, 0, handle))
+			continue;
+		sm_persist(&fs->pool.shm, place, sizeof(*place));
+		sm_drain(&fs->pool.shm);
+		stripe->place = at + 1;
+		__atomic_store_n(&stripe->listed, stripe->listed + 1, __ATOMIC_RELAXED);
+		*slot = at;
+		return 0;
 	}
-	pthread_mutex_unlock(&o->slot_lock);
-	if (!n)
-		return -ENFILE;
-	/* ORD list: before the openers bit (written back). */
-	sm_store(&table(fs)[*slot], handle);
-	sm_persist(&fs->pool.shm, &table(fs)[*slot], sizeof(sm_u64));
-	sm_drain(&fs->pool.shm);
-	return 0;
+	return -ENFILE;
 }
 
-static void unlist(struct daxfs *fs, unsigned slot)
+static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
 {
-	struct opens *o = fs->opens;
+	sm_u64 *place = &table(fs)[slot];
 
 	/* ORD unlist: after the openers bit is clear (its record wrote it back).
 	 * A crash between leaves a listed file that nobody holds: nothing to do. */
-	sm_store(&table(fs)[slot], 0);
-	sm_persist(&fs->pool.shm, &table(fs)[slot], sizeof(sm_u64));
-	pthread_mutex_lock(&o->slot_lock);
-	o->free_slot[o->n_free] = slot;
-	__atomic_store_n(&o->n_free, o->n_free + 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&o->slot_lock);
+	sm_store(place, 0);
+	sm_persist(&fs->pool.shm, place, sizeof(*place));
+	stripe->place = slot;
+	__atomic_store_n(&stripe->listed, stripe->listed - 1, __ATOMIC_RELAXED);
 }
 
 /* -- bits --------------------------------------------------------------------- */
@@ -163,20 +165,21 @@ int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
 
 /* -- holding ------------------------------------------------------------------ */
 
-static struct held **find(struct opens *o, uint64_t handle, pthread_mutex_t **lock)
+/* Where a file is, or would be, in the table; its stripe is locked. */
+static struct held **find(struct opens *o, uint64_t handle, struct stripe **stripe)
 {
-	uint64_t hash = handle * 0x9e3779b97f4a7c15ull >> 20;
-	struct held **at = &o->chain[hash % o->n_chains];
+	uint64_t index = handle_index(handle), s = index / NEIGHBOURS % STRIPES;
+	struct held **at = &o->chain[s * o->chains + index % o->chains];
 
-	*lock = &o->lock[hash % o->n_chains % STRIPES];
-	pthread_mutex_lock(*lock);
+	*stripe = &o->stripe[s];
+	pthread_mutex_lock(&(*stripe)->lock);
 	while (*at && (*at)->handle != handle)
 		at = &(*at)->next;
 	return at;
 }
 
 /* List a handle and count one hold of it, at the end of its chain. */
-static int add_held(struct daxfs *fs, struct held **at, uint64_t handle)
+static int add_held(struct daxfs *fs, struct stripe *stripe, struct held **at, uint64_t handle)
 {
 	struct held *held = malloc(sizeof(*held));
 	int rc;
@@ -184,7 +187,7 @@ static int add_held(struct daxfs *fs, struct held **at, uint64_t handle)
 	if (!held)
 		return -ENOMEM;
 	*held = (struct held){ .handle = handle, .count = 1 };
-	rc = list(fs, handle, &held->slot);
+	rc = list(fs, stripe, handle, &held->slot);
 	if (rc)
 		free(held);
 	else
@@ -193,45 +196,45 @@ static int add_held(struct daxfs *fs, struct held **at, uint64_t handle)
 }
 
 /* keep: leave it listed, for recovery to look at. */
-static void remove_held(struct daxfs *fs, struct held **at, bool keep)
+static void remove_held(struct daxfs *fs, struct stripe *stripe, struct held **at, bool keep)
 {
 	struct held *held = *at;
 
 	*at = held->next;
 	if (!keep)
-		unlist(fs, held->slot);
+		unlist(fs, stripe, held->slot);
 	free(held);
 }
 
 static bool hold_again(struct daxfs *fs, uint64_t handle)
 {
-	pthread_mutex_t *lock;
-	struct held **at = find(fs->opens, handle, &lock);
+	struct stripe *stripe;
+	struct held **at = find(fs->opens, handle, &stripe);
 	bool held = *at;
 
 	if (held)
 		(*at)->count++;
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(&stripe->lock);
 	return held;
 }
 
 static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	uint64_t handle = *(uint64_t *)arg;
-	pthread_mutex_t *lock;
-	struct held **at = find(fs->opens, handle, &lock);
+	struct stripe *stripe;
+	struct held **at = find(fs->opens, handle, &stripe);
 	int rc = 0;
 
 	if (*at) {
 		(*at)->count++;
 	} else {
-		rc = add_held(fs, at, handle);
+		rc = add_held(fs, stripe, at, handle);
 		if (rc == 0)
 			rc = set_bit(lane, fs->host, handle);
 		if (rc && *at) /* -EIO: the bit may be set, or get set */
-			remove_held(fs, at, rc == -EIO);
+			remove_held(fs, stripe, at, rc == -EIO);
 	}
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(&stripe->lock);
 	return rc;
 }
 
@@ -244,29 +247,29 @@ int daxfs_hold(struct daxfs *fs, daxfs_ino ino)
 
 int opens_expect(struct daxfs *fs, uint64_t handle)
 {
-	pthread_mutex_t *lock;
-	struct held **at = find(fs->opens, handle, &lock);
-	int rc = add_held(fs, at, handle);
+	struct stripe *stripe;
+	struct held **at = find(fs->opens, handle, &stripe);
+	int rc = add_held(fs, stripe, at, handle);
 
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(&stripe->lock);
 	return rc;
 }
 
 void opens_forget(struct daxfs *fs, uint64_t handle)
 {
-	pthread_mutex_t *lock;
-	struct held **at = find(fs->opens, handle, &lock);
+	struct stripe *stripe;
+	struct held **at = find(fs->opens, handle, &stripe);
 
 	if (*at)
-		remove_held(fs, at, false);
-	pthread_mutex_unlock(lock);
+		remove_held(fs, stripe, at, false);
+	pthread_mutex_unlock(&stripe->lock);
 }
 
 static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	uint64_t handle = *(uint64_t *)arg;
-	pthread_mutex_t *lock;
-	struct held **at = find(fs->opens, handle, &lock);
+	struct stripe *stripe;
+	struct held **at = find(fs->opens, handle, &stripe);
 	int rc = 0;
 
 	if (!*at) {
@@ -275,9 +278,9 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 		(*at)->count--;
 	} else {
 		rc = opens_drop(lane, fs->host, handle);
-		remove_held(fs, at, rc != 0);
+		remove_held(fs, stripe, at, rc != 0);
 	}
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(&stripe->lock);
 	return rc;
 }
 
@@ -297,17 +300,15 @@ void opens_fini(struct daxfs *fs)
 
 	if (!o)
 		return;
-	for (unsigned i = 0; i < o->n_chains; i++)
-		while (o->chain && o->chain[i]) {
+	for (unsigned i = 0; i < o->chains * STRIPES; i++)
+		while (o->chain[i]) {
 			uint64_t handle = o->chain[i]->handle;
+			bool kept = fs_run(fs, drop_step, &handle) != 0;
 
-			remove_held(fs, &o->chain[i], fs_run(fs, drop_step, &handle) != 0);
+			remove_held(fs, &o->stripe[i / o->chains], &o->chain[i], kept);
 		}
 	for (unsigned i = 0; i < STRIPES; i++)
-		pthread_mutex_destroy(&o->lock[i]);
-	pthread_mutex_destroy(&o->slot_lock);
-	free(o->chain);
-	free(o->free_slot);
+		pthread_mutex_destroy(&o->stripe[i].lock);
 	free(o);
 	fs->opens = NULL;
 }
