@@ -34,7 +34,11 @@ void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name,
 /* An entry has its inode's index where that is free: who finds the one can fetch both. */
 static int take_entry(struct lane *lane, uint64_t handle, uint64_t *entry)
 {
-	return space_take_at(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, handle_index(handle), entry);
+	int rc = space_take_at(lane, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, handle_index(handle), entry);
+
+	if (rc == 0) /* most likely the next one that this lane takes */
+		sm_prefetch_write(&lane->pool->dirents[*entry + 1], DAXFS_LINE);
+	return rc;
 }
 
 int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,

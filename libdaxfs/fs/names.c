@@ -129,9 +129,12 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, s
 		rc = first_page(lane, op, init);
 	if (rc == 0 && op->open)
 		rc = opens_expect(fs, inode_next_handle(&fs->pool, index));
-	if (rc == 0)
-		*handle = inode_init(lane, index, init);
-	return rc;
+	if (rc)
+		return rc;
+	*handle = inode_init(lane, index, init);
+	/* Its neighbour is what this lane takes next; there is room behind the last. */
+	sm_prefetch_write(&lane->pool->inodes[index + 1], sizeof(struct sm_inode));
+	return 0;
 }
 
 static int create(struct daxfs *fs, struct lane *lane, void *arg)
