@@ -113,7 +113,7 @@ CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
-tests: all bench-programs $(UNIT_BIN) $(CHAOS_BIN)
+tests: all $(if $(SAN),,bench-programs) $(UNIT_BIN) $(CHAOS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'

@@ -69,6 +69,7 @@ struct rig { /* a pool, a tmpfs with huge pages and raw memory, all in /dev/shm 
 
 struct rig_options {
 	uint64_t pool, raw;   /* bytes */
+	uint64_t inodes;      /* 0: the default */
 	unsigned lanes;       /* a host, 0: the default */
 	bool wb, plain;       /* plain: no tmpfs with huge pages beside it */
 };

@@ -267,7 +267,9 @@ static void prepare(struct rig *rig)
 {
 	if (rig->fs)
 		return;
-	rig_open(rig, &(struct rig_options){ .pool = GIB, .plain = true }); /* 32 k inodes */
+	rig_open(rig, &(struct rig_options){
+		.pool = GIB, .inodes = 2 * STANDING + 2 * WORKERS_MAX * FRESH_MAX, .plain = true,
+	});
 	for (unsigned i = 0; i < 2; i++)
 		make_directory(rig, i);
 }
@@ -300,6 +302,7 @@ void bench_names(void)
 		one(&rig, i, 2, false, false);
 		one(&rig, i, 2, true, true);
 	}
+	one(&rig, 0, 4, true, true); /* all create in one directory */
 	if (rig.fs)
 		rig_close(&rig);
 }

@@ -117,7 +117,7 @@ static void mount_huge(struct rig *rig)
 void rig_open(struct rig *rig, const struct rig_options *want)
 {
 	const struct daxfs_mkfs_options options = {
-		.name = "bench", .size = want->pool, .lanes = want->lanes, .wb = want->wb,
+		.name = "bench", .size = want->pool, .inodes = want->inodes, .lanes = want->lanes, .wb = want->wb,
 	};
 	struct daxfs_why why;
 
