@@ -33,6 +33,7 @@ static const char usage_text[] =
 	"  --world W           ... or only this one\n"
 	"  --from W            ... or from this one on, and round\n"
 	"  --minutes M         ... for so long\n"
+	"  --story NAME        only this story of three hosts; all: all of them\n"
 	"  --first             stop at the first violation\n"
 	"  --list              list the scenarios\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
@@ -100,7 +101,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
 		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
 		{"shard", 1, NULL, 'K'}, {"from", 1, NULL, 'R'},   {"minutes", 1, NULL, 'T'},
-		{NULL, 0, NULL, 0},
+		{"story", 1, NULL, 'Y'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -130,6 +131,7 @@ static int parse(int argc, char **argv, struct options *opt)
 			opt->world = (unsigned)strtoul(optarg, NULL, 0);
 			break;
 		case 'R': opt->world = (unsigned)strtoul(optarg, NULL, 0); break;
+		case 'Y': opt->story = optarg; break;
 		case 'T': opt->minutes = (unsigned)strtoul(optarg, NULL, 0); break;
 		case 'K':
 			if (sscanf(optarg, "%u/%u", &opt->shard, &opt->shards) != 2 || opt->shard - 1 >= opt->shards)
@@ -162,6 +164,10 @@ int main(int argc, char **argv)
 	}
 	if (opt.worlds)
 		return (int)worlds(&opt);
+	if (opt.story) {
+		opt.story = strcmp(opt.story, "all") ? opt.story : NULL;
+		return stories_tell(&opt) != 0;
+	}
 	printf("seed %" PRIu64 "; states are listed as", opt.seed);
 	for (unsigned v = 0; v < VARIANTS; v++)
 		printf(" %s", variant_name(v));
@@ -171,7 +177,7 @@ int main(int argc, char **argv)
 			run_scenario(&scenarios[i], &opt, &totals);
 	missed = sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
-		missed += selftest(&opt);
+		missed += selftest(&opt) + stories_tell(&opt);
 	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,
 	       totals.violations);
 	printf("%u passed, %u failed\n", totals.passed, totals.failed);

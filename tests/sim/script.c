@@ -332,6 +332,13 @@ static void do_fill(struct command_call *call)
 	put(call, rc < 0 ? rc : 0);
 }
 
+uint8_t script_evil[DAXFS_PAGE_SIZE];
+
+static void do_evil(struct command_call *call)
+{
+	put(call, daxfs_write(fs_of(call), call->command->ino, script_evil, sizeof(script_evil), 0, 0));
+}
+
 /* -- how not to do it: for the simulator's own tests ----------------------------- */
 
 /* A rename in two steps. */
@@ -425,7 +432,7 @@ static const struct verb {
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
 	{"lock", "innn", do_lock}, {"locked", "innn", do_locked}, {"flock", "in", do_flock},
-	{"fill", "in", do_fill}, {"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
+	{"fill", "in", do_fill}, {"evil", "i", do_evil}, {"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
 	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
 };
 

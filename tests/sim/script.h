@@ -9,7 +9,7 @@
  *   draft P OFFSET LEN TAG | undraft P | view P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
- *   note P N | fill P PAGES-LEFT (for setups)
+ *   note P N | fill P PAGES-LEFT (for setups) | evil P (story.c)
  *
  * Paths start at the root, or with $N at the handle noted under N. A command is
  * prepared once: every handle it needs is looked up then, so that running it is
@@ -50,6 +50,9 @@ struct command_call { /* one command by one host, as the argument of a run */
 long script_call(void *arg);
 /* Prepare and run each; dies on a result other than success. */
 void script_setup(const char *text);
+
+/* What `evil` writes: a page, filled by story.c. */
+extern uint8_t script_evil[DAXFS_PAGE_SIZE];
 
 /* Contents that write and append produce, and a digest of contents. */
 void script_fill(uint8_t *buf, size_t len, uint64_t tag);

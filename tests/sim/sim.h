@@ -55,6 +55,7 @@ struct options {
 	const char *op;     /* only this scenario; NULL: all */
 	const char *variant;
 	const char *func; /* mutants: only sites in this function */
+	const char *story; /* only this one */
 	uint64_t seed, step, recovery_step; /* 0: all */
 	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
@@ -158,6 +159,8 @@ const struct sm_site *sites_next(const struct sm_site *site);
 
 /* The simulator's own tests: number of failures (selftest.c). */
 unsigned selftest(const struct options *opt);
+/* Turns of three hosts, told: number of stories that went wrong (story.c). */
+unsigned stories_tell(const struct options *opt);
 /* Small worlds, exhaustively: 0, or 1 with violations (worlds.c). */
 unsigned worlds(const struct options *opt);
 /* Of two scripts in the tree of the small worlds; stops at the first. */
