@@ -85,9 +85,10 @@ static int survey_page(struct lane *lane, struct piece *piece, unsigned i, struc
 /* Find out which words the piece is about. */
 int piece_survey(struct lane *lane, struct piece *piece)
 {
-	struct map_pos pos = { .left = 0 };
+	struct map_pos pos;
 	int rc = 0;
 
+	pos.left = 0;
 	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - piece->from / DAXFS_PAGE_SIZE + 1);
 	for (unsigned i = 0; rc == 0 && i < piece->pages; i++)
 		rc = survey_page(lane, piece, i, &pos);
@@ -97,6 +98,12 @@ int piece_survey(struct lane *lane, struct piece *piece)
 	if (word_settle(lane, &piece->sm->size) != piece->size)
 		return -EAGAIN;
 	return lane->fault ? -EIO : 0;
+}
+
+/* Around the caches: much at once, and what must leave them at once anyway. */
+static bool streams(const struct lane *lane, const struct piece *piece)
+{
+	return piece->pages >= STREAM_PAGES || lane->pool->shm.wb;
 }
 
 /* Fill new page i of the piece: old bytes around the new ones. */
@@ -113,7 +120,7 @@ static void compose(struct lane *lane, const struct piece *piece, unsigned i, ui
 		sm_write(to, old, start);
 	else if (start)
 		sm_zero(to, start);
-	if (piece->pages >= STREAM_PAGES)
+	if (streams(lane, piece))
 		sm_write_stream(to + start, in + (base + start - piece->from), stop - start);
 	else
 		sm_write(to + start, in + (base + start - piece->from), stop - start);
@@ -121,7 +128,10 @@ static void compose(struct lane *lane, const struct piece *piece, unsigned i, ui
 		sm_write(to + stop, old + stop, DAXFS_PAGE_SIZE - stop);
 	else if (stop < DAXFS_PAGE_SIZE)
 		sm_zero(to + stop, DAXFS_PAGE_SIZE - stop);
-	sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+	if (stop - start == DAXFS_PAGE_SIZE && streams(lane, piece))
+		sm_persist_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+	else
+		sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
 }
 
 /* Is a word in one of the nodes that nobody but us sees yet? */
@@ -168,20 +178,38 @@ void piece_link(struct lane *lane, const struct piece *piece, const uint64_t *pa
 		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
 }
 
+static void write_down(struct lane *lane, const struct piece *piece, const uint64_t *page)
+{
+	record_unstage(lane);
+	piece_link(lane, piece, page);
+	record_write(lane);
+}
+
 static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in)
 {
 	uint64_t page[PIECE_PAGES];
+	struct space_batch batch;
 	int rc = piece_survey(lane, piece);
 
 	if (rc == 0)
-		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
+		rc = space_begin(lane, &batch, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
 	if (rc)
 		return rc;
+	/* Where writing back is dear, the record goes the way of the names of its pages. */
+	do {
+		rc = space_find(lane, &batch);
+		if (rc)
+			return rc;
+		if (lane->pool->shm.wb)
+			write_down(lane, piece, page);
+		rc = space_claim(lane, &batch);
+	} while (rc == -EAGAIN);
 	for (unsigned i = 0; i < piece->pages; i++)
 		compose(lane, piece, i, page[i], in);
-	if (piece->pages >= STREAM_PAGES)
+	if (!lane->pool->shm.wb)
+		write_down(lane, piece, page); /* while the last streams drain */
+	if (streams(lane, piece))
 		sm_stream_end();
-	piece_link(lane, piece, page);
 	return 0;
 }
 
@@ -292,8 +320,9 @@ struct view { /* the words a read went through */
 static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, struct view *view)
 {
 	uint64_t last = (end - 1) / DAXFS_PAGE_SIZE;
-	struct map_pos pos = { .left = 0 };
+	struct map_pos pos;
 
+	pos.left = 0;
 	view->n = 0;
 	for (uint64_t p = from / DAXFS_PAGE_SIZE; p <= last; p++) {
 		int rc = map_next(lane, sm, p, &pos);

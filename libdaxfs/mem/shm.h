@@ -15,7 +15,8 @@
  * what sm_peek loads may only decide what they are given (the simulator sees nothing there, and no access).
  * Write-back: sm_persist starts the write-back of a range, sm_drain waits for
  * all started ones; both are nothing in a gpf pool. What is persisted and
- * drained survives the loss of this host's caches.
+ * drained survives the loss of this host's caches. sm_persist_stream is that for
+ * whole lines written by sm_write_stream, which starts their write-back by itself where it can.
  */
 #ifndef DAXFS_MEM_SHM_H
 #define DAXFS_MEM_SHM_H
@@ -80,6 +81,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
 #define sm_persist(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
+#define sm_persist_stream(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
 
 static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
@@ -215,6 +217,15 @@ static inline void sm_persist(const struct shm *shm, const void *p, size_t len)
 		shm_write_back(p, len);
 }
 
+static inline void sm_persist_stream(const struct shm *shm, const void *p, size_t len)
+{
+#if defined(__x86_64__)
+	(void)shm, (void)p, (void)len;
+#else
+	sm_persist(shm, p, len);
+#endif
+}
+
 static inline void sm_drain(const struct shm *shm)
 {
 	if (__builtin_expect(shm->wb, 0))
@@ -228,5 +239,21 @@ static inline bool sm_swap(sm_u64 *p, uint64_t expected, uint64_t desired)
 }
 
 #endif
+
+/*
+ * Write back words that change one after the other, each line once: called when
+ * the next one is about to change, and with NULL after the last. *last: the one
+ * before, NULL at first. True: that was in another line, whose write-back has begun.
+ */
+static inline bool sm_persist_run(const struct shm *shm, const sm_u64 **last, const sm_u64 *next)
+{
+	const sm_u64 *was = *last;
+
+	*last = next;
+	if (!shm->wb || !was || (next && (uintptr_t)was / DAXFS_LINE == (uintptr_t)next / DAXFS_LINE))
+		return false;
+	sm_persist(shm, was, sizeof(*was));
+	return true;
+}
 
 #endif

@@ -132,12 +132,21 @@ static bool epochs_in_order(const struct check *c, uint64_t birth, uint64_t reti
 	return retired <= c->epoch && (birth <= retired || c->pool->shm.wb);
 }
 
+/*
+ * In the same way a new object that nobody ever saw can be left with the birth it
+ * had before, and retired with that: the earlier it is, the longer it is kept.
+ */
+static bool birth_sane(const struct check *c, uint64_t s, uint64_t birth)
+{
+	return birth <= c->epoch && (birth || (c->pool->shm.wb && state_of(s) == DAXFS_RETIRED));
+}
+
 static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
 	uint64_t birth = sm_load_relaxed(&c->pool->birth[type][index]), retired = s & DAXFS_EPOCH_MASK;
 	const struct place *at = PLACE(type_name[type], index);
 
-	if (birth == 0 || birth > c->epoch)
+	if (!birth_sane(c, s, birth))
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", now is %" PRIu64, birth, c->epoch);
 	else if (state_of(s) == DAXFS_RETIRED && !epochs_in_order(c, birth, retired))
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", retired in %" PRIu64 ", now is %" PRIu64,

@@ -20,16 +20,8 @@
 #define WARM_SECOND 2048u
 #define ADVANCE_EVERY 64u  /* objects taken in one epoch: bounds what a dead lane holds back unseen */
 
-struct search { /* for n objects of one type, within one space_take */
-	enum daxfs_type type;
-	uint64_t wanted;    /* to be tried before all others; 0: none */
-	uint64_t scanned;   /* states looked at in this pass */
-	bool second;        /* pass: under a fresh snapshot */
-	bool blocked;       /* saw one that is retired and not reusable yet */
-};
-
 /* May index be taken now? *state: what the CAS must find. */
-static bool usable(struct lane *lane, struct search *search, uint64_t index, uint64_t *state)
+static bool usable(struct lane *lane, struct space_search *search, uint64_t index, uint64_t *state)
 {
 	struct pool *pool = lane->pool;
 	uint64_t s = sm_load(&pool->state[search->type][index]);
@@ -50,7 +42,7 @@ static bool usable(struct lane *lane, struct search *search, uint64_t index, uin
 	return epoch_reusable(&lane->snapshot, s & DAXFS_EPOCH_MASK, birth);
 }
 
-static bool next_hint(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+static bool next_hint(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
 {
 	while (search->type == DAXFS_T_PAGE && lane->hint_head != lane->hint_tail) {
 		*index = lane->hints[lane->hint_head % LANE_HINTS];
@@ -67,7 +59,7 @@ static bool next_hint(struct lane *lane, struct search *search, uint64_t *index,
 
 /* The whole table was looked at: once more under a fresh snapshot, if that can
  * help. If it does not, lane->starved says whether time can. */
-static bool another_pass(struct lane *lane, struct search *search)
+static bool another_pass(struct lane *lane, struct space_search *search)
 {
 	lane->starved = search->blocked;
 	if (search->second || !search->blocked)
@@ -80,7 +72,7 @@ static bool another_pass(struct lane *lane, struct search *search)
 }
 
 /* What space_warm found, if it is still so. */
-static bool next_known(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+static bool next_known(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
 {
 	if (search->type != DAXFS_T_PAGE || !lane->next_known)
 		return false;
@@ -90,7 +82,8 @@ static bool next_known(struct lane *lane, struct search *search, uint64_t *index
 }
 
 /* Go on from the cursor until `scanned` objects were looked at in this pass. */
-static bool next_scanned(struct lane *lane, struct search *search, uint64_t scanned, uint64_t *index, uint64_t *state)
+static bool next_scanned(struct lane *lane, struct space_search *search, uint64_t scanned, uint64_t *index,
+			 uint64_t *state)
 {
 	while (search->scanned < scanned) {
 		if (lane->cursor[search->type] >= lane->pool->objects[search->type])
@@ -103,7 +96,7 @@ static bool next_scanned(struct lane *lane, struct search *search, uint64_t scan
 	return false;
 }
 
-static bool next_wanted(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+static bool next_wanted(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
 {
 	*index = search->wanted;
 	search->wanted = 0;
@@ -111,7 +104,7 @@ static bool next_wanted(struct lane *lane, struct search *search, uint64_t *inde
 }
 
 /* Find an object to try: 0 or -ENOSPC. */
-static int next_candidate(struct lane *lane, struct search *search, uint64_t *index, uint64_t *state)
+static int next_candidate(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
 {
 	if (next_wanted(lane, search, index, state) || next_known(lane, search, index, state) ||
 	    next_hint(lane, search, index, state))
@@ -136,65 +129,101 @@ static bool take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, ui
 		return false;
 	/* Before it is published, and no later than the epoch it is seen in. */
 	sm_store(birth, sm_load(&lane_manager(lane)->epoch));
-	sm_persist(&pool->shm, state, sizeof(*state));
-	sm_persist(&pool->shm, birth, sizeof(*birth));
 	lane->taken_since_snapshot++;
 	if (++lane->taken_since_advance >= ADVANCE_EVERY)
 		epoch_advance(lane);
 	return true;
 }
 
-/* One round: name a candidate for every place that has none, then take them. */
-static int take_round(struct lane *lane, struct search *search, enum daxfs_use use, unsigned at, unsigned n,
-		      uint64_t *out, bool *have)
+/* Start the write-back of what taking changed, each line once where neighbours were taken. */
+static void persist_taken(struct lane *lane, enum daxfs_type type, unsigned n, const uint64_t *index)
 {
-	uint64_t found[DAXFS_RECORD_ALLOCS];
+	const struct pool *pool = lane->pool;
+	const sm_u64 *state = NULL, *birth = NULL;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (have[i])
-			continue;
-		if (next_candidate(lane, search, &out[i], &found[i]))
-			return -ENOSPC;
-		record_intend(lane, at + i, search->type, out[i]);
-		sm_prefetch_write(&lane->pool->birth[search->type][out[i]], sizeof(sm_u64));
+	for (unsigned i = 0; pool->shm.wb && i < n; i++) {
+		sm_persist_run(&pool->shm, &state, &pool->state[type][index[i]]);
+		sm_persist_run(&pool->shm, &birth, &pool->birth[type][index[i]]);
 	}
-	record_intended(lane, at, n);
-	for (unsigned i = 0; i < n; i++)
-		if (!have[i])
-			have[i] = take(lane, search->type, use, out[i], found[i]);
+	sm_persist_run(&pool->shm, &state, NULL);
+	sm_persist_run(&pool->shm, &birth, NULL);
+}
+
+int space_begin(struct lane *lane, struct space_batch *batch, enum daxfs_type type, enum daxfs_use use, unsigned n,
+		uint64_t *index)
+{
+	batch->search = (struct space_search){ .type = type };
+	batch->use = use;
+	batch->n = n;
+	batch->index = index;
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++)
+		batch->have[i] = false;
+	return record_reserve(lane, n, &batch->at);
+}
+
+int space_find(struct lane *lane, struct space_batch *batch)
+{
+	struct space_search *search = &batch->search;
+
+	for (unsigned i = 0; i < batch->n; i++) {
+		if (batch->have[i])
+			continue;
+		if (next_candidate(lane, search, &batch->index[i], &batch->found[i]))
+			return -ENOSPC;
+		record_intend(lane, batch->at + i, search->type, batch->index[i]);
+		sm_prefetch_write(&lane->pool->birth[search->type][batch->index[i]], sizeof(sm_u64));
+	}
 	return 0;
 }
 
-static int take_all(struct lane *lane, struct search *search, enum daxfs_use use, unsigned n, uint64_t *out)
+int space_claim(struct lane *lane, struct space_batch *batch)
 {
-	bool have[DAXFS_RECORD_ALLOCS];
-	unsigned at, missing = n;
-	int rc = record_reserve(lane, n, &at);
+	enum daxfs_type type = batch->search.type;
+	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < n; i++)
-		have[i] = false;
-	while (rc == 0 && missing) {
-		rc = take_round(lane, search, use, at, n, out, have);
-		missing = 0;
-		for (unsigned i = 0; i < n; i++)
-			missing += !have[i];
+	record_intended(lane, batch->at, batch->n);
+	for (unsigned i = 0; i < batch->n; i++) {
+		if (!batch->have[i])
+			batch->have[i] = take(lane, type, batch->use, batch->index[i], batch->found[i]);
+		if (!batch->have[i])
+			rc = -EAGAIN;
 	}
+	persist_taken(lane, type, batch->n, batch->index);
+	return rc;
+}
+
+static int take_all(struct lane *lane, struct space_batch *batch)
+{
+	int rc;
+
+	do {
+		rc = space_find(lane, batch);
+		if (rc == 0)
+			rc = space_claim(lane, batch);
+	} while (rc == -EAGAIN);
 	return rc;
 }
 
 int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
 {
-	return take_all(lane, &(struct search){ .type = type }, use, n, out);
+	struct space_batch batch;
+	int rc = space_begin(lane, &batch, type, use, n, out);
+
+	return rc ? rc : take_all(lane, &batch);
 }
 
 int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out)
 {
-	return take_all(lane, &(struct search){ .type = type, .wanted = at }, use, 1, out);
+	struct space_batch batch;
+	int rc = space_begin(lane, &batch, type, use, 1, out);
+
+	batch.search.wanted = at;
+	return rc ? rc : take_all(lane, &batch);
 }
 
 void space_warm(struct lane *lane)
 {
-	struct search search = { .type = DAXFS_T_PAGE };
+	struct space_search search = { .type = DAXFS_T_PAGE };
 	struct pool *pool = lane->pool;
 	uint64_t index, state;
 
@@ -206,12 +235,13 @@ void space_warm(struct lane *lane)
 	index = lane->next_page;
 	space_warm_state(pool, index);
 	sm_prefetch_write(&pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64));
-	sm_prefetch_write(pool_page(pool, index), WARM_FIRST);
+	if (!pool->shm.wb)
+		sm_prefetch_write(pool_page(pool, index), WARM_FIRST);
 }
 
 void space_warm_on(struct lane *lane)
 {
-	if (lane->next_known)
+	if (lane->next_known && !lane->pool->shm.wb)
 		sm_prefetch_write(pool_page(lane->pool, lane->next_page) + WARM_FIRST, WARM_SECOND);
 }
 

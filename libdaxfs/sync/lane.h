@@ -41,6 +41,8 @@ struct lane {
 	uint32_t generation; /* of the host when it joined */
 	bool fault;         /* shared bytes made no sense: the operation ends in -EIO */
 	bool conflict;      /* the record being made is known not to fit: -EAGAIN */
+	bool written;       /* its body is in the shared record */
+	bool durable;       /* ... and would survive the loss of our caches */
 	bool movable;       /* the record has objects that another word may link later */
 	bool starved;       /* -ENOSPC, but retired objects are waiting for lanes to move on */
 	uint64_t seq;       /* of the record being made or last made */
@@ -143,6 +145,11 @@ void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, 
 uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);
 /* Stage the retirement of a linked object. */
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index);
+/* Forget all words and retirements staged. */
+void record_unstage(struct lane *lane);
+/* Nothing more will be staged: write the record down, so that what is taken next makes
+ * it durable in passing. Commit does it otherwise. */
+void record_write(struct lane *lane);
 /*
  * Make it happen: 0 all words changed; -EAGAIN some word was not as staged and
  * nothing happened; -ESTALE this host was declared dead; -EIO lane->fault.

@@ -36,7 +36,10 @@
  * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, a mark
  * before the next one in another line, marks before the decision, decision
  * before its first resolved word, resolved words and settled objects before
- * IDLE, IDLE or PREPARE before the fields change.
+ * IDLE, IDLE before the fields change, PREPARE and names before an object is taken.
+ * What was filled: before UNDECIDED, for then anyone may link it; of a record of
+ * one word, before the word, for until then it did not happen. So there the body may
+ * go out with the names (record_write), and SINGLE with what was filled.
  */
 #include <errno.h>
 
@@ -139,11 +142,6 @@ uint64_t word_settle(struct lane *lane, sm_u64 *p)
 
 enum marking { MARKED, CHANGED, DECIDED };
 
-static bool same_line(const sm_u64 *a, const sm_u64 *b)
-{
-	return (uintptr_t)a / DAXFS_LINE == (uintptr_t)b / DAXFS_LINE;
-}
-
 /* Put the mark of entry i of a record, whose status was `undecided`, into its
  * word. *last is the word that was marked before it. */
 static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth,
@@ -162,9 +160,8 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 	/* ORD ladder: marks are written back in order of address. If a lost
 	 * cache left a later mark without an earlier one, two records could each
 	 * hold what the other needs first, and helping would go in a circle. */
-	if (*last && !same_line(*last, entry.word))
+	if (sm_persist_run(&helper->pool->shm, last, entry.word))
 		sm_drain(&helper->pool->shm);
-	*last = entry.word;
 	while (!helper->fault) {
 		uint64_t w = sm_load(entry.word);
 
@@ -177,10 +174,8 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 			return CHANGED;
 		/* ORD mark: after UNDECIDED is visible (and written back). A
 		 * crash here leaves some words marked: anyone goes on. */
-		if (w == mark || sm_swap(entry.word, entry.before, mark)) {
-			sm_persist(&helper->pool->shm, entry.word, sizeof(*entry.word));
+		if (w == mark || sm_swap(entry.word, entry.before, mark))
 			return MARKED;
-		}
 	}
 	return DECIDED;
 }
@@ -200,6 +195,7 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 		marking = mark_word(helper, owner, undecided, i, depth, &last);
 	if (marking == DECIDED)
 		return;
+	sm_persist_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
@@ -214,6 +210,7 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 	struct sm_lane *record = record_of(helper, owner);
 	bool committed = status_state(decided) == DAXFS_COMMITTED;
 	uint64_t n = sm_load(&record->n_words);
+	const sm_u64 *last = NULL;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
 		struct record_entry entry;
@@ -226,12 +223,13 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 			helper->fault = true;
 			return;
 		}
+		sm_persist_run(&helper->pool->shm, &last, entry.word);
 		/* ORD resolve: after the decision. Crash: the mark stays and
 		 * readers go through the status, as before. I3: undoing bumps. */
 		sm_swap(entry.word, mark_make(owner, i, status_seq(decided)),
 			committed ? entry.after : word_bump(entry.before, entry.shift));
-		sm_persist(&helper->pool->shm, entry.word, sizeof(*entry.word));
 	}
+	sm_persist_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 }
 
@@ -276,15 +274,16 @@ void record_begin(struct lane *lane, enum record_operation operation)
 	struct sm_lane *record = lane->sm;
 
 	lane->seq++;
-	lane->n_words = lane->n_allocs = lane->n_retires = 0;
+	lane->n_allocs = 0;
 	lane->conflict = lane->movable = false;
+	record_unstage(lane);
+	/* IDLE of the last record is written back, long ago if not just now: its
+	 * fields are free to change. */
+	sm_drain(&lane->pool->shm);
 	sm_store_relaxed(&record->n_allocs, 0);
-	/* ORD prepare: IDLE of the last record was stored before; its fields
-	 * are free to change once this is visible (and written back). n_allocs
-	 * may be lowered before: the last record has settled its objects. */
+	/* ORD prepare: after IDLE. Drained before anything is taken or published. */
 	sm_store(&record->status, status_make(lane->seq, operation, DAXFS_PREPARE));
 	sm_persist(&lane->pool->shm, record, 2 * DAXFS_LINE); /* and the announcement */
-	sm_drain(&lane->pool->shm);
 }
 
 int record_reserve(struct lane *lane, unsigned n, unsigned *at)
@@ -310,6 +309,7 @@ void record_intended(struct lane *lane, unsigned at, unsigned n)
 	sm_persist(&lane->pool->shm, &lane->sm->n_allocs, sizeof(sm_u64));
 	sm_persist(&lane->pool->shm, &lane->sm->allocs[at], n * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
+	lane->durable = lane->written;
 }
 
 void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload)
@@ -318,6 +318,7 @@ void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, 
 		lane->fault = true; /* callers keep within the limit */
 		return;
 	}
+	lane->written = false;
 	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, shift, payload), shift };
 }
 
@@ -349,6 +350,7 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 	}
 	/* The nonce of what is linked now. If the word that links it changes
 	 * before we commit, we do not commit. */
+	lane->written = false;
 	lane->movable |= type == DAXFS_T_DIRENT;
 	lane->retires[lane->n_retires] = object_make(type, index);
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
@@ -369,7 +371,13 @@ static void sort_words(const struct lane *lane, uint8_t *order)
 	}
 }
 
-static void publish_body(struct lane *lane)
+void record_unstage(struct lane *lane)
+{
+	lane->n_words = lane->n_retires = 0;
+	lane->written = lane->durable = false;
+}
+
+void record_write(struct lane *lane)
 {
 	struct sm_lane *record = lane->sm;
 	const struct shm *shm = &lane->pool->shm;
@@ -390,7 +398,8 @@ static void publish_body(struct lane *lane)
 	sm_persist(shm, record, 2 * DAXFS_LINE);
 	sm_persist(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
 	sm_persist(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
-	sm_drain(shm);
+	lane->written = true;
+	lane->durable = false;
 }
 
 static void remember_retired(struct lane *lane)
@@ -431,6 +440,7 @@ static enum outcome swap_single(struct lane *lane)
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
+	bool single = lane->n_words == 1 && !lane->movable;
 	enum outcome outcome;
 	uint64_t status;
 
@@ -438,10 +448,15 @@ int record_commit(struct lane *lane)
 		return record_abort(lane, -EIO);
 	if (lane->conflict)
 		return record_abort(lane, -EAGAIN);
-	publish_body(lane);
+	if (!lane->written)
+		record_write(lane);
+	/* What was filled is linked only later, if there is one word; if there
+	 * are more, whoever finds UNDECIDED may link it. */
+	if (!single || !lane->durable)
+		sm_drain(&lane->pool->shm);
 	if (!lane_alive(lane))
 		return record_abort(lane, -ESTALE);
-	if (lane->n_words == 1 && !lane->movable) {
+	if (single) {
 		status = publish(lane, DAXFS_SINGLE);
 		outcome = swap_single(lane);
 	} else {

@@ -31,6 +31,7 @@ static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum ou
 	uint64_t nonce = nonce_make(owner, seq), n = sm_load(&record->n_allocs);
 	/* Overtaken, it may have been seen while it was linked. */
 	uint64_t unused = outcome == OVERTAKEN ? retirement(by) : 0;
+	const sm_u64 *last = NULL;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
 		uint64_t object = sm_load_relaxed(&record->allocs[i]);
@@ -43,12 +44,13 @@ static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum ou
 		s = sm_load(state);
 		if (state_of(s) != DAXFS_PRIVATE || nonce_of(s) != nonce)
 			continue;
+		sm_persist_run(&pool->shm, &last, state);
 		/* ORD settle: after the word, or every mark, is resolved. Crash:
 		 * PRIVATE stays and the record still says what it becomes. */
 		sm_swap(state, s, outcome == HAPPENED ? state_make(DAXFS_LIVE, use_of(s), nonce) : unused);
-		sm_persist(&pool->shm, state, sizeof(*state));
 		tally->objects++;
 	}
+	sm_persist_run(&pool->shm, &last, NULL);
 }
 
 /* LIVE (or still PRIVATE: its owner died after commit) under the nonce it was
@@ -57,6 +59,7 @@ static void settle_retires(struct lane *by, const struct sm_lane *record, struct
 {
 	struct pool *pool = by->pool;
 	uint64_t n = sm_load(&record->n_retires), retired;
+	const sm_u64 *last = NULL;
 
 	if (!n)
 		return;
@@ -69,14 +72,15 @@ static void settle_retires(struct lane *by, const struct sm_lane *record, struct
 		if (!object_sane(pool, object))
 			continue;
 		state = &pool->state[object_type(object)][object_index(object)];
+		sm_persist_run(&pool->shm, &last, state);
 		/* ORD retired: after the epoch was sampled. PRIVATE first: its owner may
 		 * make it LIVE between the two. Crash: retired again, by nonce once. */
 		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
 		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
 		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))
 			tally->objects++;
-		sm_persist(&pool->shm, state, sizeof(*state));
 	}
+	sm_persist_run(&pool->shm, &last, NULL);
 }
 
 void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome, struct record_tally *tally)
