@@ -432,7 +432,8 @@ static const struct verb {
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
 	{"lock", "innn", do_lock}, {"locked", "innn", do_locked}, {"flock", "in", do_flock},
-	{"fill", "in", do_fill}, {"evil", "i", do_evil}, {"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
+	{"fill", "in", do_fill}, {"evil", "i", do_evil},
+	{"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
 	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
 };
 

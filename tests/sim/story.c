@@ -42,11 +42,14 @@ static const struct story {
 	const char *name, *setup, *script[HOSTS], *turns;
 } stories[] = {
 	/* A helper comes after the page of a word that is done was retired, and its record's owner ends. */
-	{"adopt", FULL "0", {"rename d/x e/y", "unlink e/y", "rmdir d;evil g;evil g"}, "0~resolve:c 2 2 1~resolve:c 0. 2 1."},
+	{"adopt", FULL "0", {"rename d/x e/y", "unlink e/y", "rmdir d;evil g;evil g"},
+	 "0~resolve:c 2 2 1~resolve:c 0. 2 1."},
 	/* The same, while somebody looks at the announcements of both. */
-	{"two-looks", FULL "0", {"unlink e/y", "rename d/x e/y", "rmdir d;evil g;evil g"}, "1~resolve:c 2 2 2~look:l40 0~resolve:c 1. 2. 0."},
+	{"two-looks", FULL "0", {"unlink e/y", "rename d/x e/y", "rmdir d;evil g;evil g"},
+	 "1~resolve:c 2 2 2~look:l40 0~resolve:c 1. 2. 0."},
 	/* The helper is the one who recovers the owner. */
-	{"withdraw", FULL "0", {"rename d/x e/y", "", "rmdir d;evil g;evil g"}, "0~resolve:c 0! 2 2 1r~resolve:c 2 1."},
+	{"withdraw", FULL "0", {"rename d/x e/y", "", "rmdir d;evil g;evil g"},
+	 "0~resolve:c 0! 2 2 1r~resolve:c 2 1."},
 	/* A host that was declared dead, and is not yet off, wakes up before its CAS. */
 	{"revoked", FULL "1", {"write f 36864 4096 3", "", "trunc f 0;evil g;evil g;evil g"},
 	 "0~swap_single:c 0? 2 2 2 2 0."},
@@ -167,7 +170,8 @@ static bool told_to_stop(struct teller *t, const struct turn *turn)
 	if (t->run[turn->host].end == RUN_BROKEN)
 		t->violations += printf("VIOLATION story %s: host %u: %s\n", t->story->name, turn->host,
 					t->run[turn->host].why) > 0;
-	if (t->run[turn->host].end != RUN_PAUSED && t->call[turn->host].result[0] == '-' && !(t->dead & 1u << turn->host))
+	if (t->run[turn->host].end != RUN_PAUSED && t->call[turn->host].result[0] == '-' &&
+	    !(t->dead & 1u << turn->host))
 		t->told[t->current[turn->host]].done = false;
 	return t->run[turn->host].end == RUN_PAUSED;
 }
