@@ -123,6 +123,7 @@ struct workload {
 struct shot { /* what came of one burst */
 	double wall_ns;      /* first start to last end */
 	double ns_per_op;    /* of all workers together: wall time / operations */
+	double cpu_per_op;   /* the same of the CPU time of the one that used most */
 	bool undisturbed;    /* every worker had its CPU to itself and all overlapped */
 };
 

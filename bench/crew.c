@@ -271,7 +271,7 @@ struct shot crew_shoot(struct crew *crew, unsigned job, unsigned n)
 {
 	struct seat *seat = crew->shared->seat;
 	struct shot shot = { .undisturbed = true };
-	uint64_t first = UINT64_MAX, last = 0, late = 0, early = UINT64_MAX;
+	uint64_t first = UINT64_MAX, last = 0, late = 0, early = UINT64_MAX, cpu = 0;
 
 	crew->shared->warm = crew->workload->warm;
 	command(crew, PREPARE, job, n);
@@ -283,11 +283,13 @@ struct shot crew_shoot(struct crew *crew, unsigned job, unsigned n)
 		late = seat[i].start > late ? seat[i].start : late;
 		early = seat[i].end < early ? seat[i].end : early;
 		last = seat[i].end > last ? seat[i].end : last;
+		cpu = seat[i].cpu > cpu ? seat[i].cpu : cpu;
 		shot.undisturbed &= wall <= CPU_SLACK * (double)seat[i].cpu;
 	}
 	command(crew, FINISH, job, n);
 	shot.wall_ns = (double)(last - first);
 	shot.ns_per_op = shot.wall_ns / n / crew->n;
+	shot.cpu_per_op = (double)cpu / n / crew->n;
 	shot.undisturbed &= early > late && (double)(early - late) >= OVERLAP_MIN * shot.wall_ns;
 	return shot;
 }

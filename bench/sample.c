@@ -14,8 +14,8 @@
  * used more than 5 % of the machine meanwhile.
  *
  * Time is limited, so that a run ends on any machine. A round that did not get its good samples
- * in time is made of all it took, and a workload with too few good rounds is
- * reported as inconclusive.
+ * in time is made of all it took, slices by the CPU time they used, and a workload with too few
+ * good rounds is reported as inconclusive.
  */
 #include <stdio.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static unsigned calibrate(struct crew *crew, const struct workload *w, unsigned 
 
 /* -- slices ------------------------------------------------------------------------ */
 
-struct slices { /* of one target: ns an operation */
+struct slices { /* of one target: ns an operation, of all in CPU time */
 	double good[SLICES_MAX], all[SLICES_MAX];
 	unsigned n_good, n_all;
 };
@@ -66,7 +66,7 @@ static void one_slice(struct crew *crew, unsigned job, unsigned n, struct slices
 {
 	struct shot shot = crew_shoot(crew, job, n);
 
-	s->all[s->n_all++] = shot.ns_per_op;
+	s->all[s->n_all++] = shot.cpu_per_op;
 	if (shot.undisturbed)
 		s->good[s->n_good++] = shot.ns_per_op;
 }
