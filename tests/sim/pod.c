@@ -106,8 +106,9 @@ static bool turn_ends(const struct seam_event *event)
 static void hook(void *context, struct run *run, const struct seam_event *event)
 {
 	struct actor *a = context;
-	bool ends = turn_ends(event) | focused(a, event);
+	bool ends = turn_ends(event);
 
+	ends |= focused(a, event); /* asked in any case */
 	mutants_after();
 	pod.steps++;
 	if (a->kind == ACTOR_WORKER || a->kind == ACTOR_RECOVER) {
