@@ -188,7 +188,7 @@ void sm_stream_end(void);
 static inline void sm_prefetch(const void *p, size_t len)
 {
 	/* A function that does nothing but fetch counts as one without effect, and gcc drops calls of it. */
-	__asm__ volatile("");
+	__asm__("");
 	for (size_t i = 0; i < len; i += DAXFS_LINE)
 		__builtin_prefetch((const char *)p + i);
 }
