@@ -23,7 +23,8 @@
 #define READ_RETRIES 8
 #define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
 #define NEXT_BYTES 512u  /* of the next page, fetched while one is copied; the processor goes on by itself */
-#define STREAM_PAGES 16 /* pieces from here on go around the caches */
+#define STREAM_PAGES 8  /* pieces from here on go around the caches */
+#define AHEAD_BYTES 2048u /* of the next page of a smaller one, fetched while one is filled */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
 bool is_page(struct lane *lane, uint64_t w)
@@ -204,8 +205,11 @@ static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in
 			write_down(lane, piece, page);
 		rc = space_claim(lane, &batch);
 	} while (rc == -EAGAIN);
-	for (unsigned i = 0; i < piece->pages; i++)
+	for (unsigned i = 0; i < piece->pages; i++) {
+		if (i + 1 < piece->pages && !streams(lane, piece))
+			sm_prefetch_write(pool_page(lane->pool, page[i + 1]), AHEAD_BYTES);
 		compose(lane, piece, i, page[i], in);
+	}
 	if (!lane->pool->shm.wb)
 		write_down(lane, piece, page); /* while the last streams drain */
 	if (streams(lane, piece))
