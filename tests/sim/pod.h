@@ -132,6 +132,7 @@ enum fault_kind {
 	FAULT_PAUSE,         /* all of a host */
 	FAULT_PAUSE_RECOVERER,
 	FAULT_STARVE,        /* one thread of a host */
+	FAULT_DEAF,          /* its agent, for long: it is declared dead, and its workers work on */
 	FAULT_ALONE,         /* all but one host stand still until what it is at is done, and longer */
 	FAULT_LEAVE,         /* and come back later */
 	FAULT_MANAGER_KILL,
@@ -210,6 +211,7 @@ struct pod {
 	uint64_t step_ns, think_ns, fence_ns; /* fence_ns: an agent takes up to that */
 	bool hot;      /* most of the work is on few files */
 	bool sparse;   /* and on few pages, behind an index node */
+	bool roles;    /* one machine only looks at files, the others write many pages, which serve again soon */
 	unsigned names; /* of MODEL_NAMES, that are made */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;

@@ -18,7 +18,7 @@
 #define STEPS_AN_OP 220u /* about: faults are to fall into the time in which there is work */
 
 static const char *const names[FAULT_KINDS] = {
-	"kill", "kill-process", "kill-recoverer", "pause", "pause-recoverer", "starve", "alone", "leave",
+	"kill", "kill-process", "kill-recoverer", "pause", "pause-recoverer", "starve", "deaf", "alone", "leave",
 	"manager-kill", "manager-pause", "unreadable", "fence-fail", "fence-hang", "fence-on", "fence-lie",
 	"order-fence", "order-confirm", "poison-data", "poison-meta", "poison-load",
 };
@@ -33,7 +33,7 @@ const char *fault_name(enum fault_kind kind)
 static unsigned weight_of(enum fault_kind kind)
 {
 	switch (kind) {
-	case FAULT_KILL: return 6;
+	case FAULT_KILL: case FAULT_DEAF: return 6;
 	case FAULT_KILL_PROCESS: case FAULT_KILL_RECOVERER: case FAULT_PAUSE: return 4;
 	case FAULT_PAUSE_RECOVERER: case FAULT_LEAVE: return 3;
 	default: return 2;
@@ -169,7 +169,7 @@ static void pause_machine(unsigned machine, struct rng *r)
 		return;
 	m->paused_ns = draw_pause(r);
 	if (agent->used && agent->wake_ns < m->paused_ns && m->process == PROCESS_JOINED && rng_chance(r, 2))
-		agent->wake_ns = m->paused_ns + rng_below(r, 8 * HEARTBEAT_NS);
+		agent->wake_ns = m->paused_ns + rng_below(r, HEARTBEAT_NS << rng_below(r, 7));
 }
 
 /* Half of the time who was about to act, else anybody. */
@@ -289,9 +289,14 @@ static void starve(struct rng *r, const struct actor *at)
 
 	if (pod.machine[m].fence_lies)
 		return;
-	/* Without its agent a host is soon declared dead, and its workers work on. */
-	pod.starved = (int)(m * (2 + WORKERS_MAX) + (rng_chance(r, 2) ? 0 : rng_below(r, 2 + pod.workers)));
-	pod.starve_ns = soon(r, 80);
+	pod.starved = (int)(m * (2 + WORKERS_MAX) + rng_below(r, 2 + pod.workers));
+	pod.starve_ns = soon(r, 40);
+}
+
+static void deafen(unsigned machine, struct rng *r)
+{
+	if (pod.machine[machine].process == PROCESS_JOINED && !pod.machine[machine].fence_lies)
+		actor_of(ACTOR_AGENT, machine, 0)->wake_ns = soon(r, 80);
 }
 
 static void leave(struct rng *r, const struct actor *at)
@@ -323,6 +328,7 @@ static void strike(const struct fault *f, struct actor *at)
 	case FAULT_KILL_RECOVERER: case FAULT_PAUSE_RECOVERER: arm(f); return; /* counted when it is done */
 	case FAULT_PAUSE: pause_machine(draw_machine(&r, at), &r); break;
 	case FAULT_STARVE: starve(&r, at); break;
+	case FAULT_DEAF: deafen(draw_machine(&r, at), &r); break;
 	case FAULT_ALONE: leave_alone(&r, at); break;
 	case FAULT_LEAVE: leave(&r, at); break;
 	case FAULT_MANAGER_KILL: kill_manager(draw_manager(&r), &r); break;

@@ -136,10 +136,11 @@ static bool lies(const struct job *job)
 {
 	struct machine *m = &pod.machine[job->machine];
 	bool tenant = m->process != PROCESS_NONE && m->slot == job->slot;
+	bool late = actor_of(ACTOR_AGENT, job->machine, 0)->wake_ns > pod.now_ns + HEARTBEAT_NS;
 
 	if (m->fence_lies)
 		return true;
-	if (!job->off || !m->on || (tenant && (m->process != PROCESS_JOINED || m->withheld)) ||
+	if (!job->off || !m->on || (tenant && (m->process != PROCESS_JOINED || m->withheld || late)) ||
 	    m->paused_ns > pod.now_ns || !takes(&managers.lie))
 		return false;
 	m->fence_lies = true;

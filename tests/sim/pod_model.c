@@ -353,6 +353,13 @@ uint64_t model_parent(uint64_t dir)
 	return m ? model.inode[m->parent].handle : 0;
 }
 
+uint64_t model_size(uint64_t handle)
+{
+	const struct minode *m = model_find(handle);
+
+	return minode_exists(m) && S_ISREG(m->mode) ? m->size : 0;
+}
+
 bool model_attr(uint64_t handle, struct model_attr *out)
 {
 	const struct minode *m = model_find(handle);

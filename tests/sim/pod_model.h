@@ -97,6 +97,8 @@ uint64_t model_handle(unsigned nth);
 uint64_t model_by_index(uint64_t index);
 uint64_t model_parent(uint64_t dir);
 
+uint64_t model_size(uint64_t handle); /* of a file, 0: of what is none */
+
 struct model_attr {
 	uint64_t ino, size;
 	uint32_t mode, uid, gid, nlink;

@@ -104,7 +104,8 @@ static uint64_t twisted(void)
 		return 0;
 	case TWIST_SAME_VERSION:
 		return status_state(peek_word(&record->status)) == DAXFS_ABORTED ?
-			       peek_word(&record->words[3 * mark_widx(planting.before) + 1]) : planting.after;
+			       peek_word(&record->words[3 * mark_widx(planting.before) + 1]) :
+			       planting.after;
 	case TWIST_ONE_WORD:
 		return mark_widx(planting.before) ? planting.before : planting.after;
 	case TWIST_GENERATION:
@@ -227,8 +228,8 @@ unsigned mutants_run(const char *name, uint64_t seed, uint64_t seeds)
 		tried++;
 		missed += !took;
 		if (took)
-			printf("%-28s noticed by %" PRIu64 ". seed of %" PRIu64 ", %.1f s: %.120s\n", m->name, took, max,
-			       (double)(clock() - start) / CLOCKS_PER_SEC, pod.violation);
+			printf("%-28s noticed by %" PRIu64 ". seed of %" PRIu64 ", %.1f s: %.120s\n", m->name, took,
+			       max, (double)(clock() - start) / CLOCKS_PER_SEC, pod.violation);
 		else
 			printf("%-28s NOT NOTICED in %" PRIu64 " seeds\n", m->name, max);
 		fflush(stdout);

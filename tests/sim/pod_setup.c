@@ -22,22 +22,30 @@ static void draw_weights(struct rng *r)
 		pod.weight[i] = choices[rng_below(r, 4)];
 	pod.weight[DO_MKNOD] += 3;
 	pod.weight[DO_MKDIR] += 1;
-	pod.weight[DO_WRITE] += 1;
+	pod.weight[DO_WRITE] += 2;
+	pod.weight[DO_VIEW] += 1;
 	pod.weight[DO_LOOKUP] += 1;
 }
 
-/* Directories that come and go, each with its page, under few names that all want. */
+/*
+ * Few pages that serve again at once, under few names that all want: those of
+ * directories that come and go, or of files that are overwritten and looked at.
+ */
 static void draw_churn(struct rng *r)
 {
-	static const enum op_kind kinds[] = {DO_MKNOD, DO_MKDIR, DO_UNLINK, DO_RMDIR};
+	static const enum op_kind dirs[] = {DO_MKNOD, DO_MKDIR, DO_UNLINK, DO_RMDIR};
+	static const enum op_kind files[] = {DO_WRITE, DO_SETATTR, DO_VIEW, DO_READ};
+	const enum op_kind *kinds = rng_chance(r, 2) ? dirs : files;
 
 	for (unsigned i = 0; i < DO_KINDS; i++)
 		pod.weight[i] = rng_chance(r, 6);
-	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (unsigned i = 0; i < 4; i++)
 		pod.weight[kinds[i]] = 4 + (unsigned)rng_below(r, 6);
+	pod.weight[DO_MKNOD] += 1;
 	pod.names = 2 + (unsigned)rng_below(r, 3);
 	pod.pages = PAGES_MIN + rng_below(r, PAGES_MIN);
 	pod.hot = true;
+	pod.roles = kinds == files && rng_chance(r, 2);
 }
 
 void pod_draw(void)
@@ -71,7 +79,7 @@ void pod_draw(void)
 		pod.ops_left = pod.limits.ops;
 	pod.names = rng_chance(&r, 3) ? 3 : MODEL_NAMES;
 	draw_weights(&r);
-	if (rng_chance(&r, 6))
+	if (rng_chance(&r, 4))
 		draw_churn(&r);
 	pod.turns = rng_stream(pod.seed, STREAM_TURNS, 0);
 	pod.life = rng_stream(pod.seed, STREAM_LIFE, 0);

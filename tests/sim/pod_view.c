@@ -17,7 +17,7 @@
 
 #include "arena.h"
 
-#define LOOKS_MAX 4u
+#define LOOKS_MAX 8u
 
 struct look { /* at what a view gave */
 	const uint8_t *bytes;
@@ -36,6 +36,14 @@ static uint64_t digest_of(const struct actor *a, const uint8_t *bytes, uint64_t 
 	digest = bytes_digest(bytes, len);
 	arena_use(was);
 	return digest;
+}
+
+void view_choose(struct rng *r, struct op *op)
+{
+	uint64_t size = model_size(op->ino);
+
+	op->offset = size && !rng_chance(r, 8) ? rng_below(r, size) : rng_below(r, 12 * MODEL_BLOCK);
+	op->len = MODEL_BLOCK - op->offset % MODEL_BLOCK;
 }
 
 static void look(struct actor *a, struct daxfs_view *view, const struct op *op, struct look *look)
@@ -83,12 +91,11 @@ void view_work(struct actor *a, const struct op *op, struct rng *r)
 	if (rc)
 		return;
 	pod.tallies->views++;
-	while (n < LOOKS_MAX && !rng_chance(r, 6)) {
+	while (n < LOOKS_MAX && !rng_chance(r, 10)) {
 		look(a, view, &next, &looks[n++]);
-		actor_sleep(a, pod.now_ns + rng_below(r, HEARTBEAT_NS << rng_below(r, 6)));
+		actor_sleep(a, pod.now_ns + rng_below(r, HEARTBEAT_NS << rng_below(r, 5)));
 		look_again(a, op, looks, n);
-		next.offset = rng_chance(r, 3) ? op->offset : rng_below(r, 8 * MODEL_BLOCK);
-		next.len = MODEL_BLOCK - next.offset % MODEL_BLOCK;
+		view_choose(r, &next);
 		if (!rng_chance(r, 6))
 			continue;
 		daxfs_view_renew(view);

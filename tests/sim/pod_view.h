@@ -5,6 +5,8 @@
 
 #include "pod_oracle.h"
 
+/* Where to look: mostly where there is something. */
+void view_choose(struct rng *r, struct op *op);
 /* Look at a file through a view, some pages, again and again, and at rest in between. */
 void view_work(struct actor *a, const struct op *op, struct rng *r);
 /* One operation from the beginning of the draft to its commit, or to nothing. */

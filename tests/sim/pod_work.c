@@ -195,7 +195,7 @@ static unsigned choose_name(struct rng *r, uint64_t dir, bool there)
 
 static void choose_range(struct rng *r, struct op *op)
 {
-	uint64_t pages = rng_chance(r, 40) ? 70 : rng_chance(r, 4) ? SMALL_PAGES : 3;
+	uint64_t pages = rng_chance(r, 40) ? 70 : pod.roles || rng_chance(r, 4) ? SMALL_PAGES : 3;
 
 	op->offset = rng_below(r, pages) * PAGE;
 	op->len = (1 + rng_below(r, pages / 2 + 1)) * PAGE;
@@ -219,7 +219,7 @@ static void choose_place(struct rng *r, struct op *op)
 		op->len = 96u << 10;
 	}
 	if (op->kind == DO_VIEW)
-		op->len = PAGE - op->offset % PAGE;
+		view_choose(r, op);
 	if (op->kind == DO_DRAFT) {
 		op->offset -= op->offset % PAGE;
 		op->len += PAGE - 1 - (op->len - 1) % PAGE;
@@ -300,6 +300,10 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 	unsigned *n_held = &m->n_held[a->nth];
 
 	*op = (struct op){.kind = choose_kind(r), .host = m->slot, .mode = (unsigned)rng_below(r, 01000)};
+	if (pod.roles && a->machine == 0 && op->kind == DO_WRITE)
+		op->kind = DO_VIEW;
+	else if (pod.roles && a->machine && op->kind == DO_VIEW)
+		op->kind = DO_WRITE;
 	if (op->kind == DO_LOCK && !*n_held)
 		op->kind = DO_HOLD;
 	if (op->kind == DO_RELEASE && !*n_held)
@@ -315,6 +319,8 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 		op->flags = *n_held < HELD_MAX && rng_chance(r, 5);
 	if (op->kind == DO_LINK || !op->parent[0])
 		op->ino = choose_file(r);
+	for (unsigned i = 0; i < 4 && (op->kind == DO_READ || op->kind == DO_VIEW) && !model_size(op->ino); i++)
+		op->ino = choose_file(r); /* rather one with something in it */
 	if (op->kind == DO_READ && model_is_link(op->ino))
 		op->kind = DO_READLINK; /* the bytes of a link are nobody's business */
 	if (op->kind == DO_RELEASE || op->kind == DO_LOCK)
