@@ -48,6 +48,11 @@ def series:
  | ($h - 1 | if . > 0 then 1 else 0 end) as $shared
  | "| \($h) | \($idle | ns) | \($idle + ($h - 1) * $b | ns) | \($idle + ($h - 1) * $lanes * $b + $shared * $epoch * $line | ns) | "
    + "\($idle + ($h - 1) * $lanes * $b * $far / $line + $shared * $epoch * $far | ns) |"),
+"",
+"Knee, where the looks at other lanes cost as much as the write itself, all lanes busy: "
++ (if $b <= 0 then "none found, b is below what this run could measure."
+   else "\($w1 / ($lanes * $b) | floor) hosts here, \($w1 / ($lanes * $b * $far / $line) | floor) with far memory (a pool has at most 64)."
+   end),
 "", "## Modelled: pools",
 "",
 "| | 4 GiB (measured) | 1 TiB | 16 TiB |", "|---|---|---|---|",
