@@ -4,9 +4,9 @@
  *
  * Each is one record over the slot of the name and the count of its node, plus
  * the link count of the inode where that changes. A new inode is private until
- * its name is there, so making one needs no word of it. Removing the last name
- * leaves an ORPHAN; what follows is clean-up that anybody can do (inode_finish),
- * and lane.todo sees to it that somebody does.
+ * its name is there, so making one needs no word of it. A small file that nobody
+ * holds goes with its last name; of others that leaves an ORPHAN; what follows is
+ * clean-up that anybody can do (inode_finish), and lane.todo sees to it that somebody does.
  */
 #include <errno.h>
 

@@ -1,6 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_names.c - making, finding, listing and removing names (fs/names.c, list.c, entry.c). */
+#include "fs/fs.h"
 #include "pod.h"
+
+/* Records that a host has begun. */
+static uint64_t records(struct daxfs *fs)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		n += status_seq(sm_load(&fs->slots[i].lane.sm->status));
+	return n;
+}
+
+/* What unlinking a new file takes: records. */
+static uint64_t unlinking(struct pod *pod, unsigned pages, bool held, bool linked)
+{
+	daxfs_ino ino = pod_create(pod->fs[0], DAXFS_ROOT, "f");
+	struct daxfs_attr attr;
+	uint64_t before;
+	char c = 1;
+
+	for (unsigned i = 0; i < pages; i++)
+		assert_int_equal(daxfs_write(pod->fs[0], ino, &c, 1, 4096ull * i, 0), 1);
+	if (held)
+		assert_int_equal(daxfs_hold(pod->fs[1], ino), 0);
+	if (linked)
+		assert_int_equal(daxfs_link(pod->fs[0], ino, DAXFS_ROOT, "g", NULL), 0);
+	before = records(pod->fs[0]);
+	assert_int_equal(daxfs_unlink(pod->fs[0], DAXFS_ROOT, "f"), 0);
+	before = records(pod->fs[0]) - before;
+	assert_int_equal(daxfs_getattr(pod->fs[2], ino, &attr), held || linked ? 0 : -ESTALE);
+	if (held)
+		assert_int_equal(daxfs_release(pod->fs[1], ino), 0);
+	if (linked)
+		assert_int_equal(daxfs_unlink(pod->fs[0], DAXFS_ROOT, "g"), 0);
+	assert_int_equal(daxfs_getattr(pod->fs[2], ino, &attr), -ESTALE);
+	return before;
+}
+
+/* A small file goes with its name, another in a second record; nothing of either stays. */
+static void gone_at_once(void **state)
+{
+	struct daxfs_statfs before, after;
+	struct pod pod;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	assert_int_equal(daxfs_statfs(pod.fs[0], &before), 0);
+	assert_int_equal(unlinking(&pod, 0, false, false), 1);
+	assert_int_equal(unlinking(&pod, 8, false, false), 1);
+	assert_int_equal(unlinking(&pod, 9, false, false), 2);
+	assert_int_equal(unlinking(&pod, 1, true, false), 1); /* its holder frees it */
+	assert_int_equal(unlinking(&pod, 1, false, true), 1);
+	assert_int_equal(daxfs_statfs(pod.fs[0], &after), 0);
+	assert_int_equal(after.pages.live, before.pages.live);
+	assert_int_equal(after.inodes.live, before.inodes.live);
+	assert_int_equal(after.dirents.live, before.dirents.live);
+	pod_stop(&pod);
+}
 
 static void create_is_exclusive(void **state)
 {
@@ -225,7 +283,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(create_is_exclusive), cmocka_unit_test(names_are_checked),
-		cmocka_unit_test(directories), cmocka_unit_test(links_and_symlinks),
+		cmocka_unit_test(directories), cmocka_unit_test(gone_at_once),
+		cmocka_unit_test(links_and_symlinks),
 		cmocka_unit_test(cookies_are_stable), cmocka_unit_test(names_churn),
 		cmocka_unit_test(inodes_run_out), cmocka_unit_test(unlinked_but_held),
 	};
