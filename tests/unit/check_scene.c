@@ -146,34 +146,65 @@ uint64_t scene_find(const struct scene *s, enum daxfs_type type, enum daxfs_stat
 	return 0;
 }
 
-sm_u64 *scene_slot(struct scene *s, uint64_t inode, uint64_t *page, uint64_t *dirent)
+/* The word of a node that names what `is` says: its page; NULL: none does. */
+static sm_u64 *named_in_node(struct scene *s, uint64_t *page, bool (*is)(struct scene *, uint64_t, uint64_t),
+			     uint64_t what)
 {
 	for (*page = 0; *page < s->pool->objects[DAXFS_T_PAGE]; ++*page) {
 		uint64_t state = sm_load(&s->pool->state[DAXFS_T_PAGE][*page]);
 		struct sm_node *node = map_node(s->pool, *page);
 
 		for (unsigned i = 0; state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE && i < 512; i++) {
-			uint64_t w = sm_load(&node->slot[i]);
-
-			if (link_kind(w) != DAXFS_DIRENT ||
-			    handle_index(s->pool->dirents[link_index(w)].handle) != inode)
-				continue;
-			*dirent = link_index(w);
-			return &node->slot[i];
+			if (is(s, sm_load(&node->slot[i]), what))
+				return &node->slot[i];
 		}
 	}
-	fail_msg("inode %llu has no name", (unsigned long long)inode);
 	return NULL;
 }
 
-void scene_unname(struct scene *s, uint64_t inode)
+static bool is_name_of(struct scene *s, uint64_t w, uint64_t inode)
 {
-	uint64_t page, dirent;
-	sm_u64 *slot = scene_slot(s, inode, &page, &dirent), *count = &s->pool->count[page];
+	return link_kind(w) == DAXFS_DIRENT && handle_index(s->pool->dirents[link_index(w)].handle) == inode;
+}
+
+static bool is_node(struct scene *s, uint64_t w, uint64_t page)
+{
+	(void)s;
+	return link_kind(w) == DAXFS_NODE && link_index(w) == page;
+}
+
+sm_u64 *scene_slot(struct scene *s, uint64_t inode, uint64_t *page, uint64_t *dirent)
+{
+	sm_u64 *slot = named_in_node(s, page, is_name_of, inode);
+
+	if (!slot)
+		fail_msg("inode %llu has no name", (unsigned long long)inode);
+	*dirent = link_index(sm_load(slot));
+	return slot;
+}
+
+/* Clear a word of a node: the use that is left of it. */
+static uint64_t clear_slot(struct scene *s, sm_u64 *slot, uint64_t page)
+{
+	sm_u64 *count = &s->pool->count[page];
+	uint64_t left = word_payload(sm_load(count), DAXFS_S_COUNT) - 1;
 
 	scene_set(slot, DAXFS_S_LINK, 0);
-	scene_set(count, DAXFS_S_COUNT, word_payload(sm_load(count), DAXFS_S_COUNT) - 1);
+	scene_set(count, DAXFS_S_COUNT, left);
+	return left;
+}
+
+/* Nodes go with their last name. Which names share one is up to the pool's key. */
+void scene_unname(struct scene *s, uint64_t inode)
+{
+	uint64_t page, dirent, above;
+	sm_u64 *slot = scene_slot(s, inode, &page, &dirent);
+
 	sm_store(&s->pool->state[DAXFS_T_DIRENT][dirent], 0);
+	while (clear_slot(s, slot, page) == 0 && (slot = named_in_node(s, &above, is_node, page))) {
+		sm_store(&s->pool->state[DAXFS_T_PAGE][page], 0);
+		page = above;
+	}
 }
 
 /* -- damages ------------------------------------------------------------------ */
