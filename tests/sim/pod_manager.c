@@ -214,6 +214,9 @@ static void finish_job(struct job *job)
 	job->done = true;
 	if (job->cuts)
 		machine_off(job->machine, draw_fate(&pod.fences, job->machine));
+	/* With slow agents it may be on again before its status is asked: in the end somebody waits with that. */
+	if (job->cuts && pod.liveness)
+		pod.machine[job->machine].restart_ns += 2 * pod.fence_ns;
 	if (!job->off && job->result == RESULT_STATUS_OFF && was_on && !mutants_no_cut() &&
 	    !pod.machine[job->machine].fence_lies)
 		job->result = RESULT_STATUS_ON;

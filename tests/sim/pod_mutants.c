@@ -109,7 +109,8 @@ static uint64_t twisted(void)
 	case TWIST_ONE_WORD:
 		return mark_widx(planting.before) ? planting.before : planting.after;
 	case TWIST_GENERATION:
-		if (!gets(planting.before, planting.after, DAXFS_HOST_FENCED) || host_word_unpack(planting.after, &word))
+		if (!gets(planting.before, planting.after, DAXFS_HOST_FENCED) ||
+		    host_word_unpack(planting.after, &word))
 			return planting.after;
 		word.generation--;
 		return host_word_pack(word);

@@ -364,7 +364,8 @@ static void keep_held(struct actor *a, const struct op *op, const struct outcome
 		i++;
 	if (i < *n)
 		held[i] = held[--*n];
-	if (!somebody_holds(a->machine, handle))
+	/* A zombie's release is refused: recovery ends its locks. */
+	if (out->rc == 0 && !somebody_holds(a->machine, handle))
 		locks_released(m->slot, handle);
 }
 
