@@ -80,10 +80,11 @@ unsigned opens_held(struct daxfs *fs)
 /* A place of the table is free while it names nothing. */
 static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
 {
-	unsigned n = fs->opens->n_slots, at = stripe->place;
+	unsigned n = fs->opens->n_slots;
 
-	for (unsigned i = 0; i < n; i++, at++) {
-		sm_u64 *place = &table(fs)[at = at < n ? at : 0];
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = (stripe->place + i) % n;
+		sm_u64 *place = &table(fs)[at];
 
 		/* ORD list: before the openers bit (written back). A crash leaves a
 		 * listed file that nobody holds: nothing to do. */
