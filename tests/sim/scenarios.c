@@ -193,6 +193,7 @@ const struct scenario scenarios[] = {
 	{"statfs", FILE_F, "statfs", "append d/f 10 3", 0},
 	/* membership */
 	{"beat", FILE_F, "beat", "unlink d/f", SC_MEMBER},
+	{"manage", FILE_F "appear", "manage", "manage", SC_MEMBER},
 	{"join", "1:mkdir d;1:create d/f", "join", "unlink d/f;create d/f", SC_MEMBER | SC_OUTSIDE},
 	{"join-create", "1:mkdir d", "join;create d/f", "create d/f", SC_MEMBER | SC_OUTSIDE},
 	{"leave", FILE_F, "leave", "unlink d/f", SC_MEMBER},

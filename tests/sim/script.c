@@ -339,6 +339,17 @@ static void do_evil(struct command_call *call)
 	put(call, daxfs_write(fs_of(call), call->command->ino, script_evil, sizeof(script_evil), 0, 0));
 }
 
+static void do_manage(struct command_call *call)
+{
+	put(call, manage());
+}
+
+static void do_appear(struct command_call *call)
+{
+	manage_appear();
+	put(call, 0);
+}
+
 /* -- how not to do it: for the simulator's own tests ----------------------------- */
 
 /* A rename in two steps. */
@@ -432,7 +443,7 @@ static const struct verb {
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
 	{"lock", "innn", do_lock}, {"locked", "innn", do_locked}, {"flock", "in", do_flock},
-	{"fill", "in", do_fill}, {"evil", "i", do_evil},
+	{"fill", "in", do_fill}, {"evil", "i", do_evil}, {"manage", "", do_manage}, {"appear", "", do_appear},
 	{"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
 	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
 };

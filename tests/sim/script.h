@@ -10,6 +10,7 @@
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (story.c)
+ *   appear (for setups) | manage (manage.c)
  *
  * Paths start at the root, or with $N at the handle noted under N. A command is
  * prepared once: every handle it needs is looked up then, so that running it is
@@ -53,6 +54,10 @@ void script_setup(const char *text);
 
 /* What `evil` writes: a page, filled by story.c. */
 extern uint8_t script_evil[DAXFS_PAGE_SIZE];
+
+/* manage.c: fabricd's calls; a host for it to find dead. */
+int manage(void);
+void manage_appear(void);
 
 /* Contents that write and append produce, and a digest of contents. */
 void script_fill(uint8_t *buf, size_t len, uint64_t tag);

@@ -15,7 +15,6 @@ extern struct sm_site __start_daxfs_sites[];
 extern struct sm_site __stop_daxfs_sites[];
 
 #define READS_ONLY "reads only: a crash in it leaves nothing"
-#define BY_DAEMON "run by fabricd and daxfsctl on their own mapping: one word at a time, judged by test_member"
 #define CANNOT "only after damage that the simulator does not do: tests/unit and tests/fuzz do"
 
 static const struct excuse {
@@ -25,13 +24,6 @@ static const struct excuse {
 	{"recover/dump", NULL, NULL, READS_ONLY},
 	{"recover/dryrun.c", NULL, NULL, READS_ONLY},
 	{"recover/inspect.c", NULL, NULL, READS_ONLY},
-	{"sync/member.c", "read_name", NULL, BY_DAEMON},
-	{"sync/member.c", "read_last_recovery", NULL, BY_DAEMON},
-	{"sync/member.c", "read_figures", NULL, BY_DAEMON},
-	{"sync/member.c", "daxfs_member_", NULL, BY_DAEMON},
-	{"sync/member.c", "in_force", NULL, BY_DAEMON},
-	{"sync/member.c", "store_reason", NULL, BY_DAEMON},
-	{"sync/member.c", "name_recoverer", "load", BY_DAEMON},
 	{"sync/record.c", "decide", "load", CANNOT},
 	{"fs/context.c", "fs_put_lane", "load", CANNOT},
 	{"fs/join.c", "daxfs_beat", "load", "needs another thread of the same host: hosts have one here"},
