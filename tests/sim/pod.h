@@ -208,7 +208,8 @@ struct pod {
 	unsigned overtakings;       /* by priority: so many, and no more */
 	uint64_t focus;             /* names some seam calls at which actors like to stop, 0: none */
 	unsigned focus_rate;        /* one time in so many */
-	uint64_t step_ns, think_ns, fence_ns; /* fence_ns: an agent takes up to that */
+	uint64_t step_ns, think_ns;
+	uint64_t fence_ns, recover_ns; /* an agent takes up to that; a recoverer looks for work so often */
 	bool hot;      /* most of the work is on few files */
 	bool sparse;   /* and on few pages, behind an index node */
 	bool roles;    /* one machine only looks at files, the others write many pages, which serve again soon */

@@ -122,7 +122,7 @@ static long recover_main(void *arg)
 			pod_violation("machine %u cannot recover: %d", a->machine, n);
 		if (n > 0)
 			trace_line("machine %u recovered %d", a->machine, n);
-		actor_sleep(a, pod.now_ns + HEARTBEAT_NS);
+		actor_sleep(a, pod.now_ns + (pod.liveness ? HEARTBEAT_NS : pod.recover_ns));
 	}
 	return 0;
 }

@@ -93,7 +93,7 @@ void faults_plan(void)
 			.step = rng_below(&r, span),
 			.when = (enum fault_when)rng_below(&r, WHENS),
 			.at = rng_chance(&r, 5) ? ACTOR_AGENT : rng_chance(&r, 6) ? ACTOR_MANAGER : -1,
-			.kind = draw_kind(&r, mix),
+			.kind = pod.roles && rng_chance(&r, 3) ? FAULT_DEAF : draw_kind(&r, mix),
 			.draw = rng_next(&r),
 		};
 	if (damage && pod.n_faults < FAULTS_MAX)
@@ -295,6 +295,7 @@ static void starve(struct rng *r, const struct actor *at)
 
 static void deafen(unsigned machine, struct rng *r)
 {
+	machine = pod.roles && rng_chance(r, 2) ? 0 : machine;
 	if (pod.machine[machine].process == PROCESS_JOINED && !pod.machine[machine].fence_lies)
 		actor_of(ACTOR_AGENT, machine, 0)->wake_ns = soon(r, 80);
 }

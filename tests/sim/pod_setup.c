@@ -11,6 +11,7 @@
 #define POOL_MIN (600u << 10)
 #define POOL_MAX (3u << 20)
 #define PAGES_MIN 24u
+#define STEPS_A_BEAT_MAX 600u
 
 /* -- drawing ------------------------------------------------------------------------- */
 
@@ -45,13 +46,20 @@ static void draw_churn(struct rng *r)
 	pod.names = 2 + (unsigned)rng_below(r, 3);
 	pod.pages = PAGES_MIN + rng_below(r, PAGES_MIN);
 	pod.hot = true;
-	pod.roles = kinds == files && rng_chance(r, 2);
+	pod.roles = kinds == files && !rng_chance(r, 4);
+	if (!pod.roles)
+		return;
+	/* Nobody but the dead host is to keep pages from serving again; and that for long. */
+	pod.naps = 0;
+	pod.focus = 0;
+	pod.fence_ns = 38 * HEARTBEAT_NS;
+	pod.step_ns = HEARTBEAT_NS / (STEPS_A_BEAT_MAX * (pod.machines + 2) / 4);
 }
 
 void pod_draw(void)
 {
 	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
-	static const unsigned steps_a_beat[] = {40, 100, 250, 600};
+	static const unsigned steps_a_beat[] = {40, 100, 250, STEPS_A_BEAT_MAX};
 	static const unsigned overtakings[] = {1, 4, 16, UINT32_MAX}, rates[] = {2, 8, 40, 200};
 	struct rng r = rng_stream(pod.seed, STREAM_SETUP, 0);
 
@@ -71,6 +79,7 @@ void pod_draw(void)
 	pod.focus_rate = rates[rng_below(&r, 4)];
 	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
 	pod.fence_ns = HEARTBEAT_NS * (rng_chance(&r, 3) ? 2 : rng_chance(&r, 2) ? 12 : 38);
+	pod.recover_ns = HEARTBEAT_NS * (rng_chance(&r, 3) ? 25 : 1);
 	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
 	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
 	pod.hot = rng_chance(&r, 2);
