@@ -59,6 +59,9 @@ static const struct story {
 	/* A helper is about to mark a word of a record that is aborted meanwhile. */
 	{"undone", FULL "0;create e/y", {"rename d/x e/y", "unlink d/x", "exchange e/y f"},
 	 "0~mark_word:c 1~mark_word:c 2 0.~record_begin:s 1. 0."},
+	/* An object is retired by one while the other makes it LIVE. */
+	{"settling", FULL "2", {"write f 36864 4096 3", "write f 36864 4096 4", ""},
+	 "0~settle_allocs:c 1~settle_retires:c 0. 1."},
 };
 
 #define STORIES (sizeof(stories) / sizeof(stories[0]))
