@@ -96,6 +96,17 @@ void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcom
 	sm_persist(&by->pool->shm, &record->status, sizeof(record->status));
 }
 
+/* Outside of all pages, or in one that is a node? To be asked after the word was looked at. */
+static bool among_words(const struct pool *pool, const sm_u64 *p)
+{
+	uint64_t page = (uint64_t)((const uint8_t *)p - pool->pages) / DAXFS_PAGE_SIZE, state;
+
+	if ((const uint8_t *)p < pool->pages || page >= pool->objects[DAXFS_T_PAGE])
+		return true;
+	state = sm_load(&pool->state[DAXFS_T_PAGE][page]);
+	return state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE;
+}
+
 /*
  * Did a dead host's record of one word happen? By I6 it matters only what the
  * word names now: what the record took (it did), what it was to retire (it did
@@ -105,17 +116,25 @@ void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcom
  * when a record that staged the same word is undone. The next recoverer may
  * find another answer here, for others work on, and by nonce finds nothing left
  * to do.
+ *
+ * The record may have been over: IDLE was lost with the cache, which nothing
+ * waits for, and what followed was not. Nobody protected the node of its word
+ * since then, and that page may hold anything now. That is something else, too.
  */
 static enum outcome judge_single(struct lane *helper, const struct sm_lane *record)
 {
 	struct record_entry entry;
 	uint64_t now;
 
-	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1) {
+	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1)
 		helper->fault = true;
+	if (helper->fault)
 		return DID_NOT;
-	}
 	now = word_payload(word_settle(helper, entry.word), entry.shift);
+	if (!among_words(helper->pool, entry.word)) {
+		helper->fault = false; /* it was no word that made no sense */
+		return OVERTAKEN;
+	}
 	if (now == word_payload(entry.after, entry.shift))
 		return HAPPENED;
 	return now == word_payload(entry.before, entry.shift) ? DID_NOT : OVERTAKEN;

@@ -205,6 +205,25 @@ static void marked_by_another(void **state)
 	scene_stop(&s);
 }
 
+/* The record was over, its IDLE lost; the node of its word serves as something else, and holds no words. */
+static void node_reused(void **state)
+{
+	struct scene s;
+	uint64_t page;
+
+	(void)state;
+	scene_start(&s);
+	overwrite(&s, 1, '\xff');
+	page = link_index(sm_load(s.word));
+	sm_store(&s.lane->sm->words[0],
+		 (uint64_t)DAXFS_S_LINK << 56 | pool_offset(s.pool, pool_page(s.pool, page)));
+	assert_int_equal(recover(&s).finished, 1);
+	assert_int_equal(page_state(&s, s.p), DAXFS_RETIRED);
+	assert_int_equal(page_state(&s, s.q), DAXFS_RETIRED);
+	assert_int_equal(page_state(&s, page), DAXFS_LIVE);
+	scene_stop(&s);
+}
+
 /* A body that makes no sense settles nothing: left for check to see. */
 static void garbage(void **state)
 {
@@ -240,6 +259,7 @@ int main(void)
 		cmocka_unit_test(overwritten),
 		cmocka_unit_test(recovered_half_and_reused),
 		cmocka_unit_test(marked_by_another),
+		cmocka_unit_test(node_reused),
 		cmocka_unit_test(garbage),
 	};
 
