@@ -138,7 +138,7 @@ static void test_missing_write_back(void)
 	unsigned broken = 0, noticed = 0;
 
 	for (const struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
-		if (strcmp(site->func, "publish_body") || strcmp(site->call, "persist"))
+		if (strcmp(site->func, "record_write") || strcmp(site->call, "persist"))
 			continue;
 		broken++;
 		seam_break_site(site);
@@ -159,7 +159,7 @@ static void test_worlds(void)
 	expect(world_violations("stat d/a", "bad-leak", false), "a leak");
 	expect(!world_violations("rename d/a d/c", "stat d/c", true), "nothing is wrong with a healthy world");
 	for (const struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
-		if (strcmp(site->func, "publish_body") || strcmp(site->call, "persist"))
+		if (strcmp(site->func, "record_write") || strcmp(site->call, "persist"))
 			continue;
 		seam_break_site(site);
 		noticed += world_violations("rename d/a d/c", "", true) != 0;
