@@ -311,8 +311,9 @@ int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_po
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
 		return entry_gone(lane, pos);
 	count = word_settle(lane, &lane->pool->count[root]);
+	/* Still under its name: else it may have got its entries under another one. */
 	if (word_payload(count, DAXFS_S_COUNT) & ~DAXFS_COUNT_FROZEN)
-		return -ENOTEMPTY;
+		return word_load(lane, pos->slot) == pos->word ? -ENOTEMPTY : -EAGAIN;
 	if (count & DAXFS_COUNT_FROZEN)
 		return entry_gone(lane, pos); /* removed meanwhile */
 	record_begin(lane, OP_RMDIR);

@@ -100,6 +100,9 @@ static int check_tree(struct lane *lane, const struct end *from, const struct en
 		rc = is_below(lane, &to->dir, handle_index(from->inode.handle), *tree);
 	if (rc == 0 && exchange && S_ISDIR(to->inode.mode))
 		rc = is_below(lane, &from->dir, handle_index(to->inode.handle), *tree);
+	/* The way up was read step by step: it was one way only if no directory has moved. */
+	if (rc == -EINVAL && word_load(lane, &lane_manager(lane)->tree) != *tree)
+		rc = -EAGAIN;
 	return rc ? rc : 1;
 }
 
@@ -239,8 +242,9 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc == 0)
 		return after_move(lane, op, &from, &to);
 	/* An answer that changed nothing must have been true at one moment: when
-	 * we saw the target, the source was still what we had seen. */
-	if (word_settle(lane, from.pos.slot) != from.pos.word)
+	 * we looked at what the two lead to, they still did. */
+	if (word_settle(lane, from.pos.slot) != from.pos.word ||
+	    (to.pos.found && word_settle(lane, to.pos.slot) != to.pos.word))
 		return -EAGAIN;
 	return rc == NOTHING_TO_DO ? 0 : rc;
 }

@@ -13,6 +13,7 @@
 
 #include "pod.h"
 
+#define OPS_MAX 4096u /* more than any seed has */
 #define CHECK_SEED 1u
 #define CHECK_SEEDS 500u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
@@ -99,7 +100,7 @@ static void explain(uint64_t seed, struct limits limits)
 	printf("VIOLATION seed %" PRIu64 ": %s\n", seed, pod.violation);
 	print_setting();
 	fflush(stdout);
-	limits.ops = limits.ops ? limits.ops : ignored.ops + 1000;
+	limits.ops = limits.ops ? limits.ops : OPS_MAX;
 	if (limits.turns == UINT64_MAX)
 		limits.turns = pod.turn + 1;
 	for (unsigned i = pod.next_fault; i < FAULTS_MAX; i++)

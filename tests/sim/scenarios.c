@@ -72,6 +72,9 @@ const struct scenario scenarios[] = {
 	{"exchange-both", TREE, "exchange d/f e/g", "exchange e/g d/f", 0},
 	{"exchange-dir", TREE "mkdir d/s;create d/s/x", "exchange d/s e/g", "create d/s/y;unlink e/g", 0},
 	{"exchange-missing", TREE, "exchange d/f d/h", "create d/h", 0},
+	/* a directory that leaves its name before it gets an entry was never full under it (c/x: of what c was) */
+	{"rmdir-moved", "mkdir c", "rmdir c", "rename c k;create c/x", 0},
+	{"replace-moved", "mkdir c;mkdir d", "rename d c", "rename c k;create c/x", 0},
 	/* attributes and sizes */
 	{"chattr", FILE_F, "chattr d/f 0600 1 2 100", "chattr d/f 0640 3 4 6000;getattr d/f", 0},
 	{"utimes", FILE_F, "utimes d/f", "unlink d/f", 0},
