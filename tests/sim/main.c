@@ -180,6 +180,6 @@ int main(int argc, char **argv)
 		missed += selftest(&opt) + stories_tell(&opt);
 	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,
 	       totals.violations);
-	printf("%u passed, %u failed\n", totals.passed, totals.failed);
+	printf("%u passed, %u failed\n", totals.passed, totals.failed + missed);
 	return totals.violations || missed || !(totals.passed + totals.failed);
 }
