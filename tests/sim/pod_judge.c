@@ -85,6 +85,11 @@ static void look(struct pending *p)
 		look_at_dir(p);
 }
 
+static bool changes_file(const struct op *op)
+{
+	return op->kind == DO_SETATTR || op->kind == DO_WRITE || op->kind == DO_DRAFT;
+}
+
 void pendings_refresh(const struct op *op)
 {
 	for (unsigned i = 0; i < PENDINGS_MAX; i++) {
@@ -93,6 +98,8 @@ void pendings_refresh(const struct op *op)
 
 		if (!p->used)
 			continue;
+		if (p->op.ino == op->ino && changes_file(op) && !model_exists(op->ino))
+			p->beyond = true;
 		if (p->existed && !model_exists(p->op.ino))
 			p->vanished = true;
 		if (p->op.ino == op->ino && op->kind == DO_SETATTR && op->set & DAXFS_SET_SIZE)
@@ -230,7 +237,7 @@ static bool blocks_right(const struct pending *p, const struct outcome *out)
  */
 static bool lenient(const struct pending *p, const struct outcome *out)
 {
-	if (out->tarnished)
+	if (out->tarnished || p->beyond)
 		return true;
 	pod.tallies->lenient++;
 	if (p->op.kind == DO_READ || p->op.kind == DO_VIEW)

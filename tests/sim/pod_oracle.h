@@ -46,6 +46,7 @@ struct pending {
 	unsigned errors;          /* that applied at some moment */
 	bool nothing;             /* success without a change was right at some moment */
 	bool existed, vanished;   /* op.ino; it went away or was cut meanwhile */
+	bool beyond;              /* somebody changed it just before, and the model heard of that after its end */
 	unsigned changes;         /* of what it reads */
 	bool refusable;           /* lock: somebody was in the way, perhaps */
 	uint8_t lock_sure[LOCK_CELLS], lock_maybe[LOCK_CELLS]; /* before */
