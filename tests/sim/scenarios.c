@@ -87,6 +87,8 @@ const struct scenario scenarios[] = {
 	/* data */
 	{"write-page", "mkdir d;create d/f;write d/f 0 12288 1",
 	 "write d/f 4096 4096 3", "write d/f 4096 100 4;read d/f", 0},
+	{"write-page-node", "mkdir d;create d/f;write d/f 32768 4096 1",
+	 "write d/f 32768 4096 3", "write d/f 32768 100 4;trunc d/f 0;mkdir d/s", 0},
 	{"write-span", "mkdir d;create d/f;write d/f 0 12288 1",
 	 "write d/f 3000 6000 3", "write d/f 5000 1000 4;trunc d/f 4000", 0},
 	{"write-hole", "mkdir d;create d/f;trunc d/f 60000",
