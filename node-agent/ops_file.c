@@ -9,6 +9,7 @@
 #include "node-agent/ops.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -165,8 +166,9 @@ static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t o
 		return false;
 	done = find_places(view, ino, size, offset, &first) == 0 && find_places(view, ino, size, offset, &again) == 0 &&
 	       same_places(&first, &again);
-	if (done)
-		fuse_reply_iov(req, first.iov, first.n);
+	/* Memory that cannot be read would leave the request without an answer: end as a copy of it would. */
+	if (done && fuse_reply_iov(req, first.iov, first.n) == -EFAULT)
+		raise(SIGBUS);
 	daxfs_view_close(view);
 	return done;
 }
