@@ -17,13 +17,15 @@
 struct daxfs_view {
 	struct daxfs *fs;
 	struct lane *lane;
+	daxfs_ino ino; /* last read since it was renewed, 0: none */
+	struct sm_inode *sm;
 };
 
 static const uint8_t hole[DAXFS_PAGE_SIZE];
 
 int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out)
 {
-	struct daxfs_view *v = malloc(sizeof(*v));
+	struct daxfs_view *v = calloc(1, sizeof(*v));
 	int rc;
 
 	if (!v)
@@ -49,6 +51,7 @@ void daxfs_view_close(struct daxfs_view *v)
 void daxfs_view_renew(struct daxfs_view *v)
 {
 	lane_renew(v->lane);
+	v->ino = 0;
 }
 
 /* The page over `offset`, a hole's if there is none. */
@@ -66,23 +69,44 @@ static int find_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, co
 	return 0;
 }
 
-/* Page and size as they were at one moment: the size is looked at again, as in a read. */
-static int look(struct lane *lane, daxfs_ino ino, uint64_t offset, const uint8_t **page, uint64_t *bytes)
+/*
+ * The inode, found once: until the view is renewed its place is not used again.
+ * If it is gone its size is 0, and who looks past the end asks anew.
+ */
+static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 {
 	struct inode inode;
-	int rc = inode_get(lane, ino, &inode);
+	int rc;
 
-	if (rc == 0 && !S_ISREG(inode.mode))
-		rc = S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+	if (v->ino == ino)
+		return 0;
+	rc = inode_get(v->lane, ino, &inode);
+	if (rc)
+		return rc;
+	if (!S_ISREG(inode.mode))
+		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+	v->ino = ino;
+	v->sm = inode.sm;
+	return 0;
+}
+
+/*
+ * Page and size as they were at one moment. Nothing is cut off a file without
+ * another size (or version of it), so if that is the same at a second look, page is its page.
+ */
+static int look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const uint8_t **page, uint64_t *bytes)
+{
+	struct inode inode;
+	int rc = find_inode(v, ino);
+
 	for (int i = 0; rc == 0 && i < LOOKS; i++) {
-		uint64_t trunc = word_load(lane, &inode.sm->trunc);
-		uint64_t size = word_load(lane, &inode.sm->size);
+		uint64_t size = word_load(v->lane, &v->sm->size);
 
 		*bytes = size_bytes(size);
 		if (offset >= *bytes)
-			return inode_get(lane, ino, &inode);
-		rc = find_page(lane, inode.sm, offset, page);
-		if (rc == 0 && word_load(lane, &inode.sm->trunc) == trunc && word_load(lane, &inode.sm->size) == size)
+			return inode_get(v->lane, ino, &inode);
+		rc = find_page(v->lane, v->sm, offset, page);
+		if (rc == 0 && word_load(v->lane, &v->sm->size) == size)
 			return 0;
 	}
 	return rc ? rc : -EAGAIN;
@@ -93,7 +117,7 @@ ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, co
 	size_t within = offset % DAXFS_PAGE_SIZE;
 	const uint8_t *page = NULL;
 	uint64_t bytes = 0;
-	int rc = lane_alive(v->lane) ? look(v->lane, ino, offset, &page, &bytes) : -ESTALE;
+	int rc = lane_alive(v->lane) ? look(v, ino, offset, &page, &bytes) : -ESTALE;
 
 	if (v->lane->fault) {
 		v->lane->fault = false; /* other files may be sound */

@@ -112,6 +112,9 @@ const struct scenario scenarios[] = {
 	{"draft-removed", FILE_F, "draft d/f 0 4096 3", "unlink d/f", 0},
 	{"draft-aborted", FILE_F, "undraft d/f;draft d/f 0 4096 3", "draft d/f 0 4096 4;undraft d/f", 0},
 	{"view", FILE_F, "view d/f 100;view d/f 4096;view d/f 9000", "write d/f 0 4096 3;trunc d/f 200", 0},
+	{"view-again", FILE_F, "review d/f 100;review d/f 4096", "trunc d/f 200;unlink d/f;create d/f", 0},
+	{"view-again-reused", SIXTEEN "write o/b 0 100 1", "review o/b 0",
+	 "unlink o/b;create o/z;append o/a 10 5", SC_TIGHT},
 	{"view-hole", "mkdir d;create d/f;trunc d/f 9000", "view d/f 4096", "write d/f 4096 100 3;unlink d/f", 0},
 	/* open files */
 	{"hold", FILE_F "note d/f 0", "hold d/f", "unlink d/f;getattr $0", SC_HOLDS},

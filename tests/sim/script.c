@@ -202,7 +202,7 @@ static void copy_viewed(uint8_t *to, const void *from, size_t n)
 		memcpy(to, from, n); /* a hole */
 }
 
-/* What a view shows stays as it is, whatever others do. */
+/* What a view shows stays as it is, whatever others do. review: it has found the file before. */
 static void do_view(struct command_call *call)
 {
 	uint8_t once[DAXFS_PAGE_SIZE], again[DAXFS_PAGE_SIZE];
@@ -211,6 +211,8 @@ static void do_view(struct command_call *call)
 	ssize_t n = daxfs_view_open(fs_of(call), &view);
 
 	if (n == 0) {
+		if (call->command->text[0] == 'r')
+			daxfs_view_read(view, call->command->ino, 0, &at);
 		n = daxfs_view_read(view, call->command->ino, call->command->n[0], &at);
 		if (n > 0) {
 			copy_viewed(once, at, (size_t)n);
@@ -438,7 +440,7 @@ static const struct verb {
 	{"rename", "pP", do_rename}, {"noreplace", "pP", do_noreplace}, {"exchange", "pP", do_exchange},
 	{"chattr", "innnn", do_chattr}, {"trunc", "in", do_trunc}, {"utimes", "i", do_utimes},
 	{"write", "innn", do_write}, {"append", "inn", do_append}, {"read", "i", do_read}, {"stat", "p", do_stat},
-	{"draft", "innn", do_draft}, {"undraft", "i", do_undraft}, {"view", "in", do_view},
+	{"draft", "innn", do_draft}, {"undraft", "i", do_undraft}, {"view", "in", do_view}, {"review", "in", do_view},
 	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
 	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
 	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},

@@ -6,7 +6,7 @@
  *   rename P NEW | noreplace P NEW | exchange P NEW
  *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
  *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
- *   draft P OFFSET LEN TAG | undraft P | view P OFFSET
+ *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (story.c)
