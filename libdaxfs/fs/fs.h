@@ -77,6 +77,8 @@ struct inode {
 };
 
 /* The inode of a handle: -ESTALE if it has neither a name nor a holder. */
+/* Has it a name, or is it held? */
+bool inode_exists(struct lane *lane, struct sm_inode *sm);
 int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
 bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
 /* The same, and it must be a directory (-ENOTDIR); *root is its root node. */

@@ -37,7 +37,7 @@ bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
 }
 
 /* Does an inode exist for its users: has it a name, or somebody who holds it? */
-static bool exists(struct lane *lane, struct sm_inode *sm)
+bool inode_exists(struct lane *lane, struct sm_inode *sm)
 {
 	enum daxfs_life life = nlink_life(word_load(lane, &sm->nlink));
 
@@ -54,7 +54,7 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 	if (!possible(lane->pool, handle))
 		return -ESTALE;
 	/* Life before incarnation: a new use sets them in the other order. */
-	there = exists(lane, &lane->pool->inodes[handle_index(handle)]);
+	there = inode_exists(lane, &lane->pool->inodes[handle_index(handle)]);
 	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
 	out->handle = handle;

@@ -71,7 +71,6 @@ static int find_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, co
 
 /*
  * The inode, found once: until the view is renewed its place is not used again.
- * If it is gone its size is 0, and who looks past the end asks anew.
  */
 static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 {
@@ -79,7 +78,7 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 	int rc;
 
 	if (v->ino == ino)
-		return 0;
+		return inode_exists(v->lane, v->sm) ? 0 : -ESTALE;
 	rc = inode_get(v->lane, ino, &inode);
 	if (rc)
 		return rc;

@@ -67,6 +67,30 @@ static void holes_are_zeros(void **state)
 	pod_stop(&pod);
 }
 
+/* Found once or not: a file that lost its last name is gone, although its pages are still there. */
+static void gone_with_its_name(void **state)
+{
+	struct pod pod;
+	struct daxfs_view *view;
+	const void *at;
+	sm_u64 *nlink;
+	daxfs_ino ino;
+	uint64_t word;
+
+	(void)state;
+	pod_start(&pod, 8 << 20);
+	ino = file_of(pod.fs[0], "f", 1, PAGE);
+	nlink = &fs_pool_writable(pod.fs[0])->inodes[handle_index(ino)].nlink;
+	assert_int_equal(daxfs_view_open(pod.fs[1], &view), 0);
+	assert_int_equal(daxfs_view_read(view, ino, 0, &at), PAGE);
+	word = sm_load(nlink);
+	sm_store(nlink, word_next(word, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0)));
+	assert_int_equal(daxfs_view_read(view, ino, 0, &at), -ESTALE);
+	sm_store(nlink, word_next(word, DAXFS_S_NLINK, word_payload(word, DAXFS_S_NLINK)));
+	daxfs_view_close(view);
+	pod_stop(&pod);
+}
+
 /* Everybody overwrites, and uses pages again, while one looks at the old ones. */
 static void never_changes_while_held(void **state)
 {
@@ -151,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(up_to_its_page_or_the_end),
 		cmocka_unit_test(holes_are_zeros),
+		cmocka_unit_test(gone_with_its_name),
 		cmocka_unit_test(never_changes_while_held),
 		cmocka_unit_test(one_lane_is_left_for_calls),
 		cmocka_unit_test(the_dead_see_nothing_new),
