@@ -50,11 +50,13 @@ static uint64_t digest_attr(const struct daxfs_attr *attr)
 	return attr_digest(&a);
 }
 
-/* Are bytes of a poisoned line among these? */
+/* Are bytes of a poisoned line among these? At either end there may be few of it. */
 static bool tarnished(const uint8_t *buf, size_t len)
 {
 	size_t run = 0;
 
+	if (pod.poisoned && len && (buf[0] == POISON_BYTE || buf[len - 1] == POISON_BYTE))
+		return true;
 	for (size_t i = 0; pod.poisoned && i < len && run < TARNISHED_RUN; i++)
 		run = buf[i] == POISON_BYTE ? run + 1 : 0;
 	return run == TARNISHED_RUN;
