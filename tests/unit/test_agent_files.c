@@ -11,24 +11,6 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-/* First: the agents of all that follow. (A setup that fails would not be undone.) */
-static void test_start(void **state)
-{
-	if (!pod_possible())
-		skip();
-	pod_start(*state, A);
-	pod_start(*state, B);
-}
-
-/* Last: after all that, they leave as they should. */
-static void test_stop(void **state)
-{
-	if (!pod_possible())
-		skip();
-	assert_int_equal(pod_stop(*state, A, SIGTERM), AGENT_EXIT_OK);
-	assert_int_equal(pod_stop(*state, B, SIGTERM), AGENT_EXIT_OK);
-}
-
 /* -- data ------------------------------------------------------------------------- */
 
 static void test_data_both_ways(void **state)
@@ -576,7 +558,7 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start),
+		cmocka_unit_test(pod_start_both),
 		cmocka_unit_test(test_data_both_ways),
 		cmocka_unit_test(test_truncate),
 		cmocka_unit_test(test_unlinked_but_open),
@@ -593,7 +575,7 @@ int main(void)
 		cmocka_unit_test(test_setgid_directory),
 		cmocka_unit_test(test_permissions),
 		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(pod_stop_both),
 	};
 
 	return cmocka_run_group_tests(tests, pod_setup, pod_teardown);

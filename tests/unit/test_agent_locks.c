@@ -9,24 +9,6 @@
 #include <sched.h>
 #include <sys/file.h>
 
-/* First: the agents of all that follow. */
-static void test_start(void **state)
-{
-	if (!pod_possible())
-		skip();
-	pod_start(*state, A);
-	pod_start(*state, B);
-}
-
-/* Last: after all that, they leave as they should. */
-static void test_stop(void **state)
-{
-	if (!pod_possible())
-		skip();
-	assert_int_equal(pod_stop(*state, A, SIGTERM), AGENT_EXIT_OK);
-	assert_int_equal(pod_stop(*state, B, SIGTERM), AGENT_EXIT_OK);
-}
-
 static int lock(int fd, int command, short type, off_t start, off_t len)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
@@ -367,10 +349,10 @@ static void test_stopped_beside_waiters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start), cmocka_unit_test(test_ranges), cmocka_unit_test(test_getlk_here),
+		cmocka_unit_test(pod_start_both), cmocka_unit_test(test_ranges), cmocka_unit_test(test_getlk_here),
 		cmocka_unit_test(test_close_and_exit), cmocka_unit_test(test_waiting), cmocka_unit_test(test_woken),
 		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_flock), cmocka_unit_test(test_both_upgrade),
-		cmocka_unit_test(test_stopped_beside_waiters), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_stopped_beside_waiters), cmocka_unit_test(pod_stop_both),
 	};
 
 	return cmocka_run_group_tests(tests, pod_setup, pod_teardown);

@@ -295,4 +295,22 @@ static inline void expect_text(const char *path, const char *text)
 		assert_int_equal(errno, (error));  \
 	} while (0)
 
+/* Test functions. First: the agents of all that follow. (A setup that fails would not be undone.) */
+static inline void pod_start_both(void **state)
+{
+	if (!pod_possible())
+		skip();
+	pod_start(*state, A);
+	pod_start(*state, B);
+}
+
+/* Last: after all that, they leave as they should. */
+static inline void pod_stop_both(void **state)
+{
+	if (!pod_possible())
+		skip();
+	assert_int_equal(pod_stop(*state, A, SIGTERM), AGENT_EXIT_OK);
+	assert_int_equal(pod_stop(*state, B, SIGTERM), AGENT_EXIT_OK);
+}
+
 #endif
