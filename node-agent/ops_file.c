@@ -192,7 +192,6 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 
 /* -- writing ------------------------------------------------------------------- */
 
-
 /* Before the bytes change, so that dying in between leaves no foreign bytes in
  * a set-user-ID file. root keeps the bits, as in every local filesystem. */
 static int drop_privileges(fuse_req_t req, daxfs_ino ino)

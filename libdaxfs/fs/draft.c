@@ -24,10 +24,8 @@ struct daxfs_draft {
 static int take_pages(struct daxfs_draft *d, void **out)
 {
 	struct inode inode;
-	int rc = inode_get(d->lane, d->op.ino, &inode);
+	int rc = inode_get_file(d->lane, d->op.ino, &inode);
 
-	if (rc == 0 && !S_ISREG(inode.mode))
-		rc = S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
 	if (rc)
 		return rc;
 	record_begin(d->lane, OP_WRITE);

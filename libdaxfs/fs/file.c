@@ -220,13 +220,11 @@ static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in
 int piece_start(struct lane *lane, const struct file_op *op, struct piece *piece)
 {
 	struct inode inode;
-	int rc = inode_get(lane, op->ino, &inode);
+	int rc = inode_get_file(lane, op->ino, &inode);
 	uint64_t bytes, want = op->len - op->done;
 
 	if (rc)
 		return rc;
-	if (!S_ISREG(inode.mode))
-		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
 	piece->sm = inode.sm;
 	/* trunc before life: if the inode dies later, trunc will have changed. */
 	piece->size = word_settle(lane, &inode.sm->size);

@@ -76,11 +76,13 @@ struct inode {
 	uint32_t mode;
 };
 
-/* The inode of a handle: -ESTALE if it has neither a name nor a holder. */
 /* Has it a name, or is it held? */
 bool inode_exists(struct lane *lane, struct sm_inode *sm);
-int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
 bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out);
+/* The inode of a handle: -ESTALE if it has neither a name nor a holder. */
+int inode_get(struct lane *lane, uint64_t handle, struct inode *out);
+/* The same, and it must be a regular file (-EISDIR, -EINVAL). */
+int inode_get_file(struct lane *lane, uint64_t handle, struct inode *out);
 /* The same, and it must be a directory (-ENOTDIR); *root is its root node. */
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
 /* The handle of a directory's parent. */

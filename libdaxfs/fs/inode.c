@@ -62,6 +62,15 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 	return 0;
 }
 
+int inode_get_file(struct lane *lane, uint64_t handle, struct inode *out)
+{
+	int rc = inode_get(lane, handle, out);
+
+	if (rc == 0 && !S_ISREG(out->mode))
+		rc = S_ISDIR(out->mode) ? -EISDIR : -EINVAL;
+	return rc;
+}
+
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root)
 {
 	int rc = inode_get(lane, handle, out);

@@ -69,9 +69,7 @@ static int find_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, co
 	return 0;
 }
 
-/*
- * The inode, found once: until the view is renewed its place is not used again.
- */
+/* The inode, found once: until the view is renewed its place is not used again. */
 static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 {
 	struct inode inode;
@@ -79,11 +77,9 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 
 	if (v->ino == ino)
 		return inode_exists(v->lane, v->sm) ? 0 : -ESTALE;
-	rc = inode_get(v->lane, ino, &inode);
+	rc = inode_get_file(v->lane, ino, &inode);
 	if (rc)
 		return rc;
-	if (!S_ISREG(inode.mode))
-		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
 	v->ino = ino;
 	v->sm = inode.sm;
 	return 0;
