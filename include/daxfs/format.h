@@ -26,6 +26,8 @@
  *
  * Changelog: format 1 - first. Its inodes got their word of locks out of reserved
  * bytes (zero: no locks), so pools made before are what they would be now.
+ * Format 2 - extents: 16 pages of a file under one word and one state. An indirect
+ * word covers a file from page 0 on, so that they line up with it; records of 96 words.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -41,7 +43,7 @@ typedef struct {
 
 #define DAXFS_MAGIC 0x3153465841445043ull /* "CPDAXFS1" */
 #define DAXFS_REGION_MAGIC 0x4e47455258414400ull
-#define DAXFS_VERSION 1u
+#define DAXFS_VERSION 2u
 #define DAXFS_PAGE_SIZE 4096u
 #define DAXFS_PAGE_SHIFT 12u
 #define DAXFS_LINE 64u
@@ -79,6 +81,7 @@ enum daxfs_link_kind {
 	DAXFS_DIRENT = 3, /* index of a directory entry */
 	DAXFS_INODE = 4,  /* index of an inode (parent word) */
 	DAXFS_LOCKS = 5,  /* index of a page of locks */
+	DAXFS_EXTENT = 6, /* index of the first page of an extent */
 };
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
@@ -96,7 +99,13 @@ enum daxfs_life { /* of an inode, in its nlink word */
  * Object states, one word per page, inode and directory entry, apart from the
  * object:  [63:61] state  [60:56] use  [55:0] nonce {lane10, seq46} of the
  * operation that allocated it; in RETIRED [45:0] is the epoch of retirement.
+ *
+ * An extent is DAXFS_EXTENT_PAGES pages, the first of them (its head) a multiple of
+ * that, which are one object: the state of its head is that of all, and keeps the
+ * use EXTENT when it is RETIRED. The others have the use TAIL, which says nothing by
+ * itself: such a page is free unless its head has the use EXTENT. See space/extent.c.
  */
+#define DAXFS_EXTENT_PAGES 16u
 enum daxfs_state {
 	DAXFS_FREE = 0,
 	DAXFS_PRIVATE = 1, /* of the operation in the nonce, unless it committed */
@@ -105,7 +114,8 @@ enum daxfs_state {
 };
 
 enum daxfs_use {
-	DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS
+	DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS,
+	DAXFS_USE_EXTENT, DAXFS_USE_TAIL
 };
 
 /* Object types: which table an index is in. */
@@ -244,7 +254,7 @@ enum daxfs_status {
 	DAXFS_STATUSES
 };
 
-#define DAXFS_RECORD_WORDS 80u
+#define DAXFS_RECORD_WORDS 96u
 #define DAXFS_RECORD_ALLOCS 96u
 #define DAXFS_RECORD_RETIRES 96u
 
@@ -271,9 +281,9 @@ struct sm_lane {
 	sm_u64 high;     /* 048 */
 	uint64_t reserved1[6]; /* 050 */
 	sm_u64 words[3 * DAXFS_RECORD_WORDS];      /* 080 struct sm_record_word[] */
-	sm_u64 allocs[DAXFS_RECORD_ALLOCS];        /* 800 [39:32] type, [31:0] index */
-	sm_u64 retires[2 * DAXFS_RECORD_RETIRES];  /* b00 struct sm_record_retire[] */
-	uint64_t reserved2[32];                    /* 1100 */
+	sm_u64 allocs[DAXFS_RECORD_ALLOCS];        /* 980 [39:32] type, [31:0] index */
+	sm_u64 retires[2 * DAXFS_RECORD_RETIRES];  /* c80 struct sm_record_retire[] */
+	uint64_t reserved2[48];                    /* 1280 */
 };
 
 /*
@@ -297,7 +307,7 @@ struct sm_inode {
 	sm_u64 parent;   /* 40 LINK: directories only */
 	sm_u64 dir_root; /* 48 LINK: directories only, a NODE */
 	sm_u64 direct[DAXFS_DIRECT];     /* 50 LINK: pages 0..7 */
-	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4 */
+	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/map.h */
 	sm_u64 atime;    /* b0 */
 	sm_u64 mtime;    /* b8 */
 	sm_u64 ctime;    /* c0 */
@@ -376,11 +386,11 @@ DAXFS_AT(struct sm_host, rec_ns, 0xc0);
 DAXFS_SIZE_IS(struct sm_member, 128 + 256 * DAXFS_HOSTS_MAX);
 DAXFS_SIZE_IS(struct sm_record_word, 24);
 DAXFS_SIZE_IS(struct sm_record_retire, 16);
-DAXFS_SIZE_IS(struct sm_lane, 0x1200);
+DAXFS_SIZE_IS(struct sm_lane, 0x1400);
 DAXFS_AT(struct sm_lane, low, 0x40);
 DAXFS_AT(struct sm_lane, words, 0x80);
-DAXFS_AT(struct sm_lane, allocs, 0x800);
-DAXFS_AT(struct sm_lane, retires, 0xb00);
+DAXFS_AT(struct sm_lane, allocs, 0x980);
+DAXFS_AT(struct sm_lane, retires, 0xc80);
 DAXFS_SIZE_IS(struct sm_inode, 256);
 DAXFS_AT(struct sm_inode, parent, 0x40);
 DAXFS_AT(struct sm_inode, direct, 0x50);

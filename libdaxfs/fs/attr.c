@@ -2,7 +2,7 @@
 /* attr.c - attributes and sizes; usage of the pool. */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/piece.h"
 
 struct attr_op {
 	daxfs_ino ino;
@@ -34,36 +34,6 @@ static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 	record_word(lane, word, DAXFS_S_ATTR, word_settle(lane, word), value);
 }
 
-/* Bytes past the end in the last page are zero: whoever cuts a page sees to it. */
-static int stage_tail(struct lane *lane, struct sm_inode *sm, uint64_t size)
-{
-	uint64_t w, page, keep = size % DAXFS_PAGE_SIZE;
-	struct map_pos pos;
-	int rc;
-
-	if (!keep)
-		return 0;
-	rc = map_find(lane, sm, size / DAXFS_PAGE_SIZE, &pos);
-	if (rc)
-		return rc == -ENOENT ? 0 : rc;
-	w = word_settle(lane, pos.slot);
-	if (link_kind(w) == DAXFS_ABSENT)
-		return 0;
-	if (!link_names(lane->pool, w, DAXFS_DATA)) {
-		lane->fault = true;
-		return -EIO;
-	}
-	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page);
-	if (rc)
-		return rc;
-	sm_write(pool_page(lane->pool, page), pool_page(lane->pool, link_index(w)), keep);
-	sm_zero(pool_page(lane->pool, page) + keep, DAXFS_PAGE_SIZE - keep);
-	sm_persist(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
-	record_word(lane, pos.slot, DAXFS_S_LINK, w, link_payload(DAXFS_DATA, page));
-	record_retire(lane, DAXFS_T_PAGE, link_index(w));
-	return 0;
-}
-
 /* Stage a new size. 1: pages past the end are left for prune(). */
 static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
 {
@@ -72,7 +42,7 @@ static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, u
 	int rc;
 
 	if (size < size_bytes(before)) {
-		rc = stage_tail(lane, sm, size);
+		rc = piece_cut(lane, sm, before, size); /* bytes past the end in its page are zero */
 		if (rc)
 			return rc;
 		map_collect(lane, sm, (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE, &batch);

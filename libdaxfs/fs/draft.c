@@ -16,25 +16,58 @@
 struct daxfs_draft {
 	struct daxfs *fs;
 	struct lane *lane;
-	struct file_op op;
+	daxfs_ino ino;
+	uint64_t offset;
+	size_t len;
 	unsigned pages;
-	uint64_t page[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE];
+	struct {
+		uint64_t index;
+		bool extent;
+	} page[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE];
 };
+
+/* Find its pages, by sixteen where that is possible. */
+static int find_pages(struct daxfs_draft *d, struct space_batch *batch)
+{
+	uint64_t first = d->offset / DAXFS_PAGE_SIZE, head;
+	int rc = 0;
+
+	space_begin(batch, DAXFS_T_PAGE);
+	for (unsigned i = 0; rc == 0 && i < d->pages; i++) {
+		if (map_is_head(first + i) && i + DAXFS_EXTENT_PAGES <= d->pages &&
+		    space_find_extent(d->lane, batch, &head)) {
+			for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
+				d->page[i + k].index = head + k;
+				d->page[i + k].extent = true;
+			}
+			i += DAXFS_EXTENT_PAGES - 1;
+			continue;
+		}
+		d->page[i].extent = false;
+		rc = space_find(d->lane, batch, DAXFS_USE_DATA, &d->page[i].index);
+	}
+	return rc;
+}
 
 static int take_pages(struct daxfs_draft *d, void **out)
 {
+	struct space_batch batch;
 	struct inode inode;
-	int rc = inode_get_file(d->lane, d->op.ino, &inode);
+	int rc = inode_get_file(d->lane, d->ino, &inode);
 
 	if (rc)
 		return rc;
-	record_begin(d->lane, OP_WRITE);
-	rc = space_take(d->lane, DAXFS_T_PAGE, DAXFS_USE_DATA, d->pages, d->page);
-	if (rc)
-		return record_abort(d->lane, rc);
-	for (unsigned i = 0; i < d->pages; i++)
-		out[i] = pool_page(d->lane->pool, d->page[i]);
-	return 0;
+	do {
+		record_begin(d->lane, OP_WRITE);
+		rc = find_pages(d, &batch);
+		if (rc == 0)
+			rc = space_claim(d->lane, &batch);
+		if (rc)
+			record_abort(d->lane, rc);
+	} while (rc == -EAGAIN);
+	for (unsigned i = 0; rc == 0 && i < d->pages; i++)
+		out[i] = pool_page(d->lane->pool, d->page[i].index);
+	return rc;
 }
 
 static int finish(struct daxfs_draft *d, int rc)
@@ -59,7 +92,7 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	*d = (struct daxfs_draft){ .fs = fs, .op = { .ino = ino, .offset = offset, .len = len } };
+	*d = (struct daxfs_draft){ .fs = fs, .ino = ino, .offset = offset, .len = len };
 	d->pages = (unsigned)(len / DAXFS_PAGE_SIZE);
 	rc = fs_park(fs, &d->lane);
 	if (rc) {
@@ -73,9 +106,21 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 	return 0;
 }
 
+/* The pages of the piece that the user has filled. */
+static void hand_in(const struct daxfs_draft *d, struct piece *piece)
+{
+	piece->own = (unsigned)(d->offset / DAXFS_PAGE_SIZE - piece->first);
+	piece->own_end = piece->own + d->pages;
+	for (unsigned i = 0; i < d->pages; i++) {
+		piece->page[piece->own + i].is = d->page[i].index;
+		piece->page[piece->own + i].to_extent = d->page[i].extent;
+		sm_persist(&d->fs->pool.shm, pool_page(d->lane->pool, d->page[i].index), DAXFS_PAGE_SIZE);
+	}
+}
+
 static int stage(struct daxfs_draft *d, struct piece *piece)
 {
-	int rc = piece_start(d->lane, &d->op, piece);
+	int rc = piece_start(d->lane, d->ino, d->offset, d->len, piece);
 
 	if (rc == 0 && piece_must_prune(piece))
 		rc = -EAGAIN;
@@ -84,10 +129,8 @@ static int stage(struct daxfs_draft *d, struct piece *piece)
 	if (rc)
 		return rc;
 	sm_stream_end(); /* the user may have gone around the caches */
-	for (unsigned i = 0; i < d->pages; i++)
-		sm_persist(&d->fs->pool.shm, pool_page(d->lane->pool, d->page[i]), DAXFS_PAGE_SIZE);
-	piece_link(d->lane, piece, d->page);
-	return 0;
+	hand_in(d, piece);
+	return piece_stage(d->lane, piece, NULL);
 }
 
 /* What is in the way of making a file longer, out of the way for the next draft. */
@@ -95,7 +138,7 @@ static int clear_the_way(struct daxfs_draft *d, int rc)
 {
 	struct piece piece;
 
-	if (rc == -EAGAIN && piece_start(d->lane, &d->op, &piece) == 0 && piece_must_prune(&piece))
+	if (rc == -EAGAIN && piece_start(d->lane, d->ino, d->offset, d->len, &piece) == 0 && piece_must_prune(&piece))
 		prune(d->lane, piece.sm);
 	return rc;
 }

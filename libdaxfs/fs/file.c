@@ -1,21 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * file.c - reading and writing: the only place that composes a write.
- *
- * A piece of a write (up to 256 KiB) is one record over the link words of its
- * pages, plus the size word if the file gets longer, plus the trunc word if a
- * hole inside the file is filled. Pages are never written in place: new pages
- * are taken, filled and linked, the old ones retired. Why these words suffice:
- *
- *   overwrite (page -> page)  no other word. A truncation that removes the page
- *       changes its word. One that leaves it, but has committed its new size
- *       below it, will remove the new page just the same (prune.c).
- *   fill (absent -> page)     demands an unchanged trunc word, or changes the
- *       size word: no truncation was committed since we looked, so the node is
- *       still linked and nobody is pruning it.
- *   longer                    demands the size word as read: appends of several
- *       hosts get disjoint ranges, and no PRUNE is pending.
- */
+/* file.c - writing, piece by piece (piece.c), and reading. */
 #include <errno.h>
 
 #include "fs/piece.h"
@@ -23,225 +7,18 @@
 #define READ_RETRIES 8
 #define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
 #define NEXT_BYTES 512u  /* of the next page, fetched while one is copied; the processor goes on by itself */
-#define STREAM_PAGES 8  /* pieces from here on go around the caches */
-#define AHEAD_BYTES 2048u /* of the next page of a smaller one, fetched while one is filled */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
 
-bool is_page(struct lane *lane, uint64_t w)
-{
-	if (link_names(lane->pool, w, DAXFS_DATA))
-		return true;
-	lane->fault |= link_kind(w) != DAXFS_ABSENT;
-	return false;
-}
+struct file_op {
+	daxfs_ino ino;
+	uint8_t *out;       /* read */
+	const uint8_t *in;  /* write */
+	uint64_t offset;
+	size_t len, done;
+	bool append;
+};
 
 /* -- write -------------------------------------------------------------------- */
-
-/* The node that our record puts at a place where the file lacks one: 0 and its page. */
-static int grow(struct lane *lane, struct piece *piece, const struct map_pos *at, uint64_t *page)
-{
-	unsigned i;
-	int rc;
-
-	for (i = 0; i < piece->n_nodes; i++)
-		if (piece->node[i].slot == at->slot) {
-			*page = piece->node[i].page;
-			return 0;
-		}
-	if (i == NODES_MAX)
-		return -EIO;
-	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, page);
-	if (rc)
-		return rc;
-	sm_zero(pool_page(lane->pool, *page), DAXFS_PAGE_SIZE);
-	piece->node[i].slot = at->slot;
-	piece->node[i].word = word_settle(lane, at->slot);
-	piece->node[i].page = *page;
-	piece->n_nodes++;
-	return link_kind(piece->node[i].word) == DAXFS_ABSENT ? 0 : -EAGAIN;
-}
-
-/* Find the word of page i of the piece, through nodes of ours if need be; *pos: of the page before it. */
-static int survey_page(struct lane *lane, struct piece *piece, unsigned i, struct map_pos *pos)
-{
-	uint64_t page;
-	int rc = map_next(lane, piece->sm, piece->from / DAXFS_PAGE_SIZE + i, pos);
-
-	while (rc == -ENOENT) {
-		rc = grow(lane, piece, pos, &page);
-		if (rc == 0)
-			rc = map_below(lane, page, pos);
-	}
-	if (rc)
-		return rc;
-	piece->old[i].slot = pos->slot;
-	piece->old[i].word = word_settle(lane, pos->slot);
-	if (is_page(lane, piece->old[i].word))
-		space_warm_state(lane->pool, link_index(piece->old[i].word));
-	else
-		piece->fills = true;
-	return 0;
-}
-
-/* Find out which words the piece is about. */
-int piece_survey(struct lane *lane, struct piece *piece)
-{
-	struct map_pos pos;
-	int rc = 0;
-
-	pos.left = 0;
-	piece->pages = (unsigned)((piece->end - 1) / DAXFS_PAGE_SIZE - piece->from / DAXFS_PAGE_SIZE + 1);
-	for (unsigned i = 0; rc == 0 && i < piece->pages; i++)
-		rc = survey_page(lane, piece, i, &pos);
-	if (rc)
-		return rc;
-	/* Words before size: if it is what it was, no truncation came between. */
-	if (word_settle(lane, &piece->sm->size) != piece->size)
-		return -EAGAIN;
-	return lane->fault ? -EIO : 0;
-}
-
-/* Around the caches: much at once, and what must leave them at once anyway. */
-static bool streams(const struct lane *lane, const struct piece *piece)
-{
-	return piece->pages >= STREAM_PAGES || lane->pool->shm.wb;
-}
-
-/* Fill new page i of the piece: old bytes around the new ones. */
-static void compose(struct lane *lane, const struct piece *piece, unsigned i, uint64_t page, const uint8_t *in)
-{
-	uint64_t base = (piece->from / DAXFS_PAGE_SIZE + i) * DAXFS_PAGE_SIZE;
-	uint64_t start = piece->from > base ? piece->from - base : 0;
-	uint64_t stop = piece->end < base + DAXFS_PAGE_SIZE ? piece->end - base : DAXFS_PAGE_SIZE;
-	uint8_t *to = pool_page(lane->pool, page);
-	const uint8_t *old = is_page(lane, piece->old[i].word) ?
-			     pool_page(lane->pool, link_index(piece->old[i].word)) : NULL;
-
-	if (start && old)
-		sm_write(to, old, start);
-	else if (start)
-		sm_zero(to, start);
-	if (streams(lane, piece))
-		sm_write_stream(to + start, in + (base + start - piece->from), stop - start);
-	else
-		sm_write(to + start, in + (base + start - piece->from), stop - start);
-	if (stop < DAXFS_PAGE_SIZE && old)
-		sm_write(to + stop, old + stop, DAXFS_PAGE_SIZE - stop);
-	else if (stop < DAXFS_PAGE_SIZE)
-		sm_zero(to + stop, DAXFS_PAGE_SIZE - stop);
-	if (stop - start == DAXFS_PAGE_SIZE && streams(lane, piece))
-		sm_persist_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
-	else
-		sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
-}
-
-/* Is a word in one of the nodes that nobody but us sees yet? */
-static bool is_private(const struct lane *lane, const struct piece *piece, const sm_u64 *word)
-{
-	for (unsigned i = 0; i < piece->n_nodes; i++) {
-		const uint8_t *page = pool_page(lane->pool, piece->node[i].page);
-
-		if ((const uint8_t *)word >= page && (const uint8_t *)word < page + DAXFS_PAGE_SIZE)
-			return true;
-	}
-	return false;
-}
-
-/* Stage a link where others look, store it where only we do, until the record publishes the subtree. */
-static void set_link(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word, uint64_t payload)
-{
-	if (is_private(lane, piece, slot))
-		sm_store_relaxed(slot, payload);
-	else
-		record_word(lane, slot, DAXFS_S_LINK, word, payload);
-}
-
-static void link_nodes(struct lane *lane, const struct piece *piece)
-{
-	for (unsigned i = 0; i < piece->n_nodes; i++)
-		set_link(lane, piece, piece->node[i].slot, piece->node[i].word,
-			 link_payload(DAXFS_NODE, piece->node[i].page));
-	for (unsigned i = 0; i < piece->n_nodes; i++)
-		sm_persist(&lane->pool->shm, pool_page(lane->pool, piece->node[i].page), DAXFS_PAGE_SIZE);
-}
-
-void piece_link(struct lane *lane, const struct piece *piece, const uint64_t *page)
-{
-	for (unsigned i = 0; i < piece->pages; i++) {
-		set_link(lane, piece, piece->old[i].slot, piece->old[i].word, link_payload(DAXFS_DATA, page[i]));
-		if (is_page(lane, piece->old[i].word))
-			record_retire(lane, DAXFS_T_PAGE, link_index(piece->old[i].word));
-	}
-	link_nodes(lane, piece);
-	if (piece->longer)
-		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
-	else if (piece->fills)
-		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
-}
-
-static void write_down(struct lane *lane, const struct piece *piece, const uint64_t *page)
-{
-	record_unstage(lane);
-	piece_link(lane, piece, page);
-	record_write(lane);
-}
-
-static int stage_piece(struct lane *lane, struct piece *piece, const uint8_t *in)
-{
-	uint64_t page[PIECE_PAGES];
-	struct space_batch batch;
-	int rc = piece_survey(lane, piece);
-
-	if (rc == 0)
-		rc = space_begin(lane, &batch, DAXFS_T_PAGE, DAXFS_USE_DATA, piece->pages, page);
-	if (rc)
-		return rc;
-	/* Where writing back is dear, the record goes the way of the names of its pages. */
-	do {
-		rc = space_find(lane, &batch);
-		if (rc)
-			return rc;
-		if (lane->pool->shm.wb)
-			write_down(lane, piece, page);
-		rc = space_claim(lane, &batch);
-	} while (rc == -EAGAIN);
-	for (unsigned i = 0; i < piece->pages; i++) {
-		if (i + 1 < piece->pages && !streams(lane, piece))
-			sm_prefetch_write(pool_page(lane->pool, page[i + 1]), AHEAD_BYTES);
-		compose(lane, piece, i, page[i], in);
-	}
-	if (!lane->pool->shm.wb)
-		write_down(lane, piece, page); /* while the last streams drain */
-	if (streams(lane, piece))
-		sm_stream_end();
-	return 0;
-}
-
-int piece_start(struct lane *lane, const struct file_op *op, struct piece *piece)
-{
-	struct inode inode;
-	int rc = inode_get_file(lane, op->ino, &inode);
-	uint64_t bytes, want = op->len - op->done;
-
-	if (rc)
-		return rc;
-	piece->sm = inode.sm;
-	/* trunc before life: if the inode dies later, trunc will have changed. */
-	piece->size = word_settle(lane, &inode.sm->size);
-	piece->trunc = word_settle(lane, &inode.sm->trunc);
-	rc = inode_get(lane, op->ino, &inode);
-	if (rc)
-		return rc;
-	bytes = size_bytes(piece->size);
-	piece->from = op->append ? bytes : op->offset + op->done;
-	if (piece->from >= DAXFS_FILE_MAX || DAXFS_FILE_MAX - piece->from < want)
-		return -EFBIG;
-	piece->end = piece->from + (want < DAXFS_ATOMIC_WRITE_MAX ? want : DAXFS_ATOMIC_WRITE_MAX);
-	piece->longer = piece->end > bytes;
-	piece->fills = false;
-	piece->n_nodes = 0;
-	return 0;
-}
 
 static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
@@ -252,7 +29,7 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	(void)fs;
 	if (op->len - op->done <= DAXFS_PAGE_SIZE)
 		space_warm_on(lane);
-	rc = piece_start(lane, op, &piece);
+	rc = piece_start(lane, op->ino, op->append ? PIECE_APPEND : op->offset + op->done, op->len - op->done, &piece);
 	if (rc)
 		return rc;
 	if (piece_must_prune(&piece)) {
@@ -260,7 +37,9 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc ? rc : -EAGAIN;
 	}
 	record_begin(lane, OP_WRITE);
-	rc = stage_piece(lane, &piece, op->in + op->done);
+	rc = piece_survey(lane, &piece);
+	if (rc == 0)
+		rc = piece_stage(lane, &piece, op->in + op->done);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
@@ -315,27 +94,54 @@ struct view { /* the words a read went through */
 		sm_u64 *slot;
 		uint64_t word;
 		const uint8_t *page; /* NULL: a hole */
-	} seen[PIECE_PAGES];
+		unsigned pages;      /* of an extent */
+	} seen[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1];
 };
+
+/* Note what holds page p, and what follows it in its extent up to the last one. */
+static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t last, struct view *view)
+{
+	struct map_look look;
+	unsigned pages;
+
+	map_look(lane, slot, p, &look);
+	pages = look.behind < last - p ? look.behind + 1 : (unsigned)(last - p) + 1;
+	view->seen[view->n].slot = look.slot;
+	view->seen[view->n].word = look.word;
+	view->seen[view->n].page = look.page == MAP_HOLE ? NULL : pool_page(lane->pool, look.page);
+	view->seen[view->n++].pages = pages;
+	return pages;
+}
+
+/* No way leads to a page: it is a hole. */
+static void view_add_hole(const struct map_pos *pos, struct view *view)
+{
+	view->seen[view->n].slot = pos->slot;
+	view->seen[view->n].word = pos->word;
+	view->seen[view->n].page = NULL;
+	view->seen[view->n++].pages = 1;
+}
 
 /* Find the words of the pages that [from, end) meets. */
 static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, struct view *view)
 {
-	uint64_t last = (end - 1) / DAXFS_PAGE_SIZE;
+	uint64_t p = from / DAXFS_PAGE_SIZE, last = (end - 1) / DAXFS_PAGE_SIZE;
 	struct map_pos pos;
+	unsigned n;
 
 	pos.left = 0;
-	view->n = 0;
-	for (uint64_t p = from / DAXFS_PAGE_SIZE; p <= last; p++) {
+	for (view->n = 0; p <= last; p += n) {
 		int rc = map_next(lane, sm, p, &pos);
-		uint64_t w;
 
 		if (rc && rc != -ENOENT)
 			return rc;
-		w = rc ? pos.word : word_load(lane, pos.slot);
-		view->seen[view->n].slot = pos.slot;
-		view->seen[view->n].page = rc == 0 && is_page(lane, w) ? pool_page(lane->pool, link_index(w)) : NULL;
-		view->seen[view->n++].word = w;
+		n = 1;
+		if (rc) {
+			view_add_hole(&pos, view);
+			continue;
+		}
+		n = view_add(lane, pos.slot, p, last, view);
+		map_skip(&pos, n - 1);
 	}
 	return lane->fault ? -EIO : 0;
 }
@@ -343,7 +149,7 @@ static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint
 static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint8_t *out)
 {
 	for (unsigned i = 0; i < view->n; i++) {
-		size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
+		size_t at = from % DAXFS_PAGE_SIZE, n = view->seen[i].pages * (size_t)DAXFS_PAGE_SIZE - at;
 
 		if (n > end - from)
 			n = end - from;

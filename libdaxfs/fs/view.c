@@ -54,18 +54,19 @@ void daxfs_view_renew(struct daxfs_view *v)
 	v->ino = 0;
 }
 
-/* The page over `offset`, a hole's if there is none. */
-static int find_page(struct lane *lane, struct sm_inode *sm, uint64_t offset, const uint8_t **out)
+/* What is at `offset`, a hole's page if nothing, and how much of it lies together. */
+static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, const uint8_t **out, uint64_t *together)
 {
+	struct map_look look = { .page = MAP_HOLE };
 	struct map_pos pos;
 	int rc = map_find(lane, sm, offset / DAXFS_PAGE_SIZE, &pos);
-	uint64_t w = 0;
 
 	if (rc && rc != -ENOENT)
 		return rc;
 	if (rc == 0)
-		w = word_load(lane, pos.slot);
-	*out = rc == 0 && is_page(lane, w) ? pool_page(lane->pool, link_index(w)) : hole;
+		map_look(lane, pos.slot, offset / DAXFS_PAGE_SIZE, &look);
+	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
+	*together = (look.behind + 1ull) * DAXFS_PAGE_SIZE - offset % DAXFS_PAGE_SIZE;
 	return 0;
 }
 
@@ -86,41 +87,38 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 }
 
 /*
- * Page and size as they were at one moment. Nothing is cut off a file without
- * another size (or version of it), so if that is the same at a second look, page is its page.
+ * Bytes and size as they were at one moment. Nothing is cut off a file without
+ * another size (or version of it), so if that is the same at a second look, they are its bytes.
+ * Returns how many, 0 at the end.
  */
-static int look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const uint8_t **page, uint64_t *bytes)
+static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const uint8_t **out)
 {
 	struct inode inode;
+	uint64_t together;
 	int rc = find_inode(v, ino);
 
 	for (int i = 0; rc == 0 && i < LOOKS; i++) {
-		uint64_t size = word_load(v->lane, &v->sm->size);
+		uint64_t size = word_load(v->lane, &v->sm->size), bytes = size_bytes(size);
 
-		*bytes = size_bytes(size);
-		if (offset >= *bytes)
+		if (offset >= bytes)
 			return inode_get(v->lane, ino, &inode);
-		rc = find_page(v->lane, v->sm, offset, page);
+		rc = find_bytes(v->lane, v->sm, offset, out, &together);
 		if (rc == 0 && word_load(v->lane, &v->sm->size) == size)
-			return 0;
+			return (ssize_t)(bytes - offset < together ? bytes - offset : together);
 	}
 	return rc ? rc : -EAGAIN;
 }
 
 ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const void **out)
 {
-	size_t within = offset % DAXFS_PAGE_SIZE;
-	const uint8_t *page = NULL;
-	uint64_t bytes = 0;
-	int rc = lane_alive(v->lane) ? look(v, ino, offset, &page, &bytes) : -ESTALE;
+	const uint8_t *found = NULL;
+	ssize_t n = lane_alive(v->lane) ? look(v, ino, offset, &found) : -ESTALE;
 
 	if (v->lane->fault) {
 		v->lane->fault = false; /* other files may be sound */
 		return -EIO;
 	}
-	if (rc || offset >= bytes)
-		return rc;
-	*out = page + within;
-	bytes -= offset;
-	return (ssize_t)(bytes < DAXFS_PAGE_SIZE - within ? bytes : DAXFS_PAGE_SIZE - within);
+	if (n > 0)
+		*out = found;
+	return n;
 }

@@ -153,11 +153,17 @@ static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, 
 			      birth, retired, c->epoch);
 }
 
+/* Of an extent, or of one that is no more: either way its head says what it is. */
+static bool is_tail(enum daxfs_type type, uint64_t index, uint64_t s)
+{
+	return type == DAXFS_T_PAGE && use_of(s) == DAXFS_USE_TAIL && index % DAXFS_EXTENT_PAGES;
+}
+
 static void check_unreached(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
 	const struct place *at = PLACE(type_name[type], index);
 
-	if (state_of(s) == DAXFS_LIVE && !check_is(c, type, index, CHECK_RETIRING))
+	if (state_of(s) == DAXFS_LIVE && !is_tail(type, index, s) && !check_is(c, type, index, CHECK_RETIRING))
 		check_problem(c, "leak", at, "state LIVE but not reachable");
 	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, nonce_of(s), CHECK_ANY))
 		check_problem(c, "private-leak", at, "PRIVATE to operation %" PRIu64 " of lane %u, which is over",
@@ -173,7 +179,7 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 			      s);
 		return;
 	}
-	if (state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_RETIRED)
+	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s)) || state_of(s) == DAXFS_RETIRED)
 		check_epochs(c, type, index, s);
 	if (!check_is(c, type, index, CHECK_REACHED))
 		check_unreached(c, type, index, s);

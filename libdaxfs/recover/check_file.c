@@ -6,7 +6,9 @@
  * data or of the index, at or past the end, unless the size says that pruning is
  * pending (before the end an index node may be empty: all it had was past it);
  * 3 bytes of the last page past the end are zero, or a longer file
- * would show them; 4 a symbolic link has its target, all of it, in page 0.
+ * would show them; 4 a symbolic link has its target, all of it, in page 0; 5 an
+ * extent lies at the head of a group, all of it before the end, and the other words of
+ * the group name nothing.
  */
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -51,15 +53,56 @@ static void walk_data(struct walk *f, uint64_t page, uint64_t p, const struct pl
 		check_tail(f, page);
 }
 
+/* All pages of an extent belong to it, and its group to them. */
+static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t p, const struct place *at)
+{
+	uint64_t head = link_index(w);
+
+	if (!map_is_head(p) || !link_names_extent(f->c->pool, w)) {
+		check_problem(f->c, "bad-extent", at, "page %" PRIu64 " and on as an extent at page %" PRIu64
+			      ": neither may be one", head, p);
+		return;
+	}
+	if (p + DAXFS_EXTENT_PAGES > f->pages && p < f->pages)
+		check_problem(f->c, "past-end", at, "inode %" PRIu64 " ends within an extent", f->inode);
+	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++) {
+		check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
+		if (i && check_value(f->c, word + i, DAXFS_S_LINK))
+			check_problem(f->c, "double-use", at, "page %" PRIu64 " of inode %" PRIu64
+				      " is in an extent and beside it", p + i, f->inode);
+	}
+}
+
+static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at);
+
+/* The words of a node over pages from `base` on; those before are not used. */
+static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t base)
+{
+	uint64_t start = base & ~(span(height) - 1);
+
+	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
+		const sm_u64 *below = &map_node(f->c->pool, node)->slot[i];
+		struct place slot = { "page", node, "slot", (int)i };
+
+		check_mark(f->c, below, DAXFS_S_LINK, &slot);
+		if (start + (i + 1) * span(height - 1) > base)
+			walk_word(f, below, height - 1, start + i * span(height - 1), &slot);
+		else if (check_value(f->c, below, DAXFS_S_LINK))
+			check_problem(f->c, "out-of-place", &slot, "a page of inode %" PRIu64 " that no way leads to",
+				      f->inode);
+	}
+}
+
 /* Below one word, whose target covers pages from base; at most four levels deep. */
 static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at)
 {
 	struct check *c = f->c;
 	uint64_t w = check_value(c, word, DAXFS_S_LINK);
+	bool extent = height == 0 && link_kind(w) == DAXFS_EXTENT;
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
-	if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA)) {
+	if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA) && !extent) {
 		check_problem(c, "bad-kind", at, "a link of kind %u in the index of inode %" PRIu64, link_kind(w),
 			      f->inode);
 		return;
@@ -68,19 +111,12 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 		check_problem(c, "past-end", at,
 			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, base, f->inode,
 			      f->size);
-	if (!height) {
+	if (extent)
+		walk_extent(f, word, w, base, at);
+	else if (!height)
 		walk_data(f, link_index(w), base, at);
-		return;
-	}
-	if (!check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
-		return;
-	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
-		const sm_u64 *below = &map_node(c->pool, link_index(w))->slot[i];
-		struct place slot = { "page", link_index(w), "slot", (int)i };
-
-		check_mark(c, below, DAXFS_S_LINK, &slot);
-		walk_word(f, below, height - 1, base + i * span(height - 1), &slot);
-	}
+	else if (check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
+		walk_node(f, link_index(w), height, base);
 }
 
 static void check_symlink(const struct walk *f)
@@ -95,7 +131,6 @@ void check_file(struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
 	uint64_t size = check_value(c, &sm->size, DAXFS_S_SIZE);
-	uint64_t base = DAXFS_DIRECT;
 	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR);
 	struct walk f = { .c = c, .inode = inode, .size = size_bytes(size), .prune = size_prune(size) };
 
@@ -105,8 +140,7 @@ void check_file(struct check *c, uint64_t inode)
 		check_symlink(&f);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
 		walk_word(&f, &sm->direct[i], 0, i, PLACE_FIELD("inode", inode, "direct", (int)i));
-	for (unsigned h = 1; h <= DAXFS_INDIRECT; h++) {
-		walk_word(&f, &sm->indirect[h - 1], h, base, PLACE_FIELD("inode", inode, "indirect", (int)h - 1));
-		base += span(h);
-	}
+	for (unsigned h = 1; h <= DAXFS_INDIRECT; h++)
+		walk_word(&f, &sm->indirect[h - 1], h, map_first(h),
+			  PLACE_FIELD("inode", inode, "indirect", (int)h - 1));
 }

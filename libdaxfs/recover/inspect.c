@@ -149,11 +149,12 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 
 static void link_text(uint64_t payload, char *buf, size_t size)
 {
-	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode", "lock page" };
+	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode", "lock page",
+					   "extent" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
-	else if (link_kind(payload) > DAXFS_LOCKS)
+	else if (link_kind(payload) > DAXFS_EXTENT)
 		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
 	else
 		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));

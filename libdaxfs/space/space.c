@@ -7,50 +7,65 @@
  * itself, then from a cursor of its own; it names what it is about to take in
  * its record and takes it by CAS. A host that dies with any number of
  * favourites in its head leaks nothing; what it had taken is in its records.
+ * Sixteen pages at once: extent.c.
  */
 #include "space/space.h"
 
 #include <errno.h>
 
-#define SNAPSHOT_EVERY 64u /* objects taken between two looks at all lanes */
+#define SNAPSHOT_EVERY 64u /* pages taken between two looks at all lanes */
 #define WARM_SCAN 16u      /* states looked at for a page to fetch ahead */
 /* How much of it is fetched, in two goes: as much as the processor keeps under way at once,
  * and what it gets before the page is filled. It finds the rest by itself. */
 #define WARM_FIRST 1024u
 #define WARM_SECOND 2048u
-#define ADVANCE_EVERY 64u  /* objects taken in one epoch: bounds what a dead lane holds back unseen */
+#define ADVANCE_EVERY 64u  /* pages taken in one epoch: bounds what a dead lane holds back unseen */
+#define SPARE_SCAN 1024u   /* states looked at before an extent that rests is taken apart */
 
-/* May index be taken now? *state: what the CAS must find. */
-static bool usable(struct lane *lane, struct space_search *search, uint64_t index, uint64_t *state)
+bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state)
 {
-	struct pool *pool = lane->pool;
-	uint64_t s = sm_load(&pool->state[search->type][index]);
-	uint64_t birth;
+	uint64_t birth = sm_load_relaxed(&lane->pool->birth[batch->type][index]);
 
-	*state = s;
-	if (state_of(s) == DAXFS_FREE)
-		return s == 0;
-	if (state_of(s) != DAXFS_RETIRED)
-		return false;
-	birth = sm_load_relaxed(&pool->birth[search->type][index]);
-	if (epoch_reusable(&lane->snapshot, s & DAXFS_EPOCH_MASK, birth))
+	if (epoch_reusable(&lane->snapshot, state & DAXFS_EPOCH_MASK, birth))
 		return true;
-	search->blocked = true;
+	batch->blocked = true;
 	if (lane->taken_since_snapshot < SNAPSHOT_EVERY)
 		return false;
 	epoch_snapshot(lane);
-	return epoch_reusable(&lane->snapshot, s & DAXFS_EPOCH_MASK, birth);
+	return epoch_reusable(&lane->snapshot, state & DAXFS_EPOCH_MASK, birth);
 }
 
-static bool next_hint(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
+bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
 {
-	while (search->type == DAXFS_T_PAGE && lane->hint_head != lane->hint_tail) {
+	uint64_t s = sm_load(&lane->pool->state[batch->type][index]);
+
+	*state = s;
+	switch (state_of(s)) {
+	case DAXFS_FREE:
+		return s == 0;
+	case DAXFS_RETIRED:
+		if (use_of(s) == DAXFS_USE_EXTENT && !batch->second && batch->scanned < SPARE_SCAN) {
+			batch->blocked = true; /* whoever writes much wants it whole */
+			return false;
+		}
+		return space_rested(lane, batch, index, s);
+	case DAXFS_LIVE:
+		return use_of(s) == DAXFS_USE_TAIL && batch->type == DAXFS_T_PAGE && extent_gone(lane->pool, index);
+	default:
+		return false;
+	}
+}
+
+static bool next_hint(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
+{
+	while (batch->type == DAXFS_T_PAGE && lane->hint_head != lane->hint_tail) {
 		*index = lane->hints[lane->hint_head % LANE_HINTS];
-		if (usable(lane, search, *index, state)) {
+		if (space_usable(lane, batch, *index, state)) {
 			lane->hint_head++;
 			return true;
 		}
-		if (state_of(*state) == DAXFS_RETIRED && lane->hint_tail - lane->hint_head < LANE_HINTS / 2)
+		if (state_of(*state) == DAXFS_RETIRED && use_of(*state) != DAXFS_USE_EXTENT &&
+		    lane->hint_tail - lane->hint_head < LANE_HINTS / 2)
 			return false; /* too young: keep it for later */
 		lane->hint_head++;
 	}
@@ -59,177 +74,234 @@ static bool next_hint(struct lane *lane, struct space_search *search, uint64_t *
 
 /* The whole table was looked at: once more under a fresh snapshot, if that can
  * help. If it does not, lane->starved says whether time can. */
-static bool another_pass(struct lane *lane, struct space_search *search)
+static bool another_pass(struct lane *lane, struct space_batch *batch)
 {
-	lane->starved = search->blocked;
-	if (search->second || !search->blocked)
+	lane->starved = batch->blocked;
+	if (batch->second || !batch->blocked)
 		return false;
-	search->second = true;
-	search->scanned = 0;
-	search->blocked = false;
+	batch->second = true;
+	batch->scanned = 0;
+	batch->blocked = false;
 	epoch_snapshot(lane);
 	return true;
 }
 
 /* What space_warm found, if it is still so. */
-static bool next_known(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
+static bool next_known(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
 {
-	if (search->type != DAXFS_T_PAGE || !lane->next_known)
+	if (batch->type != DAXFS_T_PAGE || !lane->next_known)
 		return false;
 	lane->next_known = false;
 	*index = lane->next_page;
-	return usable(lane, search, *index, state);
+	return space_usable(lane, batch, *index, state);
 }
 
 /* Go on from the cursor until `scanned` objects were looked at in this pass. */
-static bool next_scanned(struct lane *lane, struct space_search *search, uint64_t scanned, uint64_t *index,
+static bool next_scanned(struct lane *lane, struct space_batch *batch, uint64_t scanned, uint64_t *index,
 			 uint64_t *state)
 {
-	while (search->scanned < scanned) {
-		if (lane->cursor[search->type] >= lane->pool->objects[search->type])
-			lane->cursor[search->type] = 0;
-		*index = lane->cursor[search->type]++;
-		search->scanned++;
-		if (usable(lane, search, *index, state))
+	while (batch->scanned < scanned) {
+		if (lane->cursor[batch->type] >= lane->pool->objects[batch->type])
+			lane->cursor[batch->type] = 0;
+		*index = lane->cursor[batch->type]++;
+		batch->scanned++;
+		if (space_usable(lane, batch, *index, state))
 			return true;
+		if (use_of(*state) != DAXFS_USE_EXTENT || state_of(*state) == DAXFS_FREE)
+			continue;
+		lane->cursor[batch->type] += DAXFS_EXTENT_PAGES - 1; /* nor are its others free */
+		batch->scanned += DAXFS_EXTENT_PAGES - 1;
 	}
 	return false;
 }
 
-static bool next_wanted(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
+static bool next_wanted(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
 {
-	*index = search->wanted;
-	search->wanted = 0;
-	return *index && *index < lane->pool->objects[search->type] && usable(lane, search, *index, state);
+	*index = batch->wanted;
+	batch->wanted = 0;
+	return *index && *index < lane->pool->objects[batch->type] && space_usable(lane, batch, *index, state);
+}
+
+/* What was found by one way of looking comes up again in another, for it is not taken yet. */
+bool space_named(const struct space_batch *batch, uint64_t index)
+{
+	for (unsigned i = 0; i < batch->n; i++)
+		if (batch->item[i].index == index)
+			return true;
+	return false;
+}
+
+static bool next(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
+{
+	if (next_wanted(lane, batch, index, state) || next_known(lane, batch, index, state) ||
+	    next_hint(lane, batch, index, state))
+		return true;
+	do {
+		if (next_scanned(lane, batch, lane->pool->objects[batch->type], index, state))
+			return true;
+	} while (another_pass(lane, batch));
+	return false;
 }
 
 /* Find an object to try: 0 or -ENOSPC. */
-static int next_candidate(struct lane *lane, struct space_search *search, uint64_t *index, uint64_t *state)
+static int next_candidate(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
-	if (next_wanted(lane, search, index, state) || next_known(lane, search, index, state) ||
-	    next_hint(lane, search, index, state))
-		return 0;
 	do {
-		if (next_scanned(lane, search, lane->pool->objects[search->type], index, state))
-			return 0;
-	} while (another_pass(lane, search));
-	return -ENOSPC;
+		if (!next(lane, batch, &item->index, &item->found))
+			return -ENOSPC;
+	} while (space_named(batch, item->index));
+	return 0;
 }
 
 /* CAS to PRIVATE, then give it its birth epoch. */
-static bool take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t index, uint64_t found)
+static bool take(struct lane *lane, enum daxfs_type type, const struct space_item *item)
 {
 	struct pool *pool = lane->pool;
-	sm_u64 *state = &pool->state[type][index];
-	sm_u64 *birth = &pool->birth[type][index];
 
 	/* ORD take: after the intent. Crash: PRIVATE under our nonce, named in
 	 * our record: recovery frees it. */
-	if (!sm_swap(state, found, state_make(DAXFS_PRIVATE, use, nonce_make(lane->id, lane->seq))))
+	if (!sm_swap(&pool->state[type][item->index], item->found,
+		     state_make(DAXFS_PRIVATE, item->use, nonce_make(lane->id, lane->seq))))
 		return false;
+	if (item->use == DAXFS_USE_TAIL)
+		return true; /* as old as its head */
 	/* Before it is published, and no later than the epoch it is seen in. */
-	sm_store(birth, sm_load(&lane_manager(lane)->epoch));
-	lane->taken_since_snapshot++;
-	if (++lane->taken_since_advance >= ADVANCE_EVERY)
+	sm_store(&pool->birth[type][item->index], sm_load(&lane_manager(lane)->epoch));
+	lane->taken_since_snapshot += space_pages(item->use);
+	lane->taken_since_advance += space_pages(item->use);
+	if (lane->taken_since_advance >= ADVANCE_EVERY)
 		epoch_advance(lane);
 	return true;
 }
 
 /* Start the write-back of what taking changed, each line once where neighbours were taken. */
-static void persist_taken(struct lane *lane, enum daxfs_type type, unsigned n, const uint64_t *index)
+static void persist_taken(struct lane *lane, const struct space_batch *batch)
 {
 	const struct pool *pool = lane->pool;
 	const sm_u64 *state = NULL, *birth = NULL;
 
-	for (unsigned i = 0; pool->shm.wb && i < n; i++) {
-		sm_persist_run(&pool->shm, &state, &pool->state[type][index[i]]);
-		sm_persist_run(&pool->shm, &birth, &pool->birth[type][index[i]]);
+	for (unsigned i = 0; pool->shm.wb && i < batch->n; i++) {
+		sm_persist_run(&pool->shm, &state, &pool->state[batch->type][batch->item[i].index]);
+		sm_persist_run(&pool->shm, &birth, &pool->birth[batch->type][batch->item[i].index]);
 	}
 	sm_persist_run(&pool->shm, &state, NULL);
 	sm_persist_run(&pool->shm, &birth, NULL);
 }
 
-int space_begin(struct lane *lane, struct space_batch *batch, enum daxfs_type type, enum daxfs_use use, unsigned n,
-		uint64_t *index)
+void space_begin(struct space_batch *batch, enum daxfs_type type)
 {
-	batch->search = (struct space_search){ .type = type };
-	batch->use = use;
-	batch->n = n;
-	batch->index = index;
-	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++)
-		batch->have[i] = false;
-	return record_reserve(lane, n, &batch->at);
+	batch->type = type;
+	batch->wanted = batch->scanned = 0;
+	batch->second = batch->blocked = false;
+	batch->n = 0;
 }
 
-int space_find(struct lane *lane, struct space_batch *batch)
+int space_room(struct lane *lane, struct space_batch *batch, unsigned n)
 {
-	struct space_search *search = &batch->search;
+	unsigned at;
+	int rc = record_reserve(lane, n, &at);
 
-	for (unsigned i = 0; i < batch->n; i++) {
-		if (batch->have[i])
-			continue;
-		if (next_candidate(lane, search, &batch->index[i], &batch->found[i]))
-			return -ENOSPC;
-		record_intend(lane, batch->at + i, search->type, batch->index[i]);
-		sm_prefetch_write(&lane->pool->birth[search->type][batch->index[i]], sizeof(sm_u64));
-	}
+	if (rc == 0 && batch->n == 0)
+		batch->at = at;
+	return rc;
+}
+
+void space_name(struct lane *lane, struct space_batch *batch, unsigned i, const struct space_item *item)
+{
+	batch->item[i] = *item;
+	if (use_of(item->found) == DAXFS_USE_TAIL && item->use != DAXFS_USE_TAIL)
+		extent_persist(lane->pool, item->index);
+	record_intend(lane, batch->at + i, batch->type, item->index);
+	sm_prefetch_write(&lane->pool->birth[batch->type][item->index], sizeof(sm_u64));
+}
+
+int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index)
+{
+	struct space_item item = { .use = use };
+	int rc = next_candidate(lane, batch, &item);
+
+	if (rc == 0)
+		rc = space_room(lane, batch, 1);
+	if (rc)
+		return rc;
+	space_name(lane, batch, batch->n++, &item);
+	*index = item.index;
 	return 0;
 }
 
 int space_claim(struct lane *lane, struct space_batch *batch)
 {
-	enum daxfs_type type = batch->search.type;
 	int rc = 0;
 
 	record_intended(lane, batch->at, batch->n);
 	for (unsigned i = 0; i < batch->n; i++) {
-		if (!batch->have[i])
-			batch->have[i] = take(lane, type, batch->use, batch->index[i], batch->found[i]);
-		if (!batch->have[i])
+		struct space_item *item = &batch->item[i];
+
+		item->have = item->have || take(lane, batch->type, item);
+		if (!item->have)
 			rc = -EAGAIN;
 	}
-	persist_taken(lane, type, batch->n, batch->index);
+	persist_taken(lane, batch);
 	return rc;
 }
 
-static int take_all(struct lane *lane, struct space_batch *batch)
+/* Find others in place of those that somebody else took. */
+static int find_again(struct lane *lane, struct space_batch *batch)
 {
-	int rc;
+	struct space_item item;
+	int rc = 0;
 
-	do {
-		rc = space_find(lane, batch);
+	for (unsigned i = 0; rc == 0 && i < batch->n; i++) {
+		if (batch->item[i].have)
+			continue;
+		item = batch->item[i];
+		rc = next_candidate(lane, batch, &item);
 		if (rc == 0)
-			rc = space_claim(lane, batch);
-	} while (rc == -EAGAIN);
+			space_name(lane, batch, i, &item);
+	}
+	return rc;
+}
+
+static int take_all(struct lane *lane, struct space_batch *batch, enum daxfs_use use, unsigned n, uint64_t *out)
+{
+	int rc = lane->n_allocs + n > DAXFS_RECORD_ALLOCS ? -E2BIG : 0;
+
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		rc = space_find(lane, batch, use, &out[i]);
+	while (rc == 0 && (rc = space_claim(lane, batch)) == -EAGAIN)
+		rc = find_again(lane, batch);
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		out[i] = batch->item[i].index;
 	return rc;
 }
 
 int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsigned n, uint64_t *out)
 {
 	struct space_batch batch;
-	int rc = space_begin(lane, &batch, type, use, n, out);
 
-	return rc ? rc : take_all(lane, &batch);
+	space_begin(&batch, type);
+	return take_all(lane, &batch, use, n, out);
 }
 
 int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out)
 {
 	struct space_batch batch;
-	int rc = space_begin(lane, &batch, type, use, 1, out);
 
-	batch.search.wanted = at;
-	return rc ? rc : take_all(lane, &batch);
+	space_begin(&batch, type);
+	batch.wanted = at;
+	return take_all(lane, &batch, use, 1, out);
 }
 
 void space_warm(struct lane *lane)
 {
-	struct space_search search = { .type = DAXFS_T_PAGE };
+	struct space_batch batch;
 	struct pool *pool = lane->pool;
 	uint64_t index, state;
 
+	space_begin(&batch, DAXFS_T_PAGE);
 	if (!lane->next_known)
-		lane->next_known = next_hint(lane, &search, &lane->next_page, &state) ||
-				   next_scanned(lane, &search, WARM_SCAN, &lane->next_page, &state);
+		lane->next_known = next_hint(lane, &batch, &lane->next_page, &state) ||
+				   next_scanned(lane, &batch, WARM_SCAN, &lane->next_page, &state);
 	if (!lane->next_known)
 		return;
 	index = lane->next_page;
@@ -245,12 +317,23 @@ void space_warm_on(struct lane *lane)
 		sm_prefetch_write(pool_page(lane->pool, lane->next_page) + WARM_FIRST, WARM_SECOND);
 }
 
+/* The state of an object, or of the extent that it is part of. */
+static uint64_t whole_state(const struct pool *pool, enum daxfs_type type, uint64_t i)
+{
+	uint64_t s = sm_load_relaxed(&pool->state[type][i]), head;
+
+	if (type != DAXFS_T_PAGE || use_of(s) != DAXFS_USE_TAIL || state_of(s) != DAXFS_LIVE)
+		return s;
+	head = sm_load_relaxed(&pool->state[type][i - i % DAXFS_EXTENT_PAGES]);
+	return use_of(head) == DAXFS_USE_EXTENT ? head : 0;
+}
+
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes)
 {
 	*out = (struct daxfs_usage){ .total = pool->objects[type] };
 	*nodes = 0;
 	for (uint64_t i = 0; i < pool->objects[type]; i++) {
-		uint64_t s = sm_load_relaxed(&pool->state[type][i]);
+		uint64_t s = whole_state(pool, type, i);
 
 		out->free += state_of(s) == DAXFS_FREE;
 		out->private_ += state_of(s) == DAXFS_PRIVATE;

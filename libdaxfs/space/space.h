@@ -15,28 +15,49 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out);
 
 /* The same in steps, for who wants to know what it will be before it is taken. */
-struct space_search { /* for objects of one type */
+struct space_batch {
 	enum daxfs_type type;
 	uint64_t wanted;    /* to be tried before all others; 0: none */
 	uint64_t scanned;   /* states looked at in this pass */
 	bool second;        /* pass: under a fresh snapshot */
 	bool blocked;       /* saw one that is retired and not reusable yet */
+	unsigned at, n;     /* places in the record: from .. and how many */
+	struct space_item {
+		uint64_t index, found; /* its state when it was found free */
+		enum daxfs_use use;
+		bool have;
+	} item[DAXFS_RECORD_ALLOCS];
 };
-struct space_batch {
-	struct space_search search;
-	enum daxfs_use use;
-	unsigned at, n;  /* places in the record */
-	uint64_t *index; /* what is in them: found, and what we have */
-	uint64_t found[DAXFS_RECORD_ALLOCS];
-	bool have[DAXFS_RECORD_ALLOCS];
-};
-/* -E2BIG. */
-int space_begin(struct lane *lane, struct space_batch *batch, enum daxfs_type type, enum daxfs_use use, unsigned n,
-		uint64_t *index);
-/* Name an object for every place that has none. -ENOSPC. */
-int space_find(struct lane *lane, struct space_batch *batch);
-/* Take them. -EAGAIN: somebody else took one; find again. */
+void space_begin(struct space_batch *batch, enum daxfs_type type);
+/* Find one more object and name it in the record: -ENOSPC, -E2BIG. */
+int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index);
+/* Find an extent (extent.c), its first page in *head. False: none in sight. */
+bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head);
+/* Take them all. -EAGAIN: somebody else took one. */
 int space_claim(struct lane *lane, struct space_batch *batch);
+
+/* -- between space.c and extent.c --------------------------------------------- */
+
+/* May an object be taken now? *state: what the CAS must find. */
+bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
+/* The same for one that is RETIRED under this state. */
+bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
+/* Is it in the batch already? */
+bool space_named(const struct space_batch *batch, uint64_t index);
+/* Room for n more names, to be given by space_name in order: -E2BIG. */
+int space_room(struct lane *lane, struct space_batch *batch, unsigned n);
+void space_name(struct lane *lane, struct space_batch *batch, unsigned i, const struct space_item *item);
+/* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
+bool extent_gone(const struct pool *pool, uint64_t index);
+/* Start the write-back of what that was judged by; drained before it is taken (X4). */
+void extent_persist(const struct pool *pool, uint64_t index);
+
+static inline unsigned space_pages(enum daxfs_use use)
+{
+	return use == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1;
+}
+
+/* -- looking ------------------------------------------------------------------- */
 
 /* Count the states of one type. Bounded, no protection needed. */
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);

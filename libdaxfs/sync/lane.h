@@ -14,6 +14,7 @@
 #include "sync/word.h"
 
 #define LANE_HINTS 256u /* recently retired pages, tried first by the allocator */
+#define LANE_EXTENTS 32u /* recently retired extents, the same */
 
 struct interval {
 	uint64_t low, high;
@@ -51,10 +52,13 @@ struct lane {
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
 	struct snapshot snapshot;
-	unsigned taken_since_snapshot, taken_since_advance; /* objects */
+	unsigned taken_since_snapshot, taken_since_advance; /* objects, pages */
 	uint64_t cursor[DAXFS_TYPES];
 	uint32_t hints[LANE_HINTS];
 	unsigned hint_head, hint_tail;
+	uint32_t extents[LANE_EXTENTS];
+	unsigned extents_head, extents_tail;
+	uint64_t extent_cursor; /* in extents */
 	uint64_t next_page; /* found and fetched for the next record, if next_known; nobody keeps it for us */
 	bool next_known;
 };
@@ -109,6 +113,13 @@ static inline bool link_names(const struct pool *pool, uint64_t w, enum daxfs_li
 	unsigned type = kind == DAXFS_INODE ? DAXFS_T_INODE : kind == DAXFS_DIRENT ? DAXFS_T_DIRENT : DAXFS_T_PAGE;
 
 	return link_kind(w) == (unsigned)kind && link_index(w) < pool->objects[type];
+}
+
+/* Does a link word name an extent of this pool? */
+static inline bool link_names_extent(const struct pool *pool, uint64_t w)
+{
+	return link_names(pool, w, DAXFS_EXTENT) && link_index(w) % DAXFS_EXTENT_PAGES == 0 &&
+	       link_index(w) + DAXFS_EXTENT_PAGES <= pool->objects[DAXFS_T_PAGE];
 }
 
 uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t found);

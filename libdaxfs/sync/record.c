@@ -402,13 +402,23 @@ void record_write(struct lane *lane)
 	lane->durable = false;
 }
 
+/* They are the first that the next records of this lane try to take. */
 static void remember_retired(struct lane *lane)
 {
-	for (unsigned i = 0; i < lane->n_retires; i++)
-		if (object_type(lane->retires[i]) == DAXFS_T_PAGE)
-			lane->hints[lane->hint_tail++ % LANE_HINTS] = (uint32_t)object_index(lane->retires[i]);
+	for (unsigned i = 0; i < lane->n_retires; i++) {
+		uint32_t index = (uint32_t)object_index(lane->retires[i]);
+
+		if (object_type(lane->retires[i]) != DAXFS_T_PAGE)
+			continue;
+		if (use_of(sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][index])) == DAXFS_USE_EXTENT)
+			lane->extents[lane->extents_tail++ % LANE_EXTENTS] = index;
+		else
+			lane->hints[lane->hint_tail++ % LANE_HINTS] = index;
+	}
 	if (lane->hint_tail - lane->hint_head > LANE_HINTS)
 		lane->hint_head = lane->hint_tail - LANE_HINTS;
+	if (lane->extents_tail - lane->extents_head > LANE_EXTENTS)
+		lane->extents_head = lane->extents_tail - LANE_EXTENTS;
 }
 
 /* Release what is staged to everybody: from here on recovery (or anyone) may finish it. */

@@ -22,6 +22,21 @@ static uint64_t retirement(struct lane *by)
 	return state_make(DAXFS_RETIRED, DAXFS_USE_NONE, sm_load(&by->pool->member->manager.epoch));
 }
 
+/* Retired, an extent stays one, to be taken whole again. */
+static uint64_t retired_as(uint64_t retired, enum daxfs_use use)
+{
+	return use == DAXFS_USE_EXTENT ? retired | (uint64_t)DAXFS_USE_EXTENT << 56 : retired;
+}
+
+/* What becomes of an object that the record took. A tail is a tail: its head says the rest. */
+static uint64_t settled(uint64_t s, enum outcome outcome, uint64_t retired)
+{
+	if (outcome == HAPPENED || use_of(s) == DAXFS_USE_TAIL)
+		return state_make(DAXFS_LIVE, use_of(s), nonce_of(s));
+	/* Overtaken, it may have been seen while it was linked. */
+	return outcome == OVERTAKEN ? retired_as(retired, use_of(s)) : 0;
+}
+
 /* PRIVATE of this record -> what it becomes. Someone may have retired it meanwhile. */
 static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum outcome outcome,
 			  struct record_tally *tally)
@@ -29,8 +44,7 @@ static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum ou
 	struct pool *pool = by->pool;
 	const struct sm_lane *record = record_of(by, owner);
 	uint64_t nonce = nonce_make(owner, seq), n = sm_load(&record->n_allocs);
-	/* Overtaken, it may have been seen while it was linked. */
-	uint64_t unused = outcome == OVERTAKEN ? retirement(by) : 0;
+	uint64_t retired = outcome == OVERTAKEN ? retirement(by) : 0;
 	const sm_u64 *last = NULL;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
@@ -47,7 +61,7 @@ static void settle_allocs(struct lane *by, unsigned owner, uint64_t seq, enum ou
 		sm_persist_run(&pool->shm, &last, state);
 		/* ORD settle: after the word, or every mark, is resolved. Crash:
 		 * PRIVATE stays and the record still says what it becomes. */
-		sm_swap(state, s, outcome == HAPPENED ? state_make(DAXFS_LIVE, use_of(s), nonce) : unused);
+		sm_swap(state, s, settled(s, outcome, retired));
 		tally->objects++;
 	}
 	sm_persist_run(&pool->shm, &last, NULL);
@@ -76,8 +90,8 @@ static void settle_retires(struct lane *by, const struct sm_lane *record, struct
 		/* ORD retired: after the epoch was sampled. PRIVATE first: its owner may
 		 * make it LIVE between the two. Crash: retired again, by nonce once. */
 		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
-		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired)) ||
-		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired))
+		     sm_swap(state, (uint64_t)DAXFS_PRIVATE << 61 | nonce, retired_as(retired, use_of(nonce)))) ||
+		    sm_swap(state, (uint64_t)DAXFS_LIVE << 61 | nonce, retired_as(retired, use_of(nonce))))
 			tally->objects++;
 	}
 	sm_persist_run(&pool->shm, &last, NULL);

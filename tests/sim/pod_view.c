@@ -56,6 +56,8 @@ static void look(struct actor *a, struct daxfs_view *view, const struct op *op, 
 	if (!a->pending)
 		return;
 	out.rc = daxfs_view_read(view, op->ino, op->offset, &bytes);
+	if (out.rc > (ssize_t)op->len)
+		out.rc = (ssize_t)op->len; /* of an extent there is more */
 	if (out.rc > 0) {
 		*look = (struct look){bytes, (uint64_t)out.rc, digest_of(a, bytes, (uint64_t)out.rc)};
 		out.block[0] = look->digest;

@@ -19,6 +19,12 @@
 #define REUSE "mkdir d;create d/f;write d/f 0 262144 1;write d/f 0 262144 2;trunc d/f 4096;" \
 	"mkdir e;create e/g;1:write e/g 0 262144 1;1:write e/g 0 262144 2;1:trunc e/g 4096"
 
+/* Pages 16 to 31 of d/f: as an extent, each by itself; and of two files, by two hosts, again and again. */
+#define EXTENT FILE_F "write d/f 65536 65536 1;"
+#define PAGES FILE_F "write d/f 65536 61440 1;write d/f 126976 4096 2;"
+#define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
+#define FOUR_TIMES(s) s s s s
+
 /* Five of the sixteen files that a host can hold here. */
 #define HOLD_5(p) \
 	"create o/" p "1;hold o/" p "1;create o/" p "2;hold o/" p "2;create o/" p "3;hold o/" p "3;" \
@@ -104,6 +110,30 @@ const struct scenario scenarios[] = {
 	{"append-page", "mkdir d;create d/f;write d/f 0 8192 1",
 	 "append d/f 4096 3", "append d/f 100 4;trunc d/f 8192", 0},
 	{"append-twice", FILE_F, "append d/f 30 3;append d/f 40 4", "append d/f 50 5;append d/f 60 6", 0},
+	/* sixteen pages as one */
+	{"extent-write", EXTENT, "write d/f 65536 65536 3",
+	 "write d/f 65536 65536 4;write d/f 70000 100 5;read d/f", 0},
+	{"extent-form", PAGES, "write d/f 65536 65536 3", "write d/f 69632 4096 4;trunc d/f 80000;read d/f", 0},
+	{"extent-form-hole", FILE_F "trunc d/f 200000", "write d/f 65536 65536 3",
+	 "write d/f 69632 10 4;write d/f 126976 10 5;read d/f", 0},
+	{"extent-form-new", FILE_F, "write d/f 65536 65536 3", "write d/f 69632 10 4;trunc d/f 10", 0},
+	{"extent-break", EXTENT, "write d/f 70000 100 3", "write d/f 65536 65536 4;write d/f 81920 4096 5", 0},
+	{"extent-break-two", EXTENT "write d/f 131072 131072 2;", "write d/f 130000 70000 3",
+	 "write d/f 196608 65536 4;trunc d/f 140000;read d/f", 0},
+	{"extent-there-and-back", EXTENT, "write d/f 126976 4096 3;write d/f 65536 65536 4",
+	 "write d/f 65536 4096 5;write d/f 65536 65536 6;read d/f", 0},
+	{"extent-cut", EXTENT, "trunc d/f 70000", "write d/f 65536 65536 4;append d/f 10 5", 0},
+	{"extent-cut-all", EXTENT, "trunc d/f 65536", "write d/f 65536 65536 4;write d/f 81920 10 5", 0},
+	{"extent-unlink", EXTENT, "unlink d/f", "write d/f 65536 65536 4;write d/f 81920 10 5", 0},
+	{"extent-read", EXTENT, "read d/f", "write d/f 81920 10 4;write d/f 65536 65536 5", 0},
+	{"extent-view", EXTENT, "view d/f 70000;view d/f 70000", "write d/f 81920 10 4;write d/f 65536 65536 5", 0},
+	{"extent-draft", EXTENT, "draft d/f 65536 65536 3;draft d/f 69632 8192 4",
+	 "write d/f 81920 10 5;write d/f 65536 65536 6", 0},
+	{"extent-statfs", EXTENT, "statfs", "write d/f 81920 10 4", 0},
+	{"extent-again", EXTENTS, "write d/f 65536 65536 3;write d/f 65536 65536 4",
+	 "write e/g 65536 65536 5;write d/f 65536 65536 6", 0},
+	{"extent-dissolve", "create f;write f 65536 65536 1;write f 65536 65536 2;create g;fill g 18;trunc f 0",
+	 "write g 0 65536 3;write g 8192 65536 4", "write f 65536 65536 5;write g 100 8192 6", SC_TIGHT},
 	/* data where it is */
 	{"draft", "mkdir d;create d/f;write d/f 0 12288 1", "draft d/f 4096 8192 3",
 	 "write d/f 8000 500 4;trunc d/f 9000", 0},

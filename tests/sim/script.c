@@ -194,18 +194,19 @@ static void do_undraft(struct command_call *call)
 	put(call, rc);
 }
 
-static void copy_viewed(uint8_t *to, const void *from, size_t n)
+static void copy_viewed(uint8_t *to, const void *from, ssize_t n)
 {
-	if (memory_owns(from, n))
-		sm_read(to, from, n);
-	else
-		memcpy(to, from, n); /* a hole */
+	if (n > 0 && memory_owns(from, (size_t)n))
+		sm_read(to, from, (size_t)n);
+	else if (n > 0)
+		memcpy(to, from, (size_t)n); /* a hole */
 }
 
 /* What a view shows stays as it is, whatever others do. review: it has found the file before. */
 static void do_view(struct command_call *call)
 {
 	uint8_t once[DAXFS_PAGE_SIZE], again[DAXFS_PAGE_SIZE];
+	ssize_t rest = (ssize_t)(DAXFS_PAGE_SIZE - call->command->n[0] % DAXFS_PAGE_SIZE);
 	struct daxfs_view *view;
 	const void *at = NULL;
 	ssize_t n = daxfs_view_open(fs_of(call), &view);
@@ -214,10 +215,9 @@ static void do_view(struct command_call *call)
 		if (call->command->text[0] == 'r')
 			daxfs_view_read(view, call->command->ino, 0, &at);
 		n = daxfs_view_read(view, call->command->ino, call->command->n[0], &at);
-		if (n > 0) {
-			copy_viewed(once, at, (size_t)n);
-			copy_viewed(again, at, (size_t)n);
-		}
+		n = n < rest ? n : rest; /* what else lies there depends on how pages were found */
+		copy_viewed(once, at, n);
+		copy_viewed(again, at, n);
 		daxfs_view_close(view);
 	}
 	if (n <= 0)

@@ -201,7 +201,7 @@ static void test_truncated(void **state)
 
 static void next_version(struct sm_super *s)
 {
-	s->version = 2;
+	s->version = DAXFS_VERSION + 1;
 }
 
 static void new_feature(struct sm_super *s)
@@ -237,7 +237,7 @@ static void test_features(void **state)
 	util_edit(&f, new_feature);
 	refused_both(f.path, -EPROTONOSUPPORT, "features");
 	util_edit(&f, next_version);
-	refused_both(f.path, -EPROTONOSUPPORT, "version 2");
+	refused_both(f.path, -EPROTONOSUPPORT, "version 3");
 	close(f.fd);
 }
 

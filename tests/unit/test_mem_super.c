@@ -60,7 +60,7 @@ struct change { /* of one field, under a right checksum */
 
 static const struct change changes[] = {
 	{FIELD(version), 0, 3},
-	{FIELD(version), 2, 3},
+	{FIELD(version), 1, 3},
 	{FIELD(compat), UINT64_MAX, 0},
 	{FIELD(ro_compat), UINT64_MAX, 0},
 	{FIELD(incompat), 1, 4},
@@ -262,7 +262,7 @@ static void test_words(void **state)
 {
 	(void)state;
 	read_both(no_magic, -EINVAL, "not a daxfs pool: ");
-	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 1");
+	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 2");
 	read_both(other_feature, -EPROTONOSUPPORT, "features 0x20");
 	read_both(too_large, -ENODATA, "pool has 4194304 bytes, its file or device only 2097152");
 	read_both(misplaced, -EUCLEAN, "a region");
@@ -343,7 +343,7 @@ static void test_geometry(void **state)
 	assert_string_equal(g.name, "unit");
 	assert_memory_equal(g.uuid, good.uuid, 16);
 	assert_int_equal(g.size, UTIL_POOL_BYTES);
-	assert_int_equal(g.version, 1);
+	assert_int_equal(g.version, 2);
 	assert_int_equal(g.hosts, 2);
 	assert_int_equal(g.lanes_per_host, 2);
 	assert_int_equal(g.opens_per_host, 4096);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * piece.c - one record's worth of a write.
+ *
+ * A piece (up to 256 KiB) is one record over the link words of its pages, plus the
+ * size word if the file gets longer, plus the trunc word if a hole inside the file
+ * is filled. Pages are never written in place: new pages are taken, filled and
+ * linked, the old ones retired. Why these words suffice:
+ *
+ *   overwrite (page -> page)  no other word. A truncation that removes the page
+ *       changes its word. One that leaves it, but has committed its new size
+ *       below it, will remove the new page just the same (prune.c).
+ *   fill (absent -> page)     demands an unchanged trunc word, or changes the
+ *       size word: no truncation was committed since we looked, so the node is
+ *       still linked and nobody is pruning it.
+ *   longer                    demands the size word as read: appends of several
+ *       hosts get disjoint ranges, and no PRUNE is pending.
+ *
+ * A group that is written whole becomes an extent if sixteen pages are to be had
+ * together: extent -> extent is one word. What is written in part, or cut, of an
+ * extent is not an extent any more: the piece grows to all of it, and every page
+ * gets one of its own. A file never ends within an extent. If a group was found
+ * half as one and half as the other, its head has changed, and is in the record.
+ */
+#include "fs/piece.h"
+
+#include <errno.h>
+
+#define STREAM_PAGES 8    /* pieces from here on go around the caches */
+#define AHEAD_BYTES 2048u /* of the next page of a smaller one, fetched while one is filled */
+
+static void span_pages(struct piece *piece, uint64_t first, uint64_t last)
+{
+	piece->first = first;
+	piece->pages = (unsigned)(last - first + 1);
+}
+
+/* It is about bytes [from, end). */
+static void about(struct piece *piece, uint64_t from, uint64_t end)
+{
+	piece->from = from;
+	piece->end = end;
+	piece->longer = end > size_bytes(piece->size);
+	piece->cuts = false;
+	piece->own = piece->own_end = piece->n_nodes = 0;
+	span_pages(piece, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
+}
+
+int piece_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct piece *piece)
+{
+	struct inode inode;
+	int rc = inode_get_file(lane, ino, &inode);
+	uint64_t from;
+
+	if (rc)
+		return rc;
+	piece->sm = inode.sm;
+	/* trunc before life: if the inode dies later, trunc will have changed. */
+	piece->size = word_settle(lane, &inode.sm->size);
+	piece->trunc = word_settle(lane, &inode.sm->trunc);
+	rc = inode_get(lane, ino, &inode);
+	if (rc)
+		return rc;
+	from = offset == PIECE_APPEND ? size_bytes(piece->size) : offset;
+	if (from >= DAXFS_FILE_MAX || DAXFS_FILE_MAX - from < len)
+		return -EFBIG;
+	about(piece, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
+	return 0;
+}
+
+/* -- which words ---------------------------------------------------------------- */
+
+/* The node that our record puts at a place where the file lacks one: 0 and its page. */
+static int grow(struct lane *lane, struct piece *piece, const struct map_pos *at, uint64_t *page)
+{
+	unsigned i;
+	int rc;
+
+	for (i = 0; i < piece->n_nodes; i++)
+		if (piece->node[i].slot == at->slot) {
+			*page = piece->node[i].page;
+			return 0;
+		}
+	if (i == NODES_MAX)
+		return -EIO;
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, page);
+	if (rc)
+		return rc;
+	sm_zero(pool_page(lane->pool, *page), DAXFS_PAGE_SIZE);
+	piece->node[i].slot = at->slot;
+	piece->node[i].word = word_settle(lane, at->slot);
+	piece->node[i].page = *page;
+	piece->n_nodes++;
+	return link_kind(piece->node[i].word) == DAXFS_ABSENT ? 0 : -EAGAIN;
+}
+
+/* Find the word of page i of the piece; *pos: of the page before it. -ENOENT: a cut needs none. */
+static int find_word(struct lane *lane, struct piece *piece, unsigned i, struct map_pos *pos)
+{
+	uint64_t page;
+	int rc = map_next(lane, piece->sm, piece->first + i, pos);
+
+	while (rc == -ENOENT && !piece->cuts) {
+		rc = grow(lane, piece, pos, &page);
+		if (rc == 0)
+			rc = map_below(lane, page, pos);
+	}
+	return rc;
+}
+
+/* Page i was found in an extent: the piece is about all of that. True: it is, now. */
+static bool widen(struct piece *piece, unsigned i)
+{
+	uint64_t p = piece->first + i, head = p - p % DAXFS_EXTENT_PAGES, last = piece->first + piece->pages - 1;
+
+	if (piece->first <= head && last >= head + DAXFS_EXTENT_PAGES - 1)
+		return false;
+	span_pages(piece, piece->first < head ? piece->first : head,
+		   last > head + DAXFS_EXTENT_PAGES - 1 ? last : head + DAXFS_EXTENT_PAGES - 1);
+	return true;
+}
+
+/* What page i is now. 1: the piece has grown, look again. */
+static int survey_page(struct lane *lane, struct piece *piece, unsigned i, struct map_pos *pos)
+{
+	struct piece_page *page = &piece->page[i];
+	struct map_look look;
+	int rc = find_word(lane, piece, i, pos);
+
+	if (rc)
+		return rc;
+	page->slot = pos->slot;
+	page->word = word_settle(lane, pos->slot);
+	page->was = link_index(page->word);
+	page->from_extent = page->to_extent = false;
+	if (link_names(lane->pool, page->word, DAXFS_DATA)) {
+		space_warm_state(lane->pool, page->was);
+		return 0;
+	}
+	map_look(lane, pos->slot, piece->first + i, &look);
+	page->word = look.own;
+	page->was = look.page;
+	page->from_extent = look.extent;
+	piece->fills |= look.page == MAP_HOLE;
+	return look.extent && widen(piece, i) ? 1 : 0;
+}
+
+int piece_survey(struct lane *lane, struct piece *piece)
+{
+	struct map_pos pos;
+	int rc;
+
+	do {
+		rc = 0;
+		pos.left = 0;
+		piece->fills = false;
+		for (unsigned i = 0; rc == 0 && i < piece->pages; i++)
+			rc = survey_page(lane, piece, i, &pos);
+	} while (rc > 0);
+	if (rc)
+		return rc;
+	/* Words before size: if it is what it was, no truncation came between. */
+	if (word_settle(lane, &piece->sm->size) != piece->size)
+		return -EAGAIN;
+	return lane->fault ? -EIO : 0;
+}
+
+/* -- new pages ------------------------------------------------------------------- */
+
+static bool is_own(const struct piece *piece, unsigned i)
+{
+	return i >= piece->own && i < piece->own_end;
+}
+
+/* Find sixteen pages together for those from i on. */
+static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, struct space_batch *batch)
+{
+	uint64_t head;
+
+	if (!piece_whole(piece, i) || !space_find_extent(lane, batch, &head))
+		return false;
+	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
+		piece->page[i + k].is = head + k;
+		piece->page[i + k].to_extent = true;
+	}
+	return true;
+}
+
+/* Find a page for each of the piece, but for those that stay empty. */
+static int find_pages(struct lane *lane, struct piece *piece, struct space_batch *batch)
+{
+	int rc = 0;
+
+	space_begin(batch, DAXFS_T_PAGE);
+	for (unsigned i = 0; rc == 0 && i < piece->pages; i++) {
+		if (is_own(piece, i))
+			continue;
+		if (piece->cuts && (piece->first + i) * DAXFS_PAGE_SIZE >= piece->end)
+			piece->page[i].is = MAP_HOLE;
+		else if (find_extent(lane, piece, i, batch))
+			i += DAXFS_EXTENT_PAGES - 1;
+		else
+			rc = space_find(lane, batch, DAXFS_USE_DATA, &piece->page[i].is);
+	}
+	return rc;
+}
+
+/* Around the caches: much at once, and what must leave them at once anyway. */
+static bool streams(const struct lane *lane, const struct piece *piece)
+{
+	return piece->pages >= STREAM_PAGES || lane->pool->shm.wb;
+}
+
+/* Bytes of a page starting at byte `base` that come before `at`. */
+static uint64_t within(uint64_t base, uint64_t at)
+{
+	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
+}
+
+static void fill_old(uint8_t *to, const uint8_t *old, size_t n)
+{
+	if (n && old)
+		sm_write(to, old, n);
+	else if (n)
+		sm_zero(to, n);
+}
+
+/* Fill new page i of the piece: old bytes around the new ones. */
+static void compose(struct lane *lane, const struct piece *piece, unsigned i, const uint8_t *in)
+{
+	const struct piece_page *page = &piece->page[i];
+	uint64_t base = (piece->first + i) * DAXFS_PAGE_SIZE;
+	uint64_t start = within(base, piece->from), stop = within(base, piece->end);
+	uint8_t *to = pool_page(lane->pool, page->is);
+	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
+
+	fill_old(to, old, start);
+	if (start < stop && streams(lane, piece))
+		sm_write_stream(to + start, in + (base + start - piece->from), stop - start);
+	else if (start < stop)
+		sm_write(to + start, in + (base + start - piece->from), stop - start);
+	fill_old(to + stop, old && !piece->cuts ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
+	if (stop - start == DAXFS_PAGE_SIZE && streams(lane, piece))
+		sm_persist_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+	else
+		sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+}
+
+static void fill(struct lane *lane, const struct piece *piece, const uint8_t *in)
+{
+	for (unsigned i = 0; i < piece->pages; i++) {
+		if (i + 1 < piece->pages && !streams(lane, piece))
+			sm_prefetch_write(pool_page(lane->pool, piece->page[i + 1].is), AHEAD_BYTES);
+		if (!is_own(piece, i) && piece->page[i].is != MAP_HOLE)
+			compose(lane, piece, i, in);
+	}
+}
+
+/* -- the record -------------------------------------------------------------------- */
+
+/* Is a word in one of the nodes that nobody but us sees yet? */
+static bool is_private(const struct lane *lane, const struct piece *piece, const sm_u64 *word)
+{
+	for (unsigned i = 0; i < piece->n_nodes; i++) {
+		const uint8_t *page = pool_page(lane->pool, piece->node[i].page);
+
+		if ((const uint8_t *)word >= page && (const uint8_t *)word < page + DAXFS_PAGE_SIZE)
+			return true;
+	}
+	return false;
+}
+
+/* Stage a link where others look, store it where only we do, until the record publishes the subtree. */
+static void set_link(struct lane *lane, const struct piece *piece, sm_u64 *slot, uint64_t word, uint64_t payload)
+{
+	if (is_private(lane, piece, slot))
+		sm_store_relaxed(slot, payload);
+	else
+		record_word(lane, slot, DAXFS_S_LINK, word, payload);
+}
+
+static void link_nodes(struct lane *lane, const struct piece *piece)
+{
+	for (unsigned i = 0; i < piece->n_nodes; i++)
+		set_link(lane, piece, piece->node[i].slot, piece->node[i].word,
+			 link_payload(DAXFS_NODE, piece->node[i].page));
+	for (unsigned i = 0; i < piece->n_nodes; i++)
+		sm_persist(&lane->pool->shm, pool_page(lane->pool, piece->node[i].page), DAXFS_PAGE_SIZE);
+}
+
+/* Stage what the word of page i becomes, and the end of what it named. */
+static void link_page(struct lane *lane, const struct piece *piece, unsigned i)
+{
+	const struct piece_page *page = &piece->page[i];
+	bool head = map_is_head(piece->first + i);
+	uint64_t payload = link_payload(page->to_extent ? DAXFS_EXTENT : DAXFS_DATA, page->is);
+
+	if (page->from_extent && page->to_extent && !head)
+		return; /* absent, and stays so */
+	if (page->is == MAP_HOLE || (page->to_extent && !head))
+		payload = link_payload(DAXFS_ABSENT, 0);
+	set_link(lane, piece, page->slot, page->word, payload);
+	if (link_kind(page->word) != DAXFS_ABSENT)
+		record_retire(lane, DAXFS_T_PAGE, link_index(page->word));
+}
+
+static void write_down(struct lane *lane, const struct piece *piece)
+{
+	record_unstage(lane);
+	for (unsigned i = 0; i < piece->pages; i++)
+		link_page(lane, piece, i);
+	link_nodes(lane, piece);
+	if (piece->longer)
+		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
+	else if (piece->fills)
+		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
+	record_write(lane);
+}
+
+int piece_stage(struct lane *lane, struct piece *piece, const uint8_t *in)
+{
+	struct space_batch batch;
+	int rc = find_pages(lane, piece, &batch);
+
+	if (rc)
+		return rc;
+	/* Where writing back is dear, the record goes the way of the names of its pages. */
+	if (lane->pool->shm.wb)
+		write_down(lane, piece);
+	rc = space_claim(lane, &batch);
+	if (rc)
+		return rc;
+	fill(lane, piece, in);
+	if (!lane->pool->shm.wb)
+		write_down(lane, piece); /* while the last streams drain */
+	if (streams(lane, piece))
+		sm_stream_end();
+	return 0;
+}
+
+/* -- cutting ------------------------------------------------------------------------- */
+
+int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
+{
+	struct piece piece;
+	struct space_batch batch;
+	int rc;
+
+	if (size % EXTENT_BYTES == 0)
+		return 0;
+	piece.sm = sm;
+	piece.size = before;
+	about(&piece, size, size + 1); /* the page that this byte is in */
+	piece.end = size;
+	piece.cuts = true;
+	rc = piece_survey(lane, &piece);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc; /* a hole */
+	if (!piece.page[0].from_extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0))
+		return 0;
+	rc = find_pages(lane, &piece, &batch);
+	if (rc == 0)
+		rc = space_claim(lane, &batch);
+	if (rc)
+		return rc;
+	fill(lane, &piece, NULL);
+	for (unsigned i = 0; i < piece.pages; i++)
+		link_page(lane, &piece, i);
+	return 0;
+}

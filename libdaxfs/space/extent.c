@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * extent.c - sixteen neighbouring pages as one object.
+ *
+ * The state of the first page, the head, is that of the extent. The others have
+ * TAIL in their states, which is put there once, when the extent is formed, and
+ * stays while the extent is retired and used again, by its head alone. What ends
+ * an extent is that somebody who needs single pages takes its head as one: from
+ * then on the others are free, without having been touched.
+ *
+ * Invariants:
+ *  X1 A page with TAIL is free unless its head's use is EXTENT.
+ *  X2 Forming takes all sixteen pages, each by CAS from the state in which it was
+ *     found free, with the nonce of the record in it. So a TAIL that is what it
+ *     was has been in no extent since: who finds it, and then a head that is none,
+ *     may take it. (In the other order the extent could be formed in between.)
+ *  X3 A record that took some pages of an extent and lost one of them is aborted: its
+ *     head becomes free, and with it the tails.
+ *  X4 In a wb pool the state of a head is written back before a tail is taken as a
+ *     single page. Else the cache could be lost in which the extent had ended, and the
+ *     page be free, or in use, under a head that is an extent again.
+ *
+ * A crash in the middle of forming leaves pages PRIVATE, all named, and the head among
+ * them. `tests/models/extent.pml`.
+ */
+#include "space/space.h"
+
+#define SCAN 32u /* groups of pages looked at for one */
+
+bool extent_gone(const struct pool *pool, uint64_t index)
+{
+	uint64_t head = index - index % DAXFS_EXTENT_PAGES;
+
+	/* ORD tail: the caller loaded the state of the tail before (X2). */
+	return head != index && use_of(sm_load(&pool->state[DAXFS_T_PAGE][head])) != DAXFS_USE_EXTENT;
+}
+
+void extent_persist(const struct pool *pool, uint64_t index)
+{
+	sm_persist(&pool->shm, &pool->state[DAXFS_T_PAGE][index - index % DAXFS_EXTENT_PAGES], sizeof(sm_u64));
+}
+
+/* One that was retired as it is, and that nobody sees any more. */
+static bool find_rested(struct lane *lane, struct space_batch *batch, uint64_t head)
+{
+	struct space_item item = { .index = head, .use = DAXFS_USE_EXTENT };
+
+	item.found = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
+	if (state_of(item.found) != DAXFS_RETIRED || use_of(item.found) != DAXFS_USE_EXTENT ||
+	    !space_rested(lane, batch, head, item.found) || space_named(batch, head) || space_room(lane, batch, 1))
+		return false;
+	space_name(lane, batch, batch->n++, &item);
+	return true;
+}
+
+/* Sixteen free pages. */
+static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t head)
+{
+	struct space_item item[DAXFS_EXTENT_PAGES];
+
+	for (unsigned i = DAXFS_EXTENT_PAGES; i-- > 0;) {
+		item[i] = (struct space_item){ .index = head + i, .use = i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT };
+		if (!space_usable(lane, batch, head + i, &item[i].found) || space_named(batch, head + i))
+			return false;
+	}
+	if (use_of(item[0].found) == DAXFS_USE_EXTENT || space_room(lane, batch, DAXFS_EXTENT_PAGES))
+		return false;
+	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++)
+		space_name(lane, batch, batch->n++, &item[i]);
+	return true;
+}
+
+/* Among those that this lane retired itself. */
+static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *head)
+{
+	while (lane->extents_head != lane->extents_tail) {
+		uint64_t state;
+
+		*head = lane->extents[lane->extents_head % LANE_EXTENTS];
+		if (find_rested(lane, batch, *head)) {
+			lane->extents_head++;
+			return true;
+		}
+		state = sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][*head]);
+		if (state_of(state) == DAXFS_RETIRED && lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2)
+			return false; /* too young: keep it for later */
+		lane->extents_head++;
+	}
+	return false;
+}
+
+bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head)
+{
+	uint64_t groups = lane->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES;
+
+	if (find_own(lane, batch, head))
+		return true;
+	for (unsigned i = 0; i < SCAN && i < groups; i++) {
+		if (lane->extent_cursor >= groups)
+			lane->extent_cursor = 0;
+		*head = lane->extent_cursor++ * DAXFS_EXTENT_PAGES;
+		if (find_rested(lane, batch, *head) || find_pages(lane, batch, *head))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_extent.c - sixteen pages as one object (space/extent.c) under one word
+ * (index/map.h): made, replaced, broken up by what is written or cut of it, dissolved
+ * when single pages run out, and its bytes right all along.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+#define PAGE DAXFS_PAGE_SIZE
+#define GROUP (DAXFS_EXTENT_PAGES * PAGE)
+#define SPAN (12 * GROUP)
+
+struct scene {
+	struct pod pod;
+	struct pool *pool;
+	daxfs_ino ino;
+	struct sm_inode *sm;
+	struct lane *lane; /* of host 1, to look at words */
+	uint8_t *is;       /* what the file should have */
+	uint64_t size;
+};
+
+static void scene_start(struct scene *s)
+{
+	alarm(60);
+	pod_start(&s->pod, 16 << 20);
+	s->pool = rig_pool(&s->pod);
+	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");
+	s->sm = &s->pool->inodes[handle_index(s->ino)];
+	s->is = calloc(1, SPAN);
+	s->size = 0;
+	assert_non_null(s->is);
+}
+
+static void scene_stop(struct scene *s)
+{
+	struct daxfs_check check;
+
+	assert_int_equal(daxfs_unlink(s->pod.fs[2], DAXFS_ROOT, "f"), 0);
+	check = pod_check(&s->pod);
+	assert_int_equal(check.usage.pages.live, 1);
+	assert_int_equal(check.usage.pages.private_, 0);
+	free(s->is);
+	pod_stop(&s->pod);
+}
+
+static void put(struct scene *s, unsigned host, uint64_t from, uint64_t len)
+{
+	static unsigned n;
+
+	n++;
+	for (uint64_t i = from; i < from + len; i++)
+		s->is[i] = (uint8_t)(n + i / 7 + i / PAGE);
+	assert_int_equal(daxfs_write(s->pod.fs[host], s->ino, s->is + from, len, from, 0), (ssize_t)len);
+	if (from + len > s->size)
+		s->size = from + len;
+}
+
+static void cut(struct scene *s, uint64_t size)
+{
+	struct daxfs_attr attr = { .size = size };
+
+	assert_int_equal(daxfs_setattr(s->pod.fs[1], s->ino, DAXFS_SET_SIZE, &attr, NULL), 0);
+	if (size < s->size)
+		memset(s->is + size, 0, s->size - size);
+	s->size = size;
+}
+
+/* Every byte, read at once, in odd pieces, and in place. */
+static void expect(struct scene *s)
+{
+	uint8_t *out = malloc(SPAN);
+	struct daxfs_view *view;
+
+	assert_int_equal(daxfs_read(s->pod.fs[2], s->ino, out, SPAN, 0), (ssize_t)s->size);
+	assert_memory_equal(out, s->is, s->size);
+	for (uint64_t at = 0; at < s->size; at += 9999) {
+		uint64_t n = s->size - at < 9999 ? s->size - at : 9999;
+
+		assert_int_equal(daxfs_read(s->pod.fs[1], s->ino, out, 9999, at), (ssize_t)n);
+		assert_memory_equal(out, s->is + at, n);
+	}
+	assert_int_equal(daxfs_view_open(s->pod.fs[1], &view), 0);
+	for (uint64_t at = 0; at < s->size;) {
+		const void *p;
+		ssize_t n = daxfs_view_read(view, s->ino, at, &p);
+
+		assert_true(n > 0);
+		assert_memory_equal(p, s->is + at, (size_t)n);
+		at += (uint64_t)n;
+	}
+	daxfs_view_close(view);
+	pod_check(&s->pod);
+	free(out);
+}
+
+/* What holds page p; 0: a hole. */
+static enum daxfs_link_kind held(struct scene *s, uint64_t p, uint64_t *page)
+{
+	struct lane *lane = rig_enter(s->pod.fs[1]);
+	struct map_look look = { .page = MAP_HOLE };
+	struct map_pos pos;
+
+	if (map_find(lane, s->sm, p, &pos) == 0)
+		map_look(lane, pos.slot, p, &look);
+	rig_exit(s->pod.fs[1], lane);
+	*page = look.page;
+	return look.page == MAP_HOLE ? DAXFS_ABSENT : look.extent ? DAXFS_EXTENT : DAXFS_DATA;
+}
+
+static void expect_kind(struct scene *s, uint64_t first, uint64_t n, enum daxfs_link_kind kind)
+{
+	uint64_t page, head;
+
+	for (uint64_t p = first; p < first + n; p++) {
+		assert_int_equal(held(s, p, &page), kind);
+		if (kind != DAXFS_EXTENT)
+			continue;
+		held(s, p - p % DAXFS_EXTENT_PAGES, &head);
+		assert_int_equal(head % DAXFS_EXTENT_PAGES, 0);
+		assert_int_equal(page, head + p % DAXFS_EXTENT_PAGES);
+	}
+}
+
+/* Which writes make extents: groups that are written whole, but not the first. */
+static void made(void **state)
+{
+	struct scene s;
+	uint64_t before, after;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, 0, 3 * GROUP);
+	expect_kind(&s, 0, 16, DAXFS_DATA);
+	expect_kind(&s, 16, 32, DAXFS_EXTENT);
+	put(&s, 1, 3 * GROUP + 100, 2 * GROUP); /* only the middle one is whole */
+	expect_kind(&s, 48, 16, DAXFS_DATA);
+	expect_kind(&s, 64, 16, DAXFS_EXTENT);
+	expect_kind(&s, 80, 1, DAXFS_DATA);
+	held(&s, 64, &before);
+	put(&s, 2, 4 * GROUP, GROUP); /* replaced as a whole */
+	expect_kind(&s, 64, 16, DAXFS_EXTENT);
+	held(&s, 64, &after);
+	assert_true(before != after);
+	put(&s, 0, 3 * GROUP, GROUP); /* single pages, then an extent */
+	expect_kind(&s, 48, 16, DAXFS_EXTENT);
+	put(&s, 1, 9 * GROUP, GROUP); /* behind a hole */
+	expect_kind(&s, 6 * 16, 3 * 16, DAXFS_ABSENT);
+	expect_kind(&s, 9 * 16, 16, DAXFS_EXTENT);
+	put(&s, 1, 7 * GROUP + 5 * PAGE, 10); /* a page in a hole, then all of it */
+	put(&s, 1, 7 * GROUP, GROUP);
+	expect_kind(&s, 7 * 16, 16, DAXFS_EXTENT);
+	expect(&s);
+	scene_stop(&s);
+}
+
+/* Any part of an extent written: all its pages are single, the other bytes what they were. */
+static void broken_up(void **state)
+{
+	static const struct { uint64_t from, len; } part[] = {
+		{ 0, 1 }, { GROUP - 1, 1 }, { 5 * PAGE, PAGE }, { 0, PAGE }, { 15 * PAGE, PAGE },
+		{ 7 * PAGE + 9, 3 * PAGE }, { 1, GROUP - 1 }, { 0, GROUP - 1 }, { 8 * PAGE, GROUP },
+		{ GROUP - 3, 6 }, { 3, 4 * GROUP - 6 }, { PAGE - 1, 4 * GROUP },
+	};
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+		uint64_t first = part[i].from / GROUP, last = (part[i].from + part[i].len - 1) / GROUP;
+
+		put(&s, 0, GROUP, 6 * GROUP);
+		expect_kind(&s, 16, 6 * 16, DAXFS_EXTENT);
+		put(&s, i % 3, GROUP + part[i].from, part[i].len);
+		for (uint64_t g = 0; g < 6; g++) {
+			bool whole = g * GROUP >= part[i].from && (g + 1) * GROUP <= part[i].from + part[i].len;
+
+			expect_kind(&s, 16 + 16 * g, 16, g < first || g > last || whole ? DAXFS_EXTENT : DAXFS_DATA);
+		}
+		expect(&s);
+	}
+	scene_stop(&s);
+}
+
+/* The file ends in an extent: what stays is single pages, what follows is gone, for good. */
+static void cut_off(void **state)
+{
+	static const uint64_t keep[] = { 0, 1, PAGE - 1, PAGE, PAGE + 1, 9 * PAGE, GROUP - PAGE, GROUP - 1 };
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	for (unsigned i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
+		uint64_t pages = (keep[i] + PAGE - 1) / PAGE;
+
+		put(&s, 0, 0, 5 * GROUP);
+		cut(&s, 2 * GROUP + keep[i]);
+		expect_kind(&s, 16, 16, DAXFS_EXTENT);
+		expect_kind(&s, 32, pages, DAXFS_DATA);
+		expect_kind(&s, 32 + pages, 48 - pages, DAXFS_ABSENT);
+		expect(&s);
+		cut(&s, 5 * GROUP); /* longer again: zeros */
+		expect(&s);
+	}
+	cut(&s, 0);
+	scene_stop(&s);
+}
+
+/* Extents at rest are taken apart when single pages run out, and no page is lost or had twice. */
+static void dissolved(void **state)
+{
+	struct scene s;
+	uint64_t one = 1, n = 0;
+	ssize_t rc;
+
+	(void)state;
+	scene_start(&s);
+	for (unsigned i = 0; i < 40; i++)
+		put(&s, i % 3, GROUP, 8 * GROUP);
+	cut(&s, 0);
+	while ((rc = daxfs_write(s.pod.fs[n % 3], s.ino, &one, 8, (n + 1) * PAGE - 8, 0)) == 8)
+		n++;
+	assert_int_equal(rc, -ENOSPC);
+	/* All but a few that the nodes and the last attempt needed. */
+	assert_true(n > s.pool->objects[DAXFS_T_PAGE] * 95 / 100);
+	pod_check(&s.pod);
+	cut(&s, 0);
+	put(&s, 1, GROUP, 8 * GROUP); /* and put together again */
+	expect_kind(&s, 16, 8 * 16, DAXFS_EXTENT);
+	expect(&s);
+	scene_stop(&s);
+}
+
+/* Parts and wholes at random, from three hosts. */
+static void at_random(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	srand(7);
+	scene_start(&s);
+	for (unsigned i = 0; i < 600; i++) {
+		uint64_t from = (uint64_t)rand() % (8 * GROUP), len = 1 + (uint64_t)rand() % (4 * GROUP);
+
+		if (rand() % 2)
+			from -= from % GROUP;
+		if (rand() % 2)
+			len += GROUP - len % GROUP;
+		if (rand() % 3 == 0)
+			len = 1 + len % (2 * PAGE);
+		if (rand() % 8 == 0)
+			cut(&s, from);
+		else
+			put(&s, i % 3, from, len < SPAN - from ? len : SPAN - from);
+		if (i % 20 == 0)
+			expect(&s);
+	}
+	expect(&s);
+	scene_stop(&s);
+}
+
+/* A draft of whole groups, and one of parts. */
+static void drafted(void **state)
+{
+	struct scene s;
+	struct daxfs_draft *draft;
+	void *page[64];
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, 4 * GROUP);
+	for (unsigned part = 0; part < 2; part++) {
+		uint64_t from = 2 * GROUP + part * PAGE, len = 2 * GROUP - 3 * part * PAGE;
+
+		assert_int_equal(daxfs_draft_begin(s.pod.fs[1], s.ino, from, len, page, &draft), 0);
+		for (uint64_t i = 0; i < len / PAGE; i++) {
+			memset(s.is + from + i * PAGE, (int)(50 * part + i), PAGE);
+			memset(page[i], (int)(50 * part + i), PAGE);
+		}
+		assert_int_equal(daxfs_draft_commit(draft), 0);
+		expect_kind(&s, 32, 32, part ? DAXFS_DATA : DAXFS_EXTENT);
+		expect(&s);
+	}
+	scene_stop(&s);
+}
+
+/* An extent word that makes no sense is an error for whoever meets it, and found by the check. */
+static void senseless(void **state)
+{
+	struct scene s;
+	struct map_pos pos;
+	struct lane *lane;
+	uint64_t was, total, byte = 0;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, 2 * GROUP);
+	total = s.pool->objects[DAXFS_T_PAGE];
+	lane = rig_enter(s.pod.fs[1]);
+	assert_int_equal(map_find(lane, s.sm, 16, &pos), 0);
+	rig_exit(s.pod.fs[1], lane);
+	was = sm_load(pos.slot);
+	for (unsigned i = 0; i < 3; i++) {
+		const uint64_t bad[] = { total - total % 16 + 16, link_index(was) + 1, UINT32_MAX };
+
+		sm_store(pos.slot, link_payload(DAXFS_EXTENT, bad[i]));
+		assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, GROUP + 5 * PAGE), -EIO);
+		assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, GROUP), -EIO);
+		assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &byte, 1, GROUP + 5 * PAGE, 0), -EIO);
+		assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, s.is, GROUP, GROUP, 0), -EIO);
+	}
+	sm_store(pos.slot, was);
+	sm_store(pos.slot + 3, was); /* an extent where none can be */
+	assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, GROUP + 3 * PAGE), -EIO);
+	sm_store(pos.slot + 3, 0);
+	expect(&s);
+	scene_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(cut_off),
+		cmocka_unit_test(dissolved), cmocka_unit_test(at_random), cmocka_unit_test(drafted),
+		cmocka_unit_test(senseless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
