@@ -43,30 +43,34 @@ void extent_persist(const struct pool *pool, uint64_t index)
 /* One that was retired as it is, and that nobody sees any more. */
 static bool find_rested(struct lane *lane, struct space_batch *batch, uint64_t head)
 {
-	struct space_item item = { .index = head, .use = DAXFS_USE_EXTENT };
+	struct space_item *item = &batch->item[batch->n];
+	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
 
-	item.found = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
-	if (state_of(item.found) != DAXFS_RETIRED || use_of(item.found) != DAXFS_USE_EXTENT ||
-	    !space_rested(lane, batch, head, item.found) || space_named(batch, head) || space_room(lane, batch, 1))
+	if (state_of(state) != DAXFS_RETIRED || use_of(state) != DAXFS_USE_EXTENT ||
+	    !space_rested(lane, batch, head, state) || !space_room(lane, 1))
 		return false;
-	space_name(lane, batch, batch->n++, &item);
+	*item = (struct space_item){ head, state, DAXFS_USE_EXTENT, false };
+	if (space_named(batch, item))
+		return false;
+	space_name(lane, batch, 1);
 	return true;
 }
 
 /* Sixteen free pages. */
 static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t head)
 {
-	struct space_item item[DAXFS_EXTENT_PAGES];
+	struct space_item *item = &batch->item[batch->n];
 
+	if (!space_room(lane, DAXFS_EXTENT_PAGES))
+		return false;
 	for (unsigned i = DAXFS_EXTENT_PAGES; i-- > 0;) {
-		item[i] = (struct space_item){ .index = head + i, .use = i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT };
-		if (!space_usable(lane, batch, head + i, &item[i].found) || space_named(batch, head + i))
+		item[i] = (struct space_item){ head + i, 0, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, false };
+		if (!space_usable(lane, batch, head + i, &item[i].found) || space_named(batch, &item[i]))
 			return false;
 	}
-	if (use_of(item[0].found) == DAXFS_USE_EXTENT || space_room(lane, batch, DAXFS_EXTENT_PAGES))
+	if (use_of(item[0].found) == DAXFS_USE_EXTENT)
 		return false;
-	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++)
-		space_name(lane, batch, batch->n++, &item[i]);
+	space_name(lane, batch, DAXFS_EXTENT_PAGES);
 	return true;
 }
 

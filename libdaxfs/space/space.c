@@ -123,10 +123,10 @@ static bool next_wanted(struct lane *lane, struct space_batch *batch, uint64_t *
 }
 
 /* What was found by one way of looking comes up again in another, for it is not taken yet. */
-bool space_named(const struct space_batch *batch, uint64_t index)
+bool space_named(const struct space_batch *batch, const struct space_item *item)
 {
 	for (unsigned i = 0; i < batch->n; i++)
-		if (batch->item[i].index == index)
+		if (batch->item[i].index == item->index && &batch->item[i] != item)
 			return true;
 	return false;
 }
@@ -149,7 +149,7 @@ static int next_candidate(struct lane *lane, struct space_batch *batch, struct s
 	do {
 		if (!next(lane, batch, &item->index, &item->found))
 			return -ENOSPC;
-	} while (space_named(batch, item->index));
+	} while (space_named(batch, item));
 	return 0;
 }
 
@@ -196,36 +196,40 @@ void space_begin(struct space_batch *batch, enum daxfs_type type)
 	batch->n = 0;
 }
 
-int space_room(struct lane *lane, struct space_batch *batch, unsigned n)
+bool space_room(const struct lane *lane, unsigned n)
 {
-	unsigned at;
-	int rc = record_reserve(lane, n, &at);
-
-	if (rc == 0 && batch->n == 0)
-		batch->at = at;
-	return rc;
+	return lane->n_allocs + n <= DAXFS_RECORD_ALLOCS;
 }
 
-void space_name(struct lane *lane, struct space_batch *batch, unsigned i, const struct space_item *item)
+static void name(struct lane *lane, struct space_batch *batch, unsigned i)
 {
-	batch->item[i] = *item;
+	const struct space_item *item = &batch->item[i];
+
 	if (use_of(item->found) == DAXFS_USE_TAIL && item->use != DAXFS_USE_TAIL)
 		extent_persist(lane->pool, item->index);
 	record_intend(lane, batch->at + i, batch->type, item->index);
 	sm_prefetch_write(&lane->pool->birth[batch->type][item->index], sizeof(sm_u64));
 }
 
+void space_name(struct lane *lane, struct space_batch *batch, unsigned n)
+{
+	if (batch->n == 0)
+		batch->at = lane->n_allocs;
+	for (; n; n--)
+		name(lane, batch, batch->n++);
+}
+
 int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index)
 {
-	struct space_item item = { .use = use };
-	int rc = next_candidate(lane, batch, &item);
+	struct space_item *item = &batch->item[batch->n]; /* filled where it is: a copy would wait for its parts */
+	int rc = space_room(lane, 1) ? next_candidate(lane, batch, item) : -E2BIG;
 
-	if (rc == 0)
-		rc = space_room(lane, batch, 1);
 	if (rc)
 		return rc;
-	space_name(lane, batch, batch->n++, &item);
-	*index = item.index;
+	item->use = use;
+	item->have = false;
+	space_name(lane, batch, 1);
+	*index = item->index;
 	return 0;
 }
 
@@ -248,23 +252,21 @@ int space_claim(struct lane *lane, struct space_batch *batch)
 /* Find others in place of those that somebody else took. */
 static int find_again(struct lane *lane, struct space_batch *batch)
 {
-	struct space_item item;
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < batch->n; i++) {
 		if (batch->item[i].have)
 			continue;
-		item = batch->item[i];
-		rc = next_candidate(lane, batch, &item);
+		rc = next_candidate(lane, batch, &batch->item[i]);
 		if (rc == 0)
-			space_name(lane, batch, i, &item);
+			name(lane, batch, i);
 	}
 	return rc;
 }
 
 static int take_all(struct lane *lane, struct space_batch *batch, enum daxfs_use use, unsigned n, uint64_t *out)
 {
-	int rc = lane->n_allocs + n > DAXFS_RECORD_ALLOCS ? -E2BIG : 0;
+	int rc = space_room(lane, n) ? 0 : -E2BIG;
 
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = space_find(lane, batch, use, &out[i]);

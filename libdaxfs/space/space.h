@@ -42,11 +42,12 @@ int space_claim(struct lane *lane, struct space_batch *batch);
 bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
 /* The same for one that is RETIRED under this state. */
 bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
-/* Is it in the batch already? */
-bool space_named(const struct space_batch *batch, uint64_t index);
-/* Room for n more names, to be given by space_name in order: -E2BIG. */
-int space_room(struct lane *lane, struct space_batch *batch, unsigned n);
-void space_name(struct lane *lane, struct space_batch *batch, unsigned i, const struct space_item *item);
+/* Is what an item found in another of the batch already? */
+bool space_named(const struct space_batch *batch, const struct space_item *item);
+/* Are there places for n more? They are batch->item[batch->n] and on. */
+bool space_room(const struct lane *lane, unsigned n);
+/* Name what these n are. */
+void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
 /* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
 bool extent_gone(const struct pool *pool, uint64_t index);
 /* Start the write-back of what that was judged by; drained before it is taken (X4). */

@@ -143,9 +143,8 @@ const char *record_operation_name(unsigned operation);
 
 /* Start a record: nothing staged, nothing allocated. */
 void record_begin(struct lane *lane, enum record_operation operation);
-/* Name `n` objects that the next n allocations may take, at positions from *at.
- * -E2BIG when the record is full. */
-int record_reserve(struct lane *lane, unsigned n, unsigned *at);
+/* Name an object that is to be taken, in a place that has a name or the next one, of
+ * DAXFS_RECORD_ALLOCS; then make it so that n places from `at` on count. */
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index);
 void record_intended(struct lane *lane, unsigned at, unsigned n);
 /* Stage a change of a word from `before` to `payload` under the next version.

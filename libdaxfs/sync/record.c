@@ -286,18 +286,11 @@ void record_begin(struct lane *lane, enum record_operation operation)
 	sm_persist(&lane->pool->shm, record, 2 * DAXFS_LINE); /* and the announcement */
 }
 
-int record_reserve(struct lane *lane, unsigned n, unsigned *at)
-{
-	if (lane->n_allocs + n > DAXFS_RECORD_ALLOCS)
-		return -E2BIG;
-	*at = lane->n_allocs;
-	lane->n_allocs += n;
-	return 0;
-}
-
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
 {
 	lane->movable |= type == DAXFS_T_DIRENT;
+	if (at == lane->n_allocs)
+		lane->n_allocs++;
 	sm_store_relaxed(&lane->sm->allocs[at], object_make(type, index));
 }
 
