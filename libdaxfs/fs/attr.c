@@ -37,15 +37,15 @@ static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 /* Stage a new size. 1: pages past the end are left for prune(). */
 static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
 {
-	uint64_t trunc = word_settle(lane, &sm->trunc), flag = 0;
+	uint64_t trunc = word_settle(lane, &sm->trunc), flag = 0, behind;
 	struct map_batch batch;
 	int rc;
 
 	if (size < size_bytes(before)) {
-		rc = piece_cut(lane, sm, before, size); /* bytes past the end in its page are zero */
+		rc = piece_cut(lane, sm, before, size, &behind); /* bytes past the end in its page are zero */
 		if (rc)
 			return rc;
-		map_collect(lane, sm, (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE, &batch);
+		map_collect(lane, sm, behind, &batch);
 		prune_stage(lane, &batch);
 		flag = batch.n == MAP_BATCH ? DAXFS_SIZE_PRUNE : 0;
 		record_word(lane, &sm->trunc, DAXFS_S_TICK, trunc, 0);

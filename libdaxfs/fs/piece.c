@@ -340,12 +340,14 @@ int piece_stage(struct lane *lane, struct piece *piece, const uint8_t *in)
 
 /* -- cutting ------------------------------------------------------------------------- */
 
-int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
+/* Others may break up the extent at any moment; what is staged here is not for map_collect to find again. */
+int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind)
 {
 	struct piece piece;
 	struct space_batch batch;
 	int rc;
 
+	*behind = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	if (size % EXTENT_BYTES == 0)
 		return 0;
 	piece.sm = sm;
@@ -366,5 +368,6 @@ int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t 
 	fill(lane, &piece, NULL);
 	for (unsigned i = 0; i < piece.pages; i++)
 		link_page(lane, &piece, i);
+	*behind = piece.first + piece.pages;
 	return 0;
 }

@@ -42,8 +42,8 @@ int piece_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len,
 int piece_survey(struct lane *lane, struct piece *piece);
 /* Take pages, fill them, and stage that they are the file's. */
 int piece_stage(struct lane *lane, struct piece *piece, const uint8_t *in);
-/* Stage that nothing follows `size` in the page, or extent, that it is in. */
-int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size);
+/* Stage that nothing follows `size` in the page, or extent, that it is in; *behind: the next page to remove. */
+int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind);
 
 /* Nobody makes a file longer before what a truncation left is gone (prune). */
 static inline bool piece_must_prune(const struct piece *piece)

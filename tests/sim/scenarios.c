@@ -123,6 +123,7 @@ const struct scenario scenarios[] = {
 	{"extent-there-and-back", EXTENT, "write d/f 126976 4096 3;write d/f 65536 65536 4",
 	 "write d/f 65536 4096 5;write d/f 65536 65536 6;read d/f", 0},
 	{"extent-cut", EXTENT, "trunc d/f 70000", "write d/f 65536 65536 4;append d/f 10 5", 0},
+	{"extent-cut-broken", EXTENT, "trunc d/f 70000", "write d/f 81920 10 4;write d/f 126976 10 5", 0},
 	{"extent-cut-all", EXTENT, "trunc d/f 65536", "write d/f 65536 65536 4;write d/f 81920 10 5", 0},
 	{"extent-unlink", EXTENT, "unlink d/f", "write d/f 65536 65536 4;write d/f 81920 10 5", 0},
 	{"extent-read", EXTENT, "read d/f", "write d/f 81920 10 4;write d/f 65536 65536 5", 0},
