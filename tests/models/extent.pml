@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * extent.pml - neighbouring pages taken, linked and retired as one.
+ *
+ * A group of three pages, a head (0) and two tails, and page 3, the head of
+ * another extent whose tails are left out. The word W names one of the two
+ * extents; the word V a single page of the group, or none. Lanes replace the
+ * extent that W names by one they form or use again, or give V another page or
+ * none. Lanes 0 and 1 may die at any step; a recoverer may die at any step and
+ * is replaced.
+ *
+ * The rule under test:
+ *   E1 a page whose word is TAIL is free unless its head's use is EXTENT
+ *   E2 forming: each page is found free, all are named in the record, then taken
+ *      by CAS from what was found, the head first: the head PRIVATE EXTENT, the
+ *      others PRIVATE TAIL, under the nonce of the record. If one cannot be taken
+ *      the record is aborted. Settled, the head first:
+ *                    head             tails
+ *        happened    LIVE EXTENT      LIVE TAIL
+ *        did not     FREE             FREE
+ *        overtaken   RETIRED EXTENT   LIVE TAIL
+ *   E3 an extent is used again by CAS of its head, tails untouched
+ *   E4 who wants single pages takes a retired head as one: its tails are free
+ *   E5 an extent is retired by CAS of its head, by nonce, tails untouched
+ *   E6 who wants a tail looks at its word, then at its head, then takes it by CAS
+ *      from the word seen: since then no extent was formed over it
+ *   From extent to extent W is changed by a record of one word: whether it
+ *   happened is judged by what W names (single.pml); otherwise, and V, by a record
+ *   of several, whose status says (record.pml).
+ *
+ * Why the head first. Taken last, a tail that is taken already looks free, as
+ * its head is none yet. Let go of last: a recoverer for whom it did not happen frees a
+ * tail and dies; somebody takes that page, somebody else replaces what W names; for
+ * the next recoverer it was overtaken, and a head that is still PRIVATE becomes
+ * a RETIRED EXTENT, which lacks the tail.
+ *
+ * What is RETIRED is reused at once here, which is harder than life, but for
+ * the extent that a lane found in W, which its announcement holds.
+ *
+ * Checked: no page is taken that somebody has: an extent has its pages from when
+ * they are taken until its head is let go; what is let go of is not linked. In
+ * the end nothing is PRIVATE, each page is free or linked, not both, and
+ * under an EXTENT all are TAILs.
+ *
+ * Variants: HEAD_LOOK_FIRST (E6 the other way round), OLD_TAILS (forming leaves
+ * a TAIL as it is), TAILS_FREED (retiring frees each tail), HEAD_LAST (forming
+ * takes the head last), TAILS_FIRST (tails are settled before the head),
+ * TAILS_OVERTAKEN (tails of an overtaken record are FREE), EXTENT_STAYS (what did
+ * not happen leaves a RETIRED EXTENT, though it may lack tails), GO_ON (a record
+ * that could not form an extent takes a single page instead, and keeps what it has).
+ */
+#ifndef START
+#define START 0      /* the group: 0 free, 1 an extent in W, 2 a retired one, 3 a dissolved one */
+#endif
+#ifndef OPS0
+#define OPS0 1       /* of extents */
+#endif
+#ifndef OPS1
+#define OPS1 1       /* of single pages */
+#endif
+#ifndef OPS2
+#define OPS2 1       /* of either */
+#endif
+#ifndef DEATHS
+#define DEATHS 1     /* of lanes */
+#endif
+#ifndef AGAIN
+#define AGAIN 1      /* deaths of recoverers */
+#endif
+
+#define PAGES 4
+#define HEAD 0
+#define OTHER 3
+#define NO_EXTENT 1  /* what W names without one */
+#define NO_PAGE 3    /* what V names without one */
+
+/* States of pages. */
+#define FREE 0
+#define WORD(kind, use, nonce) ((kind) * 64 + (use) * 16 + (nonce))
+#define PRIVATE 1
+#define LIVE 2
+#define DATA 0
+#define EXTENT 1
+#define TAIL 2
+#define RETIRED_EXTENT WORD(3, EXTENT, 0)
+#define KIND(s) ((s) / 64)
+#define USE(s) ((s) / 16 % 4)
+#define NONCE_OF(s) ((s) % 16)
+#define USE_NONCE(s) ((s) % 64)
+#define NONCE(l, q) (1 + (l) * 4 + (q))
+#define OLD 15
+
+/* Link words: what they name, and a version. */
+#define NAMES(w) ((w) % 4)
+#define NEXT(w, x) ((x) + 4 * ((w) / 4 + 1))
+
+/* Status of a record. */
+#define IDLE 0
+#define PREPARE 1
+#define SINGLE 2
+#define COMMITTED 3  /* ABORTED is as good as PREPARE here */
+
+/* Outcomes. */
+#define HAPPENED 0
+#define DID_NOT 1
+#define OVERTAKEN 2
+
+byte W, V;
+byte state[PAGES];
+
+/* The record of each lane. */
+byte status[3], seq[3];
+byte named[3];           /* pages, a bit each */
+byte before[3], after[3];
+byte retire[3], nonce[3];   /* nonce and use of what is retired; 0: nothing is */
+
+byte hold[3];            /* 1 + the extent found in W */
+byte deaths = DEATHS, again = AGAIN;
+
+byte owner[PAGES];       /* ghost: the nonce under which a page was taken */
+
+#define HELD(p) (hold[0] == 1 + (p) || hold[1] == 1 + (p) || hold[2] == 1 + (p))
+#define LAST(p) ((p) == HEAD -> 2 : (p))
+
+/* What may happen instead of a step that changes anything: the lane, or its
+ * recoverer, dies. */
+#define DIE atomic { \
+		(recovers && again > 0) || (!recovers && l < 2 && deaths > 0); \
+		if \
+		:: recovers -> again-- \
+		:: else -> deaths-- \
+		fi; \
+		goto died \
+	}
+#define STEP(what) if \
+	:: DIE \
+	:: what \
+	fi
+
+/* Withdraw the announcement; the rest only keeps the search small. */
+#define FORGET(l) hold[l] = 0; named[l] = 0; before[l] = 0; after[l] = 0; retire[l] = 0; nonce[l] = 0
+
+#define LINKED(p) (NAMES(W) == ((p) == OTHER -> OTHER : HEAD) || ((p) != NO_PAGE && NAMES(V) == (p)))
+
+/* CAS of the state of page p, and what it means for who has what. */
+inline change(p, from, into)
+{
+	d_step {
+		ok = (state[p] == (from));
+		if
+		:: ok && KIND(into) == PRIVATE ->
+			/* an extent used again has all pages at once */
+			g = p;
+			do
+			:: assert(owner[g] == 0);
+				owner[g] = NONCE_OF(into);
+				if
+				:: (from) != RETIRED_EXTENT || USE(into) != EXTENT || g >= LAST(p) -> break
+				:: else -> g++
+				fi
+			od;
+			state[p] = (into)
+		:: ok && KIND(into) != PRIVATE && KIND(into) != LIVE ->
+			assert(!LINKED(p));
+			g = p;
+			do
+			:: if
+				:: owner[g] == NONCE_OF(from) -> owner[g] = 0
+				:: else
+				fi;
+				if
+				:: USE(from) != EXTENT || g >= LAST(p) -> break
+				:: else -> g++
+				fi
+			od;
+			state[p] = (into)
+		:: ok && KIND(into) == LIVE -> state[p] = (into)
+		:: else
+		fi;
+		g = 0
+	}
+}
+
+/* Is the TAIL seen, t, under the head seen, h, free? (E1) */
+#define TAIL_IS_FREE(t, h) (USE(t) == TAIL && USE(h) != EXTENT)
+
+/* Look for tail p: s becomes its word, ok says that it is free. */
+inline look_at_tail(p)
+{
+#ifdef HEAD_LOOK_FIRST
+	h = state[HEAD];
+	s = state[p];
+#else
+	s = state[p];
+	h = state[HEAD];
+#endif
+	d_step { ok = (s == FREE || TAIL_IS_FREE(s, h)); h = 0 }
+}
+
+inline take(p, from, use)
+{
+	STEP(change(p, from, WORD(PRIVATE, use, n)))
+}
+
+/* A tail of the extent that is being formed. */
+inline take_tail(p, from)
+{
+#ifdef OLD_TAILS
+	if
+	:: USE(from) == TAIL -> d_step {
+		ok = (state[p] == (from));
+		if
+		:: ok -> assert(owner[p] == 0); owner[p] = n
+		:: else
+		fi
+	}
+	:: else -> take(p, from, TAIL)
+	fi
+#else
+	take(p, from, TAIL)
+#endif
+}
+
+/* E2. The head was seen to be FREE. ok: it is ours. */
+inline form()
+{
+	look_at_tail(1);
+	d_step { t1 = s; s = 0 };
+	if
+	:: ok -> look_at_tail(2)
+	:: else
+	fi;
+	if
+	:: ok ->
+		STEP(named[l] = named[l] | 7);
+#ifndef HEAD_LAST
+		take(HEAD, FREE, EXTENT);
+#endif
+		if
+		:: ok -> take_tail(1, t1)
+		:: else
+		fi;
+		if
+		:: ok -> take_tail(2, s)
+		:: else
+		fi
+#ifdef HEAD_LAST
+		;
+		if
+		:: ok -> take(HEAD, FREE, EXTENT)
+		:: else
+		fi
+#endif
+	:: else
+	fi;
+	d_step { s = 0; t1 = 0 }
+}
+
+/* E3; of the other extent, whose tails are left out, forming as well. */
+inline use_again(p)
+{
+	STEP(named[l] = named[l] | (1 << (p)));
+	take(p, s, EXTENT)
+}
+
+inline take_other()
+{
+	s = state[OTHER];
+	if
+	:: s == FREE || (s == RETIRED_EXTENT && !HELD(OTHER)) -> use_again(OTHER)
+	:: else -> ok = false
+	fi;
+	s = 0
+}
+
+/* An extent that W does not name; x is which, ok: it is ours. */
+inline take_extent()
+{
+	x = (NAMES(before[l]) == HEAD -> OTHER : HEAD);
+	if
+	:: NAMES(before[l]) == NO_EXTENT -> x = OTHER
+	:: true
+	fi;
+	if
+	:: x == OTHER -> take_other()
+	:: else ->
+		s = state[HEAD];
+		if
+		:: s == RETIRED_EXTENT && !HELD(HEAD) -> use_again(HEAD)
+		:: s == FREE -> form()
+		:: else -> ok = false
+		fi;
+		s = 0
+	fi
+}
+
+/* A single page, x. */
+inline take_single()
+{
+	if
+	:: x = 1 :: x = 2
+	:: x = HEAD
+	fi;
+	if
+	:: x == HEAD -> d_step { s = state[HEAD]; ok = (s == FREE || (s == RETIRED_EXTENT && !HELD(HEAD))) }
+	:: else -> look_at_tail(x)
+	fi;
+	if
+	:: ok ->
+		STEP(named[l] = named[l] | (1 << x));
+		take(x, s, DATA) /* a head that was an extent: E4 */
+	:: else -> x = 0
+	fi;
+	s = 0
+}
+
+#ifdef TAILS_FIRST
+#define TURN(i) (((i) + 1) % PAGES)
+#else
+#define TURN(i) (i)
+#endif
+
+#define OURS(i) (x <= (i) && (named[l] & (1 << TURN(i))) && \
+	KIND(state[TURN(i)]) == PRIVATE && NONCE_OF(state[TURN(i)]) == n)
+
+/* Settle what is ours still; the x-th of the pages is next. */
+inline settle_pages()
+{
+	do
+	:: d_step {
+			x = (OURS(0) -> 0 : (OURS(1) -> 1 : (OURS(2) -> 2 : (OURS(3) -> 3 : PAGES))));
+			s = (x < PAGES -> state[TURN(x)] : FREE);
+			h = FREE;
+			if
+			:: outcome == HAPPENED -> h = WORD(LIVE, USE(s), n)
+			:: outcome == OVERTAKEN && USE(s) == EXTENT -> h = RETIRED_EXTENT
+#ifndef TAILS_OVERTAKEN
+			:: outcome == OVERTAKEN && USE(s) == TAIL -> h = WORD(LIVE, TAIL, n)
+#endif
+#ifdef EXTENT_STAYS
+			:: outcome == DID_NOT && USE(s) == EXTENT -> h = RETIRED_EXTENT
+#endif
+			:: else
+			fi
+		};
+		if
+		:: DIE
+		:: x < PAGES -> change(TURN(x), s, h); x++ /* fails if it was retired meanwhile */
+		:: d_step { x == PAGES -> x = 0; s = 0; h = 0; ok = false }; break
+		fi
+	od
+}
+
+/* LIVE or PRIVATE under the nonce it was found with; PRIVATE first. */
+inline settle_retire()
+{
+	h = (USE(nonce[l]) == EXTENT -> RETIRED_EXTENT : FREE);
+	STEP(change(retire[l], WORD(PRIVATE, 0, nonce[l]), h));
+	if
+	:: !ok -> STEP(change(retire[l], WORD(LIVE, 0, nonce[l]), h))
+	:: else
+	fi;
+#ifdef TAILS_FREED
+	if
+	:: ok && retire[l] == HEAD && h == RETIRED_EXTENT ->
+		d_step {
+			if
+			:: USE(state[1]) == TAIL -> state[1] = FREE
+			:: else
+			fi;
+			if
+			:: USE(state[2]) == TAIL -> state[2] = FREE
+			:: else
+			fi
+		}
+	:: else
+	fi;
+#endif
+	d_step { s = 0; h = 0 }
+}
+
+/* What becomes of the objects of the record of lane l. */
+inline settle()
+{
+	settle_pages();
+	if
+	:: outcome != DID_NOT && nonce[l] != 0 -> settle_retire()
+	:: else
+	fi;
+	if
+	:: DIE
+	:: d_step { status[l] = IDLE; FORGET(l); outcome = DID_NOT; n = 0 }
+	fi
+}
+
+/* The commit of a record of several words, of which one is w. */
+inline commit(w)
+{
+	if
+	:: DIE
+	:: d_step { w == before[l] -> w = after[l]; status[l] = COMMITTED; outcome = HAPPENED }
+	:: w != before[l]
+	fi
+}
+
+/* Of one word. */
+inline commit_single()
+{
+	STEP(status[l] = SINGLE);
+	if
+	:: DIE
+	:: d_step { W == before[l] -> W = after[l]; outcome = HAPPENED }
+	:: W != before[l]
+	fi
+}
+
+/* W names another extent, or none. What is replaced is held before its nonce is read. */
+inline replace_extent()
+{
+	d_step {
+		before[l] = W;
+		if
+		:: NAMES(W) != NO_EXTENT ->
+			hold[l] = 1 + NAMES(W);
+			retire[l] = NAMES(W);
+			nonce[l] = USE_NONCE(state[NAMES(W)])
+		:: else
+		fi
+	};
+	if
+	:: take_extent()
+	:: d_step { NAMES(before[l]) != NO_EXTENT -> x = NO_EXTENT; ok = true }
+	fi;
+	if
+	:: ok ->
+		d_step { after[l] = NEXT(before[l], x); ok = (x != NO_EXTENT && nonce[l] != 0); x = 0 };
+		if
+		:: ok -> commit_single()
+		:: else -> commit(W)
+		fi
+	:: else -> x = 0
+	fi
+}
+
+/* V names another page, or none: a record of several words. */
+inline replace_single()
+{
+#ifdef GO_ON
+	if
+	:: state[HEAD] == FREE -> form(); if :: ok -> goto abort :: else fi
+	:: true
+	fi;
+#endif
+	if
+	:: take_single()
+	:: NAMES(V) != NO_PAGE -> d_step { x = NO_PAGE; ok = true }
+	fi;
+	if
+	:: ok ->
+		d_step {
+			before[l] = V;
+			after[l] = NEXT(V, x);
+			retire[l] = NAMES(V);
+			nonce[l] = (NAMES(V) != NO_PAGE -> USE_NONCE(state[NAMES(V)]) : 0);
+			x = 0;
+			ok = false
+		};
+		commit(V)
+	:: else
+	fi
+}
+
+#define LOCALS byte n, x, s, h, g, outcome = DID_NOT; bool ok
+
+proctype lane(byte l; byte ops)
+{
+	LOCALS;
+	byte t1, done;
+	bool recovers = false;
+
+	do
+	:: done < ops ->
+		d_step { seq[l]++; n = NONCE(l, seq[l]); status[l] = PREPARE; outcome = DID_NOT };
+		if
+		:: l != 1 -> replace_extent()
+		:: l != 0 -> replace_single()
+		fi;
+abort:
+		settle();
+		done++
+	:: else -> break
+	od;
+	goto out;
+died:
+	run recoverer(l);
+out:
+	skip;
+	d_step { n = 0; s = 0; h = 0; outcome = 0; ok = false; x = 0; t1 = 0; done = 0; l = 0 }
+}
+
+/* Of lane l; its death: another one begins anew. */
+proctype recoverer(byte l)
+{
+	LOCALS;
+	bool recovers = true;
+
+	n = NONCE(l, seq[l]);
+	if
+	:: status[l] == COMMITTED -> outcome = HAPPENED
+	:: status[l] == SINGLE ->
+		d_step {
+			outcome = (NAMES(W) == NAMES(after[l]) -> HAPPENED :
+				(NAMES(W) == NAMES(before[l]) -> DID_NOT : OVERTAKEN))
+		}
+	:: else
+	fi;
+	settle();
+	goto out;
+died:
+	run recoverer(l);
+out:
+	skip;
+	d_step { n = 0; x = 0; s = 0; h = 0; outcome = 0; ok = false; l = 0 }
+}
+
+init
+{
+	byte p;
+
+	d_step {
+		V = NO_PAGE;
+		W = (START == 1 -> HEAD : OTHER);
+		state[OTHER] = (START == 1 -> RETIRED_EXTENT : WORD(LIVE, EXTENT, OLD));
+		owner[OTHER] = (START == 1 -> 0 : OLD);
+		state[HEAD] = (START == 1 -> WORD(LIVE, EXTENT, OLD) : (START == 2 -> RETIRED_EXTENT : FREE));
+		state[1] = (START == 0 -> FREE : WORD(LIVE, TAIL, OLD));
+		state[2] = state[1];
+		owner[0] = (START == 1 -> OLD : 0);
+		owner[1] = owner[0];
+		owner[2] = owner[0]
+	};
+	atomic { run lane(0, OPS0); run lane(1, OPS1); run lane(2, OPS2) }
+	(_nr_pr == 1);
+	d_step {
+		do
+		:: p < PAGES ->
+			assert(KIND(state[p]) != PRIVATE);
+			if
+			:: p == OTHER || USE(state[p]) == EXTENT ->
+				assert((KIND(state[p]) == LIVE) == (NAMES(W) == p))
+			:: p != OTHER && USE(state[p]) == DATA ->
+				assert((KIND(state[p]) == LIVE) == (NAMES(V) == p));
+				assert(p == HEAD || USE(state[HEAD]) != EXTENT)
+			:: else -> assert(p != HEAD && USE(state[p]) == TAIL && NAMES(V) != p)
+			fi;
+			p++
+		:: else -> break
+		od;
+		p = 0
+	}
+}
