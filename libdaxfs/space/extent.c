@@ -86,7 +86,8 @@ static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *hea
 			return true;
 		}
 		state = sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][*head]);
-		if (state_of(state) == DAXFS_RETIRED && lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2)
+		if (state_of(state) == DAXFS_RETIRED && use_of(state) == DAXFS_USE_EXTENT &&
+		    lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2)
 			return false; /* too young: keep it for later */
 		lane->extents_head++;
 	}

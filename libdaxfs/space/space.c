@@ -219,6 +219,17 @@ void space_name(struct lane *lane, struct space_batch *batch, unsigned n)
 		name(lane, batch, batch->n++);
 }
 
+/*
+ * The rest of an extent that item i takes apart is free, and next to be looked at, once its
+ * head is taken: at once, or of many extents nothing but the heads would be found. If
+ * somebody else was faster, the claim that follows says so.
+ */
+static void take_apart(struct lane *lane, struct space_batch *batch, unsigned i)
+{
+	if (use_of(batch->item[i].found) == DAXFS_USE_EXTENT)
+		space_claim(lane, batch);
+}
+
 int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index)
 {
 	struct space_item *item = &batch->item[batch->n]; /* filled where it is: a copy would wait for its parts */
@@ -230,6 +241,7 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 	item->have = false;
 	space_name(lane, batch, 1);
 	*index = item->index;
+	take_apart(lane, batch, batch->n - 1);
 	return 0;
 }
 
@@ -254,12 +266,14 @@ static int find_again(struct lane *lane, struct space_batch *batch)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < batch->n; i++) {
+	for (unsigned i = 0; i < batch->n; i++) {
 		if (batch->item[i].have)
 			continue;
 		rc = next_candidate(lane, batch, &batch->item[i]);
-		if (rc == 0)
-			name(lane, batch, i);
+		if (rc)
+			break;
+		name(lane, batch, i);
+		take_apart(lane, batch, i);
 	}
 	return rc;
 }

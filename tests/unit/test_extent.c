@@ -235,6 +235,31 @@ static void dissolved(void **state)
 	scene_stop(&s);
 }
 
+/* When nothing is free but extents at rest, a write takes as many pages as they have, not only their heads. */
+static void dissolved_at_once(void **state)
+{
+	struct scene s;
+	struct daxfs_statfs left;
+	daxfs_ino rest;
+	ssize_t rc;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, 4 * GROUP);
+	rest = pod_create(s.pod.fs[0], DAXFS_ROOT, "rest");
+	while ((rc = daxfs_write(s.pod.fs[0], rest, s.is, PAGE, 0, DAXFS_APPEND)) == PAGE)
+		;
+	assert_int_equal(rc, -ENOSPC);
+	cut(&s, 0);
+	assert_int_equal(daxfs_statfs(s.pod.fs[0], &left), 0);
+	assert_true(left.pages.free + left.pages.retired >= 4 * DAXFS_EXTENT_PAGES);
+	put(&s, 1, 0, GROUP - PAGE);
+	put(&s, 1, GROUP + PAGE, 2 * GROUP - 2 * PAGE);
+	expect(&s);
+	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "rest"), 0);
+	scene_stop(&s);
+}
+
 /* Parts and wholes at random, from three hosts. */
 static void at_random(void **state)
 {
@@ -325,7 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(cut_off),
-		cmocka_unit_test(dissolved), cmocka_unit_test(at_random), cmocka_unit_test(drafted),
+		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random), cmocka_unit_test(drafted),
 		cmocka_unit_test(senseless),
 	};
 
