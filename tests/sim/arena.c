@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * arena.c - see arena.h. A bump allocator: each block is preceded by its
- * length; free gives nothing back except the last block. Single-threaded.
+ * length and owner; free gives nothing back except the last block. Single-threaded.
  */
 #include "arena.h"
 
@@ -15,8 +15,16 @@
 #include <unistd.h>
 
 #define ARENA_BYTES (64u << 20)
+#define ARENA_AT ((void *)0x210000000000) /* if it is free: pointers are the same in every run */
 #define ALIGN 16u
 #define MARKS_MAX 16u
+#define NOBODY UINT64_MAX
+
+struct block { /* before its bytes */
+	uint64_t len, owner;
+};
+
+_Static_assert(sizeof(struct block) == ALIGN, "blocks are aligned");
 
 struct mark {
 	uint8_t *copy;
@@ -28,6 +36,7 @@ static struct arena {
 	uint8_t *bytes;
 	size_t used;
 	bool on;
+	uint64_t owner;
 	uint64_t clock_ns, random;
 	struct mark marks[MARKS_MAX];
 	unsigned n_marks;
@@ -76,7 +85,7 @@ void arena_host_free(void *p)
 void arena_reset(void)
 {
 	if (!arena.bytes)
-		arena.bytes = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+		arena.bytes = mmap(ARENA_AT, ARENA_BYTES, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (arena.bytes == MAP_FAILED)
 		arena_die("no memory for the arena");
@@ -132,14 +141,58 @@ static bool in_arena(const void *p)
 	return arena.bytes && (uintptr_t)p - (uintptr_t)arena.bytes < ARENA_BYTES;
 }
 
-static size_t *length_of(void *p)
+static struct block *block_of(void *p)
 {
-	return (size_t *)(void *)((uint8_t *)p - ALIGN);
+	return (struct block *)(void *)((uint8_t *)p - ALIGN);
+}
+
+/* With the block before it. */
+static size_t room_for(size_t len)
+{
+	return (len + 2 * ALIGN - 1) / ALIGN * ALIGN;
+}
+
+unsigned arena_owner(unsigned host)
+{
+	uint64_t was = arena.owner;
+
+	arena.owner = host;
+	return (unsigned)was;
+}
+
+/* Four at a time, so that one need not wait for the other. */
+static void digest_block(uint64_t *h, const struct block *block)
+{
+	const uint64_t *word = (const uint64_t *)(block + 1);
+	size_t n = (room_for(block->len) - ALIGN) / sizeof(*word);
+
+	h[0] ^= block->len;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t v = (h[i % 4] ^ word[i]) * 0x9fb21c651e98df25ull;
+
+		h[i % 4] = v ^ v >> 32;
+	}
+}
+
+uint64_t arena_digest(unsigned host)
+{
+	uint64_t h[4] = {1, 2, 3, 4};
+
+	for (size_t at = 0; at < arena.used;) {
+		const struct block *block = (const struct block *)(const void *)(arena.bytes + at);
+
+		at += room_for(block->len);
+		if (block->owner == host)
+			digest_block(h, block);
+	}
+	for (unsigned i = 1; i < 4; i++)
+		h[0] = (h[0] ^ h[i]) * 0x9fb21c651e98df25ull;
+	return h[0];
 }
 
 void *__wrap_malloc(size_t len)
 {
-	size_t room = (len + 2 * ALIGN - 1) / ALIGN * ALIGN;
+	size_t room = room_for(len);
 	void *p;
 
 	if (!arena.on)
@@ -148,7 +201,7 @@ void *__wrap_malloc(size_t len)
 		arena_die("the arena is full: a simulated host leaks or allocates without bound");
 	p = arena.bytes + arena.used + ALIGN;
 	arena.used += room;
-	*length_of(p) = len;
+	*block_of(p) = (struct block){len, arena.owner};
 	return p;
 }
 
@@ -170,7 +223,8 @@ void __wrap_free(void *p)
 		__real_free(p);
 		return;
 	}
-	room = (*length_of(p) + 2 * ALIGN - 1) / ALIGN * ALIGN;
+	room = room_for(block_of(p)->len);
+	block_of(p)->owner = NOBODY;
 	if ((uint8_t *)p - ALIGN + room == arena.bytes + arena.used)
 		arena.used -= room;
 }
@@ -183,7 +237,7 @@ void *__wrap_realloc(void *p, size_t len)
 		return __real_realloc(p, len);
 	new = __wrap_malloc(len);
 	if (p)
-		memcpy(new, p, *length_of(p) < len ? *length_of(p) : len);
+		memcpy(new, p, block_of(p)->len < len ? block_of(p)->len : len);
 	__wrap_free(p);
 	return new;
 }

@@ -23,6 +23,10 @@ void arena_host_free(void *p);
 _Noreturn void arena_die(const char *what);
 
 void arena_reset(void);
+/* Whose DRAM what is allocated from now on is; returns whose it was. */
+unsigned arena_owner(unsigned host);
+/* Equal for equal DRAM of a host (all but surely: 64 bits). */
+uint64_t arena_digest(unsigned host);
 /* Switch the arena on or off; returns what it was. */
 bool arena_use(bool on);
 

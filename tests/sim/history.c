@@ -29,17 +29,57 @@ struct references {
 
 /* -- keeping one -------------------------------------------------------------------- */
 
+static uint64_t fold(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9fb21c651e98df25ull;
+	return h ^ h >> 29;
+}
+
+/* Commands of a host that had ended when this one began: all that judging asks of times. */
+static uint64_t ended_before(const struct history *h, unsigned host, uint64_t begun)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < h->n[host]; i++)
+		n += h->event[host][i].ended && h->event[host][i].ended < begun;
+	return n;
+}
+
+static uint64_t digest(const struct history *h)
+{
+	uint64_t d = 0;
+
+	for (unsigned host = 0; host < 2; host++) {
+		d = fold(d, h->n[host]);
+		for (unsigned i = 0; i < h->n[host]; i++) {
+			const char *result = h->event[host][i].result;
+
+			d = fold(d, ended_before(h, 1 - host, h->event[host][i].begun));
+			d = fold(d, h->event[host][i].ended != 0);
+			d = fold(d, script_digest((const uint8_t *)result, strlen(result)));
+		}
+	}
+	return d;
+}
+
+uint64_t history_digest(const struct history *h)
+{
+	return fold(h->digest, h->recovered);
+}
+
 void history_begin(struct history *h, unsigned host)
 {
 	h->event[host][h->n[host]].begun = ++h->clock;
 	h->event[host][h->n[host]].ended = 0;
 	h->event[host][h->n[host]++].result[0] = '\0';
+	h->digest = digest(h);
 }
 
 void history_end(struct history *h, unsigned host, const char *result)
 {
 	h->event[host][h->n[host] - 1].ended = ++h->clock;
 	snprintf(h->event[host][h->n[host] - 1].result, RESULT_BYTES, "%s", result);
+	h->digest = digest(h);
 }
 
 long perform(void *arg)
@@ -60,8 +100,7 @@ long perform(void *arg)
 
 /* -- the end of a scenario ------------------------------------------------------------ */
 
-/* Who recovers and looks: host 1, or host 2 when host 1 is among the dead. */
-static unsigned survivor(unsigned dead)
+unsigned aftermath_by(unsigned dead)
 {
 	return dead & 2u ? 2 : 1;
 }
@@ -69,7 +108,7 @@ static unsigned survivor(unsigned dead)
 bool aftermath(unsigned dead, struct state *out, char *why, size_t size)
 {
 	struct world_check check;
-	unsigned by = survivor(dead), fenced = 0;
+	unsigned by = aftermath_by(dead), fenced = 0;
 	char broken[160] = "";
 
 	for (unsigned host = 0; host < HOSTS; host++)

@@ -29,6 +29,7 @@ struct history {
 	uint64_t clock;
 	bool recovered; /* host 0 died, and was recovered while host 1 was at work */
 	unsigned n[2];  /* commands begun */
+	uint64_t digest; /* of what judging asks of the following */
 	struct {
 		uint64_t begun, ended; /* ended 0: not */
 		char result[RESULT_BYTES];
@@ -37,6 +38,9 @@ struct history {
 
 void history_begin(struct history *h, unsigned host);
 void history_end(struct history *h, unsigned host, const char *result);
+
+/* Equal for histories that are judged alike, if nothing else differs. */
+uint64_t history_digest(const struct history *h);
 
 /* A script as the argument of a run that keeps a history. */
 struct performance {
@@ -65,5 +69,7 @@ const char *history_judge(const struct history *h, const struct references *refs
 
 /* Fence, recover, check and look: the end of every scenario. False with why. */
 bool aftermath(unsigned dead, struct state *out, char *why, size_t size);
+/* Who recovers and looks: host 1, or host 2 when host 1 is among the dead. */
+unsigned aftermath_by(unsigned dead);
 
 #endif

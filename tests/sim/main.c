@@ -33,6 +33,7 @@ static const char usage_text[] =
 	"  --world W           ... or only this one\n"
 	"  --from W            ... or from this one on, and round\n"
 	"  --minutes M         ... for so long\n"
+	"  --every             before --worlds: judge what is known, too; states must be the same\n"
 	"  --story NAME        only this story of three hosts; all: all of them\n"
 	"  --first             stop at the first violation\n"
 	"  --list              list the scenarios\n"
@@ -101,7 +102,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
 		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
 		{"shard", 1, NULL, 'K'}, {"from", 1, NULL, 'R'},   {"minutes", 1, NULL, 'T'},
-		{"story", 1, NULL, 'Y'}, {NULL, 0, NULL, 0},
+		{"story", 1, NULL, 'Y'},  {"every", 0, NULL, 'E'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -124,6 +125,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'c': opt->sites = true; break;
 		case 'S': exit(selftest(opt) != 0);
 		case '1': opt->first_only = true; break;
+		case 'E': opt->every = true; break;
 		case 'F': opt->func = optarg; break;
 		case 'w': opt->worlds = true; break;
 		case 'W':

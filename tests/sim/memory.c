@@ -21,6 +21,7 @@
 #define MARKS_MAX 16u
 #define NOWHERE (-1)
 #define PAGE 4096u
+#define BASE_AT ((void *)0x200000000000) /* if it is free: pointers are the same in every run */
 
 struct saved_line { /* undo log */
 	uint32_t line;
@@ -74,7 +75,7 @@ bool memory_open(uint64_t size)
 
 	if (ok) {
 		memory.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		memory.base = mmap(NULL, size, PROT_NONE, MAP_SHARED, fd, 0);
+		memory.base = mmap(BASE_AT, size, PROT_NONE, MAP_SHARED, fd, 0);
 		ok = memory.bytes != MAP_FAILED && memory.base != MAP_FAILED;
 	}
 	if (fd >= 0)
@@ -392,20 +393,30 @@ static uint32_t unit_of(uint32_t line)
 	return (uint64_t)line * LINE >= memory.bulk ? line - line % (PAGE / LINE) : line;
 }
 
-unsigned memory_units(unsigned host, uint32_t *units, unsigned max)
+/* The part of a line in the digest, with those contents, instead of its own. */
+static uint64_t change_of(uint32_t line, const uint8_t *bytes)
+{
+	return mix(digest_of(line + 1, line_bytes(line))) ^ mix(digest_of(line + 1, bytes));
+}
+
+unsigned memory_units(unsigned host, struct memory_unit *units, unsigned max)
 {
 	unsigned n = 0;
 
-	for (size_t i = memory_view.n_dirty; i-- > 0 && n < max;) {
-		uint32_t unit = unit_of(memory.dirty[i].line);
+	for (size_t i = memory_view.n_dirty; i-- > 0;) {
+		const struct dirty_line *dirty = &memory.dirty[i];
+		uint32_t unit = unit_of(dirty->line);
 		unsigned k = 0;
 
-		if (memory.dirty[i].host != host)
+		if (dirty->host != host)
 			continue;
-		while (k < n && units[k] != unit)
+		while (k < n && units[k].first != unit)
 			k++;
+		if (k == max)
+			arena_die("too many dirty lines to list their subsets");
 		if (k == n)
-			units[n++] = unit;
+			units[n++] = (struct memory_unit){.first = unit};
+		units[k].loss ^= change_of(dirty->line, dirty->device);
 	}
 	return n;
 }
@@ -443,6 +454,19 @@ static uint64_t steps_back(const struct dirty_line *dirty, struct fate fate, uin
 	default:
 		return 0;
 	}
+}
+
+uint64_t memory_loss(unsigned host, struct fate fate)
+{
+	uint64_t nth = 0, change = 0;
+
+	for (size_t i = 0; i < memory_view.n_dirty; i++) {
+		const struct dirty_line *dirty = &memory.dirty[i];
+
+		if (dirty->host == host)
+			change ^= change_of(dirty->line, contents(dirty, steps_back(dirty, fate, nth++)));
+	}
+	return change;
 }
 
 void memory_lose(unsigned host, struct fate fate)

@@ -76,8 +76,15 @@ void memory_settle(void);
 unsigned memory_dirty(unsigned host);
 /* Where the bulk starts; nowhere after a reset. */
 void memory_bulk(uint64_t from);
-/* The units of a host's dirty lines, the last stored to first: how many; max noted. */
-unsigned memory_units(unsigned host, uint32_t *units, unsigned max);
+struct memory_unit {
+	uint32_t first;
+	uint64_t loss; /* of it alone: memory_digest_bytes() changes by this (exclusive or) */
+};
+
+/* The units of a host's dirty lines, the last stored to first: how many. Dies if there are more than max. */
+unsigned memory_units(unsigned host, struct memory_unit *units, unsigned max);
+/* What memory_lose would change the digest of bytes by. */
+uint64_t memory_loss(unsigned host, struct fate fate);
 /* The host's cache is gone. */
 void memory_lose(unsigned host, struct fate fate);
 

@@ -6,7 +6,7 @@
  *   rename P NEW | noreplace P NEW | exchange P NEW
  *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
  *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
- *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET
+ *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (story.c)
@@ -49,6 +49,16 @@ struct command_call { /* one command by one host, as the argument of a run */
 	char result[RESULT_BYTES]; /* set by the run: "0", "-17", "0 f 644 ..." */
 };
 long script_call(void *arg);
+
+/* What a verb takes: i a path that exists, p a path by parent and name, P a
+ * second one, n a number, w a word. */
+struct verb {
+	const char *name, *takes;
+	void (*run)(struct command_call *call);
+};
+extern const struct verb script_verbs[]; /* verbs.c */
+extern const unsigned script_n_verbs;
+
 /* Prepare and run each; dies on a result other than success. */
 void script_setup(const char *text);
 

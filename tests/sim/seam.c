@@ -43,6 +43,7 @@ void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *ar
 enum run_end run_until(struct run *run, uint64_t pause_at)
 {
 	struct run *outer = seam.current;
+	unsigned owner = arena_owner(run->host);
 	bool was = arena_use(true);
 
 	run->pause_at = pause_at;
@@ -52,6 +53,7 @@ enum run_end run_until(struct run *run, uint64_t pause_at)
 		run->end = RUN_RETURNED;
 	seam.current = outer;
 	arena_use(was);
+	arena_owner(owner);
 	return run->end;
 }
 

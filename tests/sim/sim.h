@@ -34,6 +34,7 @@
 #define SIM_SIM_H
 
 #include "history.h"
+#include "weave.h"
 
 enum variant {
 	V_RECOVER,
@@ -63,6 +64,7 @@ struct options {
 	bool worlds, one_world;
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes; /* 0: until all are done */
+	bool every;       /* see weave.h */
 };
 
 struct scenario {
@@ -163,8 +165,8 @@ unsigned selftest(const struct options *opt);
 unsigned stories_tell(const struct options *opt);
 /* Small worlds, exhaustively: 0, or 1 with violations (worlds.c). */
 unsigned worlds(const struct options *opt);
-/* Of two scripts in the tree of the small worlds; stops at the first. */
-uint64_t world_violations(const char *a, const char *b, bool wb);
+/* Of two scripts in the tree of the first small worlds; stops at the first violation. */
+struct weave_tally world_explored(const char *a, const char *b, bool wb, bool every);
 
 /* Each write-back of the library left out in turn: number of those whose absence
  * no scenario notices (mutants.c). */

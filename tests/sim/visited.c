@@ -6,15 +6,15 @@
 
 #include "arena.h"
 
-#define FIRST_CAPACITY 4096u
+#define FIRST_CAPACITY 4096u /* a power of two, as all are */
 
 /* Its place, or the empty one where it belongs. */
 static uint64_t *slot(const struct visited *v, uint64_t digest)
 {
-	size_t at = (size_t)(digest * 0x9e3779b97f4a7c15ull >> 20) % v->capacity;
+	size_t mask = v->capacity - 1, at = (size_t)(digest * 0x9e3779b97f4a7c15ull >> 20) & mask;
 
 	while (v->key[at] && v->key[at] != digest)
-		at = (at + 1) % v->capacity;
+		at = (at + 1) & mask;
 	return &v->key[at];
 }
 

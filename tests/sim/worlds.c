@@ -2,11 +2,12 @@
 /*
  * worlds.c - small worlds, explored to the end.
  *
- * Two directories, two files and a third name, and every operation on them: each
- * pair of operations on two hosts, and each sequence of two on one, woven as
- * weave.h says, in gpf and in wb pools. Worlds are numbered: pairs first, then
- * sequences; a world's outcome depends on its number alone, so that a run may be
- * split into shards, and one world be run again.
+ * Two directories, two files and a third name, and every operation on them; then
+ * a file with an extent, and what makes, breaks, shows and frees one. Of each of
+ * these families: each pair of operations on two hosts, and each sequence of two
+ * on one, woven as weave.h says, in gpf and in wb pools. Worlds are numbered, a
+ * family's pairs first, then its sequences; a world's outcome depends on its number
+ * alone, so that a run may be split into shards, and one world be run again.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,9 +15,6 @@
 
 #include "arena.h"
 #include "sim.h"
-#include "weave.h"
-
-static const char tree[] = "mkdir d;mkdir e;mkdir d/s;create d/a;write d/a 0 5000 1;create e/b;write e/b 0 700 2";
 
 static const char *const operations[] = {
 	/* names */
@@ -30,13 +28,30 @@ static const char *const operations[] = {
 	"trunc d/a 9000", "chattr d/a 0600 1 2 4500",
 	/* looking */
 	"read d/a", "ls d", "stat d/a", "stat d/c",
+	/* without copying */
+	"review d/a 4096", "renew d/a 0", "draft d/a 0 4096 7", "draft d/a 0 8192 8", "undraft d/a",
 };
 
-#define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
-#define PAIRS (OPERATIONS * (OPERATIONS + 1) / 2)
-#define WORLDS (PAIRS + OPERATIONS * OPERATIONS)
+/* Pages 16 to 31. */
+static const char *const on_extents[] = {
+	"write a 65536 65536 3", "write a 70000 100 4", "write a 65000 2000 5", "trunc a 70000", "trunc a 0",
+	"append a 100 6", "unlink a", "read a", "renew a 70000", "draft a 65536 65536 7", "draft a 69632 4096 8",
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct family {
+	const char *tree;
+	const char *const *operation;
+	unsigned n;
+} families[] = {
+	{"mkdir d;mkdir e;mkdir d/s;create d/a;write d/a 0 5000 1;create e/b;write e/b 0 700 2",
+	 operations, COUNT(operations)},
+	{"create a;write a 65536 65536 1", on_extents, COUNT(on_extents)},
+};
 
 struct small_world {
+	const char *tree;
 	char a[200], b[100];
 };
 
@@ -45,20 +60,43 @@ static uint64_t standstill(void)
 	return 1000000000;
 }
 
+static unsigned pairs_of(const struct family *f)
+{
+	return f->n * (f->n + 1) / 2;
+}
+
+static unsigned worlds_of(const struct family *f)
+{
+	return pairs_of(f) + f->n * f->n;
+}
+
+static unsigned all_worlds(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < COUNT(families); i++)
+		n += worlds_of(&families[i]);
+	return n;
+}
+
 static struct small_world world_number(unsigned n)
 {
+	const struct family *f = families;
 	struct small_world w = {.b = ""};
 	unsigned i = 0;
 
-	if (n >= PAIRS) {
-		n -= PAIRS;
-		snprintf(w.a, sizeof(w.a), "%s;%s", operations[n / OPERATIONS], operations[n % OPERATIONS]);
+	for (; n >= worlds_of(f); f++)
+		n -= worlds_of(f);
+	w.tree = f->tree;
+	if (n >= pairs_of(f)) {
+		n -= pairs_of(f);
+		snprintf(w.a, sizeof(w.a), "%s;%s", f->operation[n / f->n], f->operation[n % f->n]);
 		return w;
 	}
-	while (n >= OPERATIONS - i)
-		n -= (unsigned)OPERATIONS - i++;
-	snprintf(w.a, sizeof(w.a), "%s", operations[i]);
-	snprintf(w.b, sizeof(w.b), "%s", operations[i + n]);
+	while (n >= f->n - i)
+		n -= f->n - i++;
+	snprintf(w.a, sizeof(w.a), "%s", f->operation[i]);
+	snprintf(w.b, sizeof(w.b), "%s", f->operation[i + n]);
 	return w;
 }
 
@@ -70,7 +108,7 @@ static void explore_world(const struct small_world *w, const struct weave_option
 	arena_surround(standstill, NULL);
 	world_make(wb, true, 7);
 	memory_bulk(world.pool.super.region[DAXFS_R_PAGES].offset + DAXFS_PAGE_SIZE);
-	script_setup(tree);
+	script_setup(w->tree);
 	script_parse(&a, w->a);
 	script_parse(&b, w->b);
 	script_prepare(&a, 0);
@@ -84,30 +122,31 @@ static void explore_number(unsigned n, const struct options *opt, bool wb, struc
 	const struct small_world w = world_number(n);
 	char replay[80];
 	const struct weave_options options = {
-		.trace = opt->trace, .quiet = opt->quiet, .first_only = opt->first_only, .replay = replay,
+		.trace = opt->trace, .quiet = opt->quiet, .first_only = opt->first_only,
+		.every = opt->every, .replay = replay,
 	};
 
 	snprintf(replay, sizeof(replay), "--worlds --world %u --domain %s", n, wb ? "wb" : "gpf");
 	explore_world(&w, &options, wb, out);
 }
 
-uint64_t world_violations(const char *a, const char *b, bool wb)
+struct weave_tally world_explored(const char *a, const char *b, bool wb, bool every)
 {
-	const struct weave_options options = {.quiet = true, .first_only = true, .replay = ""};
-	struct small_world w;
+	const struct weave_options options = {.quiet = true, .first_only = true, .every = every, .replay = ""};
+	struct small_world w = {.tree = families[0].tree};
 	struct weave_tally t;
 
 	snprintf(w.a, sizeof(w.a), "%s", a);
 	snprintf(w.b, sizeof(w.b), "%s", b);
 	explore_world(&w, &options, wb, &t);
-	return t.violations;
+	return t;
 }
 
 static void add(struct weave_tally *sum, const struct weave_tally *t)
 {
 	sum->ends += t->ends;
 	sum->deaths += t->deaths;
-	sum->wrecks += t->wrecks;
+	sum->states += t->states;
 	sum->again += t->again;
 	sum->violations += t->violations;
 }
@@ -117,8 +156,9 @@ static void report(unsigned n, bool wb, const struct weave_tally *t, double took
 	struct small_world w = world_number(n);
 
 	printf("%4u %s%s%s, %s: %" PRIu64 " shared %" PRIu64 " ends %" PRIu64 " deaths %" PRIu64
-	       " wrecks %" PRIu64 " again %" PRIu64 " violations %.2f s\n", n, w.a, w.b[0] ? " | " : "", w.b,
-	       wb ? "wb" : "gpf", t->shared, t->ends, t->deaths, t->wrecks, t->again, t->violations, took);
+	       " states (%016" PRIx64 ") %" PRIu64 " again %" PRIu64 " violations %.2f s\n", n, w.a,
+	       w.b[0] ? " | " : "", w.b, wb ? "wb" : "gpf", t->shared, t->ends, t->deaths, t->states, t->sum,
+	       t->again, t->violations, took);
 	fflush(stdout);
 }
 
@@ -137,22 +177,25 @@ static uint64_t minutes_now(void)
 
 static void print_end(const struct options *opt, const struct weave_tally *sum, unsigned done, unsigned first)
 {
-	printf("%zu pairs and %zu sequences in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " wrecks, %"
-	       PRIu64 " again, %" PRIu64 " violations\n", PAIRS, OPERATIONS * OPERATIONS, sum->ends, sum->deaths,
-	       sum->wrecks, sum->again, sum->violations);
-	if (done < WORLDS && opt->minutes)
-		printf("time is over: worlds %u to %zu, every %u-th; next: --from %zu\n", first,
-		       (first + done - 1) % WORLDS, opt->shards, (first + done) % WORLDS);
+	unsigned all = all_worlds();
+
+	printf("%u worlds in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " states, %" PRIu64
+	       " again, %" PRIu64 " violations\n", all, sum->ends, sum->deaths, sum->states, sum->again,
+	       sum->violations);
+	if (done < all && opt->minutes)
+		printf("time is over: worlds %u to %u, every %u-th; next: --from %u\n", first,
+		       (first + done - 1) % all, opt->shards, (first + done) % all);
 }
 
 unsigned worlds(const struct options *opt)
 {
 	struct weave_tally sum = {0};
-	unsigned passed = 0, failed = 0, first = opt->one_world ? 0 : opt->world % WORLDS, done = 0;
+	unsigned passed = 0, failed = 0, all = all_worlds();
+	unsigned first = opt->one_world ? 0 : opt->world % all, done = 0;
 	uint64_t began = minutes_now();
 
-	for (; done < WORLDS && !(opt->first_only && failed); done++) {
-		unsigned n = (first + done) % WORLDS;
+	for (; done < all && !(opt->first_only && failed); done++) {
+		unsigned n = (first + done) % all;
 
 		if (opt->minutes && minutes_now() - began >= opt->minutes)
 			break;
