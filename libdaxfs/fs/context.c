@@ -15,6 +15,8 @@
 #include "mem/super.h"
 #include "sync/member.h"
 
+#define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
+#define BACK_OFF_DOUBLINGS 4u
 #define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
 
 static struct daxfs *context_new(void)
@@ -209,12 +211,26 @@ int fs_park(struct daxfs *fs, struct lane **out)
 }
 
 /*
+ * Somebody else was faster. Who has the words in its cache goes on best alone for a while;
+ * who comes back at once takes them away from it, and both repeat what they had done.
+ * A matter of speed alone: nobody is waited for.
+ */
+static void back_off(struct lane *lane, unsigned refused)
+{
+	unsigned turns = BACK_OFF_MIN << (refused < BACK_OFF_DOUBLINGS ? refused : BACK_OFF_DOUBLINGS);
+
+	lane->dice = lane->dice * 6364136223846793005ull + 2 * lane->id + 1;
+	for (unsigned i = (unsigned)(lane->dice >> 33) % turns; i; i--)
+		sm_pause();
+}
+
+/*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
  * waiting to be reused, or nothing came of letting everybody move on: our own
  * announcement is in the way of what was retired since we entered, and so are
  * those of operations in progress. A dead host's stays, so this is bounded.
  */
-static bool again(struct lane *lane, int rc, unsigned *starved)
+static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refused)
 {
 	if (lane->fault || !lane_alive(lane))
 		return false;
@@ -227,7 +243,9 @@ static bool again(struct lane *lane, int rc, unsigned *starved)
 	}
 	if (rc != -EAGAIN)
 		return false;
-	lane_renew(lane);
+	lane_exit(lane);
+	back_off(lane, ++*refused);
+	lane_enter(lane);
 	return true;
 }
 
@@ -242,7 +260,7 @@ static void count_operation(struct lane_slot *slot)
 int fs_run(struct daxfs *fs, fs_step step, void *arg)
 {
 	struct lane *lane;
-	unsigned starved = 0;
+	unsigned starved = 0, refused = 0;
 	int rc = -ESTALE;
 
 	if (!fs->joined)
@@ -255,7 +273,7 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 		do {
 			count_operation(slot_of(lane));
 			rc = step(fs, lane, arg);
-		} while (again(lane, rc, &starved));
+		} while (again(lane, rc, &starved, &refused));
 	if (lane->fault)
 		rc = -EIO;
 	else if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))

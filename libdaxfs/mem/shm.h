@@ -77,6 +77,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_write_stream(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
 #define sm_stream_end() ((void)0)
 #define sm_peek(p) ((void)(p), UINT64_C(0))
+#define sm_pause() ((void)0)
 #define sm_prefetch(p, len) ((void)(p), (void)(len))
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
@@ -147,6 +148,16 @@ static inline void sm_fence_after_cas(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 #else
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* Let the other thread of this core, and the others of this line, go on for some 10 to 50 ns. */
+static inline void sm_pause(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("pause" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
 #endif
 }
 

@@ -61,6 +61,7 @@ struct lane {
 	uint64_t extent_cursor; /* in extents */
 	uint64_t next_page; /* found and fetched for the next record, if next_known; nobody keeps it for us */
 	bool next_known;
+	uint64_t dice; /* how long to pause where two meet */
 };
 
 /* Bind a lane to its shared side. -ENOMEM. The host must own it. */
