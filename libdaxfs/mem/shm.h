@@ -155,9 +155,9 @@ static inline void sm_fence_after_cas(void)
 static inline void sm_pause(void)
 {
 #if defined(__x86_64__)
-	__asm__ volatile("pause" ::: "memory");
+	__asm__("pause" ::: "memory");
 #elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory");
+	__asm__("isb" ::: "memory");
 #endif
 }
 
