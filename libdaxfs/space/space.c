@@ -193,7 +193,7 @@ void space_begin(struct space_batch *batch, enum daxfs_type type)
 	batch->type = type;
 	batch->wanted = batch->scanned = 0;
 	batch->second = batch->blocked = false;
-	batch->n = 0;
+	batch->at = batch->n = 0; /* of none, if none is found */
 }
 
 bool space_room(const struct lane *lane, unsigned n)
