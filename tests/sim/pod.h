@@ -17,6 +17,7 @@
  *   pod_oracle.c  what commits is fed to the model, and results are held against it
  *   pod_locks.c   who may have which lock
  *   pod_view.c    views and drafts
+ *   pod_extent.c  what happens to extents
  *   pod_check.c   checks of the whole pool: after recoveries, at the end
  *   pod_model.c   what a filesystem is; pod_meaning.c: its operations
  *   pod_trace.c   what happened, for people
@@ -75,7 +76,7 @@ static inline bool rng_chance(struct rng *r, unsigned one_in)
 
 /* A stream of its own for each purpose. */
 struct rng rng_stream(uint64_t seed, uint64_t purpose, uint64_t nth);
-enum { STREAM_SETUP = 1, STREAM_TURNS, STREAM_FAULTS, STREAM_FENCES, STREAM_LIFE, STREAM_WORK };
+enum { STREAM_SETUP = 1, STREAM_TURNS, STREAM_FAULTS, STREAM_FENCES, STREAM_LIFE, STREAM_WORK, STREAM_GROUPS };
 
 /* -- actors ---------------------------------------------------------------------- */
 
@@ -177,6 +178,20 @@ void faults_stop(void);
 
 /* -- the pod ------------------------------------------------------------------------ */
 
+/* What becomes of extents (pod_extent.c). */
+enum extent_event {
+	EXTENT_FORMED,     /* its pages taken, by sixteen */
+	EXTENT_AGAIN,      /* one at rest taken, by its head */
+	EXTENT_DISSOLVED,  /* its head taken as a single page */
+	EXTENT_TAIL_TAKEN, /* then, another one of it */
+	EXTENT_UNDONE,     /* the record that took it did not happen */
+	EXTENT_REPLACED,   /* in a file, by another one */
+	EXTENT_BROKEN_UP,  /* by single pages */
+	EXTENT_CUT_INTO,   /* by some, for the file ends in it */
+	EXTENT_REMOVED,    /* by nothing */
+	EXTENT_EVENTS
+};
+
 enum bias { BIAS_RANDOM, BIAS_PRIORITY, BIAS_STARVE, BIASES };
 
 /* Of a run, besides the seed: for shrinking. */
@@ -191,6 +206,7 @@ struct tallies {
 	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice;
 	uint64_t standins, stuck, fault[FAULT_KINDS];
 	uint64_t lenient, zombies, wiped, views, drafts, locks;
+	uint64_t extent[EXTENT_EVENTS], extents_poisoned;
 	uint64_t alone; /* operations ended while all stood still but one and some dead host */
 	double seconds;
 };
@@ -212,6 +228,7 @@ struct pod {
 	uint64_t fence_ns, recover_ns; /* an agent takes up to that; a recoverer looks for work so often */
 	bool hot;      /* most of the work is on few files */
 	bool sparse;   /* and on few pages, behind an index node */
+	bool groups;   /* mostly in pieces of 64 KiB, and parts of them */
 	bool roles;    /* one machine only looks at files, the others write many pages, which serve again soon */
 	unsigned names; /* of MODEL_NAMES, that are made */
 	unsigned weight[DO_KINDS];
@@ -296,6 +313,15 @@ uint64_t fences_next(void);
 void fences_misbehave(enum fault_kind kind, unsigned times);
 void fences_behave(void);
 unsigned managers_started(void);
+
+/* -- extents (pod_extent.c) --------------------------------------------------------------- */
+
+const char *extent_event_name(enum extent_event event);
+/* The state of a page, or of the extent that it is in, 0: free. */
+uint64_t extent_page(uint64_t page);
+/* A word changes, perhaps the state of a page; a record commits. */
+void extent_state(uint64_t offset, uint64_t before, uint64_t after);
+void extent_commit(unsigned id);
 
 /* -- checks (pod_check.c) ------------------------------------------------------------------ */
 

@@ -227,10 +227,12 @@ static void poison_data(struct rng *r)
 
 	memset(bytes, POISON_BYTE, sizeof(bytes));
 	for (uint64_t i = 0; i < pages; i++) {
-		uint64_t page = (start + i) % pages, state = peek_word(&pod.pool.state[DAXFS_T_PAGE][page]);
+		uint64_t page = (start + i) % pages, state = extent_page(page);
 
-		if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_DATA)
+		if (state_of(state) != DAXFS_LIVE ||
+		    (use_of(state) != DAXFS_USE_DATA && use_of(state) != DAXFS_USE_EXTENT))
 			continue;
+		pod.tallies->extents_poisoned += use_of(state) == DAXFS_USE_EXTENT;
 		overwrite(memory_offset(pool_page(&pod.pool, page)) + rng_below(r, 64) * LINE, bytes);
 		pod.poisoned = true;
 		return;

@@ -188,7 +188,7 @@ static bool short_of_space(void)
 		uint64_t free_now = 0;
 
 		for (uint64_t i = 0; i < pod.pool.objects[type]; i++)
-			free_now += peek_word(&pod.pool.state[type][i]) == 0;
+			free_now += (type == DAXFS_T_PAGE ? extent_page(i) : peek_word(&pod.pool.state[type][i])) == 0;
 		if (free_now < (type == DAXFS_T_PAGE ? PLENTY_PAGES : PLENTY))
 			return true;
 	}

@@ -144,6 +144,10 @@ static void print_tallies(const struct tallies *t, double seconds)
 	printf(" zombie %" PRIu64 " cache-loss %" PRIu64 "\noperations ended alone beside a dead host %" PRIu64
 	       ", reads judged block by block %" PRIu64 "; views %" PRIu64 " drafts %" PRIu64 " locks %" PRIu64 "\n",
 	       t->zombies, t->wiped, t->alone, t->lenient, t->views, t->drafts, t->locks);
+	printf("extents:");
+	for (unsigned k = 0; k < EXTENT_EVENTS; k++)
+		printf(" %s %" PRIu64, extent_event_name((enum extent_event)k), t->extent[k]);
+	printf(" poisoned %" PRIu64 "\n", t->extents_poisoned);
 }
 
 int pod_main(int argc, char **argv)

@@ -182,8 +182,14 @@ static uint64_t scramble(uint64_t x)
 /* Every eight bytes tell which write they are of, and where in it. */
 void model_fill(uint8_t *out, uint64_t tag, uint64_t at, uint64_t len)
 {
-	for (uint64_t i = 0; i < len; i++, at++)
-		out[i] = (uint8_t)(scramble(tag << 20 | at / 8) >> (at % 8 * 8));
+	for (uint64_t i = 0; i < len;) {
+		uint64_t word = scramble(tag << 20 | at / 8) >> (at % 8 * 8);
+
+		do {
+			out[i++] = (uint8_t)word;
+			word >>= 8;
+		} while (++at % 8 && i < len);
+	}
 }
 
 void model_target(uint64_t tag, char out[64])

@@ -232,6 +232,7 @@ static void commit(unsigned id, uint64_t status)
 	struct pending *p = oracle.lane[id].seq == status_seq(status) ? oracle.lane[id].pending : NULL;
 
 	check_in_time(id, status_seq(status));
+	extent_commit(id);
 	oracle.lane[id].logged = false;
 	switch (operation) {
 	case OP_PRUNE:
@@ -324,6 +325,7 @@ void oracle_cas(const struct actor *a, const struct seam_event *event)
 
 	if (peek(event->offset) != event->expected || pod.damaged)
 		return;
+	extent_state(event->offset, event->expected, event->value);
 	if (host >= 0)
 		moved(a, (unsigned)host, event->expected, event->value);
 	if (id >= 0 && status_state(event->value) == DAXFS_COMMITTED &&

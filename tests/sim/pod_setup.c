@@ -11,6 +11,7 @@
 #define POOL_MIN (600u << 10)
 #define POOL_MAX (3u << 20)
 #define PAGES_MIN 24u
+#define GROUPS_MIN 96u /* pages of a pool with extents in it, some of which are to be in the way of others */
 #define STEPS_A_BEAT_MAX 600u
 
 /* -- drawing ------------------------------------------------------------------------- */
@@ -56,6 +57,28 @@ static void draw_churn(struct rng *r)
 	pod.step_ns = HEARTBEAT_NS / (STEPS_A_BEAT_MAX * (pod.machines + 2) / 4);
 }
 
+/* Few files, in pieces of 64 KiB, in a pool that is full of them or nearly so. */
+static void draw_groups(void)
+{
+	struct rng r = rng_stream(pod.seed, STREAM_GROUPS, 0);
+
+	pod.groups = !pod.roles && rng_chance(&r, 4);
+	if (!pod.groups)
+		return;
+	pod.pages = GROUPS_MIN + rng_below(&r, GROUPS_MIN << rng_below(&r, 3));
+	pod.size = POOL_MIN + (pod.pages + GROUPS_MIN) * DAXFS_PAGE_SIZE;
+	pod.hot = !rng_chance(&r, 4);
+	pod.sparse = false;
+	for (unsigned i = 0; i < DO_KINDS; i++)
+		pod.weight[i] = pod.weight[i] && rng_chance(&r, 2);
+	pod.weight[DO_MKNOD] = 1;
+	pod.weight[DO_WRITE] = 8;
+	pod.weight[DO_READ] = pod.weight[DO_VIEW] = 1;
+	pod.weight[DO_SETATTR] = (unsigned)rng_below(&r, 4);
+	pod.weight[DO_DRAFT] = (unsigned)rng_below(&r, 3);
+	pod.ops_left = pod.ops_left / 2 + 1;
+}
+
 void pod_draw(void)
 {
 	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
@@ -90,6 +113,7 @@ void pod_draw(void)
 	draw_weights(&r);
 	if (rng_chance(&r, 4))
 		draw_churn(&r);
+	draw_groups();
 	pod.turns = rng_stream(pod.seed, STREAM_TURNS, 0);
 	pod.life = rng_stream(pod.seed, STREAM_LIFE, 0);
 	pod.fences = rng_stream(pod.seed, STREAM_FENCES, 0);

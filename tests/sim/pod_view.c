@@ -46,21 +46,24 @@ void view_choose(struct rng *r, struct op *op)
 	op->len = MODEL_BLOCK - op->offset % MODEL_BLOCK;
 }
 
-static void look(struct actor *a, struct daxfs_view *view, const struct op *op, struct look *look)
+/* whole: all that lies together there is for looking at again, not only what is judged. */
+static void look(struct actor *a, struct daxfs_view *view, const struct op *op, struct look *look, bool whole)
 {
 	struct outcome out = {.rc = 0};
 	const void *bytes = NULL;
+	ssize_t together;
 
 	*look = (struct look){.bytes = NULL};
 	a->pending = oracle_begin(a, op);
 	if (!a->pending)
 		return;
-	out.rc = daxfs_view_read(view, op->ino, op->offset, &bytes);
-	if (out.rc > (ssize_t)op->len)
-		out.rc = (ssize_t)op->len; /* of an extent there is more */
+	together = daxfs_view_read(view, op->ino, op->offset, &bytes);
+	out.rc = together > (ssize_t)op->len ? (ssize_t)op->len : together; /* of an extent there is more */
 	if (out.rc > 0) {
-		*look = (struct look){bytes, (uint64_t)out.rc, digest_of(a, bytes, (uint64_t)out.rc)};
-		out.block[0] = look->digest;
+		uint64_t n = (uint64_t)(whole ? together : out.rc);
+
+		out.block[0] = digest_of(a, bytes, (uint64_t)out.rc);
+		*look = (struct look){bytes, n, digest_of(a, bytes, n)};
 	}
 	if (out.rc >= 0)
 		out.digest = blocks_combine(out.block, out.rc > 0, (uint64_t)out.rc);
@@ -94,7 +97,7 @@ void view_work(struct actor *a, const struct op *op, struct rng *r)
 		return;
 	pod.tallies->views++;
 	while (n < LOOKS_MAX && !rng_chance(r, 10)) {
-		look(a, view, &next, &looks[n++]);
+		look(a, view, &next, &looks[n++], pod.groups && rng_chance(r, 3));
 		actor_sleep(a, pod.now_ns + rng_below(r, HEARTBEAT_NS << rng_below(r, 5)));
 		look_again(a, op, looks, n);
 		view_choose(r, &next);

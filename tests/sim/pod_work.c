@@ -13,6 +13,8 @@
 
 #define PAGE 4096u
 #define SMALL_PAGES 20u
+#define GROUP (DAXFS_EXTENT_PAGES * PAGE)
+#define GROUPS 4u /* of a file, the first of which is none */
 #define HELD_MAX 4u
 #define TARNISHED_RUN 8u /* of the same odd byte: hardly by chance */
 
@@ -195,10 +197,29 @@ static unsigned choose_name(struct rng *r, uint64_t dir, bool there)
 	return name;
 }
 
+/* Whole groups, one or several; or a piece that begins and ends anywhere in them. */
+static void choose_group(struct rng *r, struct op *op)
+{
+	op->offset = GROUP + rng_below(r, GROUPS - 1) * GROUP;
+	op->len = rng_chance(r, 3) ? 2 * GROUP : GROUP;
+	if (!rng_chance(r, 3))
+		return;
+	op->offset += rng_below(r, GROUP);
+	op->len = 1 + rng_below(r, rng_chance(r, 2) ? GROUP : 2 * PAGE);
+	if (!rng_chance(r, 3))
+		return;
+	op->offset -= op->offset % PAGE;
+	op->len += PAGE - 1 - (op->len - 1) % PAGE;
+}
+
 static void choose_range(struct rng *r, struct op *op)
 {
 	uint64_t pages = rng_chance(r, 40) ? 70 : pod.roles || rng_chance(r, 4) ? SMALL_PAGES : 3;
 
+	if (pod.groups && !rng_chance(r, 8)) {
+		choose_group(r, op);
+		return;
+	}
 	op->offset = rng_below(r, pages) * PAGE;
 	op->len = (1 + rng_below(r, pages / 2 + 1)) * PAGE;
 	if (pod.sparse && !rng_chance(r, 3))
@@ -215,8 +236,8 @@ static void choose_place(struct rng *r, struct op *op)
 {
 	choose_range(r, op);
 	if (op->kind == DO_WRITE)
-		op->flags = rng_chance(r, 3) ? DAXFS_APPEND : 0;
-	if (op->kind == DO_READ && rng_chance(r, 2)) {
+		op->flags = rng_chance(r, pod.groups ? 8 : 3) ? DAXFS_APPEND : 0;
+	if (op->kind == DO_READ && !pod.groups && rng_chance(r, 2)) {
 		op->offset = 0;
 		op->len = 96u << 10;
 	}
@@ -245,6 +266,8 @@ static void choose_attr(struct rng *r, struct op *op)
 		op->set = DAXFS_SET_SIZE;
 	choose_range(r, op);
 	op->len = op->offset + (rng_chance(r, 4) ? 0 : op->len);
+	if (pod.groups && rng_chance(r, 2))
+		op->len = rng_below(r, (GROUPS + 1) * GROUP); /* into one */
 	if (rng_chance(r, 3))
 		op->len = 0;
 	op->offset = 0;
