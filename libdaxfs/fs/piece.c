@@ -340,11 +340,44 @@ int piece_stage(struct lane *lane, struct piece *piece, const uint8_t *in)
 
 /* -- cutting ------------------------------------------------------------------------- */
 
+/*
+ * The end is within a group that is no extent: it must not become one before the record
+ * commits. Pages behind the end would be in it, and be looked for in words of their own.
+ */
+static int demand_no_extent(struct lane *lane, const struct piece *piece)
+{
+	sm_u64 *head = piece->page[0].slot - piece->first % DAXFS_EXTENT_PAGES;
+	uint64_t word;
+
+	if (!map_has_head(piece->first))
+		return 0;
+	word = word_settle(lane, head);
+	if (link_kind(word) == DAXFS_EXTENT)
+		return -EAGAIN;
+	record_word(lane, head, DAXFS_S_LINK, word, word_payload(word, DAXFS_S_LINK));
+	return 0;
+}
+
+/* Give the pages that stay, of an extent, or the last one, others that end where the file does. */
+static int cut_pages(struct lane *lane, struct piece *piece)
+{
+	struct space_batch batch;
+	int rc = find_pages(lane, piece, &batch);
+
+	if (rc == 0)
+		rc = space_claim(lane, &batch);
+	if (rc)
+		return rc;
+	fill(lane, piece, NULL);
+	for (unsigned i = 0; i < piece->pages; i++)
+		link_page(lane, piece, i);
+	return 0;
+}
+
 /* Others may break up the extent at any moment; what is staged here is not for map_collect to find again. */
 int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind)
 {
 	struct piece piece;
-	struct space_batch batch;
 	int rc;
 
 	*behind = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
@@ -358,16 +391,10 @@ int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t 
 	rc = piece_survey(lane, &piece);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc; /* a hole */
-	if (!piece.page[0].from_extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0))
-		return 0;
-	rc = find_pages(lane, &piece, &batch);
-	if (rc == 0)
-		rc = space_claim(lane, &batch);
-	if (rc)
+	if (!piece.page[0].from_extent)
+		rc = demand_no_extent(lane, &piece);
+	if (rc || (!piece.page[0].from_extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
 		return rc;
-	fill(lane, &piece, NULL);
-	for (unsigned i = 0; i < piece.pages; i++)
-		link_page(lane, &piece, i);
 	*behind = piece.first + piece.pages;
-	return 0;
+	return cut_pages(lane, &piece);
 }
