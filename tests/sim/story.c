@@ -10,7 +10,7 @@
  *   H~FUNC:C ... and is stopped before a step in that function, each in turn: c a CAS, l a
  *            load; with a number, only the first so many of them
  *   H.       it goes on to the end of that command, or to a stop: H.~FUNC:C
- *   H!       it dies where it is, nothing lost
+ *   H!       it dies where it is, nothing lost; H*: all is lost that it had not written back
  *   H?       fabricd revokes it, but it does not know yet
  *   Hr~FUNC:C fabricd has host 0 recovered by host H, which is stopped
  *
@@ -62,6 +62,8 @@ static const struct story {
 	/* An object is retired by one while the other makes it LIVE. */
 	{"settling", FULL "2", {"write f 36864 4096 3", "write f 36864 4096 4", ""},
 	 "0~settle_allocs:c 1~settle_retires:c 0. 1."},
+	/* The page that a record retired is somebody else's when its IDLE is lost, and it is settled again. */
+	{"idle-lost", "create k;write k 0 4096 3;" FULL "0", {"unlink k", "", "append g 4096 5"}, "0 2 0*"},
 };
 
 #define STORIES (sizeof(stories) / sizeof(stories[0]))
@@ -185,6 +187,15 @@ static bool told_to_stop(struct teller *t, const struct turn *turn)
 	return t->run[turn->host].end == RUN_PAUSED;
 }
 
+static void leave(struct teller *t, const struct turn *turn)
+{
+	t->dead |= 1u << turn->host;
+	if (turn->what == '?')
+		world_revoke(turn->host);
+	else
+		world_lose(turn->host, (struct fate){.kind = turn->what == '*' ? FATE_DROP_ALL : FATE_KEEP_ALL});
+}
+
 /* False: a stop was not reached, at t->level. */
 static bool tell(struct teller *t)
 {
@@ -195,15 +206,12 @@ static bool tell(struct teller *t)
 	for (unsigned i = 0; i < t->n_turns; i++) {
 		const struct turn *turn = &t->turn[i];
 
-		t->dead |= (turn->what == '!' || turn->what == '?') ? 1u << turn->host : 0;
-		if (turn->what == '!')
-			world_lose(turn->host, (struct fate){.kind = FATE_KEEP_ALL});
-		else if (turn->what == '?')
-			world_revoke(turn->host);
-		else if (turn->what != '.')
-			begin(t, turn);
-		if (turn->what == '!' || turn->what == '?')
+		if (strchr("!*?", turn->what)) {
+			leave(t, turn);
 			continue;
+		}
+		if (turn->what != '.')
+			begin(t, turn);
 		if (told_to_stop(t, turn) != (turn->stop[0] != '\0'))
 			return false;
 		t->level += turn->stop[0] != '\0';
