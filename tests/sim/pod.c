@@ -408,7 +408,7 @@ static bool at_rest(void)
 		    word.state != (slot < pod.machines ? DAXFS_HOST_ALIVE : DAXFS_HOST_FREE))
 			return false;
 	}
-	return !pendings_any();
+	return !pendings_count();
 }
 
 /* Every slot is of a dead host: nobody can join, not even to recover. A limit of the design, not of this run. */
@@ -436,7 +436,7 @@ static void describe_unrest(void)
 		snprintf(text + n, sizeof(text) - n, " %s", daxfs_host_state_name(word.state));
 	}
 	pod_violation("not at rest after %u heartbeats without faults:%s%s", LIVENESS_BEATS, text,
-		      pendings_any() ? "; operations pending" : "");
+		      pendings_count() ? "; operations pending" : "");
 }
 
 static bool go_on(uint64_t *deadline)
@@ -455,7 +455,7 @@ static bool go_on(uint64_t *deadline)
 	if (pod.damaged)
 		return false;
 	begin_liveness();
-	*deadline = pod.now_ns + LIVENESS_BEATS * HEARTBEAT_NS;
+	*deadline = pod.now_ns + LIVENESS_BEATS * HEARTBEAT_NS + pendings_count() * OP_STEPS * pod.step_ns;
 	return true;
 }
 

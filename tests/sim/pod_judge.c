@@ -12,7 +12,6 @@
 #include "sync/member.h"
 
 #define PENDINGS_MAX 256u
-#define OP_STEPS 60000u  /* in which an operation ends whoever is dead; a search of full tables takes 26000 */
 #define READ_CHANGES 8u  /* a read of several pages may be of no one moment when so many came in between */
 #define PLENTY_PAGES 128u /* free: then there is no excuse for ENOSPC */
 #define PLENTY 4u
@@ -368,10 +367,11 @@ void pendings_bury(unsigned slot, uint32_t generation)
 			pendings[i].used = false;
 }
 
-bool pendings_any(void)
+unsigned pendings_count(void)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < PENDINGS_MAX; i++)
-		if (pendings[i].used)
-			return true;
-	return false;
+		n += pendings[i].used;
+	return n;
 }

@@ -5,6 +5,8 @@
 
 #include "pod_oracle.h"
 
+#define OP_STEPS 60000u /* in which an operation ends whoever is dead; a search of full tables takes 26000 */
+
 void pendings_reset(void);
 /* The model has changed by op: what is permitted now, to whoever is under way? */
 void pendings_refresh(const struct op *op);
@@ -16,6 +18,6 @@ void pendings_see_lock(void);
 void pendings_orphan(unsigned machine);
 /* A slot is recovered: what its dead tenant was at has happened or never will. */
 void pendings_bury(unsigned slot, uint32_t generation);
-bool pendings_any(void);
+unsigned pendings_count(void);
 
 #endif

@@ -65,7 +65,7 @@ static void draw_groups(void)
 	pod.groups = !pod.roles && rng_chance(&r, 4);
 	if (!pod.groups)
 		return;
-	pod.pages = GROUPS_MIN + rng_below(&r, GROUPS_MIN << rng_below(&r, 3));
+	pod.pages = GROUPS_MIN + rng_below(&r, GROUPS_MIN << rng_below(&r, 2));
 	pod.size = POOL_MIN + (pod.pages + GROUPS_MIN) * DAXFS_PAGE_SIZE;
 	pod.hot = !rng_chance(&r, 4);
 	pod.sparse = false;
