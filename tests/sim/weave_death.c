@@ -51,20 +51,22 @@ static bool was_here(struct weave *w, const struct run *run)
 	return !visited_add(&w->wrecks, weave_fold(digest_rest(w, w->path.dead, run), digest_image(w)));
 }
 
-/* What follows was played before: stop. */
-static void stop_if_known(struct weave *w, struct run *run)
-{
-	w->known = w->known || was_here(w, run);
-	if (w->known)
-		run->pause_at = run->steps;
-}
-
+/*
+ * What follows was played before: stop. Two survivors that were told the same come
+ * to the same place where memory becomes the same: no need to look before that, but
+ * where the other host may die later, with this one stopped.
+ */
 static void survivor_step(void *context, struct run *run, const struct seam_event *event)
 {
 	struct weave *w = context;
+	bool shared = touches_note(&w->touches, run->host, event);
 
-	touches_note(&w->touches, run->host, event);
-	stop_if_known(w, run);
+	if (!shared && w->looked_changes == seam_changes())
+		return;
+	w->looked_changes = seam_changes();
+	w->known = was_here(w, run);
+	if (w->known)
+		run->pause_at = run->steps;
 }
 
 /* What recovery touches, the dead host touches. */
@@ -82,6 +84,7 @@ static bool survive(struct weave *w, struct run *run)
 	char text[256];
 
 	w->known = false;
+	w->looked_changes = seam_changes();
 	run->hook = survivor_step;
 	run->steps_max = run->steps + STEPS_MAX;
 	if (run->end != RUN_PAUSED)
@@ -92,8 +95,7 @@ static bool survive(struct weave *w, struct run *run)
 		weave_violation(w, text);
 		return false;
 	}
-	stop_if_known(w, run);
-	return !w->known;
+	return !w->known && !was_here(w, run);
 }
 
 static long call_recover(void *arg)

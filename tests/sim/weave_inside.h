@@ -54,6 +54,7 @@ struct weave {
 	struct recovery *recovery; /* what some of those by host 2 led to */
 	uint64_t heir; /* what DRAM of host 2 will be used; 0 before that */
 	bool known; /* what the survivor comes to was there before */
+	uint64_t looked_changes; /* of memory, when that was asked last */
 	struct weave_tally tally;
 	struct path worst;
 };
