@@ -159,6 +159,17 @@ static bool is_tail(enum daxfs_type type, uint64_t index, uint64_t s)
 	return type == DAXFS_T_PAGE && use_of(s) == DAXFS_USE_TAIL && index % DAXFS_EXTENT_PAGES;
 }
 
+/* Settled as an extent, a head speaks for its other pages: whoever takes it has them all. */
+static bool is_torn(const struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
+{
+	uint64_t head;
+
+	if (type != DAXFS_T_PAGE || is_tail(type, index, s))
+		return false;
+	head = sm_load(&c->pool->state[type][index - index % DAXFS_EXTENT_PAGES]);
+	return index % DAXFS_EXTENT_PAGES && use_of(head) == DAXFS_USE_EXTENT && state_of(head) != DAXFS_PRIVATE;
+}
+
 static void check_unreached(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
 	const struct place *at = PLACE(type_name[type], index);
@@ -179,6 +190,9 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 			      s);
 		return;
 	}
+	if (is_torn(c, type, index, s))
+		check_problem(c, "torn-extent", PLACE(type_name[type], index), "state word %#" PRIx64
+			      " is no tail, but its head is an extent's", s);
 	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s)) || state_of(s) == DAXFS_RETIRED)
 		check_epochs(c, type, index, s);
 	if (!check_is(c, type, index, CHECK_REACHED))

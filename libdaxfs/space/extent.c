@@ -19,6 +19,9 @@
  *  X4 In a wb pool the state of a head is written back before a tail is taken as a
  *     single page. Else the cache could be lost in which the extent had ended, and the
  *     page be free, or in use, under a head that is an extent again.
+ *  X5 In a wb pool all sixteen states are written back before the record that forms the
+ *     extent is sealed, also for one word. Else the cache could be lost that had some of
+ *     them, and recovery, for which the record was overtaken, retire an extent that lacks pages.
  *
  * A crash in the middle of forming leaves pages PRIVATE, all named, and the head among
  * them. `tests/models/extent.pml`.

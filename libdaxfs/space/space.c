@@ -254,6 +254,7 @@ int space_claim(struct lane *lane, struct space_batch *batch)
 		struct space_item *item = &batch->item[i];
 
 		item->have = item->have || take(lane, batch->type, item);
+		lane->durable &= item->use != DAXFS_USE_TAIL; /* X5: to be drained before the record is sealed */
 		if (!item->have)
 			rc = -EAGAIN;
 	}
