@@ -391,6 +391,8 @@ int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t 
 	rc = piece_survey(lane, &piece);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc; /* a hole */
+	if (piece.pages > 1 && !piece.page[0].from_extent)
+		return -EAGAIN; /* broken up since it was found: it might be an extent again when its words are collected */
 	if (!piece.page[0].from_extent)
 		rc = demand_no_extent(lane, &piece);
 	if (rc || (!piece.page[0].from_extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
