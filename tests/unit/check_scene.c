@@ -29,6 +29,21 @@ static uint64_t make_big(struct daxfs *fs)
 	return handle_index(ino);
 }
 
+/* Two extents, of which one has replaced another, and half a group of single pages. */
+static uint64_t make_wide(struct daxfs *fs)
+{
+	const size_t group = DAXFS_EXTENT_PAGES * DAXFS_PAGE_SIZE, half = group / 2;
+	daxfs_ino ino = pod_create(fs, DAXFS_ROOT, "wide");
+	char *bytes = calloc(5, half);
+
+	assert_non_null(bytes);
+	memset(bytes, 'w', 5 * half);
+	assert_int_equal(daxfs_write(fs, ino, bytes, 5 * half, group, 0), 5 * half);
+	assert_int_equal(daxfs_write(fs, ino, bytes, group, 2 * group, 0), group);
+	free(bytes);
+	return handle_index(ino);
+}
+
 static void make_names(struct daxfs *fs, daxfs_ino dir)
 {
 	char name[32];
@@ -50,6 +65,7 @@ static void populate(struct scene *s)
 	struct daxfs_attr attr;
 
 	s->big = make_big(fs);
+	s->wide = make_wide(fs);
 	s->dir = handle_index(dir);
 	s->small = handle_index(small);
 	s->sub = handle_index(pod_mkdir(fs, dir, "sub"));

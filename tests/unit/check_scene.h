@@ -20,7 +20,7 @@ struct scene {
 	struct pool *pool;
 	void *pristine;
 	/* inode indexes */
-	uint64_t big, small, link, fifo, dir, sub, victim;
+	uint64_t big, wide, small, link, fifo, dir, sub, victim; /* wide: of extents, one more is at rest */
 	/* what a damage is to be reported as: the start of a line */
 	char want[96];
 	/* what the check said */

@@ -313,6 +313,73 @@ static void drafted(void **state)
 	scene_stop(&s);
 }
 
+/* A record of one word that replaces the extent of group 1 by a new one, sealed, its word as it was. */
+static struct lane *sealed(struct scene *s, sm_u64 **word, uint64_t *head)
+{
+	struct lane *lane = rig_enter(s->pod.fs[0]);
+	struct space_batch batch;
+	struct map_pos pos;
+	uint64_t was;
+
+	assert_int_equal(map_find(lane, s->sm, DAXFS_EXTENT_PAGES, &pos), 0);
+	was = sm_load(pos.slot);
+	record_begin(lane, OP_WRITE);
+	space_begin(&batch, DAXFS_T_PAGE);
+	assert_true(space_find_extent(lane, &batch, head));
+	assert_int_equal(batch.n, DAXFS_EXTENT_PAGES);
+	assert_int_equal(space_claim(lane, &batch), 0);
+	record_word(lane, pos.slot, DAXFS_S_LINK, was, link_payload(DAXFS_EXTENT, *head));
+	record_retire(lane, DAXFS_T_PAGE, link_index(was));
+	rig_undecided(lane);
+	rig_status(lane, DAXFS_SINGLE);
+	*word = pos.slot;
+	return lane;
+}
+
+static void settle(struct scene *s, const struct lane *owner)
+{
+	struct lane *by = rig_enter(s->pod.fs[1]);
+	struct record_tally tally = { 0 };
+
+	record_recover(by, owner->id, &tally);
+	assert_int_equal(tally.finished + tally.rolled_back, 1);
+	rig_exit(s->pod.fs[1], by);
+}
+
+/*
+ * Its recoverer found that a record did not happen, and died, and with its cache the end of the
+ * extent's head was lost; not so that of its tails. Meanwhile somebody replaced what the word
+ * named, so for the next recoverer the record was overtaken, and the extent is at rest: its
+ * tails must not have been anybody's meanwhile without the head saying so.
+ */
+static void undone_then_overtaken(void **state)
+{
+	struct scene s;
+	struct lane *lane;
+	sm_u64 *word;
+	uint64_t head, private_head;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 1, GROUP, GROUP);
+	lane = sealed(&s, &word, &head);
+	private_head = rig_state(s.pool, DAXFS_T_PAGE, head);
+	settle(&s, lane);
+	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, head), 0);
+	for (unsigned i = 1; i < DAXFS_EXTENT_PAGES; i++)
+		assert_int_equal(use_of(rig_state(s.pool, DAXFS_T_PAGE, head + i)), DAXFS_USE_TAIL);
+	pod_check(&s.pod);
+	put(&s, 1, GROUP, GROUP);
+	sm_store(&s.pool->state[DAXFS_T_PAGE][head], private_head);
+	rig_status(lane, DAXFS_SINGLE);
+	settle(&s, lane);
+	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, head)), DAXFS_RETIRED);
+	assert_int_equal(use_of(rig_state(s.pool, DAXFS_T_PAGE, head)), DAXFS_USE_EXTENT);
+	rig_exit(s.pod.fs[0], lane);
+	expect(&s);
+	scene_stop(&s);
+}
+
 /* An extent word that makes no sense is an error for whoever meets it, and found by the check. */
 static void senseless(void **state)
 {
@@ -351,7 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(cut_off),
 		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random), cmocka_unit_test(drafted),
-		cmocka_unit_test(senseless),
+		cmocka_unit_test(undone_then_overtaken), cmocka_unit_test(senseless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
