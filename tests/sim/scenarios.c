@@ -116,6 +116,8 @@ const struct scenario scenarios[] = {
 	{"extent-form", PAGES, "write d/f 65536 65536 3", "write d/f 69632 4096 4;trunc d/f 80000;read d/f", 0},
 	{"extent-form-hole", FILE_F "trunc d/f 200000", "write d/f 65536 65536 3",
 	 "write d/f 69632 10 4;write d/f 126976 10 5;read d/f", 0},
+	{"extent-form-end", FILE_F "trunc d/f 80000", "write d/f 65536 65536 3",
+	 "write d/f 69632 4096 4;write d/f 73728 10 5", 0},
 	{"extent-form-new", FILE_F, "write d/f 65536 65536 3", "write d/f 69632 10 4;trunc d/f 10", 0},
 	{"extent-break", EXTENT, "write d/f 70000 100 3", "write d/f 65536 65536 4;write d/f 81920 4096 5", 0},
 	{"extent-break-two", EXTENT "write d/f 131072 131072 2;", "write d/f 130000 70000 3",
@@ -138,6 +140,10 @@ const struct scenario scenarios[] = {
 	 "write e/g 65536 65536 5;write d/f 65536 65536 6", 0},
 	{"extent-dissolve", "create f;write f 65536 65536 1;write f 65536 65536 2;create g;fill g 18;trunc f 0",
 	 "write g 0 65536 3;write g 8192 65536 4", "write f 65536 65536 5;write g 100 8192 6", SC_TIGHT},
+	/* Nothing is free but what was an extent: some of it for single pages, or all of it for one. */
+	{"extent-claim", "create f;write f 65536 131072 1;trunc f 131072;create g;fill g 16",
+	 "undraft f;write g 0 4096 3;write g 4096 4096 4;write g 8192 4096 5",
+	 "write f 131072 65536 6;write f 131072 65536 7", SC_TIGHT | SC_DEEP},
 	/* data where it is */
 	{"draft", "mkdir d;create d/f;write d/f 0 12288 1", "draft d/f 4096 8192 3",
 	 "write d/f 8000 500 4;trunc d/f 9000", 0},
