@@ -404,13 +404,19 @@ static void do_bad_leak(struct command_call *call)
 	put(call, 0);
 }
 
+static unsigned state_of_record(void)
+{
+	return sm_load(&world.pool.lanes[0].status) & 255;
+}
+
 /*
- * Only if the record of host 0 is committed, and not done, when it looks: an
- * answer that is wrong (1), private memory that is spoilt (2), a page lost (3).
+ * Only if the record of host 0 is being prepared at a first look, and committed, but not
+ * done, at a second one: an answer that is wrong (1), private memory that is spoilt
+ * (2), a page lost (3).
  */
 static void do_bad_luck(struct command_call *call)
 {
-	bool unlucky = (sm_load(&world.pool.lanes[0].status) & 255) == DAXFS_COMMITTED;
+	bool begun = state_of_record() == DAXFS_PREPARE, unlucky = state_of_record() == DAXFS_COMMITTED && begun;
 	uint64_t what = unlucky ? call->command->n[0] : 0;
 
 	if (what == 2)
