@@ -30,12 +30,13 @@ struct daxfs_draft {
 static int find_pages(struct daxfs_draft *d, struct space_batch *batch)
 {
 	uint64_t first = d->offset / DAXFS_PAGE_SIZE, head;
+	uint32_t age;
 	int rc = 0;
 
 	space_begin(batch, DAXFS_T_PAGE);
 	for (unsigned i = 0; rc == 0 && i < d->pages; i++) {
 		if (map_is_head(first + i) && i + DAXFS_EXTENT_PAGES <= d->pages &&
-		    space_find_extent(d->lane, batch, &head)) {
+		    space_find_extent(d->lane, batch, &head, &age)) {
 			for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
 				d->page[i + k].index = head + k;
 				d->page[i + k].extent = true;

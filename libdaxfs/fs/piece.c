@@ -26,7 +26,8 @@
 
 #include <errno.h>
 
-#define STREAM_PAGES 8    /* pieces from here on go around the caches */
+#define STREAM_PAGES 8    /* pieces from here on may go around the caches */
+#define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
 #define AHEAD_BYTES 2048u /* of the next page of a smaller one, fetched while one is filled */
 
 static void span_pages(struct piece *piece, uint64_t first, uint64_t last)
@@ -176,9 +177,12 @@ static bool is_own(const struct piece *piece, unsigned i)
 static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, struct space_batch *batch)
 {
 	uint64_t head;
+	uint32_t age;
 
-	if (!piece_whole(piece, i) || !space_find_extent(lane, batch, &head))
+	if (!piece_whole(piece, i) || !space_find_extent(lane, batch, &head, &age))
 		return false;
+	piece->extents++;
+	piece->warm += age < CACHE_BYTES / (piece->end - piece->from);
 	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
 		piece->page[i + k].is = head + k;
 		piece->page[i + k].to_extent = true;
@@ -192,6 +196,7 @@ static int find_pages(struct lane *lane, struct piece *piece, struct space_batch
 	int rc = 0;
 
 	space_begin(batch, DAXFS_T_PAGE);
+	piece->extents = piece->warm = 0;
 	for (unsigned i = 0; rc == 0 && i < piece->pages; i++) {
 		if (is_own(piece, i))
 			continue;
@@ -205,10 +210,15 @@ static int find_pages(struct lane *lane, struct piece *piece, struct space_batch
 	return rc;
 }
 
-/* Around the caches: much at once, and what must leave them at once anyway. */
+/*
+ * Around the caches goes what must leave them at once anyway, and much at once, unless it is
+ * going to be where this lane has written not long ago.
+ */
 static bool streams(const struct lane *lane, const struct piece *piece)
 {
-	return piece->pages >= STREAM_PAGES || lane->pool->shm.wb;
+	bool warm = piece->extents && piece->extents == piece->warm;
+
+	return lane->pool->shm.wb || (piece->pages >= STREAM_PAGES && !warm);
 }
 
 /* Bytes of a page starting at byte `base` that come before `at`. */

@@ -25,6 +25,7 @@ struct piece {
 	unsigned pages;
 	bool fills, longer;
 	bool cuts;              /* no bytes are new: the file ends at `end` */
+	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
 	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
 	unsigned n_nodes;
 	struct {

@@ -78,12 +78,13 @@ static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t he
 }
 
 /* Among those that this lane retired itself. */
-static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *head)
+static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
 	while (lane->extents_head != lane->extents_tail) {
 		uint64_t state;
 
-		*head = lane->extents[lane->extents_head % LANE_EXTENTS];
+		*head = lane->extents[lane->extents_head % LANE_EXTENTS].index;
+		*age = lane->extents[lane->extents_head % LANE_EXTENTS].age;
 		if (find_rested(lane, batch, *head)) {
 			lane->extents_head++;
 			return true;
@@ -97,12 +98,13 @@ static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *hea
 	return false;
 }
 
-bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head)
+bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
 	uint64_t groups = lane->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES;
 
-	if (find_own(lane, batch, head))
+	if (find_own(lane, batch, head, age))
 		return true;
+	*age = UINT32_MAX;
 	for (unsigned i = 0; i < SCAN && i < groups; i++) {
 		if (lane->extent_cursor >= groups)
 			lane->extent_cursor = 0;

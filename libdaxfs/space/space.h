@@ -31,8 +31,9 @@ struct space_batch {
 void space_begin(struct space_batch *batch, enum daxfs_type type);
 /* Find one more object and name it in the record: -ENOSPC, -E2BIG. */
 int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index);
-/* Find an extent (extent.c), its first page in *head. False: none in sight. */
-bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head);
+/* Find an extent (extent.c), its first page in *head; *age: records of this lane since it wrote
+ * there, UINT32_MAX: never. False: none in sight. */
+bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age);
 /* Take them all. -EAGAIN: somebody else took one. */
 int space_claim(struct lane *lane, struct space_batch *batch);
 

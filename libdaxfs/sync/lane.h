@@ -56,7 +56,10 @@ struct lane {
 	uint64_t cursor[DAXFS_TYPES];
 	uint32_t hints[LANE_HINTS];
 	unsigned hint_head, hint_tail;
-	uint32_t extents[LANE_EXTENTS];
+	struct {
+		uint32_t index;
+		uint32_t age; /* records since it was written, if by this lane; else UINT32_MAX */
+	} extents[LANE_EXTENTS];
 	unsigned extents_head, extents_tail;
 	uint64_t extent_cursor; /* in extents */
 	uint64_t next_page; /* found and fetched for the next record, if next_known; nobody keeps it for us */

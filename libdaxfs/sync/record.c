@@ -395,16 +395,26 @@ void record_write(struct lane *lane)
 	lane->durable = false;
 }
 
+static void remember_extent(struct lane *lane, uint32_t index, uint64_t nonce)
+{
+	unsigned at = lane->extents_tail++ % LANE_EXTENTS;
+	uint64_t age = lane->seq - nonce_seq(nonce);
+
+	lane->extents[at].index = index;
+	lane->extents[at].age = nonce_lane(nonce) == lane->id && age < UINT32_MAX ? (uint32_t)age : UINT32_MAX;
+}
+
 /* They are the first that the next records of this lane try to take. */
 static void remember_retired(struct lane *lane)
 {
 	for (unsigned i = 0; i < lane->n_retires; i++) {
 		uint32_t index = (uint32_t)object_index(lane->retires[i]);
+		uint64_t nonce = sm_load_relaxed(&lane->sm->retires[2 * i + 1]); /* and its use */
 
 		if (object_type(lane->retires[i]) != DAXFS_T_PAGE)
 			continue;
-		if (use_of(sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][index])) == DAXFS_USE_EXTENT)
-			lane->extents[lane->extents_tail++ % LANE_EXTENTS] = index;
+		if (use_of(nonce) == DAXFS_USE_EXTENT)
+			remember_extent(lane, index, nonce);
 		else
 			lane->hints[lane->hint_tail++ % LANE_HINTS] = index;
 	}
