@@ -388,6 +388,7 @@ static int cut_pages(struct lane *lane, struct piece *piece)
 int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind)
 {
 	struct piece piece;
+	bool extent;
 	int rc;
 
 	*behind = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
@@ -401,11 +402,12 @@ int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t 
 	rc = piece_survey(lane, &piece);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc; /* a hole */
-	if (piece.pages > 1 && !piece.page[0].from_extent)
-		return -EAGAIN; /* broken up since it was found: it might be an extent again when its words are collected */
-	if (!piece.page[0].from_extent)
+	extent = piece.page[0].from_extent;
+	if (!extent && piece.pages > 1)
+		return -EAGAIN; /* broken up since it was found: it may be one again when its words are collected */
+	if (!extent)
 		rc = demand_no_extent(lane, &piece);
-	if (rc || (!piece.page[0].from_extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
+	if (rc || (!extent && (piece.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
 		return rc;
 	*behind = piece.first + piece.pages;
 	return cut_pages(lane, &piece);

@@ -233,6 +233,7 @@ static void flight_start(struct flight *f)
 {
 	struct daxfs_why why;
 	uint64_t node;
+	uint32_t age;
 
 	scene_start(&f->s);
 	if (daxfs_join(f->s.pod.fs[1], 1, "flyer", &why))
@@ -241,7 +242,7 @@ static void flight_start(struct flight *f)
 	f->lane = rig_enter(f->s.pod.fs[1]);
 	record_begin(f->lane, OP_WRITE);
 	space_begin(&f->batch, DAXFS_T_PAGE);
-	assert_true(space_find_extent(f->lane, &f->batch, &f->head));
+	assert_true(space_find_extent(f->lane, &f->batch, &f->head, &age));
 	assert_int_equal(f->batch.n, GROUP);
 }
 

@@ -320,12 +320,13 @@ static struct lane *sealed(struct scene *s, sm_u64 **word, uint64_t *head)
 	struct space_batch batch;
 	struct map_pos pos;
 	uint64_t was;
+	uint32_t age;
 
 	assert_int_equal(map_find(lane, s->sm, DAXFS_EXTENT_PAGES, &pos), 0);
 	was = sm_load(pos.slot);
 	record_begin(lane, OP_WRITE);
 	space_begin(&batch, DAXFS_T_PAGE);
-	assert_true(space_find_extent(lane, &batch, head));
+	assert_true(space_find_extent(lane, &batch, head, &age));
 	assert_int_equal(batch.n, DAXFS_EXTENT_PAGES);
 	assert_int_equal(space_claim(lane, &batch), 0);
 	record_word(lane, pos.slot, DAXFS_S_LINK, was, link_payload(DAXFS_EXTENT, *head));
