@@ -418,8 +418,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(cut_off),
-		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random), cmocka_unit_test(drafted),
-		cmocka_unit_test(undone_then_overtaken), cmocka_unit_test(senseless),
+		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random),
+		cmocka_unit_test(drafted), cmocka_unit_test(undone_then_overtaken), cmocka_unit_test(senseless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
