@@ -110,15 +110,30 @@ void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcom
 	sm_persist(&by->pool->shm, &record->status, sizeof(record->status));
 }
 
+/* Is a node linked by a record that happened, whoever may have died before settling it? */
+static bool node_committed(const struct pool *pool, uint64_t state)
+{
+	uint64_t status;
+
+	if (state_of(state) != DAXFS_PRIVATE || nonce_lane(nonce_of(state)) >= pool->lanes_total)
+		return state_of(state) == DAXFS_LIVE;
+	status = sm_load(&pool->lanes[nonce_lane(nonce_of(state))].status);
+	return status_seq(status) == nonce_seq(nonce_of(state)) && status_state(status) == DAXFS_COMMITTED;
+}
+
 /* Outside of all pages, or in one that is a node? To be asked after the word was looked at. */
 static bool among_words(const struct pool *pool, const sm_u64 *p)
 {
 	uint64_t page = (uint64_t)((const uint8_t *)p - pool->pages) / DAXFS_PAGE_SIZE, state;
+	bool node;
 
 	if ((const uint8_t *)p < pool->pages || page >= pool->objects[DAXFS_T_PAGE])
 		return true;
-	state = sm_load(&pool->state[DAXFS_T_PAGE][page]);
-	return state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE;
+	do {
+		state = sm_load(&pool->state[DAXFS_T_PAGE][page]);
+		node = use_of(state) == DAXFS_USE_NODE && node_committed(pool, state);
+	} while (!node && sm_load(&pool->state[DAXFS_T_PAGE][page]) != state); /* settled since */
+	return node;
 }
 
 /*

@@ -224,6 +224,44 @@ static void node_reused(void **state)
 	scene_stop(&s);
 }
 
+/* The node of its word was made by another host, whose record is committed, and which died before it said LIVE. */
+static void node_not_settled(void **state)
+{
+	for (unsigned swapped_first = 0; swapped_first < 2; swapped_first++) {
+		struct scene s;
+		struct record_tally tally = { 0 };
+		struct lane *other;
+		uint64_t node;
+		char byte = 1;
+
+		(void)state;
+		scene_start(&s);
+		assert_int_equal(daxfs_write(s.pod.fs[1], s.ino, &byte, 1, 20 * DAXFS_PAGE_SIZE, 0), 1);
+		node = link_index(sm_load(&s.pool->inodes[handle_index(s.ino)].indirect[0]));
+		s.word = &((struct sm_node *)pool_page(s.pool, node))->slot[9]; /* a word, a hole so far */
+		sm_store(s.word, sm_load(&s.pool->inodes[handle_index(s.ino)].direct[0]));
+		sm_store(&s.pool->inodes[handle_index(s.ino)].direct[0], 0);
+		sm_store(&s.lane->sm->words[0], (uint64_t)DAXFS_S_LINK << 56 | pool_offset(s.pool, s.word));
+		other = rig_enter(s.pod.fs[2]);
+		record_begin(other, OP_WRITE);
+		sm_store(&other->sm->allocs[0], object_make(DAXFS_T_PAGE, node));
+		sm_store(&other->sm->n_allocs, 1);
+		sm_store(&s.pool->state[DAXFS_T_PAGE][node],
+			 state_make(DAXFS_PRIVATE, DAXFS_USE_NODE, nonce_make(other->id, other->seq)));
+		rig_undecided(other);
+		rig_status(other, DAXFS_COMMITTED);
+		if (swapped_first)
+			swap(&s);
+		assert_int_equal(recover(&s).finished, swapped_first);
+		assert_int_equal(page_state(&s, s.q), swapped_first ? DAXFS_RETIRED : DAXFS_LIVE);
+		assert_int_equal(page_state(&s, s.p), swapped_first ? DAXFS_LIVE : DAXFS_FREE);
+		record_recover(other, other->id, &tally);
+		rig_exit(s.pod.fs[2], other);
+		pod_check(&s.pod);
+		scene_stop(&s);
+	}
+}
+
 /* A body that makes no sense settles nothing: left for check to see. */
 static void garbage(void **state)
 {
@@ -260,6 +298,7 @@ int main(void)
 		cmocka_unit_test(recovered_half_and_reused),
 		cmocka_unit_test(marked_by_another),
 		cmocka_unit_test(node_reused),
+		cmocka_unit_test(node_not_settled),
 		cmocka_unit_test(garbage),
 	};
 
