@@ -11,7 +11,8 @@
 #include "sync/member.h"
 
 #define LANES_MAX 64u
-#define STEPS_A_COMMIT 100u /* that somebody may lose because another one made progress */
+#define STEPS_A_COMMIT 100u /* that somebody may lose because another one made progress: one go at it, */
+#define STEPS_A_PAGE 30u    /* and so many for each page that it writes, or copies of what it writes into */
 
 static struct oracle {
 	struct {
@@ -147,6 +148,17 @@ static void check_in_time(unsigned id, uint64_t seq)
 		      generation, daxfs_host_state_name(word.state), word.generation);
 }
 
+static uint64_t steps_of_a_go(const struct pending *p)
+{
+	uint64_t pages = 0;
+
+	if (p && (p->op.kind == DO_WRITE || p->op.kind == DO_DRAFT))
+		pages = p->op.len / MODEL_BLOCK + 2ull * DAXFS_EXTENT_PAGES;
+	else if (p && p->op.kind == DO_SETATTR)
+		pages = DAXFS_EXTENT_PAGES;
+	return STEPS_A_COMMIT + STEPS_A_PAGE * pages;
+}
+
 static void fed(unsigned id, struct pending *p, const struct op *op, const struct commit *c, const char *why,
 		unsigned log_index)
 {
@@ -164,7 +176,7 @@ static void fed(unsigned id, struct pending *p, const struct op *op, const struc
 	pod.current->committed = pod.steps;
 	pendings_refresh(op);
 	for (unsigned i = 0; i < ACTORS_MAX; i++)
-		pod.actor[i].run.steps_max += STEPS_A_COMMIT;
+		pod.actor[i].run.steps_max += steps_of_a_go(pod.actor[i].pending);
 }
 
 static void commit_main(unsigned id, struct pending *p, unsigned operation)
