@@ -76,7 +76,7 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 	struct inode inode;
 	int rc;
 
-	if (v->ino == ino)
+	if (ino && v->ino == ino)
 		return inode_exists(v->lane, v->sm) ? 0 : -ESTALE;
 	rc = inode_get_file(v->lane, ino, &inode);
 	if (rc)

@@ -33,6 +33,7 @@ static void up_to_its_page_or_the_end(void **state)
 	ino = file_of(pod.fs[0], "f", 7, PAGE + 100);
 	dir = pod_mkdir(pod.fs[0], DAXFS_ROOT, "d");
 	assert_int_equal(daxfs_view_open(pod.fs[1], &view), 0);
+	assert_int_equal(daxfs_view_read(view, 0, 0, &at), -ESTALE); /* before any file was found */
 	assert_int_equal(daxfs_view_read(view, ino, 0, &at), PAGE);
 	all_are(at, 7, PAGE);
 	assert_int_equal(daxfs_view_read(view, ino, 1000, &at), PAGE - 1000);
@@ -43,6 +44,8 @@ static void up_to_its_page_or_the_end(void **state)
 	assert_int_equal(daxfs_view_read(view, ino, UINT64_MAX, &at), 0);
 	assert_int_equal(daxfs_view_read(view, dir, 0, &at), -EISDIR);
 	assert_int_equal(daxfs_view_read(view, 12345, 0, &at), -ESTALE);
+	daxfs_view_renew(view);
+	assert_int_equal(daxfs_view_read(view, 0, 0, &at), -ESTALE);
 	daxfs_view_close(view);
 	daxfs_view_close(NULL);
 	pod_stop(&pod);
