@@ -87,9 +87,11 @@ static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
 
 	c->notes[DAXFS_T_INODE][inode] |= CHECK_REACHED | CHECK_ORPHAN;
 	check_state(c, DAXFS_T_INODE, inode, DAXFS_USE_INODE, at);
+	if (c->listed[inode] & c->owned)
+		todo = true; /* whoever let go finishes it */
 	if (!todo && life == DAXFS_LIFE_DEAD)
 		check_problem(c, "dead-inode", at, "half taken apart, and no lane is to finish it");
-	else if (!todo && !((openers(c, sm) | c->listed[inode]) & c->owned)) /* listed: whoever let go finishes it */
+	else if (!todo && !(openers(c, sm) & c->owned))
 		check_problem(c, "orphan", at, "no name, nobody holds it open, and no lane is to finish it");
 	c->out->directories += dir;
 	c->out->files += !dir;

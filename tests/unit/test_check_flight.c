@@ -176,6 +176,7 @@ static void held_orphan(void **unused)
 	struct daxfs_inflight inflight;
 	struct daxfs_why why;
 	daxfs_ino victim, dir;
+	uint64_t openers, nlink;
 
 	(void)unused;
 	scene_start(s);
@@ -187,6 +188,15 @@ static void held_orphan(void **unused)
 	assert_int_equal(scene_check(s), 0);
 	assert_int_equal(daxfs_inflight(s->pod.fs[0], 2, &inflight), 0);
 	assert_int_equal(inflight.opens, 1);
+	/* Its holder has let go, and is taking it apart in several records. */
+	openers = sm_load(&scene_inode(s, s->victim)->openers[0]);
+	nlink = sm_load(&scene_inode(s, s->victim)->nlink);
+	scene_set(&scene_inode(s, s->victim)->openers[0], DAXFS_S_OPENERS, 0);
+	assert_int_equal(scene_check(s), 0);
+	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	assert_int_equal(scene_check(s), 0);
+	sm_store(&scene_inode(s, s->victim)->openers[0], openers);
+	sm_store(&scene_inode(s, s->victim)->nlink, nlink);
 	scene_host(s, 2, DAXFS_HOST_FREE);
 	scene_check(s);
 	assert_true(scene_said(s, "orphan: inode "));
