@@ -50,6 +50,29 @@ static sm_u64 *pick_slot(const struct scene *s, unsigned a, unsigned b)
 	return &slot[b % DAXFS_NODE_SLOTS];
 }
 
+/* The first page of an extent, or some page. */
+static uint64_t pick_extent(const struct scene *s, unsigned by)
+{
+	uint64_t page = pick_page(s, DAXFS_USE_EXTENT, by);
+
+	return by & OTHER ? page : page - page % DAXFS_EXTENT_PAGES;
+}
+
+/* The head of the by-th group that names an extent, or a word of any node. */
+static sm_u64 *pick_group(const struct scene *s, unsigned by)
+{
+	sm_u64 *slot = map_node(&s->pool, pick_node(s, by))->slot;
+
+	for (unsigned page = 0; page < s->n_listed[DAXFS_T_PAGE]; page++) {
+		uint64_t node = pick_node(s, page);
+
+		for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i += DAXFS_EXTENT_PAGES)
+			if (link_kind(sm_load(&map_node(&s->pool, node)->slot[i])) == DAXFS_EXTENT && by-- == 0)
+				return &map_node(&s->pool, node)->slot[i];
+	}
+	return slot;
+}
+
 static struct sm_lane *pick_lane(const struct scene *s, unsigned by)
 {
 	return &s->pool.lanes[by % s->pool.lanes_total];
@@ -86,6 +109,11 @@ static sm_u64 *object_word(const struct scene *s, const struct item *item)
 	switch (item->kind) {
 	case PLACE_STATE:
 		return &p->state[type][pick(s, type, item->a)];
+	case PLACE_EXTENT:
+		return &p->state[DAXFS_T_PAGE][(pick_extent(s, item->a) + item->b % DAXFS_EXTENT_PAGES) %
+					       p->objects[DAXFS_T_PAGE]];
+	case PLACE_GROUP:
+		return pick_group(s, item->a & 3) + item->b % DAXFS_EXTENT_PAGES;
 	case PLACE_BIRTH:
 		return &p->birth[type][pick(s, type, item->a)];
 	case PLACE_COUNT:
@@ -153,6 +181,7 @@ static uint64_t a_link(const struct scene *s, uint64_t was, uint64_t v)
 	uint64_t index = kind == DAXFS_INODE	? pick(s, DAXFS_T_INODE, by) :
 			 kind == DAXFS_DIRENT	? pick(s, DAXFS_T_DIRENT, by) :
 			 kind == DAXFS_NODE	? pick_node(s, by) :
+			 kind == DAXFS_EXTENT	? pick_extent(s, by) :
 						  pick(s, DAXFS_T_PAGE, by);
 
 	return word_next(was, DAXFS_S_LINK, link_payload((enum daxfs_link_kind)kind, index));
@@ -171,7 +200,7 @@ static uint64_t an_address(const struct scene *s, uint64_t v)
 	static const uint64_t classes[] = {
 		DAXFS_S_LINK, DAXFS_S_SIZE, DAXFS_S_NLINK, DAXFS_S_OPENERS, DAXFS_S_COUNT, DAXFS_S_TICK, 63,
 	};
-	struct item at = { .kind = (uint8_t)(v % PLACES), .a = (uint16_t)(v >> 16), .b = (uint16_t)(v >> 32) };
+	struct item at = { .kind = (uint8_t)(v % (PLACE_ANY + 1)), .a = (uint16_t)(v >> 16), .b = (uint16_t)(v >> 32) };
 
 	return classes[(v >> 8) % (sizeof(classes) / sizeof(classes[0]))] << 56 |
 	       pool_offset(&s->pool, word_of(s, &at));
@@ -188,7 +217,7 @@ static uint64_t a_state(const struct scene *s, uint64_t v)
 {
 	unsigned lane = (unsigned)(v >> 16) % s->pool.lanes_total;
 
-	return state_make((enum daxfs_state)(v & 7), (enum daxfs_use)((v >> 8) % 6),
+	return state_make((enum daxfs_state)(v & 7), (enum daxfs_use)((v >> 8) % 8),
 			  v >> 32 & 1 ? nonce_make(lane, status_seq(sm_load(&s->pool.lanes[lane].status))) :
 					(v >> 33) % 64);
 }

@@ -36,15 +36,17 @@ enum place { /* what an item changes */
 	PLACE_HEADER,
 	PLACE_GEOMETRY,   /* another shape that is consistent in itself */
 	PLACE_ANY,        /* any word of the pool */
-	PLACES,
-	ITEM_OPERATION = PLACES, /* not a change: see work.c */
-	ITEM_KINDS
+	ITEM_OPERATION,   /* not a change: see work.c. In the middle, for the corpus has the numbers */
+	PLACE_EXTENT,     /* states of the pages of an extent */
+	PLACE_GROUP,      /* words of a group that is one */
+	ITEM_KINDS,
+	PLACES = ITEM_KINDS
 };
 
 #define PLACES_LANES (1u << PLACE_STATUS | 1u << PLACE_LANE | 1u << PLACE_WORD | 1u << PLACE_ALLOC | 1u << PLACE_RETIRE)
 #define PLACES_TREE \
 	(1u << PLACE_STATE | 1u << PLACE_BIRTH | 1u << PLACE_COUNT | 1u << PLACE_INODE | 1u << PLACE_DIRENT | \
-	 1u << PLACE_NODE | 1u << PLACE_NODES | 1u << PLACE_LOCKS)
+	 1u << PLACE_NODE | 1u << PLACE_NODES | 1u << PLACE_LOCKS | 1u << PLACE_EXTENT | 1u << PLACE_GROUP)
 #define ITEMS_ALL ((1u << ITEM_KINDS) - 1)
 
 enum value { /* what it puts there */

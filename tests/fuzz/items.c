@@ -112,11 +112,12 @@ static void make_sense(struct dice *d, struct item *item)
 		[PLACE_RETIRE] = VALUE_OBJECT, [PLACE_OPEN] = VALUE_HANDLE, [PLACE_STATE] = VALUE_STATE,
 		[PLACE_BIRTH] = VALUE_ADD, [PLACE_COUNT] = VALUE_ADD, [PLACE_INODE] = VALUE_LINK,
 		[PLACE_DIRENT] = VALUE_HANDLE, [PLACE_NODE] = VALUE_LINK, [PLACE_SUPER] = VALUE_ADD,
-		[PLACE_HEADER] = VALUE_FLIP, [PLACE_LOCKS] = VALUE_ADD,
+		[PLACE_HEADER] = VALUE_FLIP, [PLACE_LOCKS] = VALUE_ADD, [PLACE_EXTENT] = VALUE_STATE,
+		[PLACE_GROUP] = VALUE_LINK,
 	};
 
 	make_item(d, item);
-	if (item->kind < PLACES && roll(d) & 1)
+	if (item->kind != ITEM_OPERATION && roll(d) & 1)
 		item->how = sense[item->kind];
 	if (item->kind == PLACE_WORD && roll(d) & 1)
 		item->b %= 12; /* the first few words of a record are the ones there are */

@@ -5,7 +5,9 @@
  * A tree with all that a tree can have: nodes of several levels where hashes
  * meet, a sparse file with index nodes, a symbolic link, hard links, a file
  * without a name that is still held, locks. Then each of two hosts dies twice, once on
- * each of its lanes, in operations on the same few names, so that records meet.
+ * each of its lanes, in operations on the same few names, so that records meet. In the
+ * second half of the scenes there is also a file of extents: two, one that was broken up, one
+ * that begins in a hole; and an extent at rest, and the pages of one that is gone.
  */
 #include "scene.h"
 
@@ -19,7 +21,9 @@
 #include "sync/member.h"
 
 #define SPACE (1ull << 30) /* that nobody may touch, on each side */
-#define POOL_BYTES (600u * 1024u)
+#define POOL_BYTES (1024u * 1024u)
+
+#define GROUP (DAXFS_EXTENT_PAGES * DAXFS_PAGE_SIZE)
 
 static const struct daxfs_cred nobody = { 1000, 1000 };
 static const struct daxfs_mkfs_options options = {
@@ -105,12 +109,50 @@ static void grow_tree(struct daxfs *fs, struct daxfs *holder)
 	must(daxfs_unlink(fs, DAXFS_ROOT, "held"), "unlink");
 }
 
+static void grow_wide(struct daxfs *fs)
+{
+	static uint8_t bytes[4 * GROUP];
+	daxfs_ino ino = file(fs, DAXFS_ROOT, "wide"), gone = file(fs, DAXFS_ROOT, "gone");
+
+	memset(bytes, 'w', sizeof(bytes));
+	must(daxfs_write(fs, ino, bytes, 3 * GROUP, GROUP, 0), "wide");
+	must(daxfs_write(fs, ino, bytes, GROUP, 2 * GROUP, 0), "replaced");
+	must(daxfs_write(fs, ino, bytes, 5000, 3 * GROUP + 9, 0), "broken up");
+	must(daxfs_write(fs, ino, bytes, GROUP, 6 * GROUP, 0), "behind a hole");
+	must(daxfs_write(fs, gone, bytes, 2 * GROUP, GROUP, 0), "gone");
+	must(daxfs_unlink(fs, DAXFS_ROOT, "gone"), "unlink");
+}
+
 /* -- deaths ------------------------------------------------------------------- */
 
 struct act {
 	struct daxfs *fs;
 	unsigned what;
 };
+
+static void act_wide(struct daxfs *fs, daxfs_ino ino, unsigned what)
+{
+	static uint8_t bytes[GROUP];
+	struct daxfs_attr attr = { .size = 2 * GROUP + 3 * DAXFS_PAGE_SIZE + 7 };
+
+	switch (what % 5) {
+	case 0:
+		daxfs_write(fs, ino, bytes, GROUP, 2 * GROUP, 0);
+		break;
+	case 1:
+		daxfs_write(fs, ino, bytes, 9000, GROUP + 5000, 0);
+		break;
+	case 2:
+		daxfs_setattr(fs, ino, DAXFS_SET_SIZE, &attr, NULL);
+		break;
+	case 3:
+		daxfs_write(fs, ino, bytes, GROUP, 3 * GROUP, 0);
+		break;
+	default:
+		daxfs_write(fs, ino, bytes, GROUP, 4 * GROUP, 0);
+		break;
+	}
+}
 
 static void act(void *arg)
 {
@@ -119,6 +161,10 @@ static void act(void *arg)
 
 	if (daxfs_lookup(a->fs, DAXFS_ROOT, "d", &d) || daxfs_lookup(a->fs, DAXFS_ROOT, "big", &e))
 		return;
+	if (a->what / 3 % 2 && daxfs_lookup(a->fs, DAXFS_ROOT, "wide", &e) == 0) {
+		act_wide(a->fs, e.ino, a->what);
+		return;
+	}
 	switch (a->what % 10) {
 	case 0:
 		daxfs_mknod(a->fs, d.ino, "new", S_IFREG | 0600, 0, nobody, true, NULL);
@@ -206,7 +252,9 @@ static void make(struct scene *s, unsigned which)
 	dead[which][0] = join(s, 1);
 	dead[which][1] = join(s, 2);
 	grow_tree(fs, dead[which][0]);
-	if (which) {
+	if (which >= SCENES / 2)
+		grow_wide(fs);
+	if (which % (SCENES / 2)) {
 		die(dead[which][0], which);
 		fence(&dead[which][0]->pool, 1);
 		die(dead[which][1], which / 2 + 20);

@@ -13,7 +13,7 @@
 #include "demand.h"
 #include "fs/fs.h"
 
-#define SCENES 40u       /* different deaths */
+#define SCENES 80u       /* different deaths; the second half with extents */
 #define SCENE_HOSTS 4u
 #define SCENE_LISTED 512u
 
