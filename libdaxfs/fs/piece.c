@@ -362,8 +362,12 @@ static int demand_no_extent(struct lane *lane, const struct piece *piece)
 	if (!map_has_head(piece->first))
 		return 0;
 	word = word_settle(lane, head);
-	if (link_kind(word) == DAXFS_EXTENT)
-		return -EAGAIN;
+	if (link_kind(word) == DAXFS_EXTENT) {
+		/* Not so beside a page that was there before and after: garbage. */
+		lane->fault |= link_kind(piece->page[0].word) != DAXFS_ABSENT &&
+			       word_settle(lane, piece->page[0].slot) == piece->page[0].word;
+		return lane->fault ? -EIO : -EAGAIN;
+	}
 	record_word(lane, head, DAXFS_S_LINK, word, word_payload(word, DAXFS_S_LINK));
 	return 0;
 }

@@ -388,6 +388,7 @@ static void senseless(void **state)
 	struct map_pos pos;
 	struct lane *lane;
 	uint64_t was, total, byte = 0;
+	struct daxfs_attr inside = { .size = GROUP + 3 * PAGE + 5 };
 
 	(void)state;
 	scene_start(&s);
@@ -409,6 +410,8 @@ static void senseless(void **state)
 	sm_store(pos.slot, was);
 	sm_store(pos.slot + 3, was); /* an extent where none can be */
 	assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, GROUP + 3 * PAGE), -EIO);
+	sm_store(pos.slot + 3, link_payload(DAXFS_DATA, link_index(was) + 3)); /* a page beside it */
+	assert_int_equal(daxfs_setattr(s.pod.fs[0], s.ino, DAXFS_SET_SIZE, &inside, NULL), -EIO);
 	sm_store(pos.slot + 3, 0);
 	expect(&s);
 	scene_stop(&s);
