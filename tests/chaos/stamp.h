@@ -20,6 +20,7 @@
 
 #define CHAOS_BLOCK 4096u
 #define CHAOS_BLOCKS_MAX 64u /* of one write: 256 KiB, the all-or-nothing limit */
+#define CHAOS_GROUP 16u      /* blocks that may be one object, if they are written together and lie right */
 
 struct stamp {             /* first bytes of a block */
 	uint64_t magic;

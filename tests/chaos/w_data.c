@@ -58,6 +58,15 @@ static uint64_t draw_count(struct worker *w)
 	}
 }
 
+/* Half of the longer writes are of whole groups; the others break some up. */
+static void draw_whole(struct worker *w, uint64_t *first, uint64_t *count)
+{
+	if (*count < CHAOS_GROUP || draw(w, 2))
+		return;
+	*first -= *first % CHAOS_GROUP;
+	*count -= *count % CHAOS_GROUP;
+}
+
 /* Half the writes go to files that all hosts write, half to the thread's own. */
 void do_block_write(struct worker *w)
 {
@@ -65,6 +74,7 @@ void do_block_write(struct worker *w)
 	unsigned i = (unsigned)draw(w, SHARED_FILES);
 	char path[OPLOG_NAME];
 
+	draw_whole(w, &first, &count);
 	if (draw(w, 2)) {
 		snprintf(path, sizeof(path), "shared/b%u", i);
 		if (keep_open(w, &w->shared[i], path, O_RDWR) >= 0)
@@ -81,12 +91,15 @@ void do_ws_write(struct worker *w)
 {
 	uint64_t blocks = w->load->ws_bytes / CHAOS_BLOCK, count = draw(w, 4) ? CHAOS_BLOCKS_MAX : 1 + draw(w, 16);
 	char path[OPLOG_NAME];
+	uint64_t first;
 
 	if (count > blocks)
 		count = blocks;
+	first = draw(w, blocks - count + 1);
+	draw_whole(w, &first, &count);
 	snprintf(path, sizeof(path), "priv/%s.b", w->own);
 	if (keep_open(w, &w->ws, path, O_RDWR) >= 0)
-		write_blocks(w, w->ws, path, draw(w, blocks - count + 1), count);
+		write_blocks(w, w->ws, path, first, count);
 }
 
 void do_block_read(struct worker *w)

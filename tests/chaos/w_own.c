@@ -151,9 +151,13 @@ static void own_content(struct worker *w, enum op_kind kind)
 	draw_file(w, path);
 	op_begin(w, kind, path, NULL);
 	w->rec.a = kind == OP_OWN_APPEND ? 0 : draw(w, draw(w, 8) ? 60000 : 300000);
-	if (kind == OP_OWN_TRUNCATE && !draw(w, 3))
+	if (kind == OP_OWN_TRUNCATE && !draw(w, 3)) /* else into one, mostly */
 		w->rec.a &= ~4095ull;
 	w->rec.b = kind == OP_OWN_TRUNCATE ? 0 : draw_length(w);
+	if (kind == OP_OWN_WRITE && !draw(w, 4)) { /* whole groups, often over each other */
+		w->rec.a = (1 + draw(w, 3)) * CHAOS_GROUP * CHAOS_BLOCK;
+		w->rec.b = (1 + draw(w, 2)) * CHAOS_GROUP * CHAOS_BLOCK;
+	}
 	pattern_fill(w->buf, w->rec.b, round_path_id(w->load, w->own), worker_op(w), 0);
 	op_intent(w);
 	fd = openat(w->load->root, path,
