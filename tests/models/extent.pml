@@ -10,15 +10,12 @@
  * is replaced.
  *
  * The rule under test:
- *   E1 a page whose word is TAIL is free unless its head's use is EXTENT
- *   E2 forming: each page is found free, all are named in the record, then taken
- *      by CAS from what was found, the head first: the head PRIVATE EXTENT, the
- *      others PRIVATE TAIL, under the nonce of the record. If one cannot be taken
- *      the record is aborted. Settled, the head first:
- *                    head             tails
- *        happened    LIVE EXTENT      LIVE TAIL
- *        did not     FREE             FREE
- *        overtaken   RETIRED EXTENT   LIVE TAIL
+ *   E1 a page whose word is LIVE TAIL is free unless its head's use is EXTENT
+ *   E2 forming: each page is found free, all are named in the record, then each is
+ *      taken by CAS from what was found: the head PRIVATE EXTENT, the others
+ *      PRIVATE TAIL, under the nonce of the record. If one cannot be taken the record is
+ *      aborted. Settled, the head becomes LIVE EXTENT (it happened), FREE (it did
+ *      not) or RETIRED EXTENT (overtaken), the tails LIVE TAIL in any case
  *   E3 an extent is used again by CAS of its head, tails untouched
  *   E4 who wants single pages takes a retired head as one: its tails are free
  *   E5 an extent is retired by CAS of its head, by nonce, tails untouched
@@ -27,12 +24,6 @@
  *   From extent to extent W is changed by a record of one word: whether it
  *   happened is judged by what W names (single.pml); otherwise, and V, by a record
  *   of several, whose status says (record.pml).
- *
- * Why the head first. Taken last, a tail that is taken already looks free, as
- * its head is none yet. Let go of last: a recoverer for whom it did not happen frees a
- * tail and dies; somebody takes that page, somebody else replaces what W names; for
- * the next recoverer it was overtaken, and a head that is still PRIVATE becomes
- * a RETIRED EXTENT, which lacks the tail.
  *
  * What is RETIRED is reused at once here, which is harder than life, but for
  * the extent that a lane found in W, which its announcement holds.
@@ -43,11 +34,14 @@
  * under an EXTENT all are TAILs.
  *
  * Variants: HEAD_LOOK_FIRST (E6 the other way round), OLD_TAILS (forming leaves
- * a TAIL as it is), TAILS_FREED (retiring frees each tail), HEAD_LAST (forming
- * takes the head last), TAILS_FIRST (tails are settled before the head),
- * TAILS_OVERTAKEN (tails of an overtaken record are FREE), EXTENT_STAYS (what did
- * not happen leaves a RETIRED EXTENT, though it may lack tails), GO_ON (a record
- * that could not form an extent takes a single page instead, and keeps what it has).
+ * a TAIL as it is), TAILS_FREED (retiring frees each tail), PRIVATE_IS_FREE (so is
+ * a TAIL that is PRIVATE; forming takes the head last), TAILS_UNDONE (what did not
+ * happen leaves FREE tails, settled before the head: that recoverer dies, somebody
+ * takes a tail, somebody else replaces what W names, and for the next recoverer it
+ * was overtaken: it retires an extent that lacks a page), TAILS_OVERTAKEN (tails of an
+ * overtaken record are FREE), EXTENT_STAYS (what did not happen leaves a RETIRED
+ * EXTENT, though it may lack tails), GO_ON (a record that could not form an extent
+ * takes a single page instead, and keeps what it has).
  */
 #ifndef START
 #define START 0      /* the group: 0 free, 1 an extent in W, 2 a retired one, 3 a dissolved one */
@@ -174,7 +168,12 @@ inline change(p, from, into)
 				fi
 			od;
 			state[p] = (into)
-		:: ok && KIND(into) == LIVE -> state[p] = (into)
+		:: ok && KIND(into) == LIVE ->
+			state[p] = (into);
+			if /* of an extent that did not come about */
+			:: USE(into) == TAIL && (USE(state[HEAD]) != EXTENT || owner[HEAD] != owner[p]) -> owner[p] = 0
+			:: else
+			fi
 		:: else
 		fi;
 		g = 0
@@ -182,7 +181,11 @@ inline change(p, from, into)
 }
 
 /* Is the TAIL seen, t, under the head seen, h, free? (E1) */
+#ifdef PRIVATE_IS_FREE
 #define TAIL_IS_FREE(t, h) (USE(t) == TAIL && USE(h) != EXTENT)
+#else
+#define TAIL_IS_FREE(t, h) (USE(t) == TAIL && KIND(t) == LIVE && USE(h) != EXTENT)
+#endif
 
 /* Look for tail p: s becomes its word, ok says that it is free. */
 inline look_at_tail(p)
@@ -233,24 +236,19 @@ inline form()
 	if
 	:: ok ->
 		STEP(named[l] = named[l] | 7);
-#ifndef HEAD_LAST
+#ifndef PRIVATE_IS_FREE
 		take(HEAD, FREE, EXTENT);
+		lost = !ok;
 #endif
-		if
-		:: ok -> take_tail(1, t1)
-		:: else
-		fi;
-		if
-		:: ok -> take_tail(2, s)
-		:: else
-		fi
-#ifdef HEAD_LAST
-		;
-		if
-		:: ok -> take(HEAD, FREE, EXTENT)
-		:: else
-		fi
+		take_tail(1, t1);
+		lost = lost || !ok;
+		take_tail(2, s);
+		lost = lost || !ok;
+#ifdef PRIVATE_IS_FREE
+		take(HEAD, FREE, EXTENT);
+		lost = lost || !ok;
 #endif
+		d_step { ok = !lost; lost = false }
 	:: else
 	fi;
 	d_step { s = 0; t1 = 0 }
@@ -314,7 +312,7 @@ inline take_single()
 	s = 0
 }
 
-#ifdef TAILS_FIRST
+#ifdef TAILS_UNDONE
 #define TURN(i) (((i) + 1) % PAGES)
 #else
 #define TURN(i) (i)
@@ -334,8 +332,14 @@ inline settle_pages()
 			if
 			:: outcome == HAPPENED -> h = WORD(LIVE, USE(s), n)
 			:: outcome == OVERTAKEN && USE(s) == EXTENT -> h = RETIRED_EXTENT
-#ifndef TAILS_OVERTAKEN
+#ifdef TAILS_OVERTAKEN
+			:: outcome == DID_NOT && USE(s) == TAIL -> h = WORD(LIVE, TAIL, n)
+#else
+#ifdef TAILS_UNDONE
 			:: outcome == OVERTAKEN && USE(s) == TAIL -> h = WORD(LIVE, TAIL, n)
+#else
+			:: outcome != HAPPENED && USE(s) == TAIL -> h = WORD(LIVE, TAIL, n)
+#endif
 #endif
 #ifdef EXTENT_STAYS
 			:: outcome == DID_NOT && USE(s) == EXTENT -> h = RETIRED_EXTENT
@@ -476,7 +480,7 @@ proctype lane(byte l; byte ops)
 {
 	LOCALS;
 	byte t1, done;
-	bool recovers = false;
+	bool lost, recovers = false;
 
 	do
 	:: done < ops ->

@@ -11,14 +11,14 @@
  * The rule under test:
  *   W1 while the head is an EXTENT the other words are ABSENT; each page of the
  *      group is in it
- *   W2 a record that makes the head an EXTENT, or no longer one, has all words of
- *      the group in it, and each gets a new version, also those ABSENT before
- *      and after. From EXTENT to EXTENT the head is enough.
+ *   W2 a record that makes the head an EXTENT, or single pages of one, has all
+ *      words of the group in it, and each gets a new version, also those ABSENT
+ *      before and after. From EXTENT to EXTENT, or to nothing, the head is enough.
  *   W3 looking for a page: its own word; DATA is it. ABSENT: the head; an EXTENT
- *      has it. Neither: the own word again; unchanged, it is a hole, else all anew.
- *      A truncation, too: what it takes for a hole it leaves out of its record
+ *      has it. Neither: the own word again; unchanged, it is a hole, else all anew
  *   W4 who writes or cuts a part of an extent breaks it up: what remains gets
- *      single pages
+ *      single pages. Who cuts within a group that is none has its head in the record;
+ *      then words past the end may be taken as they are
  *   W5 a hole is filled with its word as W3 saw it, and trunc unchanged or the
  *      size changed; so is a group with holes that becomes an extent. The size is
  *      looked at before and after the words (fs/file.c)
@@ -29,9 +29,9 @@
  *
  * Variants: NO_THIRD_LOOK (of a reader), HEAD_LOOK_FIRST (a reader's own word
  * second, and no more), HEAD_ALONE (words ABSENT before and after are not in the
- * record), NO_BUMP (they are, and keep their version), TRUNCATE_TWO_LOOKS (a
- * truncation does without the third: an extent is broken up between the two, and pages
- * stay beyond the end), BREAK_PART (only the head and the page written get single
+ * record), NO_BUMP (they are, and keep their version), CUT_WITHOUT_HEAD (of a
+ * truncation: an extent is formed while it looks, and the file ends within),
+ * BREAK_PART (only the head and the page written get single
  * pages), VIEW_OWN (of pages in an extent the own words are looked at again, not
  * the head).
  */
@@ -101,7 +101,9 @@ inline look(p, looks)
 /* Page g after the operation: payload of its word. */
 #define AFTER(g) (operation == WRITE_ALL -> (g == HEAD -> WORD(EXTENT, n) : WORD(ABSENT, 0)) : \
 	(operation == WRITE_ONE -> WORD(DATA, (g == p -> n : CONTENT(before[HEAD]))) : \
-		(g < p -> WORD(DATA, CONTENT(before[HEAD])) : WORD(ABSENT, 0))))
+		(g < p -> KEPT : WORD(ABSENT, 0))))
+/* ... of a page before the end: of the extent that it was in, or what it was. */
+#define KEPT (KIND(before[HEAD]) == EXTENT -> WORD(DATA, CONTENT(before[HEAD])) : before[HEAD] % 32)
 
 /* Is page g one that the operation writes, or cuts off? */
 #define MEANT(g) (operation == WRITE_ALL || (operation == WRITE_ONE && g == p) || (operation == TRUNCATE && g >= p))
@@ -203,20 +205,25 @@ inline survey()
 		:: else -> d_step { before[p] = own; staged[p] = true; fills = (found == IS_HOLE) }
 		fi
 	:: operation == TRUNCATE ->
-		j = p;
-		do
-		:: j < PAGES ->
-#ifdef TRUNCATE_TWO_LOOKS
-			look(j, 2);
-#else
-			look(j, 3);
-#endif
+		if
+		:: p != HEAD ->
+			look(p, 3);
 			if
-			:: found == IS_EXTENT -> stage_extent(); break
-			:: found == IS_SINGLE -> d_step { before[j] = own; staged[j] = true }
+			:: found == IS_EXTENT -> stage_extent(); goto surveyed
 			:: else
 			fi;
-			j++
+#ifndef CUT_WITHOUT_HEAD
+			d_step { before[HEAD] = word[HEAD]; staged[HEAD] = true };
+			if
+			:: KIND(before[HEAD]) == EXTENT -> goto over
+			:: else
+			fi
+#endif
+		:: else
+		fi;
+		j = p;
+		do
+		:: j < PAGES -> d_step { before[j] = word[j]; staged[j] = (KIND(before[j]) != ABSENT); j++ }
 		:: else -> break
 		od
 	fi
@@ -244,12 +251,15 @@ proctype writer(byte n; byte ops)
 		if
 		:: operation != TRUNCATE || SIZE_PAGES(old_size) > p ->
 			survey();
+surveyed:
 			if
 			:: operation != TRUNCATE && size != old_size /* cut off meanwhile */
 			:: else -> commit()
 			fi
 		:: else
 		fi;
+over:
+		skip;
 		d_step {
 			before[0] = 0; before[1] = 0; before[2] = 0; staged[0] = false; staged[1] = false;
 			staged[2] = false; longer = false; fills = false; ok = false; own = 0; head = 0;
