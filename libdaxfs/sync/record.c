@@ -71,7 +71,7 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	struct pool *pool = lane->pool;
 	const struct sm_lane *record;
 	struct record_entry entry;
-	uint64_t status;
+	uint64_t status, again;
 	bool sane;
 
 	if (mark_lane(w) >= pool->lanes_total || mark_widx(w) >= DAXFS_RECORD_WORDS)
@@ -82,10 +82,14 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 		return 0;
 	sane = record_entry_read(pool, record, mark_widx(w), &entry);
 	sm_fence_acquire(); /* ORD weak descriptor: fields before the second status */
-	if (status_seq(sm_load(&record->status)) != mark_seq(w))
+	again = sm_load(&record->status);
+	if (status_seq(again) != mark_seq(w))
 		return 0;
-	if (status_state(status) < DAXFS_UNDECIDED)
-		return 0; /* over between the word and the status: the mark is gone */
+	/* Over between the word and the status: the mark is gone. Over after the
+	 * status: a lost cache took the PREPARE of the next record back, and may
+	 * have left fields that were stored after it. */
+	if (status_state(status) < DAXFS_UNDECIDED || status_state(again) < DAXFS_UNDECIDED)
+		return 0;
 	if (!sane || entry.word != p || status_state(status) > DAXFS_ABORTED)
 		return -EIO;
 	if (status_state(status) == DAXFS_COMMITTED)

@@ -48,6 +48,7 @@ void *__real_malloc(size_t len);
 void *__real_calloc(size_t n, size_t len);
 void *__real_realloc(void *p, size_t len);
 void __real_free(void *p);
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 void *__wrap_realloc(void *p, size_t len);
@@ -80,6 +81,14 @@ void *arena_host_realloc(void *p, size_t len)
 void arena_host_free(void *p)
 {
 	__real_free(p);
+}
+
+uint64_t arena_host_seconds(void)
+{
+	struct timespec now;
+
+	__real_clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec;
 }
 
 void arena_reset(void)

@@ -381,6 +381,83 @@ static bool result_fits(const struct history *h, const char *result, const struc
 	       (h->recovered && !strcmp(result, ref->after[i]));
 }
 
+/* Was the other host at work in the meantime? */
+static bool alone(const struct history *h, unsigned host, unsigned at)
+{
+	unsigned other = 1 - host;
+
+	for (unsigned i = 0; i < h->n[other]; i++)
+		if (h->event[other][i].begun < h->event[host][at].ended &&
+		    (!h->event[other][i].ended || h->event[other][i].ended > h->event[host][at].begun))
+			return false;
+	return true;
+}
+
+/* The result of a host's command in this order; NULL: it does not come to it. */
+static const char *result_in(const struct reference *ref, unsigned host, unsigned at)
+{
+	for (unsigned i = 0; ref->order[i]; i++)
+		if (ref->order[i] != 'r' && host_of(ref->order[i]) == host && at-- == 0)
+			return ref->result[i];
+	return NULL;
+}
+
+static bool has_name(const char *listing, const char *name, size_t len)
+{
+	for (const char *at = listing; (at = strchr(at, ' ')); at++)
+		if (!strncmp(at + 1, name, len) && (at[1 + len] == ' ' || !at[1 + len]))
+			return true;
+	return false;
+}
+
+/* Take out of a listing what another one has not. */
+static void keep_common(char *names, const char *other)
+{
+	char kept[RESULT_BYTES] = "";
+	size_t used = 0;
+
+	for (const char *at = names; (at = strchr(at, ' ')); at++) {
+		size_t len = strcspn(at + 1, " ");
+
+		if (has_name(other, at + 1, len))
+			used += (size_t)snprintf(kept + used, sizeof(kept) - used, " %.*s", (int)len, at + 1);
+	}
+	memcpy(names, kept, sizeof(kept));
+}
+
+/* Has each name in `these` its like in `those`? */
+static bool names_within(const char *these, const char *those)
+{
+	for (const char *at = these; (at = strchr(at, ' ')); at++)
+		if (!has_name(those, at + 1, strcspn(at + 1, " ")))
+			return false;
+	return true;
+}
+
+/* A name of the listing that no order has, or one that all have and it has not: then it does not fit. */
+static bool listing_fits(const struct judging *j, unsigned host, unsigned at)
+{
+	const char *result = j->h->event[host][at].result;
+	char all[2048] = "", always[RESULT_BYTES] = "";
+	bool first = true;
+
+	if (strncmp(j->refs->script[host]->command[at].text, "ls ", 3) || alone(j->h, host, at) || result[0] != '0')
+		return false;
+	for (size_t i = 0; i < j->refs->n; i++) {
+		const char *other = result_in(&j->refs->at[i], host, at);
+
+		if (!other || other[0] != '0')
+			continue;
+		if (strlen(all) + strlen(other) < sizeof(all))
+			strcat(all, other + 1);
+		if (first)
+			snprintf(always, sizeof(always), "%s", other + 1);
+		keep_common(always, other);
+		first = false;
+	}
+	return !first && names_within(result, all) && names_within(always, result);
+}
+
 static bool fits(struct judging *j)
 {
 	const struct reference *ref;
@@ -398,7 +475,8 @@ static bool fits(struct judging *j)
 		if (j->order[i] == 'r')
 			continue;
 		next[host]++;
-		if (!j->h->event[host][at].ended || result_fits(j->h, j->h->event[host][at].result, ref, i))
+		if (!j->h->event[host][at].ended || result_fits(j->h, j->h->event[host][at].result, ref, i) ||
+		    listing_fits(j, host, at))
 			continue;
 		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"",
 			 j->order, host, at + 1, j->refs->script[host]->command[at].text,

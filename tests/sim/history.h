@@ -11,6 +11,9 @@
  * state (linearizability, Herlihy & Wing 1990). The sequential executions are
  * all made beforehand, from the same start.
  *
+ * A listing is not of one moment. While the other host was at work, each name
+ * is there or not as it is in some order; all the rest is as above.
+ *
  * An inode without name and holder is reclaimed some time after its last name
  * went: by who removed it, or, had that host died, by recovery. Until then its
  * handle works. So a command's result may also be the one it has when nothing

@@ -253,22 +253,34 @@ static void do_getattr(struct command_call *call)
 	put_attr(call, daxfs_getattr(fs_of(call), call->command->ino, &attr), &attr);
 }
 
-static bool count_name(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
+struct listing {
+	unsigned n;
+	uint32_t name[12]; /* digests, with the type: 20 bits */
+};
+
+static bool take_name(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
 {
-	uint64_t *sum = context;
+	struct listing *list = context;
+	uint32_t digest = (uint32_t)(script_digest((const uint8_t *)name, strlen(name)) + dt_type) & 0xfffff;
+	unsigned at = list->n++;
 
 	(void)ino, (void)next;
-	sum[0]++;
-	sum[1] += script_digest((const uint8_t *)name, strlen(name)) + dt_type; /* order is by hash: any */
+	if (at >= sizeof(list->name) / sizeof(list->name[0]))
+		arena_die("a script lists too many names");
+	for (; at && list->name[at - 1] > digest; at--) /* order is by hash: any */
+		list->name[at] = list->name[at - 1];
+	list->name[at] = digest;
 	return true;
 }
 
 static void do_ls(struct command_call *call)
 {
-	uint64_t sum[2] = {0};
-	int rc = daxfs_readdir(fs_of(call), call->command->ino, 0, count_name, sum);
+	struct listing list = {0};
+	int rc = daxfs_readdir(fs_of(call), call->command->ino, 0, take_name, &list);
+	int used = snprintf(call->result, sizeof(call->result), "%d", rc);
 
-	snprintf(call->result, sizeof(call->result), "%d %" PRIu64 " names %" PRIx64, rc, sum[0], sum[1]);
+	for (unsigned i = 0; i < list.n; i++)
+		used += snprintf(call->result + used, sizeof(call->result) - (size_t)used, " %05x", list.name[i]);
 }
 
 static void do_readlink(struct command_call *call)

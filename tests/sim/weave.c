@@ -187,7 +187,7 @@ static void go(struct weave *w, unsigned host, unsigned preemptions)
 		if ((w->crashed != host || w->crashed_changes != seam_changes()) &&
 		    (w->opt->every || visited_add(&w->crashes, d)))
 			weave_crash(w, host);
-		if (shared && run->end == RUN_PAUSED && other->end == RUN_PAUSED && preemptions < PREEMPTIONS_MAX)
+		if (shared && run->end == RUN_PAUSED && other->end == RUN_PAUSED && preemptions < w->opt->preemptions)
 			preempt(w, 1 - host, preemptions + 1);
 		w->crashed = host;
 		w->crashed_changes = seam_changes();

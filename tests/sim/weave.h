@@ -3,7 +3,7 @@
  * weave.h - two hosts, all their interleavings, and a crash anywhere.
  *
  * Host 0 does script a, host 1 script b. A preemption is a switch from a host
- * that could go on. Every interleaving with at most PREEMPTIONS_MAX of them is
+ * that could go on. Every interleaving with at most opt->preemptions of them is
  * played, and in each of them either host may die once: before any of its seam
  * calls or after the last. Then the other goes on to its end and recovers it;
  * or, if it is in the middle of something, host 2 recovers first and the other
@@ -55,6 +55,7 @@ struct weave_tally {
 };
 
 struct weave_options {
+	unsigned preemptions; /* at most; PREEMPTIONS_MAX or less */
 	bool trace;      /* of the first violation */
 	bool quiet, first_only;
 	bool every;      /* play and judge what is known, too: states and sum must be the same */
