@@ -169,10 +169,14 @@ static bool wanted(const struct options *opt, unsigned n)
 	return opt->one_world ? n == opt->world : n % opt->shards == opt->shard - 1;
 }
 
-static void print_end(const struct options *opt, const struct weave_tally *sum, unsigned done, unsigned first)
+static void print_end(const struct options *opt, const struct weave_tally *sum, const bool *failed, unsigned done,
+		      unsigned first)
 {
 	unsigned all = all_worlds();
 
+	for (unsigned n = 0; n < all; n++)
+		if (failed[n])
+			printf("violations: --worlds --world %u\n", n);
 	printf("%u worlds in all; here %" PRIu64 " ends, %" PRIu64 " deaths, %" PRIu64 " states, %" PRIu64
 	       " again, %" PRIu64 " violations\n", all, sum->ends, sum->deaths, sum->states, sum->again,
 	       sum->violations);
@@ -186,12 +190,14 @@ unsigned worlds(const struct options *opt)
 	struct weave_tally sum = {0};
 	unsigned passed = 0, failed = 0, all = all_worlds();
 	unsigned first = opt->one_world ? 0 : opt->world % all, done = 0;
-	uint64_t began = arena_host_seconds() / 60;
+	bool *violated = arena_host_alloc(all * sizeof(*violated));
+	uint64_t began = arena_host_seconds();
 
+	memset(violated, 0, all * sizeof(*violated));
 	for (; done < all && !(opt->first_only && failed); done++) {
 		unsigned n = (first + done) % all;
 
-		if (opt->minutes && arena_host_seconds() / 60 - began >= opt->minutes)
+		if (opt->minutes && arena_host_seconds() - began >= 60ull * opt->minutes)
 			break;
 		for (unsigned wb = 0; wanted(opt, n) && wb < 2; wb++) {
 			struct weave_tally t;
@@ -204,9 +210,11 @@ unsigned worlds(const struct options *opt)
 			add(&sum, &t);
 			passed += !t.violations;
 			failed += t.violations != 0;
+			violated[n] |= t.violations != 0;
 		}
 	}
-	print_end(opt, &sum, done, first);
+	print_end(opt, &sum, violated, done, first);
+	arena_host_free(violated);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed || !passed;
 }
