@@ -194,8 +194,8 @@ DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, 
 			      unsigned flags);
 /*
  * Reading without copying. A view_read gives a pointer to what is at offset, and how
- * many bytes lie together there: up to the end of its page, of its 64 KiB if they were
- * written as a whole, or of the file; 0 at the end. They never change: a write replaces
+ * many bytes lie together there: up to the end of its page, or further where more of the
+ * file follows, or of the file; 0 at the end. They never change: a write replaces
  * pages. They stay until the view is renewed or closed, and so does, in the pool, all
  * that is replaced or removed meanwhile: renew often. A view occupies one of the host's
  * lanes; -EBUSY when only one is left. One thread at a time. -ESTALE: this host was

@@ -16,8 +16,8 @@
  *   longer                    demands the size word as read: appends of several
  *       hosts get disjoint ranges, and no PRUNE is pending.
  *
- * A group that is written whole becomes an extent if sixteen pages are to be had
- * together: extent -> extent is one word. What is written in part, or cut, of an
+ * A group that is written whole once more becomes an extent if sixteen pages are to
+ * be had together: extent -> extent is one word. What is written in part, or cut, of an
  * extent is not an extent any more: the piece grows to all of it, and every page
  * gets one of its own. A file never ends within an extent. If a group was found
  * half as one and half as the other, its head has changed, and is in the record.
@@ -173,13 +173,28 @@ static bool is_own(const struct piece *piece, unsigned i)
 	return i >= piece->own && i < piece->own_end;
 }
 
+/*
+ * Is a group written whole that had all of its pages? Who writes a file for the first time may
+ * go on to change it in small pieces, each of which would break up an extent, at the cost of
+ * all its bytes; who writes a whole group once more will do so again.
+ */
+static bool again(const struct piece *piece, unsigned i)
+{
+	if (!piece_whole(piece, i))
+		return false;
+	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
+		if (piece->page[i + k].was == MAP_HOLE)
+			return false;
+	return true;
+}
+
 /* Find sixteen pages together for those from i on. */
 static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, struct space_batch *batch)
 {
 	uint64_t head;
 	uint32_t age;
 
-	if (!piece_whole(piece, i) || !space_find_extent(lane, batch, &head, &age))
+	if (!again(piece, i) || !space_find_extent(lane, batch, &head, &age))
 		return false;
 	piece->extents++;
 	piece->warm += age < CACHE_BYTES / (piece->end - piece->from);

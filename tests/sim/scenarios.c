@@ -20,7 +20,7 @@
 	"mkdir e;create e/g;1:write e/g 0 262144 1;1:write e/g 0 262144 2;1:trunc e/g 4096"
 
 /* Pages 16 to 31 of d/f: as an extent, each by itself; and of two files, by two hosts, again and again. */
-#define EXTENT FILE_F "write d/f 65536 65536 1;"
+#define EXTENT FILE_F "write d/f 65536 65536 2;write d/f 65536 65536 1;"
 #define PAGES FILE_F "write d/f 65536 61440 1;write d/f 126976 4096 2;"
 #define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
 #define FOUR_TIMES(s) s s s s
@@ -114,13 +114,13 @@ const struct scenario scenarios[] = {
 	{"extent-write", EXTENT, "write d/f 65536 65536 3",
 	 "write d/f 65536 65536 4;write d/f 70000 100 5;read d/f", 0},
 	{"extent-form", PAGES, "write d/f 65536 65536 3", "write d/f 69632 4096 4;trunc d/f 80000;read d/f", 0},
-	{"extent-form-hole", FILE_F "trunc d/f 200000", "write d/f 65536 65536 3",
+	{"extent-form-hole", FILE_F "trunc d/f 200000", "draft d/f 65536 65536 3",
 	 "write d/f 69632 10 4;write d/f 126976 10 5;read d/f", 0},
 	{"extent-fill-end", FILE_F "trunc d/f 80000", "write d/f 69632 4096 4;write d/f 73728 10 5",
-	 "write d/f 65536 65536 3", 0},
-	{"extent-form-new", FILE_F, "write d/f 65536 65536 3", "write d/f 69632 10 4;trunc d/f 10", 0},
+	 "draft d/f 65536 65536 3", 0},
+	{"extent-form-new", FILE_F, "draft d/f 65536 65536 3", "write d/f 69632 10 4;trunc d/f 10", 0},
 	{"extent-break", EXTENT, "write d/f 70000 100 3", "write d/f 65536 65536 4;write d/f 81920 4096 5", 0},
-	{"extent-break-two", EXTENT "write d/f 131072 131072 2;", "write d/f 130000 70000 3",
+	{"extent-break-two", EXTENT "draft d/f 131072 131072 2;", "write d/f 130000 70000 3",
 	 "write d/f 196608 65536 4;trunc d/f 140000;read d/f", 0},
 	{"extent-there-and-back", EXTENT, "write d/f 126976 4096 3;write d/f 65536 65536 4",
 	 "write d/f 65536 4096 5;write d/f 65536 65536 6;read d/f", 0},
@@ -139,12 +139,12 @@ const struct scenario scenarios[] = {
 	{"extent-statfs", EXTENT, "statfs", "write d/f 81920 10 4", 0},
 	{"extent-again", EXTENTS, "write d/f 65536 65536 3;write d/f 65536 65536 4",
 	 "write e/g 65536 65536 5;write d/f 65536 65536 6", 0},
-	{"extent-dissolve", "create f;write f 65536 65536 1;write f 65536 65536 2;create g;fill g 18;trunc f 0",
-	 "write g 0 65536 3;write g 8192 65536 4", "write f 65536 65536 5;write g 100 8192 6", SC_TIGHT},
+	{"extent-dissolve", "create f;draft f 65536 65536 1;draft f 65536 65536 2;create g;fill g 18;trunc f 0",
+	 "write g 0 65536 3;write g 8192 65536 4", "draft f 65536 65536 5;write g 100 8192 6", SC_TIGHT},
 	/* Nothing is free but what was an extent: some of it for single pages, or all of it for one. */
-	{"extent-claim", "create f;write f 65536 131072 1;trunc f 131072;create g;fill g 16",
+	{"extent-claim", "create f;draft f 65536 131072 1;trunc f 131072;create g;fill g 16",
 	 "undraft f;write g 0 4096 3;write g 4096 4096 4;write g 8192 4096 5",
-	 "write f 131072 65536 6;write f 131072 65536 7", SC_TIGHT | SC_DEEP},
+	 "draft f 131072 65536 6;draft f 131072 65536 7", SC_TIGHT | SC_DEEP},
 	/* data where it is */
 	{"draft", "mkdir d;create d/f;write d/f 0 12288 1", "draft d/f 4096 8192 3",
 	 "write d/f 8000 500 4;trunc d/f 9000", 0},

@@ -65,7 +65,7 @@ static const struct story {
 	/* The page that a record retired is somebody else's when its IDLE is lost, and it is settled again. */
 	{"idle-lost", "create k;write k 0 4096 3;" FULL "0", {"unlink k", "", "append g 4096 5"}, "0 2 0*"},
 	/* The group that a truncation ends in is broken up while it looks, and an extent again when it goes on. */
-	{"cut-again", "mkdir d;create d/f;write d/f 65536 65536 1",
+	{"cut-again", "mkdir d;create d/f;draft d/f 65536 65536 1",
 	 {"trunc d/f 69632", "write d/f 81920 4096 4;write d/f 65536 65536 5", ""},
 	 "0~epoch_load:l20 1 0.~epoch_load:l30 1 0."},
 };

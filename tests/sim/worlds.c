@@ -48,7 +48,7 @@ static const struct family {
 } families[] = {
 	{"mkdir d;mkdir e;mkdir d/s;create d/a;write d/a 0 5000 1;create e/b;write e/b 0 700 2",
 	 operations, COUNT(operations), PREEMPTIONS_MAX},
-	{"create a;write a 65536 65536 1", on_extents, COUNT(on_extents), 0},
+	{"create a;draft a 65536 65536 1", on_extents, COUNT(on_extents), 0},
 };
 
 struct small_world {

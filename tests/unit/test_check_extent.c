@@ -301,7 +301,7 @@ static void overtaken_is_clean(void **state)
 	flight_start(f);
 	flight_up(f);
 	sm_store(scene_state(&f->s, DAXFS_T_PAGE, link_index(sm_load(f->word))),
-		 state_make(DAXFS_RETIRED, DAXFS_USE_EXTENT, 1));
+		 state_make(DAXFS_RETIRED, DAXFS_USE_EXTENT, sm_load(&f->s.pool->member->manager.epoch)));
 	put_word(&f->s, GROUP, DAXFS_ABSENT, 0, "");
 	put_state(&f->s, f->head, DAXFS_RETIRED, DAXFS_USE_EXTENT);
 	clean(f);
