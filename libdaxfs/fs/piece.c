@@ -180,7 +180,10 @@ static bool is_own(const struct piece *piece, unsigned i)
  */
 static bool again(const struct piece *piece, unsigned i)
 {
-	if (!piece_whole(piece, i))
+	uint64_t p = piece->first + i;
+
+	if (!map_is_head(p) || p * DAXFS_PAGE_SIZE < piece->from ||
+	    (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE > piece->end)
 		return false;
 	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
 		if (piece->page[i + k].was == MAP_HOLE)

@@ -52,13 +52,4 @@ static inline bool piece_must_prune(const struct piece *piece)
 	return piece->longer && size_prune(piece->size);
 }
 
-/* May pages i and on of the piece become an extent: is all of a group new? */
-static inline bool piece_whole(const struct piece *piece, unsigned i)
-{
-	uint64_t p = piece->first + i;
-
-	return map_is_head(p) && p * DAXFS_PAGE_SIZE >= piece->from &&
-	       (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE <= piece->end;
-}
-
 #endif
