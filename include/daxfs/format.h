@@ -28,6 +28,7 @@
  * bytes (zero: no locks), so pools made before are what they would be now.
  * Format 2 - extents: 16 pages of a file under one word and one state. An indirect
  * word covers a file from page 0 on, so that they line up with it; records of 96 words.
+ * Format 3 - the use KEPT: an extent is broken up without copying all of it.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -43,7 +44,7 @@ typedef struct {
 
 #define DAXFS_MAGIC 0x3153465841445043ull /* "CPDAXFS1" */
 #define DAXFS_REGION_MAGIC 0x4e47455258414400ull
-#define DAXFS_VERSION 2u
+#define DAXFS_VERSION 3u
 #define DAXFS_PAGE_SIZE 4096u
 #define DAXFS_PAGE_SHIFT 12u
 #define DAXFS_LINE 64u
@@ -103,7 +104,8 @@ enum daxfs_life { /* of an inode, in its nlink word */
  * An extent is DAXFS_EXTENT_PAGES pages, the first of them (its head) a multiple of
  * that, which are one object: the state of its head is that of all, and keeps the
  * use EXTENT when it is RETIRED. The others have the use TAIL, which says nothing by
- * itself: such a page is free unless its head has the use EXTENT. See space/extent.c.
+ * itself: such a page is free unless its head has the use EXTENT. One that is kept when
+ * the extent is broken up has the use KEPT, and is as one of DATA. See space/extent.c.
  */
 #define DAXFS_EXTENT_PAGES 16u
 enum daxfs_state {
@@ -115,7 +117,7 @@ enum daxfs_state {
 
 enum daxfs_use {
 	DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS,
-	DAXFS_USE_EXTENT, DAXFS_USE_TAIL
+	DAXFS_USE_EXTENT, DAXFS_USE_TAIL, DAXFS_USE_KEPT
 };
 
 /* Object types: which table an index is in. */

@@ -146,22 +146,32 @@ static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint
 	return lane->fault ? -EIO : 0;
 }
 
+/* Page k of what is behind word i, which may be the first behind the next word. */
+static const uint8_t *view_page(const struct view *view, unsigned i, unsigned k)
+{
+	if (k == view->seen[i].pages && ++i < view->n)
+		k = 0;
+	return i < view->n && view->seen[i].page ? view->seen[i].page + (size_t)k * DAXFS_PAGE_SIZE : NULL;
+}
+
 static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint8_t *out)
 {
-	for (unsigned i = 0; i < view->n; i++) {
-		size_t at = from % DAXFS_PAGE_SIZE, n = view->seen[i].pages * (size_t)DAXFS_PAGE_SIZE - at;
+	for (unsigned i = 0; i < view->n; i++)
+		for (unsigned k = 0; k < view->seen[i].pages; k++) {
+			const uint8_t *page = view_page(view, i, k), *next = view_page(view, i, k + 1);
+			size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
 
-		if (n > end - from)
-			n = end - from;
-		if (i + 1 < view->n && view->seen[i + 1].page)
-			sm_prefetch(view->seen[i + 1].page, NEXT_BYTES);
-		if (view->seen[i].page)
-			sm_read(out, view->seen[i].page + at, n);
-		else
-			memset(out, 0, n); /* a hole */
-		from += n;
-		out += n;
-	}
+			if (n > end - from)
+				n = end - from;
+			if (next)
+				sm_prefetch(next, NEXT_BYTES); /* processors do not look beyond a page by themselves */
+			if (page)
+				sm_read(out, page + at, n);
+			else
+				memset(out, 0, n); /* a hole */
+			from += n;
+			out += n;
+		}
 }
 
 static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out,

@@ -16,17 +16,18 @@
  *   longer                    demands the size word as read: appends of several
  *       hosts get disjoint ranges, and no PRUNE is pending.
  *
- * A group that is written whole once more becomes an extent if sixteen pages are to
- * be had together: extent -> extent is one word. What is written in part, or cut, of an
- * extent is not an extent any more: the piece grows to all of it, and every page
- * gets one of its own. A file never ends within an extent. If a group was found
- * half as one and half as the other, its head has changed, and is in the record.
+ * A group that is written whole becomes an extent if sixteen pages are to be had
+ * together: extent -> extent is one word. What is written in part, or cut, of an extent is
+ * not an extent any more: the piece grows to all of it, every page gets a word of its own,
+ * and those that stay, but the first, are kept (space_keep). A file never ends within an
+ * extent. If a group was found half as one and half as the other, its head has changed,
+ * and is in the record.
  */
 #include "fs/piece.h"
 
 #include <errno.h>
 
-#define STREAM_PAGES 8    /* pieces from here on may go around the caches */
+#define STREAM_BYTES (32u << 10) /* from here on they may go around the caches */
 #define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
 #define AHEAD_BYTES 2048u /* of the next page of a smaller one, fetched while one is filled */
 
@@ -173,22 +174,13 @@ static bool is_own(const struct piece *piece, unsigned i)
 	return i >= piece->own && i < piece->own_end;
 }
 
-/*
- * Is a group written whole that had all of its pages? Who writes a file for the first time may
- * go on to change it in small pieces, each of which would break up an extent, at the cost of
- * all its bytes; who writes a whole group once more will do so again.
- */
-static bool again(const struct piece *piece, unsigned i)
+/* Is page i the first of a group that is written whole? */
+static bool begins_whole(const struct piece *piece, unsigned i)
 {
 	uint64_t p = piece->first + i;
 
-	if (!map_is_head(p) || p * DAXFS_PAGE_SIZE < piece->from ||
-	    (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE > piece->end)
-		return false;
-	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
-		if (piece->page[i + k].was == MAP_HOLE)
-			return false;
-	return true;
+	return map_is_head(p) && p * DAXFS_PAGE_SIZE >= piece->from &&
+	       (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE <= piece->end;
 }
 
 /* Find sixteen pages together for those from i on. */
@@ -197,7 +189,7 @@ static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, stru
 	uint64_t head;
 	uint32_t age;
 
-	if (!again(piece, i) || !space_find_extent(lane, batch, &head, &age))
+	if (!begins_whole(piece, i) || !space_find_extent(lane, batch, &head, &age))
 		return false;
 	piece->extents++;
 	piece->warm += age < CACHE_BYTES / (piece->end - piece->from);
@@ -205,6 +197,20 @@ static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, stru
 		piece->page[i + k].is = head + k;
 		piece->page[i + k].to_extent = true;
 	}
+	return true;
+}
+
+/* Is page i of an extent that is broken up, and nothing of it new? Then it stays, but for
+ * the head: see space/extent.c. */
+static bool keep(struct lane *lane, struct piece *piece, unsigned i, struct space_batch *batch)
+{
+	struct piece_page *page = &piece->page[i];
+	uint64_t base = (piece->first + i) * DAXFS_PAGE_SIZE;
+
+	if (!page->from_extent || map_is_head(piece->first + i) ||
+	    (base + DAXFS_PAGE_SIZE > piece->from && base < piece->end) || !space_keep(lane, batch, page->was))
+		return false;
+	page->is = page->was;
 	return true;
 }
 
@@ -222,7 +228,7 @@ static int find_pages(struct lane *lane, struct piece *piece, struct space_batch
 			piece->page[i].is = MAP_HOLE;
 		else if (find_extent(lane, piece, i, batch))
 			i += DAXFS_EXTENT_PAGES - 1;
-		else
+		else if (!keep(lane, piece, i, batch))
 			rc = space_find(lane, batch, DAXFS_USE_DATA, &piece->page[i].is);
 	}
 	return rc;
@@ -236,7 +242,7 @@ static bool streams(const struct lane *lane, const struct piece *piece)
 {
 	bool warm = piece->extents && piece->extents == piece->warm;
 
-	return lane->pool->shm.wb || (piece->pages >= STREAM_PAGES && !warm);
+	return lane->pool->shm.wb || (piece->end - piece->from >= STREAM_BYTES && !warm);
 }
 
 /* Bytes of a page starting at byte `base` that come before `at`. */
@@ -274,12 +280,18 @@ static void compose(struct lane *lane, const struct piece *piece, unsigned i, co
 		sm_persist(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
 }
 
+/* Has page i a new page, for us to fill? */
+static bool is_new(const struct piece *piece, unsigned i)
+{
+	return !is_own(piece, i) && piece->page[i].is != MAP_HOLE && piece->page[i].is != piece->page[i].was;
+}
+
 static void fill(struct lane *lane, const struct piece *piece, const uint8_t *in)
 {
 	for (unsigned i = 0; i < piece->pages; i++) {
-		if (i + 1 < piece->pages && !streams(lane, piece))
+		if (i + 1 < piece->pages && is_new(piece, i + 1) && !streams(lane, piece))
 			sm_prefetch_write(pool_page(lane->pool, piece->page[i + 1].is), AHEAD_BYTES);
-		if (!is_own(piece, i) && piece->page[i].is != MAP_HOLE)
+		if (is_new(piece, i))
 			compose(lane, piece, i, in);
 	}
 }

@@ -90,6 +90,8 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 			      index);
 		return;
 	case DAXFS_PRIVATE:
+		if (use == DAXFS_USE_TAIL && use_of(s) == DAXFS_USE_KEPT && check_in_flight(c, nonce_of(s), CHECK_ANY))
+			return; /* its extent is about to be broken up */
 		if (!check_in_flight(c, nonce_of(s), CHECK_COMMITTED))
 			check_problem(c, "private-in-use", at, "names %s %" PRIu64
 				      ", which is PRIVATE to operation %" PRIu64 " of lane %u, not committed",
@@ -98,7 +100,7 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 	default:
 		break; /* LIVE; anything above is a finding of check_states */
 	}
-	if (use_of(s) != (unsigned)use)
+	if (use_of(s) != (unsigned)use && !(use == DAXFS_USE_DATA && use_of(s) == DAXFS_USE_KEPT))
 		check_problem(c, "bad-use", at, "names %s %" PRIu64 " as use %u, its state says use %u",
 			      type_name[type], index, (unsigned)use, use_of(s));
 }
@@ -159,17 +161,6 @@ static bool is_tail(enum daxfs_type type, uint64_t index, uint64_t s)
 	return type == DAXFS_T_PAGE && use_of(s) == DAXFS_USE_TAIL && index % DAXFS_EXTENT_PAGES;
 }
 
-/* Settled as an extent, a head speaks for its other pages: whoever takes it has them all. */
-static bool is_torn(const struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
-{
-	uint64_t head;
-
-	if (type != DAXFS_T_PAGE || is_tail(type, index, s))
-		return false;
-	head = sm_load(&c->pool->state[type][index - index % DAXFS_EXTENT_PAGES]);
-	return index % DAXFS_EXTENT_PAGES && use_of(head) == DAXFS_USE_EXTENT && state_of(head) != DAXFS_PRIVATE;
-}
-
 static void check_unreached(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
 	const struct place *at = PLACE(type_name[type], index);
@@ -190,9 +181,6 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 			      s);
 		return;
 	}
-	if (is_torn(c, type, index, s))
-		check_problem(c, "torn-extent", PLACE(type_name[type], index), "state word %#" PRIx64
-			      " is no tail, but its head is an extent's", s);
 	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s)) || state_of(s) == DAXFS_RETIRED)
 		check_epochs(c, type, index, s);
 	if (!check_is(c, type, index, CHECK_REACHED))

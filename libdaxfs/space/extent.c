@@ -8,6 +8,12 @@
  * an extent is that somebody who needs single pages takes its head as one: from
  * then on the others are free, without having been touched.
  *
+ * Where a part of an extent is written, the record that breaks it up keeps pages
+ * that stay as they are: it takes them, in use as they are, from TAIL to KEPT, and
+ * links each by itself. The head is replaced by a copy, and retired as ever: a dead host
+ * may have left a record that replaced this extent, or not, and whoever judges that
+ * retires the head once more. So it must not be linked by then, nor speak for its pages.
+ *
  * Invariants:
  *  X1 A page with TAIL is free unless its head's use is EXTENT.
  *  X2 Forming takes all sixteen pages, each by CAS from the state in which it was
@@ -16,12 +22,12 @@
  *     may take it. (In the other order the extent could be formed in between.)
  *  X3 A record that took some pages of an extent and lost one of them is aborted: its
  *     head becomes free, and with it the tails.
- *  X4 In a wb pool the state of a head is written back before a tail is taken as a
- *     single page. Else the cache could be lost in which the extent had ended, and the
- *     page be free, or in use, under a head that is an extent again.
- *  X5 In a wb pool all sixteen states are written back before the record that forms the
- *     extent is sealed, also for one word. Else the cache could be lost that had some of
- *     them, and recovery, for which the record was overtaken, retire an extent that lacks pages.
+ *  X4 A RETIRED extent is used again only if all its others are LIVE and TAIL. One that is
+ *     not is of a page that goes its own way: it was kept; or a cache was lost in which this
+ *     head had ceased to be one, or that page become part of it.
+ *  X5 A page is kept by CAS from {LIVE or PRIVATE, TAIL} under protection of the word that
+ *     names its extent, with the birth of that; it becomes LIVE with the record, or a TAIL
+ *     again without. One that another record is keeping is copied: nobody waits.
  *
  * A crash in the middle of forming leaves pages PRIVATE, all named, and the head among
  * them. `tests/models/extent.pml`.
@@ -38,9 +44,15 @@ bool extent_gone(const struct pool *pool, uint64_t index)
 	return head != index && use_of(sm_load(&pool->state[DAXFS_T_PAGE][head])) != DAXFS_USE_EXTENT;
 }
 
-void extent_persist(const struct pool *pool, uint64_t index)
+bool extent_whole(const struct pool *pool, uint64_t head)
 {
-	sm_persist(&pool->shm, &pool->state[DAXFS_T_PAGE][index - index % DAXFS_EXTENT_PAGES], sizeof(sm_u64));
+	for (unsigned i = 1; i < DAXFS_EXTENT_PAGES; i++) {
+		uint64_t state = sm_load(&pool->state[DAXFS_T_PAGE][head + i]);
+
+		if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_TAIL)
+			return false;
+	}
+	return true;
 }
 
 /* One that was retired as it is, and that nobody sees any more. */
@@ -50,7 +62,7 @@ static bool find_rested(struct lane *lane, struct space_batch *batch, uint64_t h
 	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
 
 	if (state_of(state) != DAXFS_RETIRED || use_of(state) != DAXFS_USE_EXTENT ||
-	    !space_rested(lane, batch, head, state) || !space_room(lane, 1))
+	    !space_rested(lane, batch, head, state) || !extent_whole(lane->pool, head) || !space_room(lane, 1))
 		return false;
 	*item = (struct space_item){ head, state, DAXFS_USE_EXTENT, false };
 	if (space_named(batch, item))
@@ -91,7 +103,7 @@ static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *hea
 		}
 		state = sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][*head]);
 		if (state_of(state) == DAXFS_RETIRED && use_of(state) == DAXFS_USE_EXTENT &&
-		    lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2)
+		    lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2 && extent_whole(lane->pool, *head))
 			return false; /* too young: keep it for later */
 		lane->extents_head++;
 	}
@@ -113,4 +125,16 @@ bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *h
 			return true;
 	}
 	return false;
+}
+
+bool space_keep(struct lane *lane, struct space_batch *batch, uint64_t page)
+{
+	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][page]);
+
+	/* PRIVATE: the record that formed the extent happened, for it is linked, but is not settled. */
+	if (use_of(state) != DAXFS_USE_TAIL || !space_room(lane, 1))
+		return false;
+	batch->item[batch->n] = (struct space_item){ page, state, DAXFS_USE_KEPT, false };
+	space_name(lane, batch, 1);
+	return true;
 }

@@ -44,7 +44,8 @@ bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, 
 	case DAXFS_FREE:
 		return s == 0;
 	case DAXFS_RETIRED:
-		if (use_of(s) == DAXFS_USE_EXTENT && !batch->second && batch->scanned < SPARE_SCAN) {
+		if (use_of(s) == DAXFS_USE_EXTENT && !batch->second && batch->scanned < SPARE_SCAN &&
+		    extent_whole(lane->pool, index)) {
 			batch->blocked = true; /* whoever writes much wants it whole */
 			return false;
 		}
@@ -107,7 +108,7 @@ static bool next_scanned(struct lane *lane, struct space_batch *batch, uint64_t 
 		batch->scanned++;
 		if (space_usable(lane, batch, *index, state))
 			return true;
-		if (use_of(*state) != DAXFS_USE_EXTENT || state_of(*state) == DAXFS_FREE)
+		if (use_of(*state) != DAXFS_USE_EXTENT || !extent_whole(lane->pool, *index))
 			continue;
 		lane->cursor[batch->type] += DAXFS_EXTENT_PAGES - 1; /* nor are its others free */
 		batch->scanned += DAXFS_EXTENT_PAGES - 1;
@@ -153,7 +154,16 @@ static int next_candidate(struct lane *lane, struct space_batch *batch, struct s
 	return 0;
 }
 
-/* CAS to PRIVATE, then give it its birth epoch. */
+static uint64_t birth_of(const struct lane *lane, const struct space_item *item)
+{
+	uint64_t head = item->index - item->index % DAXFS_EXTENT_PAGES;
+
+	if (item->use == DAXFS_USE_KEPT)
+		return sm_load_relaxed(&lane->pool->birth[DAXFS_T_PAGE][head]);
+	return sm_load(&lane_manager(lane)->epoch);
+}
+
+/* CAS to PRIVATE, then give it its birth epoch: now, or when its extent came into use. */
 static bool take(struct lane *lane, enum daxfs_type type, const struct space_item *item)
 {
 	struct pool *pool = lane->pool;
@@ -166,7 +176,9 @@ static bool take(struct lane *lane, enum daxfs_type type, const struct space_ite
 	if (item->use == DAXFS_USE_TAIL)
 		return true; /* as old as its head */
 	/* Before it is published, and no later than the epoch it is seen in. */
-	sm_store(&pool->birth[type][item->index], sm_load(&lane_manager(lane)->epoch));
+	sm_store(&pool->birth[type][item->index], birth_of(lane, item));
+	if (item->use == DAXFS_USE_KEPT)
+		return true; /* was in use before */
 	lane->taken_since_snapshot += space_pages(item->use);
 	lane->taken_since_advance += space_pages(item->use);
 	if (lane->taken_since_advance >= ADVANCE_EVERY)
@@ -205,8 +217,6 @@ static void name(struct lane *lane, struct space_batch *batch, unsigned i)
 {
 	const struct space_item *item = &batch->item[i];
 
-	if (use_of(item->found) == DAXFS_USE_TAIL && item->use != DAXFS_USE_TAIL)
-		extent_persist(lane->pool, item->index);
 	record_intend(lane, batch->at + i, batch->type, item->index);
 	sm_prefetch_write(&lane->pool->birth[batch->type][item->index], sizeof(sm_u64));
 }
@@ -254,7 +264,6 @@ int space_claim(struct lane *lane, struct space_batch *batch)
 		struct space_item *item = &batch->item[i];
 
 		item->have = item->have || take(lane, batch->type, item);
-		lane->durable &= item->use != DAXFS_USE_TAIL; /* X5: to be drained before the record is sealed */
 		if (!item->have)
 			rc = -EAGAIN;
 	}

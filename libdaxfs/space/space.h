@@ -34,6 +34,9 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 /* Find an extent (extent.c), its first page in *head; *age: records of this lane since it wrote
  * there, UINT32_MAX: never. False: none in sight. */
 bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age);
+/* Name a page that stays when its extent, linked when we looked, is broken up: it
+ * becomes one by itself (extent.c). False: others are about to do that. */
+bool space_keep(struct lane *lane, struct space_batch *batch, uint64_t page);
 /* Take them all. -EAGAIN: somebody else took one. */
 int space_claim(struct lane *lane, struct space_batch *batch);
 
@@ -51,8 +54,8 @@ bool space_room(const struct lane *lane, unsigned n);
 void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
 /* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
 bool extent_gone(const struct pool *pool, uint64_t index);
-/* Start the write-back of what that was judged by; drained before it is taken (X4). */
-void extent_persist(const struct pool *pool, uint64_t index);
+/* Has an extent, LIVE or RETIRED, all of its pages? Else some go their own way (X4). */
+bool extent_whole(const struct pool *pool, uint64_t head);
 
 static inline unsigned space_pages(enum daxfs_use use)
 {

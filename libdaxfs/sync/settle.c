@@ -28,11 +28,14 @@ static uint64_t retired_as(uint64_t retired, enum daxfs_use use)
 	return use == DAXFS_USE_EXTENT ? retired | (uint64_t)DAXFS_USE_EXTENT << 56 : retired;
 }
 
-/* What becomes of an object that the record took. A tail is a tail: its head says the rest. */
+/* What becomes of an object that the record took. */
 static uint64_t settled(uint64_t s, enum outcome outcome, uint64_t retired)
 {
-	if (outcome == HAPPENED || use_of(s) == DAXFS_USE_TAIL)
+	if (outcome == HAPPENED)
 		return state_make(DAXFS_LIVE, use_of(s), nonce_of(s));
+	/* A tail is a tail, and so again a page that was to be kept: the head says the rest. */
+	if (use_of(s) == DAXFS_USE_TAIL || use_of(s) == DAXFS_USE_KEPT)
+		return state_make(DAXFS_LIVE, DAXFS_USE_TAIL, nonce_of(s));
 	/* Overtaken, it may have been seen while it was linked. */
 	return outcome == OVERTAKEN ? retired_as(retired, use_of(s)) : 0;
 }

@@ -20,7 +20,7 @@
 	"mkdir e;create e/g;1:write e/g 0 262144 1;1:write e/g 0 262144 2;1:trunc e/g 4096"
 
 /* Pages 16 to 31 of d/f: as an extent, each by itself; and of two files, by two hosts, again and again. */
-#define EXTENT FILE_F "write d/f 65536 65536 2;write d/f 65536 65536 1;"
+#define EXTENT FILE_F "write d/f 65536 65536 1;"
 #define PAGES FILE_F "write d/f 65536 61440 1;write d/f 126976 4096 2;"
 #define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
 #define FOUR_TIMES(s) s s s s
@@ -120,6 +120,10 @@ const struct scenario scenarios[] = {
 	 "draft d/f 65536 65536 3", 0},
 	{"extent-form-new", FILE_F, "draft d/f 65536 65536 3", "write d/f 69632 10 4;trunc d/f 10", 0},
 	{"extent-break", EXTENT, "write d/f 70000 100 3", "write d/f 65536 65536 4;write d/f 81920 4096 5", 0},
+	{"extent-break-both", EXTENT, "write d/f 70000 100 3;write d/f 81920 10 4",
+	 "write d/f 81920 4096 5;write d/f 70000 10 6;write d/f 65536 4096 7;read d/f", 0},
+	{"extent-break-new", EXTENT, "write d/f 65536 65536 3",
+	 "write d/f 70000 100 5;write d/f 65536 10 6;write d/f 73728 10 7", 0},
 	{"extent-break-two", EXTENT "draft d/f 131072 131072 2;", "write d/f 130000 70000 3",
 	 "write d/f 196608 65536 4;trunc d/f 140000;read d/f", 0},
 	{"extent-there-and-back", EXTENT, "write d/f 126976 4096 3;write d/f 65536 65536 4",

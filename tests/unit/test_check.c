@@ -276,19 +276,6 @@ static void born_never(struct scene *s)
 	scene_want(s, "bad-epoch: inode %llu", (unsigned long long)s->dir);
 }
 
-/* Of an extent that rests, the sixth page is free by itself. */
-static void torn_extent(struct scene *s)
-{
-	uint64_t head = s->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES * DAXFS_EXTENT_PAGES - DAXFS_EXTENT_PAGES;
-
-	sm_store(&s->pool->birth[DAXFS_T_PAGE][head], 1);
-	sm_store(scene_state(s, DAXFS_T_PAGE, head), state_make(DAXFS_RETIRED, DAXFS_USE_EXTENT, 1));
-	for (unsigned i = 1; i < DAXFS_EXTENT_PAGES; i++)
-		sm_store(scene_state(s, DAXFS_T_PAGE, head + i),
-			 i == 5 ? 0 : state_make(DAXFS_LIVE, DAXFS_USE_TAIL, nonce_make(1, 1)));
-	scene_want(s, "torn-extent: page %llu", (unsigned long long)head + 5);
-}
-
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
@@ -302,7 +289,6 @@ static const struct damage damages[] = {
 	DAMAGE(inode_leak, 1), DAMAGE(dirent_leak, 1), DAMAGE(private_leak, 1), DAMAGE(private_in_use, 1),
 	DAMAGE(free_in_use, 1), DAMAGE(retired_in_use, 1), DAMAGE(wrong_use, 1), DAMAGE(no_state, 2),
 	DAMAGE(free_with_nonce, 1), DAMAGE(retired_tomorrow, 1), DAMAGE(born_never, 1),
-	DAMAGE(torn_extent, 1),
 };
 
 static void every_damage_is_found(void **unused)

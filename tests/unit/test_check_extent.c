@@ -143,6 +143,16 @@ static void page_single(struct scene *s)
 	put_linked(s, 8, DAXFS_LIVE, DAXFS_USE_DATA, "bad-use");
 }
 
+static void page_kept_by_nobody(struct scene *s)
+{
+	put_linked(s, 8, DAXFS_PRIVATE, DAXFS_USE_KEPT, "private-in-use");
+}
+
+static void page_kept_and_in_it(struct scene *s)
+{
+	put_linked(s, 8, DAXFS_LIVE, DAXFS_USE_KEPT, "bad-use");
+}
+
 static void head_single(struct scene *s)
 {
 	put_linked(s, 0, DAXFS_LIVE, DAXFS_USE_DATA, "bad-use");
@@ -174,15 +184,6 @@ static void tail_at_a_heads_place(struct scene *s)
 	scene_want(s, "leak: page %llu", (unsigned long long)head);
 }
 
-/* Free by itself, it would be taken by one who wants a page, and again with the extent. */
-static void page_free_in_one_at_rest(struct scene *s)
-{
-	uint64_t head = at_rest(s);
-
-	put_state(s, head + 3, DAXFS_FREE, DAXFS_USE_NONE);
-	scene_want(s, "torn-extent: page %llu", (unsigned long long)head + 3);
-}
-
 static void unused_word_used(struct scene *s)
 {
 	put_word(s, DAXFS_DIRECT - 1, DAXFS_DATA, scene_find(s, DAXFS_T_PAGE, DAXFS_FREE), "out-of-place");
@@ -203,8 +204,9 @@ static void every_damage_is_found(void **state)
 		DAMAGE(among_the_first, 1), DAMAGE(file_ends_in_it, 0), DAMAGE(file_ends_before_it, 0),
 		DAMAGE(word_beside_it, 1), DAMAGE(named_twice, 0), DAMAGE(page_of_it_named, 0),
 		DAMAGE(page_free, 0), DAMAGE(page_retired, 0), DAMAGE(page_private, 1), DAMAGE(page_single, 0),
+		DAMAGE(page_kept_by_nobody, 2), DAMAGE(page_kept_and_in_it, 0),
 		DAMAGE(head_single, 1), DAMAGE(head_a_tail, 1), DAMAGE(head_retired, 1),
-		DAMAGE(nobody_names_it, 1), DAMAGE(tail_at_a_heads_place, 1), DAMAGE(page_free_in_one_at_rest, 1),
+		DAMAGE(nobody_names_it, 1), DAMAGE(tail_at_a_heads_place, 1),
 		DAMAGE(unused_word_used, 1), DAMAGE(unused_node_used, 1),
 	};
 

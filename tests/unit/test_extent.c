@@ -48,23 +48,16 @@ static void scene_stop(struct scene *s)
 	pod_stop(&s->pod);
 }
 
-static void put_times(struct scene *s, unsigned host, uint64_t from, uint64_t len, unsigned times)
+static void put(struct scene *s, unsigned host, uint64_t from, uint64_t len)
 {
 	static unsigned n;
 
 	n++;
 	for (uint64_t i = from; i < from + len; i++)
 		s->is[i] = (uint8_t)(n + i / 7 + i / PAGE);
-	for (unsigned i = 0; i < times; i++)
-		assert_int_equal(daxfs_write(s->pod.fs[host], s->ino, s->is + from, len, from, 0), (ssize_t)len);
+	assert_int_equal(daxfs_write(s->pod.fs[host], s->ino, s->is + from, len, from, 0), (ssize_t)len);
 	if (from + len > s->size)
 		s->size = from + len;
-}
-
-/* The second time a group makes an extent. */
-static void put(struct scene *s, unsigned host, uint64_t from, uint64_t len)
-{
-	put_times(s, host, from, len, 2);
 }
 
 static void cut(struct scene *s, uint64_t size)
@@ -133,7 +126,7 @@ static void expect_kind(struct scene *s, uint64_t first, uint64_t n, enum daxfs_
 	}
 }
 
-/* Which writes make extents: groups that are written whole once more, but not the first. */
+/* Which writes make extents: of groups that are written whole, but the first of a file. */
 static void made(void **state)
 {
 	struct scene s;
@@ -141,8 +134,6 @@ static void made(void **state)
 
 	(void)state;
 	scene_start(&s);
-	put_times(&s, 0, 0, 3 * GROUP, 1);
-	expect_kind(&s, 0, 48, DAXFS_DATA);
 	put(&s, 0, 0, 3 * GROUP);
 	expect_kind(&s, 0, 16, DAXFS_DATA);
 	expect_kind(&s, 16, 32, DAXFS_EXTENT);
@@ -192,6 +183,100 @@ static void broken_up(void **state)
 		}
 		expect(&s);
 	}
+	scene_stop(&s);
+}
+
+/* What stays of an extent stays where it is, but for the first page, and is a page like any other. */
+static void kept(void **state)
+{
+	struct scene s;
+	uint64_t head, first, page;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, GROUP);
+	held(&s, 16, &head);
+	put(&s, 1, GROUP + 5 * PAGE + 7, 2 * PAGE);
+	held(&s, 16, &first);
+	assert_true(first < head || first >= head + 16);
+	for (unsigned i = 1; i < 16; i++) {
+		held(&s, 16 + i, &page);
+		assert_int_equal(page == head + i, i < 5 || i > 7);
+		if (page == head + i)
+			assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page) >> 56,
+					 DAXFS_LIVE << 5 | DAXFS_USE_KEPT);
+	}
+	expect(&s);
+	for (unsigned n = 0; n < 100; n++) /* nobody takes what was the extent as one */
+		put(&s, n % 3, 2 * GROUP, GROUP);
+	expect(&s);
+	put(&s, 2, GROUP + PAGE, PAGE);
+	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, head + 1)), DAXFS_RETIRED);
+	cut(&s, GROUP + 3 * PAGE); /* among them */
+	expect(&s);
+	scene_stop(&s);
+}
+
+/* Somebody who is breaking up an extent, and does not go on, is in nobody's way. */
+static void kept_by_two(void **state)
+{
+	struct scene s;
+	struct space_batch batch;
+	struct lane *lane;
+	uint64_t head, page;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, GROUP);
+	held(&s, 16, &head);
+	lane = rig_enter(s.pod.fs[0]);
+	record_begin(lane, OP_WRITE);
+	space_begin(&batch, DAXFS_T_PAGE);
+	for (unsigned i = 1; i < 9; i++)
+		assert_true(space_keep(lane, &batch, head + i));
+	assert_int_equal(space_claim(lane, &batch), 0);
+	expect(&s);
+	put(&s, 1, GROUP + 12 * PAGE, PAGE);
+	for (unsigned i = 1; i < 16; i++) {
+		held(&s, 16 + i, &page);
+		assert_int_equal(page == head + i, i >= 9 && i != 12);
+	}
+	expect(&s);
+	assert_int_equal(record_abort(lane, 0), 0);
+	for (unsigned i = 1; i < 9; i++)
+		assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, head + i),
+				 state_make(DAXFS_LIVE, DAXFS_USE_TAIL, nonce_make(lane->id, lane->seq)));
+	rig_exit(s.pod.fs[0], lane);
+	expect(&s);
+	scene_stop(&s);
+}
+
+/* Who found a page in the extent sees it unchanged, though it is kept, replaced, and the pages there are used up. */
+static void kept_and_seen(void **state)
+{
+	struct daxfs_view *view;
+	const void *page;
+	uint8_t *was;
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	put(&s, 0, GROUP, GROUP);
+	assert_int_equal(daxfs_view_open(s.pod.fs[0], &view), 0);
+	assert_int_equal(daxfs_view_read(view, s.ino, GROUP + PAGE, &page), GROUP - PAGE);
+	was = malloc(GROUP - PAGE);
+	memcpy(was, page, GROUP - PAGE);
+	for (unsigned n = 0; n < 100; n++) /* epochs pass */
+		put(&s, 1, n % DAXFS_EXTENT_PAGES * PAGE, PAGE / 2);
+	put(&s, 1, GROUP + 5 * PAGE, PAGE);
+	put(&s, 1, GROUP, 5 * PAGE);
+	put(&s, 1, GROUP + 6 * PAGE, 10 * PAGE - 1);
+	for (uint64_t n = 0; n < 2 * s.pool->objects[DAXFS_T_PAGE]; n++)
+		put(&s, 1, n % DAXFS_EXTENT_PAGES * PAGE, PAGE);
+	assert_memory_equal(page, was, GROUP - PAGE);
+	daxfs_view_close(view);
+	free(was);
+	expect(&s);
 	scene_stop(&s);
 }
 
@@ -262,8 +347,8 @@ static void dissolved_at_once(void **state)
 	cut(&s, 0);
 	assert_int_equal(daxfs_statfs(s.pod.fs[0], &left), 0);
 	assert_true(left.pages.free + left.pages.retired >= 4 * DAXFS_EXTENT_PAGES);
-	put_times(&s, 1, 0, GROUP - PAGE, 1);
-	put_times(&s, 1, GROUP + PAGE, 2 * GROUP - 2 * PAGE, 1);
+	put(&s, 1, 0, GROUP - PAGE);
+	put(&s, 1, GROUP + PAGE, 2 * GROUP - 2 * PAGE);
 	expect(&s);
 	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "rest"), 0);
 	scene_stop(&s);
@@ -429,7 +514,8 @@ static void senseless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(cut_off),
+		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(kept),
+		cmocka_unit_test(kept_by_two), cmocka_unit_test(kept_and_seen), cmocka_unit_test(cut_off),
 		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random),
 		cmocka_unit_test(drafted), cmocka_unit_test(undone_then_overtaken), cmocka_unit_test(senseless),
 	};

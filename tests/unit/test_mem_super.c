@@ -262,7 +262,7 @@ static void test_words(void **state)
 {
 	(void)state;
 	read_both(no_magic, -EINVAL, "not a daxfs pool: ");
-	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 2");
+	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 3");
 	read_both(other_feature, -EPROTONOSUPPORT, "features 0x20");
 	read_both(too_large, -ENODATA, "pool has 4194304 bytes, its file or device only 2097152");
 	read_both(misplaced, -EUCLEAN, "a region");
@@ -279,10 +279,10 @@ static void test_better_copy_explains(void **state)
 	for (unsigned copy = 0; copy < 2; copy++) {
 		uint8_t *base = util_pool();
 
-		util_super(base, copy)->version = 3;
+		util_super(base, copy)->version = DAXFS_VERSION + 1;
 		util_seal(util_super(base, copy));
 		util_super(base, !copy)->uuid[3] ^= 1;
-		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EPROTONOSUPPORT, &why, "version 3");
+		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EPROTONOSUPPORT, &why, "format version 4");
 		util_super(base, copy)->name[0] ^= 1;
 		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EUCLEAN, &why, "both superblocks");
 		assert_true(super_present(base));
@@ -343,7 +343,7 @@ static void test_geometry(void **state)
 	assert_string_equal(g.name, "unit");
 	assert_memory_equal(g.uuid, good.uuid, 16);
 	assert_int_equal(g.size, UTIL_POOL_BYTES);
-	assert_int_equal(g.version, 2);
+	assert_int_equal(g.version, DAXFS_VERSION);
 	assert_int_equal(g.hosts, 2);
 	assert_int_equal(g.lanes_per_host, 2);
 	assert_int_equal(g.opens_per_host, 4096);
