@@ -19,40 +19,11 @@ struct daxfs_draft {
 	daxfs_ino ino;
 	uint64_t offset;
 	size_t len;
-	unsigned pages;
-	struct {
-		uint64_t index;
-		bool extent;
-	} page[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE];
+	struct piece taken;
 };
-
-/* Find its pages, by sixteen where that is possible. */
-static int find_pages(struct daxfs_draft *d, struct space_batch *batch)
-{
-	uint64_t first = d->offset / DAXFS_PAGE_SIZE, head;
-	uint32_t age;
-	int rc = 0;
-
-	space_begin(batch, DAXFS_T_PAGE);
-	for (unsigned i = 0; rc == 0 && i < d->pages; i++) {
-		if (map_is_head(first + i) && i + DAXFS_EXTENT_PAGES <= d->pages &&
-		    space_find_extent(d->lane, batch, &head, &age)) {
-			for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
-				d->page[i + k].index = head + k;
-				d->page[i + k].extent = true;
-			}
-			i += DAXFS_EXTENT_PAGES - 1;
-			continue;
-		}
-		d->page[i].extent = false;
-		rc = space_find(d->lane, batch, DAXFS_USE_DATA, &d->page[i].index);
-	}
-	return rc;
-}
 
 static int take_pages(struct daxfs_draft *d, void **out)
 {
-	struct space_batch batch;
 	struct inode inode;
 	int rc = inode_get_file(d->lane, d->ino, &inode);
 
@@ -60,14 +31,12 @@ static int take_pages(struct daxfs_draft *d, void **out)
 		return rc;
 	do {
 		record_begin(d->lane, OP_WRITE);
-		rc = find_pages(d, &batch);
-		if (rc == 0)
-			rc = space_claim(d->lane, &batch);
+		rc = piece_take(d->lane, &d->taken, d->offset, d->len);
 		if (rc)
 			record_abort(d->lane, rc);
 	} while (rc == -EAGAIN);
-	for (unsigned i = 0; rc == 0 && i < d->pages; i++)
-		out[i] = pool_page(d->lane->pool, d->page[i].index);
+	for (unsigned i = 0; rc == 0 && i < d->taken.pages; i++)
+		out[i] = pool_page(d->lane->pool, d->taken.page[i].is);
 	return rc;
 }
 
@@ -94,7 +63,6 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 	if (!d)
 		return -ENOMEM;
 	*d = (struct daxfs_draft){ .fs = fs, .ino = ino, .offset = offset, .len = len };
-	d->pages = (unsigned)(len / DAXFS_PAGE_SIZE);
 	rc = fs_park(fs, &d->lane);
 	if (rc) {
 		free(d);
@@ -110,12 +78,14 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 /* The pages of the piece that the user has filled. */
 static void hand_in(const struct daxfs_draft *d, struct piece *piece)
 {
-	piece->own = (unsigned)(d->offset / DAXFS_PAGE_SIZE - piece->first);
-	piece->own_end = piece->own + d->pages;
-	for (unsigned i = 0; i < d->pages; i++) {
-		piece->page[piece->own + i].is = d->page[i].index;
-		piece->page[piece->own + i].to_extent = d->page[i].extent;
-		sm_persist(&d->fs->pool.shm, pool_page(d->lane->pool, d->page[i].index), DAXFS_PAGE_SIZE);
+	piece->own = (unsigned)(d->taken.first - piece->first);
+	piece->own_end = piece->own + d->taken.pages;
+	for (unsigned i = 0; i < d->taken.pages; i++) {
+		struct piece_page *page = &piece->page[piece->own + i];
+
+		page->is = d->taken.page[i].is;
+		page->to_extent = d->taken.page[i].to_extent;
+		sm_persist(&d->fs->pool.shm, pool_page(d->lane->pool, page->is), DAXFS_PAGE_SIZE);
 	}
 }
 

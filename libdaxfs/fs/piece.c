@@ -234,6 +234,19 @@ static int find_pages(struct lane *lane, struct piece *piece, struct space_batch
 	return rc;
 }
 
+int piece_take(struct lane *lane, struct piece *piece, uint64_t offset, uint64_t len)
+{
+	struct space_batch batch;
+	int rc;
+
+	piece->size = 0;
+	about(piece, offset, offset + len);
+	for (unsigned i = 0; i < piece->pages; i++)
+		piece->page[i] = (struct piece_page){ .was = MAP_HOLE };
+	rc = find_pages(lane, piece, &batch);
+	return rc ? rc : space_claim(lane, &batch);
+}
+
 /*
  * Around the caches goes what must leave them at once anyway, and much at once, unless it is
  * going to be where this lane has written not long ago.

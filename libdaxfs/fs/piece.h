@@ -43,6 +43,8 @@ int piece_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len,
 int piece_survey(struct lane *lane, struct piece *piece);
 /* Take pages, fill them, and stage that they are the file's. */
 int piece_stage(struct lane *lane, struct piece *piece, const uint8_t *in);
+/* For who fills them before the file is looked at: take pages for len bytes from offset on, both whole pages. */
+int piece_take(struct lane *lane, struct piece *piece, uint64_t offset, uint64_t len);
 /* Stage that nothing follows `size` in the page, or extent, that it is in; *behind: the next page to remove. */
 int piece_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind);
 
