@@ -5,9 +5,10 @@
  * A group of three pages, a head (0) and two tails, and page 3, the head of
  * another extent whose tails are left out. The word W names one of the two
  * extents; the word V a single page of the group, or none. Lanes replace the
- * extent that W names by one they form or use again, or give V another page or
- * none. Lanes 0 and 1 may die at any step; a recoverer may die at any step and
- * is replaced.
+ * extent that W names by one they form or use again, give V another page or none,
+ * or break up the extent of the group: W names none, V a tail that stays as it is (the copy
+ * of page 0 is left out). Lanes 0 and 1 may die at any step; a recoverer may die at any
+ * step and is replaced.
  *
  * The rule under test:
  *   E1 a page whose word is LIVE TAIL is free unless its head's use is EXTENT
@@ -21,6 +22,15 @@
  *   E5 an extent is retired by CAS of its head, by nonce, tails untouched
  *   E6 who wants a tail looks at its word, then at its head, then takes it by CAS
  *      from the word seen: since then no extent was formed over it
+ *   K1 who breaks up an extent that was found linked, and is held, names the tail
+ *      that stays, and takes it by CAS from {PRIVATE or LIVE, TAIL}: PRIVATE KEPT. If that fails the record
+ *      is aborted. A tail that was found as anything else is copied
+ *   K2 W and V change in one record of several words
+ *   K3 which retires the head as ever, E5
+ *   K4 settled, what was kept becomes LIVE KEPT (it happened) or LIVE TAIL (it did
+ *      not); KEPT is as DATA from then on
+ *   K5 E3 only if all tails were LIVE TAIL after the word of the head was seen, from which it
+ *      is taken; that word was never before (it has an epoch)
  *   From extent to extent W is changed by a record of one word: whether it
  *   happened is judged by what W names (single.pml); otherwise, and V, by a record
  *   of several, whose status says (record.pml).
@@ -29,9 +39,10 @@
  * the extent that a lane found in W, which its announcement holds.
  *
  * Checked: no page is taken that somebody has: an extent has its pages from when
- * they are taken until its head is let go; what is let go of is not linked. In
- * the end nothing is PRIVATE, each page is free or linked, not both, and
- * under an EXTENT all are TAILs.
+ * they are taken until its head is let go, or until the record happened that kept
+ * one; what is taken or let go of is not linked, but for a tail that is kept, which
+ * is its extent's. In the end nothing is PRIVATE, each page is free or linked, not both,
+ * what V names is LIVE and no TAIL, and under a LIVE EXTENT all are TAILs.
  *
  * Variants: HEAD_LOOK_FIRST (E6 the other way round), OLD_TAILS (forming leaves
  * a TAIL as it is), TAILS_FREED (retiring frees each tail), PRIVATE_IS_FREE (so is
@@ -42,18 +53,34 @@
  * overtaken record are FREE), EXTENT_STAYS (what did not happen leaves a RETIRED
  * EXTENT, though it may lack tails), GO_ON (a record that could not form an extent
  * takes a single page instead, and keeps what it has).
+ *
+ * Of the breaking up: KEPT_FREED (K4: what did not happen leaves a FREE page), KEPT_TAIL
+ * (what happened leaves a LIVE TAIL), HEAD_KEPT (the head is kept, too: V names it, and
+ * it is not retired; for the recoverer of a record of one word that did not happen it was
+ * overtaken), WHOLE_UNLOOKED (no K5), WHOLE_LATE (K5, but the tails are looked at before the
+ * head), WORD_AGAIN (a head is RETIRED in the same word each time), STEAL (a
+ * tail that another record is keeping is taken from it by CAS).
  */
 #ifndef START
 #define START 0      /* the group: 0 free, 1 an extent in W, 2 a retired one, 3 a dissolved one */
 #endif
 #ifndef OPS0
-#define OPS0 1       /* of extents */
+#define OPS0 1
 #endif
 #ifndef OPS1
-#define OPS1 1       /* of single pages */
+#define OPS1 1
 #endif
 #ifndef OPS2
-#define OPS2 1       /* of either */
+#define OPS2 1
+#endif
+#ifndef DOES0
+#define DOES0 1      /* what lane 0 does: 1 extents, 2 single pages, 4 breaks up */
+#endif
+#ifndef DOES1
+#define DOES1 2
+#endif
+#ifndef DOES2
+#define DOES2 3
 #endif
 #ifndef DEATHS
 #define DEATHS 1     /* of lanes */
@@ -76,13 +103,16 @@
 #define DATA 0
 #define EXTENT 1
 #define TAIL 2
-#define RETIRED_EXTENT WORD(3, EXTENT, 0)
+#define KEPT 3
+#define RETIRED 3    /* with the use EXTENT; FREE stands for the others */
+#define RETIRED_EXTENT WORD(RETIRED, EXTENT, 0) /* the head's has an epoch in place of the nonce */
 #define KIND(s) ((s) / 64)
 #define USE(s) ((s) / 16 % 4)
 #define NONCE_OF(s) ((s) % 16)
 #define USE_NONCE(s) ((s) % 64)
 #define NONCE(l, q) (1 + (l) * 4 + (q))
 #define OLD 15
+#define IS_TAIL(s) (KIND(s) == LIVE && USE(s) == TAIL)
 
 /* Link words: what they name, and a version. */
 #define NAMES(w) ((w) % 4)
@@ -101,6 +131,7 @@
 
 byte W, V;
 byte state[PAGES];
+byte epoch;              /* how often the head was retired */
 
 /* The record of each lane. */
 byte status[3], seq[3];
@@ -142,14 +173,17 @@ inline change(p, from, into)
 	d_step {
 		ok = (state[p] == (from));
 		if
-		:: ok && KIND(into) == PRIVATE ->
+		:: ok && KIND(into) == PRIVATE && USE(into) == KEPT ->
+			assert(NAMES(V) != p && owner[p] == owner[HEAD]); /* whose it is until the commit */
+			state[p] = (into)
+		:: ok && KIND(into) == PRIVATE && USE(into) != KEPT ->
 			/* an extent used again has all pages at once */
 			g = p;
 			do
-			:: assert(owner[g] == 0);
+			:: assert(owner[g] == 0 && !LINKED(g));
 				owner[g] = NONCE_OF(into);
 				if
-				:: (from) != RETIRED_EXTENT || USE(into) != EXTENT || g >= LAST(p) -> break
+				:: KIND(from) != RETIRED || USE(into) != EXTENT || g >= LAST(p) -> break
 				:: else -> g++
 				fi
 			od;
@@ -167,8 +201,15 @@ inline change(p, from, into)
 				:: else -> g++
 				fi
 			od;
-			state[p] = (into)
+			state[p] = (into);
+#if (DOES0 | DOES1 | DOES2) > 3 && !defined(WORD_AGAIN)
+			if
+			:: p == HEAD && (into) == RETIRED_EXTENT -> epoch++; state[p] = RETIRED_EXTENT + epoch
+			:: else
+			fi
+#endif
 		:: ok && KIND(into) == LIVE ->
+			assert(NAMES(V) != p || USE(into) != TAIL);
 			state[p] = (into);
 			if /* of an extent that did not come about */
 			:: USE(into) == TAIL && (USE(state[HEAD]) != EXTENT || owner[HEAD] != owner[p]) -> owner[p] = 0
@@ -265,10 +306,17 @@ inline take_other()
 {
 	s = state[OTHER];
 	if
-	:: s == FREE || (s == RETIRED_EXTENT && !HELD(OTHER)) -> use_again(OTHER)
+	:: s == FREE || (KIND(s) == RETIRED && !HELD(OTHER)) -> use_again(OTHER)
 	:: else -> ok = false
 	fi;
 	s = 0
+}
+
+/* K5. ok: all tails are such. */
+inline look_at_whole()
+{
+	ok = IS_TAIL(state[1]);
+	ok = ok && IS_TAIL(state[2])
 }
 
 /* An extent that W does not name; x is which, ok: it is ours. */
@@ -282,9 +330,24 @@ inline take_extent()
 	if
 	:: x == OTHER -> take_other()
 	:: else ->
+#ifdef WHOLE_LATE
+		look_at_whole();
+		h = ok;
+#endif
 		s = state[HEAD];
 		if
-		:: s == RETIRED_EXTENT && !HELD(HEAD) -> use_again(HEAD)
+		:: KIND(s) == RETIRED && !HELD(HEAD) ->
+#if defined(WHOLE_LATE)
+			d_step { ok = h; h = 0 };
+#elif defined(WHOLE_UNLOOKED)
+			ok = true;
+#else
+			look_at_whole();
+#endif
+			if
+			:: ok -> use_again(HEAD)
+			:: else
+			fi
 		:: s == FREE -> form()
 		:: else -> ok = false
 		fi;
@@ -300,7 +363,7 @@ inline take_single()
 	:: x = HEAD
 	fi;
 	if
-	:: x == HEAD -> d_step { s = state[HEAD]; ok = (s == FREE || (s == RETIRED_EXTENT && !HELD(HEAD))) }
+	:: x == HEAD -> d_step { s = state[HEAD]; ok = (s == FREE || (KIND(s) == RETIRED && !HELD(HEAD))) }
 	:: else -> look_at_tail(x)
 	fi;
 	if
@@ -330,7 +393,14 @@ inline settle_pages()
 			s = (x < PAGES -> state[TURN(x)] : FREE);
 			h = FREE;
 			if
+#ifdef KEPT_TAIL
+			:: outcome == HAPPENED -> h = WORD(LIVE, (USE(s) == KEPT -> TAIL : USE(s)), n)
+#else
 			:: outcome == HAPPENED -> h = WORD(LIVE, USE(s), n)
+#endif
+#ifndef KEPT_FREED
+			:: outcome != HAPPENED && USE(s) == KEPT -> h = WORD(LIVE, TAIL, n)
+#endif
 			:: outcome == OVERTAKEN && USE(s) == EXTENT -> h = RETIRED_EXTENT
 #ifdef TAILS_OVERTAKEN
 			:: outcome == DID_NOT && USE(s) == TAIL -> h = WORD(LIVE, TAIL, n)
@@ -474,20 +544,103 @@ inline replace_single()
 	fi
 }
 
+/* A tail of the extent that is broken up, or the head, stays as it is: x, or NO_PAGE. */
+inline keep()
+{
+	if
+	:: x = 1
+	:: x = 2
+#ifdef HEAD_KEPT
+	:: x = HEAD
+#endif
+	fi;
+	s = state[x];
+	if
+#ifdef HEAD_KEPT
+	:: x == HEAD -> nonce[l] = 0
+#endif
+#ifdef STEAL
+	:: x != HEAD && (USE(s) == TAIL || (KIND(s) == PRIVATE && USE(s) == KEPT)) ->
+#else
+	:: x != HEAD && USE(s) == TAIL ->
+#endif
+		STEP(named[l] = named[l] | (1 << x));
+		take(x, s, KEPT)
+	:: x != HEAD && USE(s) != TAIL -> x = NO_PAGE
+	fi;
+	s = 0
+}
+
+/* The commit of the record that breaks up: what was kept has come to be a page by itself. */
+inline commit_both()
+{
+	if
+	:: DIE
+	:: d_step {
+			W == before[l] && V == v ->
+			assert(owner[HEAD] != 0);
+			W = after[l];
+			if
+			:: x != NO_PAGE ->
+				V = NEXT(V, x);
+				assert(owner[x] == owner[HEAD]);
+				if
+				:: x != HEAD ->
+					assert(state[x] == WORD(PRIVATE, KEPT, n));
+					owner[x] = n
+				:: else
+				fi
+			:: else
+			fi;
+			status[l] = COMMITTED;
+			outcome = HAPPENED
+		}
+	:: W != before[l] || V != v
+	fi
+}
+
+/* K1 to K3. */
+inline break_up()
+{
+	d_step {
+		ok = (NAMES(W) == HEAD && NAMES(V) == NO_PAGE);
+		if
+		:: ok ->
+			before[l] = W;
+			v = V;
+			hold[l] = 1 + HEAD;
+			retire[l] = HEAD;
+			nonce[l] = USE_NONCE(state[HEAD])
+		:: else
+		fi
+	};
+	if
+	:: ok -> keep()
+	:: else
+	fi;
+	if
+	:: ok -> after[l] = NEXT(before[l], NO_EXTENT); commit_both()
+	:: else
+	fi;
+	d_step { x = 0; v = 0; ok = false }
+}
+
+#define DOES(l) ((l) == 0 -> DOES0 : ((l) == 1 -> DOES1 : DOES2))
 #define LOCALS byte n, x, s, h, g, outcome = DID_NOT; bool ok
 
 proctype lane(byte l; byte ops)
 {
 	LOCALS;
-	byte t1, done;
+	byte t1, v, done;
 	bool lost, recovers = false;
 
 	do
 	:: done < ops ->
 		d_step { seq[l]++; n = NONCE(l, seq[l]); status[l] = PREPARE; outcome = DID_NOT };
 		if
-		:: l != 1 -> replace_extent()
-		:: l != 0 -> replace_single()
+		:: DOES(l) & 1 -> replace_extent()
+		:: DOES(l) & 2 -> replace_single()
+		:: DOES(l) & 4 -> break_up()
 		fi;
 abort:
 		settle();
@@ -499,7 +652,7 @@ died:
 	run recoverer(l);
 out:
 	skip;
-	d_step { n = 0; s = 0; h = 0; outcome = 0; ok = false; x = 0; t1 = 0; done = 0; l = 0 }
+	d_step { n = 0; s = 0; h = 0; outcome = 0; ok = false; x = 0; t1 = 0; v = 0; done = 0; l = 0 }
 }
 
 /* Of lane l; its death: another one begins anew. */
@@ -550,11 +703,14 @@ init
 		:: p < PAGES ->
 			assert(KIND(state[p]) != PRIVATE);
 			if
-			:: p == OTHER || USE(state[p]) == EXTENT ->
+#ifdef HEAD_KEPT
+			:: p == HEAD && NAMES(V) == p -> assert(KIND(state[p]) == LIVE && NAMES(W) != p)
+#endif
+			:: p == OTHER || (USE(state[p]) == EXTENT && NAMES(V) != p) ->
 				assert((KIND(state[p]) == LIVE) == (NAMES(W) == p))
-			:: p != OTHER && USE(state[p]) == DATA ->
+			:: p != OTHER && (USE(state[p]) == DATA || USE(state[p]) == KEPT) ->
 				assert((KIND(state[p]) == LIVE) == (NAMES(V) == p));
-				assert(p == HEAD || USE(state[HEAD]) != EXTENT)
+				assert(p == HEAD || KIND(state[HEAD]) != LIVE || USE(state[HEAD]) != EXTENT)
 			:: else -> assert(p != HEAD && USE(state[p]) == TAIL && NAMES(V) != p)
 			fi;
 			p++
