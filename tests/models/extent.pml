@@ -22,15 +22,16 @@
  *   E5 an extent is retired by CAS of its head, by nonce, tails untouched
  *   E6 who wants a tail looks at its word, then at its head, then takes it by CAS
  *      from the word seen: since then no extent was formed over it
- *   K1 who breaks up an extent that was found linked, and is held, names the tail
- *      that stays, and takes it by CAS from {PRIVATE or LIVE, TAIL}: PRIVATE KEPT. If that fails the record
- *      is aborted. A tail that was found as anything else is copied
+ *   K1 who breaks up an extent that was found linked, and is held, names the tail that
+ *      stays and takes it by CAS from {PRIVATE or LIVE, TAIL}: PRIVATE KEPT. If that fails the
+ *      record is aborted. A tail that was found as anything else is copied
  *   K2 W and V change in one record of several words
- *   K3 which retires the head as ever, E5
+ *   K3 which retires the head as ever (E5)
  *   K4 settled, what was kept becomes LIVE KEPT (it happened) or LIVE TAIL (it did
- *      not); KEPT is as DATA from then on
- *   K5 E3 only if all tails were LIVE TAIL after the word of the head was seen, from which it
- *      is taken; that word was never before (it has an epoch)
+ *      not). KEPT is as DATA from then on
+ *   K5 E3 only if all tails were LIVE TAIL after the word of the head was seen that it is
+ *      taken from; that word, with an epoch in it, does not come again
+ *   K6 E2 is as it was: a page that was kept must be found free like any other
  *   From extent to extent W is changed by a record of one word: whether it
  *   happened is judged by what W names (single.pml); otherwise, and V, by a record
  *   of several, whose status says (record.pml).
@@ -40,9 +41,10 @@
  *
  * Checked: no page is taken that somebody has: an extent has its pages from when
  * they are taken until its head is let go, or until the record happened that kept
- * one; what is taken or let go of is not linked, but for a tail that is kept, which
- * is its extent's. In the end nothing is PRIVATE, each page is free or linked, not both,
- * what V names is LIVE and no TAIL, and under a LIVE EXTENT all are TAILs.
+ * one. What is taken or let go of is not linked, but a tail that is kept, which is
+ * its extent's. In the end nothing is PRIVATE, each page is free or linked, not both,
+ * what V names is LIVE and no TAIL, and under an EXTENT all are TAILs, but what was
+ * kept under one that is RETIRED.
  *
  * Variants: HEAD_LOOK_FIRST (E6 the other way round), OLD_TAILS (forming leaves
  * a TAIL as it is), TAILS_FREED (retiring frees each tail), PRIVATE_IS_FREE (so is
@@ -54,12 +56,13 @@
  * EXTENT, though it may lack tails), GO_ON (a record that could not form an extent
  * takes a single page instead, and keeps what it has).
  *
- * Of the breaking up: KEPT_FREED (K4: what did not happen leaves a FREE page), KEPT_TAIL
- * (what happened leaves a LIVE TAIL), HEAD_KEPT (the head is kept, too: V names it, and
- * it is not retired; for the recoverer of a record of one word that did not happen it was
- * overtaken), WHOLE_UNLOOKED (no K5), WHOLE_LATE (K5, but the tails are looked at before the
- * head), WORD_AGAIN (a head is RETIRED in the same word each time), STEAL (a
- * tail that another record is keeping is taken from it by CAS).
+ * Of K1 to K5: KEPT_FREED (what did not happen leaves a FREE page), KEPT_TAIL (what
+ * happened leaves a LIVE TAIL), HEAD_KEPT (V may name the head, which is then not
+ * retired: for the recoverer of a record of one word, before or after which the extent
+ * was broken up, it was overtaken, and it retires a page in use; nothing fails where nobody dies),
+ * WHOLE_UNLOOKED (no K5), WHOLE_LATE (the tails are looked at before the head),
+ * WORD_AGAIN (a head is RETIRED as the same word each time), STEAL (a tail that
+ * another record is keeping is taken from it by CAS).
  */
 #ifndef START
 #define START 0      /* the group: 0 free, 1 an extent in W, 2 a retired one, 3 a dissolved one */
@@ -143,6 +146,7 @@ byte hold[3];            /* 1 + the extent found in W */
 byte deaths = DEATHS, again = AGAIN;
 
 byte owner[PAGES];       /* ghost: the nonce under which a page was taken */
+byte apart;              /* ghost: pages that were kept since they came to be tails, a bit each */
 
 #define HELD(p) (hold[0] == 1 + (p) || hold[1] == 1 + (p) || hold[2] == 1 + (p))
 #define LAST(p) ((p) == HEAD -> 2 : (p))
@@ -187,6 +191,10 @@ inline change(p, from, into)
 				:: else -> g++
 				fi
 			od;
+			if
+			:: USE(into) == TAIL -> apart = apart & ~(1 << p)
+			:: else
+			fi;
 			state[p] = (into)
 		:: ok && KIND(into) != PRIVATE && KIND(into) != LIVE ->
 			assert(!LINKED(p));
@@ -587,7 +595,8 @@ inline commit_both()
 				if
 				:: x != HEAD ->
 					assert(state[x] == WORD(PRIVATE, KEPT, n));
-					owner[x] = n
+					owner[x] = n;
+					apart = apart | (1 << x)
 				:: else
 				fi
 			:: else
@@ -710,7 +719,8 @@ init
 				assert((KIND(state[p]) == LIVE) == (NAMES(W) == p))
 			:: p != OTHER && (USE(state[p]) == DATA || USE(state[p]) == KEPT) ->
 				assert((KIND(state[p]) == LIVE) == (NAMES(V) == p));
-				assert(p == HEAD || KIND(state[HEAD]) != LIVE || USE(state[HEAD]) != EXTENT)
+				assert(p == HEAD || USE(state[HEAD]) != EXTENT ||
+				       (KIND(state[HEAD]) == RETIRED && (apart & (1 << p))))
 			:: else -> assert(p != HEAD && USE(state[p]) == TAIL && NAMES(V) != p)
 			fi;
 			p++
