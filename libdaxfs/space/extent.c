@@ -22,9 +22,10 @@
  *     may take it. (In the other order the extent could be formed in between.)
  *  X3 A record that took some pages of an extent and lost one of them is aborted: its
  *     head becomes free, and with it the tails.
- *  X4 A RETIRED extent is used again only if all its others are LIVE and TAIL. One that is
- *     not is of a page that goes its own way: it was kept; or a cache was lost in which this
- *     head had ceased to be one, or that page become part of it.
+ *  X4 A RETIRED extent is used again only if all its others, looked at after the state of
+ *     the head that it is taken from (which has an epoch in it, and does not come again), are
+ *     LIVE and TAIL. One that is not is of a page that goes its own way: it was kept; or a cache
+ *     was lost in which this head had ceased to be one, or that page become part of it.
  *  X5 A page is kept by CAS from {LIVE or PRIVATE, TAIL} under protection of the word that
  *     names its extent, with the birth of that; it becomes LIVE with the record, or a TAIL
  *     again without. One that another record is keeping is copied: nobody waits.
