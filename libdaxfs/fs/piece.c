@@ -16,11 +16,11 @@
  *   longer                    demands the size word as read: appends of several
  *       hosts get disjoint ranges, and no PRUNE is pending.
  *
- * A group that is written whole becomes an extent if sixteen pages are to be had
- * together: extent -> extent is one word. What is written in part, or cut, of an extent is
- * not an extent any more: the piece grows to all of it, every page gets a word of its own,
- * and those that stay, but the first, are kept (space_keep). A file never ends within an
- * extent. If a group was found half as one and half as the other, its head has changed,
+ * A group that is written whole once more becomes an extent if sixteen pages are to be
+ * had together: extent -> extent is one word. What is written in part, or cut, of an
+ * extent is not an extent any more: the piece grows to all of it, every page gets a word of
+ * its own, and those that stay, but the first, are kept (space_keep). A file never ends
+ * within an extent. If a group was found half as one and half as the other, its head has changed,
  * and is in the record.
  */
 #include "fs/piece.h"
@@ -174,13 +174,23 @@ static bool is_own(const struct piece *piece, unsigned i)
 	return i >= piece->own && i < piece->own_end;
 }
 
-/* Is page i the first of a group that is written whole? */
-static bool begins_whole(const struct piece *piece, unsigned i)
+/*
+ * Does page i begin a group that is written whole and had all of its pages? Who writes a file
+ * for the first time, and in large pieces, may go on to change it in small ones, each of
+ * which would break up an extent, and has gained next to nothing by it; who writes a whole
+ * group once more will do so again.
+ */
+static bool again(const struct piece *piece, unsigned i)
 {
 	uint64_t p = piece->first + i;
 
-	return map_is_head(p) && p * DAXFS_PAGE_SIZE >= piece->from &&
-	       (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE <= piece->end;
+	if (!map_is_head(p) || p * DAXFS_PAGE_SIZE < piece->from ||
+	    (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE > piece->end)
+		return false;
+	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
+		if (piece->page[i + k].was == MAP_HOLE)
+			return false;
+	return true;
 }
 
 /* Find sixteen pages together for those from i on. */
@@ -189,7 +199,7 @@ static bool find_extent(struct lane *lane, struct piece *piece, unsigned i, stru
 	uint64_t head;
 	uint32_t age;
 
-	if (!begins_whole(piece, i) || !space_find_extent(lane, batch, &head, &age))
+	if (!again(piece, i) || !space_find_extent(lane, batch, &head, &age))
 		return false;
 	piece->extents++;
 	piece->warm += age < CACHE_BYTES / (piece->end - piece->from);
@@ -242,7 +252,7 @@ int piece_take(struct lane *lane, struct piece *piece, uint64_t offset, uint64_t
 	piece->size = 0;
 	about(piece, offset, offset + len);
 	for (unsigned i = 0; i < piece->pages; i++)
-		piece->page[i] = (struct piece_page){ .was = MAP_HOLE };
+		piece->page[i] = (struct piece_page){ .slot = NULL }; /* as if each was there */
 	rc = find_pages(lane, piece, &batch);
 	return rc ? rc : space_claim(lane, &batch);
 }

@@ -20,7 +20,7 @@
 	"mkdir e;create e/g;1:write e/g 0 262144 1;1:write e/g 0 262144 2;1:trunc e/g 4096"
 
 /* Pages 16 to 31 of d/f: as an extent, each by itself; and of two files, by two hosts, again and again. */
-#define EXTENT FILE_F "write d/f 65536 65536 1;"
+#define EXTENT FILE_F "draft d/f 65536 65536 1;"
 #define PAGES FILE_F "write d/f 65536 61440 1;write d/f 126976 4096 2;"
 #define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
 #define FOUR_TIMES(s) s s s s
