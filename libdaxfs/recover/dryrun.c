@@ -98,6 +98,16 @@ static void show_words(const struct dry *d, unsigned id, bool commit)
 	}
 }
 
+/* What becomes of an object that a record took: see sync/settle.c. */
+static const char *settled(const struct dry *d, uint64_t object, bool commit)
+{
+	unsigned use = use_of(sm_load(&d->pool->state[object_type(object)][object_index(object)]));
+
+	if (!commit && (use == DAXFS_USE_TAIL || use == DAXFS_USE_KEPT))
+		return "LIVE, as its extent says";
+	return commit ? "LIVE" : "FREE";
+}
+
 static void show_allocs(struct dry *d, unsigned id, uint64_t status, bool commit)
 {
 	const struct sm_lane *lane = &d->pool->lanes[id];
@@ -110,7 +120,8 @@ static void show_allocs(struct dry *d, unsigned id, uint64_t status, bool commit
 		if (!inspect_is_private_to(d->pool, object, id, status_seq(status)))
 			continue;
 		inspect_object_text(d->pool, object, text, sizeof(text));
-		inspect_line(d->report, d->context, "lane %u:   %s: PRIVATE -> %s", id, text, commit ? "LIVE" : "FREE");
+		inspect_line(d->report, d->context, "lane %u:   %s: PRIVATE -> %s", id, text,
+			     settled(d, object, commit));
 		d->objects++;
 	}
 }

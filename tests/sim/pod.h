@@ -184,6 +184,7 @@ enum extent_event {
 	EXTENT_AGAIN,      /* one at rest taken, by its head */
 	EXTENT_DISSOLVED,  /* its head taken as a single page */
 	EXTENT_TAIL_TAKEN, /* then, another one of it */
+	EXTENT_TAIL_KEPT,  /* one of an extent in use, by who breaks it up */
 	EXTENT_UNDONE,     /* the record that took it did not happen */
 	EXTENT_REPLACED,   /* in a file, by another one */
 	EXTENT_BROKEN_UP,  /* by single pages */

@@ -7,7 +7,8 @@
 #include "sync/lane.h"
 
 static const char *const names[EXTENT_EVENTS] = {
-	"formed", "used-again", "dissolved", "tail-taken", "undone", "replaced", "broken-up", "cut-into", "removed",
+	"formed", "used-again", "dissolved", "tail-taken", "tail-kept", "undone",
+	"replaced", "broken-up", "cut-into", "removed",
 };
 
 const char *extent_event_name(enum extent_event event)
@@ -40,7 +41,8 @@ void extent_state(uint64_t offset, uint64_t before, uint64_t after)
 	n[EXTENT_FORMED] += is_extent(after, DAXFS_PRIVATE) && !is_extent(before, DAXFS_RETIRED);
 	n[EXTENT_AGAIN] += is_extent(after, DAXFS_PRIVATE) && is_extent(before, DAXFS_RETIRED);
 	n[EXTENT_DISSOLVED] += taken && use_of(after) != DAXFS_USE_EXTENT && is_extent(before, DAXFS_RETIRED);
-	n[EXTENT_TAIL_TAKEN] += taken && use_of(after) != DAXFS_USE_TAIL && use_of(before) == DAXFS_USE_TAIL;
+	n[EXTENT_TAIL_TAKEN] += taken && use_of(after) < DAXFS_USE_EXTENT && use_of(before) == DAXFS_USE_TAIL;
+	n[EXTENT_TAIL_KEPT] += taken && use_of(after) == DAXFS_USE_KEPT;
 	n[EXTENT_UNDONE] += is_extent(before, DAXFS_PRIVATE) && after == 0;
 }
 

@@ -310,10 +310,16 @@ static void overtaken_is_clean(void **state)
 	flight_land(f);
 }
 
+static void count_tails(void *context, const char *line)
+{
+	*(unsigned *)context += strstr(line, "PRIVATE -> LIVE, as its extent says") != NULL;
+}
+
 /* Nobody is left who would finish it: each page that was taken is a leak, until it is recovered. */
 static void left_in_flight(void **state)
 {
 	struct flight *f = calloc(1, sizeof(*f));
+	unsigned tails = 0;
 
 	(void)state;
 	assert_non_null(f);
@@ -324,6 +330,8 @@ static void left_in_flight(void **state)
 	assert_true(scene_said(&f->s, "private-leak: page "));
 	scene_host(&f->s, 1, DAXFS_HOST_ALIVE);
 	clean(f);
+	assert_int_equal(daxfs_recover_dry_run(f->s.pod.fs[0], 1, count_tails, &tails), 0);
+	assert_int_equal(tails, GROUP - 1);
 	flight_land(f);
 }
 
