@@ -259,13 +259,15 @@ int piece_take(struct lane *lane, struct piece *piece, uint64_t offset, uint64_t
 
 /*
  * Around the caches goes what must leave them at once anyway, and much at once, unless it is
- * going to be where this lane has written not long ago.
+ * going to be where this lane has written not long ago. Longer writes, of several pieces, come
+ * from memory or far caches themselves, and would only be in each other's way.
  */
 static bool streams(const struct lane *lane, const struct piece *piece)
 {
-	bool warm = piece->extents && piece->extents == piece->warm;
+	uint64_t bytes = piece->end - piece->from;
+	bool warm = piece->extents && piece->extents == piece->warm && bytes < DAXFS_ATOMIC_WRITE_MAX;
 
-	return lane->pool->shm.wb || (piece->end - piece->from >= STREAM_BYTES && !warm);
+	return lane->pool->shm.wb || (bytes >= STREAM_BYTES && !warm);
 }
 
 /* Bytes of a page starting at byte `base` that come before `at`. */
