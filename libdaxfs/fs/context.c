@@ -219,8 +219,7 @@ static void back_off(struct lane *lane, unsigned refused)
 {
 	unsigned turns = BACK_OFF_MIN << (refused < BACK_OFF_DOUBLINGS ? refused : BACK_OFF_DOUBLINGS);
 
-	lane->dice = lane->dice * 6364136223846793005ull + 2 * lane->id + 1;
-	for (unsigned i = (unsigned)(lane->dice >> 33) % turns; i; i--)
+	for (unsigned i = (unsigned)lane_dice(lane, turns); i; i--)
 		sm_pause();
 }
 

@@ -125,6 +125,7 @@ bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *h
 		if (find_rested(lane, batch, *head) || find_pages(lane, batch, *head))
 			return true;
 	}
+	lane->extent_cursor = lane_dice(lane, groups); /* nothing here */
 	return false;
 }
 

@@ -21,6 +21,10 @@
 #define WARM_SECOND 2048u
 #define ADVANCE_EVERY 64u  /* pages taken in one epoch: bounds what a dead lane holds back unseen */
 #define SPARE_SCAN 1024u   /* states looked at before an extent that rests is taken apart */
+/* So many states are looked at in so many places, before all are in turn: a pool that is full
+ * in one part and free in another would else be looked through as far as it is full. */
+#define STRIDE 512u
+#define PLACES 32u
 
 bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state)
 {
@@ -116,6 +120,22 @@ static bool next_scanned(struct lane *lane, struct space_batch *batch, uint64_t 
 	return false;
 }
 
+static bool next_in_places(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
+{
+	uint64_t objects = lane->pool->objects[batch->type];
+
+	if (objects <= PLACES * STRIDE)
+		return false;
+	for (; batch->places < PLACES; batch->places++) {
+		if (next_scanned(lane, batch, (batch->places + 1) * STRIDE, index, state))
+			return true;
+		lane->cursor[batch->type] = lane_dice(lane, objects);
+		if (batch->places + 1 == PLACES)
+			batch->scanned = 0; /* all, from here on */
+	}
+	return false;
+}
+
 static bool next_wanted(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
 {
 	*index = batch->wanted;
@@ -135,7 +155,7 @@ bool space_named(const struct space_batch *batch, const struct space_item *item)
 static bool next(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
 {
 	if (next_wanted(lane, batch, index, state) || next_known(lane, batch, index, state) ||
-	    next_hint(lane, batch, index, state))
+	    next_hint(lane, batch, index, state) || next_in_places(lane, batch, index, state))
 		return true;
 	do {
 		if (next_scanned(lane, batch, lane->pool->objects[batch->type], index, state))
@@ -205,6 +225,7 @@ void space_begin(struct space_batch *batch, enum daxfs_type type)
 	batch->type = type;
 	batch->wanted = batch->scanned = 0;
 	batch->second = batch->blocked = false;
+	batch->places = 0;
 	batch->at = batch->n = 0; /* of none, if none is found */
 }
 

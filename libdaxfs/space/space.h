@@ -19,6 +19,7 @@ struct space_batch {
 	enum daxfs_type type;
 	uint64_t wanted;    /* to be tried before all others; 0: none */
 	uint64_t scanned;   /* states looked at in this pass */
+	unsigned places;    /* left at once, for nothing was free there */
 	bool second;        /* pass: under a fresh snapshot */
 	bool blocked;       /* saw one that is retired and not reusable yet */
 	unsigned at, n;     /* places in the record: from .. and how many */

@@ -321,6 +321,51 @@ struct taker {
 };
 
 /* Take some, say whose they are, give them back. */
+/* Most of a pool is in use, all of it in one piece: who looks there does not look through it. */
+static void full_in_one_part(void **unused)
+{
+	struct space_batch batch;
+	struct pod pod;
+	struct pool *pool;
+	struct lane *lane;
+	uint64_t full, out;
+
+	(void)unused;
+	alarm(60);
+	pod_start(&pod, 256 << 20);
+	pool = rig_pool(&pod);
+	lane = rig_enter(pod.fs[0]);
+	full = pool->objects[DAXFS_T_PAGE] / 4 * 3;
+	for (uint64_t i = 1; i < full; i++)
+		if (sm_load(&pool->state[DAXFS_T_PAGE][i]) == 0)
+			sm_store(&pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_LOCKS, 1));
+	for (unsigned n = 0; n < 20; n++) {
+		lane->cursor[DAXFS_T_PAGE] = n * full / 40;
+		lane->next_known = false;
+		record_begin(lane, OP_WRITE);
+		space_begin(&batch, DAXFS_T_PAGE);
+		assert_int_equal(space_find(lane, &batch, DAXFS_USE_DATA, &out), 0);
+		assert_true(out >= full);
+		assert_true(batch.scanned < full / 4);
+		assert_int_equal(record_abort(lane, 0), 0);
+	}
+	/* Nothing is free but the last page that is looked at: it is found. */
+	for (uint64_t i = full; i < pool->objects[DAXFS_T_PAGE]; i++)
+		sm_store(&pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_LOCKS, 1));
+	sm_store(&pool->state[DAXFS_T_PAGE][full / 2], 0);
+	record_begin(lane, OP_WRITE);
+	assert_int_equal(take(lane, DAXFS_T_PAGE, 1, &out), 0);
+	assert_int_equal(out, full / 2);
+	assert_int_equal(take(lane, DAXFS_T_PAGE, 1, &out), -ENOSPC);
+	assert_int_equal(record_abort(lane, 0), 0);
+	rig_exit(pod.fs[0], lane);
+	for (uint64_t i = 1; i < pool->objects[DAXFS_T_PAGE]; i++)
+		if (use_of(sm_load(&pool->state[DAXFS_T_PAGE][i])) == DAXFS_USE_LOCKS)
+			sm_store(&pool->state[DAXFS_T_PAGE][i], 0);
+	pod_check(&pod);
+	pod_stop(&pod);
+}
+
 static void *take_and_give(void *arg)
 {
 	struct taker *t = arg;
@@ -376,7 +421,8 @@ int main(void)
 		cmocka_unit_test(taken_is_named), cmocka_unit_test(wanted_first), cmocka_unit_test(all_of_each_type),
 		cmocka_unit_test(all_or_nothing), cmocka_unit_test(retired_waits),
 		cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
-		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(usage_counts),
+		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(full_in_one_part),
+		cmocka_unit_test(usage_counts),
 		cmocka_unit_test(no_two_take_one),
 	};
 
