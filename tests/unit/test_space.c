@@ -258,6 +258,29 @@ static void senseless_states(void **state)
 	scene_stop(&s);
 }
 
+/* A state that says EXTENT where none can be is not believed, whatever stands behind it. */
+static void senseless_extents(void **state)
+{
+	struct scene s;
+	uint64_t was[20], total;
+
+	(void)state;
+	scene_start(&s);
+	total = s.pool->objects[DAXFS_T_PAGE];
+	for (unsigned i = 0; i < 20; i++) {
+		was[i] = rig_state(s.pool, DAXFS_T_PAGE, 64 + i);
+		sm_store(&s.pool->state[DAXFS_T_PAGE][64 + i], state_make(DAXFS_LIVE, DAXFS_USE_TAIL, 1));
+	}
+	assert_true(extent_whole(s.pool, 64));
+	assert_false(extent_whole(s.pool, 65));
+	assert_false(extent_whole(s.pool, 68));
+	assert_false(extent_whole(s.pool, (total + 15) / 16 * 16));
+	assert_false(extent_whole(s.pool, UINT64_MAX / 16 * 16));
+	for (unsigned i = 0; i < 20; i++)
+		sm_store(&s.pool->state[DAXFS_T_PAGE][64 + i], was[i]);
+	scene_stop(&s);
+}
+
 /* Of each epoch at most a bounded number of objects is born in one lane, even
  * when everything is free: what a lane that stops holds back is bounded. */
 static void births_spread_over_epochs(void **state)
@@ -421,6 +444,7 @@ int main(void)
 		cmocka_unit_test(taken_is_named), cmocka_unit_test(wanted_first), cmocka_unit_test(all_of_each_type),
 		cmocka_unit_test(all_or_nothing), cmocka_unit_test(retired_waits),
 		cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
+		cmocka_unit_test(senseless_extents),
 		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(full_in_one_part),
 		cmocka_unit_test(usage_counts),
 		cmocka_unit_test(no_two_take_one),
