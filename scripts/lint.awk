@@ -13,7 +13,7 @@ BEGIN {
 	FILE_MAX = 600
 	COLUMN_MAX = 120
 	ORD_LINES = 8
-	n = split("mem sync space index fs recover", layers, " ")
+	n = split("mem sync space index fs recover inspect", layers, " ")
 	for (i = 1; i <= n; i++)
 		rank[layers[i]] = i
 	rank["api"] = n + 1

@@ -15,7 +15,7 @@
 #include "arena.h"
 #include "fs/fs.h"
 #include "pod_work.h"
-#include "recover/check.h"
+#include "inspect/check.h"
 #include "sync/member.h"
 #include "sync/word.h"
 

@@ -12,7 +12,7 @@
 
 #include "arena.h"
 #include "pod.h"
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 #include "sync/lane.h"
 
 #define TAIL 100u

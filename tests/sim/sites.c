@@ -20,10 +20,10 @@ extern struct sm_site __stop_daxfs_sites[];
 static const struct excuse {
 	const char *file, *func, *call, *reason;
 } excuses[] = {
-	{"recover/check", NULL, NULL, READS_ONLY},
-	{"recover/dump", NULL, NULL, READS_ONLY},
-	{"recover/dryrun.c", NULL, NULL, READS_ONLY},
-	{"recover/inspect.c", NULL, NULL, READS_ONLY},
+	{"inspect/check", NULL, NULL, READS_ONLY},
+	{"inspect/dump", NULL, NULL, READS_ONLY},
+	{"inspect/dryrun.c", NULL, NULL, READS_ONLY},
+	{"inspect/inspect.c", NULL, NULL, READS_ONLY},
 	{"sync/record.c", "decide", "load", CANNOT},
 	{"sync/settle.c", "node_committed", "load", READS_ONLY},
 	{"sync/settle.c", "among_words", "load", READS_ONLY},
@@ -31,7 +31,7 @@ static const struct excuse {
 	{"fs/join.c", "daxfs_beat", "load", "needs another thread of the same host: hosts have one here"},
 };
 
-static const char *const parts[] = {"fs/", "index/", "space/", "sync/", "recover/"};
+static const char *const parts[] = {"fs/", "index/", "space/", "sync/", "recover/", "inspect/"};
 
 static const char *in_library(const char *file)
 {
@@ -128,7 +128,8 @@ unsigned sites_report(bool complete, bool list)
 		judge(&c, site, crashes, list);
 	}
 	free(sorted);
-	printf("sites: %u in the library's fs index space sync recover, %u were crash points, %u excused, %u missed\n",
+	printf("sites: %u in the library's fs index space sync recover inspect, "
+	       "%u were crash points, %u excused, %u missed\n",
 	       c.sites, c.reached, c.excused, c.missed);
 	return complete ? c.missed : 0;
 }

@@ -8,7 +8,7 @@
 
 #include "arena.h"
 #include "fs/fs.h"
-#include "recover/check.h"
+#include "inspect/check.h"
 #include "sync/member.h"
 
 #define POOL_BYTES (3u << 20)

@@ -2,7 +2,7 @@
 /* check_scene.c - see check_scene.h. */
 #include "check_scene.h"
 
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 
 /* -- what is in it ------------------------------------------------------------ */
 

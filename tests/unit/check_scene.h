@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * check_scene.h - a pool with something of everything in it, at rest, to be
- * damaged by hand and judged by the check (recover/check.c).
+ * damaged by hand and judged by the check (inspect/check.c).
  *
  * All hosts have left. The pristine image is kept; scene_restore() goes back to
  * it, so one scene serves any number of damages.

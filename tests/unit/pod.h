@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "fs/fs.h"
-#include "recover/check.h"
+#include "inspect/check.h"
 #include "sync/member.h"
 
 #define POD_HOSTS 3

@@ -8,7 +8,7 @@
 #include <sched.h>
 
 #include "lock_scene.h"
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 
 static int whole(struct scene *s, unsigned host, uint64_t owner, enum daxfs_lock_type type)
 {

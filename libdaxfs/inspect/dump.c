@@ -3,7 +3,7 @@
  * dump.c - what is in the pool, as key=value lines. Read only; every value is
  * shown as found, sense or not, and nothing found is followed unchecked.
  */
-#include "recover/dump.h"
+#include "inspect/dump.h"
 
 #include <errno.h>
 #include <inttypes.h>

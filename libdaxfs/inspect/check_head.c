@@ -10,7 +10,7 @@
 
 #include "mem/layout.h"
 #include "mem/super.h"
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 #include "sync/member.h"
 
 static void check_super(struct check *c, unsigned copy)

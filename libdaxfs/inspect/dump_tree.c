@@ -12,7 +12,7 @@
 #include "fs/lockset.h"
 #include "index/map.h"
 #include "index/trie.h"
-#include "recover/dump.h"
+#include "inspect/dump.h"
 
 static const char *state_name(uint64_t s)
 {

@@ -8,7 +8,7 @@
  * Concurrency: reads only; beside running hosts it may see a change half done
  * and report it, so findings on a pool in use are to be confirmed by a second run.
  */
-#include "recover/check.h"
+#include "inspect/check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 #include "space/space.h"
 
 static const char *const type_name[DAXFS_TYPES] = { "page", "inode", "dirent" };

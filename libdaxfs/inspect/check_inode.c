@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 
 /* -- marks ------------------------------------------------------------------ */
 

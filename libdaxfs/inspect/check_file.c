@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "index/map.h"
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 
 struct walk { /* of one file */
 	struct check *c;

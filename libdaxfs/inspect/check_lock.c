@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 #include "fs/lockset.h"
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 
 static void check_holder(struct check *c, const struct sm_lock *lock, const struct sm_inode *sm,
 			 const struct place *at)

@@ -13,7 +13,7 @@
 
 #include "fs/fs.h"
 #include "fs/lockset.h"
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 #include "sync/member.h"
 
 struct dry {

@@ -6,7 +6,7 @@
  * comes out of the pool is compared with the pool's limits before it leads
  * anywhere; loops are bounded by private copies of those limits.
  */
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 #include "fs/fs.h"
 #include "fs/lockset.h"
-#include "recover/check.h"
+#include "inspect/check.h"
 
 /* -- words ------------------------------------------------------------------ */
 

@@ -9,7 +9,7 @@
  */
 #include <inttypes.h>
 
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 #include "sync/member.h"
 
 static const struct place *lane_place(struct place *at, unsigned lane, const char *field, int slot)

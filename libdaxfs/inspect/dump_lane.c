@@ -2,7 +2,7 @@
 /* dump_lane.c - lanes and the records in them. Read only. */
 #include <inttypes.h>
 
-#include "recover/dump.h"
+#include "inspect/dump.h"
 #include "sync/lane.h"
 
 static void dump_words(const struct dump *d, unsigned id, const struct sm_lane *lane)

@@ -11,7 +11,7 @@
 
 #include "index/map.h"
 #include "index/trie.h"
-#include "recover/check_walk.h"
+#include "inspect/check_walk.h"
 
 struct walk { /* of one directory */
 	struct check *c;

@@ -3,7 +3,7 @@
 #ifndef DAXFS_RECOVER_DUMP_H
 #define DAXFS_RECOVER_DUMP_H
 
-#include "recover/inspect.h"
+#include "inspect/inspect.h"
 
 struct dump {
 	const struct pool *pool;

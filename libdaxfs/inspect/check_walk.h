@@ -15,8 +15,8 @@
 
 #include "daxfs/member.h"
 #include "mem/pool.h"
-#include "recover/check.h"
-#include "recover/inspect.h"
+#include "inspect/check.h"
+#include "inspect/inspect.h"
 #include "sync/word.h"
 
 enum check_note { /* about one object */
