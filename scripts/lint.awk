@@ -29,16 +29,18 @@ END { close_file(); report(); exit findings > 0 }
 
 function fail(rule, text)
 {
-	print path ":" lines ": " rule ": " text
+	print shown ":" lines ": " rule ": " text
 	findings++
 }
 
 function open_file(	parts, n)
 {
-	if (path != "")
+	if (shown != "")
 		close_file()
-	path = FILENAME
-	sub(/^\.\//, "", path)
+	shown = FILENAME
+	sub(/^\.\//, "", shown)
+	path = shown # below the number of a case of the self-test
+	sub(/^[0-9]+\//, "", path)
 	n = split(path, parts, "/")
 	part = parts[1]
 	layer = part != "libdaxfs" ? "" : n == 2 ? "api" : parts[2]
