@@ -15,11 +15,11 @@
  *
  * Words. A mutable shared word is an sm_u64, touched only through mem/shm.h.
  * Bit 63 clear: a value. Its low S bits are the payload and bits [62:S] are a
- * version, bumped by every change of the word; S depends on the word's class
- * (the DAXFS_S_* below). Bit 63 set: the mark of an operation in flight,
+ * version, bumped by every change of the word; S is fixed by the word's class
+ * (enum daxfs_word_class). Bit 63 set: the mark of an operation in flight,
  *
- *   63 62      53 52    46 45            0
- *   |1|  lane10  | widx7  |    seq46     |
+ *   63 62      51 50    44 43            0
+ *   |1|  lane12  | widx7  |    seq44     |
  *
  * that is word number widx of the commit record of that lane, if that lane's
  * status word still carries seq; {lane, seq} names one operation for ever.
@@ -29,6 +29,8 @@
  * Format 2 - extents: 16 pages of a file under one word and one state. An indirect
  * word covers a file from page 0 on, so that they line up with it; records of 96 words.
  * Format 3 - the use KEPT: an extent is broken up without copying all of it.
+ * Format 4 - headroom: 32 kinds of links, 4096 lanes in a mark, a region table of 32
+ * entries with a count; a record says the class of each word, not only its shift.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -44,14 +46,14 @@ typedef struct {
 
 #define DAXFS_MAGIC 0x3153465841445043ull /* "CPDAXFS1" */
 #define DAXFS_REGION_MAGIC 0x4e47455258414400ull
-#define DAXFS_VERSION 3u
+#define DAXFS_VERSION 4u
 #define DAXFS_PAGE_SIZE 4096u
 #define DAXFS_PAGE_SHIFT 12u
 #define DAXFS_LINE 64u
 
 /* Limits that follow from word layouts. */
 #define DAXFS_HOSTS_MAX 64u  /* two openers words of 32 bits */
-#define DAXFS_LANES_MAX 1024u /* 10 bits in a mark */
+#define DAXFS_LANES_MAX 1024u /* a mark has room for 4096 */
 #define DAXFS_NAME_MAX 255u
 #define DAXFS_SYMLINK_MAX 4095u
 #define DAXFS_FILE_MAX (1ull << 42) /* bytes: 4 TiB */
@@ -60,20 +62,32 @@ typedef struct {
 
 /* Marks. */
 #define DAXFS_MARK (1ull << 63)
-#define DAXFS_SEQ_BITS 46u
+#define DAXFS_LANE_BITS 12u
+#define DAXFS_WIDX_BITS 7u
+#define DAXFS_SEQ_BITS 44u
 #define DAXFS_SEQ_MASK ((1ull << DAXFS_SEQ_BITS) - 1)
 
-/* Version shift of each class of word: payload is [S-1:0], version [62:S]. */
+/* Classes of words, and how many bits S of each are payload: payload is [S-1:0], version [62:S]. */
 enum daxfs_word_class {
-	DAXFS_S_LINK = 35,   /* [34:32] kind, [31:0] object index */
-	DAXFS_S_SIZE = 44,   /* [43] PRUNE, [42:0] bytes */
-	DAXFS_S_NLINK = 34,  /* [33:32] life, [31:0] link count */
-	DAXFS_S_OPENERS = 32, /* one bit a host */
-	DAXFS_S_COUNT = 17,  /* [16] FROZEN, [15:0] used slots of a node */
-	DAXFS_S_ATTR = 32,   /* mode, uid, gid: 32 bits each */
-	DAXFS_S_LOCKS = 32,  /* one bit a lock of a page of locks */
-	DAXFS_S_TICK = 0,    /* no payload: a pure version (trunc, tree) */
+	DAXFS_W_NONE = 0,
+	DAXFS_W_LINK,    /* [36:32] kind, [31:0] object index */
+	DAXFS_W_SIZE,    /* [43] PRUNE, [42:0] bytes */
+	DAXFS_W_NLINK,   /* [33:32] life, [31:0] link count */
+	DAXFS_W_OPENERS, /* one bit a host */
+	DAXFS_W_COUNT,   /* [16] FROZEN, [15:0] used slots of a node */
+	DAXFS_W_ATTR,    /* mode, uid, gid: 32 bits each */
+	DAXFS_W_LOCKS,   /* one bit a lock of a page of locks */
+	DAXFS_W_TICK,    /* no payload: a pure version (trunc, tree) */
+	DAXFS_WORD_CLASSES
 };
+#define DAXFS_LINK_BITS 37u
+#define DAXFS_SIZE_BITS 44u
+#define DAXFS_NLINK_BITS 34u
+#define DAXFS_OPENERS_BITS 32u
+#define DAXFS_COUNT_BITS 17u
+#define DAXFS_ATTR_BITS 32u
+#define DAXFS_LOCKS_BITS 32u
+#define DAXFS_TICK_BITS 0u
 
 enum daxfs_link_kind {
 	DAXFS_ABSENT = 0,
@@ -98,8 +112,8 @@ enum daxfs_life { /* of an inode, in its nlink word */
 
 /*
  * Object states, one word per page, inode and directory entry, apart from the
- * object:  [63:61] state  [60:56] use  [55:0] nonce {lane10, seq46} of the
- * operation that allocated it; in RETIRED [45:0] is the epoch of retirement.
+ * object:  [63:61] state  [60:56] use  [55:0] nonce {lane12, seq44} of the
+ * operation that allocated it; in RETIRED [43:0] is the epoch of retirement.
  *
  * An extent is DAXFS_EXTENT_PAGES pages, the first of them (its head) a multiple of
  * that, which are one object: the state of its head is that of all, and keeps the
@@ -139,6 +153,7 @@ enum daxfs_region_id {
 	DAXFS_R_PAGES,
 	DAXFS_REGIONS
 };
+#define DAXFS_REGIONS_MAX 32u /* entries of the region table; those from n_regions on are zero */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 
@@ -164,7 +179,7 @@ struct sm_region_hdr {   /* first line of a region's header page */
  * Superblock: written by mkfs, constant afterwards. Two copies; a pool is
  * usable if one is valid. Valid: 1 magic, 2 crc32c, 3 version, 4 no unknown
  * incompat bit, 5 size <= region, 6 every table entry inside size, aligned and
- * of the expected element size, 7 hosts, lanes and counts within the limits.
+ * of the expected element size, none missing, 7 hosts, lanes and counts within the limits.
  */
 struct sm_super {
 	uint64_t magic;            /* 000 */
@@ -181,11 +196,11 @@ struct sm_super {
 	uint32_t lanes_per_host;   /* 068 */
 	uint32_t opens_per_host;   /* 06c */
 	uint32_t heartbeat_ms;     /* 070 the one timing knob */
-	uint32_t reserved0;        /* 074 */
+	uint32_t n_regions;        /* 074 */
 	uint64_t hash_key[2];      /* 078 SipHash key of names */
 	uint64_t created_ns;       /* 088 CLOCK_REALTIME */
 	uint64_t reserved1[2];     /* 090 */
-	struct sm_region region[DAXFS_REGIONS]; /* 0a0 */
+	struct sm_region region[DAXFS_REGIONS_MAX]; /* 0a0 */
 };
 
 /*
@@ -244,7 +259,7 @@ struct sm_member {
  * except status, which any helper moves from UNDECIDED by CAS, and everything,
  * which the recoverer of a fenced owner may write.
  *
- * Status word: [63:18] seq46  [17:8] operation  [7:0] enum daxfs_status
+ * Status word: [61:18] seq44  [17:8] operation  [7:0] enum daxfs_status
  */
 enum daxfs_status {
 	DAXFS_IDLE = 0,
@@ -261,7 +276,7 @@ enum daxfs_status {
 #define DAXFS_RECORD_RETIRES 96u
 
 struct sm_record_word {
-	uint64_t addr;   /* 00 [63:56] version shift S, [55:0] pool offset of the word */
+	uint64_t addr;   /* 00 [63:56] enum daxfs_word_class, [55:0] pool offset of the word */
 	uint64_t before; /* 08 expected value */
 	uint64_t after;  /* 10 new value, version already bumped */
 };
@@ -373,7 +388,7 @@ struct sm_locks { /* a page */
 DAXFS_SIZE_IS(sm_u64, 8);
 DAXFS_SIZE_IS(struct sm_region, 24);
 DAXFS_SIZE_IS(struct sm_region_hdr, 64);
-DAXFS_SIZE_IS(struct sm_super, 0xa0 + 24 * DAXFS_REGIONS);
+DAXFS_SIZE_IS(struct sm_super, 0xa0 + 24 * DAXFS_REGIONS_MAX);
 DAXFS_AT(struct sm_super, uuid, 0x28);
 DAXFS_AT(struct sm_super, size, 0x58);
 DAXFS_AT(struct sm_super, domain, 0x60);
@@ -407,6 +422,10 @@ DAXFS_SIZE_IS(struct sm_lock, 32);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
+static_assert(1 + DAXFS_LANE_BITS + DAXFS_WIDX_BITS + DAXFS_SEQ_BITS == 64, "a mark fills a word");
+static_assert(DAXFS_LANES_MAX <= 1u << DAXFS_LANE_BITS, "a mark names any lane");
+static_assert(DAXFS_RECORD_WORDS <= 1u << DAXFS_WIDX_BITS, "a mark names any word of a record");
+static_assert(DAXFS_REGIONS <= DAXFS_REGIONS_MAX, "an entry for each region");
 static_assert(DAXFS_LOCKS_MAX <= 32 * DAXFS_LOCK_WORDS, "a bit for each lock");
 
 #endif

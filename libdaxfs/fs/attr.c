@@ -31,7 +31,7 @@ int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
 
 static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 {
-	record_word(lane, word, DAXFS_S_ATTR, word_settle(lane, word), value);
+	record_word(lane, word, DAXFS_W_ATTR, word_settle(lane, word), value);
 }
 
 /* Stage a new size. 1: pages past the end are left for prune(). */
@@ -48,9 +48,9 @@ static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, u
 		map_collect(lane, sm, behind, &batch);
 		prune_stage(lane, &batch);
 		flag = batch.n == MAP_BATCH ? DAXFS_SIZE_PRUNE : 0;
-		record_word(lane, &sm->trunc, DAXFS_S_TICK, trunc, 0);
+		record_word(lane, &sm->trunc, DAXFS_W_TICK, trunc, 0);
 	}
-	record_word(lane, &sm->size, DAXFS_S_SIZE, before, size | flag);
+	record_word(lane, &sm->size, DAXFS_W_SIZE, before, size | flag);
 	return flag ? 1 : 0;
 }
 

@@ -43,8 +43,8 @@ bool inode_exists(struct lane *lane, struct sm_inode *sm)
 
 	if (life != DAXFS_LIFE_ORPHAN)
 		return life == DAXFS_LIFE_ALIVE;
-	return word_payload(word_load(lane, &sm->openers[0]), DAXFS_S_OPENERS) ||
-	       word_payload(word_load(lane, &sm->openers[1]), DAXFS_S_OPENERS);
+	return word_payload(word_load(lane, &sm->openers[0]), DAXFS_W_OPENERS) ||
+	       word_payload(word_load(lane, &sm->openers[1]), DAXFS_W_OPENERS);
 }
 
 int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
@@ -58,7 +58,7 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
 	out->handle = handle;
-	out->mode = (uint32_t)word_payload(word_load(lane, &out->sm->mode), DAXFS_S_ATTR);
+	out->mode = (uint32_t)word_payload(word_load(lane, &out->sm->mode), DAXFS_W_ATTR);
 	return 0;
 }
 
@@ -137,9 +137,9 @@ static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], s
 		.ino = inode->handle,
 		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size_bytes(w[0]),
 		.nlink = nlink_count(w[1]),
-		.mode = (uint32_t)word_payload(w[2], DAXFS_S_ATTR),
-		.uid = (uint32_t)word_payload(w[3], DAXFS_S_ATTR),
-		.gid = (uint32_t)word_payload(w[4], DAXFS_S_ATTR),
+		.mode = (uint32_t)word_payload(w[2], DAXFS_W_ATTR),
+		.uid = (uint32_t)word_payload(w[3], DAXFS_W_ATTR),
+		.gid = (uint32_t)word_payload(w[4], DAXFS_W_ATTR),
 		.rdev = (uint32_t)sm_load(&sm->rdev),
 		.atime_ns = sm_load(&sm->atime),
 		.mtime_ns = sm_load(&sm->mtime),
@@ -180,9 +180,9 @@ uint64_t inode_next_handle(const struct pool *pool, uint64_t index)
 }
 
 /* Give a word of a private inode its first value; its version goes on. */
-static void init_word(sm_u64 *p, unsigned shift, uint64_t payload)
+static void init_word(sm_u64 *p, enum daxfs_word_class class, uint64_t payload)
 {
-	sm_store_relaxed(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, shift, payload));
+	sm_store_relaxed(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, class, payload));
 }
 
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init)
@@ -193,27 +193,27 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	unsigned bit = init->opener - 1;
 
 	sm_store_relaxed(&sm->incarnation, handle_incarnation(handle));
-	init_word(&sm->size, DAXFS_S_SIZE, init->size);
-	init_word(&sm->trunc, DAXFS_S_TICK, 0);
+	init_word(&sm->size, DAXFS_W_SIZE, init->size);
+	init_word(&sm->trunc, DAXFS_W_TICK, 0);
 	for (unsigned i = 0; i < 2; i++)
-		init_word(&sm->openers[i], DAXFS_S_OPENERS, init->opener && bit / 32 == i ? 1ull << (bit % 32) : 0);
-	init_word(&sm->mode, DAXFS_S_ATTR, init->mode);
-	init_word(&sm->uid, DAXFS_S_ATTR, init->cred.uid);
-	init_word(&sm->gid, DAXFS_S_ATTR, init->cred.gid);
-	init_word(&sm->parent, DAXFS_S_LINK, dir ? link_payload(DAXFS_INODE, handle_index(init->parent)) : 0);
-	init_word(&sm->dir_root, DAXFS_S_LINK, dir ? link_payload(DAXFS_NODE, init->page) : 0);
+		init_word(&sm->openers[i], DAXFS_W_OPENERS, init->opener && bit / 32 == i ? 1ull << (bit % 32) : 0);
+	init_word(&sm->mode, DAXFS_W_ATTR, init->mode);
+	init_word(&sm->uid, DAXFS_W_ATTR, init->cred.uid);
+	init_word(&sm->gid, DAXFS_W_ATTR, init->cred.gid);
+	init_word(&sm->parent, DAXFS_W_LINK, dir ? link_payload(DAXFS_INODE, handle_index(init->parent)) : 0);
+	init_word(&sm->dir_root, DAXFS_W_LINK, dir ? link_payload(DAXFS_NODE, init->page) : 0);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
-		init_word(&sm->direct[i], DAXFS_S_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);
+		init_word(&sm->direct[i], DAXFS_W_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
-		init_word(&sm->indirect[i], DAXFS_S_LINK, 0);
-	init_word(&sm->locks, DAXFS_S_LINK, 0);
+		init_word(&sm->indirect[i], DAXFS_W_LINK, 0);
+	init_word(&sm->locks, DAXFS_W_LINK, 0);
 	sm_store_relaxed(&sm->atime, init->now);
 	sm_store_relaxed(&sm->mtime, init->now);
 	sm_store_relaxed(&sm->ctime, init->now);
 	sm_store_relaxed(&sm->btime, init->now);
 	sm_store_relaxed(&sm->rdev, init->rdev);
 	/* ORD life: last, so that a stale handle finds the new incarnation. */
-	init_word(&sm->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
+	init_word(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	sm_persist(&lane->pool->shm, sm, sizeof(*sm));
 	return handle;
 }

@@ -94,7 +94,7 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 
 static void stage_none(struct lane *lane, struct sm_inode *sm, const struct view *view)
 {
-	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, link_payload(DAXFS_ABSENT, 0));
+	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_ABSENT, 0));
 	record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
 }
 
@@ -105,16 +105,16 @@ static void stage_gone(struct lane *lane, struct sm_inode *sm, const struct view
 	uint64_t left = 0;
 
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
-		left |= word_payload(view->live[i], DAXFS_S_LOCKS) & ~gone[i];
+		left |= word_payload(view->live[i], DAXFS_W_LOCKS) & ~gone[i];
 	if (!left) {
 		stage_none(lane, sm, view);
 		return;
 	}
-	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, word_payload(view->word, DAXFS_S_LINK));
+	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, word_payload(view->word, DAXFS_W_LINK));
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
 		if (gone[i])
-			record_word(lane, &view->page->live[i], DAXFS_S_LOCKS, view->live[i],
-				    word_payload(view->live[i], DAXFS_S_LOCKS) & ~gone[i]);
+			record_word(lane, &view->page->live[i], DAXFS_W_LOCKS, view->live[i],
+				    word_payload(view->live[i], DAXFS_W_LOCKS) & ~gone[i]);
 }
 
 static void set_place(uint64_t words[DAXFS_LOCK_WORDS], unsigned place)
@@ -158,7 +158,7 @@ static int stage_page(struct lane *lane, uint64_t handle, struct sm_inode *sm, c
 	if (rc)
 		return rc;
 	fill_page(lane, page, handle, &next);
-	record_word(lane, &sm->locks, DAXFS_S_LINK, view->word, link_payload(DAXFS_LOCKS, page));
+	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_LOCKS, page));
 	if (view->page)
 		record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
 	return 0;
@@ -220,7 +220,7 @@ static int lock_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (lockset_says(&view.set, &op->want))
 		return 0;
 	record_begin(lane, OP_LOCK);
-	record_word(lane, word, DAXFS_S_OPENERS, openers, word_payload(openers, DAXFS_S_OPENERS));
+	record_word(lane, word, DAXFS_W_OPENERS, openers, word_payload(openers, DAXFS_W_OPENERS));
 	rc = stage_change(lane, op->ino, inode.sm, &view, &op->want);
 	return rc ? record_abort(lane, rc) : record_commit(lane);
 }

@@ -107,7 +107,7 @@ static int first_page(struct lane *lane, const struct name_op *op, struct inode_
 	} else {
 		sm_u64 *count = &lane->pool->count[init->page];
 
-		sm_store_relaxed(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_S_COUNT, 0));
+		sm_store_relaxed(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_W_COUNT, 0));
 		sm_persist(&lane->pool->shm, count, sizeof(*count));
 	}
 	sm_persist(&lane->pool->shm, page, DAXFS_PAGE_SIZE);
@@ -233,7 +233,7 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = entry_insert(lane, &pos, &name, op->ino, inode.mode);
 	if (rc)
 		return record_abort(lane, rc);
-	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink,
+	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
 		    nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
 	rc = record_commit(lane);
 	if (rc)
@@ -312,13 +312,13 @@ int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_po
 		return entry_gone(lane, pos);
 	count = word_settle(lane, &lane->pool->count[root]);
 	/* Still under its name: else it may have got its entries under another one. */
-	if (word_payload(count, DAXFS_S_COUNT) & ~DAXFS_COUNT_FROZEN)
+	if (word_payload(count, DAXFS_W_COUNT) & ~DAXFS_COUNT_FROZEN)
 		return word_load(lane, pos->slot) == pos->word ? -ENOTEMPTY : -EAGAIN;
 	if (count & DAXFS_COUNT_FROZEN)
 		return entry_gone(lane, pos); /* removed meanwhile */
 	record_begin(lane, OP_RMDIR);
-	record_word(lane, &lane->pool->count[root], DAXFS_S_COUNT, count, DAXFS_COUNT_FROZEN);
-	record_word(lane, &dir->sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	record_word(lane, &lane->pool->count[root], DAXFS_W_COUNT, count, DAXFS_COUNT_FROZEN);
+	record_word(lane, &dir->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
 	lane_todo(lane, dir->handle);
 	return 0;
 }

@@ -131,8 +131,8 @@ static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
 	if (w & bit)
 		return 0;
 	record_begin(lane, OP_OPEN);
-	record_word(lane, word, DAXFS_S_OPENERS, w, word_payload(w, DAXFS_S_OPENERS) | bit);
-	record_word(lane, &inode.sm->nlink, DAXFS_S_NLINK, nlink, word_payload(nlink, DAXFS_S_NLINK));
+	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) | bit);
+	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink, word_payload(nlink, DAXFS_W_NLINK));
 	return record_commit(lane);
 }
 
@@ -150,7 +150,7 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 	if (!(w & bit))
 		return lane->fault ? -EIO : 0;
 	record_begin(lane, OP_CLOSE);
-	record_word(lane, word, DAXFS_S_OPENERS, w, word_payload(w, DAXFS_S_OPENERS) & ~bit);
+	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
 	rc = locks_stage_drop(lane, host, handle, sm);
 	return rc ? record_abort(lane, rc) : record_commit(lane);
 }

@@ -341,7 +341,7 @@ static void set_link(struct lane *lane, const struct piece *piece, sm_u64 *slot,
 	if (is_private(lane, piece, slot))
 		sm_store_relaxed(slot, payload);
 	else
-		record_word(lane, slot, DAXFS_S_LINK, word, payload);
+		record_word(lane, slot, DAXFS_W_LINK, word, payload);
 }
 
 static void link_nodes(struct lane *lane, const struct piece *piece)
@@ -376,9 +376,9 @@ static void write_down(struct lane *lane, const struct piece *piece)
 		link_page(lane, piece, i);
 	link_nodes(lane, piece);
 	if (piece->longer)
-		record_word(lane, &piece->sm->size, DAXFS_S_SIZE, piece->size, piece->end);
+		record_word(lane, &piece->sm->size, DAXFS_W_SIZE, piece->size, piece->end);
 	else if (piece->fills)
-		record_word(lane, &piece->sm->trunc, DAXFS_S_TICK, piece->trunc, 0);
+		record_word(lane, &piece->sm->trunc, DAXFS_W_TICK, piece->trunc, 0);
 	record_write(lane);
 }
 
@@ -423,7 +423,7 @@ static int demand_no_extent(struct lane *lane, const struct piece *piece)
 			       word_settle(lane, piece->page[0].slot) == piece->page[0].word;
 		return lane->fault ? -EIO : -EAGAIN;
 	}
-	record_word(lane, head, DAXFS_S_LINK, word, word_payload(word, DAXFS_S_LINK));
+	record_word(lane, head, DAXFS_W_LINK, word, word_payload(word, DAXFS_W_LINK));
 	return 0;
 }
 

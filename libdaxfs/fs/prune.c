@@ -26,7 +26,7 @@ void prune_stage(struct lane *lane, const struct map_batch *batch)
 	for (unsigned i = 0; i < batch->n; i++) {
 		const struct map_item *item = &batch->item[i];
 
-		record_word(lane, item->slot, DAXFS_S_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
+		record_word(lane, item->slot, DAXFS_W_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
 		record_retire(lane, DAXFS_T_PAGE, link_index(item->word));
 	}
 }
@@ -50,7 +50,7 @@ static int prune_once(struct lane *lane, struct sm_inode *sm)
 	map_collect(lane, sm, pages_of(size_bytes(size)), &batch);
 	last = batch.n < MAP_BATCH;
 	prune_stage(lane, &batch);
-	record_word(lane, &sm->size, DAXFS_S_SIZE, size, size_bytes(size) | (last ? 0 : DAXFS_SIZE_PRUNE));
+	record_word(lane, &sm->size, DAXFS_W_SIZE, size, size_bytes(size) | (last ? 0 : DAXFS_SIZE_PRUNE));
 	rc = record_commit(lane);
 	return rc == 0 && !last ? -EAGAIN : rc;
 }
@@ -71,7 +71,7 @@ static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kin
 
 	if (!link_names(lane->pool, w, kind))
 		return;
-	record_word(lane, word, DAXFS_S_LINK, w, link_payload(DAXFS_ABSENT, 0));
+	record_word(lane, word, DAXFS_W_LINK, w, link_payload(DAXFS_ABSENT, 0));
 	record_retire(lane, DAXFS_T_PAGE, link_index(w));
 }
 
@@ -79,7 +79,7 @@ static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kin
  * their holders), its index retired. */
 static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
-	record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
+	record_word(lane, &sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
 	stage_drop(lane, &sm->dir_root, DAXFS_NODE);
 	stage_drop(lane, &sm->locks, DAXFS_LOCKS);
 	record_retire(lane, DAXFS_T_INODE, handle_index(handle));
@@ -104,7 +104,7 @@ static bool look_unheld(struct lane *lane, struct sm_inode *sm, struct ending *e
 	end->trunc = word_settle(lane, &sm->trunc);
 	for (unsigned i = 0; i < openers_words(lane->pool); i++) {
 		end->openers[i] = word_settle(lane, &sm->openers[i]);
-		if (word_payload(end->openers[i], DAXFS_S_OPENERS))
+		if (word_payload(end->openers[i], DAXFS_W_OPENERS))
 			return false;
 	}
 	return true;
@@ -114,7 +114,7 @@ static bool look_unheld(struct lane *lane, struct sm_inode *sm, struct ending *e
 static void look_pages(struct lane *lane, struct sm_inode *sm, struct ending *end)
 {
 	end->batch.n = 0;
-	if (word_payload(end->size, DAXFS_S_SIZE))
+	if (word_payload(end->size, DAXFS_W_SIZE))
 		map_collect(lane, sm, 0, &end->batch);
 }
 
@@ -124,16 +124,16 @@ static void stage_end(struct lane *lane, uint64_t handle, struct sm_inode *sm, c
 	bool all = end->batch.n < MAP_BATCH;
 
 	prune_stage(lane, &end->batch);
-	record_word(lane, &sm->size, DAXFS_S_SIZE, end->size, all ? 0 : DAXFS_SIZE_PRUNE);
+	record_word(lane, &sm->size, DAXFS_W_SIZE, end->size, all ? 0 : DAXFS_SIZE_PRUNE);
 	/* Who would fill a hole saw a size, so trunc has changed since, or changes now. */
-	if (word_payload(end->size, DAXFS_S_SIZE))
-		record_word(lane, &sm->trunc, DAXFS_S_TICK, end->trunc, 0);
+	if (word_payload(end->size, DAXFS_W_SIZE))
+		record_word(lane, &sm->trunc, DAXFS_W_TICK, end->trunc, 0);
 	for (unsigned i = 0; i < openers_words(lane->pool); i++)
-		record_word(lane, &sm->openers[i], DAXFS_S_OPENERS, end->openers[i], 0);
+		record_word(lane, &sm->openers[i], DAXFS_W_OPENERS, end->openers[i], 0);
 	if (all)
 		stage_free(lane, handle, sm, end->nlink);
 	else
-		record_word(lane, &sm->nlink, DAXFS_S_NLINK, end->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+		record_word(lane, &sm->nlink, DAXFS_W_NLINK, end->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
 }
 
 bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
@@ -150,7 +150,7 @@ bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm,
 	if (gone)
 		stage_end(lane, handle, sm, &end);
 	else
-		record_word(lane, &sm->nlink, DAXFS_S_NLINK, nlink,
+		record_word(lane, &sm->nlink, DAXFS_W_NLINK, nlink,
 			    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
 	lane_todo(lane, gone || left ? 0 : handle);
 	return gone;

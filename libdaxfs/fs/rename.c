@@ -83,7 +83,7 @@ static int is_below(struct lane *lane, const struct inode *dir, uint64_t ancesto
 /* Stage that a directory has another parent. */
 static void stage_parent(struct lane *lane, const struct inode *dir, daxfs_ino parent)
 {
-	record_word(lane, &dir->sm->parent, DAXFS_S_LINK, word_settle(lane, &dir->sm->parent),
+	record_word(lane, &dir->sm->parent, DAXFS_W_LINK, word_settle(lane, &dir->sm->parent),
 		    link_payload(DAXFS_INODE, handle_index(parent)));
 }
 
@@ -154,7 +154,7 @@ static void stage_tree(struct lane *lane, const struct rename_op *op, const stru
 		stage_parent(lane, &from->inode, op->new_parent);
 	if (op->flags & DAXFS_RENAME_EXCHANGE && S_ISDIR(to->inode.mode))
 		stage_parent(lane, &to->inode, op->parent);
-	record_word(lane, &lane_manager(lane)->tree, DAXFS_S_TICK, tree, 0);
+	record_word(lane, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
 }
 
 static int exchange(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)

@@ -181,7 +181,7 @@ static void fill_node(struct lane *lane, uint64_t page, unsigned at, uint64_t pa
 	sm_u64 *word = &lane->pool->count[page];
 
 	sm_store_relaxed(&map_node(lane->pool, page)->slot[at], payload);
-	sm_store_relaxed(word, word_next(sm_load_relaxed(word) & ~DAXFS_MARK, DAXFS_S_COUNT, count));
+	sm_store_relaxed(word, word_next(sm_load_relaxed(word) & ~DAXFS_MARK, DAXFS_W_COUNT, count));
 	sm_persist(&lane->pool->shm, word, sizeof(*word));
 }
 
@@ -198,7 +198,7 @@ static void push_down(struct lane *lane, const struct trie_pos *pos, const struc
 		sm_zero(pool_page(lane->pool, new_nodes[i]), DAXFS_PAGE_SIZE);
 	/* The entry in the way keeps its key: place 0 if unordered. */
 	fill_node(lane, new_nodes[last], unordered ? 0 : digit(pos->pushed, level),
-		  word_payload(pos->word, DAXFS_S_LINK), 1);
+		  word_payload(pos->word, DAXFS_W_LINK), 1);
 	fill_node(lane, new_nodes[last], unordered ? 1 : digit(name->hash, level),
 		  link_payload(DAXFS_DIRENT, entry), 2);
 	for (unsigned i = last; i > 0; i--) {
@@ -207,7 +207,7 @@ static void push_down(struct lane *lane, const struct trie_pos *pos, const struc
 	}
 	for (unsigned i = 0; i <= last; i++)
 		sm_persist(&lane->pool->shm, pool_page(lane->pool, new_nodes[i]), DAXFS_PAGE_SIZE);
-	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_NODE, new_nodes[0]));
+	record_word(lane, pos->slot, DAXFS_W_LINK, pos->word, link_payload(DAXFS_NODE, new_nodes[0]));
 }
 
 void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry,
@@ -217,7 +217,7 @@ void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct tri
 		push_down(lane, pos, name, entry, new_nodes);
 		return; /* the slot was and stays used: no change of the count */
 	}
-	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
+	record_word(lane, pos->slot, DAXFS_W_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
 	stage_count(lane, pos, 1);
 }
 
@@ -239,7 +239,7 @@ void trie_remove(struct lane *lane, const struct trie_pos *pos)
 
 	for (unsigned level = pos->level;; level--) {
 		expect_used(lane, &at, count);
-		record_word(lane, at.slot, DAXFS_S_LINK, at.word, link_payload(DAXFS_ABSENT, 0));
+		record_word(lane, at.slot, DAXFS_W_LINK, at.word, link_payload(DAXFS_ABSENT, 0));
 		left = record_count(lane, &lane->pool->count[at.node], count, -1);
 		if (left || level == 0)
 			return;
@@ -253,7 +253,7 @@ void trie_remove(struct lane *lane, const struct trie_pos *pos)
 
 void trie_replace(struct lane *lane, const struct trie_pos *pos, uint64_t entry)
 {
-	record_word(lane, pos->slot, DAXFS_S_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
+	record_word(lane, pos->slot, DAXFS_W_LINK, pos->word, link_payload(DAXFS_DIRENT, entry));
 }
 
 /* -- walking ---------------------------------------------------------------- */

@@ -49,7 +49,7 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 
 /* -- objects and the words that name them ----------------------------------- */
 
-void check_mark(struct check *c, const sm_u64 *word, unsigned shift, const struct place *at)
+void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class, const struct place *at)
 {
 	uint64_t w = sm_load(word), status;
 	const sm_u64 *entry;
@@ -60,7 +60,7 @@ void check_mark(struct check *c, const sm_u64 *word, unsigned shift, const struc
 	if (!entry)
 		check_problem(c, "orphan-mark", at, "marked by lane %u operation %" PRIu64 ", which has no such record",
 			      mark_lane(w), mark_seq(w));
-	else if (sm_load_relaxed(entry) >> 56 != shift)
+	else if (address_class(sm_load_relaxed(entry)) != class)
 		check_problem(c, "bad-record", at, "lane %u takes it for a word of another class", mark_lane(w));
 	else if (!check_lane_owned(c, mark_lane(w)))
 		check_problem(c, "dead-mark", at, "still marked by lane %u, whose host slot nobody owns", mark_lane(w));

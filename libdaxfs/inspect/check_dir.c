@@ -24,7 +24,7 @@ struct walk { /* of one directory */
 static void reach_dir(struct walk *d, uint64_t inode, const struct place *at)
 {
 	struct check *c = d->c;
-	uint64_t parent = check_value(c, &c->pool->inodes[inode].parent, DAXFS_S_LINK);
+	uint64_t parent = check_value(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK);
 
 	if (parent != link_payload(DAXFS_INODE, d->dir))
 		check_problem(c, "bad-parent", PLACE("inode", inode), "named in directory %" PRIu64
@@ -62,7 +62,7 @@ static void check_target(struct walk *d, const struct sm_dirent *entry, const st
 		return;
 	}
 	c->names[index]++;
-	mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_S_ATTR);
+	mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR);
 	if (entry->type != (mode & S_IFMT) >> 12)
 		check_problem(c, "bad-type", at, "says type %u, mode of inode %" PRIu64 " is %#o", entry->type, index,
 			      mode);
@@ -88,7 +88,7 @@ static bool named_before(const struct check *c, const struct sm_node *node, unsi
 	struct sm_dirent other;
 
 	for (unsigned i = 0; i < slot; i++) {
-		uint64_t w = check_value(c, &node->slot[i], DAXFS_S_LINK);
+		uint64_t w = check_value(c, &node->slot[i], DAXFS_W_LINK);
 
 		if (link_kind(w) != DAXFS_DIRENT || link_index(w) >= c->pool->objects[DAXFS_T_DIRENT])
 			continue;
@@ -149,8 +149,8 @@ static bool walk_slot(struct walk *d, uint64_t page, unsigned slot, unsigned lev
 	bool unordered = level == DAXFS_HASH_LEVELS;
 	uint64_t w, below = unordered ? key : key << TRIE_BITS | slot;
 
-	check_mark(c, word, DAXFS_S_LINK, at);
-	w = check_value(c, word, DAXFS_S_LINK);
+	check_mark(c, word, DAXFS_W_LINK, at);
+	w = check_value(c, word, DAXFS_W_LINK);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return false;
 	if (link_kind(w) == DAXFS_DIRENT)
@@ -167,7 +167,7 @@ static bool walk_slot(struct walk *d, uint64_t page, unsigned slot, unsigned lev
 static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned used)
 {
 	struct check *c = d->c;
-	uint64_t count = check_value(c, &c->pool->count[page], DAXFS_S_COUNT);
+	uint64_t count = check_value(c, &c->pool->count[page], DAXFS_W_COUNT);
 	uint64_t said = count & (DAXFS_COUNT_FROZEN - 1);
 	bool frozen = count & DAXFS_COUNT_FROZEN, removed = d->orphan && level == 0;
 	const struct place *at = PLACE_FIELD("page", page, "count", -1);
@@ -197,7 +197,7 @@ static void walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t ke
 static void check_dir(struct check *c, uint64_t inode)
 {
 	struct walk d = { .c = c, .dir = inode, .orphan = check_is(c, DAXFS_T_INODE, inode, CHECK_ORPHAN) };
-	uint64_t w = check_value(c, &c->pool->inodes[inode].dir_root, DAXFS_S_LINK);
+	uint64_t w = check_value(c, &c->pool->inodes[inode].dir_root, DAXFS_W_LINK);
 	const struct place *at = PLACE_FIELD("inode", inode, "dir_root", -1);
 
 	check_content(c, inode);
@@ -217,7 +217,7 @@ void check_dirs_queued(struct check *c)
 
 void check_tree(struct check *c)
 {
-	uint32_t mode = (uint32_t)check_value(c, &c->pool->inodes[DAXFS_ROOT_INO].mode, DAXFS_S_ATTR);
+	uint32_t mode = (uint32_t)check_value(c, &c->pool->inodes[DAXFS_ROOT_INO].mode, DAXFS_W_ATTR);
 	const struct place *at = PLACE("inode", DAXFS_ROOT_INO);
 	struct walk root = { .c = c, .dir = DAXFS_ROOT_INO };
 

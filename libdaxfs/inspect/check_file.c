@@ -67,7 +67,7 @@ static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t
 		check_problem(f->c, "past-end", at, "inode %" PRIu64 " ends within an extent", f->inode);
 	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++) {
 		check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
-		if (i && check_value(f->c, word + i, DAXFS_S_LINK))
+		if (i && check_value(f->c, word + i, DAXFS_W_LINK))
 			check_problem(f->c, "double-use", at, "page %" PRIu64 " of inode %" PRIu64
 				      " is in an extent and beside it", p + i, f->inode);
 	}
@@ -84,10 +84,10 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 		const sm_u64 *below = &map_node(f->c->pool, node)->slot[i];
 		struct place slot = { "page", node, "slot", (int)i };
 
-		check_mark(f->c, below, DAXFS_S_LINK, &slot);
+		check_mark(f->c, below, DAXFS_W_LINK, &slot);
 		if (start + (i + 1) * span(height - 1) > base)
 			walk_word(f, below, height - 1, start + i * span(height - 1), &slot);
-		else if (check_value(f->c, below, DAXFS_S_LINK))
+		else if (check_value(f->c, below, DAXFS_W_LINK))
 			check_problem(f->c, "out-of-place", &slot, "a page of inode %" PRIu64 " that no way leads to",
 				      f->inode);
 	}
@@ -97,7 +97,7 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at)
 {
 	struct check *c = f->c;
-	uint64_t w = check_value(c, word, DAXFS_S_LINK);
+	uint64_t w = check_value(c, word, DAXFS_W_LINK);
 	bool extent = height == 0 && link_kind(w) == DAXFS_EXTENT;
 
 	if (link_kind(w) == DAXFS_ABSENT)
@@ -121,7 +121,7 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 
 static void check_symlink(const struct walk *f)
 {
-	uint64_t w = check_value(f->c, &f->c->pool->inodes[f->inode].direct[0], DAXFS_S_LINK);
+	uint64_t w = check_value(f->c, &f->c->pool->inodes[f->inode].direct[0], DAXFS_W_LINK);
 
 	if (f->size == 0 || f->size > DAXFS_SYMLINK_MAX || link_kind(w) != DAXFS_DATA)
 		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode), "no target of %" PRIu64 " bytes", f->size);
@@ -130,8 +130,8 @@ static void check_symlink(const struct walk *f)
 void check_file(struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
-	uint64_t size = check_value(c, &sm->size, DAXFS_S_SIZE);
-	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR);
+	uint64_t size = check_value(c, &sm->size, DAXFS_W_SIZE);
+	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR);
 	struct walk f = { .c = c, .inode = inode, .size = size_bytes(size), .prune = size_prune(size) };
 
 	f.pages = (f.size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;

@@ -67,5 +67,5 @@ void check_members(struct check *c)
 				      c->pool->super.hosts);
 	if (c->epoch == 0)
 		check_problem(c, "bad-epoch", PLACE_FIELD("manager", 0, "epoch", -1), "0 is no epoch");
-	check_mark(c, &manager->tree, DAXFS_S_TICK, PLACE_FIELD("manager", 0, "tree", -1));
+	check_mark(c, &manager->tree, DAXFS_W_TICK, PLACE_FIELD("manager", 0, "tree", -1));
 }

@@ -19,16 +19,16 @@
 static const struct {
 	const char *field;
 	int slot;
-	unsigned shift;
+	enum daxfs_word_class class;
 } words[] = {
-	{ "size", -1, DAXFS_S_SIZE }, { "trunc", -1, DAXFS_S_TICK }, { "nlink", -1, DAXFS_S_NLINK },
-	{ "openers", 0, DAXFS_S_OPENERS }, { "openers", 1, DAXFS_S_OPENERS }, { "mode", -1, DAXFS_S_ATTR },
-	{ "uid", -1, DAXFS_S_ATTR }, { "gid", -1, DAXFS_S_ATTR }, { "parent", -1, DAXFS_S_LINK },
-	{ "dir_root", -1, DAXFS_S_LINK }, { "direct", 0, DAXFS_S_LINK }, { "direct", 1, DAXFS_S_LINK },
-	{ "direct", 2, DAXFS_S_LINK }, { "direct", 3, DAXFS_S_LINK }, { "direct", 4, DAXFS_S_LINK },
-	{ "direct", 5, DAXFS_S_LINK }, { "direct", 6, DAXFS_S_LINK }, { "direct", 7, DAXFS_S_LINK },
-	{ "indirect", 0, DAXFS_S_LINK }, { "indirect", 1, DAXFS_S_LINK }, { "indirect", 2, DAXFS_S_LINK },
-	{ "indirect", 3, DAXFS_S_LINK },
+	{ "size", -1, DAXFS_W_SIZE }, { "trunc", -1, DAXFS_W_TICK }, { "nlink", -1, DAXFS_W_NLINK },
+	{ "openers", 0, DAXFS_W_OPENERS }, { "openers", 1, DAXFS_W_OPENERS }, { "mode", -1, DAXFS_W_ATTR },
+	{ "uid", -1, DAXFS_W_ATTR }, { "gid", -1, DAXFS_W_ATTR }, { "parent", -1, DAXFS_W_LINK },
+	{ "dir_root", -1, DAXFS_W_LINK }, { "direct", 0, DAXFS_W_LINK }, { "direct", 1, DAXFS_W_LINK },
+	{ "direct", 2, DAXFS_W_LINK }, { "direct", 3, DAXFS_W_LINK }, { "direct", 4, DAXFS_W_LINK },
+	{ "direct", 5, DAXFS_W_LINK }, { "direct", 6, DAXFS_W_LINK }, { "direct", 7, DAXFS_W_LINK },
+	{ "indirect", 0, DAXFS_W_LINK }, { "indirect", 1, DAXFS_W_LINK }, { "indirect", 2, DAXFS_W_LINK },
+	{ "indirect", 3, DAXFS_W_LINK },
 };
 static_assert(sizeof(words) / sizeof(words[0]) == offsetof(struct sm_inode, atime) / 8, "every word before the times");
 
@@ -39,11 +39,11 @@ void check_marks(struct check *c)
 		const sm_u64 *word = (const sm_u64 *)(const void *)&c->pool->inodes[i];
 
 		for (unsigned k = 0; k < sizeof(words) / sizeof(words[0]); k++)
-			check_mark(c, &word[k], words[k].shift, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
-		check_mark(c, &c->pool->inodes[i].locks, DAXFS_S_LINK, PLACE_FIELD("inode", i, "locks", -1));
+			check_mark(c, &word[k], words[k].class, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
+		check_mark(c, &c->pool->inodes[i].locks, DAXFS_W_LINK, PLACE_FIELD("inode", i, "locks", -1));
 	}
 	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_PAGE]; i++)
-		check_mark(c, &c->pool->count[i], DAXFS_S_COUNT, PLACE_FIELD("page", i, "count", -1));
+		check_mark(c, &c->pool->count[i], DAXFS_W_COUNT, PLACE_FIELD("page", i, "count", -1));
 }
 
 /* -- what is below ---------------------------------------------------------- */
@@ -52,7 +52,7 @@ void check_marks(struct check *c)
 void check_content(struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
-	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR);
+	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR);
 	bool pages = S_ISREG(mode) || S_ISLNK(mode), used = false;
 
 	if (!pages && !S_ISDIR(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode) && !S_ISCHR(mode) && !S_ISBLK(mode))
@@ -60,12 +60,12 @@ void check_content(struct check *c, uint64_t inode)
 	if (pages)
 		check_file(c, inode);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
-		used |= check_value(c, &sm->direct[i], DAXFS_S_LINK) != 0;
+		used |= check_value(c, &sm->direct[i], DAXFS_W_LINK) != 0;
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
-		used |= check_value(c, &sm->indirect[i], DAXFS_S_LINK) != 0;
+		used |= check_value(c, &sm->indirect[i], DAXFS_W_LINK) != 0;
 	if (used && !pages)
 		check_problem(c, "bad-kind", PLACE("inode", inode), "has pages, but mode %#o", mode);
-	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_S_LINK))
+	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_W_LINK))
 		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o",
 			      mode);
 }
@@ -74,14 +74,14 @@ void check_content(struct check *c, uint64_t inode)
 
 static uint64_t openers(const struct check *c, const struct sm_inode *sm)
 {
-	return check_value(c, &sm->openers[0], DAXFS_S_OPENERS) |
-	       check_value(c, &sm->openers[1], DAXFS_S_OPENERS) << 32;
+	return check_value(c, &sm->openers[0], DAXFS_W_OPENERS) |
+	       check_value(c, &sm->openers[1], DAXFS_W_OPENERS) << 32;
 }
 
 static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
-	bool dir = S_ISDIR((uint32_t)check_value(c, &sm->mode, DAXFS_S_ATTR));
+	bool dir = S_ISDIR((uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR));
 	bool todo = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO);
 	const struct place *at = PLACE("inode", inode);
 
@@ -112,7 +112,7 @@ void check_orphans(struct check *c)
 		if (check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) ||
 		    (state_of(s) != DAXFS_LIVE && !check_in_flight(c, nonce_of(s), CHECK_COMMITTED)))
 			continue;
-		life = nlink_life(check_value(c, &c->pool->inodes[i].nlink, DAXFS_S_NLINK));
+		life = nlink_life(check_value(c, &c->pool->inodes[i].nlink, DAXFS_W_NLINK));
 		if (life == DAXFS_LIFE_ORPHAN || life == DAXFS_LIFE_DEAD)
 			check_orphan(c, i, life);
 	}
@@ -122,7 +122,7 @@ void check_orphans(struct check *c)
 
 static void check_links(struct check *c, uint64_t inode)
 {
-	uint64_t nlink = check_value(c, &c->pool->inodes[inode].nlink, DAXFS_S_NLINK);
+	uint64_t nlink = check_value(c, &c->pool->inodes[inode].nlink, DAXFS_W_NLINK);
 	bool orphan = check_is(c, DAXFS_T_INODE, inode, CHECK_ORPHAN);
 	uint32_t names = inode == DAXFS_ROOT_INO ? 1 : c->names[inode];
 	const struct place *at = PLACE_FIELD("inode", inode, "nlink", -1);
@@ -137,7 +137,7 @@ static void check_links(struct check *c, uint64_t inode)
 
 static void check_size(struct check *c, uint64_t inode)
 {
-	uint64_t size = check_value(c, &c->pool->inodes[inode].size, DAXFS_S_SIZE);
+	uint64_t size = check_value(c, &c->pool->inodes[inode].size, DAXFS_W_SIZE);
 	const struct place *at = PLACE_FIELD("inode", inode, "size", -1);
 	/* An orphan's last holder frees it, with whatever was left to prune. */
 	bool finished = c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN);

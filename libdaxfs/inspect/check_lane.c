@@ -20,12 +20,6 @@ static const struct place *lane_place(struct place *at, unsigned lane, const cha
 
 /* -- records ------------------------------------------------------------------ */
 
-static bool class_known(unsigned shift)
-{
-	return shift == DAXFS_S_LINK || shift == DAXFS_S_SIZE || shift == DAXFS_S_NLINK || shift == DAXFS_S_OPENERS ||
-	       shift == DAXFS_S_COUNT || shift == DAXFS_S_ATTR || shift == DAXFS_S_TICK;
-}
-
 /* Words: of a known class, inside the pool, aligned, in strictly rising order, with values for values. */
 static void check_words(struct check *c, unsigned id, const struct sm_lane *lane)
 {
@@ -33,10 +27,10 @@ static void check_words(struct check *c, unsigned id, const struct sm_lane *lane
 	struct place at;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
-		uint64_t addr = sm_load_relaxed(&lane->words[3 * i]), offset = addr & ((1ull << 56) - 1);
+		uint64_t addr = sm_load_relaxed(&lane->words[3 * i]), offset = address_offset(addr);
 		uint64_t values = sm_load_relaxed(&lane->words[3 * i + 1]) | sm_load_relaxed(&lane->words[3 * i + 2]);
 
-		if (!class_known((unsigned)(addr >> 56)) || offset % 8 || offset > c->pool->shm.size - 8 ||
+		if (!word_class_known(address_class(addr)) || offset % 8 || offset > c->pool->shm.size - 8 ||
 		    offset <= last || word_is_mark(values))
 			check_problem(c, "bad-record", lane_place(&at, id, "words", (int)i),
 				      "%#" PRIx64 " is no word of this pool, or out of order", addr);

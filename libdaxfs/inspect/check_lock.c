@@ -19,7 +19,7 @@ static void check_holder(struct check *c, const struct sm_lock *lock, const stru
 
 	if (host >= c->pool->super.hosts)
 		check_problem(c, "bad-lock", at, "of host %u, the pool has %u", host, c->pool->super.hosts);
-	else if (!(check_value(c, &sm->openers[host / 32], DAXFS_S_OPENERS) >> host % 32 & 1))
+	else if (!(check_value(c, &sm->openers[host / 32], DAXFS_W_OPENERS) >> host % 32 & 1))
 		check_problem(c, "stray-lock", at, "of host %u, which does not hold the file open", host);
 }
 
@@ -33,7 +33,7 @@ static void check_pair(struct check *c, const struct sm_lock *a, const struct sm
 void check_locks(struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
-	uint64_t w = check_value(c, &sm->locks, DAXFS_S_LINK);
+	uint64_t w = check_value(c, &sm->locks, DAXFS_W_LINK);
 	const struct place *at = PLACE_FIELD("inode", inode, "locks", -1);
 	struct sm_locks *page;
 	struct lockset set;
@@ -48,7 +48,7 @@ void check_locks(struct check *c, uint64_t inode)
 		return;
 	page = (struct sm_locks *)(void *)pool_page(c->pool, link_index(w));
 	for (int i = 0; i < (int)DAXFS_LOCK_WORDS; i++)
-		check_mark(c, &page->live[i], DAXFS_S_LOCKS, PLACE_FIELD("page", link_index(w), "live", i));
+		check_mark(c, &page->live[i], DAXFS_W_LOCKS, PLACE_FIELD("page", link_index(w), "live", i));
 	for (unsigned i = 0; i < set.n; i++) {
 		check_holder(c, &set.lock[i], sm, at);
 		for (unsigned k = 0; k < i; k++)

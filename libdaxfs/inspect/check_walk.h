@@ -58,13 +58,13 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 /* -- check.c: following words ------------------------------------------------ */
 
 /* What any reader would take the word for, without its version; 0 for an orphan mark. */
-static inline uint64_t check_value(const struct check *c, const sm_u64 *word, unsigned shift)
+static inline uint64_t check_value(const struct check *c, const sm_u64 *word, enum daxfs_word_class class)
 {
-	return inspect_word(c->pool, word, shift);
+	return inspect_word(c->pool, word, class);
 }
 
 /* Complain about a mark that nobody will resolve. */
-void check_mark(struct check *c, const sm_u64 *word, unsigned shift, const struct place *at);
+void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class, const struct place *at);
 /* Complain if an object that a word names is not in a state to be named. */
 void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at);
 /*

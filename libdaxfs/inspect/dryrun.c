@@ -32,7 +32,7 @@ enum verdict { DRY_COMMIT, DRY_ABORT, DRY_DEPENDS };
 static enum verdict judge_word(const struct pool *pool, unsigned id, unsigned i, uint64_t seq)
 {
 	const sm_u64 *entry = &pool->lanes[id].words[3 * i];
-	uint64_t offset = sm_load_relaxed(entry) & ((1ull << 56) - 1), w;
+	uint64_t offset = address_offset(sm_load_relaxed(entry)), w;
 
 	if (offset % 8 || offset > pool->shm.size - 8)
 		return DRY_ABORT;
@@ -46,14 +46,14 @@ static enum verdict judge_word(const struct pool *pool, unsigned id, unsigned i,
 static enum verdict judge_single(const struct pool *pool, unsigned id)
 {
 	const sm_u64 *entry = pool->lanes[id].words;
-	uint64_t addr = sm_load_relaxed(entry), offset = addr & ((1ull << 56) - 1), now;
-	unsigned shift = (unsigned)(addr >> 56) & 63;
+	uint64_t addr = sm_load_relaxed(entry), offset = address_offset(addr), now;
+	enum daxfs_word_class class = address_class(addr);
 
 	if (offset % 8 || offset > pool->shm.size - 8)
 		return DRY_ABORT;
-	now = inspect_word(pool, (const sm_u64 *)pool_at(pool, offset), shift);
-	return now == word_payload(sm_load_relaxed(entry + 1), shift) &&
-			       now != word_payload(sm_load_relaxed(entry + 2), shift)
+	now = inspect_word(pool, (const sm_u64 *)pool_at(pool, offset), class);
+	return now == word_payload(sm_load_relaxed(entry + 1), class) &&
+			       now != word_payload(sm_load_relaxed(entry + 2), class)
 		       ? DRY_ABORT
 		       : DRY_COMMIT;
 }
@@ -86,12 +86,12 @@ static void show_words(const struct dry *d, unsigned id, bool commit)
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
 		uint64_t addr = sm_load_relaxed(&lane->words[3 * i]);
-		unsigned shift = (unsigned)(addr >> 56) & 63;
+		enum daxfs_word_class class = address_class(addr);
 
-		inspect_place_text(d->pool, addr & ((1ull << 56) - 1), place, sizeof(place));
-		inspect_value_text(word_payload(sm_load_relaxed(&lane->words[3 * i + 1]), shift), shift, before,
+		inspect_place_text(d->pool, address_offset(addr), place, sizeof(place));
+		inspect_value_text(word_payload(sm_load_relaxed(&lane->words[3 * i + 1]), class), class, before,
 				   sizeof(before));
-		inspect_value_text(word_payload(sm_load_relaxed(&lane->words[3 * i + 2]), shift), shift, after,
+		inspect_value_text(word_payload(sm_load_relaxed(&lane->words[3 * i + 2]), class), class, after,
 				   sizeof(after));
 		inspect_line(d->report, d->context, "lane %u:   %s: %s -> %s%s", id, place, before, after,
 			     commit ? "" : ", would stay as it was");
@@ -188,8 +188,8 @@ static const struct sm_inode *inode_at(const struct pool *pool, uint64_t handle)
 
 static bool open_elsewhere(const struct dry *d, const struct sm_inode *sm)
 {
-	uint64_t open = inspect_word(d->pool, &sm->openers[0], DAXFS_S_OPENERS) |
-			inspect_word(d->pool, &sm->openers[1], DAXFS_S_OPENERS) << 32;
+	uint64_t open = inspect_word(d->pool, &sm->openers[0], DAXFS_W_OPENERS) |
+			inspect_word(d->pool, &sm->openers[1], DAXFS_W_OPENERS) << 32;
 
 	return open & ~(1ull << d->host);
 }
@@ -197,8 +197,8 @@ static bool open_elsewhere(const struct dry *d, const struct sm_inode *sm)
 /* What finishing an inode would come to. */
 static const char *fate(const struct dry *d, const struct sm_inode *sm)
 {
-	enum daxfs_life life = nlink_life(inspect_word(d->pool, &sm->nlink, DAXFS_S_NLINK));
-	bool pending = size_prune(inspect_word(d->pool, &sm->size, DAXFS_S_SIZE));
+	enum daxfs_life life = nlink_life(inspect_word(d->pool, &sm->nlink, DAXFS_W_NLINK));
+	bool pending = size_prune(inspect_word(d->pool, &sm->size, DAXFS_W_SIZE));
 
 	if (life == DAXFS_LIFE_DEAD)
 		return "freed: half taken apart";
@@ -222,7 +222,7 @@ static void show_todo(struct dry *d, unsigned id)
 
 static void show_locks(const struct dry *d, uint64_t inode, const struct sm_inode *sm)
 {
-	uint64_t w = inspect_word(d->pool, &sm->locks, DAXFS_S_LINK);
+	uint64_t w = inspect_word(d->pool, &sm->locks, DAXFS_W_LINK);
 	struct lockset set;
 	unsigned n = 0;
 

@@ -11,15 +11,16 @@ static void dump_words(const struct dump *d, unsigned id, const struct sm_lane *
 	uint64_t n = sm_load(&lane->n_words);
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS; i++) {
-		uint64_t addr = sm_load_relaxed(&lane->words[3 * i]), offset = addr & ((1ull << 56) - 1);
+		uint64_t addr = sm_load_relaxed(&lane->words[3 * i]), offset = address_offset(addr);
 		uint64_t from = sm_load_relaxed(&lane->words[3 * i + 1]), to = sm_load_relaxed(&lane->words[3 * i + 2]);
-		unsigned shift = (unsigned)(addr >> 56) & 63;
+		enum daxfs_word_class class = address_class(addr);
 
 		inspect_place_text(d->pool, offset, place, sizeof(place));
-		inspect_value_text(word_payload(from, shift), shift, before, sizeof(before));
-		inspect_value_text(word_payload(to, shift), shift, after, sizeof(after));
-		DUMP(d, "lane=%u word=%u offset=%#" PRIx64 " shift=%u before=%#" PRIx64 " after=%#" PRIx64
-		     " place=\"%s\" from=\"%s\" to=\"%s\"", id, i, offset, shift, from, to, place, before, after);
+		inspect_value_text(word_payload(from, class), class, before, sizeof(before));
+		inspect_value_text(word_payload(to, class), class, after, sizeof(after));
+		DUMP(d, "lane=%u word=%u offset=%#" PRIx64 " class=%u before=%#" PRIx64 " after=%#" PRIx64
+		     " place=\"%s\" from=\"%s\" to=\"%s\"",
+		     id, i, offset, (unsigned)class, from, to, place, before, after);
 	}
 }
 

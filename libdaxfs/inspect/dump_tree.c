@@ -23,17 +23,18 @@ static const char *state_name(uint64_t s)
 
 /* -- inode -------------------------------------------------------------------- */
 
-static void dump_word(const struct dump *d, uint64_t inode, const char *field, const sm_u64 *word, unsigned shift)
+static void dump_word(const struct dump *d, uint64_t inode, const char *field, const sm_u64 *word,
+		      enum daxfs_word_class class)
 {
 	uint64_t w = sm_load(word);
 	char text[INSPECT_TEXT];
 
-	inspect_value_text(inspect_word(d->pool, word, shift), shift, text, sizeof(text));
+	inspect_value_text(inspect_word(d->pool, word, class), class, text, sizeof(text));
 	if (word_is_mark(w))
 		DUMP(d, "inode=%" PRIu64 " %s=\"%s\" marked_by_lane=%u seq=%" PRIu64 " entry=%u", inode, field, text,
 		     mark_lane(w), mark_seq(w), mark_widx(w));
 	else
-		DUMP(d, "inode=%" PRIu64 " %s=\"%s\" version=%" PRIu64, inode, field, text, w >> shift);
+		DUMP(d, "inode=%" PRIu64 " %s=\"%s\" version=%" PRIu64, inode, field, text, w >> word_shift(class));
 }
 
 static void dump_links(const struct dump *d, uint64_t i, const char *field, const sm_u64 *word, unsigned n)
@@ -43,7 +44,7 @@ static void dump_links(const struct dump *d, uint64_t i, const char *field, cons
 	for (unsigned k = 0; k < n; k++) {
 		snprintf(name, sizeof(name), "%s[%u]", field, k);
 		if (sm_load(&word[k]))
-			dump_word(d, i, name, &word[k], DAXFS_S_LINK);
+			dump_word(d, i, name, &word[k], DAXFS_W_LINK);
 	}
 }
 
@@ -57,11 +58,11 @@ static void dump_lock(const struct dump *d, uint64_t i, const struct sm_lock *lo
 static void dump_locks(const struct dump *d, uint64_t i)
 {
 	const sm_u64 *word = &d->pool->inodes[i].locks;
-	uint64_t w = inspect_word(d->pool, word, DAXFS_S_LINK);
+	uint64_t w = inspect_word(d->pool, word, DAXFS_W_LINK);
 	struct lockset set;
 
 	if (sm_load(word))
-		dump_word(d, i, "locks", word, DAXFS_S_LINK);
+		dump_word(d, i, "locks", word, DAXFS_W_LINK);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
 	if (inspect_locks(d->pool, i, w, &set))
@@ -82,17 +83,17 @@ int dump_inode(const struct dump *d, uint64_t i)
 	DUMP(d, "inode=%" PRIu64 " state=%s state_word=%#" PRIx64 " birth=%" PRIu64 " incarnation=%" PRIu64 " handle=%#"
 	     PRIx64, i, state_name(s), s, sm_load(&d->pool->birth[DAXFS_T_INODE][i]), sm_load(&sm->incarnation),
 	     handle_make(sm_load(&sm->incarnation), i));
-	DUMP(d, "inode=%" PRIu64 " mode_octal=%#o", i, (unsigned)inspect_word(d->pool, &sm->mode, DAXFS_S_ATTR));
-	dump_word(d, i, "mode", &sm->mode, DAXFS_S_ATTR);
-	dump_word(d, i, "uid", &sm->uid, DAXFS_S_ATTR);
-	dump_word(d, i, "gid", &sm->gid, DAXFS_S_ATTR);
-	dump_word(d, i, "size", &sm->size, DAXFS_S_SIZE);
-	dump_word(d, i, "trunc", &sm->trunc, DAXFS_S_TICK);
-	dump_word(d, i, "nlink", &sm->nlink, DAXFS_S_NLINK);
-	dump_word(d, i, "openers[0]", &sm->openers[0], DAXFS_S_OPENERS);
-	dump_word(d, i, "openers[1]", &sm->openers[1], DAXFS_S_OPENERS);
-	dump_word(d, i, "parent", &sm->parent, DAXFS_S_LINK);
-	dump_word(d, i, "dir_root", &sm->dir_root, DAXFS_S_LINK);
+	DUMP(d, "inode=%" PRIu64 " mode_octal=%#o", i, (unsigned)inspect_word(d->pool, &sm->mode, DAXFS_W_ATTR));
+	dump_word(d, i, "mode", &sm->mode, DAXFS_W_ATTR);
+	dump_word(d, i, "uid", &sm->uid, DAXFS_W_ATTR);
+	dump_word(d, i, "gid", &sm->gid, DAXFS_W_ATTR);
+	dump_word(d, i, "size", &sm->size, DAXFS_W_SIZE);
+	dump_word(d, i, "trunc", &sm->trunc, DAXFS_W_TICK);
+	dump_word(d, i, "nlink", &sm->nlink, DAXFS_W_NLINK);
+	dump_word(d, i, "openers[0]", &sm->openers[0], DAXFS_W_OPENERS);
+	dump_word(d, i, "openers[1]", &sm->openers[1], DAXFS_W_OPENERS);
+	dump_word(d, i, "parent", &sm->parent, DAXFS_W_LINK);
+	dump_word(d, i, "dir_root", &sm->dir_root, DAXFS_W_LINK);
 	dump_links(d, i, "direct", sm->direct, DAXFS_DIRECT);
 	dump_links(d, i, "indirect", sm->indirect, DAXFS_INDIRECT);
 	dump_locks(d, i);
@@ -141,7 +142,7 @@ static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint6
 
 static void dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t *left)
 {
-	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_S_LINK);
+	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_W_LINK);
 	bool page_exists = link_index(w) < d->pool->objects[DAXFS_T_PAGE];
 
 	if (link_kind(w) == DAXFS_DIRENT)
@@ -155,7 +156,7 @@ static void dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsign
 
 static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left)
 {
-	uint64_t count = inspect_word(d->pool, &d->pool->count[page], DAXFS_S_COUNT);
+	uint64_t count = inspect_word(d->pool, &d->pool->count[page], DAXFS_W_COUNT);
 
 	if (!*left) {
 		DUMP(d, "level=%u page=%" PRIu64 " DAMAGED: more nodes than the pool has pages", level, page);
@@ -174,9 +175,9 @@ int dump_dir(const struct dump *d, uint64_t i)
 
 	if (i >= d->pool->objects[DAXFS_T_INODE])
 		return -ENOENT;
-	if (!S_ISDIR((uint32_t)inspect_word(d->pool, &d->pool->inodes[i].mode, DAXFS_S_ATTR)))
+	if (!S_ISDIR((uint32_t)inspect_word(d->pool, &d->pool->inodes[i].mode, DAXFS_W_ATTR)))
 		return -ENOTDIR;
-	root = inspect_word(d->pool, &d->pool->inodes[i].dir_root, DAXFS_S_LINK);
+	root = inspect_word(d->pool, &d->pool->inodes[i].dir_root, DAXFS_W_LINK);
 	if (link_kind(root) != DAXFS_NODE || link_index(root) >= d->pool->objects[DAXFS_T_PAGE]) {
 		DUMP(d, "inode=%" PRIu64 " DAMAGED: no root node", i);
 		return 0;

@@ -32,22 +32,22 @@ const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t
 	    status_state(*status) == DAXFS_SINGLE)
 		return NULL;
 	entry = &lane->words[3 * mark_widx(mark)];
-	if ((sm_load_relaxed(entry) & ((1ull << 56) - 1)) != pool_offset(pool, word))
+	if (address_offset(sm_load_relaxed(entry)) != pool_offset(pool, word))
 		return NULL;
 	return mark_widx(mark) < sm_load_relaxed(&lane->n_words) ? entry : NULL;
 }
 
-uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, unsigned shift)
+uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_word_class class)
 {
 	uint64_t w = sm_load(word), status;
 	const sm_u64 *entry;
 
 	if (!word_is_mark(w))
-		return word_payload(w, shift);
+		return word_payload(w, class);
 	entry = inspect_mark(pool, word, w, &status);
 	if (!entry)
 		return 0;
-	return word_payload(sm_load_relaxed(status_state(status) == DAXFS_COMMITTED ? entry + 2 : entry + 1), shift);
+	return word_payload(sm_load_relaxed(status_state(status) == DAXFS_COMMITTED ? entry + 2 : entry + 1), class);
 }
 
 /* -- locks ------------------------------------------------------------------ */
@@ -68,7 +68,7 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 		return "the page makes no sense";
 	for (unsigned k = 0; k < 32 * DAXFS_LOCK_WORDS; k++) {
 		if (k % 32 == 0)
-			bits = inspect_word(pool, &page->live[k / 32], DAXFS_S_LOCKS);
+			bits = inspect_word(pool, &page->live[k / 32], DAXFS_W_LOCKS);
 		if (!(bits >> k % 32 & 1))
 			continue;
 		if (k >= copy.count)
@@ -160,28 +160,28 @@ static void link_text(uint64_t payload, char *buf, size_t size)
 		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));
 }
 
-void inspect_value_text(uint64_t payload, unsigned shift, char *buf, size_t size)
+void inspect_value_text(uint64_t payload, enum daxfs_word_class class, char *buf, size_t size)
 {
 	static const char *const life[] = { "NONE", "ALIVE", "ORPHAN", "DEAD" };
 	uint64_t count = payload & (DAXFS_COUNT_FROZEN - 1);
 
-	switch (shift) {
-	case DAXFS_S_LINK:
+	switch (class) {
+	case DAXFS_W_LINK:
 		link_text(payload, buf, size);
 		break;
-	case DAXFS_S_SIZE:
+	case DAXFS_W_SIZE:
 		snprintf(buf, size, "%" PRIu64 " bytes%s", size_bytes(payload), size_prune(payload) ? " PRUNE" : "");
 		break;
-	case DAXFS_S_NLINK:
+	case DAXFS_W_NLINK:
 		snprintf(buf, size, "%s %u", life[nlink_life(payload)], nlink_count(payload));
 		break;
-	case DAXFS_S_COUNT:
+	case DAXFS_W_COUNT:
 		snprintf(buf, size, "%" PRIu64 "%s", count, payload & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
 		break;
-	case DAXFS_S_TICK:
+	case DAXFS_W_TICK:
 		snprintf(buf, size, "a tick");
 		break;
-	default: /* ATTR and OPENERS */
+	default: /* ATTR, OPENERS and LOCKS */
 		snprintf(buf, size, "%#" PRIx64, payload);
 		break;
 	}

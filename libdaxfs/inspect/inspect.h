@@ -19,7 +19,7 @@
  */
 const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t mark, uint64_t *status);
 /* The payload of a word, of the value its mark stands for if it is marked; 0 for an orphan mark. */
-uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, unsigned shift);
+uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_word_class class);
 
 /* Is the record of a lane complete? */
 static inline bool inspect_has_record(uint64_t status)
@@ -38,7 +38,7 @@ const char *inspect_status_name(unsigned status);
 /* Where an offset into the pool is: "inode 5 size", "page 12 slot[3]". */
 void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, size_t size);
 /* A payload in words: "dirent 7", "4096 bytes", "ALIVE 1". */
-void inspect_value_text(uint64_t payload, unsigned shift, char *buf, size_t size);
+void inspect_value_text(uint64_t payload, enum daxfs_word_class class, char *buf, size_t size);
 /* "inode 7" for an object of a record; false if the pool has no such object. */
 bool inspect_object_text(const struct pool *pool, uint64_t object, char *buf, size_t size);
 /* Is an object still PRIVATE to operation seq of a lane? */

@@ -137,7 +137,8 @@ static int make_super(uint64_t size, const struct daxfs_mkfs_options *o, struct 
 	s.created_ns = id.created_ns;
 	memcpy(s.uuid, id.uuid, sizeof(s.uuid));
 	memcpy(s.hash_key, id.hash_key, sizeof(s.hash_key));
-	memcpy(s.region, l.region, sizeof(s.region));
+	s.n_regions = DAXFS_REGIONS;
+	memcpy(s.region, l.region, sizeof(l.region));
 	super_seal(&s);
 	*out = s;
 	return 0;

@@ -13,6 +13,8 @@
 
 #include "mem/crc32c.h"
 
+#define UNKNOWN_ELEM_SIZE_MAX (1u << 20)
+
 static uint32_t super_crc(const struct sm_super *s)
 {
 	struct sm_super copy = *s;
@@ -50,13 +52,19 @@ static bool bad_size(const struct sm_super *s, uint64_t region_size)
 	return s->size > region_size;
 }
 
+/* A region of a later feature that an older program may ignore has a size we do not know. */
+static bool bad_elem_size(const struct sm_region *r, unsigned id)
+{
+	return id < DAXFS_REGIONS ? r->elem_size != region_elem_size(id) : r->elem_size > UNKNOWN_ELEM_SIZE_MAX;
+}
+
 /* Inside size, aligned, of the expected element size, and behind the one before. */
 static bool bad_region(const struct sm_super *s, unsigned id, uint64_t before)
 {
 	const struct sm_region *r = &s->region[id];
 
-	return r->offset % DAXFS_PAGE_SIZE || r->offset < before || r->offset > s->size ||
-	       r->elem_size != region_elem_size(id) || r->count > DAXFS_OBJECTS_MAX || region_end(r) > s->size;
+	return r->offset % DAXFS_PAGE_SIZE || r->offset < before || r->offset > s->size || bad_elem_size(r, id) ||
+	       r->count > DAXFS_OBJECTS_MAX || region_end(r) > s->size;
 }
 
 static bool bad_table(const struct sm_super *s, uint64_t region_size)
@@ -64,7 +72,9 @@ static bool bad_table(const struct sm_super *s, uint64_t region_size)
 	uint64_t before = 2 * DAXFS_PAGE_SIZE;
 
 	(void)region_size;
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+	if (s->n_regions < DAXFS_REGIONS || s->n_regions > DAXFS_REGIONS_MAX)
+		return true;
+	for (unsigned id = 0; id < s->n_regions; id++) {
 		if (bad_region(s, id, before))
 			return true;
 		before = region_end(&s->region[id]);
@@ -107,7 +117,7 @@ static const struct {
 	{bad_version, {3, -EPROTONOSUPPORT, "another format version"}},
 	{bad_incompat, {4, -EPROTONOSUPPORT, "a feature this version does not know"}},
 	{bad_size, {5, -ENODATA, "larger than its region"}},
-	{bad_table, {6, -EUCLEAN, "a region that lies outside, overlaps or has another element size"}},
+	{bad_table, {6, -EUCLEAN, "a region that is missing, lies outside, overlaps or has another element size"}},
 	{bad_limits, {7, -EUCLEAN, "hosts, lanes or counts beyond the limits"}},
 };
 

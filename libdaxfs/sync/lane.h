@@ -31,7 +31,7 @@ struct snapshot {
 struct staged_word {
 	sm_u64 *word;
 	uint64_t before, after;
-	unsigned shift;
+	enum daxfs_word_class class;
 };
 
 struct lane {
@@ -160,7 +160,7 @@ void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_
 void record_intended(struct lane *lane, unsigned at, unsigned n);
 /* Stage a change of a word from `before` to `payload` under the next version.
  * payload may equal the old one: then it only demands that nobody changed it. */
-void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload);
+void record_word(struct lane *lane, sm_u64 *p, enum daxfs_word_class class, uint64_t before, uint64_t payload);
 /* Stage a change by delta of a node's count; changes of one count add up.
  * Returns the slots that would then be in use. */
 uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);

@@ -54,14 +54,14 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 bool record_entry_read(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out)
 {
 	uint64_t addr = sm_load_relaxed(&record->words[3 * i]);
-	uint64_t offset = addr & ((1ull << 56) - 1);
+	uint64_t offset = address_offset(addr);
 
 	out->before = sm_load_relaxed(&record->words[3 * i + 1]);
 	out->after = sm_load_relaxed(&record->words[3 * i + 2]);
-	out->shift = (unsigned)(addr >> 56);
+	out->class = address_class(addr);
 	out->word = pool_at(pool, offset);
 	return offset % sizeof(sm_u64) == 0 && offset >= DAXFS_PAGE_SIZE && offset < pool->shm.size &&
-	       out->shift <= DAXFS_S_SIZE && !word_is_mark(out->before | out->after);
+	       word_class_known(out->class) && !word_is_mark(out->before | out->after);
 }
 
 /* What the mark w found at p stands for. 1: *value set; 0: look at the word
@@ -97,7 +97,7 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	else if (status_state(status) == DAXFS_UNDECIDED)
 		*value = entry.before;
 	else
-		*value = word_bump(entry.before, entry.shift);
+		*value = word_bump(entry.before, entry.class);
 	return 1;
 }
 
@@ -231,7 +231,7 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 		/* ORD resolve: after the decision. Crash: the mark stays and
 		 * readers go through the status, as before. I3: undoing bumps. */
 		sm_swap(entry.word, mark_make(owner, i, status_seq(decided)),
-			committed ? entry.after : word_bump(entry.before, entry.shift));
+			committed ? entry.after : word_bump(entry.before, entry.class));
 	}
 	sm_persist_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
@@ -309,14 +309,14 @@ void record_intended(struct lane *lane, unsigned at, unsigned n)
 	lane->durable = lane->written;
 }
 
-void record_word(struct lane *lane, sm_u64 *p, unsigned shift, uint64_t before, uint64_t payload)
+void record_word(struct lane *lane, sm_u64 *p, enum daxfs_word_class class, uint64_t before, uint64_t payload)
 {
 	if (lane->n_words == DAXFS_RECORD_WORDS) {
 		lane->fault = true; /* callers keep within the limit */
 		return;
 	}
 	lane->written = false;
-	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, shift, payload), shift };
+	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, class, payload), class };
 }
 
 uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
@@ -329,7 +329,7 @@ uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
 	while (i < lane->n_words && lane->words[i].word != p)
 		i++;
 	if (i == lane->n_words)
-		record_word(lane, p, DAXFS_S_COUNT, before, word_payload(before, DAXFS_S_COUNT));
+		record_word(lane, p, DAXFS_W_COUNT, before, word_payload(before, DAXFS_W_COUNT));
 	if (i == lane->n_words)
 		return used; /* full: the record cannot commit */
 	lane->conflict |= lane->words[i].before != before; /* changed between our two looks */
@@ -386,7 +386,7 @@ void record_write(struct lane *lane)
 
 		/* ORD weak descriptor: released after PREPARE, so that who sees
 		 * a new field also sees that the old record is over. */
-		sm_store(&record->words[3 * i], (uint64_t)word->shift << 56 | pool_offset(lane->pool, word->word));
+		sm_store(&record->words[3 * i], address_make(word->class, pool_offset(lane->pool, word->word)));
 		sm_store(&record->words[3 * i + 1], word->before);
 		sm_store(&record->words[3 * i + 2], word->after);
 	}

@@ -8,7 +8,7 @@
 struct record_entry {
 	sm_u64 *word;
 	uint64_t before, after;
-	unsigned shift;
+	enum daxfs_word_class class;
 };
 
 /* Copy word i of a record. The caller re-reads the status before it believes

@@ -162,14 +162,14 @@ static enum outcome judge_single(struct lane *helper, const struct sm_lane *reco
 		helper->fault = true;
 	if (helper->fault)
 		return DID_NOT;
-	now = word_payload(word_settle(helper, entry.word), entry.shift);
+	now = word_payload(word_settle(helper, entry.word), entry.class);
 	if (!among_words(helper->pool, entry.word)) {
 		helper->fault = false; /* it was no word that made no sense */
 		return OVERTAKEN;
 	}
-	if (now == word_payload(entry.after, entry.shift))
+	if (now == word_payload(entry.after, entry.class))
 		return HAPPENED;
-	return now == word_payload(entry.before, entry.shift) ? DID_NOT : OVERTAKEN;
+	return now == word_payload(entry.before, entry.class) ? DID_NOT : OVERTAKEN;
 }
 
 void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)

@@ -22,17 +22,18 @@ static inline bool word_is_mark(uint64_t w)
 
 static inline uint64_t mark_make(unsigned lane, unsigned widx, uint64_t seq)
 {
-	return DAXFS_MARK | (uint64_t)lane << 53 | (uint64_t)widx << DAXFS_SEQ_BITS | (seq & DAXFS_SEQ_MASK);
+	return DAXFS_MARK | (uint64_t)lane << (DAXFS_SEQ_BITS + DAXFS_WIDX_BITS) | (uint64_t)widx << DAXFS_SEQ_BITS |
+	       (seq & DAXFS_SEQ_MASK);
 }
 
 static inline unsigned mark_lane(uint64_t w)
 {
-	return (w >> 53) & 1023;
+	return (w >> (DAXFS_SEQ_BITS + DAXFS_WIDX_BITS)) & ((1u << DAXFS_LANE_BITS) - 1);
 }
 
 static inline unsigned mark_widx(uint64_t w)
 {
-	return (w >> DAXFS_SEQ_BITS) & 127;
+	return (w >> DAXFS_SEQ_BITS) & ((1u << DAXFS_WIDX_BITS) - 1);
 }
 
 static inline uint64_t mark_seq(uint64_t w)
@@ -42,23 +43,58 @@ static inline uint64_t mark_seq(uint64_t w)
 
 /* -- versioned values ------------------------------------------------------ */
 
-static inline uint64_t word_payload(uint64_t w, unsigned shift)
+/* How many bits of a word of this class are payload; the version begins there. */
+static inline unsigned word_shift(enum daxfs_word_class class)
 {
-	return w & ((1ull << shift) - 1);
+	static const uint8_t bits[DAXFS_WORD_CLASSES] = {
+		[DAXFS_W_LINK] = DAXFS_LINK_BITS,       [DAXFS_W_SIZE] = DAXFS_SIZE_BITS,
+		[DAXFS_W_NLINK] = DAXFS_NLINK_BITS,     [DAXFS_W_OPENERS] = DAXFS_OPENERS_BITS,
+		[DAXFS_W_COUNT] = DAXFS_COUNT_BITS,     [DAXFS_W_ATTR] = DAXFS_ATTR_BITS,
+		[DAXFS_W_LOCKS] = DAXFS_LOCKS_BITS,     [DAXFS_W_TICK] = DAXFS_TICK_BITS,
+	};
+
+	return class < DAXFS_WORD_CLASSES ? bits[class] : 0;
+}
+
+static inline bool word_class_known(enum daxfs_word_class class)
+{
+	return class > DAXFS_W_NONE && class < DAXFS_WORD_CLASSES;
+}
+
+static inline uint64_t word_payload(uint64_t w, enum daxfs_word_class class)
+{
+	return w & ((1ull << word_shift(class)) - 1);
 }
 
 /* The successor of w: its version + 1, with another payload. */
-static inline uint64_t word_next(uint64_t w, unsigned shift, uint64_t payload)
+static inline uint64_t word_next(uint64_t w, enum daxfs_word_class class, uint64_t payload)
 {
-	uint64_t version = (w & ~DAXFS_MARK) >> shift;
+	uint64_t version = (w & ~DAXFS_MARK) >> word_shift(class);
 
-	return (((version + 1) << shift) & ~DAXFS_MARK) | payload;
+	return (((version + 1) << word_shift(class)) & ~DAXFS_MARK) | payload;
 }
 
 /* The same payload under the next version: what an abort leaves behind. */
-static inline uint64_t word_bump(uint64_t w, unsigned shift)
+static inline uint64_t word_bump(uint64_t w, enum daxfs_word_class class)
 {
-	return word_next(w, shift, word_payload(w, shift));
+	return word_next(w, class, word_payload(w, class));
+}
+
+/* -- the first word of a record's entry: where, and of which class ------------ */
+
+static inline uint64_t address_make(enum daxfs_word_class class, uint64_t offset)
+{
+	return (uint64_t)class << 56 | offset;
+}
+
+static inline enum daxfs_word_class address_class(uint64_t address)
+{
+	return (enum daxfs_word_class)(address >> 56);
+}
+
+static inline uint64_t address_offset(uint64_t address)
+{
+	return address & ((1ull << 56) - 1);
 }
 
 static inline uint64_t link_payload(enum daxfs_link_kind kind, uint64_t index)
@@ -68,7 +104,7 @@ static inline uint64_t link_payload(enum daxfs_link_kind kind, uint64_t index)
 
 static inline unsigned link_kind(uint64_t w)
 {
-	return (w >> 32) & 7;
+	return (w >> 32) & 31;
 }
 
 static inline uint64_t link_index(uint64_t w)
@@ -134,7 +170,7 @@ static inline uint64_t nonce_make(unsigned lane, uint64_t seq)
 
 static inline unsigned nonce_lane(uint64_t nonce)
 {
-	return (nonce >> DAXFS_SEQ_BITS) & 1023;
+	return (nonce >> DAXFS_SEQ_BITS) & ((1u << DAXFS_LANE_BITS) - 1);
 }
 
 static inline uint64_t nonce_seq(uint64_t nonce)

@@ -184,7 +184,7 @@ static uint64_t a_link(const struct scene *s, uint64_t was, uint64_t v)
 			 kind == DAXFS_EXTENT	? pick_extent(s, by) :
 						  pick(s, DAXFS_T_PAGE, by);
 
-	return word_next(was, DAXFS_S_LINK, link_payload((enum daxfs_link_kind)kind, index));
+	return word_next(was, DAXFS_W_LINK, link_payload((enum daxfs_link_kind)kind, index));
 }
 
 static uint64_t a_mark(const struct scene *s, uint64_t v)
@@ -198,7 +198,8 @@ static uint64_t a_mark(const struct scene *s, uint64_t v)
 static uint64_t an_address(const struct scene *s, uint64_t v)
 {
 	static const uint64_t classes[] = {
-		DAXFS_S_LINK, DAXFS_S_SIZE, DAXFS_S_NLINK, DAXFS_S_OPENERS, DAXFS_S_COUNT, DAXFS_S_TICK, 63,
+		DAXFS_W_LINK, DAXFS_W_SIZE, DAXFS_W_NLINK, DAXFS_W_OPENERS, DAXFS_W_COUNT, DAXFS_W_ATTR, DAXFS_W_LOCKS,
+		DAXFS_W_TICK, DAXFS_W_NONE, DAXFS_WORD_CLASSES, 63,
 	};
 	struct item at = { .kind = (uint8_t)(v % (PLACE_ANY + 1)), .a = (uint16_t)(v >> 16), .b = (uint16_t)(v >> 32) };
 

@@ -52,7 +52,7 @@ static bool has_pages(const struct sm_lane *lane, uint64_t offset, bool *all)
 	unsigned data = 0;
 
 	for (unsigned i = 0; i < peek_word(&lane->n_words) && i < DAXFS_RECORD_WORDS; i++) {
-		uint64_t at = peek_word(&lane->words[3 * i]) & ((1ull << 56) - 1);
+		uint64_t at = address_offset(peek_word(&lane->words[3 * i]));
 
 		data += at >= offset && at < offset + DAXFS_EXTENT_PAGES * sizeof(sm_u64) &&
 			link_kind(peek_word(&lane->words[3 * i + 2])) == DAXFS_DATA;
@@ -70,11 +70,12 @@ void extent_commit(unsigned id)
 		uint64_t addr = peek_word(&lane->words[3 * i]), after = peek_word(&lane->words[3 * i + 2]);
 		bool all;
 
-		if (addr >> 56 != DAXFS_S_LINK || link_kind(peek_word(&lane->words[3 * i + 1])) != DAXFS_EXTENT)
+		if (address_class(addr) != DAXFS_W_LINK ||
+		    link_kind(peek_word(&lane->words[3 * i + 1])) != DAXFS_EXTENT)
 			continue;
 		if (link_kind(after) == DAXFS_EXTENT)
 			n[EXTENT_REPLACED]++;
-		else if (!has_pages(lane, addr & ((1ull << 56) - 1), &all))
+		else if (!has_pages(lane, address_offset(addr), &all))
 			n[EXTENT_REMOVED]++;
 		else
 			n[all ? EXTENT_BROKEN_UP : EXTENT_CUT_INTO]++;

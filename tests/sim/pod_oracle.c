@@ -72,7 +72,7 @@ static uint64_t inode_at(uint64_t offset)
 
 static uint64_t word_offset(const struct sm_lane *lane, unsigned i)
 {
-	return peek_word(&lane->words[3 * i]) & ((1ull << 56) - 1);
+	return address_offset(peek_word(&lane->words[3 * i]));
 }
 
 /* -- what a record is about ----------------------------------------------------------- */
@@ -107,7 +107,7 @@ static bool opener_of(const struct sm_lane *lane, uint64_t *ino, unsigned *host,
 		uint64_t offset = word_offset(lane, i), index = inode_at(offset);
 		uint64_t field = (offset - memory_offset(pod.pool.inodes)) % sizeof(struct sm_inode);
 		uint64_t before = peek_word(&lane->words[3 * i + 1]), after = peek_word(&lane->words[3 * i + 2]);
-		uint64_t bit = word_payload(before ^ after, DAXFS_S_OPENERS);
+		uint64_t bit = word_payload(before ^ after, DAXFS_W_OPENERS);
 
 		if (!index || field < offsetof(struct sm_inode, openers) || field >= offsetof(struct sm_inode, mode))
 			continue;

@@ -204,10 +204,10 @@ sm_u64 *scene_slot(struct scene *s, uint64_t inode, uint64_t *page, uint64_t *di
 static uint64_t clear_slot(struct scene *s, sm_u64 *slot, uint64_t page)
 {
 	sm_u64 *count = &s->pool->count[page];
-	uint64_t left = word_payload(sm_load(count), DAXFS_S_COUNT) - 1;
+	uint64_t left = word_payload(sm_load(count), DAXFS_W_COUNT) - 1;
 
-	scene_set(slot, DAXFS_S_LINK, 0);
-	scene_set(count, DAXFS_S_COUNT, left);
+	scene_set(slot, DAXFS_W_LINK, 0);
+	scene_set(count, DAXFS_W_COUNT, left);
 	return left;
 }
 

@@ -44,9 +44,9 @@ static inline struct sm_inode *scene_inode(struct scene *s, uint64_t index)
 	return &s->pool->inodes[index];
 }
 
-static inline void scene_set(sm_u64 *word, unsigned shift, uint64_t payload)
+static inline void scene_set(sm_u64 *word, enum daxfs_word_class class, uint64_t payload)
 {
-	sm_store(word, word_next(sm_load(word), shift, payload));
+	sm_store(word, word_next(sm_load(word), class, payload));
 }
 
 static inline sm_u64 *scene_state(struct scene *s, enum daxfs_type type, uint64_t index)

@@ -37,7 +37,7 @@ static inline int range(struct scene *s, unsigned host, uint64_t owner, enum dax
 
 static inline uint64_t locks_word(struct scene *s)
 {
-	return word_payload(sm_load(&rig_pool(&s->pod)->inodes[handle_index(s->ino)].locks), DAXFS_S_LINK);
+	return word_payload(sm_load(&rig_pool(&s->pod)->inodes[handle_index(s->ino)].locks), DAXFS_W_LINK);
 }
 
 #endif

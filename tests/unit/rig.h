@@ -36,7 +36,7 @@ static inline sm_u64 *rig_word(struct pool *pool, unsigned i)
 {
 	sm_u64 *word = (sm_u64 *)(void *)pool_page(pool, pool->objects[DAXFS_T_PAGE] - 1) + i;
 
-	sm_store(word, (uint64_t)5 << DAXFS_S_ATTR | (100 + i));
+	sm_store(word, (uint64_t)5 << DAXFS_ATTR_BITS | (100 + i));
 	return word;
 }
 
@@ -57,7 +57,7 @@ static inline void rig_undecided(struct lane *lane)
 	for (unsigned i = 0; i < lane->n_words; i++) {
 		const struct staged_word *w = &lane->words[i];
 
-		sm_store(&sm->words[3 * i], (uint64_t)w->shift << 56 | pool_offset(lane->pool, w->word));
+		sm_store(&sm->words[3 * i], address_make(w->class, pool_offset(lane->pool, w->word)));
 		sm_store(&sm->words[3 * i + 1], w->before);
 		sm_store(&sm->words[3 * i + 2], w->after);
 	}

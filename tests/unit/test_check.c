@@ -82,7 +82,7 @@ static void record_words(struct scene *s)
 	sm_store(&lane->n_words, 1);
 	sm_store(&lane->n_allocs, 0);
 	sm_store(&lane->n_retires, 0);
-	sm_store(&lane->words[0], (uint64_t)DAXFS_S_LINK << 56 | 12345);
+	sm_store(&lane->words[0], address_make(DAXFS_W_LINK, 12345));
 	sm_store(&lane->status, status_make(900, OP_WRITE, DAXFS_UNDECIDED));
 	scene_want(s, "bad-record: lane 4 words[0]");
 }
@@ -122,20 +122,20 @@ static void open_nonsense(struct scene *s)
 
 static void opener_free(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_S_OPENERS, 2);
+	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
 	scene_want(s, "dead-opener: inode %llu", (unsigned long long)s->small);
 }
 
 static void opener_beyond(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->small)->openers[1], DAXFS_S_OPENERS, 1u << 31);
+	scene_set(&scene_inode(s, s->small)->openers[1], DAXFS_W_OPENERS, 1u << 31);
 	scene_want(s, "bad-opener: inode %llu", (unsigned long long)s->small);
 }
 
 static void opener_unlisted(struct scene *s)
 {
 	scene_host(s, 1, DAXFS_HOST_SUSPECT);
-	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_S_OPENERS, 2);
+	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
 	scene_want(s, "unlisted-opener: inode %llu", (unsigned long long)s->small);
 }
 

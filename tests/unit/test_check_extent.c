@@ -41,7 +41,7 @@ static void put_word(struct scene *s, unsigned p, enum daxfs_link_kind kind, uin
 {
 	uint64_t node;
 
-	scene_set(word_of(s, p, &node), DAXFS_S_LINK, link_payload(kind, index));
+	scene_set(word_of(s, p, &node), DAXFS_W_LINK, link_payload(kind, index));
 	scene_want(s, "%s: page %llu slot[%u]", code, (unsigned long long)node, p);
 }
 
@@ -81,7 +81,7 @@ static void not_at_a_head(struct scene *s)
 
 static void among_the_first(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->wide)->direct[0], DAXFS_S_LINK, link_payload(DAXFS_EXTENT, at_rest(s)));
+	scene_set(&scene_inode(s, s->wide)->direct[0], DAXFS_W_LINK, link_payload(DAXFS_EXTENT, at_rest(s)));
 	scene_want(s, "bad-extent: inode %llu direct[0]", (unsigned long long)s->wide);
 }
 
@@ -89,7 +89,7 @@ static void file_ends_in_it(struct scene *s)
 {
 	uint64_t node;
 
-	scene_set(&scene_inode(s, s->wide)->size, DAXFS_S_SIZE, (2 * GROUP + 5) * DAXFS_PAGE_SIZE);
+	scene_set(&scene_inode(s, s->wide)->size, DAXFS_W_SIZE, (2 * GROUP + 5) * DAXFS_PAGE_SIZE);
 	word_of(s, 2 * GROUP, &node);
 	scene_want(s, "past-end: page %llu slot[%u]", (unsigned long long)node, 2 * GROUP);
 }
@@ -98,7 +98,7 @@ static void file_ends_before_it(struct scene *s)
 {
 	uint64_t node;
 
-	scene_set(&scene_inode(s, s->wide)->size, DAXFS_S_SIZE, 2 * GROUP * DAXFS_PAGE_SIZE);
+	scene_set(&scene_inode(s, s->wide)->size, DAXFS_W_SIZE, 2 * GROUP * DAXFS_PAGE_SIZE);
 	word_of(s, 2 * GROUP, &node);
 	scene_want(s, "past-end: page %llu slot[%u]", (unsigned long long)node, 2 * GROUP);
 }
@@ -193,7 +193,7 @@ static void unused_node_used(struct scene *s)
 {
 	uint64_t node = link_index(sm_load(&scene_inode(s, s->big)->indirect[1]));
 
-	scene_set(&map_node(s->pool, node)->slot[0], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
+	scene_set(&map_node(s->pool, node)->slot[0], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
 	scene_want(s, "out-of-place: page %llu slot[0]", (unsigned long long)node);
 }
 
@@ -254,7 +254,7 @@ static void flight_up(struct flight *f)
 	uint64_t was = sm_load(f->word);
 
 	assert_int_equal(space_claim(f->lane, &f->batch), 0);
-	record_word(f->lane, f->word, DAXFS_S_LINK, was, link_payload(DAXFS_EXTENT, f->head));
+	record_word(f->lane, f->word, DAXFS_W_LINK, was, link_payload(DAXFS_EXTENT, f->head));
 	record_retire(f->lane, DAXFS_T_PAGE, link_index(was));
 	rig_undecided(f->lane);
 	rig_status(f->lane, DAXFS_SINGLE);

@@ -43,13 +43,13 @@ static void flight_undecided(struct flight *f)
 {
 	struct sm_lane *sm = f->lane->sm;
 	sm_u64 *word[2] = { &f->sm->size, f->slot };
-	const unsigned shift[2] = { DAXFS_S_SIZE, DAXFS_S_LINK };
+	const enum daxfs_word_class class[2] = { DAXFS_W_SIZE, DAXFS_W_LINK };
 	const uint64_t to[2] = { 400, link_payload(DAXFS_DATA, f->page) };
 
 	for (unsigned i = 0; i < 2; i++) {
-		sm_store(&sm->words[3 * i], (uint64_t)shift[i] << 56 | pool_offset(f->s.pool, word[i]));
+		sm_store(&sm->words[3 * i], address_make(class[i], pool_offset(f->s.pool, word[i])));
 		sm_store(&sm->words[3 * i + 1], sm_load(word[i]));
-		sm_store(&sm->words[3 * i + 2], word_next(sm_load(word[i]), shift[i], to[i]));
+		sm_store(&sm->words[3 * i + 2], word_next(sm_load(word[i]), class[i], to[i]));
 		f->mark[i] = mark_make(f->lane->id, i, f->lane->seq);
 	}
 	record_retire(f->lane, DAXFS_T_PAGE, f->old);
@@ -191,9 +191,9 @@ static void held_orphan(void **unused)
 	/* Its holder has let go, and is taking it apart in several records. */
 	openers = sm_load(&scene_inode(s, s->victim)->openers[0]);
 	nlink = sm_load(&scene_inode(s, s->victim)->nlink);
-	scene_set(&scene_inode(s, s->victim)->openers[0], DAXFS_S_OPENERS, 0);
+	scene_set(&scene_inode(s, s->victim)->openers[0], DAXFS_W_OPENERS, 0);
 	assert_int_equal(scene_check(s), 0);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
 	assert_int_equal(scene_check(s), 0);
 	sm_store(&scene_inode(s, s->victim)->openers[0], openers);
 	sm_store(&scene_inode(s, s->victim)->nlink, nlink);
@@ -254,7 +254,7 @@ static void dry_run_tells_the_outcome(void **unused)
 	assert_int_equal(inflight.owned, 1);
 	/* Somebody changes the word that is not marked yet: it must fail now. */
 	size = sm_load(f->slot);
-	sm_store(f->slot, word_bump(size, DAXFS_S_LINK));
+	sm_store(f->slot, word_bump(size, DAXFS_W_LINK));
 	dry(f, "is UNDECIDED: would be rolled back");
 	dry(f, "bytes, would stay as it was");
 	sm_store(f->slot, size);

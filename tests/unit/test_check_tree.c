@@ -24,21 +24,21 @@ static uint64_t claim(struct scene *s, enum daxfs_type type, enum daxfs_use use)
 
 static void same_page_twice(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_S_LINK,
+	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK,
 		  link_payload(DAXFS_DATA, scene_direct(s, s->big, 0)));
 	scene_want(s, "double-use: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
 static void page_of_another(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_S_LINK,
+	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK,
 		  link_payload(DAXFS_DATA, scene_direct(s, s->small, 0)));
 	scene_want(s, "double-use: ");
 }
 
 static void no_such_page(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_S_LINK, link_payload(DAXFS_DATA, 0xfffffff0u));
+	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_DATA, 0xfffffff0u));
 	scene_want(s, "bad-index: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
@@ -46,19 +46,19 @@ static void node_names_itself(struct scene *s)
 {
 	uint64_t node = link_index(sm_load(&scene_inode(s, s->big)->indirect[2]));
 
-	scene_set(&map_node(s->pool, node)->slot[9], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
+	scene_set(&map_node(s->pool, node)->slot[9], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
 	scene_want(s, "double-use: page %llu slot[9]", (unsigned long long)node);
 }
 
 static void kind_in_file(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_S_LINK, link_payload(DAXFS_INODE, 1));
+	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_INODE, 1));
 	scene_want(s, "bad-kind: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
 static void data_past_end(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->small)->size, DAXFS_S_SIZE, 0);
+	scene_set(&scene_inode(s, s->small)->size, DAXFS_W_SIZE, 0);
 	scene_want(s, "past-end: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
@@ -67,7 +67,7 @@ static void node_past_end(struct scene *s)
 	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
-	scene_set(&scene_inode(s, s->small)->indirect[0], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
+	scene_set(&scene_inode(s, s->small)->indirect[0], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
 	scene_want(s, "past-end: inode %llu indirect[0]", (unsigned long long)s->small);
 }
 
@@ -81,13 +81,13 @@ static void tail_not_zero(struct scene *s)
 
 static void prune_forgotten(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->small)->size, DAXFS_S_SIZE, DAXFS_SIZE_PRUNE | 300);
+	scene_set(&scene_inode(s, s->small)->size, DAXFS_W_SIZE, DAXFS_SIZE_PRUNE | 300);
 	scene_want(s, "unpruned: inode %llu", (unsigned long long)s->small);
 }
 
 static void too_large(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->victim)->size, DAXFS_S_SIZE, DAXFS_FILE_MAX + 1);
+	scene_set(&scene_inode(s, s->victim)->size, DAXFS_W_SIZE, DAXFS_FILE_MAX + 1);
 	scene_want(s, "bad-size: inode %llu", (unsigned long long)s->victim);
 }
 
@@ -101,7 +101,7 @@ static void no_target(struct scene *s)
 {
 	uint64_t page = scene_direct(s, s->link, 0);
 
-	scene_set(&scene_inode(s, s->link)->direct[0], DAXFS_S_LINK, 0);
+	scene_set(&scene_inode(s, s->link)->direct[0], DAXFS_W_LINK, 0);
 	sm_store(scene_state(s, DAXFS_T_PAGE, page), 0);
 	scene_want(s, "bad-symlink: inode %llu", (unsigned long long)s->link);
 }
@@ -110,39 +110,39 @@ static void no_target(struct scene *s)
 
 static void link_too_many(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->small)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
+	scene_set(&scene_inode(s, s->small)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
 	scene_want(s, "bad-nlink: inode %llu nlink: 3 links, 2 names", (unsigned long long)s->small);
 }
 
 static void named_orphan(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 1));
+	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 1));
 	scene_want(s, "bad-life: inode %llu", (unsigned long long)s->victim);
 }
 
 static void orphan_forgotten(struct scene *s)
 {
 	scene_unname(s, s->victim);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
 	scene_want(s, "orphan: inode %llu", (unsigned long long)s->victim);
 }
 
 static void dead_forgotten(struct scene *s)
 {
 	orphan_forgotten(s);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
 	scene_want(s, "dead-inode: inode %llu", (unsigned long long)s->victim);
 }
 
 static void no_type(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->victim)->mode, DAXFS_S_ATTR, 0644);
+	scene_set(&scene_inode(s, s->victim)->mode, DAXFS_W_ATTR, 0644);
 	scene_want(s, "bad-mode: inode %llu", (unsigned long long)s->victim);
 }
 
 static void fifo_with_pages(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->fifo)->direct[0], DAXFS_S_LINK, link_payload(DAXFS_DATA, 3));
+	scene_set(&scene_inode(s, s->fifo)->direct[0], DAXFS_W_LINK, link_payload(DAXFS_DATA, 3));
 	scene_want(s, "bad-kind: inode %llu", (unsigned long long)s->fifo);
 }
 
@@ -188,9 +188,9 @@ static void entry_moved(struct scene *s)
 	for (unsigned i = 0; !other; i++)
 		if (link_kind(sm_load(&map_node(s->pool, page)->slot[i])) == DAXFS_ABSENT)
 			other = &map_node(s->pool, page)->slot[i];
-	w = word_payload(sm_load(slot), DAXFS_S_LINK);
-	scene_set(slot, DAXFS_S_LINK, 0);
-	scene_set(other, DAXFS_S_LINK, w);
+	w = word_payload(sm_load(slot), DAXFS_W_LINK);
+	scene_set(slot, DAXFS_W_LINK, 0);
+	scene_set(other, DAXFS_W_LINK, w);
 	scene_want(s, "misplaced: dirent %llu", (unsigned long long)dirent);
 }
 
@@ -215,7 +215,7 @@ static void count_off(struct scene *s)
 	uint64_t root = link_index(sm_load(&scene_inode(s, s->dir)->dir_root));
 	sm_u64 *count = &s->pool->count[root];
 
-	scene_set(count, DAXFS_S_COUNT, word_payload(sm_load(count), DAXFS_S_COUNT) + 1);
+	scene_set(count, DAXFS_W_COUNT, word_payload(sm_load(count), DAXFS_W_COUNT) + 1);
 	scene_want(s, "bad-count: page %llu", (unsigned long long)root);
 }
 
@@ -223,7 +223,7 @@ static void frozen_in_use(struct scene *s)
 {
 	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
 
-	scene_set(&s->pool->count[root], DAXFS_S_COUNT, DAXFS_COUNT_FROZEN);
+	scene_set(&s->pool->count[root], DAXFS_W_COUNT, DAXFS_COUNT_FROZEN);
 	scene_want(s, "frozen: page %llu", (unsigned long long)root);
 }
 
@@ -234,7 +234,7 @@ static void removed_not_frozen(struct scene *s)
 	scene_host(s, 1, DAXFS_HOST_FENCED);
 	sm_store(&s->pool->lanes[2].todo, handle_make(sm_load(&scene_inode(s, s->sub)->incarnation), s->sub));
 	scene_unname(s, s->sub);
-	scene_set(&scene_inode(s, s->sub)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	scene_set(&scene_inode(s, s->sub)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
 	scene_want(s, "not-frozen: page %llu", (unsigned long long)root);
 }
 
@@ -244,15 +244,15 @@ static void node_without_names(struct scene *s)
 	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
-	scene_set(&s->pool->count[node], DAXFS_S_COUNT, 0);
-	scene_set(&map_node(s->pool, root)->slot[3], DAXFS_S_LINK, link_payload(DAXFS_NODE, node));
-	scene_set(&s->pool->count[root], DAXFS_S_COUNT, 1);
+	scene_set(&s->pool->count[node], DAXFS_W_COUNT, 0);
+	scene_set(&map_node(s->pool, root)->slot[3], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
+	scene_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
 	scene_want(s, "empty-node: page %llu", (unsigned long long)node);
 }
 
 static void wrong_parent(struct scene *s)
 {
-	scene_set(&scene_inode(s, s->sub)->parent, DAXFS_S_LINK, link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
+	scene_set(&scene_inode(s, s->sub)->parent, DAXFS_W_LINK, link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
 	scene_want(s, "bad-parent: inode %llu", (unsigned long long)s->sub);
 }
 
@@ -281,14 +281,14 @@ static void dir_node_names_itself(struct scene *s)
 {
 	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
 
-	scene_set(&map_node(s->pool, root)->slot[500], DAXFS_S_LINK, link_payload(DAXFS_NODE, root));
-	scene_set(&s->pool->count[root], DAXFS_S_COUNT, 1);
+	scene_set(&map_node(s->pool, root)->slot[500], DAXFS_W_LINK, link_payload(DAXFS_NODE, root));
+	scene_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
 	scene_want(s, "double-use: page %llu slot[500]", (unsigned long long)root);
 }
 
 static void root_is_no_directory(struct scene *s)
 {
-	scene_set(&scene_inode(s, DAXFS_ROOT_INO)->mode, DAXFS_S_ATTR, S_IFREG | 0644);
+	scene_set(&scene_inode(s, DAXFS_ROOT_INO)->mode, DAXFS_W_ATTR, S_IFREG | 0644);
 	scene_want(s, "bad-mode: inode 1");
 }
 
@@ -304,18 +304,18 @@ static void name_twice(struct scene *s)
 		uint64_t below = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 		memset(pool_page(s->pool, below), 0, DAXFS_PAGE_SIZE);
-		scene_set(&map_node(s->pool, node)->slot[entry.hash >> (9 * (5 - level)) & 511], DAXFS_S_LINK,
+		scene_set(&map_node(s->pool, node)->slot[entry.hash >> (9 * (5 - level)) & 511], DAXFS_W_LINK,
 			  link_payload(DAXFS_NODE, below));
-		scene_set(&s->pool->count[node], DAXFS_S_COUNT, 1);
+		scene_set(&s->pool->count[node], DAXFS_W_COUNT, 1);
 		node = below;
 	}
-	scene_set(&s->pool->count[node], DAXFS_S_COUNT, 2);
+	scene_set(&s->pool->count[node], DAXFS_W_COUNT, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		dirent = claim(s, DAXFS_T_DIRENT, DAXFS_USE_DIRENT);
 		memcpy(&s->pool->dirents[dirent], &entry, sizeof(entry));
-		scene_set(&map_node(s->pool, node)->slot[7 + i], DAXFS_S_LINK, link_payload(DAXFS_DIRENT, dirent));
+		scene_set(&map_node(s->pool, node)->slot[7 + i], DAXFS_W_LINK, link_payload(DAXFS_DIRENT, dirent));
 	}
-	scene_set(&scene_inode(s, s->fifo)->nlink, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
+	scene_set(&scene_inode(s, s->fifo)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
 	scene_want(s, "double-name: dirent %llu", (unsigned long long)dirent);
 }
 

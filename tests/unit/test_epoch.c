@@ -96,13 +96,13 @@ static void marked_values_extend(void **state)
 	reader = rig_enter(pod.fs[1]);
 	word = rig_word(owner->pool, 0);
 	record_begin(owner, OP_WRITE);
-	record_word(owner, word, DAXFS_S_ATTR, sm_load(word), 7);
+	record_word(owner, word, DAXFS_W_ATTR, sm_load(word), 7);
 	rig_undecided(owner);
 	rig_mark(owner, 0);
 	rig_status(owner, DAXFS_COMMITTED);
 	epoch_snapshot(owner);
 	e = sm_load(&lane_manager(reader)->epoch);
-	assert_int_equal(word_payload(word_load(reader, word), DAXFS_S_ATTR), 7);
+	assert_int_equal(word_payload(word_load(reader, word), DAXFS_W_ATTR), 7);
 	assert_int_equal(sm_load(&reader->sm->high), e);
 	rig_exit(pod.fs[1], reader);
 	record_finish(owner, owner->id, owner->seq);

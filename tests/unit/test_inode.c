@@ -108,22 +108,22 @@ static void used_again(void **state)
 	assert_int_equal(next, handle_make(42, index));
 	for (const sm_u64 *w = now; w < &s.pool->inodes[index].atime; w++, old++)
 		assert_int_not_equal(sm_load(w), old->sm_v);
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].mode), DAXFS_S_ATTR), S_IFDIR | 0700);
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_S_OPENERS), 2); /* host 1 */
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_S_OPENERS), 0);
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].dir_root), DAXFS_S_LINK),
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].mode), DAXFS_W_ATTR), S_IFDIR | 0700);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_W_OPENERS), 2); /* host 1 */
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_W_OPENERS), 0);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].dir_root), DAXFS_W_LINK),
 			 link_payload(DAXFS_NODE, 5));
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].parent), DAXFS_S_LINK),
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].parent), DAXFS_W_LINK),
 			 link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].nlink), DAXFS_S_NLINK),
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].nlink), DAXFS_W_NLINK),
 			 nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	assert_int_equal(sm_load(&s.pool->inodes[index].rdev), 77);
 	/* Host 40's bit is in the other word; the last incarnation is followed by 0. */
 	init.opener = 41;
 	sm_store(&s.pool->inodes[index].incarnation, UINT32_MAX);
 	assert_int_equal(inode_init(s.lane, index, &init), index);
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_S_OPENERS), 0);
-	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_S_OPENERS), 1 << 8);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_W_OPENERS), 0);
+	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_W_OPENERS), 1 << 8);
 	sm_store(&s.pool->inodes[index].nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
 	sm_store(&s.pool->inodes[index].openers[1], 0);
 	sm_store(&s.pool->inodes[index].dir_root, 0);

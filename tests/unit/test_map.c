@@ -79,7 +79,7 @@ static void walk(struct scene *s, uint64_t p)
 		assert_int_equal(pos.word, sm_load(at));
 		assert_int_equal(space_take(s->lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, &page), 0);
 		memset(pool_page(s->pool, page), 0, DAXFS_PAGE_SIZE);
-		sm_store(at, word_next(sm_load(at), DAXFS_S_LINK, link_payload(DAXFS_NODE, page)));
+		sm_store(at, word_next(sm_load(at), DAXFS_W_LINK, link_payload(DAXFS_NODE, page)));
 		rc = map_below(s->lane, page, &pos);
 		at = &map_node(s->pool, page)->slot[digit[i]];
 	}
@@ -89,7 +89,7 @@ static void walk(struct scene *s, uint64_t p)
 	assert_int_equal(map_find(s->lane, s->sm, p, &pos), 0); /* and now from the top */
 	assert_ptr_equal(pos.slot, at);
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
-		sm_store(&s->sm->indirect[i], word_next(sm_load(&s->sm->indirect[i]), DAXFS_S_LINK, 0));
+		sm_store(&s->sm->indirect[i], word_next(sm_load(&s->sm->indirect[i]), DAXFS_W_LINK, 0));
 	record_abort(s->lane, 0);
 }
 

@@ -237,7 +237,7 @@ static void test_features(void **state)
 	util_edit(&f, new_feature);
 	refused_both(f.path, -EPROTONOSUPPORT, "features");
 	util_edit(&f, next_version);
-	refused_both(f.path, -EPROTONOSUPPORT, "format version 4, this program 3");
+	refused_both(f.path, -EPROTONOSUPPORT, "format version 5, this program 4");
 	close(f.fd);
 }
 

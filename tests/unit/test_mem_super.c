@@ -69,6 +69,11 @@ static const struct change changes[] = {
 	{FIELD(size), UINT64_MAX, 5},
 	{FIELD(size), UTIL_POOL_BYTES - 4096 * 5, 6}, /* the pages no longer fit */
 	{FIELD(size), 0, 6},
+	{FIELD(n_regions), 0, 6},
+	{FIELD(n_regions), DAXFS_REGIONS - 1, 6},
+	{FIELD(n_regions), DAXFS_REGIONS + 1, 6}, /* an entry of zeros */
+	{FIELD(n_regions), DAXFS_REGIONS_MAX + 1, 6},
+	{FIELD(n_regions), UINT32_MAX, 6},
 	{FIELD(region[0].offset), 0, 6},
 	{FIELD(region[0].offset), 4096, 6},
 	{FIELD(region[0].offset), 8193, 6},
@@ -119,6 +124,30 @@ static void test_each_rule(void **state)
 		if (rule != c->rule)
 			fail_msg("%s = %llu: rule %u, not %u", c->what, (unsigned long long)c->value, rule, c->rule);
 	}
+}
+
+/* A later feature may add a region that this program need not know: within the pool, and in order. */
+static void test_unknown_region(void **state)
+{
+	struct sm_super s = good;
+	struct sm_region *extra = &s.region[DAXFS_REGIONS];
+
+	(void)state;
+	s.n_regions = DAXFS_REGIONS + 1;
+	*extra = (struct sm_region){ .offset = s.size - DAXFS_PAGE_SIZE, .elem_size = 8, .count = 0 };
+	s.region[DAXFS_R_PAGES].count--;
+	s.region[DAXFS_R_STATE0].count--;
+	s.region[DAXFS_R_BIRTH0].count--;
+	s.region[DAXFS_R_COUNT].count--;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
+	extra->count = 1;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6); /* past the end */
+	extra->count = DAXFS_OBJECTS_MAX;
+	extra->elem_size = 1ull << 32;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6); /* the product overflows */
 }
 
 /* Earlier rules win: a foreign version is reported as one, whatever else it changed. */
@@ -262,7 +291,7 @@ static void test_words(void **state)
 {
 	(void)state;
 	read_both(no_magic, -EINVAL, "not a daxfs pool: ");
-	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 3");
+	read_both(other_version, -EPROTONOSUPPORT, "format version 12, this program 4");
 	read_both(other_feature, -EPROTONOSUPPORT, "features 0x20");
 	read_both(too_large, -ENODATA, "pool has 4194304 bytes, its file or device only 2097152");
 	read_both(misplaced, -EUCLEAN, "a region");
@@ -282,7 +311,7 @@ static void test_better_copy_explains(void **state)
 		util_super(base, copy)->version = DAXFS_VERSION + 1;
 		util_seal(util_super(base, copy));
 		util_super(base, !copy)->uuid[3] ^= 1;
-		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EPROTONOSUPPORT, &why, "format version 4");
+		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EPROTONOSUPPORT, &why, "format version 5");
 		util_super(base, copy)->name[0] ^= 1;
 		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EUCLEAN, &why, "both superblocks");
 		assert_true(super_present(base));
@@ -359,7 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_bit),
-		cmocka_unit_test(test_each_rule),
+		cmocka_unit_test(test_each_rule), cmocka_unit_test(test_unknown_region),
 		cmocka_unit_test(test_order_of_rules),
 		cmocka_unit_test(test_no_objects),
 		cmocka_unit_test(test_no_opens),

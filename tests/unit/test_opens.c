@@ -26,7 +26,7 @@ static unsigned listed(struct pod *pod, unsigned host, daxfs_ino ino)
 
 static uint64_t openers(struct pod *pod, daxfs_ino ino)
 {
-	return word_payload(sm_load(&rig_pool(pod)->inodes[handle_index(ino)].openers[0]), DAXFS_S_OPENERS);
+	return word_payload(sm_load(&rig_pool(pod)->inodes[handle_index(ino)].openers[0]), DAXFS_W_OPENERS);
 }
 
 static void held_and_released(void **state)

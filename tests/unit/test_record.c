@@ -8,7 +8,7 @@
 
 #include "rig.h"
 
-#define W DAXFS_S_ATTR
+#define W DAXFS_W_ATTR
 
 struct scene {
 	struct pod pod;
@@ -85,9 +85,9 @@ static void all_words_change_in_order(void **state)
 		uint64_t addr = sm_load(&s.a->sm->words[3 * i]);
 
 		expect_after(&s, i);
-		assert_int_equal(addr >> 56, W);
-		assert_true((addr & ((1ull << 56) - 1)) > last); /* helpers meet in one order */
-		last = addr & ((1ull << 56) - 1);
+		assert_int_equal(address_class(addr), W);
+		assert_true((address_offset(addr)) > last); /* helpers meet in one order */
+		last = address_offset(addr);
 	}
 	assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
 	scene_stop(&s);
@@ -156,20 +156,20 @@ static void counts_add_up(void **state)
 	(void)state;
 	scene_start(&s);
 	count = s.w[0];
-	sm_store(count, 9ull << DAXFS_S_COUNT | 3);
+	sm_store(count, 9ull << DAXFS_COUNT_BITS | 3);
 	record_begin(s.a, OP_RENAME);
 	assert_int_equal(record_count(s.a, count, sm_load(count), 1), 4);
 	assert_int_equal(record_count(s.a, count, sm_load(count), 1), 5);
 	assert_int_equal(record_count(s.a, count, sm_load(count), -1), 4);
 	assert_int_equal(s.a->n_words, 1);
 	assert_int_equal(record_commit(s.a), 0);
-	assert_int_equal(sm_load(count), 10ull << DAXFS_S_COUNT | 4); /* one change, one version */
+	assert_int_equal(sm_load(count), 10ull << DAXFS_COUNT_BITS | 4); /* one change, one version */
 	record_begin(s.a, OP_RMDIR);
 	for (unsigned left = 4; left-- > 0;)
 		assert_int_equal(record_count(s.a, count, sm_load(count), -1), left);
 	record_count(s.a, count, sm_load(count), (int)DAXFS_COUNT_FROZEN);
 	assert_int_equal(record_commit(s.a), 0);
-	assert_int_equal(sm_load(count), 11ull << DAXFS_S_COUNT | DAXFS_COUNT_FROZEN);
+	assert_int_equal(sm_load(count), 11ull << DAXFS_COUNT_BITS | DAXFS_COUNT_FROZEN);
 	scene_stop(&s);
 }
 
@@ -182,20 +182,20 @@ static void counts_that_do_not_fit(void **state)
 	(void)state;
 	scene_start(&s);
 	count = s.w[3];
-	sm_store(count, 9ull << DAXFS_S_COUNT | 1);
+	sm_store(count, 9ull << DAXFS_COUNT_BITS | 1);
 	stage(&s, s.a, 1);
 	record_count(s.a, count, sm_load(count), 1);
-	record_count(s.a, count, word_bump(sm_load(count), DAXFS_S_COUNT), 1);
+	record_count(s.a, count, word_bump(sm_load(count), DAXFS_W_COUNT), 1);
 	assert_true(s.a->conflict);
 	assert_int_equal(record_commit(s.a), -EAGAIN);
 	expect_untouched(&s, 0);
-	sm_store(count, 9ull << DAXFS_S_COUNT);
+	sm_store(count, 9ull << DAXFS_COUNT_BITS);
 	stage(&s, s.a, 1);
 	assert_false(s.a->conflict); /* of the last record */
 	record_count(s.a, count, sm_load(count), -1);
 	assert_int_equal(record_commit(s.a), -EAGAIN);
 	expect_untouched(&s, 0);
-	assert_int_equal(sm_load(count), 9ull << DAXFS_S_COUNT);
+	assert_int_equal(sm_load(count), 9ull << DAXFS_COUNT_BITS);
 	scene_stop(&s);
 }
 

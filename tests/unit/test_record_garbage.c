@@ -8,7 +8,7 @@
 
 #include "rig.h"
 
-#define W DAXFS_S_ATTR
+#define W DAXFS_W_ATTR
 
 struct scene {
 	struct pod pod;
@@ -147,16 +147,16 @@ static void senseless_records(void **state)
 {
 	struct scene s;
 	struct record_tally tally;
-	const uint64_t shift = (uint64_t)W << 56;
+	const uint64_t class = (uint64_t)W << 56;
 	const struct {
 		unsigned field; /* of word 0: address, before, after; 3: the number of words */
 		uint64_t value;
 	} ruin[] = {
-		{ 0, shift | (4ull << 20) },            /* past the pool */
-		{ 0, shift | ((1ull << 56) - 8) },
-		{ 0, shift | (DAXFS_PAGE_SIZE * 64 + 4) }, /* between two words */
-		{ 0, shift | 0x58 },                    /* the superblock */
-		{ 0, 45ull << 56 | DAXFS_PAGE_SIZE * 64 }, /* no such class */
+		{ 0, class | (4ull << 20) },            /* past the pool */
+		{ 0, class | ((1ull << 56) - 8) },
+		{ 0, class | (DAXFS_PAGE_SIZE * 64 + 4) }, /* between two words */
+		{ 0, class | 0x58 },                    /* the superblock */
+		{ 0, (uint64_t)DAXFS_WORD_CLASSES << 56 | DAXFS_PAGE_SIZE * 64 }, /* no such class */
 		{ 0, 255ull << 56 | DAXFS_PAGE_SIZE * 64 },
 		{ 1, DAXFS_MARK },                      /* values that are marks */
 		{ 2, UINT64_MAX },

@@ -10,8 +10,8 @@
 static void stage_two(struct lane *lane, struct sm_inode *a, struct sm_inode *b)
 {
 	record_begin(lane, OP_SETATTR);
-	record_word(lane, &a->mode, DAXFS_S_ATTR, word_settle(lane, &a->mode), S_IFREG | 0111);
-	record_word(lane, &b->mode, DAXFS_S_ATTR, word_settle(lane, &b->mode), S_IFREG | 0222);
+	record_word(lane, &a->mode, DAXFS_W_ATTR, word_settle(lane, &a->mode), S_IFREG | 0111);
+	record_word(lane, &b->mode, DAXFS_W_ATTR, word_settle(lane, &b->mode), S_IFREG | 0222);
 }
 
 static uint32_t mode_of(struct daxfs *fs, daxfs_ino ino)

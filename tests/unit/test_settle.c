@@ -41,7 +41,7 @@ static void scene_start(struct scene *s)
 	s->lane = rig_enter(s->pod.fs[0]);
 	record_begin(s->lane, OP_WRITE);
 	assert_int_equal(space_take(s->lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &s->p), 0);
-	record_word(s->lane, s->word, DAXFS_S_LINK, s->before, link_payload(DAXFS_DATA, s->p));
+	record_word(s->lane, s->word, DAXFS_W_LINK, s->before, link_payload(DAXFS_DATA, s->p));
 	record_retire(s->lane, DAXFS_T_PAGE, s->q);
 	s->after = s->lane->words[0].after;
 	rig_undecided(s->lane);
@@ -56,7 +56,7 @@ static void swap(struct scene *s)
 /* What the undoing of a record that had marked the word leaves: the same, a version later. */
 static void mark_and_undo(struct scene *s)
 {
-	sm_store(s->word, word_bump(sm_load(s->word), DAXFS_S_LINK));
+	sm_store(s->word, word_bump(sm_load(s->word), DAXFS_W_LINK));
 }
 
 /* Recover; the pool is flawless, and the page is linked. */
@@ -176,7 +176,7 @@ static void recovered_half_and_reused(void **state)
 	epoch = sm_load(&s.pool->member->manager.epoch);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][s.p], state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	sm_store(&s.pool->state[DAXFS_T_PAGE][s.q], state_make(DAXFS_LIVE, DAXFS_USE_DATA, nonce_make(7, 99)));
-	sm_store(s.word, word_next(word_bump(s.after, DAXFS_S_LINK), DAXFS_S_LINK, link_payload(DAXFS_DATA, s.q)));
+	sm_store(s.word, word_next(word_bump(s.after, DAXFS_W_LINK), DAXFS_W_LINK, link_payload(DAXFS_DATA, s.q)));
 	recover(&s);
 	assert_int_equal(page_state(&s, s.p), DAXFS_RETIRED);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, s.q),
@@ -194,11 +194,11 @@ static void marked_by_another(void **state)
 	scene_start(&s);
 	other = rig_enter(s.pod.fs[2]);
 	record_begin(other, OP_SETATTR);
-	record_word(other, s.word, DAXFS_S_LINK, s.before, word_payload(s.before, DAXFS_S_LINK));
+	record_word(other, s.word, DAXFS_W_LINK, s.before, word_payload(s.before, DAXFS_W_LINK));
 	rig_undecided(other);
 	rig_mark(other, 0);
 	assert_int_equal(recover(&s).rolled_back, 1);
-	assert_int_equal(sm_load(s.word), word_bump(s.before, DAXFS_S_LINK));
+	assert_int_equal(sm_load(s.word), word_bump(s.before, DAXFS_W_LINK));
 	assert_int_equal(rig_status_of(other), DAXFS_COMMITTED);
 	rig_status(other, DAXFS_IDLE);
 	rig_exit(s.pod.fs[2], other);
@@ -216,7 +216,7 @@ static void node_reused(void **state)
 	overwrite(&s, 1, '\xff');
 	page = link_index(sm_load(s.word));
 	sm_store(&s.lane->sm->words[0],
-		 (uint64_t)DAXFS_S_LINK << 56 | pool_offset(s.pool, pool_page(s.pool, page)));
+		 address_make(DAXFS_W_LINK, pool_offset(s.pool, pool_page(s.pool, page))));
 	assert_int_equal(recover(&s).finished, 1);
 	assert_int_equal(page_state(&s, s.p), DAXFS_RETIRED);
 	assert_int_equal(page_state(&s, s.q), DAXFS_RETIRED);
@@ -241,7 +241,7 @@ static void node_not_settled(void **state)
 		s.word = &((struct sm_node *)pool_page(s.pool, node))->slot[9]; /* a word, a hole so far */
 		sm_store(s.word, sm_load(&s.pool->inodes[handle_index(s.ino)].direct[0]));
 		sm_store(&s.pool->inodes[handle_index(s.ino)].direct[0], 0);
-		sm_store(&s.lane->sm->words[0], (uint64_t)DAXFS_S_LINK << 56 | pool_offset(s.pool, s.word));
+		sm_store(&s.lane->sm->words[0], address_make(DAXFS_W_LINK, pool_offset(s.pool, s.word)));
 		other = rig_enter(s.pod.fs[2]);
 		record_begin(other, OP_WRITE);
 		sm_store(&other->sm->allocs[0], object_make(DAXFS_T_PAGE, node));
@@ -280,7 +280,7 @@ static void garbage(void **state)
 		assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), -EIO);
 		assert_int_equal(rig_status_of(s.lane), DAXFS_SINGLE);
 		assert_int_equal(page_state(&s, s.q), DAXFS_LIVE);
-		sm_store(&s.lane->sm->words[0], (uint64_t)DAXFS_S_LINK << 56 | pool_offset(s.pool, s.word));
+		sm_store(&s.lane->sm->words[0], address_make(DAXFS_W_LINK, pool_offset(s.pool, s.word)));
 		sm_store(&s.lane->sm->n_words, 1);
 		assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), 0);
 		scene_stop(&s);

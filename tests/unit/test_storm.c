@@ -119,7 +119,7 @@ static void scribble(struct storm *s, unsigned *seed)
 		sm_store(word, sm_load(pick_word(s, seed)));
 		break;
 	case 2:
-		sm_store(word, word_next(sm_load(word), DAXFS_S_LINK,
+		sm_store(word, word_next(sm_load(word), DAXFS_W_LINK,
 					 link_payload((enum daxfs_link_kind)(rand_r(seed) % 6),
 						      (unsigned)rand_r(seed) % 64)));
 		break;

@@ -43,7 +43,7 @@ static void scene_start(struct scene *s)
 static void scene_stop(struct scene *s)
 {
 	assert_int_equal(live_pages(s), s->pages); /* emptied nodes are freed */
-	assert_int_equal(word_payload(sm_load(&s->pool->count[s->root]), DAXFS_S_COUNT), 0);
+	assert_int_equal(word_payload(sm_load(&s->pool->count[s->root]), DAXFS_W_COUNT), 0);
 	s->lane->fault = false;
 	rig_exit(s->pod.fs[1], s->lane);
 	assert_int_equal(daxfs_rmdir(s->pod.fs[2], DAXFS_ROOT, "d"), 0);
@@ -121,7 +121,7 @@ static unsigned count_below(struct scene *s, uint64_t page, unsigned level)
 	}
 	assert_true(level <= DAXFS_HASH_LEVELS);
 	assert_true(used > 0 || level == 0);
-	assert_int_equal(word_payload(sm_load(&s->pool->count[page]), DAXFS_S_COUNT), used);
+	assert_int_equal(word_payload(sm_load(&s->pool->count[page]), DAXFS_W_COUNT), used);
 	return names;
 }
 
@@ -358,7 +358,7 @@ static void frozen_nodes(void **state)
 	/* The record that empties the node freezes it, wherever else it is looked at. */
 	assert_int_equal(find(&s, 2, 5 ^ (1ull << 36), true, &pos), 0);
 	assert_int_equal(delete(&s, 2, 5 ^ (1ull << 36)), 0);
-	assert_int_equal(word_payload(sm_load(&s.pool->count[pos.node]), DAXFS_S_COUNT), DAXFS_COUNT_FROZEN);
+	assert_int_equal(word_payload(sm_load(&s.pool->count[pos.node]), DAXFS_W_COUNT), DAXFS_COUNT_FROZEN);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, pos.node)), DAXFS_RETIRED);
 	scene_stop(&s);
 }

@@ -87,9 +87,9 @@ static void gone_with_its_name(void **state)
 	assert_int_equal(daxfs_view_open(pod.fs[1], &view), 0);
 	assert_int_equal(daxfs_view_read(view, ino, 0, &at), PAGE);
 	word = sm_load(nlink);
-	sm_store(nlink, word_next(word, DAXFS_S_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0)));
+	sm_store(nlink, word_next(word, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0)));
 	assert_int_equal(daxfs_view_read(view, ino, 0, &at), -ESTALE);
-	sm_store(nlink, word_next(word, DAXFS_S_NLINK, word_payload(word, DAXFS_S_NLINK)));
+	sm_store(nlink, word_next(word, DAXFS_W_NLINK, word_payload(word, DAXFS_W_NLINK)));
 	daxfs_view_close(view);
 	pod_stop(&pod);
 }

@@ -10,15 +10,17 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static const unsigned shifts[] = {
-	DAXFS_S_LINK, DAXFS_S_SIZE, DAXFS_S_NLINK, DAXFS_S_OPENERS, DAXFS_S_COUNT, DAXFS_S_ATTR, DAXFS_S_TICK,
+static const enum daxfs_word_class classes[] = {
+	DAXFS_W_LINK, DAXFS_W_SIZE, DAXFS_W_NLINK, DAXFS_W_OPENERS, DAXFS_W_COUNT, DAXFS_W_ATTR, DAXFS_W_TICK,
+	DAXFS_W_LOCKS,
 };
 
 /* Each field at 0, 1 and its largest, with the other fields at theirs. */
 static void marks(void **state)
 {
-	const unsigned lanes[] = { 0, 1, 511, DAXFS_LANES_MAX - 1 }, widxs[] = { 0, 1, DAXFS_RECORD_WORDS - 1, 127 };
-	const uint64_t seqs[] = { 0, 1, 1ull << 45, DAXFS_SEQ_MASK };
+	const unsigned lanes[] = { 0, 1, 511, DAXFS_LANES_MAX - 1, 4095 };
+	const unsigned widxs[] = { 0, 1, DAXFS_RECORD_WORDS - 1, 127 };
+	const uint64_t seqs[] = { 0, 1, 1ull << 43, DAXFS_SEQ_MASK };
 
 	(void)state;
 	for (unsigned l = 0; l < COUNT(lanes); l++)
@@ -31,7 +33,7 @@ static void marks(void **state)
 				assert_int_equal(mark_widx(mark), widxs[w]);
 				assert_int_equal(mark_seq(mark), seqs[s]);
 			}
-	assert_int_equal(mark_make(1023, 127, DAXFS_SEQ_MASK), UINT64_MAX);
+	assert_int_equal(mark_make(4095, 127, DAXFS_SEQ_MASK), UINT64_MAX);
 	assert_false(word_is_mark(DAXFS_MARK - 1));
 	/* A sequence that is too long touches neither lane nor index. */
 	assert_int_equal(mark_make(0, 0, UINT64_MAX), DAXFS_MARK | DAXFS_SEQ_MASK);
@@ -40,15 +42,16 @@ static void marks(void **state)
 static void versions(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < COUNT(shifts); i++) {
-		unsigned s = shifts[i];
+	for (unsigned i = 0; i < COUNT(classes); i++) {
+		enum daxfs_word_class class = classes[i];
+		unsigned s = word_shift(class);
 		uint64_t ones = (1ull << s) - 1, w = ones | 41ull << s;
 
-		assert_int_equal(word_payload(w, s), ones);
-		assert_int_equal(word_next(w, s, 0), 42ull << s);
-		assert_int_equal(word_next(42ull << s, s, ones), 43ull << s | ones);
-		assert_int_equal(word_bump(w, s), 42ull << s | ones);
-		assert_int_not_equal(word_bump(w, s), w);
+		assert_int_equal(word_payload(w, class), ones);
+		assert_int_equal(word_next(w, class, 0), 42ull << s);
+		assert_int_equal(word_next(42ull << s, class, ones), 43ull << s | ones);
+		assert_int_equal(word_bump(w, class), 42ull << s | ones);
+		assert_int_not_equal(word_bump(w, class), w);
 	}
 }
 
@@ -56,16 +59,17 @@ static void versions(void **state)
 static void versions_wrap(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < COUNT(shifts); i++) {
-		unsigned s = shifts[i];
+	for (unsigned i = 0; i < COUNT(classes); i++) {
+		enum daxfs_word_class class = classes[i];
+		unsigned s = word_shift(class);
 		uint64_t ones = (1ull << s) - 1, last = DAXFS_MARK - 1;
 
-		assert_int_equal(word_bump(last, s), ones);
-		assert_int_equal(word_next(last, s, 0), 0);
-		assert_false(word_is_mark(word_next(last - (1ull << s), s, ones)));
-		assert_int_equal(word_bump(last - (1ull << s), s), last);
+		assert_int_equal(word_bump(last, class), ones);
+		assert_int_equal(word_next(last, class, 0), 0);
+		assert_false(word_is_mark(word_next(last - (1ull << s), class, ones)));
+		assert_int_equal(word_bump(last - (1ull << s), class), last);
 		/* Bit 63 of what it is given is not taken for version. */
-		assert_int_equal(word_bump(last | DAXFS_MARK, s), ones);
+		assert_int_equal(word_bump(last | DAXFS_MARK, class), ones);
 	}
 }
 
@@ -75,10 +79,10 @@ static void payloads(void **state)
 	const uint64_t versions = 0x7fffull << 48;
 
 	(void)state;
-	for (unsigned kind = 0; kind < 8; kind++) {
+	for (unsigned kind = 0; kind < 32; kind++) {
 		uint64_t p = link_payload((enum daxfs_link_kind)kind, UINT32_MAX);
 
-		assert_int_equal(word_payload(p, DAXFS_S_LINK), p);
+		assert_int_equal(word_payload(p, DAXFS_W_LINK), p);
 		assert_int_equal(link_kind(p | versions), kind);
 		assert_int_equal(link_index(p | versions), UINT32_MAX);
 		assert_int_equal(link_index(link_payload((enum daxfs_link_kind)kind, 0)), 0);
@@ -86,7 +90,7 @@ static void payloads(void **state)
 	for (unsigned life = 0; life < 4; life++) {
 		uint64_t p = nlink_payload((enum daxfs_life)life, UINT32_MAX);
 
-		assert_int_equal(word_payload(p, DAXFS_S_NLINK), p);
+		assert_int_equal(word_payload(p, DAXFS_W_NLINK), p);
 		assert_int_equal(nlink_life(p | versions), life);
 		assert_int_equal(nlink_count(p | versions), UINT32_MAX);
 		assert_int_equal(nlink_count(nlink_payload((enum daxfs_life)life, 0)), 0);
@@ -95,17 +99,17 @@ static void payloads(void **state)
 
 static void sizes(void **state)
 {
-	const uint64_t largest = DAXFS_FILE_MAX | DAXFS_SIZE_PRUNE, version = 1ull << DAXFS_S_SIZE;
+	const uint64_t largest = DAXFS_FILE_MAX | DAXFS_SIZE_PRUNE, version = 1ull << DAXFS_SIZE_BITS;
 
 	(void)state;
-	assert_int_equal(word_payload(largest, DAXFS_S_SIZE), largest);
+	assert_int_equal(word_payload(largest, DAXFS_W_SIZE), largest);
 	assert_int_equal(size_bytes(largest | version), DAXFS_FILE_MAX);
 	assert_true(size_prune(largest | version));
 	assert_false(size_prune(DAXFS_SIZE_MASK | version));
 	assert_int_equal(size_bytes(DAXFS_SIZE_MASK), DAXFS_SIZE_MASK);
-	assert_int_equal(word_bump(largest, DAXFS_S_SIZE), largest | version);
+	assert_int_equal(word_bump(largest, DAXFS_W_SIZE), largest | version);
 	/* A count of all slots, frozen, fits its class. */
-	assert_true((DAXFS_COUNT_FROZEN | DAXFS_NODE_SLOTS) < 1ull << DAXFS_S_COUNT);
+	assert_true((DAXFS_COUNT_FROZEN | DAXFS_NODE_SLOTS) < 1ull << DAXFS_COUNT_BITS);
 }
 
 static void states_and_nonces(void **state)
