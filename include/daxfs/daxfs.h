@@ -130,6 +130,11 @@ struct daxfs_attr {
 	daxfs_ino ino;
 	uint64_t size, blocks; /* blocks of 512 bytes, from the pages really held up to a bound */
 	uint32_t mode, nlink, uid, gid, rdev;
+	/*
+	 * Since 1970, of the clock of the host that made the change, to some milliseconds. A change
+	 * never moves mtime or ctime backwards: where a host whose clock was ahead has left a time of
+	 * the future, each change moves it on by 1 ns. Only daxfs_setattr sets an earlier time.
+	 */
 	uint64_t atime_ns, mtime_ns, ctime_ns;
 };
 

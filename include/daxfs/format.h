@@ -306,7 +306,7 @@ struct sm_lane {
 /*
  * Inode. Handle = (incarnation << 32 | index); index 1 is the root, whose
  * handle is 1. All words may be marked. Times are plain words (nanoseconds
- * since 1970) outside the all-or-nothing promise.
+ * since 1970) outside the all-or-nothing promise; a change moves them forward only.
  */
 #define DAXFS_DIRECT 8u
 #define DAXFS_INDIRECT 4u

@@ -106,7 +106,7 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
 
 uint64_t fs_now(void);
-/* Move a time forward: stored only when at least a millisecond newer. */
+/* Something changed now. Times within a millisecond are the same; a later one is never taken back. */
 void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
 void inode_changed(struct lane *lane, struct sm_inode *sm); /* mtime and ctime */
 

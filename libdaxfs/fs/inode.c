@@ -243,14 +243,27 @@ uint64_t fs_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+/* What a time becomes when something changes now. It may have been set by a host whose clock is ahead:
+ * then every change moves it by a nanosecond, or nobody could tell that there was one. */
+static uint64_t time_after(uint64_t old, uint64_t now)
+{
+	if (now > old)
+		return now - old > TOUCH_NS ? now : old;
+	return old - now > TOUCH_NS && old < UINT64_MAX ? old + 1 : old;
+}
+
 void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
 {
-	/* ORD none: a plain word that only moves forward here; two hosts that
-	 * race leave one of two times that are both right. */
-	if (now <= sm_load_relaxed(time) + TOUCH_NS)
+	uint64_t old = sm_load_relaxed(time), next;
+
+	while ((next = time_after(old, now)) != old) {
+		/* ORD none: a word of its own. CAS, so that of hosts that race none moves it
+		 * backwards. A crash leaves the old time or the new one. */
+		if (!sm_cas(time, &old, next))
+			continue;
+		sm_persist(&lane->pool->shm, time, sizeof(*time));
 		return;
-	sm_store_relaxed(time, now);
-	sm_persist(&lane->pool->shm, time, sizeof(*time));
+	}
 }
 
 void inode_changed(struct lane *lane, struct sm_inode *sm)

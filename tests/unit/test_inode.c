@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_inode.c - handles, first values, attributes, times (fs/inode.c). */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -243,12 +244,85 @@ static void times(void **state)
 	scene_stop(&s);
 }
 
+/* A host whose clock is a day ahead was here: its time is not taken back, and yet each change shows. */
+static void clock_ahead(void **state)
+{
+	struct daxfs_attr in = { .mode = 0600 }, before, after;
+	struct scene s;
+	uint64_t ahead = fs_now() + 86400000000000ull;
+	char byte = 'x';
+
+	(void)state;
+	scene_start(&s);
+	sm_store(&s.sm->mtime, ahead);
+	sm_store(&s.sm->ctime, ahead);
+	for (uint64_t i = 1; i <= 3; i++) {
+		assert_int_equal(daxfs_write(s.pod.fs[1], s.ino, &byte, 1, 0, 0), 1);
+		assert_int_equal(daxfs_getattr(s.pod.fs[2], s.ino, &after), 0);
+		assert_int_equal(after.mtime_ns, ahead + i);
+		assert_int_equal(after.ctime_ns, ahead + i);
+	}
+	before = after;
+	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.ino, DAXFS_SET_MODE, &in, &after), 0);
+	assert_int_equal(after.mtime_ns, before.mtime_ns);
+	assert_int_equal(after.ctime_ns, before.ctime_ns + 1);
+	/* Who asks for the time of its clock gets it. */
+	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.ino, DAXFS_SET_MTIME_NOW, &in, &after), 0);
+	assert_in_range(after.mtime_ns, 1, ahead - 1);
+	sm_store(&s.sm->mtime, UINT64_MAX); /* as late as there is */
+	inode_touch(s.lane, &s.sm->mtime, fs_now());
+	assert_int_equal(sm_load(&s.sm->mtime), UINT64_MAX);
+	scene_stop(&s);
+}
+
+#define TOUCHES 12000000u
+#define TOUCHERS 4u
+
+struct toucher {
+	struct lane *lane;
+	sm_u64 *time;
+	pthread_barrier_t *start;
+};
+
+static void *touch_often(void *arg)
+{
+	struct toucher *t = arg;
+
+	pthread_barrier_wait(t->start);
+	for (unsigned i = 0; i < TOUCHES; i++)
+		inode_touch(t->lane, t->time, 1);
+	return NULL;
+}
+
+/* Changes that race all count, so none took the time back. */
+static void clocks_race(void **state)
+{
+	pthread_t thread[TOUCHERS];
+	pthread_barrier_t start;
+	struct scene s;
+	struct toucher t;
+	uint64_t ahead = fs_now();
+
+	(void)state;
+	scene_start(&s);
+	t = (struct toucher){ s.lane, &s.sm->mtime, &start };
+	assert_int_equal(pthread_barrier_init(&start, NULL, TOUCHERS), 0);
+	sm_store(&s.sm->mtime, ahead);
+	for (unsigned i = 0; i < TOUCHERS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, touch_often, &t), 0);
+	for (unsigned i = 0; i < TOUCHERS; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	pthread_barrier_destroy(&start);
+	assert_int_equal(sm_load(&s.sm->mtime), ahead + TOUCHERS * TOUCHES);
+	scene_stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles), cmocka_unit_test(lives), cmocka_unit_test(used_again),
 		cmocka_unit_test(never_a_handle_twice), cmocka_unit_test(directories), cmocka_unit_test(attributes),
-		cmocka_unit_test(times),
+		cmocka_unit_test(times), cmocka_unit_test(clock_ahead), cmocka_unit_test(clocks_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
