@@ -169,6 +169,9 @@ void fs_put_lane(struct daxfs *fs, struct lane *lane)
 		keep_broken(fs);
 		return;
 	}
+	/* ORD hand over: a drain waits for what its own thread wrote back, and the next user of the
+	 * lane may be another one: IDLE of the last record before its fields change, `todo` as well. */
+	sm_drain(&fs->pool.shm);
 	atomic_store(&slot->busy, false);
 	if (__atomic_load_n(&fs->waiting, __ATOMIC_SEQ_CST)) {
 		pthread_mutex_lock(&fs->wait_lock);

@@ -37,6 +37,8 @@ static int take_pages(struct daxfs_draft *d, void **out)
 	} while (rc == -EAGAIN);
 	for (unsigned i = 0; rc == 0 && i < d->taken.pages; i++)
 		out[i] = pool_page(d->lane->pool, d->taken.page[i].is);
+	/* ORD hand over: the states of the pages, before another thread seals the record. */
+	sm_drain(&d->fs->pool.shm);
 	return rc;
 }
 

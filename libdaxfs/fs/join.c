@@ -177,8 +177,8 @@ int daxfs_leave(struct daxfs *fs)
 		free_slots(fs);
 		return -EIO;
 	}
-	/* ORD leave: idle lanes, withdrawn announcements and emptied places of the
-	 * open table are written back before the slot is FREE: nobody recovers it. */
+	/* ORD leave: idle lanes and withdrawn announcements are written back before the slot is FREE, for
+	 * nobody recovers it; so are emptied places of the open table (here, or when a lane was given back). */
 	for (unsigned i = 0; i < fs->n_slots; i++)
 		sm_persist(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
 	sm_drain(&fs->pool.shm);

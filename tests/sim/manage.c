@@ -32,8 +32,8 @@ void manage_appear(void)
 	uint64_t offset = memory_offset(&world.pool.member->host[SPARE].word), v = host_word_pack(word);
 
 	memory_store(OBSERVER, offset, &v, sizeof(v));
-	memory_persist(OBSERVER, offset, sizeof(v));
-	memory_drain(OBSERVER);
+	memory_persist(OBSERVER, 0, offset, sizeof(v));
+	memory_drain(OBSERVER, 0);
 }
 
 static int take_over(struct manager *f)

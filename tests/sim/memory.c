@@ -40,6 +40,7 @@ struct dirty_line {
 	uint32_t n_older;   /* entries in the chain */
 	int32_t newest;     /* in history */
 	int32_t flushed_as; /* in history */
+	uint32_t flushers;  /* threads whose drain waits for that */
 	uint8_t device[LINE];
 };
 
@@ -332,26 +333,40 @@ void memory_store(unsigned host, uint64_t offset, const void *src, size_t len)
 		digest_line(line);
 }
 
-void memory_persist(unsigned host, uint64_t offset, size_t len)
+void memory_persist(unsigned host, unsigned thread, uint64_t offset, size_t len)
 {
 	if (!memory.caches || !len)
 		return;
 	for (uint32_t line = (uint32_t)(offset / LINE); line <= (offset + len - 1) / LINE; line++) {
 		struct dirty_line *dirty = dirty_at(line);
 
-		if (dirty && dirty->host == host)
-			dirty->flushed = 1;
+		if (!dirty || dirty->host != host)
+			continue;
+		dirty->flushed = 1;
+		dirty->flushers |= 1u << thread;
 	}
 }
 
-bool memory_drain(unsigned host)
+void memory_new_thread(unsigned host, unsigned thread)
+{
+	for (size_t i = 0; i < memory_view.n_dirty; i++) {
+		struct dirty_line *dirty = &memory.dirty[i];
+
+		if (dirty->host == host)
+			dirty->flushers &= ~(1u << thread);
+		if (!dirty->flushers)
+			dirty->flushed = 0; /* it may come to be written back, like any dirty line */
+	}
+}
+
+bool memory_drain(unsigned host, unsigned thread)
 {
 	bool changed = false;
 
 	for (size_t i = memory_view.n_dirty; memory.caches && i-- > 0;) {
 		struct dirty_line *dirty = &memory.dirty[i];
 
-		if (dirty->host != host || !dirty->flushed)
+		if (dirty->host != host || !dirty->flushed || !(dirty->flushers & 1u << thread))
 			continue;
 		changed = true;
 		if (dirty->flushed == 1) {
@@ -364,6 +379,7 @@ bool memory_drain(unsigned host)
 		for (int32_t h = dirty->newest; h != dirty->flushed_as; h = memory.history[h].older)
 			dirty->n_older++;
 		dirty->flushed = 0;
+		dirty->flushers = 0;
 	}
 	return changed;
 }
@@ -496,6 +512,7 @@ static uint64_t digest_dirty(const struct dirty_line *dirty)
 	uint64_t h = dirty->line * 64ull + dirty->host * 4u + dirty->flushed;
 	int32_t old = dirty->newest;
 
+	h ^= (uint64_t)dirty->flushers << 32;
 	h = digest_of(h + 1, dirty->device);
 	for (uint32_t i = 0; i < dirty->n_older; i++, old = memory.history[old].older)
 		h = digest_of(h + (dirty->flushed == 2 && old == dirty->flushed_as), memory.history[old].bytes);

@@ -8,7 +8,7 @@
  *
  * Caches (wb pools). What all hosts see is one coherent image. A line that a
  * host stored to is dirty in that host's cache until another host touches it or
- * until it was persisted and drained; its older contents are kept, oldest first
+ * until a thread persisted and drained it; its older contents are kept, oldest first
  * the one the device holds. When a host dies, each of its dirty lines ends up
  * as the newest contents or as any older one: a fate says which.
  *
@@ -67,9 +67,17 @@ uint64_t memory_offset(const void *p);
 /* The seam's accesses, by a host, at an offset. */
 void memory_touch(unsigned host, uint64_t offset, size_t len);
 void memory_store(unsigned host, uint64_t offset, const void *src, size_t len);
-void memory_persist(unsigned host, uint64_t offset, size_t len);
+/*
+ * A drain waits for what its own thread started and for nothing else. Threads of a host
+ * have numbers below MEMORY_THREADS. If two of them write back a line, the drain of either
+ * waits for the newer contents.
+ */
+#define MEMORY_THREADS 32u
+void memory_persist(unsigned host, unsigned thread, uint64_t offset, size_t len);
 /* True if the device changed. */
-bool memory_drain(unsigned host);
+bool memory_drain(unsigned host, unsigned thread);
+/* A thread is gone: nobody waits for what it started; another one has its number. */
+void memory_new_thread(unsigned host, unsigned thread);
 
 /* Everything dirty reaches the device. */
 void memory_settle(void);

@@ -50,6 +50,8 @@ void actor_start(struct actor *a, unsigned cache, long (*call)(void *arg))
 	a->single = -1;
 	a->used = true;
 	run_start(&a->run, cache, call, a);
+	a->run.thread = (unsigned)a->kind * (WORKERS_MAX + 1) + a->nth;
+	memory_new_thread(cache, a->run.thread); /* another process may have had the number */
 	a->run.steps_max = STEPS_MAX;
 }
 

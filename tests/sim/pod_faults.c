@@ -216,8 +216,8 @@ static void confirm(struct rng *r)
 static void overwrite(uint64_t offset, const uint8_t bytes[LINE])
 {
 	memory_store(OBSERVER_CACHE, offset, bytes, LINE);
-	memory_persist(OBSERVER_CACHE, offset, LINE);
-	memory_drain(OBSERVER_CACHE);
+	memory_persist(OBSERVER_CACHE, 0, offset, LINE);
+	memory_drain(OBSERVER_CACHE, 0);
 }
 
 static void poison_data(struct rng *r)

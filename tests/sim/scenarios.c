@@ -252,6 +252,7 @@ const struct scenario scenarios[] = {
 	{"leave", FILE_F, "leave", "unlink d/f", SC_MEMBER},
 	{"leave-holding", FILE_F "hold d/f;note d/f 0;unlink d/f",
 	 "leave", "getattr $0", SC_MEMBER | SC_HOLDS},
+	{"leave-released", FILE_F "hold d/f", "release d/f;leave", "unlink d/f", SC_MEMBER | SC_HOLDS},
 };
 
 const unsigned n_scenarios = sizeof(scenarios) / sizeof(scenarios[0]);

@@ -9,6 +9,7 @@ long script_call(void *arg)
 	struct command_call *call = arg;
 
 	call->result[0] = '\0';
+	seam_new_thread(); /* each command by a thread of its own */
 	script_verbs[call->command->verb].run(call);
 	return 0;
 }

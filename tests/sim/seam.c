@@ -57,6 +57,12 @@ enum run_end run_until(struct run *run, uint64_t pause_at)
 	return run->end;
 }
 
+void seam_new_thread(void)
+{
+	if (seam.current)
+		memory_new_thread(seam.current->host, seam.current->thread);
+}
+
 void run_free(struct run *run)
 {
 	fiber_free(run->fiber);
@@ -358,13 +364,13 @@ void sm_persist_at(const struct shm *shm, const void *p, size_t len, struct sm_s
 
 	step(site, offset, len, 0, 0);
 	if (shm->wb && site != seam.broken)
-		memory_persist(seam.current->host, offset, len);
+		memory_persist(seam.current->host, seam.current->thread, offset, len);
 }
 
 void sm_drain_at(const struct shm *shm, struct sm_site *site)
 {
 	step(site, 0, 0, 0, 0);
-	if (shm->wb && site != seam.broken && memory_drain(seam.current->host))
+	if (shm->wb && site != seam.broken && memory_drain(seam.current->host, seam.current->thread))
 		seam.changes++;
 }
 

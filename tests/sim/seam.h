@@ -45,6 +45,7 @@ enum run_end {
 
 struct run {
 	unsigned host;
+	unsigned thread; /* of that host: another number for each run that goes on at the same time */
 	long (*call)(void *arg);
 	void *arg;
 	long result;
@@ -62,6 +63,8 @@ void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *ar
 /* Run on until step `pause_at` (0: never) is about to happen, or the end. */
 enum run_end run_until(struct run *run, uint64_t pause_at);
 void run_free(struct run *run);
+/* Inside a run: what follows is done by another thread of the host. */
+void seam_new_thread(void);
 /* All of it. On RUN_BROKEN why is copied to why[160] if not NULL. */
 enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *why);
 

@@ -52,13 +52,13 @@ static void test_write_back(void)
 	lose(0, FATE_DROP_ALL, 0);
 	expect(get(AT) == 0, "a dirty line is lost");
 	put(0, AT, 2);
-	memory_persist(0, AT, 8);
+	memory_persist(0, 0, AT, 8);
 	put(0, AT, 3);
-	memory_drain(0);
+	memory_drain(0, 0);
 	lose(0, FATE_DROP_ALL, 0);
 	expect(get(AT) == 2, "what was persisted, not what came after, survives");
 	put(0, AT, 4);
-	memory_persist(0, AT, 8);
+	memory_persist(0, 0, AT, 8);
 	lose(0, FATE_DROP_ALL, 0);
 	expect(get(AT) == 2, "what was not drained may be lost");
 	put(0, AT, 5);

@@ -172,6 +172,7 @@ static void do_draft(struct command_call *call)
 		rc = daxfs_draft_begin(fs_of(call), call->command->ino, n[0], n[1], pages, &draft);
 		for (size_t i = 0; rc == 0 && i < n[1] / DAXFS_PAGE_SIZE; i++)
 			sm_write(pages[i], buf + i * DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
+		seam_new_thread(); /* who commits it need not be who began it */
 		rc = rc ? rc : daxfs_draft_commit(draft);
 	} while (rc == -EAGAIN);
 	put(call, rc);
@@ -187,6 +188,7 @@ static void do_undraft(struct command_call *call)
 
 	if (rc == 0) {
 		sm_write(page, "nothing", 8);
+		seam_new_thread();
 		daxfs_draft_abort(draft);
 	}
 	put(call, rc);

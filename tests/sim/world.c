@@ -138,8 +138,8 @@ static void set_host_word(unsigned host, struct host_word word)
 	uint64_t offset = memory_offset(&world.pool.member->host[host].word), v = host_word_pack(word);
 
 	memory_store(OBSERVER, offset, &v, sizeof(v));
-	memory_persist(OBSERVER, offset, sizeof(v));
-	memory_drain(OBSERVER);
+	memory_persist(OBSERVER, 0, offset, sizeof(v));
+	memory_drain(OBSERVER, 0);
 }
 
 void world_lose(unsigned host, struct fate fate)
