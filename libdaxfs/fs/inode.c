@@ -179,10 +179,15 @@ uint64_t inode_next_handle(const struct pool *pool, uint64_t index)
 	return handle_make((sm_load(&pool->inodes[index].incarnation) + 1) & 0xffffffffull, index);
 }
 
-/* Give a word of a private inode its first value; its version goes on. */
+/* The first value of a word of a private inode; its version goes on. */
+static uint64_t first_value(const sm_u64 *p, enum daxfs_word_class class, uint64_t payload)
+{
+	return word_next(sm_load_relaxed(p) & ~DAXFS_MARK, class, payload);
+}
+
 static void init_word(sm_u64 *p, enum daxfs_word_class class, uint64_t payload)
 {
-	sm_store_relaxed(p, word_next(sm_load_relaxed(p) & ~DAXFS_MARK, class, payload));
+	sm_store_relaxed(p, first_value(p, class, payload));
 }
 
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init)
@@ -212,8 +217,8 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	sm_store_relaxed(&sm->ctime, init->now);
 	sm_store_relaxed(&sm->btime, init->now);
 	sm_store_relaxed(&sm->rdev, init->rdev);
-	/* ORD life: last, so that a stale handle finds the new incarnation. */
-	init_word(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1));
+	/* ORD life: last, released: a stale handle that finds it alive finds the new incarnation. */
+	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));
 	sm_persist(&lane->pool->shm, sm, sizeof(*sm));
 	return handle;
 }
