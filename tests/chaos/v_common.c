@@ -122,14 +122,36 @@ static void show_history(const struct op *const *ops, size_t n, const struct op 
 	}
 }
 
+static bool call_step(void *context, uint64_t state, const void *op, uint64_t *next)
+{
+	return (*(history_step *)context)(state, op, next);
+}
+
+enum linear_verdict judge_history(const struct op *const *ops, size_t n, uint64_t initial, history_step step,
+				  const struct op **culprit)
+{
+	struct linear_op *list = get_memory(n + 1, sizeof(*list));
+	const struct linear_op *where = NULL;
+	enum linear_verdict verdict;
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct linear_op){
+			.t0 = ops[i]->t0, .t1 = ops[i]->t1, .optional = op_pending(ops[i]), .op = ops[i],
+		};
+	verdict = linear_check(list, n, initial, call_step, &step, &where);
+	*culprit = where ? where->op : NULL;
+	free(list);
+	return verdict;
+}
+
 void check_history(struct verify *v, const char *what, const struct op *const *ops, size_t n, uint64_t initial,
-		   linear_step step)
+		   history_step step)
 {
 	const struct op *culprit = NULL;
 	char who[64];
 
 	v->histories++;
-	switch (linear_check(ops, n, initial, step, &culprit)) {
+	switch (judge_history(ops, n, initial, step, &culprit)) {
 	case LINEAR_OK:
 		return;
 	case LINEAR_TOO_WIDE:

@@ -82,7 +82,7 @@ static bool tell(const struct story *s)
 				      .result = l->result, .id = n + 1 };
 		list[n] = &ops[n];
 	}
-	got = linear_check(list, n, 0, step, &culprit);
+	got = judge_history(list, n, 0, step, &culprit);
 	if (got != s->verdict)
 		printf("self-test: history \"%s\": verdict %d, must be %d\n", s->name, got, s->verdict);
 	return got == s->verdict;

@@ -41,9 +41,13 @@ const struct op **select_ops(const struct verify *v, bool (*pick)(const struct o
 uint8_t *slurp(const struct verify *v, const char *path, size_t *size, int *error);
 /* Call each(arg, name) for every entry of a directory but "." and "..". */
 void each_entry(struct verify *v, const char *dir, void (*each)(void *arg, const char *name), void *arg);
+/* As linear_step, of an operation of the logs. */
+typedef bool (*history_step)(uint64_t state, const struct op *op, uint64_t *next);
+enum linear_verdict judge_history(const struct op *const *ops, size_t n, uint64_t initial, history_step step,
+				  const struct op **culprit);
 /* One history of one object; reports if it is impossible. */
 void check_history(struct verify *v, const char *what, const struct op *const *ops, size_t n, uint64_t initial,
-		   linear_step step);
+		   history_step step);
 
 void check_expected_errors(struct verify *v);
 void check_blocks(struct verify *v);
