@@ -54,9 +54,10 @@ static bool silent(const struct snapshot_host *h)
 static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
 {
 	char n[32], text[64];
-	unsigned damaged = 0, quiet = 0;
+	unsigned damaged = 0, quiet = 0, given_up = 0;
 
 	for (unsigned i = 0; i < s->n_hosts; i++) {
+		given_up += s->host[i].readable && s->host[i].view.deaths >= DAXFS_RECOVERERS_MAX;
 		damaged += !s->host[i].readable;
 		quiet += silent(&s->host[i]);
 	}
@@ -64,6 +65,10 @@ static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
 		if (!ailing[state] || !count(s, state))
 			continue;
 		snprintf(text, sizeof(text), "%s %s", text_count(count(s, state), "host", n, sizeof(n)), ailing[state]);
+		add(buf, size, text);
+	}
+	if (given_up) {
+		snprintf(text, sizeof(text), "recovery of %s given up", text_count(given_up, "host", n, sizeof(n)));
 		add(buf, size, text);
 	}
 	if (quiet) {

@@ -61,6 +61,7 @@ static int send_order(const char *socket, enum order order, unsigned host, char 
 	} else {
 		request.verb_case = FABRIC__REQUEST__VERB_RECOVER;
 		request.recover = &recover;
+		recover.again = order == ORDER_RECOVER_AGAIN;
 	}
 	rc = fabric_call(socket, &request, &response, why);
 	if (rc)
@@ -77,7 +78,7 @@ static bool reached(enum order order, const struct daxfs_host_view *before, cons
 	/* A later generation: that tenant is over, whatever the slot is now. */
 	if (now->state == DAXFS_HOST_FREE || now->state == DAXFS_HOST_RECOVERED)
 		return true;
-	if (order == ORDER_RECOVER)
+	if (order == ORDER_RECOVER || order == ORDER_RECOVER_AGAIN)
 		return now->state < DAXFS_HOST_FENCED; /* joined again */
 	return now->state >= DAXFS_HOST_FENCED || now->generation != before->generation;
 }
@@ -130,7 +131,8 @@ static bool under_way(int error, enum order order, const struct daxfs_host_view 
 	if (error != -EBUSY)
 		return false;
 	if (order == ORDER_RECOVER)
-		return v->state >= DAXFS_HOST_RECOVERING || v->state == DAXFS_HOST_FREE;
+		return (v->state >= DAXFS_HOST_RECOVERING && v->deaths < DAXFS_RECOVERERS_MAX) ||
+		       v->state == DAXFS_HOST_FREE;
 	return order == ORDER_FENCE && v->state >= DAXFS_HOST_FENCING && v->state <= DAXFS_HOST_RECOVERING;
 }
 
@@ -171,7 +173,7 @@ int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wai
 
 struct target {
 	struct arg_number host, as, wait;
-	bool dry_run;
+	bool dry_run, again;
 	const char *pool; /* or NULL */
 };
 
@@ -200,8 +202,9 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct target *t, bool 
 		{ "wait", ARG_NUMBER, &t->wait, 86400 },
 		{ "as", ARG_NUMBER, &t->as, SNAPSHOT_HOSTS - 1 },
 		{ "dry-run", ARG_FLAG, &t->dry_run, 0 },
+		{ "again", ARG_FLAG, &t->again, 0 },
 	};
-	int code = ctl_parse(ctl, argc, argv, table, recover ? 4 : 2, 0, 2, usage);
+	int code = ctl_parse(ctl, argc, argv, table, recover ? 5 : 2, 0, 2, usage);
 
 	if (code == CTL_OK)
 		code = take_words(ctl, t, usage);
@@ -252,7 +255,7 @@ static int dry_run(struct ctl *ctl, const char *pool, unsigned host)
 
 int cmd_recover(struct ctl *ctl, int argc, char **argv)
 {
-	static const char usage[] = "recover [POOL --direct] --host N [--dry-run] [--as M] [--wait SECONDS]";
+	static const char usage[] = "recover [POOL --direct] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]";
 	struct target t = { .pool = NULL };
 	int code = parse(ctl, argc, argv, &t, true, usage);
 
@@ -262,11 +265,13 @@ int cmd_recover(struct ctl *ctl, int argc, char **argv)
 		return ctl_fail(ctl, CTL_USAGE, "--dry-run reads the pool: give POOL");
 	if (t.dry_run)
 		return dry_run(ctl, t.pool, (unsigned)t.host.value);
+	if (t.again && ctl->direct)
+		return ctl_fail(ctl, CTL_USAGE, "--again is for fabricd; --direct tries as often as you ask");
 	if (t.as.given && !ctl->direct)
 		return ctl_fail(ctl, CTL_USAGE, "--as is for --direct; fabricd chooses the recoverer itself");
 	if (ctl->direct)
 		return order_recover_direct(ctl, t.pool, (unsigned)t.host.value, t.as.given ? (int)t.as.value : -1);
-	return order_fabricd(ctl, ORDER_RECOVER, (unsigned)t.host.value, t.wait.value);
+	return order_fabricd(ctl, t.again ? ORDER_RECOVER_AGAIN : ORDER_RECOVER, (unsigned)t.host.value, t.wait.value);
 }
 
 int cmd_fence(struct ctl *ctl, int argc, char **argv)

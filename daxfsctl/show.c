@@ -34,6 +34,13 @@ static const char *reason_text(const struct snapshot *s, const struct snapshot_h
 
 	if (!h->readable)
 		return "its slot makes no sense; run daxfsctl check";
+	if (v->state == DAXFS_HOST_RECOVERING && v->deaths) {
+		snprintf(buf, size, v->deaths < DAXFS_RECOVERERS_MAX ?
+			 "%u host%s died while recovering it" :
+			 "%u host%s died while recovering it: nobody is assigned; check, repair, then recover --again --host %u",
+			 v->deaths, v->deaths == 1 ? "" : "s", v->id);
+		return buf;
+	}
 	if (v->reason == DAXFS_REASON_NONE || v->reason == DAXFS_REASON_JOINED ||
 	    v->reason == DAXFS_REASON_BEAT_RESUMED)
 		return "-";
@@ -200,6 +207,7 @@ static void json_host(struct json *j, const struct snapshot *s, const struct sna
 			json_number(j, "recoverer", (uint64_t)v->recoverer);
 		else
 			json_null(j, "recoverer");
+		json_number(j, "recoverers_died", v->deaths);
 		json_number(j, "reason_ms", v->reason_ms);
 		json_number(j, "fence_ms", v->fence_ms);
 		text_json_recovery(j, "last_recovery", &v->last);

@@ -183,6 +183,7 @@ static void from_host(struct snapshot_host *out, const Fabric__Host *h)
 	v->generation = h->generation;
 	v->state = (enum daxfs_host_state)h->state;
 	v->recoverer = h->recoverer;
+	v->deaths = h->deaths;
 	v->manager_epoch = h->manager_epoch;
 	v->beat = h->beat;
 	v->incarnation = h->incarnation;

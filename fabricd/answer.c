@@ -121,6 +121,7 @@ static void fill_host(struct reply *r, const struct watch *w, unsigned i)
 	h->generation = v->generation;
 	h->state = v->state;
 	h->recoverer = v->recoverer;
+	h->deaths = v->deaths;
 	h->manager_epoch = v->manager_epoch;
 	h->beat = v->beat;
 	h->incarnation = v->incarnation;
@@ -185,14 +186,36 @@ static void order(struct reply *r, struct watch *w, unsigned host, enum decide_o
 		say(r, 0, "host %u is taken for dead if its heartbeat stays still", host);
 }
 
+/* Of a host that is FENCED, or RECOVERING by nobody any more. */
 static void recover_fenced(struct reply *r, const struct watch *w, unsigned host)
 {
 	int heir = decide_heir(&w->decide, host);
+	enum decide_toll toll = decide_toll(&w->decide, host);
 
-	if (heir < 0)
+	if (toll == TOLL_HIGH)
+		say(r, EBUSY, "%u hosts died while they recovered host %u: repair the cause (daxfsctl check, repair), then "
+		    "daxfsctl recover --again --host %u", w->decide.host[host].deaths, host, host);
+	else if (toll == TOLL_RESTING)
+		say(r, 0, "two hosts died while they recovered host %u: the next one begins after a pause", host);
+	else if (heir < 0)
 		say(r, EAGAIN, "no live host can recover host %u: start a node-agent", host);
 	else
 		say(r, 0, "host %d recovers host %u", heir, host);
+}
+
+static void recover_again(struct reply *r, struct watch *w, unsigned host)
+{
+	int rc;
+
+	if (!in_charge(r, w, host))
+		return;
+	rc = watch_again(w, host);
+	if (rc == -EINVAL)
+		say(r, EBUSY, "host %u is not RECOVERING: nothing holds its recovery up", host);
+	else if (rc)
+		say(r, -rc, "host %u: %s; try again", host, strerror(-rc));
+	else
+		say(r, 0, "host %u: the next host that is there recovers it", host);
 }
 
 static void recover(struct reply *r, const struct watch *w, unsigned host)
@@ -234,7 +257,10 @@ static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *re
 		order(r, w, request->confirm_dead->host, ORDER_CONFIRM);
 		break;
 	case FABRIC__REQUEST__VERB_RECOVER:
-		recover(r, w, request->recover->host);
+		if (request->recover->again)
+			recover_again(r, w, request->recover->host);
+		else
+			recover(r, w, request->recover->host);
 		break;
 	case FABRIC__REQUEST__VERB_PING:
 		break;

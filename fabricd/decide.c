@@ -75,17 +75,32 @@ static enum decide_fence fact_fence(const struct decide_host *h)
 
 /*
  * Only tenants that work are named, and a tenure ends when its host has left or
- * is FENCED. Until then it may be at work, whatever its state.
+ * is FENCED. Until then it may be at work, whatever its state. One that is not
+ * known to have left, just now, has died: rather one too many is counted than too few.
  */
 enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host)
 {
-	int by = d->host[host].recoverer;
+	const struct decide_host *h = &d->host[host], *by;
 
-	if (by < 0 || (unsigned)by >= d->hosts || (unsigned)by == host)
+	if (h->recoverer < 0 || (unsigned)h->recoverer >= d->hosts || (unsigned)h->recoverer == host)
 		return RECOVERER_GONE;
-	if (!d->host[by].sensible)
+	by = &d->host[h->recoverer];
+	if (!by->sensible || DAXFS_TENURE(by->generation) == h->tenure)
 		return RECOVERER_HELD;
-	return DAXFS_TENURE(d->host[by].generation) == d->host[host].tenure ? RECOVERER_HELD : RECOVERER_GONE;
+	if (h->death_counted || (by->left && DAXFS_TENURE(by->generation - 1) == h->tenure))
+		return RECOVERER_GONE;
+	return RECOVERER_DIED;
+}
+
+enum decide_toll decide_toll(const struct decide *d, unsigned host)
+{
+	const struct decide_host *h = &d->host[host];
+
+	if (h->state != DAXFS_HOST_RECOVERING || h->deaths < 2)
+		return TOLL_LOW;
+	if (h->deaths >= DAXFS_RECOVERERS_MAX)
+		return TOLL_HIGH;
+	return h->rested < TIMING_REST_POLLS ? TOLL_RESTING : TOLL_LOW;
 }
 
 int decide_heir(const struct decide *d, unsigned host)
@@ -110,6 +125,7 @@ static struct decide_facts gather(const struct decide *d, unsigned host)
 		.order = h->order,
 		.fence = fact_fence(h),
 		.recoverer = decide_recoverer(d, host),
+		.toll = decide_toll(d, host),
 		.heir = decide_heir(d, host) < 0 ? HEIR_NONE : HEIR_READY,
 	};
 }
@@ -192,7 +208,7 @@ static void carry_out(struct decide *d, const struct daxfs_host_view *v, uint64_
 
 	/* clang-format off */
 	switch (verdict) {
-	case VERDICT_NOTHING: case VERDICTS: break;
+	case VERDICT_NOTHING: case VERDICT_COUNT: case VERDICTS: break; /* counted by judge() */
 	case VERDICT_SUSPECT: move(plan, id, DAXFS_HOST_SUSPECT, DAXFS_REASON_BEAT_LATE, silence_ms); break;
 	case VERDICT_RESUME:  resume(plan, h, id); break;
 	case VERDICT_LOST:    move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_BEAT_LOST, silence_ms); break;
@@ -252,20 +268,29 @@ static bool waits(struct decide *d)
 	return d->all_silent && d->all_silent <= TIMING_WINDOW_POLLS;
 }
 
+static enum decide_verdict verdict_on(const struct decide *d, const struct decide_input *in, unsigned host)
+{
+	struct decide_facts facts = gather(d, host);
+
+	return d->host[host].sensible && own_stamp(d, &in->view[host]) ? decide_verdict(&facts) : VERDICT_NOTHING;
+}
+
+/*
+ * Deaths of recoverers are counted before anything else of the poll: once such a
+ * recoverer is recovered itself, and there again, it might as well have left.
+ */
 static void judge(struct decide *d, const struct decide_input *in, struct plan *plan)
 {
 	bool waiting = waits(d);
 
 	for (unsigned i = 0; i < d->hosts; i++) {
-		struct decide_facts facts = gather(d, i);
-
-		if (!d->host[i].sensible)
-			continue;
-		if (!own_stamp(d, &in->view[i]))
+		if (d->host[i].sensible && !own_stamp(d, &in->view[i]))
 			act(plan, DECIDE_STAMP, i);
-		else if (!waiting)
-			carry_out(d, &in->view[i], in->now_ms, decide_verdict(&facts), plan);
+		else if (!waiting && verdict_on(d, in, i) == VERDICT_COUNT)
+			act(plan, DECIDE_COUNT, i);
 	}
+	for (unsigned i = 0; i < d->hosts && !waiting; i++)
+		carry_out(d, &in->view[i], in->now_ms, verdict_on(d, in, i), plan);
 }
 
 static void poll_primary(struct decide *d, const struct decide_input *in, struct plan *plan)
@@ -298,7 +323,7 @@ static void poll_backup(struct decide *d, const struct decide_input *in, struct 
 static void restart(struct decide *d)
 {
 	for (unsigned i = 0; i < d->hosts; i++)
-		d->host[i].silent = d->host[i].still = 0;
+		d->host[i].silent = d->host[i].still = d->host[i].rested = 0;
 	d->all_silent = 0;
 	d->manager_silent = 0;
 	if (d->settle)

@@ -17,7 +17,9 @@
  *     word for both), and then a counter that stood still.
  *   3 A recovery is taken from its recoverer only when the generation of that
  *     is over: it left, or is itself FENCED.
- *   4 Of two primaries at most one acts: the epoch in the manager word decides.
+ *   4 A recoverer that died is counted, in the pool, before another is assigned,
+ *     and after the third nobody is, until the operator says so.
+ *   5 Of two primaries at most one acts: the epoch in the manager word decides.
  *
  * One thread.
  */
@@ -54,6 +56,7 @@ enum decide_kind {
 	DECIDE_STEP_DOWN,    /* another epoch is in force: stop all agents */
 	DECIDE_STAMP,        /* daxfs_member_stamp */
 	DECIDE_MOVE,         /* daxfs_member_move to, recoverer, reason, ms */
+	DECIDE_COUNT,        /* daxfs_member_count_death: the recoverer of host died */
 	DECIDE_AGENT_OFF,    /* start the agent; its end is a result of a later poll */
 	DECIDE_AGENT_STATUS,
 	DECIDE_AGENT_STOP,   /* kill it; no result */
@@ -92,6 +95,9 @@ struct decide_host {
 	enum daxfs_host_state state;
 	int recoverer;
 	uint32_t tenure;     /* of the recoverer */
+	unsigned deaths;     /* of its recoverers */
+	bool death_counted;  /* that of the one who is named is among them */
+	bool left;           /* the last tenant, by itself */
 	uint32_t generation;
 	uint64_t incarnation;
 	uint64_t beat;
@@ -101,6 +107,7 @@ struct decide_host {
 	bool moved;          /* since the last poll */
 	unsigned silent;
 	unsigned still;      /* without change since it was proven off */
+	unsigned rested;     /* since the last death of a recoverer of it was counted */
 	unsigned pause;      /* until the next attempt to fence */
 	/* Cutting it off. */
 	enum decide_phase phase;
@@ -139,6 +146,8 @@ const char *decide_refuses(const struct decide *d, unsigned host, enum decide_or
 const char *decide_waits(const struct decide *d);
 /* The live host that would recover host now, or -1. */
 int decide_heir(const struct decide *d, unsigned host);
+/* Of a host in RECOVERING: how many recoverers died of it already? */
+enum decide_toll decide_toll(const struct decide *d, unsigned host);
 /* Of a host in RECOVERING: may whoever its word names still be at work? */
 enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host);
 uint64_t decide_silence_ms(const struct decide *d, unsigned host, uint64_t now_ms);

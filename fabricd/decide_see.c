@@ -110,6 +110,7 @@ static void see_host(struct decide_host *h, const struct daxfs_host_view *v, uin
 	if (h->known && v->generation != h->generation)
 		see_forget_fencing(h);
 	h->introduced = daxfs_host_introduced(v);
+	h->rested = h->known && v->deaths == h->deaths ? h->rested + 1 : 0;
 	count_beat(h, v, now_ms);
 	see_cause(h, v);
 	if (!see_under_orders(v->state))
@@ -118,6 +119,9 @@ static void see_host(struct decide_host *h, const struct daxfs_host_view *v, uin
 	h->state = v->state;
 	h->recoverer = v->recoverer;
 	h->tenure = v->recoverer_tenure;
+	h->deaths = v->deaths;
+	h->death_counted = v->death_counted;
+	h->left = v->state == DAXFS_HOST_FREE && v->reason == DAXFS_REASON_LEFT;
 	h->generation = v->generation;
 	h->incarnation = v->incarnation;
 	h->beat = v->beat;
@@ -132,7 +136,7 @@ void see_hosts(struct decide *d, const struct decide_input *in)
 		if (h->sensible)
 			see_host(h, &in->view[i], in->now_ms);
 		else
-			h->silent = h->still = 0;
+			h->silent = h->still = h->rested = 0;
 		tick_pause(h);
 	}
 }

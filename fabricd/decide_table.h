@@ -2,7 +2,7 @@
 /*
  * decide_table.h - (state of a host, facts about it) -> verdict.
  *
- * A pure function of six small enumerations. decide.c gathers the facts by
+ * A pure function of seven small enumerations. decide.c gathers the facts by
  * counting polls and carries the verdict out; the table itself is in
  * decide_table.c, on one screen. A unit test tries every combination of inputs
  * and demands exactly one row.
@@ -45,8 +45,17 @@ enum decide_fence {
 /* Of a host in RECOVERING: whoever its word names. */
 enum decide_recoverer {
 	RECOVERER_HELD, /* may still be at work, however late it is */
-	RECOVERER_GONE, /* nobody, or itself cut off for certain */
+	RECOVERER_DIED, /* itself cut off for certain, and not counted yet */
+	RECOVERER_GONE, /* nobody, or it has left, or is counted */
 	RECOVERERS
+};
+
+/* How many recoverers died of it. */
+enum decide_toll {
+	TOLL_LOW,     /* the next one is assigned at once */
+	TOLL_RESTING, /* two: the third waits, for what killed them may pass */
+	TOLL_HIGH,    /* as many as may: the operator has to look */
+	TOLLS
 };
 
 /* Is there a live host that could recover it? */
@@ -58,6 +67,7 @@ struct decide_facts {
 	enum decide_order order;
 	enum decide_fence fence;
 	enum decide_recoverer recoverer;
+	enum decide_toll toll;
 	enum decide_heir heir;
 };
 
@@ -77,6 +87,7 @@ enum decide_verdict {
 	VERDICT_TRUST,        /* the operator's word stands for the agent's proof */
 	VERDICT_FENCED,       /* move to FENCED: its generation ends */
 	VERDICT_ASSIGN,       /* move to RECOVERING by the heir */
+	VERDICT_COUNT,        /* remember, in the pool, that its recoverer died */
 	VERDICT_REASSIGN,     /* the same, from a recoverer that died */
 	VERDICT_RELEASE,      /* move to FREE */
 	VERDICTS

@@ -121,3 +121,15 @@ void events_moved(struct events *events, const struct daxfs_host_view *seen, con
 	h->generation = generation;
 	h->reason = a->reason;
 }
+
+void events_recoverer_died(const struct daxfs_host_view *seen)
+{
+	unsigned n = seen->deaths + 1;
+
+	if (n < DAXFS_RECOVERERS_MAX)
+		log_warn("host %u: host %d died while it recovered it (%u so far)", seen->id, seen->recoverer, n);
+	else
+		log_fail("host %u: %u hosts died while they recovered it: nobody is assigned any more; see \"Hosts die of "
+			 "recovering another\" in OPERATIONS.md, then daxfsctl recover --again --host %u", seen->id, n,
+			 seen->id);
+}

@@ -28,5 +28,7 @@ void events_saw(struct events *events, const struct daxfs_host_view *v);
 /* Our move succeeded; agent is the name of the fence agent, or empty. */
 void events_moved(struct events *events, const struct daxfs_host_view *seen, const struct decide_action *a,
 		  const char *agent);
+/* The recoverer of a host died, and is counted. */
+void events_recoverer_died(const struct daxfs_host_view *seen);
 
 #endif

@@ -31,6 +31,10 @@
  *                 primary, should it resume, fail from here on
  *    21    1050   a full window of its own counts later: decides
  *
+ * A recoverer dies: it is fenced as above (0 to 850 ms), its death is counted in
+ * the next poll, and another is assigned in the one after. When it was the second
+ * of the same host, 5 s later; after the third nobody is assigned.
+ *
  * Why these counts: a heartbeat thread of ordinary priority on a loaded machine
  * was seen to pause for 150 ms, so SUSPECT (which costs nothing) is set above
  * that and FENCING (which costs a host) at more than three times that.
@@ -54,6 +58,8 @@ enum {
 	TIMING_MANAGER_POLLS = 10,
 	/* Polls a new primary waits, and all wait when every host falls silent. */
 	TIMING_WINDOW_POLLS = 10,
+	/* Two recoverers died of one host: before the third is assigned. */
+	TIMING_REST_POLLS = 100,
 	/* Pause after a failed attempt to fence, doubled each time. */
 	TIMING_RETRY_POLLS = 10,
 	TIMING_RETRY_POLLS_MAX = 160,

@@ -82,6 +82,8 @@ static void operate(void *context)
 		op->rc = daxfs_member_claim(m, &op->w->in.manager, &op->epoch);
 	} else if (a->kind == DECIDE_STAMP) {
 		op->rc = daxfs_member_stamp(m, seen, op->epoch);
+	} else if (a->kind == DECIDE_COUNT) {
+		op->rc = daxfs_member_count_death(m, seen, op->epoch);
 	} else {
 		if (a->to == DAXFS_HOST_FENCED)
 			daxfs_member_fence_took(m, a->host, a->fence_ms);
@@ -132,6 +134,8 @@ static void outcome(struct watch *w, const struct operation *op)
 		complain(&w->host_error[a->host], op->rc, what);
 	} else if (a->kind == DECIDE_CLAIM) {
 		claimed(w, op->epoch);
+	} else if (a->kind == DECIDE_COUNT) {
+		events_recoverer_died(&w->in.view[a->host]);
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
 		events_moved(&w->events, &w->in.view[a->host], a, agent_name(w->options));
@@ -155,6 +159,7 @@ static void act_on(struct watch *w, const struct decide_action *a)
 	case DECIDE_BEAT:
 	case DECIDE_CLAIM:
 	case DECIDE_STAMP:
+	case DECIDE_COUNT:
 	case DECIDE_MOVE:
 		act_on_pool(w, a);
 		break;
@@ -207,6 +212,33 @@ void watch_agent_done(void *context, unsigned host, enum decide_result result, u
 void watch_order(struct watch *w, unsigned host, enum decide_order order)
 {
 	w->in.order[host] = order;
+}
+
+struct forgetting {
+	struct watch *w;
+	unsigned host;
+	int rc;
+};
+
+static void forget(void *context)
+{
+	struct forgetting *f = context;
+	struct daxfs_host_view now;
+
+	f->rc = daxfs_member_host(f->w->member, f->host, &now);
+	if (f->rc == 0)
+		f->rc = daxfs_member_forget_deaths(f->w->member, &now, f->w->decide.epoch);
+}
+
+int watch_again(struct watch *w, unsigned host)
+{
+	struct forgetting f = { .w = w, .host = host };
+
+	if (guard_run(forget, &f))
+		return -EIO;
+	if (f.rc == 0)
+		log_note("host %u: recovered again, on the operator's word", host);
+	return f.rc;
 }
 
 int watch_open(struct watch *w, const struct options *options, struct agents *agents, struct daxfs_why *why)

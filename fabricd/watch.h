@@ -34,6 +34,8 @@ void watch_poll(struct watch *w);
 /* An agent ended: a fact for the next poll. context is the watch. */
 void watch_agent_done(void *context, unsigned host, enum decide_result result, uint32_t ms);
 /* The operator wants it, and decide_refuses did not: an order for the next poll. */
+/* The operator: recover that host although so many died of it. 0, -EINVAL: it is not RECOVERING, or what the pool said. */
+int watch_again(struct watch *w, unsigned host);
 void watch_order(struct watch *w, unsigned host, enum decide_order order);
 uint64_t watch_clock_ms(void);
 /* One line on the whole pod, for the service manager. */

@@ -18,9 +18,11 @@ static bool may_live(enum daxfs_host_state state)
 	       state == DAXFS_HOST_FENCING;
 }
 
-static bool waits(enum daxfs_host_state state)
+/* Not for one that recoverers died of: that is for the operator to order. */
+static bool waits(const struct daxfs_host_view *v)
 {
-	return state == DAXFS_HOST_FENCED || state == DAXFS_HOST_RECOVERING;
+	return v->state == DAXFS_HOST_FENCED ||
+	       (v->state == DAXFS_HOST_RECOVERING && v->deaths < DAXFS_RECOVERERS_MAX);
 }
 
 struct outlook {
@@ -43,7 +45,7 @@ static struct outlook look(const struct standin *s)
 	for (i = 0; i < s->hosts && daxfs_member_host(m, i, &view) == 0; i++) {
 		live += may_live(view.state);
 		if (i == s->host)
-			o.waiting = waits(view.state);
+			o.waiting = waits(&view);
 		else if (view.state == DAXFS_HOST_FREE || view.state == DAXFS_HOST_RECOVERED)
 			o.spare = (int)i;
 	}

@@ -210,6 +210,8 @@ struct sm_super {
  * Host word:  [63:40] generation  [39:36] state  [35:28] recoverer host + 1
  *             [27:16] its tenure: generation of the recoverer, lower 12 bits
  *             [15:0] epoch of the manager that last moved it, lower 16 bits
+ * Toll word:  [63:40] generation it is about: of another one it is 0  [39:36] recoverers that
+ *             died  [35:28] the last one that was counted + 1  [27:16] its tenure  [15:0] 0
  * Manager word: [63:32] manager epoch, [31:0] pid of the primary
  */
 struct sm_manager {
@@ -226,7 +228,8 @@ struct sm_host {
 	sm_u64 word;        /* 00 */
 	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
 	sm_u64 fence_ms;    /* 10 how long fencing took */
-	uint64_t reserved0[5]; /* 18 */
+	sm_u64 toll;        /* 18 recoverers that died of it: a host word, with their number for a state and the last one */
+	uint64_t reserved0[4]; /* 20 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;        /* 40 heartbeat counter */
 	sm_u64 pid;         /* 48 */

@@ -61,6 +61,9 @@ DAXFS_API int daxfs_member_open(const char *path, bool writable, struct daxfs_me
 DAXFS_API void daxfs_member_close(struct daxfs_member *m);
 DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out);
 
+/* So many recoverers may die of one host; then nobody is assigned until the operator says so. */
+#define DAXFS_RECOVERERS_MAX 3u
+
 struct daxfs_host_view {
 	unsigned id;
 	uint64_t word;              /* raw, for daxfs_member_move */
@@ -68,6 +71,9 @@ struct daxfs_host_view {
 	enum daxfs_host_state state;
 	int recoverer;              /* host id or -1 */
 	uint32_t recoverer_tenure;  /* DAXFS_TENURE of it */
+	uint64_t toll;              /* raw, for daxfs_member_count_death */
+	unsigned deaths;            /* of its recoverers, while they recovered this generation of it */
+	bool death_counted;         /* the one that the word names is among them */
 	uint32_t manager_epoch;     /* its lower 16 bits */
 	uint64_t beat;
 	uint64_t incarnation;       /* [63:40] generation it joined under, [39:0] random */
@@ -100,6 +106,14 @@ DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struc
  */
 DAXFS_API int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
 				int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms);
+/*
+ * The recoverer that seen names died: once more in the count of those that did.
+ * It is counted before the recovery is handed on, and once, whoever counts: the
+ * count names the last one. -EAGAIN: counted by somebody else; -EINVAL: seen is not RECOVERING.
+ */
+DAXFS_API int daxfs_member_count_death(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
+/* The operator says that the next one will not die: count from 0. Errors as above. */
+DAXFS_API int daxfs_member_forget_deaths(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
 DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
 
 struct daxfs_manager_view {

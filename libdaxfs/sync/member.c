@@ -217,6 +217,16 @@ static void read_last_recovery(const struct sm_host *host, struct daxfs_recovery
 	out->files = sm_load_relaxed(&host->rec_files);
 }
 
+/* Of another generation than the word, it is about somebody who is recovered. */
+static void read_toll(const struct sm_host *host, struct daxfs_host_view *v)
+{
+	v->toll = sm_load(&host->toll);
+	if (v->toll >> 40 != v->generation || v->state != DAXFS_HOST_RECOVERING)
+		return;
+	v->deaths = (unsigned)(v->toll >> 36) & 15;
+	v->death_counted = (v->toll & HOST_RECOVERER_MASK) == (v->word & HOST_RECOVERER_MASK);
+}
+
 /* Everything beside the word: figures for display, relaxed because nothing is decided from how they combine. */
 static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 {
@@ -253,6 +263,7 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	v.recoverer = word.recoverer;
 	v.recoverer_tenure = word.tenure;
 	v.manager_epoch = word.epoch;
+	read_toll(host, &v);
 	read_figures(host, &v);
 	read_name(host, v.name);
 	v.last.host = id;
@@ -313,6 +324,50 @@ int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen
 	if (rc == 0)
 		store_reason(m, seen->id, reason, ms);
 	return rc;
+}
+
+/*
+ * Counted before the recovery is handed on: a crash in between leaves a count that
+ * names the recoverer, so the next manager does not count it twice. A word never
+ * comes back to what it was (each names a later tenant than those before), so a
+ * deposed manager's CAS fails once anybody has counted or forgotten since.
+ */
+static int swap_toll(struct daxfs_member *m, const struct daxfs_host_view *seen, unsigned deaths, uint64_t last,
+		     uint32_t epoch)
+{
+	uint64_t toll = (uint64_t)seen->generation << 40 | (uint64_t)deaths << 36 | (last & HOST_RECOVERER_MASK);
+	int rc = in_force(m, epoch);
+	sm_u64 *word;
+
+	if (rc)
+		return rc;
+	if (seen->id >= m->pool.super.hosts || seen->state != DAXFS_HOST_RECOVERING)
+		return -EINVAL;
+	word = &m->pool.member->host[seen->id].toll;
+	/* ORD toll: before the recovery is handed on (its CAS releases): whoever sees the next recoverer sees the count. */
+	if (!sm_swap(word, seen->toll, toll))
+		return -EAGAIN;
+	sm_persist(&m->pool.shm, word, sizeof(*word));
+	sm_drain(&m->pool.shm);
+	return 0;
+}
+
+int daxfs_member_count_death(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch)
+{
+	int rc;
+
+	if (seen->death_counted)
+		return -EAGAIN;
+	rc = swap_toll(m, seen, seen->deaths < 15 ? seen->deaths + 1 : 15, seen->word, epoch);
+	if (rc == 0)
+		store_reason(m, seen->id, DAXFS_REASON_RECOVERER_DIED, seen->deaths + 1);
+	return rc;
+}
+
+/* The last one that was counted stays named: it must not be counted again, and the present one may yet die. */
+int daxfs_member_forget_deaths(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch)
+{
+	return swap_toll(m, seen, 0, seen->toll >> 40 == seen->generation ? seen->toll : 0, epoch);
 }
 
 void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)

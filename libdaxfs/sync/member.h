@@ -20,6 +20,7 @@
 #include "mem/pool.h"
 
 #define HOST_GENERATION_MAX 0xffffffu /* 24 bits */
+#define HOST_RECOVERER_MASK 0xfffff0000ull /* of a host word, or a toll: a recoverer and its tenure */
 #define HOST_EPOCH_MASK 0xffffu        /* 16 bits of the manager epoch: enough to tell the last 65,536 apart */
 
 struct host_word {

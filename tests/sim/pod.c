@@ -326,12 +326,29 @@ static void confirm_nameless(void)
 	}
 }
 
+/* The operator, who has seen to it that nobody dies of it any more. */
+static void order_again(void)
+{
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		uint64_t toll = peek_word(&pod.pool.member->host[slot].toll);
+		struct host_word word;
+
+		if (host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) ||
+		    word.state != DAXFS_HOST_RECOVERING || toll >> 40 != word.generation ||
+		    (toll >> 36 & 15) < DAXFS_RECOVERERS_MAX)
+			continue;
+		for (unsigned i = 0; i < MANAGERS; i++)
+			manager_again(i, slot);
+	}
+}
+
 /* What happens by itself. */
 static void timed_events(void)
 {
 	fences_due();
 	confirm_again();
 	confirm_nameless();
+	order_again();
 	for (unsigned m = 0; m < pod.machines; m++)
 		if (pod.machine[m].process == PROCESS_NONE && pod.machine[m].restart_ns <= pod.now_ns)
 			machine_start(m);
@@ -496,7 +513,7 @@ static void begin(uint64_t seed, const struct limits *limits, struct tallies *ta
 	pod.seed = seed;
 	pod.limits = *limits;
 	pod.tallies = tallies;
-	pod.alone = pod.starved = pod.confirm = -1;
+	pod.alone = pod.starved = pod.confirm = pod.cursed = -1;
 	pod.now_ns = HEARTBEAT_NS;
 	for (unsigned i = 0; i < MANAGERS; i++)
 		pod.manager_restart_ns[i] = FOREVER;

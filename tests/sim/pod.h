@@ -205,7 +205,7 @@ struct limits {
 
 struct tallies {
 	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice;
-	uint64_t standins, stuck, fault[FAULT_KINDS];
+	uint64_t standins, stuck, given_up, fault[FAULT_KINDS];
 	uint64_t lenient, zombies, wiped, views, drafts, locks;
 	uint64_t extent[EXTENT_EVENTS], extents_poisoned;
 	uint64_t alone; /* operations ended while all stood still but one and some dead host */
@@ -252,6 +252,9 @@ struct pod {
 	bool armed;            /* a fault waits for a recovery to be at work, and then so many steps */
 	struct fault armed_fault;
 	uint64_t armed_steps;
+	unsigned curse;        /* so many more recoverers of one slot are to die */
+	int cursed;            /* which, -1: the first that is recovered */
+	unsigned died[MACHINES_MAX + SPARE_MAX]; /* recoverers of it, as seen from outside */
 	uint64_t poisoned_load; /* so many loads ahead, 0: none */
 	int confirm;            /* machine whose death the operator confirms, -1: none */
 	uint64_t manager_paused_ns[MANAGERS], manager_restart_ns[MANAGERS];
@@ -306,6 +309,8 @@ void manager_end(unsigned i);
 bool manager_primary(unsigned i);
 uint32_t manager_epoch(unsigned i); /* under which it acts */
 void manager_order(unsigned i, unsigned slot, bool confirm);
+/* The operator: recover that slot, although so many died of it. */
+void manager_again(unsigned i, unsigned slot);
 void manager_unreadable(unsigned i, unsigned polls);
 /* Fence agents whose time has come cut their machine off. */
 void fences_due(void);

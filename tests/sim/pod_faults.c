@@ -271,6 +271,9 @@ static void arm(const struct fault *f)
 	pod.armed = true;
 	pod.armed_fault = *f;
 	pod.armed_steps = 1 + f->draw % 400;
+	/* The same slot is the death of several, one after the other, at other steps. */
+	pod.curse = f->kind == FAULT_KILL_RECOVERER && (f->draw >> 20) % 3 == 0 ? 1 + (f->draw >> 24) % 4 : 0;
+	pod.cursed = -1;
 }
 
 /* So an operation that waits for a dead host, or one that stands still, does not end: see OP_STEPS. */
@@ -351,19 +354,20 @@ static void strike(const struct fault *f, struct actor *at)
 	pod.tallies->fault[f->kind]++;
 }
 
-/* A recoverer, in the middle of a recovery, of which it is told. */
-static bool at_work(const struct actor *a)
+/* The slot that a recoverer is in the middle of recovering, of which it is told; -1: none. */
+static int slot_at_work(const struct actor *a)
 {
 	if (a->kind != ACTOR_RECOVER || !a->recovering)
-		return false;
+		return -1;
 	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
 		struct host_word word;
 
 		if (!host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) &&
-		    word.state == DAXFS_HOST_RECOVERING && word.recoverer == (int)pod.machine[a->machine].slot)
-			return true;
+		    word.state == DAXFS_HOST_RECOVERING && word.recoverer == (int)pod.machine[a->machine].slot &&
+		    (pod.cursed < 0 || pod.cursed == (int)slot))
+			return (int)slot;
 	}
-	return false;
+	return -1;
 }
 
 static bool is_load(const struct seam_event *event)
@@ -384,7 +388,7 @@ enum fault_due faults_due(const struct actor *a, const struct seam_event *event)
 		return DUE_NONE;
 	if (pod.poisoned_load && a->kind != ACTOR_MANAGER && is_load(event) && --pod.poisoned_load == 0)
 		return DUE_LOAD;
-	if (pod.armed && at_work(a) && --pod.armed_steps == 0)
+	if (pod.armed && slot_at_work(a) >= 0 && --pod.armed_steps == 0)
 		return DUE_ARMED;
 	if (pod.next_fault == pod.n_faults || pod.work_steps < f->step || (f->at >= 0 && f->at != (int)a->kind))
 		return DUE_NONE;
@@ -411,7 +415,10 @@ static void happen_armed(struct actor *at)
 {
 	struct rng r = {pod.armed_fault.draw};
 
-	pod.armed = false;
+	pod.armed = pod.curse;
+	pod.cursed = pod.curse ? slot_at_work(at) : -1;
+	pod.armed_steps = 1 + rng_below(&r, 40);
+	pod.curse -= pod.curse > 0;
 	trace_line("FAULT %s: machine %u", fault_name(pod.armed_fault.kind), at->machine);
 	pod.tallies->fault[pod.armed_fault.kind]++;
 	if (pod.armed_fault.kind == FAULT_KILL_RECOVERER)
@@ -444,6 +451,7 @@ void faults_forget(unsigned machine)
 void faults_stop(void)
 {
 	pod.armed = false;
+	pod.curse = 0;
 	pod.poisoned_load = 0;
 	pod.next_fault = pod.n_faults;
 	pod.alone = pod.starved = -1;

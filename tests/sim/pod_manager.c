@@ -32,6 +32,7 @@ static struct managers {
 	struct agents agents[MANAGERS];
 	struct options options;
 	unsigned unreadable[MANAGERS]; /* guarded calls that will fail */
+	bool again[MANAGERS][MACHINES_MAX + SPARE_MAX]; /* orders of the operator */
 	unsigned starts;
 	struct job job[AGENTS_MAX];
 	unsigned fail, hang, on, lie; /* of the next agents */
@@ -272,6 +273,20 @@ static void hear(unsigned i)
 	}
 }
 
+/* Only a primary is in charge. */
+static void obey(unsigned i)
+{
+	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
+		bool again = managers.again[i][slot];
+
+		managers.again[i][slot] = false;
+		if (!again || !manager_primary(i) || watch_again(&managers.watch[i], slot))
+			continue;
+		pod.died[slot] = 0;
+		pod.tallies->given_up++;
+	}
+}
+
 static long manager_main(void *arg)
 {
 	struct actor *a = arg;
@@ -286,6 +301,7 @@ static long manager_main(void *arg)
 	}
 	for (;;) {
 		hear(a->machine);
+		obey(a->machine);
 		watch_poll(w);
 		due = due + HEARTBEAT_NS > pod.now_ns ? due + HEARTBEAT_NS : pod.now_ns + HEARTBEAT_NS;
 		actor_sleep(a, due);
@@ -342,6 +358,11 @@ void manager_order(unsigned i, unsigned slot, bool confirm)
 
 	if (actor_of(ACTOR_MANAGER, i, 0)->used && !decide_refuses(&w->decide, slot, order))
 		watch_order(w, slot, order);
+}
+
+void manager_again(unsigned i, unsigned slot)
+{
+	managers.again[i][slot] = true;
 }
 
 void manager_unreadable(unsigned i, unsigned polls)

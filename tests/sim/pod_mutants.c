@@ -26,6 +26,7 @@ enum twist {
 	TWIST_GENERATION,   /* FENCED without a new generation */
 	TWIST_REVOKE,       /* announcements of a host are dropped when it is to be fenced */
 	TWIST_WITHDRAW,     /* the same, when it is FENCED */
+	TWIST_TOLL,         /* a recoverer that died is named, and not counted */
 	TWIST_EPOCH,        /* a manager finds its own epoch in force, whatever is */
 	TWIST_NO_PERSIST,   /* the nth write-back of the function is not done */
 	TWIST_NO_CUT,       /* fence agents say off and do nothing if the host is silent */
@@ -52,6 +53,8 @@ static const struct mutant {
 	{"reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 1000},
 	{"withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 0},
 	{"stale-manager", "member.c", 'l', TWIST_EPOCH, 0, 50},
+	{"death-not-remembered", "swap_toll", 'c', TWIST_UNDO, 0, 50},
+	{"death-not-counted", "swap_toll", 'c', TWIST_TOLL, 0, 1000},
 	{"fence-blind", NULL, 0, TWIST_NO_CUT, 0, 50},
 	{"body-not-written-back", "record.c:record_write", 'p', TWIST_NO_PERSIST, 1, 50},
 	{"undecided-not-written-back", "record.c:publish", 'p', TWIST_NO_PERSIST, 0, 50},
@@ -119,6 +122,8 @@ static uint64_t twisted(void)
 			 planting.mutant->twist == TWIST_REVOKE ? DAXFS_HOST_FENCING : DAXFS_HOST_FENCED))
 			withdraw(planting.offset);
 		return planting.after;
+	case TWIST_TOLL:
+		return planting.after & ~(15ull << 36);
 	default:
 		return planting.after;
 	}

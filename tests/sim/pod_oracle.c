@@ -278,6 +278,23 @@ static void check_fenced(unsigned slot, uint32_t generation)
 	}
 }
 
+static bool recovering(unsigned slot, struct host_word *word)
+{
+	return !host_word_unpack(peek_word(&pod.pool.member->host[slot].word), word) &&
+	       word->state == DAXFS_HOST_RECOVERING;
+}
+
+/* Of what it was to recover it died, as far as anybody can tell. */
+static void count_deaths(unsigned slot, uint32_t generation)
+{
+	struct host_word word;
+
+	pod.died[slot] = 0;
+	for (unsigned other = 0; other < pod.pool.super.hosts; other++)
+		if (recovering(other, &word) && word.recoverer == (int)slot && word.tenure == DAXFS_TENURE(generation))
+			pod.died[other]++;
+}
+
 static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_t after)
 {
 	struct host_word from, to;
@@ -294,8 +311,13 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 			      daxfs_host_state_name(to.state));
 	if (to.epoch < from.epoch)
 		pod_violation("slot %u was moved by manager epoch %u and now by %u", slot, from.epoch, to.epoch);
-	if (from.state != DAXFS_HOST_FENCED && to.state == DAXFS_HOST_FENCED)
+	if (from.state != DAXFS_HOST_FENCED && to.state == DAXFS_HOST_FENCED) {
 		check_fenced(slot, from.generation);
+		count_deaths(slot, from.generation);
+	}
+	if (to.state == DAXFS_HOST_RECOVERING && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
+		pod_violation("slot %u: %u recoverers died of it, and host %d is the next", slot, pod.died[slot],
+			      to.recoverer);
 	if (to.state == DAXFS_HOST_JOINING && a->kind == ACTOR_AGENT) {
 		pod.claim[slot].machine = a->machine;
 		pod.claim[slot].life = pod.machine[a->machine].lives;

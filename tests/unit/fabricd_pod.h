@@ -27,7 +27,7 @@ struct pod {
 	bool deaf_agents; /* agents never report */
 	bool bad_agents;  /* agents fail */
 	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX];
-	unsigned refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down;
+	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down;
 	struct decide_action last_move[DECIDE_HOSTS_MAX];
 };
 
@@ -47,6 +47,8 @@ static inline void carry_out_move(struct pod *pod, const struct decide_action *a
 	struct daxfs_host_view *v = &pod->in.view[a->host];
 
 	v->generation += a->to == DAXFS_HOST_FENCED;
+	v->deaths = a->to == DAXFS_HOST_FENCED ? 0 : v->deaths;
+	v->death_counted = false;
 	v->state = a->to;
 	v->recoverer = a->recoverer;
 	v->recoverer_tenure = a->recoverer < 0 ? 0 : DAXFS_TENURE(pod->in.view[a->recoverer].generation);
@@ -83,6 +85,11 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 	case DECIDE_STAMP:
 		pod->stamps++;
 		pod->in.view[a->host].manager_epoch = pod->d.epoch & 0xfffffff;
+		break;
+	case DECIDE_COUNT:
+		pod->counts[a->host]++;
+		pod->in.view[a->host].deaths++;
+		pod->in.view[a->host].death_counted = true;
 		break;
 	case DECIDE_MOVE:
 		carry_out_move(pod, a);

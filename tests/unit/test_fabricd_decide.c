@@ -350,14 +350,19 @@ static void dead_recoverer_is_replaced(void **state)
 		assert_int_equal(pod.in.view[2].recoverer, 0); /* suspect, fencing: not yet */
 		polls(&pod, 1);
 	}
-	polls(&pod, 1);
+	polls(&pod, 1); /* counted, */
+	assert_int_equal(pod.in.view[2].deaths, 1);
+	polls(&pod, 1); /* then replaced */
 	assert_int_equal(state_of(&pod, 2), DAXFS_HOST_RECOVERING);
 	assert_int_equal(pod.in.view[2].recoverer, 1);
 	assert_int_equal(pod.last_move[2].reason, DAXFS_REASON_RECOVERER_DIED);
 	assert_int_equal(pod.in.view[0].recoverer, 1);
 	dies(&pod, 1);
+	polls(&pod, 1);
+	assert_int_equal(pod.in.view[0].recoverer, 3); /* one died of it: at once */
+	assert_int_equal(pod.in.view[2].recoverer, 1); /* two: later */
+	polls(&pod, TIMING_REST_POLLS);
 	assert_int_equal(pod.in.view[2].recoverer, 3);
-	assert_int_equal(pod.in.view[0].recoverer, 3);
 	assert_int_equal(pod.in.view[1].recoverer, 3);
 }
 
@@ -371,8 +376,10 @@ static void recoverer_that_left_is_replaced(void **state)
 	assert_int_equal(pod.in.view[2].recoverer, 0);
 	host_is(&pod, 0, DAXFS_HOST_FREE);
 	pod.in.view[0].generation++;
+	pod.in.view[0].reason = DAXFS_REASON_LEFT;
 	polls(&pod, 1);
 	assert_int_equal(pod.in.view[2].recoverer, 1);
+	assert_int_equal(pod.counts[2], 0); /* it did not die of it */
 }
 
 /* It left and came back between two polls: the new tenant was not named. */
@@ -386,10 +393,72 @@ static void recoverer_that_came_back_is_named_anew(void **state)
 	assert_int_equal(pod.in.view[2].recoverer, 0);
 	pod.in.view[0].generation++;
 	host_is(&pod, 0, DAXFS_HOST_ALIVE);
-	polls(&pod, 1);
+	polls(&pod, 2);
 	assert_int_equal(pod.in.view[2].recoverer, 0);
 	assert_int_equal(pod.in.view[2].recoverer_tenure, pod.in.view[0].generation);
 	assert_int_equal(pod.last_move[2].reason, DAXFS_REASON_RECOVERER_DIED);
+}
+
+/* -- a host that its recoverers die of --------------------------------------------- */
+
+/* Its recoverers die, one after the other, until nobody is assigned. The manager may be another each time. */
+static void recoverers_die(struct pod *pod, bool another_manager)
+{
+	start(pod, 6, 6);
+	dies(pod, 5);
+	for (unsigned i = 0; i < DAXFS_RECOVERERS_MAX; i++) {
+		assert_int_equal(pod->in.view[5].recoverer, i);
+		assert_int_equal(pod->in.view[5].deaths, i);
+		pod->beats[i] = false;
+		while (state_of(pod, i) < DAXFS_HOST_FENCED)
+			polls(pod, 1);
+		if (another_manager) {
+			decide_init(&pod->d, 6, H);
+			polls(pod, 3 * TIMING_WINDOW_POLLS);
+		}
+		polls(pod, TIMING_REST_POLLS + 2);
+	}
+}
+
+static void after_the_third_nobody_is_assigned(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	for (int another = 0; another < 2; another++) {
+		recoverers_die(&pod, another);
+		assert_int_equal(pod.in.view[5].deaths, DAXFS_RECOVERERS_MAX);
+		assert_int_equal(pod.counts[5], DAXFS_RECOVERERS_MAX); /* each once, whoever managed */
+		polls(&pod, 1000);
+		assert_int_equal(pod.in.view[5].recoverer, 2);
+		assert_int_equal(decide_toll(&pod.d, 5), TOLL_HIGH);
+		assert_int_equal(state_of(&pod, 3), DAXFS_HOST_ALIVE);
+		assert_int_equal(pod.in.view[0].recoverer, 3); /* the hosts that died of it are recovered */
+		pod.in.view[5].deaths = 0; /* the operator, again */
+		polls(&pod, 1);
+		assert_int_equal(pod.in.view[5].recoverer, 3);
+	}
+}
+
+static void the_third_waits(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 6, 6);
+	dies(&pod, 5);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(pod.in.view[5].recoverer, i);
+		dies(&pod, i);
+		polls(&pod, 1);
+	}
+	assert_int_equal(pod.in.view[5].deaths, 2);
+	for (unsigned n = 1; pod.in.view[5].recoverer == 1; n++) {
+		polls(&pod, 1);
+		assert_true(n <= TIMING_REST_POLLS);
+		assert_true(pod.in.view[5].recoverer == 1 || n == TIMING_REST_POLLS);
+	}
+	assert_int_equal(pod.in.view[5].recoverer, 2);
 }
 
 static void next_to_join_recovers_when_nobody_is_left(void **state)
@@ -435,6 +504,8 @@ int main(void)
 		cmocka_unit_test(the_overdue_do_not_recover),
 		cmocka_unit_test(dead_recoverer_is_replaced),
 		cmocka_unit_test(recoverer_that_left_is_replaced),
+		cmocka_unit_test(after_the_third_nobody_is_assigned),
+		cmocka_unit_test(the_third_waits),
 		cmocka_unit_test(recoverer_that_came_back_is_named_anew),
 		cmocka_unit_test(next_to_join_recovers_when_nobody_is_left),
 	};

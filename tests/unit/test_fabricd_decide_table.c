@@ -15,22 +15,23 @@ typedef void (*visit)(const struct decide_facts *f, enum decide_verdict verdict)
 
 static unsigned for_all_facts(visit visit_one)
 {
-	static const unsigned sizes[6] = { DAXFS_HOST_STATES, BEATS, ORDERS, FENCES, RECOVERERS, HEIRS };
+	static const unsigned sizes[7] = { DAXFS_HOST_STATES, BEATS, ORDERS, FENCES, RECOVERERS, TOLLS, HEIRS };
 	unsigned total = 1;
 
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 7; i++)
 		total *= sizes[i];
 	for (unsigned n = 0; n < total; n++) {
-		unsigned value[6], rest = n;
+		unsigned value[7], rest = n;
 
-		for (unsigned i = 0; i < 6; i++) {
+		for (unsigned i = 0; i < 7; i++) {
 			value[i] = rest % sizes[i];
 			rest /= sizes[i];
 		}
 		struct decide_facts f = {
 			.state = (enum daxfs_host_state)value[0], .beat = (enum decide_beat)value[1],
 			.order = (enum decide_order)value[2],	  .fence = (enum decide_fence)value[3],
-			.recoverer = (enum decide_recoverer)value[4], .heir = (enum decide_heir)value[5],
+			.recoverer = (enum decide_recoverer)value[4], .toll = (enum decide_toll)value[5],
+			.heir = (enum decide_heir)value[6],
 		};
 
 		visit_one(&f, decide_verdict(&f));
@@ -42,15 +43,15 @@ static void one_row(const struct decide_facts *f, enum decide_verdict verdict)
 {
 	(void)verdict;
 	if (decide_rows(f) != 1)
-		print_error("state %u beat %u order %u fence %u recoverer %u heir %u: %u rows\n", f->state, f->beat,
-			    f->order, f->fence, f->recoverer, f->heir, decide_rows(f));
+		print_error("state %u beat %u order %u fence %u recoverer %u toll %u heir %u: %u rows\n", f->state, f->beat,
+			    f->order, f->fence, f->recoverer, f->toll, f->heir, decide_rows(f));
 	assert_int_equal(decide_rows(f), 1);
 }
 
 static void every_input_has_one_row(void **state)
 {
 	(void)state;
-	assert_int_equal(for_all_facts(one_row), 8 * 4 * 3 * 8 * 2 * 2);
+	assert_int_equal(for_all_facts(one_row), 8 * 4 * 3 * 8 * 3 * 3 * 2);
 }
 
 /* Dead only by proof: FENCED needs a counter that stood still after it. */
@@ -92,7 +93,10 @@ static void recoveries_move_only_from_the_gone(const struct decide_facts *f, enu
 		assert_true(f->state == DAXFS_HOST_FENCED && f->heir == HEIR_READY);
 	if (verdict == VERDICT_REASSIGN)
 		assert_true(f->state == DAXFS_HOST_RECOVERING && f->recoverer == RECOVERER_GONE &&
-			    f->heir == HEIR_READY);
+			    f->heir == HEIR_READY && f->toll == TOLL_LOW);
+	/* A death is remembered before the next one is sent. */
+	if (f->state == DAXFS_HOST_RECOVERING)
+		assert_int_equal(verdict == VERDICT_COUNT, f->recoverer == RECOVERER_DIED);
 	if (verdict == VERDICT_RELEASE)
 		assert_int_equal(f->state, DAXFS_HOST_RECOVERED);
 }

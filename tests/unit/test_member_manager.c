@@ -172,6 +172,88 @@ static void test_one_winner(void **state)
 	assert_int_equal(v.epoch, f->epoch + ROUNDS);
 }
 
+/* -- recoverers that died ------------------------------------------------------ */
+
+static struct daxfs_host_view recovering_by(struct fixture *f, uint32_t tenure)
+{
+	struct host_word w = in_state(DAXFS_HOST_RECOVERING);
+
+	w.tenure = tenure;
+	set_word(f, 0, w);
+	return view(f, 0);
+}
+
+/* Each death once, whoever counts it, and all of them until the generation is another one. */
+static void test_deaths_are_counted_once(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view seen = recovering_by(f, 4), late = seen;
+
+	assert_int_equal(seen.deaths, 0);
+	assert_false(seen.death_counted);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), 0);
+	assert_int_equal(daxfs_member_count_death(f->m, &late, f->epoch), -EAGAIN); /* seen before that */
+	seen = view(f, 0);
+	assert_int_equal(seen.deaths, 1);
+	assert_true(seen.death_counted);
+	assert_int_equal(seen.reason, DAXFS_REASON_RECOVERER_DIED);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), -EAGAIN); /* by the next manager */
+	seen = recovering_by(f, 5);
+	assert_int_equal(seen.deaths, 1);
+	assert_false(seen.death_counted);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), 0);
+	assert_int_equal(view(f, 0).deaths, 2);
+	assert_int_equal(daxfs_member_count_death(f->m, &late, f->epoch), -EAGAIN);
+}
+
+static void test_deaths_are_of_a_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view seen = recovering_by(f, 4);
+	struct host_word w = in_state(DAXFS_HOST_RECOVERING);
+
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), 0);
+	w.generation++;
+	set_word(f, 0, w);
+	assert_int_equal(view(f, 0).deaths, 0);
+	set_word(f, 0, in_state(DAXFS_HOST_ALIVE));
+	seen = view(f, 0);
+	assert_int_equal(seen.deaths, 0);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), -EINVAL);
+	assert_int_equal(daxfs_member_forget_deaths(f->m, &seen, f->epoch), -EINVAL);
+}
+
+/* Forgotten by the operator; and the one at work since then may still die. */
+static void test_deaths_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view seen = recovering_by(f, 4);
+
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), 0);
+	seen = view(f, 0);
+	assert_int_equal(daxfs_member_forget_deaths(f->m, &seen, f->epoch), 0);
+	seen = view(f, 0);
+	assert_int_equal(seen.deaths, 0);
+	assert_true(seen.death_counted); /* it died before that: not once more */
+	seen = recovering_by(f, 5);
+	assert_int_equal(daxfs_member_forget_deaths(f->m, &seen, f->epoch), 0);
+	seen = view(f, 0);
+	assert_false(seen.death_counted);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), 0);
+	assert_int_equal(view(f, 0).deaths, 1);
+}
+
+static void test_deposed_counts_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct daxfs_host_view seen = recovering_by(f, 4);
+
+	depose(f);
+	assert_int_equal(daxfs_member_count_death(f->m, &seen, f->epoch), -ESTALE);
+	assert_int_equal(daxfs_member_forget_deaths(f->m, &seen, f->epoch), -ESTALE);
+	assert_int_equal(view(f, 0).deaths, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +264,10 @@ int main(void)
 		WITH_POOL(test_claim_refused),
 		WITH_POOL(test_many_takeovers),
 		WITH_POOL(test_one_winner),
+		WITH_POOL(test_deaths_are_counted_once),
+		WITH_POOL(test_deaths_are_of_a_generation),
+		WITH_POOL(test_deaths_forgotten),
+		WITH_POOL(test_deposed_counts_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
