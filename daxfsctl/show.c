@@ -35,10 +35,11 @@ static const char *reason_text(const struct snapshot *s, const struct snapshot_h
 	if (!h->readable)
 		return "its slot makes no sense; run daxfsctl check";
 	if (v->state == DAXFS_HOST_RECOVERING && v->deaths) {
-		snprintf(buf, size, v->deaths < DAXFS_RECOVERERS_MAX ?
-			 "%u host%s died while recovering it" :
-			 "%u host%s died while recovering it: nobody is assigned; check, repair, then recover --again --host %u",
-			 v->deaths, v->deaths == 1 ? "" : "s", v->id);
+		at = (size_t)snprintf(buf, size, "%u host%s died while recovering it", v->deaths,
+				      v->deaths == 1 ? "" : "s");
+		if (v->deaths >= DAXFS_RECOVERERS_MAX && at < size)
+			snprintf(buf + at, size - at, ": nobody is assigned; check, then recover --again --host %u",
+				 v->id);
 		return buf;
 	}
 	if (v->reason == DAXFS_REASON_NONE || v->reason == DAXFS_REASON_JOINED ||

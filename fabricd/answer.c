@@ -193,7 +193,7 @@ static void recover_fenced(struct reply *r, const struct watch *w, unsigned host
 	enum decide_toll toll = decide_toll(&w->decide, host);
 
 	if (toll == TOLL_HIGH)
-		say(r, EBUSY, "%u hosts died while they recovered host %u: repair the cause (daxfsctl check, repair), then "
+		say(r, EBUSY, "%u hosts died while they recovered host %u: remove the cause (daxfsctl check), then "
 		    "daxfsctl recover --again --host %u", w->decide.host[host].deaths, host, host);
 	else if (toll == TOLL_RESTING)
 		say(r, 0, "two hosts died while they recovered host %u: the next one begins after a pause", host);

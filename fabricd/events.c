@@ -129,7 +129,7 @@ void events_recoverer_died(const struct daxfs_host_view *seen)
 	if (n < DAXFS_RECOVERERS_MAX)
 		log_warn("host %u: host %d died while it recovered it (%u so far)", seen->id, seen->recoverer, n);
 	else
-		log_fail("host %u: %u hosts died while they recovered it: nobody is assigned any more; see \"Hosts die of "
-			 "recovering another\" in OPERATIONS.md, then daxfsctl recover --again --host %u", seen->id, n,
-			 seen->id);
+		log_fail("host %u: %u hosts died while they recovered it: nobody is assigned any more; see \"Hosts die "
+			 "of recovering another\" in OPERATIONS.md, then daxfsctl recover --again --host %u",
+			 seen->id, n, seen->id);
 }

@@ -2,10 +2,10 @@
 /*
  * watch.c - read the pool, decide, act. See watch.h.
  *
- * Whatever touches the pool runs under the guard: a region that went away makes
- * a poll that decides nothing. Every change of the pool is one CAS in libdaxfs,
- * so a crash of fabricd between any two of them leaves what a next manager
- * finds by polling.
+ * Whatever touches the pool runs under the guard, each slot by itself: a region
+ * that went away makes a poll that decides nothing, a bad line decides nothing
+ * about its host. Every change of the pool is one CAS in libdaxfs, so a crash of
+ * fabricd between any two of them leaves what a next manager finds by polling.
  */
 #include "fabricd/watch.h"
 
@@ -28,25 +28,46 @@ uint64_t watch_clock_ms(void)
 
 /* -- reading ------------------------------------------------------------------ */
 
-static void read_pool(void *context)
+static void read_manager(void *context)
 {
 	struct watch *w = context;
 
 	daxfs_member_manager(w->member, &w->in.manager);
-	for (unsigned i = 0; i < w->decide.hosts; i++) {
-		int rc = daxfs_member_host(w->member, i, &w->in.view[i]);
+}
 
-		w->in.sensible[i] = rc == 0;
-		if (rc && w->host_error[i] != rc)
-			log_fail("host slot %u makes no sense, deciding nothing about it: run daxfsctl check", i);
-		if (rc || w->host_error[i] == -EIO)
-			w->host_error[i] = rc;
-	}
+struct reading {
+	struct watch *w;
+	unsigned host;
+	int rc;
+};
+
+static void read_host(void *context)
+{
+	struct reading *r = context;
+
+	r->rc = daxfs_member_host(r->w->member, r->host, &r->w->in.view[r->host]);
+}
+
+/* -EIO: it makes no sense; -EFAULT: it cannot be read. */
+static void look_at_host(struct watch *w, unsigned i)
+{
+	struct reading r = { .w = w, .host = i };
+	int *last = &w->host_error[i];
+	int rc = guard_run(read_host, &r) ? -EFAULT : r.rc;
+
+	w->in.sensible[i] = rc == 0;
+	if (rc && *last != rc)
+		log_fail("host slot %u %s, deciding nothing about it: run daxfsctl check", i,
+			 rc == -EFAULT ? "cannot be read" : "makes no sense");
+	if (rc || *last == -EIO || *last == -EFAULT)
+		*last = rc;
 }
 
 static void look(struct watch *w)
 {
-	w->in.readable = guard_run(read_pool, w) == 0;
+	w->in.readable = guard_run(read_manager, w) == 0;
+	for (unsigned i = 0; w->in.readable && i < w->decide.hosts; i++)
+		look_at_host(w, i);
 	w->in.now_ms = watch_clock_ms();
 	if (w->in.readable != w->was_readable) {
 		if (w->in.readable)
@@ -151,7 +172,53 @@ static void act_on_pool(struct watch *w, const struct decide_action *a)
 	outcome(w, &op);
 }
 
-static void act_on(struct watch *w, const struct decide_action *a)
+struct warrant {
+	struct watch *w;
+	unsigned host;
+	struct daxfs_host_view now;
+	int rc;
+};
+
+/* The epoch last: what is decided after it was looked at, another manager may undo. */
+static void look_again(void *context)
+{
+	struct warrant *t = context;
+	const struct daxfs_host_view *seen = &t->w->in.view[t->host];
+
+	t->rc = daxfs_member_host(t->w->member, t->host, &t->now);
+	if (t->rc == 0 && (t->now.word != seen->word || !daxfs_host_introduced(&t->now)))
+		t->rc = -EAGAIN;
+	if (t->rc == 0 || t->rc == -EAGAIN)
+		t->rc = daxfs_member_in_force(t->w->member, t->w->decide.epoch) ? -ESTALE : t->rc;
+}
+
+/*
+ * A fence agent acts outside the pool, where no CAS refuses what a deposed manager
+ * decided: by now the host may be recovered and there again, under the same name.
+ *
+ *   old primary                      new primary
+ *   poll: host 1 is FENCING
+ *     ... stopped for a minute ...   fences it, has it recovered; it joins again
+ *   looks again: another word, or another epoch: no agent
+ */
+static void start_agent(struct watch *w, const struct decide_action *a)
+{
+	struct warrant t = { .w = w, .host = a->host };
+
+	if (guard_run(look_again, &t))
+		t.rc = -EIO;
+	if (t.rc == 0) {
+		agents_start(w->agents, a->host, t.now.name, a->kind == DECIDE_AGENT_OFF);
+		return;
+	}
+	watch_agent_done(w, a->host, RESULT_FAILED, 0);
+	if (t.rc == -ESTALE) {
+		decide_deposed(&w->decide);
+		step_down(w);
+	}
+}
+
+void watch_act(struct watch *w, const struct decide_action *a)
 {
 	const char *name = w->in.view[a->host].name;
 
@@ -168,7 +235,7 @@ static void act_on(struct watch *w, const struct decide_action *a)
 		break;
 	case DECIDE_AGENT_OFF:
 	case DECIDE_AGENT_STATUS:
-		agents_start(w->agents, a->host, name, a->kind == DECIDE_AGENT_OFF);
+		start_agent(w, a);
 		break;
 	case DECIDE_AGENT_STOP:
 		agents_stop(w->agents, a->host);
@@ -195,7 +262,7 @@ void watch_poll(struct watch *w)
 	for (unsigned i = 0; i < w->n_actions; i++) {
 		enum decide_role role = w->decide.role;
 
-		act_on(w, &w->actions[i]);
+		watch_act(w, &w->actions[i]);
 		if (role == DECIDE_PRIMARY && w->decide.role == DECIDE_BACKUP)
 			break; /* deposed: what follows was decided under another epoch */
 	}

@@ -33,9 +33,11 @@ void watch_close(struct watch *w);
 void watch_poll(struct watch *w);
 /* An agent ended: a fact for the next poll. context is the watch. */
 void watch_agent_done(void *context, unsigned host, enum decide_result result, uint32_t ms);
-/* The operator wants it, and decide_refuses did not: an order for the next poll. */
-/* The operator: recover that host although so many died of it. 0, -EINVAL: it is not RECOVERING, or what the pool said. */
+/* Carry out what was decided on what the last poll saw. */
+void watch_act(struct watch *w, const struct decide_action *a);
+/* The operator: recover that host although so many died of it. -EINVAL: it is not RECOVERING. */
 int watch_again(struct watch *w, unsigned host);
+/* The operator wants it, and decide_refuses did not: an order for the next poll. */
 void watch_order(struct watch *w, unsigned host, enum decide_order order);
 uint64_t watch_clock_ms(void);
 /* One line on the whole pod, for the service manager. */

@@ -31,18 +31,23 @@ struct outlook {
 	int spare;    /* the last free slot, -1: none */
 };
 
-/* Nothing is decided from a pool that cannot be read whole. */
+/*
+ * A slot that makes no sense has no host that works: each checks its own word
+ * before whatever it does. It is neither waited for nor used.
+ */
 static struct outlook look(const struct standin *s)
 {
 	struct outlook o = { false, false, -1 };
 	struct daxfs_host_view view;
 	struct daxfs_member *m;
 	struct daxfs_why why;
-	unsigned i, live = 0;
+	unsigned live = 0;
 
 	if (daxfs_member_open(s->pool, false, &m, &why))
 		return o;
-	for (i = 0; i < s->hosts && daxfs_member_host(m, i, &view) == 0; i++) {
+	for (unsigned i = 0; i < s->hosts; i++) {
+		if (daxfs_member_host(m, i, &view))
+			continue;
 		live += may_live(view.state);
 		if (i == s->host)
 			o.waiting = waits(&view);
@@ -50,7 +55,7 @@ static struct outlook look(const struct standin *s)
 			o.spare = (int)i;
 	}
 	daxfs_member_close(m);
-	o.alone = i == s->hosts && live == 0;
+	o.alone = live == 0;
 	return o;
 }
 

@@ -82,14 +82,16 @@ DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out
 
 /*
  * Join as host slot `host`. -EBUSY: the slot is taken by a live or not yet
- * recovered tenant (why says which). name: up to 31 bytes.
+ * recovered tenant (why says which), or a former tenant left something in it, and
+ * it is now FENCED, for recovery. name: up to 31 bytes.
  */
 DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why);
 /*
  * Leave cleanly: releases open files, frees the slot; nothing is left to
  * recover. The caller has ended its other calls with fs and begins none before
  * this returns. -ESTALE if declared dead meanwhile; -EBUSY: views or drafts are
- * open, nothing happened.
+ * open, nothing happened; -EIO: something of it could not be put in order, so it
+ * goes without its slot, which stays ALIVE until it is fenced and recovered.
  */
 DAXFS_API int daxfs_leave(struct daxfs *fs);
 /* Advance this host's heartbeat and publish its counters. One thread, every

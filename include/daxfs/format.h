@@ -228,7 +228,7 @@ struct sm_host {
 	sm_u64 word;        /* 00 */
 	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
 	sm_u64 fence_ms;    /* 10 how long fencing took */
-	sm_u64 toll;        /* 18 recoverers that died of it: a host word, with their number for a state and the last one */
+	sm_u64 toll;        /* 18 recoverers that died of it; CAS by the manager */
 	uint64_t reserved0[4]; /* 20 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;        /* 40 heartbeat counter */

@@ -41,6 +41,7 @@ enum daxfs_reason { /* why the last state was entered; logged once */
 	DAXFS_REASON_STILL_BEATING, /* agent said off, heartbeat moved */
 	DAXFS_REASON_RECOVERER_DIED,
 	DAXFS_REASON_RECOVERY_DONE,
+	DAXFS_REASON_LEFTOVERS,     /* a free slot was not empty: given to recovery by the host that joined it */
 	DAXFS_REASONS
 };
 
@@ -125,6 +126,8 @@ struct daxfs_manager_view {
 DAXFS_API void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out);
 /* Become primary with epoch seen->epoch + 1; *epoch set. -EAGAIN: lost the race. */
 DAXFS_API int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *seen, uint32_t *epoch);
+/* Is that epoch still in force? To be asked just before something is done outside the pool. -ESTALE: it is not. */
+DAXFS_API int daxfs_member_in_force(const struct daxfs_member *m, uint32_t epoch);
 /* Advance the primary's beat. -ESTALE: another epoch is in force. */
 DAXFS_API int daxfs_member_manager_beat(struct daxfs_member *m, uint32_t epoch);
 /* Put the new primary's epoch into a host word without changing its state. */

@@ -4,8 +4,15 @@
  *
  * A host slot is taken by one CAS of its word, FREE or RECOVERED -> JOINING, so
  * two agents with the same id cannot both have it. Crash while JOINING: no
- * heartbeat; the manager fences and the recovery finds nothing. Leaving is the
- * host's last store: the lanes are idle and the open files released before.
+ * heartbeat; the manager fences and the recovery finds nothing.
+ *
+ * A slot that is FREE holds nothing of a former tenant: nobody would ever look for
+ * it. So a host leaves only with idle lanes and an empty table of open files, and
+ * stays ALIVE, without a heartbeat, if it cannot: then it is fenced and recovered
+ * like a dead one. After leaving it stores only a reason, for display. A host that
+ * finds something all the same (damage, another version) gives the slot to recovery:
+ * it ends its own generation, JOINING -> FENCING -> FENCED. It has begun nothing, so
+ * the proof that it does nothing is its own. Crash between the two: it is fenced.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +34,7 @@ static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t genera
 	word.state = to;
 	word.generation = generation;
 	word.recoverer = -1;
-	rc = member_move(&fs->pool, fs->host, seen, word);
+	rc = member_move_own(&fs->pool, fs->host, seen, word);
 	if (rc == 0)
 		sm_store_relaxed(&host->reason, (uint64_t)reason);
 	return rc;
@@ -48,7 +55,7 @@ static int claim_slot(struct daxfs *fs, struct daxfs_why *why)
 	word.state = DAXFS_HOST_JOINING;
 	word.recoverer = -1;
 	fs->generation = word.generation;
-	if (member_move(&fs->pool, fs->host, seen, word))
+	if (member_move_own(&fs->pool, fs->host, seen, word))
 		return why_fail(why, -EBUSY, "host %u was just taken by another agent; choose another id", fs->host);
 	return 0;
 }
@@ -116,13 +123,24 @@ static int make_slots(struct daxfs *fs)
 	return rc;
 }
 
+/* Something of a former tenant is left in a slot that is JOINING and ours: it is for recovery to settle. */
+static int hand_over(struct daxfs *fs, const char *left, struct daxfs_why *why)
+{
+	int rc = move_self(fs, DAXFS_HOST_FENCING, fs->generation, DAXFS_REASON_LEFTOVERS);
+
+	if (rc == 0)
+		move_self(fs, DAXFS_HOST_FENCED, fs->generation + 1, DAXFS_REASON_LEFTOVERS);
+	return why_fail(why, -EBUSY, "host slot %u still holds %s of a former tenant: wait until it is recovered",
+			fs->host, left);
+}
+
 /* The slot is JOINING and ours: make it ALIVE. */
 static int settle_in(struct daxfs *fs, struct daxfs_why *why)
 {
 	const char *left = leftovers(fs);
 
 	if (left)
-		return why_fail(why, -EIO, "host slot %u still holds %s; run daxfsctl check", fs->host, left);
+		return hand_over(fs, left, why);
 	if (make_slots(fs))
 		return why_fail(why, -ENOMEM, "out of memory");
 	/* ORD alive: lanes name their owner (written back) before it is ALIVE. */
@@ -130,6 +148,13 @@ static int settle_in(struct daxfs *fs, struct daxfs_why *why)
 	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
 		return why_fail(why, -ESTALE, "declared dead while joining; try again");
 	return 0;
+}
+
+static void give_up(struct daxfs *fs)
+{
+	/* ORD give up: not introduced any more, then FREE: the next one has this generation too. */
+	sm_store(&fs_host(fs, fs->host)->incarnation, 0);
+	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 }
 
 int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
@@ -151,10 +176,8 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	rc = settle_in(fs, why);
 	if (rc) {
 		free_slots(fs);
-		/* ORD give up: not introduced any more, then FREE: the next one has
-		 * this generation too. */
-		sm_store(&fs_host(fs, host)->incarnation, 0);
-		move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
+		if (rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
+			give_up(fs);
 		return rc;
 	}
 	fs->joined = true;
@@ -182,6 +205,11 @@ int daxfs_leave(struct daxfs *fs)
 	for (unsigned i = 0; i < fs->n_slots; i++)
 		sm_persist(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
+	if (leftovers(fs)) { /* a file that could not be closed, or finished: for recovery */
+		fs->joined = false;
+		free_slots(fs);
+		return -EIO;
+	}
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);

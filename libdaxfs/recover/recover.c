@@ -135,7 +135,7 @@ static int publish(struct daxfs *fs, const struct recovery *r, uint64_t seen, st
 	sm_drain(&fs->pool.shm);
 	word.state = DAXFS_HOST_RECOVERED;
 	word.recoverer = -1;
-	return member_move(&fs->pool, r->host, seen, word);
+	return member_move_own(&fs->pool, r->host, seen, word);
 }
 
 /* The host is RECOVERING by us under the word `seen`. */
@@ -210,10 +210,10 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 		word.state = DAXFS_HOST_RECOVERING;
 		word.recoverer = (int)fs->host;
 		word.tenure = DAXFS_TENURE(fs->generation);
-		rc = member_move(&fs->pool, host, seen, word);
+		rc = member_move_own(&fs->pool, host, seen, word);
 		if (rc)
 			return rc;
-		seen = host_word_pack(word);
+		seen = host_word_pack(word); /* but for a stamp, which publish() does not mind */
 	}
 	return ours(fs, &word) ? recover_host(fs, host, seen, word, report) : -EBUSY;
 }

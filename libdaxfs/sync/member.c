@@ -116,6 +116,22 @@ int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_wor
 	return rc ? rc : swap_word(pool, host, seen, to);
 }
 
+/* A stamp comes with a new manager only, so few come in a row. */
+int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host_word to)
+{
+	int rc = member_move(pool, host, seen, to);
+
+	for (unsigned tries = 0; rc == -EAGAIN && tries < 100; tries++) {
+		uint64_t now = sm_load(&pool->member->host[host].word);
+
+		if ((now ^ seen) & ~(uint64_t)HOST_EPOCH_MASK)
+			return -EAGAIN;
+		to.epoch = now & HOST_EPOCH_MASK;
+		rc = member_move(pool, host, now, to);
+	}
+	return rc;
+}
+
 /* -- names --------------------------------------------------------------------- */
 
 const char *daxfs_host_state_name(enum daxfs_host_state state)
@@ -145,6 +161,7 @@ const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, 
 		[DAXFS_REASON_STILL_BEATING] = {"still beating after fence", false},
 		[DAXFS_REASON_RECOVERER_DIED] = {"recoverer died", false},
 		[DAXFS_REASON_RECOVERY_DONE] = {"recovered", false},
+		[DAXFS_REASON_LEFTOVERS] = {"joined a slot that was not empty", false},
 	};
 
 	if ((unsigned)reason >= DAXFS_REASONS)
@@ -199,12 +216,25 @@ static void read_name(const struct sm_host *host, char out[32])
 	uint64_t words[4];
 
 	for (unsigned i = 0; i < 4; i++)
-		words[i] = sm_load_relaxed(&host->name[i]);
+		words[i] = sm_load(&host->name[i]);
 	memcpy(out, words, sizeof(words));
 	out[31] = '\0';
 	for (char *c = out; *c; c++)
 		if (!isprint((unsigned char)*c))
 			*c = '?';
+}
+
+/*
+ * The name is of the tenant that the incarnation names, before and after it: one
+ * that gives up joining leaves its generation to the next, who may write its name
+ * meanwhile. ORD tenant: incarnation, name, incarnation; see introduce() in fs/join.c.
+ */
+static void read_tenant(const struct sm_host *host, struct daxfs_host_view *v)
+{
+	uint64_t before = sm_load(&host->incarnation);
+
+	read_name(host, v->name);
+	v->incarnation = sm_load(&host->incarnation) == before ? before : 0;
 }
 
 static void read_last_recovery(const struct sm_host *host, struct daxfs_recovery *out)
@@ -233,7 +263,6 @@ static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 	uint64_t reason = sm_load_relaxed(&host->reason);
 
 	v->beat = sm_load(&host->beat);
-	v->incarnation = sm_load_relaxed(&host->incarnation);
 	v->pid = (uint32_t)sm_load_relaxed(&host->pid);
 	v->lanes = (uint32_t)sm_load_relaxed(&host->lanes);
 	v->records = (uint32_t)sm_load_relaxed(&host->records);
@@ -265,7 +294,7 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	v.manager_epoch = word.epoch;
 	read_toll(host, &v);
 	read_figures(host, &v);
-	read_name(host, v.name);
+	read_tenant(host, &v);
 	v.last.host = id;
 	read_last_recovery(host, &v.last);
 	*out = v;
@@ -278,6 +307,11 @@ static int in_force(const struct daxfs_member *m, uint32_t epoch)
 	if (!m->pool.writable)
 		return -EROFS;
 	return sm_load(&m->pool.member->manager.word) >> 32 == epoch ? 0 : -ESTALE;
+}
+
+int daxfs_member_in_force(const struct daxfs_member *m, uint32_t epoch)
+{
+	return in_force(m, epoch);
 }
 
 static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason reason, uint32_t ms)
@@ -344,7 +378,7 @@ static int swap_toll(struct daxfs_member *m, const struct daxfs_host_view *seen,
 	if (seen->id >= m->pool.super.hosts || seen->state != DAXFS_HOST_RECOVERING)
 		return -EINVAL;
 	word = &m->pool.member->host[seen->id].toll;
-	/* ORD toll: before the recovery is handed on (its CAS releases): whoever sees the next recoverer sees the count. */
+	/* ORD toll: before the recovery is handed on (its CAS releases): who sees the next recoverer sees the count. */
 	if (!sm_swap(word, seen->toll, toll))
 		return -EAGAIN;
 	sm_persist(&m->pool.shm, word, sizeof(*word));

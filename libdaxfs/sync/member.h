@@ -76,5 +76,11 @@ bool member_move_ends_generation(unsigned from, unsigned to);
  * sense; -EOVERFLOW: the slot has used up its generations.
  */
 int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
+/*
+ * The same for a move of a host's own, or of its recoverer, that a new manager
+ * must not spoil: if the word differs from `seen` in the manager's epoch alone (a
+ * stamp), it is tried again from there. -EAGAIN: it differs in more.
+ */
+int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
 
 #endif

@@ -178,6 +178,8 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 	unsigned i = 0, manager = (unsigned)(agents - managers.agents);
 	int machine = machine_named(plug);
 
+	if (peek_word(&pod.pool.member->manager.word) >> 32 != manager_epoch(manager) && !pod.damaged)
+		pod_violation("manager %u, deposed, starts a fence agent for slot %u, %s", manager, host, plug);
 	agents_stop(agents, host);
 	while (i < AGENTS_MAX && managers.job[i].used)
 		i++;

@@ -47,10 +47,10 @@ static inline void real_write(const char *path, const char *text, mode_t mode)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-static inline void real_start(struct real *r)
+static inline void real_start_slots(struct real *r, unsigned slots)
 {
 	const struct daxfs_mkfs_options mkfs = {
-		.name = "testpool", .size = 16 << 20, .hosts = REAL_HOSTS, .lanes = 2, .heartbeat_ms = 10000,
+		.name = "testpool", .size = 16 << 20, .hosts = slots, .lanes = 2, .heartbeat_ms = 10000,
 	};
 	struct daxfs_why why = { "" };
 
@@ -71,6 +71,11 @@ static inline void real_start(struct real *r)
 	agents_init(&r->agents, r->loop, &r->options, watch_agent_done, &r->watch);
 	if (watch_open(&r->watch, &r->options, &r->agents, &why))
 		fail_msg("%s", why.text);
+}
+
+static inline void real_start(struct real *r)
+{
+	real_start_slots(r, REAL_HOSTS);
 }
 
 static inline void real_join(struct real *r, unsigned host)

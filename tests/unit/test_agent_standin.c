@@ -35,13 +35,13 @@ static void live_and_die(const char *path, unsigned host)
 	struct daxfs_attr attr;
 	struct daxfs_why why;
 	struct daxfs *fs;
-	char name[16];
+	char name[24];
 	pid_t pid = fork();
 	int status;
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		snprintf(name, sizeof(name), "file%u", host);
+		snprintf(name, sizeof(name), "file%d", (int)getpid());
 		_exit(daxfs_open(path, DAXFS_READ_WRITE, &fs, &why) || daxfs_join(fs, host, "host", &why) ||
 		      daxfs_mknod(fs, DAXFS_ROOT, name, 0100644, 0, root, true, &attr));
 	}
@@ -168,6 +168,37 @@ static void leaves_when_stopped(void **state)
 	scene_stop(&s);
 }
 
+/* Three recoverers died of the slot: no fourth one before the operator says so. */
+static void stays_away_from_what_kills_recoverers(void **state)
+{
+	struct daxfs_host_view view;
+	struct scene s;
+
+	(void)state;
+	scene_start(&s);
+	live_and_die(s.path, 0);
+	fence(&s, 0);
+	for (unsigned i = 0; i < DAXFS_RECOVERERS_MAX; i++) {
+		live_and_die(s.path, 1);
+		move(&s, 0, DAXFS_HOST_RECOVERING, 1);
+		fence(&s, 1);
+		assert_int_equal(daxfs_member_host(s.m, 0, &view), 0);
+		assert_int_equal(daxfs_member_count_death(s.m, &view, s.epoch), 0);
+		s.standin.host = 1;
+		while (standin_step(&s.standin))
+			;
+		s.standin.host = 0;
+	}
+	assert_false(standin_step(&s.standin));
+	assert_int_equal(daxfs_member_host(s.m, 0, &view), 0);
+	assert_int_equal(view.deaths, DAXFS_RECOVERERS_MAX);
+	assert_int_equal(daxfs_member_forget_deaths(s.m, &view, s.epoch), 0);
+	assert_true(standin_step(&s.standin));
+	move(&s, 0, DAXFS_HOST_RECOVERING, (int)s.standin.slot);
+	assert_comes_back(&s);
+	scene_stop(&s);
+}
+
 static void waits_when_there_is_no_free_slot(void **state)
 {
 	struct scene s;
@@ -191,6 +222,7 @@ int main(void)
 		cmocka_unit_test(recovers_its_own_slot_when_alone),
 		cmocka_unit_test(does_what_it_is_assigned),
 		cmocka_unit_test(leaves_when_stopped),
+		cmocka_unit_test(stays_away_from_what_kills_recoverers),
 		cmocka_unit_test(waits_when_there_is_no_free_slot),
 	};
 

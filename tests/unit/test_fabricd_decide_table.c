@@ -43,8 +43,8 @@ static void one_row(const struct decide_facts *f, enum decide_verdict verdict)
 {
 	(void)verdict;
 	if (decide_rows(f) != 1)
-		print_error("state %u beat %u order %u fence %u recoverer %u toll %u heir %u: %u rows\n", f->state, f->beat,
-			    f->order, f->fence, f->recoverer, f->toll, f->heir, decide_rows(f));
+		print_error("state %u beat %u order %u fence %u recoverer %u toll %u heir %u: %u rows\n", f->state,
+			    f->beat, f->order, f->fence, f->recoverer, f->toll, f->heir, decide_rows(f));
 	assert_int_equal(decide_rows(f), 1);
 }
 

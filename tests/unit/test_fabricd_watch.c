@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "unit/fabricd_real.h"
 #include "daxfs/format.h"
@@ -186,6 +187,92 @@ static void a_senseless_word_is_left_alone(void **state)
 	real_stop(&r);
 }
 
+/* Where fabricd has mapped that byte of the pool: its mapping is the small one. */
+static void *mapped(const struct real *r, uint64_t at)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from, to, offset;
+	char line[400], *found = NULL;
+
+	assert_non_null(maps);
+	while (!found && fgets(line, sizeof(line), maps))
+		if (strstr(line, r->pool) && sscanf(line, "%lx-%lx %*s %lx", &from, &to, &offset) == 3 &&
+		    to - from < 1 << 20 && offset <= at && at < offset + (to - from))
+			found = (char *)from + (at - offset);
+	fclose(maps);
+	assert_non_null(found);
+	return found;
+}
+
+/* One page of the members' region cannot be read: of the hosts in it nothing is decided, the others are judged. */
+static void a_bad_page_costs_the_hosts_in_it(void **state)
+{
+	int empty = memfd_create("empty", 0), fd;
+	struct sm_super super;
+	struct real r;
+	void *page;
+
+	(void)state;
+	real_start_slots(&r, 20);
+	for (unsigned i = 0; i < 3; i++)
+		real_join(&r, i);
+	become_primary(&r, ALL3);
+	fd = open(r.pool, O_RDONLY);
+	assert_int_equal(pread(fd, &super, sizeof(super), 0), sizeof(super));
+	close(fd);
+	/* The second page of the lines: slots 15 (in part) to 19. A load there is a SIGBUS from now on. */
+	page = mapped(&r, super.region[DAXFS_R_MEMBER].offset + 2 * DAXFS_PAGE_SIZE);
+	assert_ptr_equal(mmap(page, DAXFS_PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, empty, 0), page);
+	real_polls(&r, 2, ALL3);
+	assert_true(r.watch.in.readable);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(r.watch.in.sensible[i], i < 15);
+	until(&r, 1, DAXFS_HOST_RECOVERING, 5);
+	close(empty);
+	real_stop(&r);
+}
+
+/*
+ * It decided to start a fence agent, and slept. Meanwhile another manager has the
+ * host fenced: the agent would cut off whoever has its name now.
+ */
+static void a_deposed_manager_starts_no_agent(void **state)
+{
+	struct daxfs_manager_view seen;
+	struct decide_action off = { .kind = DECIDE_AGENT_OFF, .host = 1, .recoverer = -1 };
+	struct daxfs_host_view v;
+	struct real r;
+	uint32_t epoch;
+
+	(void)state;
+	real_start(&r);
+	for (unsigned i = 0; i < 3; i++)
+		real_join(&r, i);
+	become_primary(&r, ALL3);
+	watch_order(&r.watch, 1, ORDER_FENCE);
+	real_polls(&r, 1, ALL3); /* FENCING; the next poll would start the agent */
+	v = real_view(&r, 1);
+	assert_int_equal(v.state, DAXFS_HOST_FENCING);
+	r.watch.in.view[1] = v; /* as that poll sees it */
+	daxfs_member_manager(r.watch.member, &seen);
+	assert_int_equal(daxfs_member_claim(r.watch.member, &seen, &epoch), 0);
+	watch_act(&r.watch, &off);
+	assert_null(r.agents.first);
+	assert_int_equal(r.watch.decide.role, DECIDE_BACKUP);
+	/* Nor one that is primary, for a host that is another tenant by now. */
+	daxfs_member_manager(r.watch.member, &seen);
+	decide_claimed(&r.watch.decide, epoch);
+	assert_int_equal(daxfs_member_stamp(r.watch.member, &v, epoch), 0);
+	watch_act(&r.watch, &off);
+	assert_null(r.agents.first);
+	assert_int_equal(r.watch.decide.role, DECIDE_PRIMARY);
+	r.watch.in.view[1] = real_view(&r, 1);
+	watch_act(&r.watch, &off);
+	assert_non_null(r.agents.first);
+	real_agents(&r);
+	real_stop(&r);
+}
+
 static void not_a_pool(void **state)
 {
 	struct daxfs_why why = { "" };
@@ -228,6 +315,8 @@ int main(void)
 		cmocka_unit_test(a_stale_primary_changes_nothing),
 		cmocka_unit_test(a_pool_that_goes_away_decides_nothing),
 		cmocka_unit_test(a_senseless_word_is_left_alone),
+		cmocka_unit_test(a_bad_page_costs_the_hosts_in_it),
+		cmocka_unit_test(a_deposed_manager_starts_no_agent),
 		cmocka_unit_test(not_a_pool),
 		cmocka_unit_test(the_summary_counts_states),
 	};

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_join.c - becoming and ceasing to be a host; beats and progress (fs/join.c). */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -122,12 +124,12 @@ static void busy_slots(void **state)
 }
 
 /* What a tenant must not have left: join refuses, and the slot is free again after. */
+/* What a join finds in a free slot goes to recovery, and then the slot can be joined. */
 static void leftovers(void **state)
 {
 	struct scene s;
 	sm_u64 *left[4];
 	const char *said[4] = { "record", "unfinished", "epoch", "open" };
-	uint64_t was[4];
 
 	(void)state;
 	scene_start(&s);
@@ -136,18 +138,99 @@ static void leftovers(void **state)
 	left[2] = &s.pool->lanes[1].low;
 	left[3] = &s.pool->opens[s.pool->super.opens_per_host - 1];
 	for (unsigned i = 0; i < 4; i++) {
-		was[i] = sm_load(left[i]);
-		sm_store(left[i], was[i] + 1); /* status: IDLE + 1 is PREPARE */
-		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), -EIO);
+		uint32_t generation = word_of(&s, 0).generation;
+		struct daxfs_recovery report;
+
+		sm_store(left[i], sm_load(left[i]) + 1); /* status: IDLE + 1 is PREPARE */
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), -EBUSY);
 		assert_non_null(strstr(s.why.text, said[i]));
-		assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_FREE);
+		assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_FENCED);
+		assert_int_equal(word_of(&s, 0).generation, generation + 1);
+		assert_int_equal((uint32_t)sm_load(&s.pool->member->host[0].reason), DAXFS_REASON_LEFTOVERS);
 		assert_int_equal(daxfs_mkdir(s.fs, DAXFS_ROOT, "d", 0755, pod_root, NULL), -ESTALE);
-		sm_store(left[i], was[i]);
+		assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), 0);
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+		assert_int_equal(daxfs_leave(s.fs), 0);
 	}
 	/* The same beside, of another host, is none of its business. */
 	sm_store(&s.pool->lanes[4].low, 1);
 	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
 	sm_store(&s.pool->lanes[4].low, 0);
+	scene_stop(&s);
+}
+
+/* A file that cannot be closed is still open: the slot is not free before that is settled. */
+static void leaving_with_a_file_that_is_damaged(void **state)
+{
+	char bytes[2 * DAXFS_PAGE_SIZE];
+	struct daxfs_recovery report;
+	struct scene s;
+	struct daxfs *fs;
+	sm_u64 *link;
+	uint64_t was;
+	daxfs_ino file;
+
+	(void)state;
+	scene_start(&s);
+	fs = s.pod.fs[1];
+	file = pod_create(fs, DAXFS_ROOT, "f");
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(daxfs_write(fs, file, bytes, sizeof(bytes), 0, 0), sizeof(bytes));
+	assert_int_equal(daxfs_hold(fs, file), 0);
+	assert_int_equal(daxfs_unlink(fs, DAXFS_ROOT, "f"), 0);
+	link = &s.pool->inodes[(uint32_t)file].direct[1];
+	was = sm_load(link);
+	sm_store(link, was ^ 2ull << 32); /* one bit: a kind that no file has there */
+	assert_int_equal(daxfs_release(fs, file), -EIO);
+	assert_int_equal(daxfs_leave(fs), -EIO);
+	assert_int_equal(word_of(&s, 1).state, DAXFS_HOST_ALIVE);
+	assert_int_equal(daxfs_beat(fs), -ESTALE); /* so it will be fenced */
+	sm_store(link, was);
+	set_state(&s, 1, DAXFS_HOST_FENCED);
+	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+	assert_int_equal(daxfs_recover(s.fs, 1, &report), 0);
+	assert_int_equal(report.opens, 1);
+	assert_int_equal(daxfs_join(fs, 1, "again", &s.why), 0);
+	scene_stop(&s);
+}
+
+struct stamper {
+	struct scene *s;
+	atomic_bool stop;
+};
+
+/* A new manager every moment: each stamps the host's word. */
+static void *stamp(void *arg)
+{
+	struct stamper *st = arg;
+	sm_u64 *word = &st->s->pool->member->host[0].word;
+
+	while (!atomic_load(&st->stop)) {
+		uint64_t w = sm_load(word);
+
+		sm_swap(word, w, (w & ~0xffffull) | ((w + 1) & 0xffff));
+	}
+	return NULL;
+}
+
+static void joining_while_managers_change(void **state)
+{
+	struct scene s;
+	struct stamper st = { .s = &s };
+	struct daxfs_recovery report;
+	pthread_t thread;
+
+	(void)state;
+	scene_start(&s);
+	assert_int_equal(pthread_create(&thread, NULL, stamp, &st), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		assert_int_equal(daxfs_join(s.fs, 0, "x", &s.why), 0);
+		assert_int_equal(daxfs_leave(s.fs), 0);
+	}
+	atomic_store(&st.stop, true);
+	pthread_join(thread, NULL);
+	set_state(&s, 0, DAXFS_HOST_FENCED);
+	assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), 0);
 	scene_stop(&s);
 }
 
@@ -310,6 +393,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(joined), cmocka_unit_test(wrong_hosts), cmocka_unit_test(busy_slots),
+		cmocka_unit_test(leaving_with_a_file_that_is_damaged), cmocka_unit_test(joining_while_managers_change),
 		cmocka_unit_test(leftovers), cmocka_unit_test(generations), cmocka_unit_test(leaving_while_suspect),
 		cmocka_unit_test(leaving_too_late), cmocka_unit_test(beats), cmocka_unit_test(progress),
 		cmocka_unit_test(progress_of_nobody),

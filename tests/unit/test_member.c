@@ -365,7 +365,8 @@ static void test_reasons(void **state)
 	static const char *const texts[DAXFS_REASONS + 1] = {
 		"-", "joined", "left", "heartbeat late 512 ms", "heartbeat resumed", "heartbeat lost 512 ms",
 		"fenced by operator", "confirmed dead by operator", "fence agent failed, retrying",
-		"still beating after fence", "recoverer died", "recovered", "unknown reason 12",
+		"still beating after fence", "recoverer died", "recovered", "joined a slot that was not empty",
+		"unknown reason 13",
 	};
 	char buf[96], small[6];
 
@@ -375,6 +376,29 @@ static void test_reasons(void **state)
 		assert_string_equal(buf, texts[r]);
 	}
 	assert_string_equal(daxfs_reason_text(DAXFS_REASON_BEAT_LOST, UINT32_MAX, small, sizeof(small)), "heart");
+}
+
+/* A new manager's stamp spoils no move of the host's own; any other change does. */
+static void test_own_moves_survive_a_stamp(void **state)
+{
+	struct fixture *f = *state;
+	struct host_word to = in_state(DAXFS_HOST_ALIVE), other;
+	uint64_t seen;
+
+	set_word(f, 1, in_state(DAXFS_HOST_JOINING));
+	seen = word(f, 1);
+	other = in_state(DAXFS_HOST_JOINING);
+	other.epoch = 4;
+	set_word(f, 1, other);
+	assert_int_equal(member_move(&f->pool, 1, seen, to), -EAGAIN);
+	assert_int_equal(member_move_own(&f->pool, 1, seen, to), 0);
+	to.epoch = 4;
+	assert_int_equal(word(f, 1), host_word_pack(to)); /* of the new manager */
+	set_word(f, 1, in_state(DAXFS_HOST_FENCING));
+	assert_int_equal(member_move_own(&f->pool, 1, seen, to), -EAGAIN);
+	other.generation++;
+	set_word(f, 1, other);
+	assert_int_equal(member_move_own(&f->pool, 1, seen, to), -EAGAIN);
 }
 
 int main(void)
@@ -396,6 +420,7 @@ int main(void)
 		WITH_POOL(test_open),
 		cmocka_unit_test(test_state_names),
 		cmocka_unit_test(test_reasons),
+		WITH_POOL(test_own_moves_survive_a_stamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
