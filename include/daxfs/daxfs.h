@@ -16,6 +16,19 @@
  *            names an inode that is gone
  *   -EIO     shared bytes do not make sense; daxfsctl check says more
  *   -ENOSPC  no free page, inode or directory entry
+ *   -ECHILD  called by a child of the process that opened the pool
+ *
+ * Processes. What daxfs_open or daxfs_member_open gave belongs to the process that called it.
+ * A child (fork) has no mapping of the pool: every call with its parent's fs, view or draft returns
+ * -ECHILD (those that return nothing do nothing) and touches nothing that is shared; a pointer of a
+ * view or draft is SIGSEGV there. It may close and abort them, which frees its copy alone, and
+ * open the pool for itself, as another host. vfork, posix_spawn and fork with exec are fine.
+ *
+ * Threads. A call is never left in the middle by pthread_cancel: calls are no cancellation
+ * points, only the callback of daxfs_readdir may be one (nothing is held in it). With
+ * PTHREAD_CANCEL_ASYNCHRONOUS no call may be made, and no callback may leave its call
+ * otherwise (longjmp, exceptions). A view or draft belongs to no thread: if the one that used it ends,
+ * another may go on with it, or close it, and until then it keeps its lane.
  */
 #ifndef DAXFS_DAXFS_H
 #define DAXFS_DAXFS_H
@@ -74,7 +87,7 @@ struct daxfs_geometry {
 
 /* Map the pool at path and validate its header. */
 DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why);
-/* Unmap. Leaves first if joined. No view or draft of it may be open. */
+/* Unmap. Leaves first if joined. No view or draft of it may be open. In a child: frees its copy of fs. */
 DAXFS_API void daxfs_close(struct daxfs *fs);
 DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
 

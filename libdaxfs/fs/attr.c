@@ -142,6 +142,8 @@ int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
 {
 	uint64_t none;
 
+	if (!*fs->here)
+		return -ECHILD;
 	space_usage(&fs->pool, DAXFS_T_PAGE, &out->pages, &out->nodes);
 	space_usage(&fs->pool, DAXFS_T_INODE, &out->inodes, &none);
 	space_usage(&fs->pool, DAXFS_T_DIRENT, &out->dirents, &none);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "mem/process.h"
 #include "mem/super.h"
 #include "sync/member.h"
 
@@ -19,31 +20,39 @@
 #define BACK_OFF_DOUBLINGS 4u
 #define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
 
-static struct daxfs *context_new(void)
+static int context_new(struct daxfs **out, struct daxfs_why *why)
 {
 	struct daxfs *fs = calloc(1, sizeof(*fs));
+	int rc;
 
 	if (!fs)
-		return NULL;
+		return why_fail(why, -ENOMEM, "out of memory");
+	rc = process_mark(&fs->here, why);
+	if (rc) {
+		free(fs);
+		return rc;
+	}
 	pthread_mutex_init(&fs->wait_lock, NULL);
 	pthread_cond_init(&fs->wait_free, NULL);
-	return fs;
+	*out = fs;
+	return 0;
 }
 
 static void context_free(struct daxfs *fs)
 {
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
+	process_unmark(fs->here);
 	free(fs);
 }
 
 int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *why)
 {
-	struct daxfs *fs = context_new();
-	int rc;
+	struct daxfs *fs;
+	int rc = context_new(&fs, why);
 
-	if (!fs)
-		return why_fail(why, -ENOMEM, "out of memory");
+	if (rc)
+		return rc;
 	rc = pool_attach(base, size, &fs->pool, why);
 	if (rc) {
 		context_free(fs);
@@ -55,28 +64,44 @@ int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *w
 
 int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **out, struct daxfs_why *why)
 {
-	struct daxfs *fs = context_new();
-	int rc;
+	int was = process_cancel_off();
+	struct daxfs *fs;
+	int rc = context_new(&fs, why);
 
-	if (!fs)
-		return why_fail(why, -ENOMEM, "out of memory");
-	rc = pool_map(path, mode, &fs->pool, why);
-	if (rc) {
-		context_free(fs);
-		return rc;
+	if (rc == 0) {
+		rc = pool_map(path, mode, &fs->pool, why);
+		if (rc)
+			context_free(fs);
+		else
+			*out = fs;
 	}
-	*out = fs;
-	return 0;
+	process_cancel_restore(was);
+	return rc;
+}
+
+/* In a child: its copy of our memory. Threads that it does not have may have locked, or wait for,
+ * what is in there, so nothing is destroyed; and where the pool was mapped there may be anything. */
+static void close_copy(struct daxfs *fs)
+{
+	fs_free_slots(fs);
+	pool_forget(&fs->pool);
+	process_unmark(fs->here);
+	free(fs);
 }
 
 void daxfs_close(struct daxfs *fs)
 {
-	if (!fs)
-		return;
-	if (fs->joined)
-		daxfs_leave(fs);
-	pool_unmap(&fs->pool);
-	context_free(fs);
+	int was = process_cancel_off();
+
+	if (fs && !*fs->here) {
+		close_copy(fs);
+	} else if (fs) {
+		if (fs->joined)
+			daxfs_leave(fs);
+		pool_unmap(&fs->pool);
+		context_free(fs);
+	}
+	process_cancel_restore(was);
 }
 
 const struct pool *fs_pool(const struct daxfs *fs)
@@ -126,14 +151,18 @@ static struct lane_slot *try_slots(struct daxfs *fs)
 static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max)
 {
 	struct lane_slot *slot = try_slots(fs);
+	int was;
 
 	if (!slot) {
+		/* Cancelled here a thread would keep the lock, and leave no trace in its call. */
+		was = process_cancel_off();
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		while (!(slot = try_slots(fs)) && fs->broken <= broken_max)
 			pthread_cond_wait(&fs->wait_free, &fs->wait_lock);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
+		process_cancel_restore(was);
 	}
 	return slot ? &slot->lane : NULL;
 }
@@ -191,9 +220,10 @@ void fs_unpark(struct daxfs *fs, struct lane *lane)
 int fs_park(struct daxfs *fs, struct lane **out)
 {
 	struct lane *lane;
+	int rc = fs_ready(fs);
 
-	if (!fs->joined)
-		return fs->pool.writable ? -ESTALE : -EROFS;
+	if (rc)
+		return rc;
 	if (atomic_fetch_add(&fs->parked, 1) + 1 >= fs->n_slots) {
 		atomic_fetch_sub(&fs->parked, 1);
 		return -EBUSY;
@@ -263,14 +293,15 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 {
 	struct lane *lane;
 	unsigned starved = 0, refused = 0;
-	int rc = -ESTALE;
+	int rc = fs_ready(fs);
 
-	if (!fs->joined)
-		return fs->pool.writable ? -ESTALE : -EROFS;
+	if (rc)
+		return rc;
 	lane = fs_take_lane(fs);
 	if (!lane)
 		return -EIO;
 	lane_enter(lane);
+	rc = -ESTALE;
 	if (lane_alive(lane))
 		do {
 			count_operation(slot_of(lane));

@@ -119,8 +119,13 @@ static int clear_the_way(struct daxfs_draft *d, int rc)
 int daxfs_draft_commit(struct daxfs_draft *d)
 {
 	struct piece piece;
-	int rc = stage(d, &piece);
+	int rc;
 
+	if (!*d->fs->here) {
+		free(d);
+		return -ECHILD;
+	}
+	rc = stage(d, &piece);
 	rc = rc ? record_abort(d->lane, rc) : record_commit(d->lane);
 	if (rc == 0)
 		inode_changed(d->lane, piece.sm);
@@ -129,5 +134,8 @@ int daxfs_draft_commit(struct daxfs_draft *d)
 
 void daxfs_draft_abort(struct daxfs_draft *d)
 {
-	finish(d, record_abort(d->lane, 0));
+	if (*d->fs->here)
+		finish(d, record_abort(d->lane, 0));
+	else
+		free(d);
 }

@@ -67,13 +67,13 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 	struct file_op op = {
 		.ino = ino, .in = buf, .offset = offset, .len = len, .append = flags & DAXFS_APPEND,
 	};
-	int rc = 0;
+	int rc = fs_ready(fs);
 
 	if (len > SSIZE_MAX_WRITE)
 		op.len = SSIZE_MAX_WRITE;
 	if (!op.append && offset > DAXFS_FILE_MAX)
 		return -EFBIG;
-	if (!op.append)
+	if (rc == 0 && !op.append)
 		write_ahead(fs, &op);
 	while (rc == 0 && op.done < op.len)
 		rc = fs_run(fs, write_piece, &op);
@@ -256,7 +256,7 @@ static void read_ahead(struct daxfs *fs, const struct file_op *op)
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
 {
 	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len };
-	int rc = 0;
+	int rc = fs_ready(fs);
 
 	if (len > SSIZE_MAX_WRITE)
 		op.len = SSIZE_MAX_WRITE;
@@ -271,9 +271,11 @@ ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint6
 
 int daxfs_fsync(struct daxfs *fs, daxfs_ino ino)
 {
+	int rc = fs_ready(fs);
+
 	(void)ino;
-	if (!fs->joined)
-		return -ESTALE;
+	if (rc)
+		return rc;
 	/* ORD fsync: every write was in the durability domain when it returned;
 	 * whatever tells others of this call comes after. */
 	sm_fence();

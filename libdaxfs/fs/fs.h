@@ -11,6 +11,7 @@
 #ifndef DAXFS_FS_FS_H
 #define DAXFS_FS_FS_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -32,6 +33,7 @@ struct lane_slot { /* a lane of this host and who uses it */
 
 struct daxfs {
 	struct pool pool;
+	bool *here; /* false in a child of the process that opened it: mem/process.h */
 	bool joined;
 	unsigned host;
 	uint32_t generation;
@@ -51,6 +53,16 @@ int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *w
 const struct pool *fs_pool(const struct daxfs *fs);
 struct pool *fs_pool_writable(struct daxfs *fs);
 
+/* May the filesystem be used: -ECHILD by a child of the process that opened it, else -ESTALE or -EROFS. */
+static inline int fs_ready(const struct daxfs *fs)
+{
+	if (__builtin_expect(!*fs->here, 0))
+		return -ECHILD;
+	if (__builtin_expect(fs->joined, 1))
+		return 0;
+	return fs->pool.writable ? -ESTALE : -EROFS;
+}
+
 typedef int (*fs_step)(struct daxfs *fs, struct lane *lane, void *arg);
 /* Run a step until it returns something else than -EAGAIN. */
 int fs_run(struct daxfs *fs, fs_step step, void *arg);
@@ -60,6 +72,8 @@ void fs_put_lane(struct daxfs *fs, struct lane *lane);
 /* A lane, entered, for longer than a call. -EBUSY: one is kept for calls. */
 int fs_park(struct daxfs *fs, struct lane **out);
 void fs_unpark(struct daxfs *fs, struct lane *lane);
+/* Let go of the lanes and the open files, in this process's memory. */
+void fs_free_slots(struct daxfs *fs);
 /* For good: waits for calls in progress. -EIO: one of the lanes is broken. */
 int fs_take_all_lanes(struct daxfs *fs);
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "mem/process.h"
 #include "sync/member.h"
 
 static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t generation, enum daxfs_reason reason)
@@ -99,7 +100,7 @@ static const char *leftovers(const struct daxfs *fs)
 	return NULL;
 }
 
-static void free_slots(struct daxfs *fs)
+void fs_free_slots(struct daxfs *fs)
 {
 	for (unsigned i = 0; fs->slots && i < fs->n_slots; i++)
 		lane_fini(&fs->slots[i].lane);
@@ -157,10 +158,12 @@ static void give_up(struct daxfs *fs)
 	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 }
 
-int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
+static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
 {
 	int rc;
 
+	if (!*fs->here)
+		return why_fail(why, -ECHILD, "this process is a child of the one that opened the pool: open it anew");
 	if (!fs->pool.writable)
 		return why_fail(why, -EROFS, "the pool is mapped read-only; open it for writing to join");
 	if (fs->joined)
@@ -175,7 +178,7 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	introduce(fs, name);
 	rc = settle_in(fs, why);
 	if (rc) {
-		free_slots(fs);
+		fs_free_slots(fs);
 		if (rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
 			give_up(fs);
 		return rc;
@@ -184,10 +187,20 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_w
 	return 0;
 }
 
+int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why)
+{
+	int was = process_cancel_off(), rc = join(fs, host, name, why);
+
+	process_cancel_restore(was);
+	return rc;
+}
+
 int daxfs_leave(struct daxfs *fs)
 {
 	int rc = -EAGAIN;
 
+	if (!*fs->here)
+		return -ECHILD;
 	if (!fs->joined)
 		return -ESTALE;
 	if (atomic_load(&fs->parked))
@@ -197,7 +210,7 @@ int daxfs_leave(struct daxfs *fs)
 		/* A record that made no sense is still in flight: only being
 		 * fenced and recovered frees this slot. */
 		fs->joined = false;
-		free_slots(fs);
+		fs_free_slots(fs);
 		return -EIO;
 	}
 	/* ORD leave: idle lanes and withdrawn announcements are written back before the slot is FREE, for
@@ -207,7 +220,7 @@ int daxfs_leave(struct daxfs *fs)
 	sm_drain(&fs->pool.shm);
 	if (leftovers(fs)) { /* a file that could not be closed, or finished: for recovery */
 		fs->joined = false;
-		free_slots(fs);
+		fs_free_slots(fs);
 		return -EIO;
 	}
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
@@ -218,7 +231,7 @@ int daxfs_leave(struct daxfs *fs)
 			rc = -ESTALE; /* FENCING or worse: not ours to leave */
 	}
 	fs->joined = false;
-	free_slots(fs);
+	fs_free_slots(fs);
 	return rc;
 }
 
@@ -227,6 +240,8 @@ int daxfs_beat(struct daxfs *fs)
 	struct sm_host *host = fs_host(fs, fs->host);
 	uint64_t lanes = 0, records = 0, owned = 0;
 
+	if (!*fs->here)
+		return -ECHILD;
 	if (!fs->joined || !lane_alive(&fs->slots[0].lane))
 		return -ESTALE;
 	for (unsigned i = 0; i < fs->n_slots; i++) {

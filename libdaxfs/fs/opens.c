@@ -27,7 +27,8 @@
 
 struct held {
 	uint64_t handle;
-	unsigned count, slot;
+	uint64_t count; /* would take centuries to come round */
+	unsigned slot;
 	struct held *next;
 };
 
@@ -241,8 +242,10 @@ static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 
 int daxfs_hold(struct daxfs *fs, daxfs_ino ino)
 {
-	if (!fs->joined)
-		return fs->pool.writable ? -ESTALE : -EROFS;
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
 	return hold_again(fs, ino) ? 0 : fs_run(fs, hold_step, &ino);
 }
 
@@ -287,7 +290,7 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 
 int daxfs_release(struct daxfs *fs, daxfs_ino ino)
 {
-	return fs->joined ? fs_run(fs, release_step, &ino) : -ESTALE;
+	return fs_run(fs, release_step, &ino);
 }
 
 static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)

@@ -44,12 +44,15 @@ void daxfs_view_close(struct daxfs_view *v)
 {
 	if (!v)
 		return;
-	fs_unpark(v->fs, v->lane);
+	if (*v->fs->here)
+		fs_unpark(v->fs, v->lane);
 	free(v);
 }
 
 void daxfs_view_renew(struct daxfs_view *v)
 {
+	if (!*v->fs->here)
+		return;
 	lane_renew(v->lane);
 	v->ino = 0;
 }
@@ -112,8 +115,11 @@ static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const 
 ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const void **out)
 {
 	const uint8_t *found = NULL;
-	ssize_t n = lane_alive(v->lane) ? look(v, ino, offset, &found) : -ESTALE;
+	ssize_t n;
 
+	if (!*v->fs->here)
+		return -ECHILD;
+	n = lane_alive(v->lane) ? look(v, ino, offset, &found) : -ESTALE;
 	if (v->lane->fault) {
 		v->lane->fault = false; /* other files may be sound */
 		return -EIO;

@@ -14,6 +14,7 @@
 #include "fs/fs.h"
 #include "fs/lockset.h"
 #include "inspect/inspect.h"
+#include "mem/process.h"
 #include "sync/member.h"
 
 struct dry {
@@ -272,11 +273,13 @@ static void show_host(const struct dry *d)
 		     word.generation, advice);
 }
 
-int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context)
+static int dry_run(const struct daxfs *fs, unsigned host, daxfs_report report, void *context)
 {
 	struct dry d = { .pool = fs_pool(fs), .report = report, .context = context, .host = host };
 	unsigned lanes = d.pool->super.lanes_per_host;
 
+	if (!*fs->here)
+		return -ECHILD;
 	if (host >= d.pool->super.hosts)
 		return -EINVAL;
 	show_host(&d);
@@ -295,4 +298,12 @@ int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, 
 		     " objects to settle, %" PRIu64 " files to finish, %" PRIu64 " open files to release",
 		     host, d.finish, d.undo, d.objects, d.files, d.opens);
 	return 0;
+}
+
+int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context)
+{
+	int was = process_cancel_off(), rc = dry_run(fs, host, report, context);
+
+	process_cancel_restore(was);
+	return rc;
 }

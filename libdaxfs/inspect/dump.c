@@ -12,6 +12,7 @@
 
 #include "fs/fs.h"
 #include "mem/layout.h"
+#include "mem/process.h"
 #include "mem/super.h"
 #include "sync/member.h"
 
@@ -106,9 +107,9 @@ static bool parse_index(const char *what, const char *word, uint64_t *index)
 	return *end == '\0' && errno == 0;
 }
 
-int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context)
+static int dump_what(const struct dump *dump, const char *what)
 {
-	struct dump d = { .pool = fs_pool(fs), .report = report, .context = context };
+	struct dump d = *dump;
 	uint64_t index;
 
 	if (parse_index(what, "inode", &index))
@@ -124,4 +125,17 @@ int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *co
 	else
 		return -EINVAL;
 	return 0;
+}
+
+int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context)
+{
+	struct dump d = { .pool = fs_pool(fs), .report = report, .context = context };
+	int was, rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	was = process_cancel_off();
+	rc = dump_what(&d, what);
+	process_cancel_restore(was);
+	return rc;
 }

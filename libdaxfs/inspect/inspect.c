@@ -16,6 +16,7 @@
 #include "fs/fs.h"
 #include "fs/lockset.h"
 #include "inspect/check.h"
+#include "mem/process.h"
 
 /* -- words ------------------------------------------------------------------ */
 
@@ -226,7 +227,14 @@ void inspect_line(daxfs_report report, void *context, const char *format, ...)
 
 int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out)
 {
-	return check_pool(fs_pool(fs), report, context, out);
+	int was, rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	was = process_cancel_off();
+	rc = check_pool(fs_pool(fs), report, context, out);
+	process_cancel_restore(was);
+	return rc;
 }
 
 static unsigned private_objects(const struct pool *pool, unsigned id, uint64_t status)
@@ -246,6 +254,8 @@ int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out)
 	unsigned lanes = pool->super.lanes_per_host, opens = pool->super.opens_per_host;
 	struct daxfs_inflight sum = { 0 };
 
+	if (!*fs->here)
+		return -ECHILD;
 	if (host >= pool->super.hosts)
 		return -EINVAL;
 	for (unsigned id = host * lanes; id < (host + 1) * lanes; id++) {
@@ -270,6 +280,8 @@ int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest 
 	sm_u64 *word = pool_at(pool, header + DAXFS_SCRATCH_OFFSET);
 	uint64_t seen;
 
+	if (!*fs->here)
+		return -ECHILD;
 	if (increments && !pool->writable)
 		return -EROFS;
 	seen = sm_load(word);

@@ -4,8 +4,8 @@
  *
  * Regular files (a file in /dev/shm, a memfd through /proc/self/fd/N) and
  * device-DAX character devices; anything else is refused in words. Mappings are
- * shared and start on the alignment the source asks for, which device-DAX
- * demands and which lets files use huge pages.
+ * shared, of this process and not of its children, and start on the alignment the
+ * source asks for, which device-DAX demands and which lets files use huge pages.
  */
 #include "mem/map.h"
 
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mem/dax.h"
+#include "mem/process.h"
 
 #define HUGE_BYTES (2u << 20)
 #ifndef MADV_COLLAPSE
@@ -167,6 +168,10 @@ int source_map(const struct source *s, uint64_t len, bool writable, void **base,
 	} else if (mmap(at, len, prot, MAP_SHARED | MAP_FIXED, s->fd, 0) == MAP_FAILED) {
 		rc = -errno;
 		munmap(at, len);
+	} else {
+		rc = process_keep(at, len);
+		if (rc)
+			munmap(at, len);
 	}
 	if (rc)
 		return why_fail(why, rc, "cannot map %llu bytes: %s (see ulimit -v and vm.max_map_count)",

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "mem/map.h"
+#include "mem/process.h"
 #include "mem/super.h"
 
 struct target {
@@ -146,7 +147,7 @@ static int lay_pool(const struct target *t, struct daxfs_why *why)
 	return rc;
 }
 
-int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
+static int mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
 {
 	static const struct daxfs_mkfs_options defaults = {.name = NULL};
 	struct target t = {.path = path, .options = options ? options : &defaults, .source.fd = -1};
@@ -163,5 +164,13 @@ int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struc
 	if (rc && t.created)
 		unlink(path);
 	source_close(&t.source);
+	return rc;
+}
+
+int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
+{
+	int was = process_cancel_off(), rc = mkfs(path, options, why);
+
+	process_cancel_restore(was);
 	return rc;
 }

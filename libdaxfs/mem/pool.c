@@ -132,6 +132,11 @@ void pool_unmap(struct pool *pool)
 {
 	if (pool->owns_map)
 		munmap(pool->shm.base, pool->shm.size);
+	pool_forget(pool);
+}
+
+void pool_forget(struct pool *pool)
+{
 	if (pool->fd >= 0)
 		close(pool->fd);
 	pool->owns_map = false;

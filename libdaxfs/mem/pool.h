@@ -40,6 +40,8 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 /* As pool_map but only superblock and membership; other pointers are NULL. */
 int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why);
 void pool_unmap(struct pool *pool);
+/* The same in a child, which has the descriptor, but no mapping. */
+void pool_forget(struct pool *pool);
 
 static inline uint64_t pool_offset(const struct pool *pool, const void *p)
 {

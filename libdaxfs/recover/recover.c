@@ -174,13 +174,13 @@ static bool ours(const struct daxfs *fs, const struct host_word *word)
 int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max)
 {
 	unsigned n = 0;
+	int rc = fs_ready(fs);
 
-	if (!fs->joined)
-		return -ESTALE;
+	if (rc)
+		return rc;
 	for (unsigned host = 0; host < fs->pool.super.hosts && n < max; host++) {
 		uint64_t seen = sm_load(&fs_host(fs, host)->word);
 		struct host_word word;
-		int rc;
 
 		if (host_word_unpack(seen, &word) || !ours(fs, &word))
 			continue;
@@ -196,10 +196,10 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 {
 	struct host_word word;
 	uint64_t seen;
-	int rc;
+	int rc = fs_ready(fs);
 
-	if (!fs->joined)
-		return -ESTALE;
+	if (rc)
+		return rc;
 	if (host >= fs->pool.super.hosts)
 		return -EINVAL;
 	seen = sm_load(&fs_host(fs, host)->word);

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mem/process.h"
 #include "mem/super.h"
 
 /* -- moves ------------------------------------------------------------------- */
@@ -176,31 +177,53 @@ const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, 
 /* -- the mapping ----------------------------------------------------------------- */
 
 struct daxfs_member {
-	struct pool pool; /* superblock and membership region only */
+	struct pool pool;  /* superblock and membership region only */
+	bool *here;       /* false in a child of the process that opened it */
 };
+
+static int open_member(const char *path, bool writable, struct daxfs_member *m, struct daxfs_why *why)
+{
+	int rc = process_mark(&m->here, why);
+
+	if (rc)
+		return rc;
+	rc = pool_map_member(path, writable, &m->pool, why);
+	if (rc)
+		process_unmark(m->here);
+	return rc;
+}
 
 int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_why *why)
 {
 	struct daxfs_member *m = malloc(sizeof(*m));
-	int rc;
+	int was, rc;
 
 	if (!m)
 		return why_fail(why, -ENOMEM, "out of memory");
-	rc = pool_map_member(path, writable, &m->pool, why);
-	if (rc) {
+	was = process_cancel_off();
+	rc = open_member(path, writable, m, why);
+	process_cancel_restore(was);
+	if (rc)
 		free(m);
-		return rc;
-	}
-	*out = m;
-	return 0;
+	else
+		*out = m;
+	return rc;
 }
 
 void daxfs_member_close(struct daxfs_member *m)
 {
+	int was;
+
 	if (!m)
 		return;
-	pool_unmap(&m->pool);
+	was = process_cancel_off();
+	if (*m->here)
+		pool_unmap(&m->pool);
+	else
+		pool_forget(&m->pool);
+	process_unmark(m->here);
 	free(m);
+	process_cancel_restore(was);
 }
 
 void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out)
@@ -280,6 +303,8 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	struct host_word word;
 	int rc;
 
+	if (!*m->here)
+		return -ECHILD;
 	if (id >= m->pool.super.hosts)
 		return -EINVAL;
 	host = &m->pool.member->host[id];
@@ -304,6 +329,8 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 /* May this process act under that manager epoch? */
 static int in_force(const struct daxfs_member *m, uint32_t epoch)
 {
+	if (!*m->here)
+		return -ECHILD;
 	if (!m->pool.writable)
 		return -EROFS;
 	return sm_load(&m->pool.member->manager.word) >> 32 == epoch ? 0 : -ESTALE;
@@ -408,7 +435,7 @@ void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)
 {
 	sm_u64 *p;
 
-	if (!m->pool.writable || id >= m->pool.super.hosts)
+	if (!*m->here || !m->pool.writable || id >= m->pool.super.hosts)
 		return;
 	p = &m->pool.member->host[id].fence_ms;
 	sm_store_relaxed(p, ms);
@@ -437,8 +464,12 @@ int daxfs_member_stamp(struct daxfs_member *m, const struct daxfs_host_view *see
 void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out)
 {
 	const struct sm_manager *manager = &m->pool.member->manager;
-	uint64_t word = sm_load(&manager->word);
+	uint64_t word;
 
+	memset(out, 0, sizeof(*out));
+	if (!*m->here)
+		return;
+	word = sm_load(&manager->word);
 	*out = (struct daxfs_manager_view){
 		.epoch = (uint32_t)(word >> 32),
 		.pid = (uint32_t)word,
@@ -453,6 +484,8 @@ int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *
 	sm_u64 *word = &m->pool.member->manager.word;
 	uint64_t before = (uint64_t)seen->epoch << 32 | seen->pid;
 
+	if (!*m->here)
+		return -ECHILD;
 	if (!m->pool.writable)
 		return -EROFS;
 	if (seen->epoch == UINT32_MAX)

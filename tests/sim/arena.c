@@ -49,12 +49,18 @@ void *__real_calloc(size_t n, size_t len);
 void *__real_realloc(void *p, size_t len);
 void __real_free(void *p);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
+void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+int __real_munmap(void *p, size_t len);
+int __real_madvise(void *p, size_t len, int advice);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 void *__wrap_realloc(void *p, size_t len);
 void __wrap_free(void *p);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+int __wrap_munmap(void *p, size_t len);
+int __wrap_madvise(void *p, size_t len, int advice);
 int __wrap_sched_getcpu(void);
 pid_t __wrap_getpid(void);
 int __wrap_sched_yield(void);
@@ -277,6 +283,25 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
 		out[i] = (uint8_t)(arena.random >> 56);
 	}
 	return (ssize_t)len;
+}
+
+/* The library's own mappings: pages that tell a process from its children. Here there are none. */
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return arena.on ? __wrap_calloc(1, len) : __real_mmap(at, len, prot, flags, fd, offset);
+}
+
+int __wrap_munmap(void *p, size_t len)
+{
+	if (!in_arena(p))
+		return __real_munmap(p, len);
+	__wrap_free(p);
+	return 0;
+}
+
+int __wrap_madvise(void *p, size_t len, int advice)
+{
+	return in_arena(p) ? 0 : __real_madvise(p, len, advice);
 }
 
 int __wrap_sched_getcpu(void)
