@@ -19,6 +19,7 @@ static const struct command {
 	{ "fence", cmd_fence },
 	{ "confirm-dead", cmd_confirm_dead },
 	{ "check", cmd_check },
+	{ "repair", cmd_repair },
 	{ "dump", cmd_dump },
 	{ "selftest", cmd_selftest },
 	{ "version", cmd_version },
@@ -34,12 +35,13 @@ static const char help[] =
 	"                                        make a pool\n"
 	"  status [POOL] [--sample]              the pod at a glance\n"
 	"  hosts [POOL] [--sample]               every host slot\n"
-	"  recover [POOL] --host N [--dry-run] [--as M] [--wait SECONDS]\n"
+	"  recover [POOL] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]\n"
 	"                                        settle what a fenced host left\n"
 	"  fence --host N [--wait SECONDS]       cut a host off\n"
 	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
 	"                                        your word that a host is dead\n"
 	"  check POOL                            is every structure sound?\n"
+	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  dump POOL super|member|lanes|inode N|dir N\n"
 	"                                        what is in there, as it is\n"
 	"  selftest POOL [--processes N] [--increments N]\n"

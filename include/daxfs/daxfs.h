@@ -73,6 +73,7 @@ struct daxfs; /* a mapped pool */
 
 enum daxfs_open_mode {
 	DAXFS_READ_ONLY, /* inspection: no join; operations that write fail with -EROFS */
+	DAXFS_REPAIR,    /* for daxfs_repair: headers of regions may be damaged */
 	DAXFS_READ_WRITE
 };
 
@@ -308,6 +309,22 @@ struct daxfs_check {
  * marks, checksums of headers. Exact only while no host changes the pool.
  */
 DAXFS_API int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out);
+struct daxfs_repaired {
+	uint64_t problems; /* found at first */
+	uint64_t repairs;  /* done, or in a dry run, that would be */
+	uint64_t losses;   /* things that are said to be lost */
+	uint64_t found;    /* inodes without names that have one in /lost+found now */
+	uint64_t left;     /* problems that the check still finds */
+};
+/*
+ * Repair whatever the check finds in a pool that no host uses, until it finds nothing. report
+ * (may be NULL) gets the findings, and lines that begin with "did: " ("would: " in a dry run,
+ * which changes nothing) and "lost: ". fs must not be joined. It may be interrupted at any
+ * point and run again; until it ends no host can join. -EBUSY: a host has not left, or is not
+ * recovered (why says which); -ECANCELED: another repair has begun meanwhile.
+ */
+DAXFS_API int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context,
+			   struct daxfs_repaired *out, struct daxfs_why *why);
 /* What host left in flight and what recovery would make of it, line by line. */
 DAXFS_API int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context);
 /* Records in flight, PRIVATE objects named by them, and open files of a host. */

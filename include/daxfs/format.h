@@ -219,7 +219,8 @@ struct sm_manager {
 	sm_u64 beat;        /* 08 written by the primary */
 	sm_u64 epoch;       /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
 	sm_u64 tree;        /* 18 TICK word: bumped by each directory move between parents */
-	uint64_t reserved[4]; /* 20 */
+	sm_u64 repair;      /* 20 not 0: being repaired, nobody joins; see inspect/repair_run.c */
+	uint64_t reserved[3]; /* 28 */
 	uint64_t pad[8];    /* 40 */
 };
 

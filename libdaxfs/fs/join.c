@@ -138,8 +138,14 @@ static int hand_over(struct daxfs *fs, const char *left, struct daxfs_why *why)
 /* The slot is JOINING and ours: make it ALIVE. */
 static int settle_in(struct daxfs *fs, struct daxfs_why *why)
 {
-	const char *left = leftovers(fs);
+	const char *left;
 
+	/* ORD repair word: either the repair sees this slot taken, or we see the repair; inspect/repair_run.c. */
+	sm_fence();
+	if (sm_load(&fs->pool.member->manager.repair))
+		return why_fail(why, -EUCLEAN, "the pool is being repaired, or a repair of it was interrupted: "
+				"let it end, or run daxfsctl repair again");
+	left = leftovers(fs);
 	if (left)
 		return hand_over(fs, left, why);
 	if (make_slots(fs))

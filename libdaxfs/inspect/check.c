@@ -17,11 +17,12 @@
 #include <stdlib.h>
 
 #include "inspect/check_walk.h"
+#include "inspect/repair.h"
 #include "space/space.h"
 
 static const char *const type_name[DAXFS_TYPES] = { "page", "inode", "dirent" };
 
-static int put_place(char *buf, size_t size, const struct place *at)
+int check_place(char *buf, size_t size, const struct place *at)
 {
 	if (!at->field)
 		return snprintf(buf, size, "%s %" PRIu64, at->what, at->index);
@@ -39,7 +40,7 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 	c->out->problems++;
 	if (!c->report)
 		return;
-	put_place(place, sizeof(place), at);
+	check_place(place, sizeof(place), at);
 	n = snprintf(line, sizeof(line), "%s: %s: ", code, place);
 	va_start(ap, format);
 	vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
@@ -64,6 +65,9 @@ void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class
 		check_problem(c, "bad-record", at, "lane %u takes it for a word of another class", mark_lane(w));
 	else if (!check_lane_owned(c, mark_lane(w)))
 		check_problem(c, "dead-mark", at, "still marked by lane %u, whose host slot nobody owns", mark_lane(w));
+	else
+		return;
+	repair_mark(c, word, class, at);
 }
 
 bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses)
@@ -80,29 +84,40 @@ bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses)
 void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
 {
 	uint64_t s = sm_load(&c->pool->state[type][index]);
+	bool sane = true;
 
 	switch (state_of(s)) {
 	case DAXFS_FREE:
 		check_problem(c, "free-in-use", at, "names %s %" PRIu64 ", which is FREE", type_name[type], index);
+		repair_state(c, type, index, use, at);
 		return;
 	case DAXFS_RETIRED:
 		check_problem(c, "retired-in-use", at, "names %s %" PRIu64 ", which is RETIRED", type_name[type],
 			      index);
+		repair_state(c, type, index, use, at);
 		return;
 	case DAXFS_PRIVATE:
 		if (use == DAXFS_USE_TAIL && use_of(s) == DAXFS_USE_KEPT && check_in_flight(c, nonce_of(s), CHECK_ANY))
 			return; /* its extent is about to be broken up */
-		if (!check_in_flight(c, nonce_of(s), CHECK_COMMITTED))
+		sane = check_in_flight(c, nonce_of(s), CHECK_COMMITTED);
+		if (!sane)
 			check_problem(c, "private-in-use", at, "names %s %" PRIu64
 				      ", which is PRIVATE to operation %" PRIu64 " of lane %u, not committed",
 				      type_name[type], index, nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
 		break;
+	case DAXFS_LIVE:
+		break;
 	default:
-		break; /* LIVE; anything above is a finding of check_states */
+		repair_state(c, type, index, use, at); /* a finding of check_states */
+		return;
 	}
-	if (use_of(s) != (unsigned)use && !(use == DAXFS_USE_DATA && use_of(s) == DAXFS_USE_KEPT))
+	if (use_of(s) != (unsigned)use && !(use == DAXFS_USE_DATA && use_of(s) == DAXFS_USE_KEPT)) {
 		check_problem(c, "bad-use", at, "names %s %" PRIu64 " as use %u, its state says use %u",
 			      type_name[type], index, (unsigned)use, use_of(s));
+		sane = false;
+	}
+	if (!sane)
+		repair_state(c, type, index, use, at);
 }
 
 bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
@@ -148,11 +163,16 @@ static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, 
 	uint64_t birth = sm_load_relaxed(&c->pool->birth[type][index]), retired = s & DAXFS_EPOCH_MASK;
 	const struct place *at = PLACE(type_name[type], index);
 
-	if (!birth_sane(c, s, birth))
+	if (!birth_sane(c, s, birth)) {
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", now is %" PRIu64, birth, c->epoch);
-	else if (state_of(s) == DAXFS_RETIRED && !epochs_in_order(c, birth, retired))
+		if (repair_do(c, at, "born now"))
+			repair_plain(c, &c->pool->birth[type][index], c->epoch);
+	} else if (state_of(s) == DAXFS_RETIRED && !epochs_in_order(c, birth, retired)) {
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", retired in %" PRIu64 ", now is %" PRIu64,
 			      birth, retired, c->epoch);
+		if (repair_do(c, at, "retired now"))
+			repair_plain(c, &c->pool->state[type][index], (s & ~DAXFS_EPOCH_MASK) | c->epoch);
+	}
 }
 
 /* Of an extent, or of one that is no more: either way its head says what it is. */
@@ -165,11 +185,15 @@ static void check_unreached(struct check *c, enum daxfs_type type, uint64_t inde
 {
 	const struct place *at = PLACE(type_name[type], index);
 
-	if (state_of(s) == DAXFS_LIVE && !is_tail(type, index, s) && !check_is(c, type, index, CHECK_RETIRING))
+	if (state_of(s) == DAXFS_LIVE && !is_tail(type, index, s) && !check_is(c, type, index, CHECK_RETIRING)) {
 		check_problem(c, "leak", at, "state LIVE but not reachable");
-	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, nonce_of(s), CHECK_ANY))
+		repair_free(c, type, index, at);
+	}
+	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, nonce_of(s), CHECK_ANY)) {
 		check_problem(c, "private-leak", at, "PRIVATE to operation %" PRIu64 " of lane %u, which is over",
 			      nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
+		repair_free(c, type, index, at);
+	}
 }
 
 static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
@@ -179,6 +203,8 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 	if (state_of(s) > DAXFS_RETIRED || (state_of(s) == DAXFS_FREE && s != 0)) {
 		check_problem(c, "bad-state", PLACE(type_name[type], index), "state word %#" PRIx64 " makes no sense",
 			      s);
+		if (!check_is(c, type, index, CHECK_REACHED))
+			repair_free(c, type, index, PLACE(type_name[type], index));
 		return;
 	}
 	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s)) || state_of(s) == DAXFS_RETIRED)
@@ -236,10 +262,11 @@ static int check_setup(struct check *c)
 	return 0;
 }
 
-int check_pool(const struct pool *pool, daxfs_report report, void *context, struct daxfs_check *out)
+int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report, void *context,
+	       struct daxfs_check *out)
 {
 	struct daxfs_check result = { 0 };
-	struct check c = { .pool = pool, .report = report, .context = context, .out = &result };
+	struct check c = { .pool = pool, .fix = fix, .report = report, .context = context, .out = &result };
 	int rc = check_setup(&c);
 
 	if (rc)
@@ -251,10 +278,19 @@ int check_pool(const struct pool *pool, daxfs_report report, void *context, stru
 	check_marks(&c);
 	check_tree(&c);
 	check_orphans(&c);
+	if (fix)
+		check_found(&c);
 	check_inodes(&c);
 	check_states(&c);
 	check_accounts(&c);
+	if (fix)
+		repair_lanes(&c);
 	free(c.memory);
 	*out = result;
 	return 0;
+}
+
+int check_pool(const struct pool *pool, daxfs_report report, void *context, struct daxfs_check *out)
+{
+	return check_pass(pool, NULL, report, context, out);
 }

@@ -19,6 +19,10 @@
  * report (may be NULL) gets one line a problem, "code: place: what is wrong";
  * the codes are stable and listed in daxfsctl(8). -ENOMEM is the only failure.
  */
+struct repair;
+/* One pass of a repair: the same, and what is found is repaired (inspect/repair.h); fix may be NULL. */
+int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report, void *context,
+	       struct daxfs_check *out);
 int check_pool(const struct pool *pool, daxfs_report report, void *context, struct daxfs_check *out);
 
 #endif

@@ -7,11 +7,12 @@
  * more than the objects there are.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "index/map.h"
 #include "index/trie.h"
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 
 struct walk { /* of one directory */
 	struct check *c;
@@ -21,17 +22,24 @@ struct walk { /* of one directory */
 
 /* -- what has a name -------------------------------------------------------- */
 
-static void reach_dir(struct walk *d, uint64_t inode, const struct place *at)
+/* False: it has another name, or is the root, and this one is not to stay. */
+static bool reach_dir(struct walk *d, uint64_t inode, const struct place *at)
 {
 	struct check *c = d->c;
 	uint64_t parent = check_value(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK);
+	bool stays = c->names[inode] <= 1 && (inode != DAXFS_ROOT_INO || !c->names[inode]);
 
-	if (parent != link_payload(DAXFS_INODE, d->dir))
+	if (parent != link_payload(DAXFS_INODE, d->dir)) {
 		check_problem(c, "bad-parent", PLACE("inode", inode), "named in directory %" PRIu64
 			      ", its parent word is kind %u index %" PRIu64,
 			      d->dir, link_kind(parent), link_index(parent));
+		if (stays && repair_do(c, PLACE_FIELD("inode", inode, "parent", -1), "directory %" PRIu64, d->dir))
+			repair_word(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK,
+				    link_payload(DAXFS_INODE, d->dir));
+	}
 	if (c->names[inode] > 1)
 		check_problem(c, "double-dir", at, "directory %" PRIu64 " has another name already", inode);
+	return stays;
 }
 
 /* The first name of an inode brings in what is below it. */
@@ -49,7 +57,23 @@ static void reach_inode(struct check *c, uint64_t inode, bool dir, const struct 
 		check_content(c, inode);
 }
 
-static void check_target(struct walk *d, const struct sm_dirent *entry, const struct place *at)
+/* An entry's type follows its inode; but an inode without a type follows its entry. */
+static void repair_type(struct check *c, uint64_t index, uint64_t dirent, uint32_t mode, unsigned type)
+{
+	const struct sm_dirent *entry = &c->pool->dirents[dirent];
+	uint8_t right = (uint8_t)((mode & S_IFMT) >> 12);
+
+	if (right) {
+		if (repair_do(c, PLACE("dirent", dirent), "of type %u", right))
+			repair_bytes(c, &entry->type, &right, 1);
+	} else if (repair_do(c, PLACE_FIELD("inode", index, "mode", -1), "of type %u", type)) {
+		mode = (mode & 07777) | (uint32_t)(type & 15) << 12;
+		repair_word(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR, mode);
+	}
+}
+
+/* False: the entry leads nowhere, or where it must not. */
+static bool check_target(struct walk *d, const struct sm_dirent *entry, uint64_t dirent, const struct place *at)
 {
 	struct check *c = d->c;
 	uint64_t index = handle_index(entry->handle);
@@ -59,16 +83,22 @@ static void check_target(struct walk *d, const struct sm_dirent *entry, const st
 	if (index == 0 || index >= c->pool->objects[DAXFS_T_INODE] ||
 	    sm_load(&c->pool->inodes[index].incarnation) != handle_incarnation(entry->handle)) {
 		check_problem(c, "bad-handle", at, "names handle %#" PRIx64 ", which is no inode", entry->handle);
-		return;
+		return false;
 	}
 	c->names[index]++;
 	mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR);
-	if (entry->type != (mode & S_IFMT) >> 12)
+	if (entry->type != (mode & S_IFMT) >> 12) {
 		check_problem(c, "bad-type", at, "says type %u, mode of inode %" PRIu64 " is %#o", entry->type, index,
 			      mode);
-	if (S_ISDIR(mode))
-		reach_dir(d, index, at);
+		repair_type(c, index, dirent, mode, entry->type);
+		mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR);
+	}
+	if (S_ISDIR(mode) && !reach_dir(d, index, at) && c->fix) {
+		c->names[index]--;
+		return false;
+	}
 	reach_inode(c, index, S_ISDIR(mode), at);
+	return true;
 }
 
 /* -- entries ---------------------------------------------------------------- */
@@ -100,10 +130,11 @@ static bool named_before(const struct check *c, const struct sm_node *node, unsi
 }
 
 /* key: the bits of the hash that the place stands for, bits of them. */
-static void check_entry(struct walk *d, uint64_t index, uint64_t key, unsigned bits)
+static bool check_entry(struct walk *d, uint64_t index, uint64_t key, unsigned bits)
 {
 	struct check *c = d->c;
 	const struct place *at = PLACE("dirent", index);
+	uint64_t before = c->out->problems;
 	struct sm_dirent entry;
 
 	sm_read(&entry, &c->pool->dirents[index], sizeof(entry));
@@ -115,14 +146,35 @@ static void check_entry(struct walk *d, uint64_t index, uint64_t key, unsigned b
 		check_problem(c, "misplaced", at,
 			      "hash %#" PRIx64 " does not belong where directory %" PRIu64 " has it", entry.hash,
 			      d->dir);
-	check_target(d, &entry, at);
+	/* Nobody finds it by its name, so in a repair it goes; its inode may get another name. */
+	if (c->fix && c->out->problems != before)
+		return false;
+	return check_target(d, &entry, index, at);
 }
 
 /* -- nodes ------------------------------------------------------------------ */
 
-static void walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t key);
+static unsigned walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t key);
 
-static void walk_entry(struct walk *d, uint64_t page, unsigned slot, uint64_t index, unsigned level, uint64_t key)
+/* An entry that is not to stay. What is printed of its name is no more than that. */
+static void repair_entry(struct walk *d, const sm_u64 *word, uint64_t index, const struct place *at)
+{
+	struct sm_dirent entry;
+	char name[64];
+
+	if (!d->c->fix)
+		return;
+	sm_read(&entry, &d->c->pool->dirents[index], sizeof(entry));
+	snprintf(name, sizeof(name), "%.*s", entry.len < 60 ? entry.len : 60, entry.name);
+	for (char *p = name; *p; p++)
+		*p = *p < ' ' || *p > '~' ? '?' : *p;
+	repair_cut(d->c, word, at);
+	repair_lost(d->c, "the name \"%s\" of inode %" PRIu64 " in directory inode %" PRIu64, name,
+		    handle_index(entry.handle), d->dir);
+}
+
+/* False: the entry is not to stay. */
+static bool walk_entry(struct walk *d, uint64_t page, unsigned slot, uint64_t index, unsigned level, uint64_t key)
 {
 	struct check *c = d->c;
 	const struct sm_node *node = map_node(c->pool, page);
@@ -130,14 +182,24 @@ static void walk_entry(struct walk *d, uint64_t page, unsigned slot, uint64_t in
 	struct sm_dirent entry;
 
 	if (!check_reach(c, DAXFS_T_DIRENT, index, DAXFS_USE_DIRENT, PLACE_FIELD("page", page, "slot", (int)slot)))
-		return;
-	check_entry(d, index, key, TRIE_BITS * (unordered ? level : level + 1));
-	if (!unordered)
-		return;
+		return false;
 	sm_read(&entry, &c->pool->dirents[index], sizeof(entry));
-	if (named_before(c, node, slot, &entry))
+	if (unordered && named_before(c, node, slot, &entry)) {
 		check_problem(c, "double-name", PLACE("dirent", index), "directory %" PRIu64 " has this name twice",
 			      d->dir);
+		if (c->fix)
+			return false;
+	}
+	return check_entry(d, index, key, TRIE_BITS * (unordered ? level : level + 1));
+}
+
+/* A slot whose entry is not to stay, or cannot be: the index may be none. */
+static void repair_slot(struct walk *d, const sm_u64 *word, uint64_t w, const struct place *at)
+{
+	if (link_index(w) < d->c->pool->objects[DAXFS_T_DIRENT])
+		repair_entry(d, word, link_index(w), at);
+	else
+		repair_cut(d->c, word, at);
 }
 
 /* True: the slot is used. */
@@ -153,14 +215,25 @@ static bool walk_slot(struct walk *d, uint64_t page, unsigned slot, unsigned lev
 	w = check_value(c, word, DAXFS_W_LINK);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return false;
-	if (link_kind(w) == DAXFS_DIRENT)
-		walk_entry(d, page, slot, link_index(w), level, below);
-	else if (link_kind(w) != DAXFS_NODE || unordered)
+	if (link_kind(w) == DAXFS_DIRENT) {
+		if (!walk_entry(d, page, slot, link_index(w), level, below) && c->fix)
+			repair_slot(d, word, w, at);
+	} else if (link_kind(w) != DAXFS_NODE || unordered) {
 		check_problem(c, "bad-kind", at, "a link of kind %u in a directory node of level %u", link_kind(w),
 			      level);
-	else if (check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
-		walk_node(d, link_index(w), level + 1, below);
-	return true;
+		repair_cut(c, word, at);
+	} else if (!check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at)) {
+		repair_cut(c, word, at);
+	} else if (walk_node(d, link_index(w), level + 1, below) == 0) {
+		repair_cut(c, word, at); /* a node without a name */
+	}
+	return link_kind(check_value(c, word, DAXFS_W_LINK)) != DAXFS_ABSENT;
+}
+
+static void repair_count(struct check *c, uint64_t page, unsigned used, bool frozen, const struct place *at)
+{
+	if (repair_do(c, at, "%u%s", used, frozen ? ", frozen" : ""))
+		repair_word(c, &c->pool->count[page], DAXFS_W_COUNT, used | (frozen ? DAXFS_COUNT_FROZEN : 0));
 }
 
 /* The count is right; a node but the root goes with its last name; names may be added to it. */
@@ -172,8 +245,10 @@ static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned 
 	bool frozen = count & DAXFS_COUNT_FROZEN, removed = d->orphan && level == 0;
 	const struct place *at = PLACE_FIELD("page", page, "count", -1);
 
-	if (said != used)
+	if (said != used) {
 		check_problem(c, "bad-count", at, "%" PRIu64 ", but %u slots are used", said, used);
+		repair_count(c, page, used, removed, at);
+	}
 	if (!used && level)
 		check_problem(c, "empty-node", at, "directory %" PRIu64 " keeps a node without a name", d->dir);
 	if (frozen && !removed)
@@ -181,15 +256,19 @@ static void check_count(struct walk *d, uint64_t page, unsigned level, unsigned 
 	if (!frozen && removed)
 		check_problem(c, "not-frozen", at, "directory %" PRIu64 " was removed, names could still be added",
 			      d->dir);
+	if (frozen != removed)
+		repair_count(c, page, used, removed, at);
 }
 
-static void walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t key)
+/* How many slots are used. */
+static unsigned walk_node(struct walk *d, uint64_t page, unsigned level, uint64_t key)
 {
 	unsigned used = 0;
 
 	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS; slot++)
 		used += walk_slot(d, page, slot, level, key);
 	check_count(d, page, level, used);
+	return used;
 }
 
 /* -- the tree --------------------------------------------------------------- */
@@ -203,8 +282,11 @@ static void check_dir(struct check *c, uint64_t inode)
 	check_content(c, inode);
 	if (link_kind(w) != DAXFS_NODE)
 		check_problem(c, "bad-kind", at, "a directory's root is a link of kind %u", link_kind(w));
-	else if (check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
+	if (link_kind(w) == DAXFS_NODE && check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at)) {
 		walk_node(&d, link_index(w), 0, 0);
+		return;
+	}
+	repair_root(c, inode, at);
 }
 
 void check_dirs_queued(struct check *c)
@@ -224,7 +306,9 @@ void check_tree(struct check *c)
 	c->notes[DAXFS_T_INODE][0] |= CHECK_REACHED; /* nobody's */
 	if (!S_ISDIR(mode)) {
 		check_problem(c, "bad-mode", at, "the root is not a directory but %#o", mode);
-		return;
+		if (!repair_do(c, at, "a directory"))
+			return;
+		repair_word(c, &c->pool->inodes[DAXFS_ROOT_INO].mode, DAXFS_W_ATTR, S_IFDIR | (mode & 07777));
 	}
 	reach_dir(&root, DAXFS_ROOT_INO, at);
 	reach_inode(c, DAXFS_ROOT_INO, true, at);

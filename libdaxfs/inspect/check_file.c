@@ -14,18 +14,63 @@
 #include <sys/stat.h>
 
 #include "index/map.h"
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 
 struct walk { /* of one file */
 	struct check *c;
 	uint64_t inode, size;
 	uint64_t pages; /* up to the end */
 	bool prune, symlink;
+	bool ends;      /* the pruning, in a repair: no lane will */
+	uint64_t top;   /* in a repair: behind the last page that is past the end */
 };
+
+/*
+ * Repairs. A word that leads nowhere names nothing: there the file reads as zeros,
+ * which is said to be lost. Pages past the end: the size is taken to be wrong, not
+ * they, for that loses nothing; while it is pruned they go. Of an index past the end
+ * without a page below only the word goes.
+ */
+static void cut(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at)
+{
+	uint64_t pages = link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_EXTENT ? DAXFS_EXTENT_PAGES :
+										       1ull << (9 * height);
+
+	repair_cut(f->c, word, at);
+	if (base < f->pages)
+		repair_lost(f->c, "inode %" PRIu64 ": up to %" PRIu64 " bytes from byte %" PRIu64 " on are zeros",
+			    f->inode, pages * DAXFS_PAGE_SIZE, base * DAXFS_PAGE_SIZE);
+}
+
+/* A page, or pages, past the end of a file that is not being pruned. False: they cannot be its. */
+static bool claim(struct walk *f, uint64_t end)
+{
+	if (end * DAXFS_PAGE_SIZE > DAXFS_FILE_MAX)
+		return false;
+	f->top = end > f->top ? end : f->top;
+	return true;
+}
 
 static uint64_t span(unsigned height)
 {
 	return 1ull << (9 * height);
+}
+
+/* As long as its target; without one it is an empty file. */
+static void repair_symlink(struct walk *f, uint64_t len)
+{
+	const struct sm_inode *sm = &f->c->pool->inodes[f->inode];
+	uint64_t mode = check_value(f->c, &sm->mode, DAXFS_W_ATTR);
+
+	repair_lost(f->c, "inode %" PRIu64 ": the target of a symbolic link", f->inode);
+	if (len) {
+		if (repair_do(f->c, PLACE("inode", f->inode), "a symbolic link of %" PRIu64 " bytes", len))
+			repair_word(f->c, &sm->size, DAXFS_W_SIZE, len);
+	} else if (repair_do(f->c, PLACE("inode", f->inode), "an empty file")) {
+		repair_word(f->c, &sm->direct[0], DAXFS_W_LINK, 0);
+		repair_word(f->c, &sm->size, DAXFS_W_SIZE, 0);
+		repair_word(f->c, &sm->mode, DAXFS_W_ATTR, (mode & 0777) | S_IFREG);
+	}
 }
 
 /* The last page, if the file ends within it. */
@@ -35,21 +80,27 @@ static void check_tail(struct walk *f, uint64_t page)
 	uint64_t end = f->size % DAXFS_PAGE_SIZE;
 
 	sm_read(bytes, pool_page(f->c->pool, page), sizeof(bytes));
-	if (f->symlink && memchr(bytes, '\0', end))
+	if (f->symlink && memchr(bytes, '\0', end)) {
 		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode), "its target is shorter than its size of %"
 			      PRIu64, f->size);
+		repair_symlink(f, strlen((const char *)bytes));
+	}
 	for (uint64_t i = end; i < DAXFS_PAGE_SIZE; i++)
 		if (bytes[i]) {
 			check_problem(f->c, "dirty-tail", PLACE("page", page),
 				      "byte %" PRIu64 ", past the end of inode %" PRIu64 ", is not zero", i, f->inode);
+			if (repair_do(f->c, PLACE("page", page), "zeros past the end"))
+				repair_zero(f->c, pool_page(f->c->pool, page) + end, DAXFS_PAGE_SIZE - end);
 			return;
 		}
 }
 
-static void walk_data(struct walk *f, uint64_t page, uint64_t p, const struct place *at)
+static void walk_data(struct walk *f, const sm_u64 *word, uint64_t page, uint64_t p, const struct place *at)
 {
-	if (check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at) &&
-	    p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
+	if (!check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at) ||
+	    (p >= f->pages && !f->prune && !claim(f, p + 1)))
+		cut(f, word, 0, p, at);
+	else if (p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
 		check_tail(f, page);
 }
 
@@ -57,20 +108,28 @@ static void walk_data(struct walk *f, uint64_t page, uint64_t p, const struct pl
 static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t p, const struct place *at)
 {
 	uint64_t head = link_index(w);
+	bool whole = true;
 
 	if (!map_is_head(p) || !link_names_extent(f->c->pool, w)) {
 		check_problem(f->c, "bad-extent", at, "page %" PRIu64 " and on as an extent at page %" PRIu64
 			      ": neither may be one", head, p);
+		cut(f, word, 0, p, at);
 		return;
 	}
 	if (p + DAXFS_EXTENT_PAGES > f->pages && p < f->pages)
 		check_problem(f->c, "past-end", at, "inode %" PRIu64 " ends within an extent", f->inode);
+	if (p + DAXFS_EXTENT_PAGES > f->pages && !claim(f, p + DAXFS_EXTENT_PAGES))
+		whole = false;
 	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++) {
-		check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
-		if (i && check_value(f->c, word + i, DAXFS_W_LINK))
-			check_problem(f->c, "double-use", at, "page %" PRIu64 " of inode %" PRIu64
-				      " is in an extent and beside it", p + i, f->inode);
+		whole &= check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
+		if (!i || !check_value(f->c, word + i, DAXFS_W_LINK))
+			continue;
+		check_problem(f->c, "double-use", at, "page %" PRIu64 " of inode %" PRIu64
+			      " is in an extent and beside it", p + i, f->inode);
+		repair_cut(f->c, word + i, at); /* the extent is what is read */
 	}
+	if (!whole)
+		cut(f, word, 0, p, at);
 }
 
 static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at);
@@ -87,9 +146,11 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 		check_mark(f->c, below, DAXFS_W_LINK, &slot);
 		if (start + (i + 1) * span(height - 1) > base)
 			walk_word(f, below, height - 1, start + i * span(height - 1), &slot);
-		else if (check_value(f->c, below, DAXFS_W_LINK))
+		else if (check_value(f->c, below, DAXFS_W_LINK)) {
 			check_problem(f->c, "out-of-place", &slot, "a page of inode %" PRIu64 " that no way leads to",
 				      f->inode);
+			repair_cut(f->c, below, &slot);
+		}
 	}
 }
 
@@ -99,14 +160,18 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 	struct check *c = f->c;
 	uint64_t w = check_value(c, word, DAXFS_W_LINK);
 	bool extent = height == 0 && link_kind(w) == DAXFS_EXTENT;
+	uint64_t top = f->top;
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
 	if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA) && !extent) {
 		check_problem(c, "bad-kind", at, "a link of kind %u in the index of inode %" PRIu64, link_kind(w),
 			      f->inode);
+		cut(f, word, height, base, at);
 		return;
 	}
+	if (base >= f->pages && f->prune && f->ends && repair_cut(c, word, at))
+		return;
 	if (base >= f->pages && !f->prune)
 		check_problem(c, "past-end", at,
 			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, base, f->inode,
@@ -114,17 +179,26 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 	if (extent)
 		walk_extent(f, word, w, base, at);
 	else if (!height)
-		walk_data(f, link_index(w), base, at);
-	else if (check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
+		walk_data(f, word, link_index(w), base, at);
+	else if (!check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
+		cut(f, word, height, base, at);
+	else
 		walk_node(f, link_index(w), height, base);
+	if (height && base >= f->pages && !f->prune && f->top == top)
+		cut(f, word, height, base, at); /* no page below */
 }
 
-static void check_symlink(const struct walk *f)
+static void check_symlink(struct walk *f)
 {
 	uint64_t w = check_value(f->c, &f->c->pool->inodes[f->inode].direct[0], DAXFS_W_LINK);
+	char target[DAXFS_SYMLINK_MAX + 1] = "";
 
-	if (f->size == 0 || f->size > DAXFS_SYMLINK_MAX || link_kind(w) != DAXFS_DATA)
+	if (f->size == 0 || f->size > DAXFS_SYMLINK_MAX || link_kind(w) != DAXFS_DATA) {
 		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode), "no target of %" PRIu64 " bytes", f->size);
+		if (link_kind(w) == DAXFS_DATA && link_index(w) < f->c->pool->objects[DAXFS_T_PAGE])
+			sm_read(target, pool_page(f->c->pool, link_index(w)), DAXFS_SYMLINK_MAX);
+		repair_symlink(f, strlen(target));
+	}
 }
 
 void check_file(struct check *c, uint64_t inode)
@@ -135,6 +209,7 @@ void check_file(struct check *c, uint64_t inode)
 	struct walk f = { .c = c, .inode = inode, .size = size_bytes(size), .prune = size_prune(size) };
 
 	f.pages = (f.size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	f.ends = !(c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN));
 	f.symlink = S_ISLNK(mode) && !f.prune;
 	if (f.symlink)
 		check_symlink(&f);
@@ -143,4 +218,7 @@ void check_file(struct check *c, uint64_t inode)
 	for (unsigned h = 1; h <= DAXFS_INDIRECT; h++)
 		walk_word(&f, &sm->indirect[h - 1], h, map_first(h),
 			  PLACE_FIELD("inode", inode, "indirect", (int)h - 1));
+	if (f.top > f.pages && repair_do(c, PLACE("inode", inode), "%" PRIu64 " bytes, as far as it has pages",
+					 f.top * DAXFS_PAGE_SIZE))
+		repair_word(c, &sm->size, DAXFS_W_SIZE, f.top * DAXFS_PAGE_SIZE | (f.prune ? DAXFS_SIZE_PRUNE : 0));
 }

@@ -10,7 +10,7 @@
 
 #include "mem/layout.h"
 #include "mem/super.h"
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 #include "sync/member.h"
 
 static void check_super(struct check *c, unsigned copy)
@@ -20,10 +20,13 @@ static void check_super(struct check *c, unsigned copy)
 
 	super_load(c->pool->shm.base, copy, &s);
 	flaw = super_invalid(&s, c->pool->shm.size);
-	if (flaw)
-		check_problem(c, "bad-super", PLACE("superblock", copy), "%s", flaw->reason);
-	else if (memcmp(&s, &c->pool->super, sizeof(s)) != 0)
-		check_problem(c, "bad-super", PLACE("superblock", copy), "not the one this pool was opened with");
+	if (!flaw && memcmp(&s, &c->pool->super, sizeof(s)) == 0)
+		return;
+	check_problem(c, "bad-super", PLACE("superblock", copy), "%s",
+		      flaw ? flaw->reason : "not the one this pool was opened with");
+	/* Crash in it: the other copy is there. */
+	if (repair_do(c, PLACE("superblock", copy), "written anew, from the other copy"))
+		repair_bytes(c, c->pool->shm.base + copy * DAXFS_PAGE_SIZE, &c->pool->super, sizeof(s));
 }
 
 void check_headers(struct check *c)
@@ -36,8 +39,12 @@ void check_headers(struct check *c)
 
 		sm_read(&hdr, pool_at(c->pool, c->pool->super.region[id].offset), sizeof(hdr));
 		flaw = region_hdr_invalid(&c->pool->super, id, &hdr);
-		if (flaw)
-			check_problem(c, "bad-header", PLACE("region", id), "header of %s: %s", region_name(id), flaw);
+		if (!flaw)
+			continue;
+		check_problem(c, "bad-header", PLACE("region", id), "header of %s: %s", region_name(id), flaw);
+		region_hdr_make(&c->pool->super, id, &hdr);
+		if (repair_do(c, PLACE("region", id), "header written anew"))
+			repair_bytes(c, c->pool->shm.base + c->pool->super.region[id].offset, &hdr, sizeof(hdr));
 	}
 }
 
@@ -49,7 +56,8 @@ static void check_host(struct check *c, unsigned host)
 
 	if (host_word_unpack(v, &word) || word.recoverer >= (int)c->pool->super.hosts) {
 		check_problem(c, "bad-host", PLACE("host", host), "word %#" PRIx64 " makes no sense", v);
-		c->owned |= 1ull << host;
+		c->owned |= c->fix ? 0 : 1ull << host; /* in a repair: nobody uses the pool */
+		repair_host(c, host, PLACE("host", host));
 	} else if (word.state != DAXFS_HOST_FREE && word.state != DAXFS_HOST_RECOVERED) {
 		c->owned |= 1ull << host;
 	}
@@ -62,10 +70,16 @@ void check_members(struct check *c)
 	for (unsigned host = 0; host < c->pool->super.hosts; host++)
 		check_host(c, host);
 	for (unsigned host = c->pool->super.hosts; host < DAXFS_HOSTS_MAX; host++)
-		if (sm_load(&c->pool->member->host[host].word))
+		if (sm_load(&c->pool->member->host[host].word)) {
 			check_problem(c, "bad-host", PLACE("host", host), "in use, but the pool has only %u hosts",
 				      c->pool->super.hosts);
-	if (c->epoch == 0)
-		check_problem(c, "bad-epoch", PLACE_FIELD("manager", 0, "epoch", -1), "0 is no epoch");
+			if (repair_do(c, PLACE("host", host), "nobody's"))
+				repair_plain(c, &c->pool->member->host[host].word, 0);
+		}
+	if (c->epoch == 0 || c->epoch > DAXFS_EPOCH_MASK) {
+		check_problem(c, "bad-epoch", PLACE_FIELD("manager", 0, "epoch", -1), "%" PRIu64 " is no epoch",
+			      c->epoch);
+		repair_epoch(c, PLACE_FIELD("manager", 0, "epoch", -1));
+	}
 	check_mark(c, &manager->tree, DAXFS_W_TICK, PLACE_FIELD("manager", 0, "tree", -1));
 }

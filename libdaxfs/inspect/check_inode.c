@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 
 /* -- marks ------------------------------------------------------------------ */
 
@@ -32,12 +32,29 @@ static const struct {
 };
 static_assert(sizeof(words) / sizeof(words[0]) == offsetof(struct sm_inode, atime) / 8, "every word before the times");
 
+/* 32 bits: a handle has no room for more, so nobody could name the inode, now or in another use. The root's is 0. */
+static void check_incarnation(struct check *c, uint64_t inode)
+{
+	const sm_u64 *word = &c->pool->inodes[inode].incarnation;
+	const struct place *at = PLACE_FIELD("inode", inode, "incarnation", -1);
+	uint64_t v = sm_load(word);
+
+	uint64_t right = inode == DAXFS_ROOT_INO ? 0 : (uint32_t)v;
+
+	if (v == right)
+		return;
+	check_problem(c, "bad-handle", at, "%#" PRIx64 " is none", v);
+	if (repair_do(c, at, "%#" PRIx64, right))
+		repair_plain(c, word, right);
+}
+
 /* All inodes and counts, used or not: a mark left in a free one would stay for ever. */
 void check_marks(struct check *c)
 {
 	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_INODE]; i++) {
 		const sm_u64 *word = (const sm_u64 *)(const void *)&c->pool->inodes[i];
 
+		check_incarnation(c, i);
 		for (unsigned k = 0; k < sizeof(words) / sizeof(words[0]); k++)
 			check_mark(c, &word[k], words[k].class, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
 		check_mark(c, &c->pool->inodes[i].locks, DAXFS_W_LINK, PLACE_FIELD("inode", i, "locks", -1));
@@ -48,26 +65,64 @@ void check_marks(struct check *c)
 
 /* -- what is below ---------------------------------------------------------- */
 
+static bool mode_known(uint32_t mode)
+{
+	return S_ISREG(mode) || S_ISLNK(mode) || S_ISDIR(mode) || S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) ||
+	       S_ISBLK(mode);
+}
+
+/* A type that fits what is below; the permissions stay as they are. */
+static uint32_t repair_mode(struct check *c, uint64_t inode, uint32_t mode)
+{
+	const struct sm_inode *sm = &c->pool->inodes[inode];
+	bool dir = link_kind(check_value(c, &sm->dir_root, DAXFS_W_LINK)) == DAXFS_NODE;
+	uint32_t fixed = (mode & 07777) | (dir || inode == DAXFS_ROOT_INO ? S_IFDIR : S_IFREG);
+
+	if (repair_do(c, PLACE_FIELD("inode", inode, "mode", -1), "%#o", fixed))
+		repair_word(c, &sm->mode, DAXFS_W_ATTR, fixed);
+	return c->fix && !c->fix->dry ? fixed : mode;
+}
+
+/* Whatever the links of an inode that has no pages name goes. */
+static void cut_pages(struct check *c, uint64_t inode)
+{
+	const struct sm_inode *sm = &c->pool->inodes[inode];
+
+	for (int i = 0; i < (int)DAXFS_DIRECT; i++)
+		if (check_value(c, &sm->direct[i], DAXFS_W_LINK))
+			repair_cut(c, &sm->direct[i], PLACE_FIELD("inode", inode, "direct", i));
+	for (int i = 0; i < (int)DAXFS_INDIRECT; i++)
+		if (check_value(c, &sm->indirect[i], DAXFS_W_LINK))
+			repair_cut(c, &sm->indirect[i], PLACE_FIELD("inode", inode, "indirect", i));
+}
+
 /* No pages below what is neither a file nor a symbolic link; no root node but in a directory. */
 void check_content(struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
 	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR);
-	bool pages = S_ISREG(mode) || S_ISLNK(mode), used = false;
+	bool pages, used = false;
 
-	if (!pages && !S_ISDIR(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode) && !S_ISCHR(mode) && !S_ISBLK(mode))
+	if (!mode_known(mode)) {
 		check_problem(c, "bad-mode", PLACE("inode", inode), "%#o is no type of file", mode);
+		mode = repair_mode(c, inode, mode);
+	}
+	pages = S_ISREG(mode) || S_ISLNK(mode);
 	if (pages)
 		check_file(c, inode);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
 		used |= check_value(c, &sm->direct[i], DAXFS_W_LINK) != 0;
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
 		used |= check_value(c, &sm->indirect[i], DAXFS_W_LINK) != 0;
-	if (used && !pages)
+	if (used && !pages) {
 		check_problem(c, "bad-kind", PLACE("inode", inode), "has pages, but mode %#o", mode);
-	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_W_LINK))
+		cut_pages(c, inode);
+	}
+	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_W_LINK)) {
 		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o",
 			      mode);
+		repair_cut(c, &sm->dir_root, PLACE_FIELD("inode", inode, "dir_root", -1));
+	}
 }
 
 /* -- orphans ---------------------------------------------------------------- */
@@ -89,10 +144,13 @@ static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
 	check_state(c, DAXFS_T_INODE, inode, DAXFS_USE_INODE, at);
 	if (c->listed[inode] & c->owned)
 		todo = true; /* whoever let go finishes it */
-	if (!todo && life == DAXFS_LIFE_DEAD)
+	if (!todo && life == DAXFS_LIFE_DEAD) {
 		check_problem(c, "dead-inode", at, "half taken apart, and no lane is to finish it");
-	else if (!todo && !(openers(c, sm) & c->owned))
+		repair_free(c, DAXFS_T_INODE, inode, at);
+	} else if (!todo && !(openers(c, sm) & c->owned)) {
 		check_problem(c, "orphan", at, "no name, nobody holds it open, and no lane is to finish it");
+		repair_free(c, DAXFS_T_INODE, inode, at); /* its pages are reached from nowhere in the next pass */
+	}
 	c->out->directories += dir;
 	c->out->files += !dir;
 	if (dir)
@@ -118,6 +176,49 @@ void check_orphans(struct check *c)
 	}
 }
 
+/* -- found -------------------------------------------------------------------- */
+
+static void find_inode(struct check *c, uint64_t inode)
+{
+	uint32_t mode = (uint32_t)check_value(c, &c->pool->inodes[inode].mode, DAXFS_W_ATTR);
+
+	c->notes[DAXFS_T_INODE][inode] |= CHECK_REACHED | CHECK_FOUND;
+	check_state(c, DAXFS_T_INODE, inode, DAXFS_USE_INODE, PLACE("inode", inode));
+	if (!mode_known(mode))
+		mode = repair_mode(c, inode, mode);
+	c->out->directories += S_ISDIR(mode);
+	c->out->files += !S_ISDIR(mode);
+	if (S_ISDIR(mode))
+		c->queue[c->queued++] = (uint32_t)inode;
+	else
+		check_content(c, inode);
+	check_dirs_queued(c);
+}
+
+/*
+ * Inodes that should have names and have none: the names are lost. They are kept,
+ * with all that is below them, ALIVE with 0 links, and get names when all else is
+ * repaired (repair_found.c). One that is named below another is none of them.
+ */
+void check_found(struct check *c)
+{
+	for (uint64_t i = DAXFS_ROOT_INO + 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
+		uint64_t s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
+
+		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) && state_of(s) == DAXFS_LIVE &&
+		    use_of(s) == DAXFS_USE_INODE &&
+		    nlink_life(check_value(c, &c->pool->inodes[i].nlink, DAXFS_W_NLINK)) == DAXFS_LIFE_ALIVE)
+			find_inode(c, i);
+	}
+	for (uint64_t i = DAXFS_ROOT_INO + 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
+		if (!check_is(c, DAXFS_T_INODE, i, CHECK_FOUND) || c->names[i])
+			continue;
+		c->fix->found++;
+		if (nlink_count(check_value(c, &c->pool->inodes[i].nlink, DAXFS_W_NLINK)))
+			check_problem(c, "leak", PLACE("inode", i), "state LIVE but not reachable");
+	}
+}
+
 /* -- words of inodes in use ------------------------------------------------- */
 
 static void check_links(struct check *c, uint64_t inode)
@@ -131,8 +232,13 @@ static void check_links(struct check *c, uint64_t inode)
 		check_problem(c, "double-dir", at, "the root is named in some directory");
 	if (!orphan && nlink_life(nlink) != DAXFS_LIFE_ALIVE)
 		check_problem(c, "bad-life", at, "%u names, but its life is %u", names, (unsigned)nlink_life(nlink));
-	if (nlink_count(nlink) != (orphan ? 0 : names))
+	else if (nlink_count(nlink) != (orphan ? 0 : names))
 		check_problem(c, "bad-nlink", at, "%u links, %u names found", nlink_count(nlink), orphan ? 0 : names);
+	else
+		return;
+	if (orphan ? repair_do(c, at, "no links") : repair_do(c, at, "ALIVE, %u links", names))
+		repair_word(c, &c->pool->inodes[inode].nlink, DAXFS_W_NLINK,
+			    orphan ? nlink_payload(nlink_life(nlink), 0) : nlink_payload(DAXFS_LIFE_ALIVE, names));
 }
 
 static void check_size(struct check *c, uint64_t inode)
@@ -142,11 +248,25 @@ static void check_size(struct check *c, uint64_t inode)
 	/* An orphan's last holder frees it, with whatever was left to prune. */
 	bool finished = c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN);
 
-	if (size_bytes(size) > DAXFS_FILE_MAX)
+	if (size_bytes(size) > DAXFS_FILE_MAX) {
 		check_problem(c, "bad-size", at, "%" PRIu64 " bytes, a file has at most %" PRIu64, size_bytes(size),
 			      (uint64_t)DAXFS_FILE_MAX);
-	if (size_prune(size) && !finished)
+		if (repair_do(c, at, "as far as it has pages")) /* which the next pass finds to be past the end */
+			repair_word(c, &c->pool->inodes[inode].size, DAXFS_W_SIZE, 0);
+		repair_lost(c, "inode %" PRIu64 ": its size", inode);
+	} else if (size_prune(size) && !finished) {
 		check_problem(c, "unpruned", at, "truncated by halves, and no lane is to finish it");
+		if (repair_do(c, at, "truncated")) /* its pages past the end went before, see check_file.c */
+			repair_word(c, &c->pool->inodes[inode].size, DAXFS_W_SIZE, size_bytes(size));
+	}
+}
+
+static void repair_opener(struct check *c, uint64_t inode, unsigned host, const struct place *at)
+{
+	const sm_u64 *word = &c->pool->inodes[inode].openers[host / 32];
+
+	if (repair_do(c, at, "not held open by host %u", host))
+		repair_word(c, word, DAXFS_W_OPENERS, check_value(c, word, DAXFS_W_OPENERS) & ~(1ull << host % 32));
 }
 
 static void check_openers(struct check *c, uint64_t inode)
@@ -158,13 +278,16 @@ static void check_openers(struct check *c, uint64_t inode)
 	for (unsigned host = 0; open; host++, open >>= 1) {
 		if (!(open & 1))
 			continue;
+		if (check_host_owned(c, host) && host < hosts && c->listed[inode] >> host & 1)
+			continue;
 		if (host >= hosts)
 			check_problem(c, "bad-opener", at, "held open by host %u, the pool has %u", host, hosts);
 		else if (!check_host_owned(c, host))
 			check_problem(c, "dead-opener", at, "held open by host %u, whose slot nobody owns", host);
-		else if (!(c->listed[inode] >> host & 1))
+		else
 			check_problem(c, "unlisted-opener", at, "held open by host %u, whose table does not say so",
 				      host);
+		repair_opener(c, inode, host, at);
 	}
 }
 
@@ -173,7 +296,7 @@ void check_inodes(struct check *c)
 	for (uint64_t i = 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
 		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED))
 			continue;
-		check_links(c, i);
+		check_links(c, i); /* of what was found, too: 0 links */
 		check_size(c, i);
 		check_openers(c, i);
 		check_locks(c, i);

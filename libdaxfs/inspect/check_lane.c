@@ -9,7 +9,7 @@
  */
 #include <inttypes.h>
 
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 #include "sync/member.h"
 
 static const struct place *lane_place(struct place *at, unsigned lane, const char *field, int slot)
@@ -162,6 +162,12 @@ void check_lanes(struct check *c)
 
 /* -- open tables -------------------------------------------------------------- */
 
+static void repair_open(struct check *c, unsigned host, unsigned slot, const struct place *at)
+{
+	if (repair_do(c, at, "holds nothing open"))
+		repair_plain(c, &c->pool->opens[(uint64_t)host * c->pool->super.opens_per_host + slot], 0);
+}
+
 /*
  * A handle is listed before its bit is set and unlisted after it is cleared, so
  * in a slot with an owner a listed handle without a bit, or of an inode that is
@@ -174,11 +180,14 @@ static void check_open(struct check *c, unsigned host, unsigned slot, uint64_t h
 
 	if (index == 0 || index >= c->pool->objects[DAXFS_T_INODE]) {
 		check_problem(c, "bad-open", &at, "%#" PRIx64 " is no handle of this pool", handle);
+		repair_open(c, host, slot, &at);
 		return;
 	}
-	if (!check_host_owned(c, host))
+	if (!check_host_owned(c, host)) {
 		check_problem(c, "dead-open", &at, "holds inode %" PRIu64 " open, but nobody owns the host slot",
 			      index);
+		repair_open(c, host, slot, &at);
+	}
 	if ((sm_load(&c->pool->inodes[index].incarnation) & 0xffffffffull) == handle_incarnation(handle))
 		c->listed[index] |= 1ull << host;
 }

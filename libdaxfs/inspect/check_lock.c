@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 #include "fs/lockset.h"
-#include "inspect/check_walk.h"
+#include "inspect/repair.h"
 
 static void check_holder(struct check *c, const struct sm_lock *lock, const struct sm_inode *sm,
 			 const struct place *at)
@@ -38,14 +38,17 @@ void check_locks(struct check *c, uint64_t inode)
 	struct sm_locks *page;
 	struct lockset set;
 	const char *wrong;
+	uint64_t before = c->out->problems;
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
 	wrong = inspect_locks(c->pool, inode, w, &set);
 	if (wrong)
 		check_problem(c, "bad-locks", at, "%s", wrong);
-	if (link_kind(w) != DAXFS_LOCKS || !check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_LOCKS, at))
+	if (link_kind(w) != DAXFS_LOCKS || !check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_LOCKS, at)) {
+		repair_cut(c, &sm->locks, at);
 		return;
+	}
 	page = (struct sm_locks *)(void *)pool_page(c->pool, link_index(w));
 	for (int i = 0; i < (int)DAXFS_LOCK_WORDS; i++)
 		check_mark(c, &page->live[i], DAXFS_W_LOCKS, PLACE_FIELD("page", link_index(w), "live", i));
@@ -54,4 +57,6 @@ void check_locks(struct check *c, uint64_t inode)
 		for (unsigned k = 0; k < i; k++)
 			check_pair(c, &set.lock[k], &set.lock[i], at);
 	}
+	if (c->out->problems != before) /* no host is there to have one */
+		repair_cut(c, &sm->locks, at);
 }

@@ -2,7 +2,7 @@
 /*
  * check_walk.h - what the parts of the check share: the notes about each object
  * and the one way to follow a word. Private memory of one thread; nothing here
- * writes to the pool.
+ * writes to the pool but, in a repair, what repair.h has.
  *
  * Order of the passes (check.c): headers, members, lanes (notes what is in
  * flight), marks, open tables, the tree from the root, orphans, inode words,
@@ -24,7 +24,10 @@ enum check_note { /* about one object */
 	CHECK_RETIRING = 2, /* a committed record that is not settled yet retires it */
 	CHECK_TODO = 4,     /* inode: some lane will finish it */
 	CHECK_ORPHAN = 8,   /* inode: reached without a name */
+	CHECK_FOUND = 16,   /* inode: the same, but it is to have one (repair) */
 };
+
+struct repair; /* inspect/repair.h */
 
 struct check {
 	const struct pool *pool;
@@ -39,6 +42,7 @@ struct check {
 	uint32_t *queue;               /* directories to walk, each at most once */
 	uint64_t queued;
 	void *memory;                  /* of all arrays */
+	struct repair *fix;            /* NULL: only look */
 };
 
 /* Where a finding is: "inode 5 direct[3]", "page 12". */
@@ -52,6 +56,8 @@ struct place {
 #define PLACE(what, index) (&(const struct place){(what), (index), NULL, -1})
 #define PLACE_FIELD(what, index, field, slot) (&(const struct place){(what), (index), (field), (slot)})
 
+/* A place in words; returns their length. */
+int check_place(char *buf, size_t size, const struct place *at);
 void check_problem(struct check *c, const char *code, const struct place *at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -106,6 +112,7 @@ void check_file(struct check *c, uint64_t inode);    /* check_file.c: the pages 
 void check_content(struct check *c, uint64_t inode); /* check_inode.c: whatever is below an inode */
 void check_locks(struct check *c, uint64_t inode);   /* check_lock.c: its page of locks */
 void check_orphans(struct check *c);                 /* check_inode.c: everything that has none */
+void check_found(struct check *c);                   /* check_inode.c: in a repair, what lost its name */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
 void check_marks(struct check *c);                   /* check_inode.c: words outside of nodes */
 

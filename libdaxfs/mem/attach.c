@@ -20,7 +20,8 @@ int attach_region(const struct pool *pool, unsigned id, struct daxfs_why *why)
 	sm_read(&hdr, pool->shm.base + pool->super.region[id].offset, sizeof(hdr));
 	reason = region_hdr_invalid(&pool->super, id, &hdr);
 	if (reason)
-		return why_fail(why, -EUCLEAN, "pool is damaged: header of region %u (%s) has %s: restore the pool", id,
+		return why_fail(why, -EUCLEAN,
+				"pool is damaged: header of region %u (%s) has %s: daxfsctl repair writes it anew", id,
 				region_name(id), reason);
 	return 0;
 }

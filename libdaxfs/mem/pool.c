@@ -81,7 +81,7 @@ static int judge_regions(const struct pool *p, unsigned count, struct daxfs_why 
 
 int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_why *why)
 {
-	bool writable = mode == DAXFS_READ_WRITE;
+	bool writable = mode != DAXFS_READ_ONLY;
 	struct pool p = {.fd = -1};
 	struct source s;
 	int rc = open_pool(path, writable, &s, why);
@@ -93,7 +93,7 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 		rc = fill_holes(&s, path, &p.super, why);
 	if (rc == 0)
 		rc = map_super(&s, p.super.size, writable, &p, why);
-	if (rc == 0)
+	if (rc == 0 && mode != DAXFS_REPAIR)
 		rc = judge_regions(&p, DAXFS_REGIONS, why);
 	source_close(&s);
 	if (rc) {

@@ -36,6 +36,7 @@ static const char usage_text[] =
 	"  --every             before --worlds: judge what is known, too; states must be the same\n"
 	"  --story NAME        only this story of three hosts; all: all of them\n"
 	"  --first             stop at the first violation\n"
+	"  --repairs           only repairs that die at every step (--op NAME: of that damage)\n"
 	"  --list              list the scenarios\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
 
@@ -102,7 +103,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
 		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
 		{"shard", 1, NULL, 'K'}, {"from", 1, NULL, 'R'},   {"minutes", 1, NULL, 'T'},
-		{"story", 1, NULL, 'Y'},  {"every", 0, NULL, 'E'}, {NULL, 0, NULL, 0},
+		{"story", 1, NULL, 'Y'},  {"every", 0, NULL, 'E'}, {"repairs", 0, NULL, 'P'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -125,6 +126,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'c': opt->sites = true; break;
 		case 'S': exit(selftest(opt) != 0);
 		case '1': opt->first_only = true; break;
+		case 'P': opt->repairs = true; break;
 		case 'E': opt->every = true; break;
 		case 'F': opt->func = optarg; break;
 		case 'w': opt->worlds = true; break;
@@ -164,6 +166,11 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
+	if (opt.repairs) {
+		totals.violations = repairs(&opt);
+		sites_report(false, opt.sites);
+		return totals.violations != 0;
+	}
 	if (opt.worlds)
 		return (int)worlds(&opt);
 	if (opt.story) {
@@ -177,6 +184,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_scenarios && !(opt.first_only && totals.failed); i++)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
+	if (whole(&opt))
+		totals.violations += repairs(&opt);
 	missed = sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
 		missed += selftest(&opt) + stories_tell(&opt);

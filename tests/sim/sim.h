@@ -61,7 +61,7 @@ struct options {
 	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
-	bool worlds, one_world;
+	bool worlds, one_world, repairs;
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes; /* 0: until all are done */
 	bool every;       /* see weave.h */
@@ -163,6 +163,8 @@ const struct sm_site *sites_next(const struct sm_site *site);
 unsigned selftest(const struct options *opt);
 /* Turns of three hosts, told: number of stories that went wrong (story.c). */
 unsigned stories_tell(const struct options *opt);
+/* Repairs that die at every step: number of violations (repair.c). */
+uint64_t repairs(const struct options *opt);
 /* Small worlds, exhaustively: 0, or 1 with violations (worlds.c). */
 unsigned worlds(const struct options *opt);
 /* Of two scripts in the tree of the first small worlds; stops at the first violation. */

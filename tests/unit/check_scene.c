@@ -3,6 +3,7 @@
 #include "check_scene.h"
 
 #include "inspect/inspect.h"
+#include "repair_scene.h"
 
 /* -- what is in it ------------------------------------------------------------ */
 
@@ -86,6 +87,9 @@ void scene_start(struct scene *s)
 	memset(s, 0, sizeof(*s));
 	pod_start_with(&s->pod, SCENE_BYTES, (struct daxfs_mkfs_options){ .inodes = 256, .lanes = 2 });
 	populate(s);
+	s->before = calloc(1, sizeof(*s->before));
+	assert_non_null(s->before);
+	picture_take(s->pod.fs[0], s->before);
 	for (unsigned i = 0; i < POD_HOSTS; i++)
 		assert_int_equal(daxfs_leave(s->pod.fs[i]), 0);
 	s->pool = fs_pool_writable(s->pod.fs[0]);
@@ -103,6 +107,7 @@ void scene_restore(struct scene *s)
 void scene_stop(struct scene *s)
 {
 	scene_restore(s);
+	free(s->before);
 	free(s->pristine);
 	pod_stop(&s->pod);
 }
@@ -226,6 +231,120 @@ void scene_unname(struct scene *s, uint64_t inode)
 
 /* -- damages ------------------------------------------------------------------ */
 
+static unsigned complain(const struct scene *s, const struct damage *d, const char *what)
+{
+	(void)s;
+	print_message("%s: %s\n", d->name, what);
+	return 1;
+}
+
+/* All that the pool holds of tenants is over: the repair is of a pool that nobody uses. */
+void scene_end_tenants(struct scene *s)
+{
+	for (unsigned host = 0; host < s->pool->super.hosts; host++) {
+		struct host_word w;
+
+		if (host_word_unpack(sm_load(&s->pool->member->host[host].word), &w) == 0)
+			scene_host(s, host, DAXFS_HOST_RECOVERED);
+	}
+}
+
+/* A slot that made no sense is to be recovered, after the repair. */
+bool scene_recover_all(struct scene *s)
+{
+	struct daxfs_recovery report;
+	struct daxfs *fs = s->pod.fs[0];
+	struct daxfs_why why;
+	bool ok = true;
+
+	for (unsigned host = 0; host < s->pool->super.hosts; host++) {
+		struct host_word w;
+		unsigned from = host ? 0 : 1;
+
+		if (host_word_unpack(sm_load(&s->pool->member->host[host].word), &w) || w.state != DAXFS_HOST_FENCED)
+			continue;
+		ok &= daxfs_join(fs, from, "x", &why) == 0 && daxfs_recover(fs, host, &report) == 0 &&
+		      daxfs_leave(fs) == 0;
+	}
+	return ok;
+}
+
+/* What can be read of a damaged pool, which is then as it was. */
+void scene_picture_damaged(struct scene *s, const void *image, struct picture *out)
+{
+	struct daxfs_why why;
+
+	out->n = 0;
+	for (unsigned host = s->pool->super.hosts; host-- > 0;) {
+		if (daxfs_join(s->pod.fs[0], host, "looks", &why))
+			continue; /* something is left in it */
+		picture_take(s->pod.fs[0], out);
+		daxfs_leave(s->pod.fs[0]);
+		break;
+	}
+	memcpy(s->pod.base, image, SCENE_BYTES);
+}
+
+static unsigned judge_repair(struct scene *s, const struct damage *d, const struct picture *damaged,
+			     const struct repaired *r)
+{
+	struct picture *now = calloc(1, sizeof(*now));
+	struct daxfs_why why;
+	unsigned wrong = 0;
+
+	assert_non_null(now);
+	if (r->result.left || scene_check(s))
+		wrong += complain(s, d, "not clean after its repair");
+	if (!scene_recover_all(s))
+		wrong += complain(s, d, "a slot cannot be recovered");
+	if (daxfs_join(s->pod.fs[0], 0, "looks", &why)) {
+		wrong += complain(s, d, why.text);
+	} else {
+		picture_take(s->pod.fs[0], now);
+		if (damaged->n && picture_unsaid(s->before, damaged, now, r))
+			wrong += complain(s, d, "reads otherwise");
+		daxfs_leave(s->pod.fs[0]);
+	}
+	if (scene_check(s))
+		wrong += complain(s, d, "not clean after it was used");
+	free(now);
+	return wrong;
+}
+
+/* A dry run changes nothing; a repair leaves nothing. */
+static unsigned try_repair(struct scene *s, const struct damage *d)
+{
+	struct repaired r;
+	unsigned wrong = 0;
+	void *damaged = malloc(SCENE_BYTES);
+	struct picture *seen = calloc(1, sizeof(*seen));
+
+	scene_end_tenants(s);
+	if (scene_check(s) == 0) {
+		free(damaged);
+		free(seen);
+		return 0; /* it was one of a tenant */
+	}
+	assert_non_null(damaged);
+	memcpy(damaged, s->pod.base, SCENE_BYTES);
+	if (repair_scene(&s->pod, true, &r) || !r.result.repairs || memcmp(damaged, s->pod.base, SCENE_BYTES) != 0)
+		wrong += complain(s, d, "a dry run says nothing, or does something");
+	repaired_free(&r);
+	scene_picture_damaged(s, damaged, seen);
+	free(damaged);
+	if (repair_scene(&s->pod, false, &r))
+		wrong += complain(s, d, "cannot be repaired");
+	else
+		wrong += judge_repair(s, d, seen, &r);
+	free(seen);
+	for (unsigned i = 0; wrong && i < r.lines; i++)
+		print_message("  %s\n", r.line[i]);
+	for (unsigned i = 0; wrong && i < s->lines; i++)
+		print_message("  left: %s\n", s->line[i]);
+	repaired_free(&r);
+	return wrong;
+}
+
 static unsigned try_damage(struct scene *s, const struct damage *d)
 {
 	uint64_t n;
@@ -234,7 +353,7 @@ static unsigned try_damage(struct scene *s, const struct damage *d)
 	d->make(s);
 	n = scene_check(s);
 	if (scene_said(s, s->want) && (!d->problems || n == d->problems))
-		return 0;
+		return try_repair(s, d);
 	print_message("%s: want \"%s...\", %u in all; got %llu:\n", d->name, s->want, d->problems,
 		      (unsigned long long)n);
 	for (unsigned k = 0; k < s->lines; k++)

@@ -15,6 +15,8 @@
 #define SCENE_NAMES 100
 #define SCENE_LINES 64
 
+struct picture; /* repair_scene.h */
+
 struct scene {
 	struct pod pod;
 	struct pool *pool;
@@ -27,6 +29,7 @@ struct scene {
 	char line[SCENE_LINES][256];
 	unsigned lines;
 	struct daxfs_check check;
+	struct picture *before; /* what could be read */
 };
 
 void scene_start(struct scene *s);
@@ -66,6 +69,13 @@ uint64_t scene_find(const struct scene *s, enum daxfs_type type, enum daxfs_stat
 sm_u64 *scene_slot(struct scene *s, uint64_t inode, uint64_t *page, uint64_t *dirent);
 /* Take the name of an inode away, as unlink would, all but the inode itself. */
 void scene_unname(struct scene *s, uint64_t inode);
+
+/* All hosts that make sense have left, whatever the pool says of them: nobody uses it. */
+void scene_end_tenants(struct scene *s);
+/* What can be read of the damaged pool, of which image is a copy; it is then as it was. */
+void scene_picture_damaged(struct scene *s, const void *image, struct picture *out);
+/* Recover what is FENCED: slots that made no sense. */
+bool scene_recover_all(struct scene *s);
 
 /* Damages: `make` does one and says by scene_want what the check must say of it. */
 struct damage {

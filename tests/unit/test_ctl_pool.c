@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "daxfs/format.h"
 #include "daxfs/member.h"
 
 struct place {
@@ -195,6 +196,55 @@ static void damage_is_reported(void **unused)
 	teardown(&p);
 }
 
+static void repaired(void **unused)
+{
+	struct sm_super super;
+	struct place p;
+	char byte = 'x';
+	int fd;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "repair %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean: nothing to repair\n");
+	fd = open(p.pool, O_RDWR);
+	assert_int_equal(pread(fd, &super, sizeof(super), 0), sizeof(super));
+	assert_int_equal(pwrite(fd, &byte, 1, 4096 + 100), 1); /* a copy of the superblock, */
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)super.region[DAXFS_R_OPENS].offset), 1); /* and a header */
+	close(fd);
+	ctl_run(&p.r, "check %s", p.pool);
+	assert_int_equal(p.r.code, CTL_ERROR);
+	assert_non_null(strstr(p.r.err, "daxfsctl repair"));
+	ctl_run(&p.r, "repair %s --dry-run", p.pool);
+	ctl_expect(&p.r, CTL_PROBLEMS, "2 problems, 2 repairs would be tried first; nothing was changed\n");
+	assert_non_null(strstr(p.r.out, "would: superblock 1: written anew"));
+	ctl_run(&p.r, "repair %s --dry-run --json", p.pool);
+	ctl_expect_json(&p.r, "\"dry_run\"");
+	ctl_run(&p.r, "repair %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "2 problems, 2 repairs, 0 losses, 0 files found; the check is clean\n");
+	ctl_run(&p.r, "check %s", p.pool);
+	assert_int_equal(p.r.code, CTL_OK);
+	teardown(&p);
+}
+
+/* In use: it says by whom, and does nothing. */
+static void not_repaired_in_use(void **unused)
+{
+	struct place p;
+	struct child c;
+
+	(void)unused;
+	setup(&p, "");
+	c = child_start(p.pool, 1, true);
+	ctl_run(&p.r, "repair %s", p.pool);
+	assert_int_equal(p.r.code, CTL_REFUSED);
+	assert_non_null(strstr(p.r.err, "host 1 is ALIVE"));
+	ctl_run(&p.r, "repair %s --json", p.pool);
+	ctl_expect_json(&p.r, "host 1 is ALIVE");
+	child_kill(&c);
+	teardown(&p);
+}
+
 /* -- a host dies --------------------------------------------------------------------- */
 
 static void killed_and_recovered(void **unused)
@@ -347,7 +397,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_pool), cmocka_unit_test(mkfs_refuses), cmocka_unit_test(dumps),
-		cmocka_unit_test(damage_is_reported), cmocka_unit_test(killed_and_recovered),
+		cmocka_unit_test(damage_is_reported), cmocka_unit_test(repaired), cmocka_unit_test(not_repaired_in_use),
+		cmocka_unit_test(killed_and_recovered),
 		cmocka_unit_test(recoverer_died), cmocka_unit_test(fabricd_is_at_work), cmocka_unit_test(wrong_targets),
 	};
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_repair.c - daxfsctl repair: what the check finds in a pool that no host uses.
+ *
+ * All lines, as they come: findings, what was done ("did: ", in a dry run "would: "),
+ * and what that lost ("lost: "). The last line, or JSON, has the figures.
+ */
+#include <inttypes.h>
+
+#include "daxfsctl/ctl.h"
+#include "daxfsctl/json.h"
+
+static void text_line(void *context, const char *line)
+{
+	fprintf((FILE *)context, "%s\n", line);
+}
+
+static void json_line(void *context, const char *line)
+{
+	json_text(context, NULL, line);
+}
+
+static void text_figures(struct ctl *ctl, const struct daxfs_repaired *r, bool dry_run)
+{
+	if (!r->problems)
+		fputs("clean: nothing to repair\n", ctl->out);
+	else if (dry_run)
+		fprintf(ctl->out, "%" PRIu64 " problems, %" PRIu64
+			" repairs would be tried first; nothing was changed\n", r->problems, r->repairs);
+	else
+		fprintf(ctl->out, "%" PRIu64 " problems, %" PRIu64 " repairs, %" PRIu64 " losses, %" PRIu64
+			" files found; %s\n", r->problems, r->repairs, r->losses, r->found,
+			r->left ? "problems are left" : "the check is clean");
+}
+
+static void json_figures(struct json *j, const struct daxfs_repaired *r, bool dry_run)
+{
+	json_end(j);
+	json_bool(j, "dry_run", dry_run);
+	json_number(j, "problems", r->problems);
+	json_number(j, "repairs", r->repairs);
+	json_number(j, "losses", r->losses);
+	json_number(j, "found", r->found);
+	json_number(j, "left", r->left);
+}
+
+static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
+{
+	struct daxfs_repaired result = { 0 };
+	struct daxfs_why why = { .text = "" };
+	struct json j;
+	int rc;
+
+	if (ctl->json) {
+		json_begin(&j, ctl->out);
+		json_array(&j, "lines");
+	}
+	rc = daxfs_repair(fs, dry_run, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out, &result,
+			  &why);
+	if (ctl->json) {
+		json_figures(&j, &result, dry_run);
+		if (rc) {
+			json_object(&j, "error");
+			json_number(&j, "exit", (uint64_t)ctl_exit_of(rc));
+			json_text(&j, "text", why.text);
+			json_end(&j);
+		}
+		json_finish(&j);
+	} else if (rc == 0) {
+		text_figures(ctl, &result, dry_run);
+	}
+	if (rc)
+		fprintf(ctl->err, "daxfsctl: %s\n", why.text);
+	return rc ? ctl_exit_of(rc) : result.left ? CTL_PROBLEMS : CTL_OK;
+}
+
+int cmd_repair(struct ctl *ctl, int argc, char **argv)
+{
+	bool dry_run = false;
+	const struct arg table[] = { { "dry-run", ARG_FLAG, &dry_run, 0 } };
+	struct daxfs_why why = { .text = "" };
+	struct daxfs *fs;
+	int code = ctl_parse(ctl, argc, argv, table, 1, 1, 1, "repair POOL [--dry-run]"), rc;
+
+	if (code)
+		return code;
+	rc = daxfs_open(ctl->words[0], DAXFS_REPAIR, &fs, &why);
+	if (rc)
+		return ctl_fail_why(ctl, rc, &why);
+	code = repair(ctl, fs, dry_run);
+	daxfs_close(fs);
+	return code;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * repair_scene.h - a damaged pool is repaired: then the check is clean, and what
+ * reads otherwise than before the damage is what the repair has spoken of.
+ */
+#ifndef TESTS_UNIT_REPAIR_SCENE_H
+#define TESTS_UNIT_REPAIR_SCENE_H
+
+#include "check_scene.h"
+
+#define REPAIR_LINES 4000
+#define PICTURE_ENTRIES 400
+
+struct seen { /* a name, and what it leads to */
+	char path[96];
+	uint64_t inode, hash;
+};
+
+struct picture { /* of all that can be read */
+	struct seen entry[PICTURE_ENTRIES];
+	unsigned n;
+};
+
+struct repaired {
+	char (*line)[256];
+	unsigned lines;
+	struct daxfs_repaired result;
+};
+
+/* What a joined host reads. Of a file its first pages, and those that scenes write further on. */
+void picture_take(struct daxfs *fs, struct picture *out);
+/* Run the repair to its end; its lines are in r. */
+int repair_scene(struct pod *pod, bool dry_run, struct repaired *r);
+void repaired_free(struct repaired *r);
+/* How much of before reads otherwise now, neither as damaged, nor with a word of it. */
+unsigned picture_unsaid(const struct picture *before, const struct picture *damaged, const struct picture *now,
+			const struct repaired *r);
+
+#endif

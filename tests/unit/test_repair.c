@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_repair.c - repair of a pool that nobody uses (inspect/repair_run.c): any
+ * damage of metadata is repaired, and what then reads otherwise was spoken of; it is
+ * refused while anybody might use the pool, and nobody joins before it has ended.
+ * Each kind of damage by itself: the tests of the check, which all repair as well.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "repair_scene.h"
+
+static uint64_t next(uint64_t *seed)
+{
+	*seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+	return *seed >> 33;
+}
+
+/* -- any damage ------------------------------------------------------------------ */
+
+#define POOLS 300u
+
+/* A byte of metadata: mostly of what is in use. */
+static uint64_t target(const struct scene *s, uint64_t *seed)
+{
+	unsigned id = (unsigned)(next(seed) % DAXFS_REGIONS);
+	const struct sm_region *r = &s->pool->super.region[id];
+	uint64_t at = next(seed) % (r->elem_size * r->count), page;
+
+	if (id != DAXFS_R_PAGES)
+		return r->offset + DAXFS_PAGE_SIZE + (next(seed) % 3 ? at % 4096 : at);
+	do {
+		page = next(seed) % s->pool->objects[DAXFS_T_PAGE];
+	} while (use_of(sm_load(&s->pool->state[DAXFS_T_PAGE][page])) != DAXFS_USE_NODE);
+	return r->offset + DAXFS_PAGE_SIZE + page * DAXFS_PAGE_SIZE + at % DAXFS_PAGE_SIZE;
+}
+
+static char flips[1000]; /* for people */
+
+static const char *place_of(const struct scene *s, uint64_t at, unsigned bit)
+{
+	static char text[64];
+
+	for (unsigned id = DAXFS_REGIONS; id-- > 0;) {
+		const struct sm_region *r = &s->pool->super.region[id];
+		uint64_t in = at - r->offset - DAXFS_PAGE_SIZE;
+
+		if (at < r->offset)
+			continue;
+		snprintf(text, sizeof(text), "region %u [%llu] + %#llx bit %u;", id,
+			 (unsigned long long)(in / r->elem_size), (unsigned long long)(in % r->elem_size), bit);
+		break;
+	}
+	return text;
+}
+
+static void damage(struct scene *s, uint64_t *seed)
+{
+	unsigned n = 1 + (unsigned)(next(seed) % 8);
+
+	scene_restore(s);
+	flips[0] = '\0';
+	while (n--) {
+		uint64_t at = target(s, seed);
+		unsigned bit = (unsigned)(next(seed) % 8);
+
+		((uint8_t *)s->pod.base)[at] ^= (uint8_t)(1u << bit);
+		snprintf(flips + strlen(flips), sizeof(flips) - strlen(flips), " %s", place_of(s, at, bit));
+	}
+	scene_end_tenants(s);
+}
+
+static unsigned must(int rc, int want, const char *what)
+{
+	if (rc != want)
+		print_message("  %s: %d\n", what, rc);
+	return rc != want;
+}
+
+/* It can be worked with: names are made and removed in every directory, and it leaves no trace. */
+static unsigned use_it(struct scene *s, struct picture *now)
+{
+	const struct daxfs_cred root = { 0, 0 };
+	struct daxfs *fs = s->pod.fs[0];
+	struct daxfs_attr attr;
+	struct daxfs_why why;
+	unsigned wrong = 0;
+
+	if (daxfs_join(fs, 0, "uses", &why)) {
+		print_message("  %s\n", why.text);
+		return 1;
+	}
+	picture_take(fs, now);
+	wrong += must(daxfs_mknod(fs, DAXFS_ROOT, "a new name", S_IFREG | 0644, 0, root, false, &attr), 0, "mknod");
+	wrong += must((int)daxfs_write(fs, attr.ino, "xyz", 3, 5000, 0), 3, "write");
+	wrong += must(daxfs_unlink(fs, DAXFS_ROOT, "a new name"), 0, "unlink");
+	wrong += must(daxfs_leave(fs), 0, "leave");
+	return wrong;
+}
+
+static unsigned try_one(struct scene *s, void *image, uint64_t seed)
+{
+	struct picture *seen = calloc(2, sizeof(*seen));
+	struct repaired r;
+	unsigned wrong = 0;
+
+	damage(s, &seed);
+	memcpy(image, s->pod.base, SCENE_BYTES);
+	scene_picture_damaged(s, image, &seen[0]);
+	wrong += repair_scene(&s->pod, false, &r) != 0 || r.result.left || scene_check(s);
+	if (!wrong && !scene_recover_all(s))
+		wrong += 2;
+	if (!wrong)
+		wrong += use_it(s, &seen[1]) + (seen[0].n ? picture_unsaid(s->before, &seen[0], &seen[1], &r) : 0);
+	if (!wrong)
+		wrong += scene_check(s) != 0;
+	for (unsigned i = 0; wrong && i < s->lines; i++)
+		print_message("  left: %s\n", s->line[i]);
+	for (unsigned i = 0; wrong && i < r.lines; i++)
+		print_message("  %s\n", r.line[i]);
+	repaired_free(&r);
+	free(seen);
+	return wrong;
+}
+
+static void any_damage(void **unused)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	const char *given = getenv("DAXFS_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000;
+	void *image = malloc(SCENE_BYTES);
+	unsigned wrong = 0;
+
+	(void)unused;
+	scene_start(s);
+	for (unsigned i = 0; i < POOLS && !wrong; i++, seed++) {
+		wrong = try_one(s, image, seed);
+		if (wrong)
+			print_message("DAXFS_SEED=%llu:%s\n", (unsigned long long)seed, flips);
+	}
+	scene_stop(s);
+	free(image);
+	free(s);
+	assert_int_equal(wrong, 0);
+}
+
+/* -- nobody else -------------------------------------------------------------------- */
+
+static void refused_while_in_use(void **unused)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct daxfs_repaired out;
+	struct daxfs_why why;
+	void *image = malloc(SCENE_BYTES);
+
+	(void)unused;
+	scene_start(s);
+	for (unsigned state = DAXFS_HOST_JOINING; state < DAXFS_HOST_RECOVERED; state++) {
+		scene_restore(s);
+		scene_host(s, 1, (enum daxfs_host_state)state);
+		memcpy(image, s->pod.base, SCENE_BYTES);
+		assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), -EBUSY);
+		assert_non_null(strstr(why.text, "host 1"));
+		assert_memory_equal(image, s->pod.base, SCENE_BYTES);
+		assert_int_equal(daxfs_repair(s->pod.fs[0], true, NULL, NULL, &out, &why), 0); /* looks */
+	}
+	scene_restore(s);
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), 0);
+	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), -EBUSY);
+	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);
+	scene_stop(s);
+	free(image);
+	free(s);
+}
+
+/* The repair was interrupted: nobody joins, and the next one ends it. */
+static void nobody_joins_before_it_ends(void **unused)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct daxfs_repaired out;
+	struct host_word w;
+	struct daxfs_why why;
+
+	(void)unused;
+	scene_start(s);
+	sm_store(&s->pool->member->manager.repair, 1);
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), -EUCLEAN);
+	assert_non_null(strstr(why.text, "repair"));
+	assert_int_equal(host_word_unpack(sm_load(&s->pool->member->host[0].word), &w), 0);
+	assert_int_equal(w.state, DAXFS_HOST_FREE);
+	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), 0);
+	assert_int_equal(out.left, 0);
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), 0);
+	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);
+	scene_stop(s);
+	free(s);
+}
+
+/* A sound pool stays as it is, to the last byte but for nothing. */
+static void nothing_to_repair(void **unused)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct repaired r;
+
+	(void)unused;
+	scene_start(s);
+	assert_int_equal(repair_scene(&s->pod, false, &r), 0);
+	assert_int_equal(r.lines, 0);
+	assert_int_equal(r.result.repairs, 0);
+	assert_memory_equal(s->pristine, s->pod.base, SCENE_BYTES);
+	repaired_free(&r);
+	scene_stop(s);
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_to_repair),
+		cmocka_unit_test(any_damage),
+		cmocka_unit_test(refused_while_in_use),
+		cmocka_unit_test(nobody_joins_before_it_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
