@@ -6,8 +6,9 @@
  * takes no lock. It sleeps to absolute times, so its work does not add to the
  * period; after a pause (SIGSTOP, a stalled machine) it beats once and goes on
  * from there instead of catching up. Recovery of other hosts has its own thread
- * (recover.c), so it delays no beat. But its lane is watched like a worker's: a
- * recovery that makes no progress for stuck_ms withholds the beat like any stuck call.
+ * (recover.c), so it delays no beat. But its lane is watched like a worker's: one that goes
+ * on, batch by batch, may take as long as it takes; one that stands still for stuck_ms
+ * withholds the beat like any stuck call.
  *
  * Declared dead (-ESTALE) is final: the pod may already be reusing what was
  * ours, so dead() is called at once, here, at real-time priority.

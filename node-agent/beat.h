@@ -13,10 +13,10 @@
 #include "daxfs/daxfs.h"
 
 /*
- * A worker may be inside one call for so long before the heart stops. Well over
- * what the largest call needs (a truncate of a full pool) and what a loaded
- * machine adds; a host whose worker is stuck for longer is as good as dead, and
- * the pod is told so by silence.
+ * A worker may stand still for so long before the heart stops. Long calls go on by batches of
+ * microseconds, each of which counts (daxfs_progressing), so this is well over what any batch
+ * needs and a loaded machine adds, whatever the size of files and pool. A host whose worker is
+ * stuck for longer is as good as dead, and the pod is told so by silence.
  */
 #define BEAT_STUCK_MS 10000u
 

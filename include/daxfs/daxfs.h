@@ -111,8 +111,11 @@ DAXFS_API int daxfs_leave(struct daxfs *fs);
 /* Advance this host's heartbeat and publish its counters. One thread, every
  * heartbeat_ms. -ESTALE when this host was declared dead. */
 DAXFS_API int daxfs_beat(struct daxfs *fs);
-/* True while no lane has been inside one call since the given number of
- * earlier calls of this function: the workers make progress. */
+/*
+ * False if some call has stood still for the last `calls` calls of this function: its worker is
+ * stuck. A long call (a large file is deleted, or recovered from a dead host) goes on by
+ * batches, each of which counts, so it may take as long as it takes. One thread.
+ */
 DAXFS_API bool daxfs_progressing(struct daxfs *fs, unsigned calls);
 
 struct daxfs_recovery {

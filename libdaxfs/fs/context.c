@@ -281,14 +281,6 @@ static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refuse
 	return true;
 }
 
-/* Of a lane that is ours: nobody else counts. */
-static void count_operation(struct lane_slot *slot)
-{
-	unsigned n = atomic_load_explicit(&slot->operations, memory_order_relaxed);
-
-	atomic_store_explicit(&slot->operations, n + 1, memory_order_relaxed);
-}
-
 int fs_run(struct daxfs *fs, fs_step step, void *arg)
 {
 	struct lane *lane;
@@ -304,7 +296,7 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 	rc = -ESTALE;
 	if (lane_alive(lane))
 		do {
-			count_operation(slot_of(lane));
+			lane_moved(lane);
 			rc = step(fs, lane, arg);
 		} while (again(lane, rc, &starved, &refused));
 	if (lane->fault)

@@ -25,7 +25,6 @@ struct opens; /* fs/opens.c */
 struct lane_slot { /* a lane of this host and who uses it */
 	struct lane lane;
 	atomic_bool busy;
-	atomic_uint operations; /* bumped when taken and on each retry: progress */
 	unsigned seen, stuck;   /* of daxfs_progressing */
 	atomic_bool parked;     /* held by a view or a draft: its user may take its time */
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */

@@ -274,7 +274,7 @@ bool daxfs_progressing(struct daxfs *fs, unsigned calls)
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
 		struct lane_slot *slot = &fs->slots[i];
-		unsigned now = atomic_load_explicit(&slot->operations, memory_order_relaxed);
+		unsigned now = atomic_load_explicit(&slot->lane.moved, memory_order_relaxed);
 		bool same = atomic_load_explicit(&slot->busy, memory_order_relaxed) &&
 			    !atomic_load_explicit(&slot->parked, memory_order_relaxed) && now == slot->seen;
 

@@ -14,8 +14,9 @@
  * release of another thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
  *
- * Crash after listing: recovery finds no bit. After the bit: clears it. After
- * clearing it, before finishing: the handle is still listed, recovery finishes.
+ * Crash after listing: recovery finds no bit. After the bit: clears it. After clearing
+ * it: the handle is still listed, recovery finishes. A file without a name is finished after
+ * it is unlisted and its stripe let go, for others wait for that: lane.todo names it by then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -105,8 +106,8 @@ static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
 {
 	sm_u64 *place = &table(fs)[slot];
 
-	/* ORD unlist: after the openers bit is clear (its record wrote it back).
-	 * A crash between leaves a listed file that nobody holds: nothing to do. */
+	/* ORD unlist: after the openers bit is clear (its record wrote it back), and a lane names
+	 * what is to be finished. A crash between leaves a listed file that nobody holds. */
 	sm_store(place, 0);
 	sm_persist(&fs->pool.shm, place, sizeof(*place));
 	stripe->place = slot;
@@ -156,13 +157,35 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 	return rc ? record_abort(lane, rc) : record_commit(lane);
 }
 
-int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
+static int drop_bit(struct lane *lane, unsigned host, uint64_t handle)
 {
 	int rc;
 
 	while ((rc = clear_bit(lane, host, handle)) == -EAGAIN)
 		lane_renew(lane);
+	return rc;
+}
+
+int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
+{
+	int rc = drop_bit(lane, host, handle);
+
 	return rc ? rc : inode_finish(lane, handle);
+}
+
+/*
+ * Our bit is clear: if the file has no name, nobody but us may be about to finish it, so the
+ * lane names it before the table does not. With a name there is nothing to finish: who takes
+ * that from now on finds no bit of ours.
+ */
+static void name_nameless(struct lane *lane, uint64_t handle)
+{
+	struct sm_inode *sm;
+
+	if (!inode_is(lane, handle, &sm) || nlink_life(word_settle(lane, &sm->nlink)) == DAXFS_LIFE_ALIVE)
+		return;
+	lane_todo(lane, handle);
+	sm_drain(&lane->pool->shm); /* ORD unlist: the name is written back before the place of the table is */
 }
 
 /* -- holding ------------------------------------------------------------------ */
@@ -274,6 +297,7 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	uint64_t handle = *(uint64_t *)arg;
 	struct stripe *stripe;
 	struct held **at = find(fs->opens, handle, &stripe);
+	bool last = false;
 	int rc = 0;
 
 	if (!*at) {
@@ -281,11 +305,15 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	} else if ((*at)->count > 1) {
 		(*at)->count--;
 	} else {
-		rc = opens_drop(lane, fs->host, handle);
+		rc = drop_bit(lane, fs->host, handle);
+		if (rc == 0)
+			name_nameless(lane, handle);
 		remove_held(fs, stripe, at, rc != 0);
+		last = rc == 0;
 	}
 	pthread_mutex_unlock(&stripe->lock);
-	return rc;
+	/* Without the stripe: it takes as long as the file is large. */
+	return last ? inode_finish(lane, handle) : rc;
 }
 
 int daxfs_release(struct daxfs *fs, daxfs_ino ino)

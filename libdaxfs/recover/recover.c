@@ -7,11 +7,15 @@
  * again from the top. Every step finds nothing to do where it was done before:
  *
  *   1 each lane: finish its record, settle its objects, IDLE    sync/record.c
- *   2 each lane: finish the file it had to finish                fs/prune.c
- *   3 each listed open file: clear the host's bit, finish it     fs/opens.c
- *   4 withdraw the lanes' announcements: last, for they protect whoever is
- *     helping one of the records of step 1                       sync/epoch.c
+ *   2 withdraw the lanes' announcements: after all of step 1, for they protect whoever
+ *     is helping one of its records; before what follows, for until then nothing that
+ *     was in use when the host died can be used again            sync/epoch.c
+ *   3 each lane: finish the file it had to finish                fs/prune.c
+ *   4 each listed open file: clear the host's bit, finish it     fs/opens.c
  *   5 RECOVERED: the slot and its lanes may be used again
+ *
+ * Steps 3 and 4 take as long as the files are large. They go on by batches, between which
+ * the recoverer renews its protection and counts as making progress.
  *
  * Cost: the host's lanes, its table of open files, and what was in flight.
  * Survivors need none of this to go on.
@@ -44,6 +48,18 @@ static int settle_record(struct daxfs *fs, struct lane *lane, void *arg)
 
 	record_recover(lane, r->lane, &r->tally);
 	return status_state(sm_load(&fs->pool.lanes[r->lane].status)) == DAXFS_IDLE ? 0 : -EIO;
+}
+
+static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+	struct sm_lane *dead = &fs->pool.lanes[r->lane];
+
+	(void)lane;
+	/* ORD withdraw: after every record of the host is settled; see epoch.c. */
+	sm_store(&dead->low, 0);
+	sm_persist(&fs->pool.shm, &dead->low, sizeof(dead->low));
+	return 0;
 }
 
 static int finish_todo(struct daxfs *fs, struct lane *lane, void *arg)
@@ -108,18 +124,6 @@ static int each_open(struct daxfs *fs, struct recovery *r)
 	return rc;
 }
 
-static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	struct recovery *r = arg;
-	struct sm_lane *dead = &fs->pool.lanes[r->lane];
-
-	(void)lane;
-	/* ORD withdraw: after every record of the host is settled; see epoch.c. */
-	sm_store(&dead->low, 0);
-	sm_persist(&fs->pool.shm, &dead->low, sizeof(dead->low));
-	return 0;
-}
-
 /* Numbers for status displays; then the slot is done with. */
 static int publish(struct daxfs *fs, const struct recovery *r, uint64_t seen, struct host_word word)
 {
@@ -149,11 +153,11 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	*report = (struct daxfs_recovery){ .host = host, .generation = word.generation - 1 };
 	rc = each_lane(fs, &r, settle_record);
 	if (rc == 0)
+		rc = each_lane(fs, &r, withdraw);
+	if (rc == 0)
 		rc = each_lane(fs, &r, finish_todo);
 	if (rc == 0)
 		rc = each_open(fs, &r);
-	if (rc == 0)
-		rc = each_lane(fs, &r, withdraw);
 	if (rc)
 		return rc;
 	sm_drain(&fs->pool.shm);

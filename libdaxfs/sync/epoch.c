@@ -45,6 +45,7 @@ void lane_renew(struct lane *lane)
 {
 	bool fault = lane->fault;
 
+	lane_moved(lane);
 	lane_exit(lane);
 	lane_enter(lane);
 	lane->fault = fault;

@@ -10,6 +10,8 @@
 #ifndef DAXFS_SYNC_LANE_H
 #define DAXFS_SYNC_LANE_H
 
+#include <stdatomic.h>
+
 #include "mem/pool.h"
 #include "sync/word.h"
 
@@ -46,6 +48,7 @@ struct lane {
 	bool durable;       /* ... and would survive the loss of our caches */
 	bool movable;       /* the record has objects that another word may link later */
 	bool starved;       /* -ENOSPC, but retired objects are waiting for lanes to move on */
+	atomic_uint moved;  /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
 	uint64_t seq;       /* of the record being made or last made */
 	struct interval announced;
 	unsigned n_words, n_allocs, n_retires;
@@ -78,6 +81,17 @@ static inline uint64_t lane_dice(struct lane *lane, uint64_t n)
 int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation);
 void lane_fini(struct lane *lane);
 
+/*
+ * The work of this lane goes on. Called once a bounded piece of work, in every loop that is as
+ * long as a file or the pool: a host whose lanes stand still stops beating, and is fenced.
+ */
+static inline void lane_moved(struct lane *lane)
+{
+	unsigned n = atomic_load_explicit(&lane->moved, memory_order_relaxed); /* nobody else counts */
+
+	atomic_store_explicit(&lane->moved, n + 1, memory_order_relaxed);
+}
+
 static inline struct sm_manager *lane_manager(const struct lane *lane)
 {
 	return &lane->pool->member->manager;
@@ -88,7 +102,7 @@ static inline struct sm_manager *lane_manager(const struct lane *lane)
 /* Begin and end protection. Not nested. */
 void lane_enter(struct lane *lane);
 void lane_exit(struct lane *lane);
-/* Leave and enter: lets go of what a long operation no longer needs. */
+/* Leave and enter: lets go of what a long operation no longer needs, and says that it goes on. */
 void lane_renew(struct lane *lane);
 void epoch_extend(struct lane *lane, uint64_t epoch);
 /* Take over the protection that the owner of a record holds: see epoch.c. */
