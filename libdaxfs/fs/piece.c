@@ -64,8 +64,10 @@ int piece_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len,
 	if (rc)
 		return rc;
 	from = offset == PIECE_APPEND ? size_bytes(piece->size) : offset;
-	if (from >= DAXFS_FILE_MAX || DAXFS_FILE_MAX - from < len)
+	if (from >= DAXFS_FILE_MAX)
 		return -EFBIG;
+	if (len > DAXFS_FILE_MAX - from)
+		len = DAXFS_FILE_MAX - from; /* short; what is left is refused */
 	about(piece, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
 	return 0;
 }

@@ -138,17 +138,30 @@ static uint64_t pick_inodes(struct layout *l, uint64_t wanted)
 	return inodes < LAYOUT_INODES_MIN ? LAYOUT_INODES_MIN : inodes;
 }
 
-/* The most pages that fit; `fixed` is what the pool needs with none. */
-static void fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
+/* The size at which such a pool has all the pages there can be. */
+static uint64_t most_bytes(struct layout l, uint64_t wanted_inodes)
+{
+	uint64_t before;
+
+	do { /* a smaller pool has fewer inodes by default */
+		before = l.size;
+		l.size = need(&l, pick_inodes(&l, wanted_inodes), DAXFS_OBJECTS_MAX);
+	} while (l.size != before);
+	return l.size;
+}
+
+/* The most pages that fit; `fixed` is what the pool needs with none. False: more than have numbers. */
+static bool fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
 {
 	uint64_t each = DAXFS_PAGE_SIZE + 3 * sizeof(sm_u64); /* page, state, birth, count */
 	uint64_t pages = (l->size - fixed) / each;
 
 	if (pages > DAXFS_OBJECTS_MAX)
-		pages = DAXFS_OBJECTS_MAX;
+		return false;
 	/* Rounding three tables up to pages costs less than three pages. */
 	while (need(l, inodes, pages) > l->size)
 		pages--;
+	return true;
 }
 
 int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_why *why)
@@ -164,7 +177,10 @@ int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, stru
 		return why_fail(why, -ENOSPC, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
 				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
 	inodes = pick_inodes(&l, options->inodes);
-	fill_with_pages(&l, inodes, need(&l, inodes, 0));
+	if (!fill_with_pages(&l, inodes, need(&l, inodes, 0)))
+		return why_fail(why, -EFBIG, "%llu bytes are too large: such a pool has at most %llu (16 TiB of pages); "
+				"give that as its size, or make several pools", (unsigned long long)l.size,
+				(unsigned long long)most_bytes(l, options->inodes));
 	*out = l;
 	return 0;
 }

@@ -24,7 +24,7 @@ struct layout {
 
 /*
  * Lay regions over size bytes as options ask. -EINVAL: an option is out of
- * range; -ENOSPC: too small, and why says how much would do.
+ * range; -ENOSPC: too small, -EFBIG: too large, and why says how much would do.
  */
 int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_why *why);
 

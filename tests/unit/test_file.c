@@ -89,6 +89,7 @@ static void sparse_to_the_limit(void **state)
 	assert_int_equal(daxfs_write(pod.fs[0], ino, "x", 1, (1ull << 40) - 1, 0), 1);
 	assert_int_equal(daxfs_write(pod.fs[0], ino, "y", 1, DAXFS_FILE_MAX - 1, 0), 1);
 	assert_int_equal(daxfs_write(pod.fs[0], ino, "z", 1, DAXFS_FILE_MAX, 0), -EFBIG);
+	assert_int_equal(daxfs_write(pod.fs[0], ino, "z", 1, 0, DAXFS_APPEND), -EFBIG);
 	assert_int_equal(daxfs_read(pod.fs[1], ino, &c, 1, (1ull << 40) - 1), 1);
 	assert_int_equal(c, 'x');
 	all_zero(pod.fs[2], ino, 1ull << 39, 300 * KIB);
@@ -100,6 +101,32 @@ static void sparse_to_the_limit(void **state)
 	all_zero(pod.fs[2], ino, 0, 5);
 	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
 	assert_int_equal(pod_check(&pod).usage.pages.live, 1);
+	pod_stop(&pod);
+}
+
+/* What crosses the limit is written as far as it goes, whatever its length; no byte past it. */
+static void short_at_the_limit(void **state)
+{
+	static uint8_t buf[600 * KIB], back[600 * KIB];
+	struct pod pod;
+	daxfs_ino ino;
+
+	(void)state;
+	pod_start(&pod, 8 * MIB);
+	memset(buf, 'l', sizeof(buf));
+	for (unsigned i = 0; i < 4; i++) {
+		const uint64_t left[] = { 1, 4096, 5000, 500 * KIB }, len = i < 3 ? 8192 : sizeof(buf);
+
+		ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
+		assert_int_equal(daxfs_write(pod.fs[0], ino, buf, len, DAXFS_FILE_MAX - left[i], 0), left[i]);
+		assert_int_equal(size_of(pod.fs[1], ino), DAXFS_FILE_MAX);
+		assert_int_equal(daxfs_read(pod.fs[1], ino, back, len, DAXFS_FILE_MAX - left[i]), left[i]);
+		assert_memory_equal(back, buf, left[i]);
+		set_size(pod.fs[0], ino, DAXFS_FILE_MAX - 10);
+		assert_int_equal(daxfs_write(pod.fs[0], ino, buf, 4096, 0, DAXFS_APPEND), 10);
+		pod_check(&pod);
+		assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
+	}
 	pod_stop(&pod);
 }
 
@@ -221,7 +248,7 @@ static void attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_memory), cmocka_unit_test(sparse_to_the_limit),
+		cmocka_unit_test(like_memory), cmocka_unit_test(sparse_to_the_limit), cmocka_unit_test(short_at_the_limit),
 		cmocka_unit_test(cut_bytes_stay_cut), cmocka_unit_test(appends_do_not_overlap),
 		cmocka_unit_test(space_runs_out_and_comes_back), cmocka_unit_test(pages_churn),
 		cmocka_unit_test(attributes),

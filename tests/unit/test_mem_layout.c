@@ -139,12 +139,33 @@ static void test_names(void **state)
 	assert_string_equal(region_name(DAXFS_REGIONS), "?");
 }
 
+/* A page has a number of 32 bits: a pool is not made smaller than was asked for, but refused. */
+static void test_largest_size(void **state)
+{
+	const struct daxfs_mkfs_options standard = {.hosts = 0};
+	const uint64_t too_large = (uint64_t)32 << 40;
+	unsigned long long most = 0;
+	struct daxfs_why why;
+	struct layout l;
+
+	(void)state;
+	assert_int_equal(layout_compute(too_large, &standard, &l, &why), -EFBIG);
+	assert_int_equal(sscanf(strstr(why.text, "at most "), "at most %llu", &most), 1);
+	assert_true(most > (uint64_t)16 << 40 && most < too_large);
+	/* What it says is taken, and has all the pages there can be. */
+	l = laid(most, standard);
+	check_order(&l);
+	assert_true(l.objects[DAXFS_T_PAGE] > DAXFS_OBJECTS_MAX - 1024);
+	assert_int_equal(layout_compute(most + ((uint64_t)1 << 40), &standard, &l, &why), -EFBIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),           cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_options_kept),    cmocka_unit_test(test_options_refused),
-		cmocka_unit_test(test_least_size),      cmocka_unit_test(test_names),
+		cmocka_unit_test(test_least_size),      cmocka_unit_test(test_largest_size),
+		     cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
