@@ -178,8 +178,9 @@ int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, stru
 				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
 	inodes = pick_inodes(&l, options->inodes);
 	if (!fill_with_pages(&l, inodes, need(&l, inodes, 0)))
-		return why_fail(why, -EFBIG, "%llu bytes are too large: such a pool has at most %llu (16 TiB of pages); "
-				"give that as its size, or make several pools", (unsigned long long)l.size,
+		return why_fail(why, -EFBIG,
+				"%llu bytes are too large: such a pool has at most %llu (16 TiB of pages); give that "
+				"as its size, or make several pools", (unsigned long long)l.size,
 				(unsigned long long)most_bytes(l, options->inodes));
 	*out = l;
 	return 0;

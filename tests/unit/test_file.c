@@ -248,7 +248,8 @@ static void attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_memory), cmocka_unit_test(sparse_to_the_limit), cmocka_unit_test(short_at_the_limit),
+		cmocka_unit_test(like_memory), cmocka_unit_test(sparse_to_the_limit),
+		cmocka_unit_test(short_at_the_limit),
 		cmocka_unit_test(cut_bytes_stay_cut), cmocka_unit_test(appends_do_not_overlap),
 		cmocka_unit_test(space_runs_out_and_comes_back), cmocka_unit_test(pages_churn),
 		cmocka_unit_test(attributes),
