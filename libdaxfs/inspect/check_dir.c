@@ -303,7 +303,8 @@ void check_tree(struct check *c)
 	const struct place *at = PLACE("inode", DAXFS_ROOT_INO);
 	struct walk root = { .c = c, .dir = DAXFS_ROOT_INO };
 
-	c->notes[DAXFS_T_INODE][0] |= CHECK_REACHED; /* nobody's */
+	c->notes[DAXFS_T_INODE][0] |= CHECK_REACHED; /* nobody's, and never to be taken */
+	check_state(c, DAXFS_T_INODE, 0, DAXFS_USE_NONE, PLACE("inode", 0));
 	if (!S_ISDIR(mode)) {
 		check_problem(c, "bad-mode", at, "the root is not a directory but %#o", mode);
 		if (!repair_do(c, at, "a directory"))

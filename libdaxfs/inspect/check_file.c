@@ -45,7 +45,7 @@ static void cut(struct walk *f, const sm_u64 *word, unsigned height, uint64_t ba
 /* A page, or pages, past the end of a file that is not being pruned. False: they cannot be its. */
 static bool claim(struct walk *f, uint64_t end)
 {
-	if (end * DAXFS_PAGE_SIZE > DAXFS_FILE_MAX)
+	if (f->symlink || end * DAXFS_PAGE_SIZE > DAXFS_FILE_MAX)
 		return false;
 	f->top = end > f->top ? end : f->top;
 	return true;

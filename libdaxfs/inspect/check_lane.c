@@ -140,7 +140,7 @@ static void check_lane(struct check *c, unsigned id)
 	uint64_t status = sm_load(&lane->status);
 	unsigned state = status_state(status);
 
-	if (state >= DAXFS_STATUSES) {
+	if (!check_status_sane(status)) {
 		check_problem(c, "bad-status", PLACE("lane", id), "status word %#" PRIx64 " makes no sense", status);
 		return;
 	}

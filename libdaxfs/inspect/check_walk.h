@@ -61,6 +61,12 @@ int check_place(char *buf, size_t size, const struct place *at);
 void check_problem(struct check *c, const char *code, const struct place *at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* A lane's status: one of those there are, under a number that fits into its marks. */
+static inline bool check_status_sane(uint64_t status)
+{
+	return status_state(status) < DAXFS_STATUSES && status_seq(status) <= DAXFS_SEQ_MASK;
+}
+
 /* -- check.c: following words ------------------------------------------------ */
 
 /* What any reader would take the word for, without its version; 0 for an orphan mark. */

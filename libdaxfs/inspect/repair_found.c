@@ -137,7 +137,8 @@ void repair_found(struct daxfs *fs, daxfs_report report, void *context, struct d
 		daxfs_beat(fs);
 		rc = name_all(fs, report, context, out);
 		if (rc)
-			snprintf(why.text, sizeof(why.text), "%s", rc == -ENOSPC ? "no space" : "it is damaged again");
+			snprintf(why.text, sizeof(why.text), "%s (error %d)", rc == -ENOSPC ? "no space" :
+				 rc == -ENOTDIR ? "/lost+found is no directory" : "the pool cannot be used", -rc);
 		daxfs_leave(fs);
 	}
 	if (rc && report)

@@ -173,7 +173,7 @@ static uint64_t last_seq(struct check *c, unsigned lane)
 {
 	uint64_t status = sm_load(&c->pool->lanes[lane].status), last = 0;
 
-	if (status_state(status) < DAXFS_STATUSES)
+	if (check_status_sane(status))
 		return status_seq(status);
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		for (uint64_t i = 0; i < c->pool->objects[type]; i++) {
@@ -189,10 +189,11 @@ static uint64_t last_seq(struct check *c, unsigned lane)
 static void repair_lane(struct check *c, unsigned id)
 {
 	const struct sm_lane *lane = &c->pool->lanes[id];
-	uint64_t idle = status_make(last_seq(c, id), 0, DAXFS_IDLE);
+	uint64_t status = sm_load(&lane->status);
 
-	if (status_state(sm_load(&lane->status)) != DAXFS_IDLE && repair_do(c, PLACE("lane", id), "idle"))
-		repair_plain(c, &lane->status, idle);
+	if ((status_state(status) != DAXFS_IDLE || !check_status_sane(status)) &&
+	    repair_do(c, PLACE("lane", id), "idle"))
+		repair_plain(c, &lane->status, status_make(last_seq(c, id), 0, DAXFS_IDLE));
 	if (sm_load(&lane->todo) && repair_do(c, PLACE("lane", id), "has nothing to finish"))
 		repair_plain(c, &lane->todo, 0);
 	if (sm_load(&lane->low) && repair_do(c, PLACE("lane", id), "announces no epoch"))

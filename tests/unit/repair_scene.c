@@ -124,10 +124,13 @@ static bool spoken_of(const struct repaired *r, uint64_t inode)
 	char what[32];
 	int n = snprintf(what, sizeof(what), "inode %" PRIu64, inode);
 
-	for (unsigned i = 0; i < r->lines; i++)
-		for (const char *p = strstr(r->line[i], what); p; p = strstr(p + 1, what))
+	for (unsigned i = 0; i < r->lines; i++) {
+		bool repair = !strncmp(r->line[i], "did: ", 5) || !strncmp(r->line[i], "lost: ", 6);
+
+		for (const char *p = strstr(r->line[i], what); repair && p; p = strstr(p + 1, what))
 			if (p[n] < '0' || p[n] > '9')
 				return true;
+	}
 	return false;
 }
 

@@ -196,6 +196,39 @@ static void nobody_joins_before_it_ends(void **unused)
 	free(s);
 }
 
+/* A lane whose status makes no sense gets numbers that no object has known from it. */
+static void numbers_are_not_used_again(void **unused)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct repaired r;
+	uint64_t last = 0;
+	unsigned lane;
+
+	(void)unused;
+	scene_start(s);
+	lane = nonce_lane(nonce_of(sm_load(scene_state(s, DAXFS_T_INODE, s->small)))); /* one that made something */
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		for (uint64_t i = 0; i < s->pool->objects[type]; i++) {
+			uint64_t w = sm_load(&s->pool->state[type][i]);
+
+			if (state_of(w) == DAXFS_LIVE && nonce_lane(nonce_of(w)) == lane &&
+			    nonce_seq(nonce_of(w)) > last)
+				last = nonce_seq(nonce_of(w));
+		}
+	assert_true(last > 0);
+	for (int way = 0; way < 2; way++) {
+		scene_restore(s);
+		sm_store(&s->pool->lanes[lane].status, way ? 1ull << 63 : 77); /* a number too large; no status */
+		assert_int_equal(repair_scene(&s->pod, false, &r), 0);
+		assert_int_equal(r.result.left, 0);
+		assert_true(status_seq(sm_load(&s->pool->lanes[lane].status)) > last);
+		assert_true(status_seq(sm_load(&s->pool->lanes[lane].status)) < last + 1000);
+		repaired_free(&r);
+	}
+	scene_stop(s);
+	free(s);
+}
+
 /* A sound pool stays as it is, to the last byte but for nothing. */
 static void nothing_to_repair(void **unused)
 {
@@ -217,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_to_repair),
+		cmocka_unit_test(numbers_are_not_used_again),
 		cmocka_unit_test(any_damage),
 		cmocka_unit_test(refused_while_in_use),
 		cmocka_unit_test(nobody_joins_before_it_ends),
