@@ -39,11 +39,11 @@ _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf,
 bool bench_wants(const char *name);
 
 struct bench_args {
-	double alone;                 /* seconds > 0: no comparison, run ours for so long (for a profiler) */
-	bool quick;                   /* too little to conclude anything: does it work? */
+	double alone;                            /* seconds > 0: no comparison, run ours for so long (for a profiler) */
+	bool quick;                              /* too little to conclude anything: does it work? */
 	const char *mount, *passthrough, *tmpfs; /* directories: through an agent, libfuse's example, neither */
-	const char *pool, *cgroup;    /* of a running pod */
-	int daemon[4];                /* processes whose CPU time is ours, too */
+	const char *pool, *cgroup;               /* of a running pod */
+	int daemon[4];                           /* processes whose CPU time is ours, too */
 	unsigned n_daemons;
 };
 const struct bench_args *bench_args(void);
@@ -59,19 +59,20 @@ struct spread spread_of(double *v, unsigned n);
 
 /* -- rig.c: what is measured on -------------------------------------------------- */
 
-struct rig { /* a pool, a tmpfs with huge pages and raw memory, all in /dev/shm */
+/* a pool, a tmpfs with huge pages and raw memory, all in /dev/shm */
+struct rig {
 	char dir[64], pool[96], raw_path[96], huge[96];
-	struct daxfs *fs;   /* joined as host 0 */
+	struct daxfs *fs; /* joined as host 0 */
 	bool huge_mounted;
 	uint8_t *raw;
 	uint64_t raw_size;
 };
 
 struct rig_options {
-	uint64_t pool, raw;   /* bytes */
-	uint64_t inodes;      /* 0: the default */
-	unsigned lanes;       /* a host, 0: the default */
-	bool wb, plain;       /* plain: no tmpfs with huge pages beside it */
+	uint64_t pool, raw; /* bytes */
+	uint64_t inodes;    /* 0: the default */
+	unsigned lanes;     /* a host, 0: the default */
+	bool wb, plain;     /* plain: no tmpfs with huge pages beside it */
 };
 
 void rig_open(struct rig *rig, const struct rig_options *options);
@@ -86,11 +87,11 @@ void rig_populate(const char *path);
 uint64_t rig_huge_kib(const char *path);
 void rig_cleanup(void); /* on any exit: remove what this process made */
 
-/* -- crew.c: workers -------------------------------------------------------------- */
+/* -- workers.c: workers -------------------------------------------------------------- */
 
 struct worker {
 	unsigned id, of;
-	unsigned job;    /* that runs: an index of workload.job */
+	unsigned job; /* that runs: an index of workload.job */
 	struct rig *rig;
 	struct daxfs *fs;
 	uint64_t rng;
@@ -98,33 +99,35 @@ struct worker {
 	void *own;       /* made by its open() */
 };
 
-struct job { /* a workload on one target */
+/* a workload on one target */
+struct job {
 	const char *target;
 	void (*prepare)(struct worker *w, unsigned n); /* untimed, before n operations */
 	void (*run)(struct worker *w, unsigned n);
-	void (*finish)(struct worker *w, unsigned n);  /* untimed, after */
+	void (*finish)(struct worker *w, unsigned n); /* untimed, after */
 };
 
 struct workload {
 	const char *name;
 	unsigned workers;
-	bool processes;     /* each worker a host of its own */
-	bool pairs;         /* wall-clock pairs instead of slices: somebody sleeps, or fewer CPUs than workers */
-	bool warm;          /* each burst is run twice, the second time timed */
-	uint64_t bytes;     /* an operation moves, 0: none */
-	unsigned ops_max;   /* a shot, 0: no limit */
+	bool processes;   /* each worker a host of its own */
+	bool pairs;       /* wall-clock pairs instead of slices: somebody sleeps, or fewer CPUs than workers */
+	bool warm;        /* each burst is run twice, the second time timed */
+	uint64_t bytes;   /* an operation moves, 0: none */
+	unsigned ops_max; /* a shot, 0: no limit */
 	unsigned n_jobs;
-	struct job job[TARGETS_MAX]; /* [0] is ours */
+	struct job job[TARGETS_MAX];     /* [0] is ours */
 	void (*open)(struct worker *w);  /* in the worker: w->own */
 	void (*close)(struct worker *w); /* checks what was written, frees w->own */
 	const void *arg;
 };
 
-struct shot { /* what came of one burst */
-	double wall_ns;      /* first start to last end */
-	double ns_per_op;    /* of all workers together: wall time / operations */
-	double cpu_per_op;   /* the same of the CPU time of the one that used most */
-	bool undisturbed;    /* every worker had its CPU to itself and all overlapped */
+/* what came of one burst */
+struct shot {
+	double wall_ns;    /* first start to last end */
+	double ns_per_op;  /* of all workers together: wall time / operations */
+	double cpu_per_op; /* the same of the CPU time of the one that used most */
+	bool undisturbed;  /* every worker had its CPU to itself and all overlapped */
 };
 
 struct crew;

@@ -23,35 +23,41 @@ static void spec_name(struct data_spec *spec, const struct workload *w, bool wb)
 	static const char *const op[] = { "read", "write", "first", "append", "zerocopy-read", "draft-write" };
 
 	snprintf(spec->name, sizeof(spec->name), "%s%s-%s-%s-%s-%u%s-%s", wb ? "wb-" : "", op[spec->op],
-		 spec->random ? "random" : "sequential", block_name(spec->block),
-		 spec->shared ? "shared" : "private", w->workers, w->processes ? "hosts" : "threads",
-		 spec->span >= L ? "L" : "S");
+		 spec->random ? "random" : "sequential", block_name(spec->block), spec->shared ? "shared" : "private",
+		 w->workers, w->processes ? "hosts" : "threads", spec->span >= L ? "L" : "S");
 }
 
 /* What is being measured on: made when the first workload that is wanted needs it. */
-struct scene {
+struct fixture {
 	struct rig rig;
 	bool open, wb;
 	unsigned files;
 	uint64_t pool, span;
 };
 
-static void prepare(struct scene *scene)
+static void prepare(struct fixture *scene)
 {
 	if (scene->open)
 		return;
 	rig_open(&scene->rig, &(struct rig_options){
-		.pool = scene->pool, .raw = scene->files * scene->span, .wb = scene->wb,
-	});
+				      .pool = scene->pool,
+				      .raw = scene->files * scene->span,
+				      .wb = scene->wb,
+			      });
 	data_files(&scene->rig, scene->files, scene->span, scene->span <= S ? scene->files * scene->span : 0);
 	scene->open = true;
 }
 
-static void one(struct scene *scene, struct data_spec spec, unsigned workers, bool hosts)
+static void one(struct fixture *scene, struct data_spec spec, unsigned workers, bool hosts)
 {
 	struct workload w = {
-		.name = spec.name, .workers = workers, .processes = hosts, .bytes = spec.block,
-		.open = data_open, .close = data_close, .arg = &spec,
+		.name = spec.name,
+		.workers = workers,
+		.processes = hosts,
+		.bytes = spec.block,
+		.open = data_open,
+		.close = data_close,
+		.arg = &spec,
 	};
 
 	spec.span = scene->span;
@@ -72,7 +78,7 @@ static void one(struct scene *scene, struct data_spec spec, unsigned workers, bo
 
 static const uint64_t sizes[] = { 4 * KIB, 64 * KIB, MIB };
 
-static void each_size(struct scene *scene, struct data_spec spec, unsigned workers, bool hosts)
+static void each_size(struct fixture *scene, struct data_spec spec, unsigned workers, bool hosts)
 {
 	for (unsigned i = 0; i < 3; i++) {
 		spec.block = sizes[i];
@@ -81,7 +87,7 @@ static void each_size(struct scene *scene, struct data_spec spec, unsigned worke
 }
 
 /* Without copying, on one thread and on two. */
-static void in_place(struct scene *scene, enum data_op op, uint64_t block)
+static void in_place(struct fixture *scene, enum data_op op, uint64_t block)
 {
 	const struct data_spec spec = { .op = op, .random = true, .block = block };
 
@@ -89,7 +95,7 @@ static void in_place(struct scene *scene, enum data_op op, uint64_t block)
 	one(scene, spec, 2, false);
 }
 
-static void small(struct scene *scene)
+static void small(struct fixture *scene)
 {
 	const struct data_spec read = { .op = DATA_READ, .random = true };
 	const struct data_spec write = { .op = DATA_WRITE, .random = true };
@@ -130,7 +136,7 @@ static void small(struct scene *scene)
 	one(scene, shared, 4, true);
 }
 
-static void large(struct scene *scene)
+static void large(struct fixture *scene)
 {
 	for (unsigned workers = 1; workers <= 2; workers++)
 		each_size(scene, (struct data_spec){ .op = DATA_READ, .random = true }, workers, false);
@@ -140,18 +146,18 @@ static void large(struct scene *scene)
 }
 
 /* Explicit write-back before everything that is published. */
-static void written_back(struct scene *scene)
+static void written_back(struct fixture *scene)
 {
 	one(scene, (struct data_spec){ .op = DATA_WRITE, .random = true, .block = 4 * KIB }, 1, false);
 }
 
 void bench_data(void)
 {
-	struct scene s = { .files = 4, .pool = 768 * MIB, .span = S };
-	struct scene l = { .files = 2, .pool = 1792 * MIB, .span = L };
-	struct scene wb_s = { .files = 1, .pool = 256 * MIB, .span = S, .wb = true };
-	struct scene wb_l = { .files = 1, .pool = 1024 * MIB, .span = L, .wb = true };
-	struct scene *const scenes[] = { &s, &l, &wb_s, &wb_l };
+	struct fixture s = { .files = 4, .pool = 768 * MIB, .span = S };
+	struct fixture l = { .files = 2, .pool = 1792 * MIB, .span = L };
+	struct fixture wb_s = { .files = 1, .pool = 256 * MIB, .span = S, .wb = true };
+	struct fixture wb_l = { .files = 1, .pool = 1024 * MIB, .span = L, .wb = true };
+	struct fixture *const scenes[] = { &s, &l, &wb_s, &wb_l };
 
 	for (unsigned i = 0; i < 4; i++) {
 		if (scenes[i]->wb)

@@ -25,7 +25,8 @@ static const struct daxfs_cred cred;
 #define CAS_PACED 100000u
 #define CAS_BLOCK (4 * KIB)
 
-struct tally { /* of two processes, in memory they share */
+/* of two processes, in memory they share */
+struct tally {
 	atomic_uint ready;
 	atomic_uint_fast64_t increments, first;
 };
@@ -144,7 +145,7 @@ static void cas_bucket(const struct rig *rig)
 	munmap(tally, sizeof(*tally));
 }
 
-#define PASSES 4000u   /* of a round: so short that most are undisturbed on any machine */
+#define PASSES 4000u /* of a round: so short that most are undisturbed on any machine */
 #define PASS_ROUNDS 40u
 #define PASS_SPINS 4000u
 

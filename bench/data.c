@@ -23,7 +23,8 @@
 
 enum { OURS, TMPFS, HUGE_TMPFS, RAW, STREAM };
 
-struct own { /* of one worker */
+/* of one worker */
+struct own {
 	const struct data_spec *spec;
 	uint64_t span, blocks, base, at;
 	unsigned variants;
@@ -183,14 +184,15 @@ static _Noreturn void failed(const struct own *own, const char *target, long rc)
 
 /* -- writes --------------------------------------------------------------------------- */
 
-#define EACH_BLOCK(w, n) \
-	struct own *own = (w)->own; \
-	const uint64_t bs = own->spec->block; \
+#define EACH_BLOCK(w, n)                                                                                               \
+	struct own *own = (w)->own;                                                                                    \
+	const uint64_t bs = own->spec->block;                                                                          \
 	for (unsigned i = 0, v = 0; i < (n); i++, v = (v + 1) % own->variants)
 
 static void write_ours(struct worker *w, unsigned n)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t b = next_block(w, own);
 		ssize_t rc = daxfs_write(w->fs, own->ino, own->source + v * bs, bs, b * bs, 0);
 
@@ -202,7 +204,8 @@ static void write_ours(struct worker *w, unsigned n)
 
 static void write_fd(struct worker *w, unsigned n, int fd, uint8_t *last)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t b = next_block(w, own);
 		ssize_t rc = pwrite(fd, own->source + v * bs, bs, (off_t)(b * bs));
 
@@ -229,20 +232,21 @@ static void write_huge(struct worker *w, unsigned n)
 static void write_raw(struct worker *w, unsigned n)
 {
 	EACH_BLOCK(w, n)
-		memcpy(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
+	memcpy(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
 }
 
 static void write_stream(struct worker *w, unsigned n)
 {
 	EACH_BLOCK(w, n)
-		copy_streaming(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
+	copy_streaming(own->raw + next_block(w, own) * bs, own->source + v * bs, bs);
 }
 
 /* -- reads ------------------------------------------------------------------------------ */
 
 static void read_ours(struct worker *w, unsigned n)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t at = next_block(w, own) * bs;
 		ssize_t rc = daxfs_read(w->fs, own->ino, own->buf, bs, at);
 
@@ -254,7 +258,8 @@ static void read_ours(struct worker *w, unsigned n)
 
 static void read_fd(struct worker *w, unsigned n, int fd)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t at = next_block(w, own) * bs;
 		ssize_t rc = pread(fd, own->buf, bs, (off_t)at);
 
@@ -276,7 +281,8 @@ static void read_huge(struct worker *w, unsigned n)
 
 static void read_raw(struct worker *w, unsigned n)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t at = next_block(w, own) * bs;
 
 		memcpy(own->buf, own->raw + at, bs);
@@ -290,7 +296,8 @@ static void read_raw(struct worker *w, unsigned n)
 
 static void view_ours(struct worker *w, unsigned n)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		uint64_t at = next_block(w, own) * bs;
 		const void *p;
 		ssize_t rc;
@@ -307,7 +314,8 @@ static void view_ours(struct worker *w, unsigned n)
 /* The source is copied into the pages: no less than what a write to tmpfs does. */
 static void draft_ours(struct worker *w, unsigned n)
 {
-	EACH_BLOCK(w, n) {
+	EACH_BLOCK(w, n)
+	{
 		void *pages[DAXFS_ATOMIC_WRITE_MAX / PAGE];
 		uint64_t b = next_block(w, own);
 		struct daxfs_draft *draft;
@@ -465,8 +473,8 @@ static void check_target(struct worker *w, unsigned target)
 
 		if (!own->last[target][b])
 			continue;
-		rc = target == OURS ? daxfs_read(w->fs, own->ino, own->buf, bs, b * bs) :
-				      pread(fd, own->buf, bs, (off_t)(b * bs));
+		rc = target == OURS ? daxfs_read(w->fs, own->ino, own->buf, bs, b * bs)
+				    : pread(fd, own->buf, bs, (off_t)(b * bs));
 		if (rc != (ssize_t)bs)
 			failed(own, "read back", rc);
 		check_block(own, own->buf, own->last[target][b], b);

@@ -24,7 +24,7 @@ struct data_spec {
 /* Make `files` files of `size` bytes and one shared one, on all targets, and
  * stamp the raw region. */
 void data_files(struct rig *rig, unsigned files, uint64_t size, uint64_t shared);
-void data_open(struct worker *w); /* w->arg: its spec */
+void data_open(struct worker *w);  /* w->arg: its spec */
 void data_close(struct worker *w); /* checks what was written */
 /* Fill in the targets. */
 void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workload *w);

@@ -66,12 +66,12 @@ void bench_detect(void)
 	double ms[DEATHS][DAXFS_HOST_STATES] = { { 0 } };
 	struct daxfs_geometry g;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	if (!bench_args()->pool || !bench_wants("detect"))
 		return;
-	if (daxfs_member_open(bench_args()->pool, false, &m, &why))
-		bench_fail("%s", why.text);
+	if (daxfs_member_open(bench_args()->pool, false, &m, &err))
+		bench_fail("%s", err.text);
 	for (unsigned i = 0; i < DEATHS; i++)
 		one_death(m, FIRST + i, ms[i]);
 	daxfs_member_geometry(m, &g);

@@ -181,9 +181,17 @@ static void one(uint64_t block, bool write, unsigned workers)
 {
 	struct spec spec = { .block = block, .write = write };
 	struct workload w = {
-		.name = spec.name, .workers = workers, .pairs = true, .bytes = block, .arg = &spec,
-		.ops_max = block ? 0 : FRESH_MAX, .open = open_worker, .close = close_worker, .n_jobs = DIRS,
-		.job = { { "mount", NULL, run, clear }, { "passthrough", NULL, run, clear },
+		.name = spec.name,
+		.workers = workers,
+		.pairs = true,
+		.bytes = block,
+		.arg = &spec,
+		.ops_max = block ? 0 : FRESH_MAX,
+		.open = open_worker,
+		.close = close_worker,
+		.n_jobs = DIRS,
+		.job = { { "mount", NULL, run, clear },
+			 { "passthrough", NULL, run, clear },
 			 { "tmpfs", NULL, run, clear } },
 	};
 

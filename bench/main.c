@@ -64,14 +64,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } groups[] = {
-	{ "data", bench_data },
-	{ "names", bench_names },
-	{ "cas", bench_cas },
-	{ "recovery", bench_recovery },
-	{ "cost", bench_cost },
-	{ "scale", bench_scale },
-	{ "fuse", bench_fuse },
-	{ "detect", bench_detect },
+	{ "data", bench_data }, { "names", bench_names }, { "cas", bench_cas },   { "recovery", bench_recovery },
+	{ "cost", bench_cost }, { "scale", bench_scale }, { "fuse", bench_fuse }, { "detect", bench_detect },
 };
 
 static const struct option options[] = {
@@ -89,8 +83,8 @@ static const struct option options[] = {
 
 static bool take_option(int c, const char **out)
 {
-	const char **text[] = { ['o'] = out, ['m'] = &args.mount, ['p'] = &args.passthrough, ['t'] = &args.tmpfs,
-				['P'] = &args.pool, ['c'] = &args.cgroup };
+	const char **text[] = { ['o'] = out,         ['m'] = &args.mount, ['p'] = &args.passthrough,
+				['t'] = &args.tmpfs, ['P'] = &args.pool,  ['c'] = &args.cgroup };
 
 	if (c == 'a')
 		args.alone = strtod(optarg, NULL);

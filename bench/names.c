@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names.c - create, stat, rename, unlink and readdir beside 10,000 standing entries.
+ * namei.c - create, stat, rename, unlink and readdir beside 10,000 standing entries.
  *
  * Workers share one directory or have one each. What a burst creates it removes again
  * outside the timed part, and the other way round, so the directory stays as
@@ -34,8 +34,8 @@ struct own {
 
 static const struct daxfs_cred cred;
 
-#define EACH_NAME(w, n) \
-	struct own *own = (w)->own; \
+#define EACH_NAME(w, n)                                                                                                \
+	struct own *own = (w)->own;                                                                                    \
 	for (unsigned i = 0; i < (n); i++)
 
 static void must(long rc, const char *what)
@@ -60,7 +60,7 @@ static void ours_open(struct worker *w, unsigned n)
 
 	EACH_NAME(w, n) {
 		must(daxfs_mknod(w->fs, own->dir, own->fresh[i], S_IFREG | 0600, 0, cred, true, &attr), "create");
-		must(daxfs_release(w->fs, attr.ino), "release");
+		must(daxfs_file_close(w->fs, attr.ino), "release");
 	}
 }
 
@@ -257,7 +257,9 @@ static const struct {
 	{ "create", true, { "daxfs", NULL, ours_create, ours_unlink }, { "tmpfs", NULL, tmpfs_create, tmpfs_unlink } },
 	{ "create-open", true, { "daxfs", NULL, ours_open, ours_unlink }, { "tmpfs", NULL, tmpfs_open, tmpfs_unlink } },
 	{ "stat", false, { "daxfs", NULL, ours_stat, NULL }, { "tmpfs", NULL, tmpfs_stat, NULL } },
-	{ "rename", true, { "daxfs", ours_create, ours_rename, ours_unlink_other },
+	{ "rename",
+	  true,
+	  { "daxfs", ours_create, ours_rename, ours_unlink_other },
 	  { "tmpfs", tmpfs_create, tmpfs_rename, tmpfs_unlink_other } },
 	{ "unlink", true, { "daxfs", ours_create, ours_unlink, NULL }, { "tmpfs", tmpfs_create, tmpfs_unlink, NULL } },
 	{ "readdir", false, { "daxfs", NULL, ours_readdir, NULL }, { "tmpfs", NULL, tmpfs_readdir, NULL } },
@@ -268,8 +270,10 @@ static void prepare(struct rig *rig)
 	if (rig->fs)
 		return;
 	rig_open(rig, &(struct rig_options){
-		.pool = GIB, .inodes = 2 * STANDING + 2 * WORKERS_MAX * FRESH_MAX, .plain = true,
-	});
+			      .pool = GIB,
+			      .inodes = 2 * STANDING + 2 * WORKERS_MAX * FRESH_MAX,
+			      .plain = true,
+		      });
 	for (unsigned i = 0; i < 2; i++)
 		make_directory(rig, i);
 }
@@ -278,8 +282,14 @@ static void one(struct rig *rig, unsigned operation, unsigned workers, bool shar
 {
 	char name[64];
 	struct workload w = {
-		.name = name, .workers = workers, .processes = hosts, .ops_max = FRESH_MAX, .arg = &shared,
-		.open = open_worker, .close = close_worker, .n_jobs = 2,
+		.name = name,
+		.workers = workers,
+		.processes = hosts,
+		.ops_max = FRESH_MAX,
+		.arg = &shared,
+		.open = open_worker,
+		.close = close_worker,
+		.n_jobs = 2,
 		.job = { operations[operation].ours, operations[operation].tmpfs },
 	};
 

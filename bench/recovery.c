@@ -107,11 +107,11 @@ static void fence(const struct rig *rig)
 {
 	struct daxfs_manager_view manager;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	uint32_t epoch;
 
-	if (daxfs_member_open(rig->pool, true, &m, &why))
-		bench_fail("%s", why.text);
+	if (daxfs_member_open(rig->pool, true, &m, &err))
+		bench_fail("%s", err.text);
 	daxfs_member_manager(m, &manager);
 	if (daxfs_member_claim(m, &manager, &epoch))
 		bench_fail("recovery: cannot become manager");
@@ -170,7 +170,7 @@ static void deaths(uint64_t pool, const unsigned *lanes, unsigned n)
 		snprintf(name, sizeof(name), "recovery-%ulanes-%llum", lanes[l], (unsigned long long)(pool / MIB));
 		figure(name, "", d.ms, "ms");
 		figure(name, "-records", d.records, "records in flight");
-		figure(name, "-objects", d.objects, "objects settled");
+		figure(name, "-objects", d.objects, "objects finalized");
 		figure(name, "-object", d.per_object_ns, "ns an object");
 	}
 	must_be_sound(&rig);

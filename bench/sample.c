@@ -26,14 +26,14 @@
 #define SLICES_WARM 4u
 #define SLICES_MIN 8u
 #define SLICES_MAX 60u
-#define ROUND_NS 0.6e9    /* of slices, then it ends as it is */
+#define ROUND_NS 0.6e9 /* of slices, then it ends as it is */
 #define CALIBRATIONS 3u
 #define TURN_NS 0.35e9
-#define BURST_NS 0.08e9   /* of a turn */
-#define TURNS_AGAIN 4u    /* of a workload */
+#define BURST_NS 0.08e9 /* of a turn */
+#define TURNS_AGAIN 4u  /* of a workload */
 #define FOREIGN_MAX 0.05
-#define ROUNDS_MIN 3u     /* good ones for a conclusion */
-#define QUICK 20          /* times less of everything, to see that it works */
+#define ROUNDS_MIN 3u /* good ones for a conclusion */
+#define QUICK 20      /* times less of everything, to see that it works */
 
 static double limit(double ns)
 {
@@ -71,7 +71,8 @@ static unsigned calibrate(struct crew *crew, const struct workload *w, unsigned 
 
 /* -- slices ------------------------------------------------------------------------ */
 
-struct slices { /* of one target: ns an operation, of all in CPU time */
+/* of one target: ns an operation, of all in CPU time */
+struct slices {
 	double good[SLICES_MAX], all[SLICES_MAX];
 	unsigned n_good, n_all;
 };
@@ -104,8 +105,8 @@ static bool slices(struct crew *crew, const struct workload *w, const unsigned *
 	for (unsigned job = 0; job < w->n_jobs; job++) {
 		out->valid[job] += s[job].n_good;
 		out->discarded[job] += s[job].n_all - s[job].n_good;
-		ns[job] = fewest >= SLICES_MIN ? spread_of(s[job].good, s[job].n_good).median :
-						 spread_of(s[job].all, s[job].n_all).median;
+		ns[job] = fewest >= SLICES_MIN ? spread_of(s[job].good, s[job].n_good).median
+					       : spread_of(s[job].all, s[job].n_all).median;
 	}
 	return fewest >= SLICES_MIN;
 }
@@ -118,7 +119,8 @@ static double machine_busy_ns(void)
 	unsigned long long v[8] = { 0 };
 	FILE *f = fopen("/proc/stat", "re");
 	int n = f ? fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-			   &v[6], &v[7]) : 0;
+			   &v[6], &v[7])
+		  : 0;
 
 	if (f)
 		fclose(f);

@@ -17,8 +17,8 @@
 #include "bench.h"
 
 #define BLOCK (4 * KIB)
-#define WINDOW 1024u        /* blocks that are written and read: 4 MiB */
-#define FRESH_MAX 1000u     /* names or pages of a burst */
+#define WINDOW 1024u    /* blocks that are written and read: 4 MiB */
+#define FRESH_MAX 1000u /* names or pages of a burst */
 #define SMALL_FILE (32 * KIB)
 #define INODES_MANY 1200000u
 
@@ -28,7 +28,7 @@ struct point {
 	struct daxfs *fs, **others; /* others: hosts that have joined, too */
 	unsigned n_others;
 	daxfs_ino ino, dir;
-	uint64_t base;              /* offset of the window in the file */
+	uint64_t base; /* offset of the window in the file */
 	unsigned window, entries;
 };
 
@@ -36,10 +36,10 @@ struct series {
 	struct rig *rig;
 	struct point point[TARGETS_MAX];
 	unsigned n;
-	bool stirred;               /* a thread works on as each of a point's other hosts in turn */
+	bool stirred; /* a thread works on as each of a point's other hosts in turn */
 	pthread_t stirrer;
 	atomic_bool stop;
-	atomic_uint at;             /* the point that is measured */
+	atomic_uint at; /* the point that is measured */
 };
 
 static const struct daxfs_cred cred;
@@ -140,7 +140,8 @@ static void look_up(struct worker *w, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		must(daxfs_lookup(p->fs, p->dir, number_name("old", (unsigned)random_below(&w->rng, p->entries), name),
-				  &attr), "lookup");
+				  &attr),
+		     "lookup");
 }
 
 static void usage(struct worker *w, unsigned n)
@@ -177,11 +178,11 @@ static void *stir(void *arg)
 
 static struct daxfs *join(const char *path, unsigned host)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs *fs;
 
-	if (daxfs_open(path, DAXFS_READ_WRITE, &fs, &why) || daxfs_join(fs, host, "scale", &why))
-		bench_fail("%s", why.text);
+	if (daxfs_open(path, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "scale", &err))
+		bench_fail("%s", err.text);
 	return fs;
 }
 
@@ -218,11 +219,11 @@ static struct point *add_pool(struct series *s, const struct daxfs_mkfs_options 
 			      unsigned number)
 {
 	struct point *p = add_point(s, NULL, format, number);
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	snprintf(p->path, sizeof(p->path), "%s/scale%u", s->rig->dir, s->n);
-	if (daxfs_mkfs(p->path, options, &why))
-		bench_fail("%s", why.text);
+	if (daxfs_mkfs(p->path, options, &err))
+		bench_fail("%s", err.text);
 	p->fs = join(p->path, 0);
 	return p;
 }
@@ -258,8 +259,12 @@ static void open_worker(struct worker *w)
 static void run(struct series *s, const char *name, struct job job)
 {
 	struct workload w = {
-		.name = name, .workers = 1, .n_jobs = s->n, .ops_max = job.prepare || job.finish ? FRESH_MAX : 0,
-		.open = open_worker, .arg = &s,
+		.name = name,
+		.workers = 1,
+		.n_jobs = s->n,
+		.ops_max = job.prepare || job.finish ? FRESH_MAX : 0,
+		.open = open_worker,
+		.arg = &s,
 	};
 
 	for (unsigned i = 0; i < s->n; i++) {
@@ -375,7 +380,8 @@ static void by_directory(struct series *s)
 {
 	static const unsigned entries[] = { 100, 10000, 1000000 };
 	struct daxfs *fs = add_pool(s, &(struct daxfs_mkfs_options){ .size = 2 * GIB, .inodes = INODES_MANY },
-				    "%u entries", entries[0])->fs;
+				    "%u entries", entries[0])
+				   ->fs;
 	struct daxfs_attr attr;
 
 	for (unsigned i = 0; i < 3; i++) {
@@ -398,17 +404,22 @@ static const struct {
 		struct job job;
 	} operation[OPERATIONS_MAX];
 } all[] = {
-	{ by_hosts, { { "scale-write-4k-hosts", { .run = write_4k } }, { "scale-read-4k-hosts", { .run = read_4k } },
-		      { "scale-create-hosts", { .run = create, .finish = remove_fresh } } } },
+	{ by_hosts,
+	  { { "scale-write-4k-hosts", { .run = write_4k } },
+	    { "scale-read-4k-hosts", { .run = read_4k } },
+	    { "scale-create-hosts", { .run = create, .finish = remove_fresh } } } },
 	{ by_busy_hosts, { { "scale-write-4k-busy-hosts", { .run = stirred_write_4k } } } },
 	{ by_fill, { { "scale-first-4k-fill", { .run = first_4k, .finish = cut } } } },
-	{ by_height, { { "scale-write-4k-height", { .run = write_4k } },
-		       { "scale-read-4k-height", { .run = read_4k } } } },
-	{ by_pool, { { "scale-write-4k-pool", { .run = write_4k } }, { "scale-statfs-pool", { .run = usage } },
-		     { "scale-create-pool", { .run = create, .finish = remove_fresh } } } },
-	{ by_directory, { { "scale-stat-directory", { .run = look_up } },
-			  { "scale-create-directory", { .run = create, .finish = remove_fresh } },
-			  { "scale-unlink-directory", { .prepare = create, .run = remove_fresh } } } },
+	{ by_height,
+	  { { "scale-write-4k-height", { .run = write_4k } }, { "scale-read-4k-height", { .run = read_4k } } } },
+	{ by_pool,
+	  { { "scale-write-4k-pool", { .run = write_4k } },
+	    { "scale-statfs-pool", { .run = usage } },
+	    { "scale-create-pool", { .run = create, .finish = remove_fresh } } } },
+	{ by_directory,
+	  { { "scale-stat-directory", { .run = look_up } },
+	    { "scale-create-directory", { .run = create, .finish = remove_fresh } },
+	    { "scale-unlink-directory", { .prepare = create, .run = remove_fresh } } } },
 };
 
 static bool wanted(const struct operation *operation)

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/why.h"
+#include "common/error.h"
 
 #define LINE_BYTES (PATH_MAX + 64)
 
@@ -29,25 +29,25 @@ static int shown(const char *text)
 
 /* -- values ----------------------------------------------------------------------- */
 
-int settings_bad(const char *key, const char *value, const char *wanted, struct daxfs_why *why)
+int settings_bad(const char *key, const char *value, const char *wanted, struct daxfs_error *err)
 {
-	return why_say(why, -EINVAL, "%s: \"%.*s\" is not %s", key, shown(value), value, wanted);
+	return daxfs_error_set(err, -EINVAL, "%s: \"%.*s\" is not %s", key, shown(value), value, wanted);
 }
 
-int settings_text(const char *key, const char *value, char *out, size_t size, struct daxfs_why *why)
+int settings_text(const char *key, const char *value, char *out, size_t size, struct daxfs_error *err)
 {
 	size_t len = strlen(value);
 
 	if (len == 0)
-		return settings_bad(key, value, "a value: give one", why);
+		return settings_bad(key, value, "a value: give one", err);
 	if (len >= size)
-		return settings_bad(key, value, "short enough", why);
+		return settings_bad(key, value, "short enough", err);
 	memcpy(out, value, len + 1);
 	return 0;
 }
 
 int settings_number(const char *key, const char *value, unsigned min, unsigned max, unsigned *out,
-		    struct daxfs_why *why)
+		    struct daxfs_error *err)
 {
 	char wanted[64];
 	unsigned long n;
@@ -57,16 +57,16 @@ int settings_number(const char *key, const char *value, unsigned min, unsigned m
 	n = strtoul(value, &end, 10);
 	if (!isdigit((unsigned char)value[0]) || *end != '\0' || errno != 0 || n < min || n > max) {
 		snprintf(wanted, sizeof(wanted), "a number from %u to %u", min, max);
-		return settings_bad(key, value, wanted, why);
+		return settings_bad(key, value, wanted, err);
 	}
 	*out = (unsigned)n;
 	return 0;
 }
 
-int settings_yes_no(const char *key, const char *value, bool *out, struct daxfs_why *why)
+int settings_yes_no(const char *key, const char *value, bool *out, struct daxfs_error *err)
 {
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return settings_bad(key, value, "yes or no", why);
+		return settings_bad(key, value, "yes or no", err);
 	*out = value[0] == 'y';
 	return 0;
 }
@@ -85,61 +85,61 @@ static char *trim(char *s)
 	return s;
 }
 
-static int set(const struct setting *table, const char *key, const char *value, void *target, struct daxfs_why *why)
+static int set(const struct setting *table, const char *key, const char *value, void *target, struct daxfs_error *err)
 {
 	for (const struct setting *row = table; row->key; row++)
 		if (row->set && strcmp(row->key, key) == 0)
-			return row->set(target, key, value, why);
-	return why_say(why, -EINVAL, "%.*s: no such setting; see --help", shown(key), key);
+			return row->set(target, key, value, err);
+	return daxfs_error_set(err, -EINVAL, "%.*s: no such setting; see --help", shown(key), key);
 }
 
-int settings_line(const struct setting *table, const char *line, void *target, struct daxfs_why *why)
+int settings_line(const struct setting *table, const char *line, void *target, struct daxfs_error *err)
 {
 	char copy[LINE_BYTES];
 	char *key, *value;
 
 	if (strlen(line) >= sizeof(copy))
-		return why_say(why, -EINVAL, "line is too long");
+		return daxfs_error_set(err, -EINVAL, "line is too long");
 	strcpy(copy, line);
 	key = trim(copy);
 	if (*key == '\0' || *key == '#')
 		return 0;
 	value = strchr(key, '=');
 	if (!value)
-		return why_say(why, -EINVAL, "\"%.*s\": expected `key = value`", shown(key), key);
+		return daxfs_error_set(err, -EINVAL, "\"%.*s\": expected `key = value`", shown(key), key);
 	*value++ = '\0';
-	return set(table, trim(key), trim(value), target, why);
+	return set(table, trim(key), trim(value), target, err);
 }
 
-static int read_lines(const struct setting *table, FILE *file, const char *path, void *target, struct daxfs_why *why)
+static int read_lines(const struct setting *table, FILE *file, const char *path, void *target, struct daxfs_error *err)
 {
 	char line[LINE_BYTES];
-	struct daxfs_why reason;
+	struct daxfs_error reason;
 	int rc;
 
 	for (unsigned n = 1; fgets(line, sizeof(line), file); n++) {
 		if (!strchr(line, '\n') && !feof(file)) /* its rest would pass for a line of its own */
-			rc = why_say(&reason, -EINVAL, "line is too long, or not text");
+			rc = daxfs_error_set(&reason, -EINVAL, "line is too long, or not text");
 		else
 			rc = settings_line(table, line, target, &reason);
 		if (rc)
-			return why_say(why, rc, "%.80s:%u: %.150s", path, n, reason.text);
+			return daxfs_error_set(err, rc, "%.80s:%u: %.150s", path, n, reason.text);
 	}
 	if (!ferror(file))
 		return 0;
-	return why_say(why, -EIO, "%.80s: cannot be read: %s", path, strerror(errno));
+	return daxfs_error_set(err, -EIO, "%.80s: cannot be read: %s", path, strerror(errno));
 }
 
-static int read_file(const struct setting *table, const char *path, void *target, struct daxfs_why *why)
+static int read_file(const struct setting *table, const char *path, void *target, struct daxfs_error *err)
 {
 	FILE *file = fopen(path, "re");
 	int rc;
 
 	if (!file) {
 		rc = -errno;
-		return why_say(why, rc, "%.150s: cannot be opened: %s", path, strerror(-rc));
+		return daxfs_error_set(err, rc, "%.150s: cannot be opened: %s", path, strerror(-rc));
 	}
-	rc = read_lines(table, file, path, target, why);
+	rc = read_lines(table, file, path, target, err);
 	fclose(file);
 	return rc;
 }
@@ -176,7 +176,7 @@ static const struct setting *find_option(const struct setting *table, const char
 }
 
 /* The option at *word, a NULL-terminated list: how many words it has, or -EINVAL. */
-static int read_option(const struct setting *table, char **word, struct option *out, struct daxfs_why *why)
+static int read_option(const struct setting *table, char **word, struct option *out, struct daxfs_error *err)
 {
 	const struct setting *row = find_option(table, *word);
 	const char *value = strchr(*word, '=');
@@ -184,14 +184,14 @@ static int read_option(const struct setting *table, char **word, struct option *
 	bool takes;
 
 	if (strncmp(*word, "--", 2) != 0)
-		return why_say(why, -EINVAL, "what is \"%.*s\"? see --help", shown(*word), *word);
+		return daxfs_error_set(err, -EINVAL, "what is \"%.*s\"? see --help", shown(*word), *word);
 	if (!row)
-		return why_say(why, -EINVAL, "%.*s is not an option; see --help", shown(*word), *word);
+		return daxfs_error_set(err, -EINVAL, "%.*s is not an option; see --help", shown(*word), *word);
 	takes = row->kind == SETTING_VALUE || row->kind == SETTING_CONFIG;
 	if (value && !takes)
-		return why_say(why, -EINVAL, "%.*s: it takes no value; see --help", shown(*word), *word);
+		return daxfs_error_set(err, -EINVAL, "%.*s: it takes no value; see --help", shown(*word), *word);
 	if (takes && !value && !word[1])
-		return why_say(why, -EINVAL, "%.*s needs a value; see --help", shown(*word), *word);
+		return daxfs_error_set(err, -EINVAL, "%.*s needs a value; see --help", shown(*word), *word);
 	if (value)
 		value++;
 	else if (takes)
@@ -202,12 +202,12 @@ static int read_option(const struct setting *table, char **word, struct option *
 
 /* First: what to do at all, and which file to read. */
 static int scan(const struct setting *table, int argc, char **argv, const char **file, enum settings_action *action,
-		struct daxfs_why *why)
+		struct daxfs_error *err)
 {
 	struct option option;
 
 	for (int i = 1, words; i < argc; i += words) {
-		words = read_option(table, argv + i, &option, why);
+		words = read_option(table, argv + i, &option, err);
 		if (words < 0)
 			return words;
 		if (option.row->kind == SETTING_CONFIG)
@@ -220,32 +220,32 @@ static int scan(const struct setting *table, int argc, char **argv, const char *
 	return 0;
 }
 
-static int apply(const struct setting *table, int argc, char **argv, void *target, struct daxfs_why *why)
+static int apply(const struct setting *table, int argc, char **argv, void *target, struct daxfs_error *err)
 {
 	struct option option;
 	int rc = 0;
 
 	for (int i = 1, words; i < argc && rc == 0; i += words) {
-		words = read_option(table, argv + i, &option, why);
+		words = read_option(table, argv + i, &option, err);
 		if (words < 0)
 			return words;
 		if (option.row->set)
-			rc = option.row->set(target, option.row->key, option.value ? option.value : "no", why);
+			rc = option.row->set(target, option.row->key, option.value ? option.value : "no", err);
 	}
 	return rc;
 }
 
 int settings_parse(const struct setting *table, int argc, char **argv, void *target, enum settings_action *action,
-		   struct daxfs_why *why)
+		   struct daxfs_error *err)
 {
 	enum settings_action wanted = SETTINGS_RUN;
 	const char *file = NULL;
-	int rc = scan(table, argc, argv, &file, &wanted, why);
+	int rc = scan(table, argc, argv, &file, &wanted, err);
 
 	if (rc == 0 && wanted == SETTINGS_RUN && file)
-		rc = read_file(table, file, target, why);
+		rc = read_file(table, file, target, err);
 	if (rc == 0 && wanted == SETTINGS_RUN)
-		rc = apply(table, argc, argv, target, why);
+		rc = apply(table, argc, argv, target, err);
 	if (rc == 0)
 		*action = wanted;
 	return rc;

@@ -66,12 +66,12 @@ int args_size(const char *text, uint64_t *out)
 
 /* -- options ------------------------------------------------------------------ */
 
-__attribute__((format(printf, 2, 3))) static int refuse(struct daxfs_why *why, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int refuse(struct daxfs_error *err, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(why->text, sizeof(why->text), format, ap);
+	vsnprintf(err->text, sizeof(err->text), format, ap);
 	va_end(ap);
 	return -EINVAL;
 }
@@ -84,54 +84,54 @@ static const struct arg *find(const struct args *args, const char *name, size_t 
 	return NULL;
 }
 
-static int take_number(const struct arg *arg, const char *text, struct daxfs_why *why)
+static int take_number(const struct arg *arg, const char *text, struct daxfs_error *err)
 {
 	struct arg_number *to = arg->to;
 	uint64_t value;
 	int rc = arg->kind == ARG_SIZE ? args_size(text, &value) : args_number(text, &value);
 
 	if (rc && arg->kind == ARG_SIZE)
-		return refuse(why, "--%s %.60s: give bytes, or a number with K, M, G or T", arg->name, text);
+		return refuse(err, "--%s %.60s: give bytes, or a number with K, M, G or T", arg->name, text);
 	if (rc)
-		return refuse(why, "--%s %.60s: give a whole number", arg->name, text);
+		return refuse(err, "--%s %.60s: give a whole number", arg->name, text);
 	if (arg->max && value > arg->max)
-		return refuse(why, "--%s %.60s: at most %" PRIu64, arg->name, text, arg->max);
+		return refuse(err, "--%s %.60s: at most %" PRIu64, arg->name, text, arg->max);
 	*to = (struct arg_number){ value, true };
 	return 0;
 }
 
-static int take_value(const struct arg *arg, const char *text, struct daxfs_why *why)
+static int take_value(const struct arg *arg, const char *text, struct daxfs_error *err)
 {
 	if (arg->kind != ARG_TEXT)
-		return take_number(arg, text, why);
+		return take_number(arg, text, err);
 	if (!*text)
-		return refuse(why, "--%s: the value is empty", arg->name);
+		return refuse(err, "--%s: the value is empty", arg->name);
 	*(const char **)arg->to = text;
 	return 0;
 }
 
 /* One option at argv[*at], and its value. */
-static int take_option(struct args *args, int argc, char **argv, int *at, struct daxfs_why *why)
+static int take_option(struct args *args, int argc, char **argv, int *at, struct daxfs_error *err)
 {
 	const char *name = argv[*at] + 2, *equals = strchr(name, '=');
 	const struct arg *arg = find(args, name, equals ? (size_t)(equals - name) : strlen(name));
 
 	if (!arg)
-		return refuse(why, "%.60s: no such option here; see daxfsctl help", argv[*at]);
+		return refuse(err, "%.60s: no such option here; see daxfsctl help", argv[*at]);
 	if (arg->kind == ARG_FLAG) {
 		if (equals)
-			return refuse(why, "--%s takes no value", arg->name);
+			return refuse(err, "--%s takes no value", arg->name);
 		*(bool *)arg->to = true;
 		return 0;
 	}
 	if (equals)
-		return take_value(arg, equals + 1, why);
+		return take_value(arg, equals + 1, err);
 	if (*at + 1 == argc)
-		return refuse(why, "--%s needs a value", arg->name);
-	return take_value(arg, argv[++*at], why);
+		return refuse(err, "--%s needs a value", arg->name);
+	return take_value(arg, argv[++*at], err);
 }
 
-int args_parse(struct args *args, int argc, char **argv, struct daxfs_why *why)
+int args_parse(struct args *args, int argc, char **argv, struct daxfs_error *err)
 {
 	bool options = true;
 	int rc = 0;
@@ -141,11 +141,11 @@ int args_parse(struct args *args, int argc, char **argv, struct daxfs_why *why)
 		if (options && strcmp(argv[i], "--") == 0)
 			options = false;
 		else if (options && strncmp(argv[i], "--", 2) == 0)
-			rc = take_option(args, argc, argv, &i, why);
+			rc = take_option(args, argc, argv, &i, err);
 		else if (options && argv[i][0] == '-' && argv[i][1])
-			rc = refuse(why, "%.60s: options have two dashes; see daxfsctl help", argv[i]);
+			rc = refuse(err, "%.60s: options have two dashes; see daxfsctl help", argv[i]);
 		else if (args->n_words == args->words_max)
-			rc = refuse(why, "%.60s: one word too many; see daxfsctl help", argv[i]);
+			rc = refuse(err, "%.60s: one word too many; see daxfsctl help", argv[i]);
 		else
 			args->words[args->n_words++] = argv[i];
 	}

@@ -40,7 +40,7 @@ struct args {
 };
 
 /* -EINVAL with a reason. */
-int args_parse(struct args *args, int argc, char **argv, struct daxfs_why *why);
+int args_parse(struct args *args, int argc, char **argv, struct daxfs_error *err);
 /* "512", "2G", "1.5T", "64MiB": 0 or -EINVAL. */
 int args_size(const char *text, uint64_t *out);
 int args_number(const char *text, uint64_t *out);

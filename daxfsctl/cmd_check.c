@@ -120,10 +120,10 @@ static unsigned count_users(const char *path)
 {
 	struct daxfs_geometry g;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	unsigned n = 0;
 
-	if (daxfs_member_open(path, false, &m, &why))
+	if (daxfs_member_open(path, false, &m, &err))
 		return 0;
 	daxfs_member_geometry(m, &g);
 	for (unsigned i = 0; i < g.hosts; i++) {
@@ -177,15 +177,15 @@ static void check_text(struct ctl *ctl, const struct run *r)
 
 int cmd_check(struct ctl *ctl, int argc, char **argv)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct run r = { .fs = NULL };
 	int code = ctl_parse(ctl, argc, argv, NULL, 0, 1, 1, "check POOL"), rc;
 
 	if (code)
 		return code;
-	rc = daxfs_open(ctl->words[0], DAXFS_READ_ONLY, &r.fs, &why);
+	rc = daxfs_open(ctl->words[0], DAXFS_READ_ONLY, &r.fs, &err);
 	if (rc)
-		return ctl_fail(ctl, CTL_ERROR, "%s", why.text);
+		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 	daxfs_geometry(r.fs, &r.geometry);
 	r.users = count_users(ctl->words[0]);
 	rc = passes(&r);
@@ -222,14 +222,10 @@ static void dump_line(void *context, const char *line)
 static int dump_fail(struct ctl *ctl, int error, const char *what)
 {
 	switch (-error) {
-	case EINVAL:
-		return ctl_fail(ctl, CTL_USAGE, "dump %.60s: give super, member, lanes, inode N or dir N", what);
-	case ENOENT:
-		return ctl_fail(ctl, CTL_ERROR, "dump %.60s: the pool has no inode of that number", what);
-	case ENOTDIR:
-		return ctl_fail(ctl, CTL_ERROR, "dump %.60s: not a directory", what);
-	default:
-		return ctl_fail(ctl, CTL_ERROR, "dump %.60s: %s", what, strerror(-error));
+	case EINVAL: return ctl_fail(ctl, CTL_USAGE, "dump %.60s: give super, member, lanes, inode N or dir N", what);
+	case ENOENT: return ctl_fail(ctl, CTL_ERROR, "dump %.60s: the pool has no inode of that number", what);
+	case ENOTDIR: return ctl_fail(ctl, CTL_ERROR, "dump %.60s: not a directory", what);
+	default: return ctl_fail(ctl, CTL_ERROR, "dump %.60s: %s", what, strerror(-error));
 	}
 }
 
@@ -265,7 +261,7 @@ static int dump(struct ctl *ctl, struct daxfs *fs, const char *what)
 
 int cmd_dump(struct ctl *ctl, int argc, char **argv)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
 	char what[80];
 	int code = ctl_parse(ctl, argc, argv, NULL, 0, 2, 3, "dump POOL super|member|lanes|inode N|dir N"), rc;
@@ -274,9 +270,9 @@ int cmd_dump(struct ctl *ctl, int argc, char **argv)
 		return code;
 	snprintf(what, sizeof(what), "%s%s%s", ctl->words[1], ctl->n_words > 2 ? " " : "",
 		 ctl->n_words > 2 ? ctl->words[2] : "");
-	rc = daxfs_open(ctl->words[0], DAXFS_READ_ONLY, &fs, &why);
+	rc = daxfs_open(ctl->words[0], DAXFS_READ_ONLY, &fs, &err);
 	if (rc)
-		return ctl_fail_why(ctl, rc, &why);
+		return ctl_fail_error(ctl, rc, &err);
 	code = dump(ctl, fs, what);
 	daxfs_close(fs);
 	return code;

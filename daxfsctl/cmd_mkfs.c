@@ -36,8 +36,8 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 {
 	char size[16], id[16];
 
-	fprintf(ctl->out, "pool %s %s made at %s: %s, %u hosts of %u lanes and a spare slot, %" PRIu64
-		" pages, %" PRIu64
+	fprintf(ctl->out,
+		"pool %s %s made at %s: %s, %u hosts of %u lanes and a spare slot, %" PRIu64 " pages, %" PRIu64
 		" inodes, heartbeat %u ms, %s\n",
 		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, g->wb ? "wb" : "gpf");
@@ -45,13 +45,13 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 
 static int show(struct ctl *ctl, const char *path)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs_geometry g;
 	struct daxfs_member *m;
-	int rc = daxfs_member_open(path, false, &m, &why);
+	int rc = daxfs_member_open(path, false, &m, &err);
 
 	if (rc)
-		return ctl_fail_why(ctl, rc, &why);
+		return ctl_fail_error(ctl, rc, &err);
 	daxfs_member_geometry(m, &g);
 	daxfs_member_close(m);
 	if (ctl->json)
@@ -63,7 +63,7 @@ static int show(struct ctl *ctl, const char *path)
 
 static int make(struct ctl *ctl, const struct mkfs *m)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs_mkfs_options options = {
 		.name = m->name,
 		.size = m->size.value,
@@ -75,9 +75,9 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.wb = m->domain && strcmp(m->domain, "wb") == 0,
 		.force = m->force,
 	};
-	int rc = daxfs_mkfs(ctl->words[0], &options, &why);
+	int rc = daxfs_mkfs(ctl->words[0], &options, &err);
 
-	return rc ? ctl_fail_why(ctl, rc, &why) : show(ctl, ctl->words[0]);
+	return rc ? ctl_fail_error(ctl, rc, &err) : show(ctl, ctl->words[0]);
 }
 
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
@@ -105,7 +105,9 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 			return ctl_fail(ctl, CTL_USAGE,
 					"0 is no number of anything; leave the option out for its default");
 	if (m.domain && strcmp(m.domain, "gpf") != 0 && strcmp(m.domain, "wb") != 0)
-		return ctl_fail(ctl, CTL_USAGE, "--domain %.60s: give gpf (the platform flushes caches when a host "
-				"fails) or wb (write back)", m.domain);
+		return ctl_fail(ctl, CTL_USAGE,
+				"--domain %.60s: give gpf (the platform flushes caches when a host "
+				"fails) or wb (write back)",
+				m.domain);
 	return make(ctl, &m);
 }

@@ -25,11 +25,13 @@ static void text_figures(struct ctl *ctl, const struct daxfs_repaired *r, bool d
 	if (!r->problems)
 		fputs("clean: nothing to repair\n", ctl->out);
 	else if (dry_run)
-		fprintf(ctl->out, "%" PRIu64 " problems, %" PRIu64
-			" repairs would be tried first; nothing was changed\n", r->problems, r->repairs);
+		fprintf(ctl->out,
+			"%" PRIu64 " problems, %" PRIu64 " repairs would be tried first; nothing was changed\n",
+			r->problems, r->repairs);
 	else
-		fprintf(ctl->out, "%" PRIu64 " problems, %" PRIu64 " repairs, %" PRIu64 " losses, %" PRIu64
-			" files found; %s\n", r->problems, r->repairs, r->losses, r->found,
+		fprintf(ctl->out,
+			"%" PRIu64 " problems, %" PRIu64 " repairs, %" PRIu64 " losses, %" PRIu64 " files found; %s\n",
+			r->problems, r->repairs, r->losses, r->found,
 			r->left ? "problems are left" : "the check is clean");
 }
 
@@ -47,7 +49,7 @@ static void json_figures(struct json *j, const struct daxfs_repaired *r, bool dr
 static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 {
 	struct daxfs_repaired result = { 0 };
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct json j;
 	int rc;
 
@@ -56,13 +58,13 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 		json_array(&j, "lines");
 	}
 	rc = daxfs_repair(fs, dry_run, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out, &result,
-			  &why);
+			  &err);
 	if (ctl->json) {
 		json_figures(&j, &result, dry_run);
 		if (rc) {
 			json_object(&j, "error");
 			json_number(&j, "exit", (uint64_t)ctl_exit_of(rc));
-			json_text(&j, "text", why.text);
+			json_text(&j, "text", err.text);
 			json_end(&j);
 		}
 		json_finish(&j);
@@ -70,7 +72,7 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 		text_figures(ctl, &result, dry_run);
 	}
 	if (rc)
-		fprintf(ctl->err, "daxfsctl: %s\n", why.text);
+		fprintf(ctl->err, "daxfsctl: %s\n", err.text);
 	return rc ? ctl_exit_of(rc) : result.left ? CTL_PROBLEMS : CTL_OK;
 }
 
@@ -78,15 +80,15 @@ int cmd_repair(struct ctl *ctl, int argc, char **argv)
 {
 	bool dry_run = false;
 	const struct arg table[] = { { "dry-run", ARG_FLAG, &dry_run, 0 } };
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
 	int code = ctl_parse(ctl, argc, argv, table, 1, 1, 1, "repair POOL [--dry-run]"), rc;
 
 	if (code)
 		return code;
-	rc = daxfs_open(ctl->words[0], DAXFS_REPAIR, &fs, &why);
+	rc = daxfs_open(ctl->words[0], DAXFS_REPAIR, &fs, &err);
 	if (rc)
-		return ctl_fail_why(ctl, rc, &why);
+		return ctl_fail_error(ctl, rc, &err);
 	code = repair(ctl, fs, dry_run);
 	daxfs_close(fs);
 	return code;

@@ -33,11 +33,11 @@ struct selftest {
 	unsigned failed;
 };
 
-static int value_of(const char *path, uint64_t *value, struct daxfs_why *why)
+static int value_of(const char *path, uint64_t *value, struct daxfs_error *err)
 {
 	struct daxfs_selftest result = { 0 };
 	struct daxfs *fs;
-	int rc = daxfs_open(path, DAXFS_READ_ONLY, &fs, why);
+	int rc = daxfs_open(path, DAXFS_READ_ONLY, &fs, err);
 
 	if (rc)
 		return rc;
@@ -51,13 +51,13 @@ static int value_of(const char *path, uint64_t *value, struct daxfs_why *why)
 static void work(const struct selftest *t, int start, int report)
 {
 	struct daxfs_selftest result = { 0 };
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
 	char byte;
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	rc = daxfs_open(t->path, DAXFS_READ_WRITE, &fs, &why);
+	rc = daxfs_open(t->path, DAXFS_READ_WRITE, &fs, &err);
 	if (write(report, &result, sizeof(result)) != sizeof(result) || rc)
 		_exit(1);
 	if (read(start, &byte, 1) != 0) /* the start is the end of the file */
@@ -141,17 +141,17 @@ static int race(struct selftest *t)
 
 static int run(struct ctl *ctl, struct selftest *t)
 {
-	struct daxfs_why why = { .text = "" };
-	int rc = value_of(t->path, &t->before, &why);
+	struct daxfs_error err = { .text = "" };
+	int rc = value_of(t->path, &t->before, &err);
 
 	if (rc)
-		return ctl_fail_why(ctl, rc, &why);
+		return ctl_fail_error(ctl, rc, &err);
 	fflush(ctl->out);
 	rc = race(t);
 	if (rc)
 		return ctl_fail(ctl, CTL_ERROR, "selftest: processes cannot be started: %s", strerror(-rc));
-	rc = value_of(t->path, &t->after, &why);
-	return rc ? ctl_fail_why(ctl, rc, &why) : CTL_OK;
+	rc = value_of(t->path, &t->after, &err);
+	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
 }
 
 static int show(struct ctl *ctl, const struct selftest *t)
@@ -176,10 +176,10 @@ static int show(struct ctl *ctl, const struct selftest *t)
 		json_number(&j, "processes_failed", t->failed);
 		json_finish(&j);
 	} else {
-		fprintf(ctl->out, "selftest: %u processes x %" PRIu64 " increments: the word grew by %" PRIu64
-			" of %" PRIu64 ": %s; %.3f%% succeeded at the first try, %" PRIu64 " met another\n",
-			t->processes, t->increments, grown, want, exact ? "exact" : "WRONG", first,
-			t->tries - t->made);
+		fprintf(ctl->out,
+			"selftest: %u processes x %" PRIu64 " increments: the word grew by %" PRIu64 " of %" PRIu64
+			": %s; %.3f%% succeeded at the first try, %" PRIu64 " met another\n",
+			t->processes, t->increments, grown, want, exact ? "exact" : "WRONG", first, t->tries - t->made);
 		if (t->failed)
 			fprintf(ctl->out, "selftest: %u processes could not map the pool for writing, or died\n",
 				t->failed);

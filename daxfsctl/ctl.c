@@ -12,18 +12,10 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{ "mkfs", cmd_mkfs },
-	{ "status", cmd_status },
-	{ "hosts", cmd_hosts },
-	{ "recover", cmd_recover },
-	{ "fence", cmd_fence },
-	{ "confirm-dead", cmd_confirm_dead },
-	{ "check", cmd_check },
-	{ "repair", cmd_repair },
-	{ "dump", cmd_dump },
-	{ "selftest", cmd_selftest },
-	{ "version", cmd_version },
-	{ "help", cmd_help },
+	{ "mkfs", cmd_mkfs },         { "status", cmd_status },   { "hosts", cmd_hosts },
+	{ "recover", cmd_recover },   { "fence", cmd_fence },     { "confirm-dead", cmd_confirm_dead },
+	{ "check", cmd_check },       { "repair", cmd_repair },   { "dump", cmd_dump },
+	{ "selftest", cmd_selftest }, { "version", cmd_version }, { "help", cmd_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -36,7 +28,7 @@ static const char help[] =
 	"  status [POOL] [--sample]              the pod at a glance\n"
 	"  hosts [POOL] [--sample]               every host slot\n"
 	"  recover [POOL] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]\n"
-	"                                        settle what a fenced host left\n"
+	"                                        finalize what a fenced host left\n"
 	"  fence --host N [--wait SECONDS]       cut a host off\n"
 	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
 	"                                        your word that a host is dead\n"
@@ -84,16 +76,14 @@ int ctl_exit_of(int error)
 	case EBUSY:
 	case EEXIST:
 	case EREMOTE:
-	case ESTALE:
-		return CTL_REFUSED;
-	default:
-		return CTL_ERROR;
+	case ESTALE: return CTL_REFUSED;
+	default: return CTL_ERROR;
 	}
 }
 
-int ctl_fail_why(struct ctl *ctl, int error, const struct daxfs_why *why)
+int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err)
 {
-	return ctl_fail(ctl, ctl_exit_of(error), "%s", why->text[0] ? why->text : strerror(-error));
+	return ctl_fail(ctl, ctl_exit_of(error), "%s", err->text[0] ? err->text : strerror(-error));
 }
 
 /* -- parsing ------------------------------------------------------------------ */
@@ -110,7 +100,7 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct arg *table, u
 		{ "socket", ARG_TEXT, &ctl->socket, 0 },
 	};
 	struct args args = { .table = all, .n = COMMON + n, .words = ctl->words, .words_max = most };
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 
 	if (n > TABLE_MAX - COMMON)
 		return ctl_fail(ctl, CTL_USAGE, "too many options");
@@ -118,8 +108,8 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct arg *table, u
 		all[COMMON + i] = table[i];
 	for (int i = 0; i < argc; i++) /* known before anything can fail */
 		ctl->json |= strcmp(argv[i], "--json") == 0;
-	if (args_parse(&args, argc, argv, &why))
-		return ctl_fail(ctl, CTL_USAGE, "%s", why.text);
+	if (args_parse(&args, argc, argv, &err))
+		return ctl_fail(ctl, CTL_USAGE, "%s", err.text);
 	ctl->n_words = args.n_words;
 	if (args.n_words < least)
 		return ctl_fail(ctl, CTL_USAGE, "usage: daxfsctl %s", usage);

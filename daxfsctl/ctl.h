@@ -31,7 +31,7 @@ enum ctl_exit {
 struct ctl {
 	FILE *out, *err;
 	bool json, direct;
-	const char *socket;  /* --socket */
+	const char *socket;   /* --socket */
 	const char *words[4]; /* after the command */
 	unsigned n_words;
 };
@@ -51,7 +51,7 @@ int ctl_fail(struct ctl *ctl, int code, const char *format, ...) __attribute__((
 /* The exit code for an -errno of the library or of fabricd. */
 int ctl_exit_of(int error);
 /* ctl_fail with the reason of a call that returned error. */
-int ctl_fail_why(struct ctl *ctl, int error, const struct daxfs_why *why);
+int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err);
 
 /* Commands: argv has what follows the command's name. */
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv);

@@ -26,7 +26,7 @@ static void add(char *buf, size_t size, const char *text)
 	snprintf(buf + at, size - at, "%s%s", at ? ", " : "", text);
 }
 
-static unsigned count(const struct snapshot *s, unsigned state)
+static unsigned count(const struct epoch_scan *s, unsigned state)
 {
 	unsigned n = 0;
 
@@ -35,7 +35,7 @@ static unsigned count(const struct snapshot *s, unsigned state)
 	return n;
 }
 
-static unsigned in_use(const struct snapshot *s)
+static unsigned in_use(const struct epoch_scan *s)
 {
 	unsigned n = 0;
 
@@ -51,7 +51,7 @@ static bool silent(const struct snapshot_host *h)
 	       (h->view.state == DAXFS_HOST_JOINING || h->view.state == DAXFS_HOST_ALIVE);
 }
 
-static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
+static void complain_of_hosts(const struct epoch_scan *s, char *buf, size_t size)
 {
 	char n[32], text[64];
 	unsigned damaged = 0, quiet = 0, given_up = 0;
@@ -81,7 +81,7 @@ static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
 	}
 }
 
-static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size)
+static void complain_of_fabricd(const struct epoch_scan *s, char *buf, size_t size)
 {
 	char text[160];
 
@@ -97,14 +97,14 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 		add(buf, size, "fabricd does not beat");
 }
 
-static void complaints(const struct snapshot *s, char *buf, size_t size)
+static void complaints(const struct epoch_scan *s, char *buf, size_t size)
 {
 	buf[0] = '\0';
 	complain_of_hosts(s, buf, size);
 	complain_of_fabricd(s, buf, size);
 }
 
-bool health_good(const struct snapshot *s)
+bool health_good(const struct epoch_scan *s)
 {
 	char buf[256];
 
@@ -112,7 +112,7 @@ bool health_good(const struct snapshot *s)
 	return buf[0] == '\0';
 }
 
-const char *health_text(const struct snapshot *s, char *buf, size_t size)
+const char *health_text(const struct epoch_scan *s, char *buf, size_t size)
 {
 	char text[224];
 
@@ -121,19 +121,18 @@ const char *health_text(const struct snapshot *s, char *buf, size_t size)
 	return buf;
 }
 
-const char *health_fabricd(const struct snapshot *s, char *buf, size_t size)
+const char *health_fabricd(const struct epoch_scan *s, char *buf, size_t size)
 {
 	switch (s->fabricd) {
-	case FABRICD_NONE:
-		snprintf(buf, size, "no fabricd");
-		break;
+	case FABRICD_NONE: snprintf(buf, size, "no fabricd"); break;
 	case FABRICD_BACKUP:
 		snprintf(buf, size, "fabricd pid %u (backup of %u)", s->answered_by, s->manager.pid);
 		break;
 	default:
 		snprintf(buf, size, "fabricd pid %u (%s)", s->manager.pid,
-			 s->fabricd == FABRICD_PRIMARY ? "primary" :
-			 s->fabricd == FABRICD_SILENT  ? "silent" : "not asked");
+			 s->fabricd == FABRICD_PRIMARY  ? "primary"
+			 : s->fabricd == FABRICD_SILENT ? "silent"
+							: "not asked");
 		break;
 	}
 	return buf;

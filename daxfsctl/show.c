@@ -26,7 +26,7 @@ static const char *beat_text(const struct snapshot_host *h, char *buf, size_t si
 }
 
 /* Nothing of a host that is well; the cause of its state otherwise, and how it was cut off. */
-static const char *reason_text(const struct snapshot *s, const struct snapshot_host *h, char *buf, size_t size)
+static const char *reason_text(const struct epoch_scan *s, const struct snapshot_host *h, char *buf, size_t size)
 {
 	const struct daxfs_host_view *v = &h->view;
 	char cause[96];
@@ -64,14 +64,14 @@ static const char *name_text(const struct snapshot_host *h)
 
 /* -- text ----------------------------------------------------------------------- */
 
-static void show_head(FILE *out, const struct snapshot *s)
+static void show_head(FILE *out, const struct epoch_scan *s)
 {
 	const struct daxfs_geometry *g = &s->geometry;
 	char id[16], fabricd[96], health[256];
 
-	fprintf(out, "pool %s %s  format %u  %s  epoch %" PRIu64 "   %s   %s\n", g->name,
-		text_id(g, id, sizeof(id)), g->version, g->wb ? "wb" : "gpf", s->manager.reclaim_epoch,
-		health_fabricd(s, fabricd, sizeof(fabricd)), health_text(s, health, sizeof(health)));
+	fprintf(out, "pool %s %s  format %u  %s  epoch %" PRIu64 "   %s   %s\n", g->name, text_id(g, id, sizeof(id)),
+		g->version, g->wb ? "wb" : "gpf", s->manager.reclaim_epoch, health_fabricd(s, fabricd, sizeof(fabricd)),
+		health_text(s, health, sizeof(health)));
 }
 
 struct widths {
@@ -85,7 +85,7 @@ static int wider(int width, const char *text)
 	return n > width ? n : width;
 }
 
-static struct widths measure(const struct snapshot *s, bool all)
+static struct widths measure(const struct epoch_scan *s, bool all)
 {
 	struct widths w = { 5, 10, 6 };
 	char beat[32];
@@ -100,7 +100,7 @@ static struct widths measure(const struct snapshot *s, bool all)
 	return w;
 }
 
-static void show_table(FILE *out, const struct snapshot *s)
+static void show_table(FILE *out, const struct epoch_scan *s)
 {
 	struct widths w = measure(s, false);
 	char beat[32], reason[192];
@@ -113,13 +113,13 @@ static void show_table(FILE *out, const struct snapshot *s)
 
 		if (!health_shown(h))
 			continue;
-		fprintf(out, "%2u %-*s  %-*s  %3u  %-*s  %5u  %7u  %5u  %4u  %s\n", i, w.name, name_text(h),
-			w.state, state_text(h), v->generation, w.beat, beat_text(h, beat, sizeof(beat)), v->lanes,
-			v->records, v->owned, v->pins, reason_text(s, h, reason, sizeof(reason)));
+		fprintf(out, "%2u %-*s  %-*s  %3u  %-*s  %5u  %7u  %5u  %4u  %s\n", i, w.name, name_text(h), w.state,
+			state_text(h), v->generation, w.beat, beat_text(h, beat, sizeof(beat)), v->lanes, v->records,
+			v->owned, v->pins, reason_text(s, h, reason, sizeof(reason)));
 	}
 }
 
-static void show_foot(FILE *out, const struct snapshot *s)
+static void show_foot(FILE *out, const struct epoch_scan *s)
 {
 	const struct daxfs_statfs *u = &s->usage;
 	uint64_t pages = u->pages.live + u->pages.private_;
@@ -130,10 +130,10 @@ static void show_foot(FILE *out, const struct snapshot *s)
 		text_bytes(u->pages.total * 4096, total, sizeof(total));
 		/* "1.2/2.0 GiB": both in the unit of the whole */
 		unit = strcspn(total, " ");
-		snprintf(used, sizeof(used), "%.1f", (double)pages / (double)(u->pages.total + !u->pages.total) *
-			 strtod(total, NULL));
-		fprintf(out, "pages %u%% (%s/%.*s%s)  inodes %u%%  dirents %u%%",
-			text_percent(pages, u->pages.total), used, (int)unit, total, total + unit,
+		snprintf(used, sizeof(used), "%.1f",
+			 (double)pages / (double)(u->pages.total + !u->pages.total) * strtod(total, NULL));
+		fprintf(out, "pages %u%% (%s/%.*s%s)  inodes %u%%  dirents %u%%", text_percent(pages, u->pages.total),
+			used, (int)unit, total, total + unit,
 			text_percent(u->inodes.live + u->inodes.private_, u->inodes.total),
 			text_percent(u->dirents.live + u->dirents.private_, u->dirents.total));
 	}
@@ -144,20 +144,20 @@ static void show_foot(FILE *out, const struct snapshot *s)
 		putc('\n', out);
 }
 
-void show_status(FILE *out, const struct snapshot *s)
+void show_status(FILE *out, const struct epoch_scan *s)
 {
 	show_head(out, s);
 	show_table(out, s);
 	show_foot(out, s);
 }
 
-void show_hosts(FILE *out, const struct snapshot *s)
+void show_hosts(FILE *out, const struct epoch_scan *s)
 {
 	struct widths w = measure(s, true);
 	char beat[32], reason[192], recoverer[16], recovery[192];
 
-	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  %7s  RECOVERER  REASON\n", w.name, "HOST", w.state, "STATE",
-		w.beat, "BEAT", "PID");
+	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  %7s  RECOVERER  REASON\n", w.name, "HOST", w.state, "STATE", w.beat,
+		"BEAT", "PID");
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		const struct snapshot_host *h = &s->host[i];
 
@@ -186,7 +186,7 @@ static void json_beat(struct json *j, const struct snapshot_host *h)
 		json_null(j, "beating");
 }
 
-static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
+static void json_host(struct json *j, const struct epoch_scan *s, const struct snapshot_host *h)
 {
 	const struct daxfs_host_view *v = &h->view;
 	char reason[192];
@@ -217,7 +217,7 @@ static void json_host(struct json *j, const struct snapshot *s, const struct sna
 	json_end(j);
 }
 
-static void json_fabricd(struct json *j, const struct snapshot *s)
+static void json_fabricd(struct json *j, const struct epoch_scan *s)
 {
 	static const char *const role[] = { "none", "unknown", "primary", "backup", "silent" };
 
@@ -235,7 +235,7 @@ static void json_fabricd(struct json *j, const struct snapshot *s)
 	json_end(j);
 }
 
-void show_json(FILE *out, const struct snapshot *s)
+void show_json(FILE *out, const struct epoch_scan *s)
 {
 	char health[256];
 	struct json j;

@@ -20,7 +20,7 @@ static void copy_text(char *out, size_t size, const char *in)
 /* -- from the pool itself ----------------------------------------------------- */
 
 /* What each host has in flight, by its records rather than by what it last said. */
-static void take_in_flight(struct snapshot *s, struct daxfs *fs)
+static void take_in_flight(struct epoch_scan *s, struct daxfs *fs)
 {
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		struct daxfs_host_view *v = &s->host[i].view;
@@ -36,11 +36,11 @@ static void take_in_flight(struct snapshot *s, struct daxfs *fs)
 }
 
 /* Usage and work in flight, if this process may map the pool that this is about. */
-static int take_pool(struct snapshot *s, struct daxfs_why *why)
+static int take_pool(struct epoch_scan *s, struct daxfs_error *err)
 {
 	struct daxfs_geometry g;
 	struct daxfs *fs;
-	int rc = daxfs_open(s->path, DAXFS_READ_ONLY, &fs, why);
+	int rc = daxfs_open(s->path, DAXFS_READ_ONLY, &fs, err);
 
 	if (rc)
 		return rc;
@@ -53,7 +53,7 @@ static int take_pool(struct snapshot *s, struct daxfs_why *why)
 	return 0;
 }
 
-static void take_members(struct snapshot *s, const struct daxfs_member *m)
+static void take_members(struct epoch_scan *s, const struct daxfs_member *m)
 {
 	daxfs_member_geometry(m, &s->geometry);
 	daxfs_member_manager(m, &s->manager);
@@ -73,7 +73,7 @@ static void pause_ms(uint64_t ms)
 }
 
 /* Look again and say which counters moved. */
-static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
+static void sample_beats(struct epoch_scan *s, const struct daxfs_member *m)
 {
 	uint64_t ms = s->geometry.heartbeat_ms + s->geometry.heartbeat_ms / 2;
 	struct daxfs_manager_view manager;
@@ -94,7 +94,7 @@ static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 }
 
 /* The pool does not say which recovery came last: one that is still on display, else any. */
-static void guess_last(struct snapshot *s)
+static void guess_last(struct epoch_scan *s)
 {
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		const struct daxfs_host_view *v = &s->host[i].view;
@@ -106,10 +106,10 @@ static void guess_last(struct snapshot *s)
 	}
 }
 
-int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_why *why)
+int snapshot_direct(const char *path, bool sample, struct epoch_scan *out, struct daxfs_error *err)
 {
 	struct daxfs_member *m;
-	int rc = daxfs_member_open(path, false, &m, why);
+	int rc = daxfs_member_open(path, false, &m, err);
 
 	if (rc)
 		return rc;
@@ -121,7 +121,7 @@ int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct 
 		sample_beats(out, m);
 	daxfs_member_close(m);
 	guess_last(out);
-	return take_pool(out, why);
+	return take_pool(out, err);
 }
 
 /* -- from fabricd --------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static void from_pool(struct daxfs_geometry *g, const Fabric__Pool *p)
 	g->dirents = p->dirents;
 }
 
-static void from_manager(struct snapshot *s, const Fabric__Manager *m)
+static void from_manager(struct epoch_scan *s, const Fabric__Manager *m)
 {
 	s->manager.epoch = m->epoch;
 	s->manager.pid = m->pid;
@@ -186,7 +186,7 @@ static void from_host(struct snapshot_host *out, const Fabric__Host *h)
 	v->deaths = h->deaths;
 	v->manager_epoch = h->manager_epoch;
 	v->beat = h->beat;
-	v->incarnation = h->incarnation;
+	v->tenancy = h->tenancy;
 	v->pid = h->pid;
 	v->lanes = h->lanes;
 	v->records = h->records;
@@ -210,10 +210,10 @@ static bool reply_whole(const Fabric__Response *r)
 	return true;
 }
 
-static int from_reply(struct snapshot *s, const Fabric__Response *r, const char *socket, struct daxfs_why *why)
+static int from_reply(struct epoch_scan *s, const Fabric__Response *r, const char *socket, struct daxfs_error *err)
 {
 	if (!reply_whole(r)) {
-		snprintf(why->text, sizeof(why->text),
+		snprintf(err->text, sizeof(err->text),
 			 "fabricd at %.80s gave half an answer: is it of another version?", socket);
 		return -EPROTO;
 	}
@@ -232,20 +232,20 @@ static int from_reply(struct snapshot *s, const Fabric__Response *r, const char 
 	return 0;
 }
 
-int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_why *why)
+int snapshot_ask(const char *socket, struct epoch_scan *out, struct daxfs_error *err)
 {
 	Fabric__Request request = FABRIC__REQUEST__INIT;
 	Fabric__Status status = FABRIC__STATUS__INIT;
 	Fabric__Response *response;
-	struct daxfs_why none;
+	struct daxfs_error none;
 	int rc;
 
 	request.verb_case = FABRIC__REQUEST__VERB_STATUS;
 	request.status = &status;
-	rc = fabric_call(socket, &request, &response, why);
+	rc = fabric_call(socket, &request, &response, err);
 	if (rc)
 		return rc;
-	rc = from_reply(out, response, socket, why);
+	rc = from_reply(out, response, socket, err);
 	fabric__response__free_unpacked(response, NULL);
 	if (rc == 0)
 		take_pool(out, &none); /* another user, another machine: then without */
@@ -254,7 +254,7 @@ int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_why *why
 
 /* -- whom to ask ---------------------------------------------------------------- */
 
-int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_why *why)
+int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err)
 {
 	glob_t found = { 0 };
 	int rc = 0;
@@ -264,11 +264,11 @@ int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_
 		return 0;
 	}
 	if (glob(SOCKETS, 0, NULL, &found) || found.gl_pathc == 0) {
-		snprintf(why->text, sizeof(why->text),
+		snprintf(err->text, sizeof(err->text),
 			 "no fabricd on this machine (%s): give --socket, or POOL and --direct", SOCKETS);
 		rc = -ENOENT;
 	} else if (found.gl_pathc > 1) {
-		snprintf(why->text, sizeof(why->text),
+		snprintf(err->text, sizeof(err->text),
 			 "%zu fabricds on this machine: choose one by --socket, like %.80s", found.gl_pathc,
 			 found.gl_pathv[0]);
 		rc = -EEXIST;
@@ -279,21 +279,21 @@ int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_
 	return rc;
 }
 
-int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
+int snapshot_take(struct ctl *ctl, bool sample, struct epoch_scan *out)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	char socket[PATH_MAX];
 	int rc;
 
 	if (ctl->direct && !ctl->n_words)
 		return ctl_fail(ctl, CTL_USAGE, "--direct needs the POOL to read");
 	if (ctl->n_words && !ctl->socket) {
-		rc = snapshot_direct(ctl->words[0], sample, out, &why);
+		rc = snapshot_direct(ctl->words[0], sample, out, &err);
 	} else {
-		rc = snapshot_socket(ctl, socket, sizeof(socket), &why);
+		rc = snapshot_socket(ctl, socket, sizeof(socket), &err);
 		if (rc)
-			return ctl_fail(ctl, CTL_ERROR, "%s", why.text);
-		rc = snapshot_ask(socket, out, &why);
+			return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
+		rc = snapshot_ask(socket, out, &err);
 	}
-	return rc ? ctl_fail_why(ctl, rc, &why) : CTL_OK;
+	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
 }

@@ -16,7 +16,8 @@
 
 #define SNAPSHOT_HOSTS 64u
 
-enum snapshot_beat { /* what is known of a heartbeat counter */
+/* what is known of a heartbeat counter */
+enum snapshot_beat {
 	BEAT_UNKNOWN = 0, /* seen once only */
 	BEAT_SINCE,       /* ms: since it last moved */
 	BEAT_WITHIN,      /* moved within ms */
@@ -38,7 +39,7 @@ enum snapshot_fabricd {
 	FABRICD_SILENT,   /* its beat does not move */
 };
 
-struct snapshot {
+struct epoch_scan {
 	struct daxfs_geometry geometry;
 	char path[PATH_MAX];
 	struct daxfs_manager_view manager;
@@ -58,12 +59,12 @@ struct snapshot {
  * first word, or, with neither, from the one fabricd of this machine. sample:
  * look twice, a heartbeat and a half apart. CTL_OK or what ctl_fail returned.
  */
-int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out);
+int snapshot_take(struct ctl *ctl, bool sample, struct epoch_scan *out);
 /* As above, with no output on failure: -errno. */
-int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_why *why);
-int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_why *why);
+int snapshot_direct(const char *path, bool sample, struct epoch_scan *out, struct daxfs_error *err);
+int snapshot_ask(const char *socket, struct epoch_scan *out, struct daxfs_error *err);
 /* The socket to use: --socket, or the only one in /run/daxfs. -ENOENT, -EEXIST (several). */
-int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_why *why);
+int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err);
 
 /* Is that slot taken, and not by a tenant whose recovery is done? */
 static inline bool snapshot_in_use(const struct snapshot_host *h)

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "fabricd/answer.h"
-#include "fabricd/listen.h"
+#include "fabricd/requests.h"
+#include "fabricd/unix_listen.h"
 #include "fabricd/timing.h"
 
 #define SOCKET_DIR "/run/daxfs"
@@ -33,9 +33,9 @@ struct client {
 	struct fabric_decoder decoder;
 	uint8_t in[4096]; /* received, not yet decoded: in[in_at .. in_len) */
 	size_t in_at, in_len;
-	uint8_t *out;     /* being sent: out[out_at .. out_len) */
+	uint8_t *out; /* being sent: out[out_at .. out_len) */
 	size_t out_at, out_len;
-	bool last;        /* framing is lost: close after this answer */
+	bool last; /* framing is lost: close after this answer */
 };
 
 /* -- a client's life ------------------------------------------------------------ */
@@ -205,9 +205,9 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 }
 
 int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path,
-		 struct daxfs_why *why)
+		 struct daxfs_error *err)
 {
-	int fd, rc = listen_at(path, &fd, why);
+	int fd, rc = listen_at(path, &fd, err);
 
 	if (rc)
 		return rc;
@@ -229,7 +229,7 @@ void control_close(struct control *c)
 }
 
 /* The name comes from the pool: no other directory, no odd letters. */
-int control_default_path(const char *pool_name, char *out, size_t size, struct daxfs_why *why)
+int control_default_path(const char *pool_name, char *out, size_t size, struct daxfs_error *err)
 {
 	char name[32];
 	size_t len = strnlen(pool_name, sizeof(name) - 1);
@@ -240,7 +240,7 @@ int control_default_path(const char *pool_name, char *out, size_t size, struct d
 	if (mkdir(SOCKET_DIR, 0755) && errno != EEXIST) {
 		int rc = -errno;
 
-		snprintf(why->text, sizeof(why->text), "%s: %s: make it, or give --socket", SOCKET_DIR, strerror(-rc));
+		snprintf(err->text, sizeof(err->text), "%s: %s: make it, or give --socket", SOCKET_DIR, strerror(-rc));
 		return rc;
 	}
 	snprintf(out, size, "%s/fabricd-%s.sock", SOCKET_DIR, name);

@@ -12,7 +12,7 @@
 
 #include <ev.h>
 
-#include "fabricd/watch.h"
+#include "fabricd/monitor.h"
 
 #define CONTROL_CLIENTS_MAX 32u
 
@@ -33,9 +33,9 @@ struct control {
  * -EADDRINUSE: somebody listens; -EEXIST: it is no socket.
  */
 int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path,
-		 struct daxfs_why *why);
+		 struct daxfs_error *err);
 void control_close(struct control *c);
 /* Where fabricd listens unless told otherwise; makes the directory. */
-int control_default_path(const char *pool_name, char *out, size_t size, struct daxfs_why *why);
+int control_default_path(const char *pool_name, char *out, size_t size, struct daxfs_error *err);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * decide.c - from what polls see to what is to be done. See decide.h.
  *
- * One poll: watch the clock, see and count (decide_see.c), and then for each
+ * One poll: watch the clock, see and count (decide_observe.c), and then for each
  * host: facts, verdict of the table, actions. Read from decide_poll() upwards.
  *
  * Why no clock is compared across hosts, and why lateness starts all counts
@@ -17,10 +17,11 @@
  */
 #include "fabricd/decide.h"
 
-#include "fabricd/decide_see.h"
+#include "fabricd/decide_observe.h"
 #include "fabricd/timing.h"
 
-struct plan { /* actions of one poll, being collected */
+/* actions of one poll, being collected */
+struct plan {
 	struct decide_action *out;
 	unsigned n;
 };
@@ -54,19 +55,13 @@ static enum decide_beat fact_beat(const struct decide_host *h)
 static enum decide_fence fact_fence(const struct decide_host *h)
 {
 	switch (h->phase) {
-	case PHASE_IDLE:
-		return h->introduced ? FENCE_IDLE : FENCE_FAILED; /* no name to fence it by */
+	case PHASE_IDLE: return h->introduced ? FENCE_IDLE : FENCE_FAILED; /* no name to fence it by */
 	case PHASE_OFF_RUNNING:
-	case PHASE_STATUS_RUNNING:
-		return FENCE_RUNNING;
-	case PHASE_OFF_DONE:
-		return FENCE_OFF_DONE;
-	case PHASE_FAILED:
-		return FENCE_FAILED;
-	case PHASE_WAITING:
-		return FENCE_WAITING;
-	case PHASE_PROVEN:
-		break;
+	case PHASE_STATUS_RUNNING: return FENCE_RUNNING;
+	case PHASE_OFF_DONE: return FENCE_OFF_DONE;
+	case PHASE_FAILED: return FENCE_FAILED;
+	case PHASE_WAITING: return FENCE_WAITING;
+	case PHASE_PROVEN: break;
 	}
 	if (h->moved)
 		return FENCE_THAWED;
@@ -74,7 +69,7 @@ static enum decide_fence fact_fence(const struct decide_host *h)
 }
 
 /*
- * Only tenants that work are named, and a tenure ends when its host has left or
+ * Only tenants that work are named, and a recoverer_generation ends when its host has left or
  * is FENCED. Until then it may be at work, whatever its state. One that is not
  * known to have left, just now, has died: rather one too many is counted than too few.
  */
@@ -85,9 +80,9 @@ enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host)
 	if (h->recoverer < 0 || (unsigned)h->recoverer >= d->hosts || (unsigned)h->recoverer == host)
 		return RECOVERER_GONE;
 	by = &d->host[h->recoverer];
-	if (!by->sensible || DAXFS_TENURE(by->generation) == h->tenure)
+	if (!by->sensible || DAXFS_RECOVERER_GENERATION(by->generation) == h->recoverer_generation)
 		return RECOVERER_HELD;
-	if (h->death_counted || (by->left && DAXFS_TENURE(by->generation - 1) == h->tenure))
+	if (h->death_counted || (by->left && DAXFS_RECOVERER_GENERATION(by->generation - 1) == h->recoverer_generation))
 		return RECOVERER_GONE;
 	return RECOVERER_DIED;
 }
@@ -108,8 +103,7 @@ int decide_heir(const struct decide *d, unsigned host)
 	for (unsigned i = 0; i < d->hosts; i++) {
 		const struct decide_host *h = &d->host[i];
 
-		if (i != host && h->sensible && h->state == DAXFS_HOST_ALIVE && !overdue(h) &&
-		    h->order == ORDER_NONE)
+		if (i != host && h->sensible && h->state == DAXFS_HOST_ALIVE && !overdue(h) && h->order == ORDER_NONE)
 			return (int)i;
 	}
 	return -1;
@@ -126,14 +120,14 @@ static struct decide_facts gather(const struct decide *d, unsigned host)
 		.fence = fact_fence(h),
 		.recoverer = decide_recoverer(d, host),
 		.toll = decide_toll(d, host),
-		.heir = decide_heir(d, host) < 0 ? HEIR_NONE : HEIR_READY,
+		.candidate = decide_heir(d, host) < 0 ? HEIR_NONE : HEIR_READY,
 	};
 }
 
 /* -- verdicts carried out --------------------------------------------------- */
 
-static struct decide_action *move(struct plan *plan, unsigned host, enum daxfs_host_state to,
-				  enum daxfs_reason reason, uint64_t ms)
+static struct decide_action *move(struct plan *plan, unsigned host, enum daxfs_host_state to, enum daxfs_reason reason,
+				  uint64_t ms)
 {
 	struct decide_action *a = act(plan, DECIDE_MOVE, host);
 
@@ -210,19 +204,21 @@ static void carry_out(struct decide *d, const struct daxfs_host_view *v, uint64_
 	switch (verdict) {
 	case VERDICT_NOTHING: case VERDICT_COUNT: case VERDICTS: break; /* counted by judge() */
 	case VERDICT_SUSPECT: move(plan, id, DAXFS_HOST_SUSPECT, DAXFS_REASON_BEAT_LATE, silence_ms); break;
-	case VERDICT_RESUME:  resume(plan, h, id); break;
-	case VERDICT_LOST:    move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_BEAT_LOST, silence_ms); break;
-	case VERDICT_CUT:     move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_OPERATOR_FENCE, silence_ms); break;
+	case VERDICT_RESUME: resume(plan, h, id); break;
+	case VERDICT_LOST: move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_BEAT_LOST, silence_ms); break;
+	case VERDICT_FENCE_ORDERED:
+		move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_OPERATOR_FENCE, silence_ms);
+		break;
 	case VERDICT_CONFIRM: move(plan, id, DAXFS_HOST_FENCING, DAXFS_REASON_OPERATOR_CONFIRM, silence_ms); break;
-	case VERDICT_REFUSE:  refuse(plan, h, id); break;
-	case VERDICT_AGENT_OFF:    start_agent(plan, h, id, DECIDE_AGENT_OFF); break;
+	case VERDICT_REFUSE: refuse(plan, h, id); break;
+	case VERDICT_AGENT_OFF: start_agent(plan, h, id, DECIDE_AGENT_OFF); break;
 	case VERDICT_AGENT_STATUS: start_agent(plan, h, id, DECIDE_AGENT_STATUS); break;
-	case VERDICT_FAILED:  fence_failed(plan, h, id, DAXFS_REASON_FENCE_FAILED); break;
+	case VERDICT_FAILED: fence_failed(plan, h, id, DAXFS_REASON_FENCE_FAILED); break;
 	case VERDICT_BEATING: fence_failed(plan, h, id, DAXFS_REASON_STILL_BEATING); break;
-	case VERDICT_AT_ONCE: at_once(h); break;
-	case VERDICT_TRUST:   trust_operator(plan, h, id); break;
-	case VERDICT_FENCED:  fenced(plan, h, id); break;
-	case VERDICT_ASSIGN:  assign(d, id, v->reason, v->reason_ms, plan); break;
+	case VERDICT_RETRY_NOW: at_once(h); break;
+	case VERDICT_DEAD_CONFIRMED: trust_operator(plan, h, id); break;
+	case VERDICT_FENCED: fenced(plan, h, id); break;
+	case VERDICT_ASSIGN: assign(d, id, v->reason, v->reason_ms, plan); break;
 	case VERDICT_REASSIGN: assign(d, id, DAXFS_REASON_RECOVERER_DIED, 0, plan); break;
 	case VERDICT_RELEASE: move(plan, id, DAXFS_HOST_FREE, DAXFS_REASON_RECOVERY_DONE, 0); break;
 	}
@@ -261,8 +257,8 @@ static bool every_host_silent(const struct decide *d)
 static bool waits(struct decide *d)
 {
 	d->all_silent = every_host_silent(d) ? d->all_silent + 1 : 0;
-	if (d->settle) {
-		d->settle--;
+	if (d->grace_polls) {
+		d->grace_polls--;
 		return true;
 	}
 	return d->all_silent && d->all_silent <= TIMING_WINDOW_POLLS;
@@ -326,8 +322,8 @@ static void restart(struct decide *d)
 		d->host[i].silent = d->host[i].still = d->host[i].rested = 0;
 	d->all_silent = 0;
 	d->manager_silent = 0;
-	if (d->settle)
-		d->settle = TIMING_WINDOW_POLLS;
+	if (d->grace_polls)
+		d->grace_polls = TIMING_WINDOW_POLLS;
 }
 
 static bool late(const struct decide *d, uint64_t now_ms)
@@ -374,14 +370,14 @@ void decide_claimed(struct decide *d, uint32_t epoch)
 {
 	d->role = DECIDE_PRIMARY;
 	d->epoch = epoch;
-	d->settle = TIMING_WINDOW_POLLS;
+	d->grace_polls = TIMING_WINDOW_POLLS;
 	restart(d);
 }
 
 void decide_deposed(struct decide *d)
 {
 	d->role = DECIDE_BACKUP;
-	d->settle = 0;
+	d->grace_polls = 0;
 	restart(d);
 	for (unsigned i = 0; i < d->hosts; i++)
 		see_forget_fencing(&d->host[i]);
@@ -409,7 +405,7 @@ const char *decide_waits(const struct decide *d)
 		return "the pool cannot be read";
 	if (d->role == DECIDE_BACKUP)
 		return "backup: watching the primary";
-	if (d->settle)
+	if (d->grace_polls)
 		return "new primary: watching for one window";
 	if (d->all_silent && d->all_silent <= TIMING_WINDOW_POLLS)
 		return "every host fell silent at once: watching for one more window";

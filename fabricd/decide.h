@@ -36,7 +36,7 @@ enum decide_result {
 	RESULT_OFF_DONE,   /* off exited 0 */
 	RESULT_STATUS_OFF, /* status says off */
 	RESULT_STATUS_ON,
-	RESULT_FAILED,     /* any other exit, a timeout, or it could not be run */
+	RESULT_FAILED, /* any other exit, a timeout, or it could not be run */
 };
 
 struct decide_input {
@@ -46,21 +46,21 @@ struct decide_input {
 	struct daxfs_host_view view[DECIDE_HOSTS_MAX];
 	bool sensible[DECIDE_HOSTS_MAX]; /* view[i] could be made sense of */
 	enum decide_result result[DECIDE_HOSTS_MAX];
-	uint32_t result_ms[DECIDE_HOSTS_MAX]; /* how long that agent took */
+	uint32_t result_ms[DECIDE_HOSTS_MAX];      /* how long that agent took */
 	enum decide_order order[DECIDE_HOSTS_MAX]; /* new since the last poll */
 };
 
 enum decide_kind {
-	DECIDE_BEAT,         /* daxfs_member_manager_beat */
-	DECIDE_CLAIM,        /* daxfs_member_claim, then decide_claimed */
-	DECIDE_STEP_DOWN,    /* another epoch is in force: stop all agents */
-	DECIDE_STAMP,        /* daxfs_member_stamp */
-	DECIDE_MOVE,         /* daxfs_member_move to, recoverer, reason, ms */
-	DECIDE_COUNT,        /* daxfs_member_count_death: the recoverer of host died */
-	DECIDE_AGENT_OFF,    /* start the agent; its end is a result of a later poll */
+	DECIDE_BEAT,      /* daxfs_member_manager_beat */
+	DECIDE_CLAIM,     /* daxfs_member_claim, then decide_claimed */
+	DECIDE_STEP_DOWN, /* another epoch is in force: stop all agents */
+	DECIDE_STAMP,     /* daxfs_member_stamp */
+	DECIDE_MOVE,      /* daxfs_member_move to, recoverer, reason, ms */
+	DECIDE_COUNT,     /* daxfs_member_count_death: the recoverer of host died */
+	DECIDE_AGENT_OFF, /* start the agent; its end is a result of a later poll */
 	DECIDE_AGENT_STATUS,
-	DECIDE_AGENT_STOP,   /* kill it; no result */
-	DECIDE_REFUSED,      /* the order is dropped: the host beats */
+	DECIDE_AGENT_STOP, /* kill it; no result */
+	DECIDE_REFUSED,    /* the order is dropped: the host beats */
 };
 
 struct decide_action {
@@ -78,7 +78,8 @@ struct decide_action {
 
 enum decide_role { DECIDE_BACKUP, DECIDE_PRIMARY };
 
-enum decide_phase { /* of cutting a host off */
+/* of cutting a host off */
+enum decide_phase {
 	PHASE_IDLE = 0,
 	PHASE_OFF_RUNNING,
 	PHASE_OFF_DONE,
@@ -94,21 +95,21 @@ struct decide_host {
 	bool sensible;
 	enum daxfs_host_state state;
 	int recoverer;
-	uint32_t tenure;     /* of the recoverer */
-	unsigned deaths;     /* of its recoverers */
-	bool death_counted;  /* that of the one who is named is among them */
-	bool left;           /* the last tenant, by itself */
+	uint32_t recoverer_generation; /* of the recoverer */
+	unsigned deaths;               /* of its recoverers */
+	bool death_counted;            /* that of the one who is named is among them */
+	bool left;                     /* the last tenant, by itself */
 	uint32_t generation;
-	uint64_t incarnation;
+	uint64_t tenancy;
 	uint64_t beat;
 	uint64_t changed_ms; /* when beat was last seen to change */
 	bool introduced;     /* its name is this tenant's, not its predecessor's */
 	/* Counts of polls. */
-	bool moved;          /* since the last poll */
+	bool moved; /* since the last poll */
 	unsigned silent;
-	unsigned still;      /* without change since it was proven off */
-	unsigned rested;     /* since the last death of a recoverer of it was counted */
-	unsigned pause;      /* until the next attempt to fence */
+	unsigned still;  /* without change since it was proven off */
+	unsigned rested; /* since the last death of a recoverer of it was counted */
+	unsigned pause;  /* until the next attempt to fence */
 	/* Cutting it off. */
 	enum decide_phase phase;
 	unsigned next_pause;
@@ -122,12 +123,12 @@ struct decide {
 	unsigned hosts;
 	unsigned heartbeat_ms;
 	enum decide_role role;
-	uint32_t epoch;      /* PRIMARY: ours */
+	uint32_t epoch; /* PRIMARY: ours */
 	bool polled;
-	uint64_t last_ms;    /* of the last poll */
+	uint64_t last_ms; /* of the last poll */
 	uint64_t polls, late_polls;
-	unsigned settle;     /* polls a new primary still waits */
-	unsigned all_silent; /* polls since every host fell silent */
+	unsigned grace_polls;              /* polls a new primary still waits */
+	unsigned all_silent;               /* polls since every host fell silent */
 	struct daxfs_manager_view manager; /* BACKUP: as last seen */
 	unsigned manager_silent;
 	struct decide_host host[DECIDE_HOSTS_MAX];

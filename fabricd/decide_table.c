@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 struct row {
-	unsigned state, beat, order, fence, recoverer, toll, heir; /* sets of values */
+	unsigned state, beat, order, fence, recoverer, toll, candidate; /* sets of values */
 	enum decide_verdict verdict;
 };
 
@@ -34,45 +34,45 @@ struct row {
 
 /* clang-format off */
 static const struct row rows[] = {
-/* state         beat                order         fence        recoverer toll        heir */
-{ S(FREE),       ANY,                ANY,          ANY,         ANY,      ANY,        ANY,       VERDICT_NOTHING },
+/* state          beat                order         fence        recoverer toll        candidate */
+{ S(FREE),       ANY,                ANY,          ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
 
-{ S(JOINING),    IN_TIME,            O(NONE),      ANY,         ANY,      ANY,        ANY,       VERDICT_NOTHING },
-{ S(JOINING),    B(LOST),            O(NONE),      ANY,         ANY,      ANY,        ANY,       VERDICT_LOST },
-{ S(JOINING),    ANY,                O(FENCE),     ANY,         ANY,      ANY,        ANY,       VERDICT_CUT },
-{ S(JOINING),    BEATING,            O(CONFIRM),   ANY,         ANY,      ANY,        ANY,       VERDICT_REFUSE },
-{ S(JOINING),    SILENT,             O(CONFIRM),   ANY,         ANY,      ANY,        ANY,       VERDICT_CONFIRM },
+{ S(JOINING),    IN_TIME,            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
+{ S(JOINING),    B(LOST),            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_LOST },
+{ S(JOINING),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
+{ S(JOINING),    BEATING,            O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_REFUSE },
+{ S(JOINING),    SILENT,             O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_CONFIRM },
 
-{ S(ALIVE),      BEATING,            O(NONE),      ANY,         ANY,      ANY,        ANY,       VERDICT_NOTHING },
-{ S(ALIVE),      SILENT,             UNLESS_FENCE, ANY,         ANY,      ANY,        ANY,       VERDICT_SUSPECT },
-{ S(ALIVE),      BEATING,            O(CONFIRM),   ANY,         ANY,      ANY,        ANY,       VERDICT_REFUSE },
-{ S(ALIVE),      ANY,                O(FENCE),     ANY,         ANY,      ANY,        ANY,       VERDICT_CUT },
+{ S(ALIVE),      BEATING,            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
+{ S(ALIVE),      SILENT,             UNLESS_FENCE, ANY,         ANY,     ANY,        ANY,      VERDICT_SUSPECT },
+{ S(ALIVE),      BEATING,            O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_REFUSE },
+{ S(ALIVE),      ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
 
-{ S(SUSPECT),    B(MOVED),           UNLESS_FENCE, ANY,         ANY,      ANY,        ANY,       VERDICT_RESUME },
-{ S(SUSPECT),    B(QUIET) | B(LATE), O(NONE),      ANY,         ANY,      ANY,        ANY,       VERDICT_NOTHING },
-{ S(SUSPECT),    B(LOST),            O(NONE),      ANY,         ANY,      ANY,        ANY,       VERDICT_LOST },
-{ S(SUSPECT),    B(QUIET) | SILENT,  O(CONFIRM),   ANY,         ANY,      ANY,        ANY,       VERDICT_CONFIRM },
-{ S(SUSPECT),    ANY,                O(FENCE),     ANY,         ANY,      ANY,        ANY,       VERDICT_CUT },
+{ S(SUSPECT),    B(MOVED),           UNLESS_FENCE, ANY,         ANY,     ANY,        ANY,      VERDICT_RESUME },
+{ S(SUSPECT),    B(QUIET) | B(LATE), O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
+{ S(SUSPECT),    B(LOST),            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_LOST },
+{ S(SUSPECT),    B(QUIET) | SILENT,  O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_CONFIRM },
+{ S(SUSPECT),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
 
-{ S(FENCING),    ANY,                O(NONE),      F(IDLE),     ANY,      ANY,        ANY,       VERDICT_AGENT_OFF },
-{ S(FENCING),    ANY,                O(NONE),      UNDER_WAY,   ANY,      ANY,        ANY,       VERDICT_NOTHING },
-{ S(FENCING),    ANY,                O(NONE),      F(OFF_DONE), ANY,      ANY,        ANY,       VERDICT_AGENT_STATUS },
-{ S(FENCING),    ANY,                O(NONE),      F(FAILED),   ANY,      ANY,        ANY,       VERDICT_FAILED },
-{ S(FENCING),    ANY,                O(CONFIRM),   UNPROVEN,    ANY,      ANY,        ANY,       VERDICT_TRUST },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(PROVEN),   ANY,      ANY,        ANY,       VERDICT_NOTHING },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(THAWED),   ANY,      ANY,        ANY,       VERDICT_BEATING },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(FROZEN),   ANY,      ANY,        ANY,       VERDICT_FENCED },
-{ S(FENCING),    ANY,                O(FENCE),     ANY,         ANY,      ANY,        ANY,       VERDICT_AT_ONCE },
+{ S(FENCING),    ANY,                O(NONE),      F(IDLE),     ANY,     ANY,        ANY,      VERDICT_AGENT_OFF },
+{ S(FENCING),    ANY,                O(NONE),      UNDER_WAY,   ANY,     ANY,        ANY,      VERDICT_NOTHING },
+{ S(FENCING),    ANY,                O(NONE),      F(OFF_DONE), ANY,     ANY,        ANY,      VERDICT_AGENT_STATUS },
+{ S(FENCING),    ANY,                O(NONE),      F(FAILED),   ANY,     ANY,        ANY,      VERDICT_FAILED },
+{ S(FENCING),    ANY,                O(CONFIRM),   UNPROVEN,    ANY,     ANY,        ANY,      VERDICT_DEAD_CONFIRMED },
+{ S(FENCING),    ANY,                UNLESS_FENCE, F(PROVEN),   ANY,     ANY,        ANY,      VERDICT_NOTHING },
+{ S(FENCING),    ANY,                UNLESS_FENCE, F(THAWED),   ANY,     ANY,        ANY,      VERDICT_BEATING },
+{ S(FENCING),    ANY,                UNLESS_FENCE, F(FROZEN),   ANY,     ANY,        ANY,      VERDICT_FENCED },
+{ S(FENCING),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_RETRY_NOW },
 
-{ S(FENCED),     ANY,                ANY,          ANY,         ANY,      ANY,        H(READY),  VERDICT_ASSIGN },
-{ S(FENCED),     ANY,                ANY,          ANY,         ANY,      ANY,        H(NONE),   VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(HELD),  ANY,        ANY,       VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(DIED),  ANY,        ANY,       VERDICT_COUNT },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE),  T(LOW),     H(READY),  VERDICT_REASSIGN },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE),  T(LOW),     H(NONE),   VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE),  T(RESTING), ANY,       VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE),  T(HIGH),    ANY,       VERDICT_NOTHING },
-{ S(RECOVERED),  ANY,                ANY,          ANY,         ANY,      ANY,        ANY,       VERDICT_RELEASE },
+{ S(FENCED),     ANY,                ANY,          ANY,         ANY,     ANY,        H(READY), VERDICT_ASSIGN },
+{ S(FENCED),     ANY,                ANY,          ANY,         ANY,     ANY,        H(NONE),  VERDICT_NOTHING },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(HELD), ANY,        ANY,      VERDICT_NOTHING },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(DIED), ANY,        ANY,      VERDICT_COUNT },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(LOW),     H(READY), VERDICT_REASSIGN },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(LOW),     H(NONE),  VERDICT_NOTHING },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(RESTING), ANY,      VERDICT_NOTHING },
+{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(HIGH),    ANY,      VERDICT_NOTHING },
+{ S(RECOVERED),  ANY,                ANY,          ANY,         ANY,     ANY,        ANY,      VERDICT_RELEASE },
 };
 /* clang-format on */
 
@@ -85,7 +85,7 @@ static bool matches(const struct row *row, const struct decide_facts *f)
 {
 	return has(row->state, f->state) && has(row->beat, f->beat) && has(row->order, f->order) &&
 	       has(row->fence, f->fence) && has(row->recoverer, f->recoverer) && has(row->toll, f->toll) &&
-	       has(row->heir, f->heir);
+	       has(row->candidate, f->candidate);
 }
 
 enum decide_verdict decide_verdict(const struct decide_facts *facts)

@@ -68,28 +68,28 @@ struct decide_facts {
 	enum decide_fence fence;
 	enum decide_recoverer recoverer;
 	enum decide_toll toll;
-	enum decide_heir heir;
+	enum decide_heir candidate;
 };
 
 enum decide_verdict {
 	VERDICT_NOTHING,
-	VERDICT_SUSPECT,      /* move to SUSPECT */
-	VERDICT_RESUME,       /* move back to ALIVE */
-	VERDICT_LOST,         /* move to FENCING: silent too long */
-	VERDICT_CUT,          /* move to FENCING: the operator wants it */
-	VERDICT_CONFIRM,      /* move to FENCING: the operator says it is dead */
-	VERDICT_REFUSE,       /* drop the order: it beats */
-	VERDICT_AGENT_OFF,    /* start the agent */
-	VERDICT_AGENT_STATUS, /* let it prove what it did */
-	VERDICT_FAILED,       /* stay FENCING, say why, try again later */
-	VERDICT_BEATING,      /* the same, for another reason */
-	VERDICT_AT_ONCE,      /* the operator wants it: do not wait for the next attempt */
-	VERDICT_TRUST,        /* the operator's word stands for the agent's proof */
-	VERDICT_FENCED,       /* move to FENCED: its generation ends */
-	VERDICT_ASSIGN,       /* move to RECOVERING by the heir */
-	VERDICT_COUNT,        /* remember, in the pool, that its recoverer died */
-	VERDICT_REASSIGN,     /* the same, from a recoverer that died */
-	VERDICT_RELEASE,      /* move to FREE */
+	VERDICT_SUSPECT,        /* move to SUSPECT */
+	VERDICT_RESUME,         /* move back to ALIVE */
+	VERDICT_LOST,           /* move to FENCING: silent too long */
+	VERDICT_FENCE_ORDERED,  /* move to FENCING: the operator wants it */
+	VERDICT_CONFIRM,        /* move to FENCING: the operator says it is dead */
+	VERDICT_REFUSE,         /* drop the order: it beats */
+	VERDICT_AGENT_OFF,      /* start the agent */
+	VERDICT_AGENT_STATUS,   /* let it prove what it did */
+	VERDICT_FAILED,         /* stay FENCING, say why, try again later */
+	VERDICT_BEATING,        /* the same, for another reason */
+	VERDICT_RETRY_NOW,      /* the operator wants it: do not wait for the next attempt */
+	VERDICT_DEAD_CONFIRMED, /* the operator's word stands for the agent's proof */
+	VERDICT_FENCED,         /* move to FENCED: its generation ends */
+	VERDICT_ASSIGN,         /* move to RECOVERING by the candidate */
+	VERDICT_COUNT,          /* remember, in the pool, that its recoverer died */
+	VERDICT_REASSIGN,       /* the same, from a recoverer that died */
+	VERDICT_RELEASE,        /* move to FREE */
 	VERDICTS
 };
 

@@ -17,19 +17,12 @@
 static const char *reason_of(const struct daxfs_host_view *v, char *buf, size_t size)
 {
 	switch (v->state) {
-	case DAXFS_HOST_JOINING:
-		return "slot taken";
-	case DAXFS_HOST_ALIVE:
-		return v->reason == DAXFS_REASON_BEAT_RESUMED ? "heartbeat resumed" : "joined";
-	case DAXFS_HOST_FREE:
-		return v->reason == DAXFS_REASON_RECOVERY_DONE ? "recovered" : "left";
-	case DAXFS_HOST_RECOVERED:
-		return "recovered";
-	case DAXFS_HOST_RECOVERING:
-		snprintf(buf, size, "by host %d", v->recoverer);
-		return buf;
-	default:
-		return daxfs_reason_text(v->reason, v->reason_ms, buf, size);
+	case DAXFS_HOST_JOINING: return "slot taken";
+	case DAXFS_HOST_ALIVE: return v->reason == DAXFS_REASON_BEAT_RESUMED ? "heartbeat resumed" : "joined";
+	case DAXFS_HOST_FREE: return v->reason == DAXFS_REASON_RECOVERY_DONE ? "recovered" : "left";
+	case DAXFS_HOST_RECOVERED: return "recovered";
+	case DAXFS_HOST_RECOVERING: snprintf(buf, size, "by host %d", v->recoverer); return buf;
+	default: return daxfs_reason_text(v->reason, v->reason_ms, buf, size);
 	}
 }
 
@@ -38,14 +31,14 @@ static bool is_death(enum daxfs_host_state state)
 	return state == DAXFS_HOST_SUSPECT || state == DAXFS_HOST_FENCING || state == DAXFS_HOST_FENCED;
 }
 
-static void log_entry(const struct daxfs_host_view *v, enum daxfs_host_state to, uint32_t generation, const char *why)
+static void log_entry(const struct daxfs_host_view *v, enum daxfs_host_state to, uint32_t generation, const char *err)
 {
 	const char *name = v->name[0] ? v->name : "unnamed";
 
 	if (is_death(to))
-		log_warn("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), why);
+		log_warn("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), err);
 	else
-		log_note("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), why);
+		log_note("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), err);
 }
 
 static bool same_recovery(const struct daxfs_recovery *a, const struct daxfs_recovery *b)
@@ -112,10 +105,10 @@ void events_moved(struct events *events, const struct daxfs_host_view *seen, con
 	uint32_t generation = seen->generation + (a->to == DAXFS_HOST_FENCED);
 	bool again = h->state == a->to && h->generation == generation && h->reason == a->reason &&
 		     a->to != DAXFS_HOST_RECOVERING;
-	char why[200];
+	char err[200];
 
 	if (!again)
-		log_entry(seen, a->to, generation, moved_why(a, agent, why, sizeof(why)));
+		log_entry(seen, a->to, generation, moved_why(a, agent, err, sizeof(err)));
 	h->known = true;
 	h->state = a->to;
 	h->generation = generation;

@@ -21,7 +21,7 @@
 
 #include "common/log.h"
 #include "fabricd/control.h"
-#include "fabricd/guard.h"
+#include "fabricd/sigbus.h"
 
 #define FABRICD_VERSION "0.1.0"
 
@@ -136,15 +136,15 @@ static void be_realtime(void)
 		log_warn("memory is not locked: %s", strerror(errno));
 }
 
-static int open_control(struct fabricd *f, struct daxfs_why *why)
+static int open_control(struct fabricd *f, struct daxfs_error *err)
 {
 	char path[OPTIONS_SOCKET_MAX];
 	int rc = 0;
 
 	snprintf(path, sizeof(path), "%s", f->options.socket);
 	if (!path[0])
-		rc = control_default_path(f->watch.geometry.name, path, sizeof(path), why);
-	return rc ? rc : control_open(&f->control, f->loop, &f->watch, path, why);
+		rc = control_default_path(f->watch.geometry.name, path, sizeof(path), err);
+	return rc ? rc : control_open(&f->control, f->loop, &f->watch, path, err);
 }
 
 static void greet(const struct fabricd *f)
@@ -168,7 +168,7 @@ static void ask_watchdog(struct fabricd *f)
 
 static int fabricd_main(struct fabricd *f)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	if (own_std_files() || guard_install() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return EXIT_FAILED;
@@ -178,12 +178,12 @@ static int fabricd_main(struct fabricd *f)
 		return EXIT_FAILED;
 	}
 	agents_init(&f->agents, f->loop, &f->options, watch_agent_done, &f->watch);
-	if (watch_open(&f->watch, &f->options, &f->agents, &why)) {
-		log_fail("%s", why.text);
+	if (watch_open(&f->watch, &f->options, &f->agents, &err)) {
+		log_fail("%s", err.text);
 		return EXIT_POOL;
 	}
-	if (open_control(f, &why)) {
-		log_fail("%s", why.text);
+	if (open_control(f, &err)) {
+		log_fail("%s", err.text);
 		watch_close(&f->watch);
 		return EXIT_FAILED;
 	}
@@ -199,11 +199,11 @@ int main(int argc, char **argv)
 {
 	static struct fabricd f; /* large: not on the stack */
 	enum settings_action action;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	log_start("fabricd", 0); /* what waits for its log judges hosts late */
-	if (options_parse(argc, argv, &f.options, &action, &why)) {
-		fprintf(stderr, "fabricd: %s\n", why.text);
+	if (options_parse(argc, argv, &f.options, &action, &err)) {
+		fprintf(stderr, "fabricd: %s\n", err.text);
 		return EXIT_USAGE;
 	}
 	if (action == SETTINGS_HELP) {

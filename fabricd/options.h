@@ -18,8 +18,8 @@
 
 struct options {
 	char pool[PATH_MAX];
-	char socket[OPTIONS_SOCKET_MAX];  /* empty: /run/daxfs/fabricd-<pool name>.sock */
-	char fence_agent[PATH_MAX];       /* empty: none, only the operator can confirm a death */
+	char socket[OPTIONS_SOCKET_MAX]; /* empty: /run/daxfs/fabricd-<pool name>.sock */
+	char fence_agent[PATH_MAX];      /* empty: none, only the operator can confirm a death */
 	char fence_option[OPTIONS_FENCE_MAX][OPTIONS_FENCE_BYTES]; /* key=value for its stdin */
 	unsigned fence_options;
 	unsigned fence_timeout_ms;
@@ -29,11 +29,12 @@ struct options {
 void options_defaults(struct options *options);
 /*
  * Read options, and the file that --config names, which they override.
- * -EINVAL with *why otherwise, or the errno of reading the file.
+ * -EINVAL with *err otherwise, or the errno of reading the file.
  */
-int options_parse(int argc, char **argv, struct options *options, enum settings_action *action, struct daxfs_why *why);
+int options_parse(int argc, char **argv, struct options *options, enum settings_action *action,
+		  struct daxfs_error *err);
 /* One `key = value` line of a config file; comments and blank lines are fine. */
-int options_line(struct options *options, const char *line, struct daxfs_why *why);
+int options_line(struct options *options, const char *line, struct daxfs_error *err);
 
 extern const char options_usage[];
 

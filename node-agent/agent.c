@@ -30,12 +30,12 @@
 #include "node-agent/mountpoint.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
-#include "node-agent/standin.h"
+#include "node-agent/self_recover.h"
 
 #define JOIN_RETRY_S 0.2
 #define TICK_S 1.0
-#define LATE_PERIODS 4  /* a beat later than so many periods is worth a line ... */
-#define LATE_TICKS 10   /* ... once in so many ticks */
+#define LATE_PERIODS 4 /* a beat later than so many periods is worth a line ... */
+#define LATE_TICKS 10  /* ... once in so many ticks */
 
 struct agent {
 	const struct config *config;
@@ -53,7 +53,7 @@ struct agent {
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
-	struct standin standin; /* while we wait for the slot */
+	struct self_recover standin; /* while we wait for the slot */
 	double join_until;
 	bool waiting; /* for the slot; said so */
 
@@ -198,7 +198,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 	look_at_beats(a);
 	feed_watchdog(a);
 	if (a->serving)
-		pins_drop(&a->session.ops.pins, PINS_KEEP_MS);
+		lookup_pins_drop(&a->session.ops.pins, LOOKUP_PINS_KEEP_MS);
 	if (recovered != a->recovered_seen && a->announced)
 		notify_status(a);
 	a->recovered_seen = recovered;
@@ -227,7 +227,8 @@ static void start_beating(struct agent *a)
 		realtime_error = a->lock_error;
 	if (realtime_error)
 		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
-			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime", strerror(-realtime_error));
+			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime",
+			 strerror(-realtime_error));
 }
 
 static void start_recovering(struct agent *a)
@@ -258,7 +259,7 @@ static unsigned workers(const struct agent *a)
 
 static void start_serving(struct agent *a)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	a->session.threads = workers(a);
 	a->session.ops.fs = a->fs;
@@ -268,9 +269,9 @@ static void start_serving(struct agent *a)
 	a->session.ops.context = a;
 	a->session.ended = on_ended;
 	atomic_store(&a->mounting, true);
-	if (session_start(&a->session, &why) != 0) {
+	if (session_start(&a->session, &err) != 0) {
 		atomic_store(&a->mounting, false);
-		log_fail("%s", why.text);
+		log_fail("%s", err.text);
 		finish(a, AGENT_EXIT_MOUNT);
 		return;
 	}
@@ -295,23 +296,23 @@ static void start_all(struct agent *a)
 	ev_timer_start(a->loop, &a->tick);
 }
 
-static void refuse_join(struct agent *a, int error, const struct daxfs_why *why)
+static void refuse_join(struct agent *a, int error, const struct daxfs_error *err)
 {
-	log_fail("cannot join pool %s: %s", a->geometry.name, why->text);
+	log_fail("cannot join pool %s: %s", a->geometry.name, err->text);
 	finish(a, error == -EBUSY ? AGENT_EXIT_BUSY : error == -EINVAL ? AGENT_EXIT_USAGE : AGENT_EXIT_FAILED);
 }
 
-static void wait_for_slot(struct agent *a, const struct daxfs_why *why)
+static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 {
 	double retry_s = JOIN_RETRY_S;
 
 	if (!a->waiting) {
-		log_note("waiting up to %u s for the host slot: %s", a->config->join_wait_s, why->text);
+		log_note("waiting up to %u s for the host slot: %s", a->config->join_wait_s, err->text);
 		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
 	}
 	a->waiting = true;
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
-	if (standin_step(&a->standin))
+	if (self_recover_step(&a->standin))
 		retry_s = a->geometry.heartbeat_ms / 1e3;
 	ev_timer_set(&a->join, retry_s, 0.);
 	ev_timer_start(a->loop, &a->join);
@@ -320,19 +321,19 @@ static void wait_for_slot(struct agent *a, const struct daxfs_why *why)
 static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
-	struct daxfs_why why = { .text = "its former tenant could not be recovered in time; run daxfsctl status" };
+	struct daxfs_error err = { .text = "its former tenant could not be recovered in time; run daxfsctl status" };
 	int error = -EBUSY;
 
 	(void)events;
 	if (!a->standin.joined)
-		error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &why);
+		error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &err);
 	if (error == -EBUSY && ev_now(loop) < a->join_until) {
-		wait_for_slot(a, &why);
+		wait_for_slot(a, &err);
 		return;
 	}
 	if (error) {
-		standin_stop(&a->standin);
-		refuse_join(a, error, &why);
+		self_recover_stop(&a->standin);
+		refuse_join(a, error, &err);
 		return;
 	}
 	a->joined = true;
@@ -379,16 +380,16 @@ static void stop_all(struct agent *a)
 		beat_stop(&a->beat);
 	if (a->serving)
 		session_free(&a->session);
-	standin_stop(&a->standin);
+	self_recover_stop(&a->standin);
 	if (a->joined)
 		leave(a);
 }
 
 /* -- checks before anything is taken --------------------------------------------- */
 
-static enum agent_exit refuse(enum agent_exit status, const struct daxfs_why *why)
+static enum agent_exit refuse(enum agent_exit status, const struct daxfs_error *err)
 {
-	log_fail("%s", why->text);
+	log_fail("%s", err->text);
 	return status;
 }
 
@@ -407,30 +408,30 @@ static void choose_name(struct agent *a)
 
 static enum agent_exit check_mount(struct agent *a)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	int fd;
 
-	if (mountpoint_prepare(a->config->mount, a->session.mountpoint, &why) != 0)
-		return refuse(AGENT_EXIT_MOUNT, &why);
-	if (mountpoint_open_fuse(&fd, &why) != 0)
-		return refuse(AGENT_EXIT_MOUNT, &why);
+	if (mountpoint_prepare(a->config->mount, a->session.mountpoint, &err) != 0)
+		return refuse(AGENT_EXIT_MOUNT, &err);
+	if (mountpoint_open_fuse(&fd, &err) != 0)
+		return refuse(AGENT_EXIT_MOUNT, &err);
 	close(fd);
 	return AGENT_EXIT_OK;
 }
 
 static enum agent_exit open_pool(struct agent *a)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
-	if (daxfs_open(a->config->pool, DAXFS_READ_WRITE, &a->fs, &why) != 0)
-		return refuse(AGENT_EXIT_POOL, &why);
+	if (daxfs_open(a->config->pool, DAXFS_READ_WRITE, &a->fs, &err) != 0)
+		return refuse(AGENT_EXIT_POOL, &err);
 	daxfs_geometry(a->fs, &a->geometry);
 	if ((unsigned)a->config->host < a->geometry.hosts)
 		return AGENT_EXIT_OK;
 	daxfs_close(a->fs);
-	snprintf(why.text, sizeof(why.text), "pool %s has no host slot %d; it has %u, from 0", a->geometry.name,
+	snprintf(err.text, sizeof(err.text), "pool %s has no host slot %d; it has %u, from 0", a->geometry.name,
 		 a->config->host, a->geometry.hosts);
-	return refuse(AGENT_EXIT_USAGE, &why);
+	return refuse(AGENT_EXIT_USAGE, &err);
 }
 
 static void watch_signals(struct agent *a)
@@ -454,8 +455,11 @@ static void serve(struct agent *a)
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
-	a->standin = (struct standin){ .fs = a->fs, .pool = a->config->pool, .name = a->name,
-				       .host = (unsigned)a->config->host, .hosts = a->geometry.hosts };
+	a->standin = (struct self_recover){ .fs = a->fs,
+					    .pool = a->config->pool,
+					    .name = a->name,
+					    .host = (unsigned)a->config->host,
+					    .hosts = a->geometry.hosts };
 	ev_run(a->loop, 0);
 	stop_all(a);
 }

@@ -22,7 +22,7 @@
 #include <time.h>
 
 #define STACK_BYTES (1024u * 1024u) /* sanitizers want most of it */
-#define PRIORITY 50 /* above ordinary work, below the kernel's own threads */
+#define PRIORITY 50                 /* above ordinary work, below the kernel's own threads */
 #define NS_PER_S 1000000000ll
 #define NS_PER_MS 1000000ll
 

@@ -24,16 +24,16 @@ struct beat {
 	/* set by the caller */
 	struct daxfs *fs;
 	unsigned period_ms;
-	unsigned stuck_ms;          /* BEAT_STUCK_MS */
-	bool realtime;              /* SCHED_FIFO, locked stack */
+	unsigned stuck_ms;           /* BEAT_STUCK_MS */
+	bool realtime;               /* SCHED_FIFO, locked stack */
 	void (*dead)(void *context); /* in the thread: this host was declared dead; it beats no more */
 	void *context;
 
 	/* the thread's; read by anyone */
 	atomic_ullong beats;
-	atomic_uint late_ms;        /* the latest since somebody took it */
-	atomic_bool withheld;       /* workers are stuck: not beating */
-	atomic_int error;           /* of the last beat: -EIO and the like */
+	atomic_uint late_ms;  /* the latest since somebody took it */
+	atomic_bool withheld; /* workers are stuck: not beating */
+	atomic_int error;     /* of the last beat: -EIO and the like */
 
 	/* private */
 	atomic_bool stop;

@@ -10,96 +10,95 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/why.h"
+#include "common/error.h"
 
-const char config_usage[] =
-	"usage: daxfs-node-agent --pool PATH --host ID --mount DIR [options]\n"
-	"\n"
-	"Joins the pool at PATH as host slot ID, keeps its heartbeat, mounts the\n"
-	"filesystem on DIR and recovers hosts that are assigned to this one. Runs in\n"
-	"the foreground until SIGTERM or SIGINT; then unmounts and leaves cleanly.\n"
-	"\n"
-	"  --pool PATH         pool: a file in /dev/shm, a device-DAX device\n"
-	"  --host ID           host slot in the pool, from 0\n"
-	"  --mount DIR         where to mount\n"
-	"  --name NAME         name of this host, up to 31 bytes (the machine's name)\n"
-	"  --threads N         FUSE worker threads (lanes of a host less two)\n"
-	"  --join-wait SECONDS wait for a slot whose last tenant is not recovered yet (0)\n"
-	"  --attr-timeout S    seconds the kernel may trust attributes and names without\n"
-	"                      asking; other hosts' changes are seen that late (0)\n"
-	"  --no-realtime       heartbeat at ordinary priority\n"
-	"  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
-	"                      `realtime = no` for --no-realtime\n"
-	"  --version, --help\n"
-	"\n"
-	"Exit status: 0 stopped when asked, 1 failed, 2 bad usage or config,\n"
-	"3 declared dead by the pod, 4 pool cannot be used, 5 host slot is taken,\n"
-	"6 cannot mount.\n";
+const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mount DIR [options]\n"
+			    "\n"
+			    "Joins the pool at PATH as host slot ID, keeps its heartbeat, mounts the\n"
+			    "filesystem on DIR and recovers hosts that are assigned to this one. Runs in\n"
+			    "the foreground until SIGTERM or SIGINT; then unmounts and leaves cleanly.\n"
+			    "\n"
+			    "  --pool PATH         pool: a file in /dev/shm, a device-DAX device\n"
+			    "  --host ID           host slot in the pool, from 0\n"
+			    "  --mount DIR         where to mount\n"
+			    "  --name NAME         name of this host, up to 31 bytes (the machine's name)\n"
+			    "  --threads N         FUSE worker threads (lanes of a host less two)\n"
+			    "  --join-wait SECONDS wait for a slot whose last tenant is not recovered yet (0)\n"
+			    "  --attr-timeout S    seconds the kernel may trust attributes and names without\n"
+			    "                      asking; other hosts' changes are seen that late (0)\n"
+			    "  --no-realtime       heartbeat at ordinary priority\n"
+			    "  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
+			    "                      `realtime = no` for --no-realtime\n"
+			    "  --version, --help\n"
+			    "\n"
+			    "Exit status: 0 stopped when asked, 1 failed, 2 bad usage or config,\n"
+			    "3 declared dead by the pod, 4 pool cannot be used, 5 host slot is taken,\n"
+			    "6 cannot mount.\n";
 
-static int set_pool(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_pool(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_text(key, value, c->pool, sizeof(c->pool), why);
+	return settings_text(key, value, c->pool, sizeof(c->pool), err);
 }
 
-static int set_mount(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_mount(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_text(key, value, c->mount, sizeof(c->mount), why);
+	return settings_text(key, value, c->mount, sizeof(c->mount), err);
 }
 
-static int set_name(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_name(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_text(key, value, c->name, sizeof(c->name), why);
+	return settings_text(key, value, c->name, sizeof(c->name), err);
 }
 
 /* How many slots there are is the pool's to say; this bounds the number. */
-static int set_host(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_host(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 	unsigned host;
-	int error = settings_number(key, value, 0, INT_MAX, &host, why);
+	int error = settings_number(key, value, 0, INT_MAX, &host, err);
 
 	if (error == 0)
 		c->host = (int)host;
 	return error;
 }
 
-static int set_threads(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_threads(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_number(key, value, 0, CONFIG_THREADS_MAX, &c->threads, why);
+	return settings_number(key, value, 0, CONFIG_THREADS_MAX, &c->threads, err);
 }
 
-static int set_join_wait(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_join_wait(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_number(key, value, 0, CONFIG_JOIN_WAIT_MAX_S, &c->join_wait_s, why);
+	return settings_number(key, value, 0, CONFIG_JOIN_WAIT_MAX_S, &c->join_wait_s, err);
 }
 
-static int set_attr_timeout(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_attr_timeout(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 	char *end;
 	double s = strtod(value, &end);
 
 	if (!isdigit((unsigned char)value[0]) || *end != '\0' || !(s >= 0 && s <= CONFIG_ATTR_TIMEOUT_MAX_S))
-		return settings_bad(key, value, "a number of seconds from 0 to 3600", why);
+		return settings_bad(key, value, "a number of seconds from 0 to 3600", err);
 	c->attr_timeout_s = s;
 	return 0;
 }
 
-static int set_realtime(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
 
-	return settings_yes_no(key, value, &c->realtime, why);
+	return settings_yes_no(key, value, &c->realtime, err);
 }
 
 static const struct setting table[] = {
@@ -114,12 +113,12 @@ static const struct setting table[] = {
 	{ NULL, NULL, SETTING_VALUE },
 };
 
-int config_line(struct config *config, const char *line, struct daxfs_why *why)
+int config_line(struct config *config, const char *line, struct daxfs_error *err)
 {
-	return settings_line(table, line, config, why);
+	return settings_line(table, line, config, err);
 }
 
-static int complete(const struct config *config, struct daxfs_why *why)
+static int complete(const struct config *config, struct daxfs_error *err)
 {
 	const char *missing = NULL;
 
@@ -131,7 +130,7 @@ static int complete(const struct config *config, struct daxfs_why *why)
 		missing = "--mount DIR";
 	if (!missing)
 		return 0;
-	return why_say(why, -EINVAL, "%s is missing; see --help", missing);
+	return daxfs_error_set(err, -EINVAL, "%s is missing; see --help", missing);
 }
 
 void config_defaults(struct config *config)
@@ -141,16 +140,16 @@ void config_defaults(struct config *config)
 	config->realtime = true;
 }
 
-int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_why *why)
+int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_error *err)
 {
 	enum settings_action wanted;
 	struct config c;
 	int error;
 
 	config_defaults(&c);
-	error = settings_parse(table, argc, argv, &c, &wanted, why);
+	error = settings_parse(table, argc, argv, &c, &wanted, err);
 	if (!error && wanted == SETTINGS_RUN)
-		error = complete(&c, why);
+		error = complete(&c, err);
 	if (error)
 		return error;
 	*config = c;

@@ -27,11 +27,11 @@ struct config {
 
 /*
  * Read options (and the file that --config names, which they override).
- * -EINVAL with *why otherwise, or the errno of reading the file.
+ * -EINVAL with *err otherwise, or the errno of reading the file.
  */
-int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_why *why);
+int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_error *err);
 /* One `key = value` line of a config file; comments and blank lines are fine. */
-int config_line(struct config *config, const char *line, struct daxfs_why *why);
+int config_line(struct config *config, const char *line, struct daxfs_error *err);
 void config_defaults(struct config *config);
 extern const char config_usage[];
 

@@ -118,8 +118,8 @@ static bool wait_change(struct lockwait *w, unsigned ms)
 	until.tv_sec += until.tv_nsec / NS_PER_S;
 	until.tv_nsec %= NS_PER_S;
 	while (!w->stop && !w->poked && !w->arrived && rc == 0)
-		rc = ms ? pthread_cond_timedwait(&w->changed, &w->lock, &until) :
-			  pthread_cond_wait(&w->changed, &w->lock);
+		rc = ms ? pthread_cond_timedwait(&w->changed, &w->lock, &until)
+			: pthread_cond_wait(&w->changed, &w->lock);
 	return rc == 0;
 }
 

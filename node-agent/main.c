@@ -11,13 +11,13 @@ int main(int argc, char **argv)
 {
 	static struct config config;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	int error;
 
 	log_start(AGENT_NAME, AGENT_LOG_PATIENCE_MS);
-	error = config_parse(argc, argv, &config, &action, &why);
+	error = config_parse(argc, argv, &config, &action, &err);
 	if (error) {
-		log_fail("%s", why.text);
+		log_fail("%s", err.text);
 		return AGENT_EXIT_USAGE;
 	}
 	if (action == SETTINGS_HELP) {

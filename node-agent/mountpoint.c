@@ -26,14 +26,14 @@
 
 #define STALE_MAX 16 /* dead mounts stacked on one directory */
 
-static int fail(struct daxfs_why *why, int error, const char *dir, const char *what)
+static int fail(struct daxfs_error *err, int error, const char *dir, const char *what)
 {
-	snprintf(why->text, sizeof(why->text), "mount point %.150s: %s", dir, what);
+	snprintf(err->text, sizeof(err->text), "mount point %.150s: %s", dir, what);
 	return error;
 }
 
 /* statfs, unlike stat, is never answered from the kernel's cache. */
-static int detach_stale(const char *dir, struct daxfs_why *why)
+static int detach_stale(const char *dir, struct daxfs_error *err)
 {
 	struct statfs st;
 
@@ -41,23 +41,23 @@ static int detach_stale(const char *dir, struct daxfs_why *why)
 		if (statfs(dir, &st) == 0 || errno != ENOTCONN)
 			return 0;
 		if (umount2(dir, MNT_DETACH) < 0)
-			return fail(why, -errno, dir, "a dead mount is in the way; unmount it as root (umount -l)");
+			return fail(err, -errno, dir, "a dead mount is in the way; unmount it as root (umount -l)");
 		log_note("detached a dead mount from %s: its server was killed", dir);
 	}
-	return fail(why, -EBUSY, dir, "too many dead mounts on it; unmount them (umount -l)");
+	return fail(err, -EBUSY, dir, "too many dead mounts on it; unmount them (umount -l)");
 }
 
-static int check_dir(const char *dir, struct daxfs_why *why)
+static int check_dir(const char *dir, struct daxfs_error *err)
 {
 	struct stat st;
 
 	if (stat(dir, &st) < 0) {
 		if (errno == ENOENT)
-			return fail(why, -ENOENT, dir, "does not exist; make the directory first");
-		return fail(why, -errno, dir, strerror(errno));
+			return fail(err, -ENOENT, dir, "does not exist; make the directory first");
+		return fail(err, -errno, dir, strerror(errno));
 	}
 	if (!S_ISDIR(st.st_mode))
-		return fail(why, -ENOTDIR, dir, "is not a directory");
+		return fail(err, -ENOTDIR, dir, "is not a directory");
 	return 0;
 }
 
@@ -96,7 +96,7 @@ bool mountpoint_line_is(const char *line, const char *dir)
 	return len == strlen(dir) && memcmp(point, dir, len) == 0;
 }
 
-static int check_not_mounted(const char *dir, struct daxfs_why *why)
+static int check_not_mounted(const char *dir, struct daxfs_error *err)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -104,30 +104,30 @@ static int check_not_mounted(const char *dir, struct daxfs_why *why)
 	bool mounted = false;
 
 	if (!file)
-		return fail(why, -errno, dir, "cannot read /proc/self/mountinfo; is /proc mounted?");
+		return fail(err, -errno, dir, "cannot read /proc/self/mountinfo; is /proc mounted?");
 	while (!mounted && getline(&line, &size, file) > 0)
 		mounted = mountpoint_line_is(line, dir);
 	free(line);
 	fclose(file);
 	if (mounted)
-		return fail(why, -EBUSY, dir, "something is mounted there; unmount it or choose another directory");
+		return fail(err, -EBUSY, dir, "something is mounted there; unmount it or choose another directory");
 	return 0;
 }
 
-int mountpoint_prepare(const char *dir, char *real, struct daxfs_why *why)
+int mountpoint_prepare(const char *dir, char *real, struct daxfs_error *err)
 {
-	int error = detach_stale(dir, why);
+	int error = detach_stale(dir, err);
 
 	if (!error)
-		error = check_dir(dir, why);
+		error = check_dir(dir, err);
 	if (error)
 		return error;
 	if (!realpath(dir, real))
-		return fail(why, -errno, dir, strerror(errno));
-	return check_not_mounted(real, why);
+		return fail(err, -errno, dir, strerror(errno));
+	return check_not_mounted(real, err);
 }
 
-int mountpoint_open_fuse(int *fd, struct daxfs_why *why)
+int mountpoint_open_fuse(int *fd, struct daxfs_error *err)
 {
 	const char *what;
 	int f = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -143,7 +143,7 @@ int mountpoint_open_fuse(int *fd, struct daxfs_why *why)
 		what = "run as root, or allow this user or container the device";
 	else
 		what = "see the kernel's log";
-	snprintf(why->text, sizeof(why->text), "cannot open /dev/fuse: %s; %s", strerror(-f), what);
+	snprintf(err->text, sizeof(err->text), "cannot open /dev/fuse: %s; %s", strerror(-f), what);
 	return f;
 }
 
@@ -151,7 +151,7 @@ int mountpoint_open_fuse(int *fd, struct daxfs_why *why)
  * nosuid and nodev: any host of the pod can write any mode and any device
  * number, so one host's root must not become every host's.
  */
-int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_why *why)
+int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_error *err)
 {
 	char options[128];
 	int error;
@@ -163,10 +163,10 @@ int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_why *why)
 		return 0;
 	error = -errno;
 	if (error == -EPERM)
-		return fail(why, error, dir, "no permission to mount (CAP_SYS_ADMIN); run as root");
+		return fail(err, error, dir, "no permission to mount (CAP_SYS_ADMIN); run as root");
 	if (error == -ENODEV)
-		return fail(why, error, dir, "the kernel has no FUSE; load the module (modprobe fuse)");
-	return fail(why, error, dir, strerror(-error));
+		return fail(err, error, dir, "the kernel has no FUSE; load the module (modprobe fuse)");
+	return fail(err, error, dir, strerror(-error));
 }
 
 void mountpoint_unmount(const char *dir)

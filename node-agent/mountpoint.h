@@ -15,11 +15,11 @@
  * FUSE mount there (its server was killed) is detached first, with a log line.
  * real (PATH_MAX bytes) becomes its absolute path.
  */
-int mountpoint_prepare(const char *dir, char *real, struct daxfs_why *why);
+int mountpoint_prepare(const char *dir, char *real, struct daxfs_error *err);
 /* Open /dev/fuse: *fd is one connection, closed with it. */
-int mountpoint_open_fuse(int *fd, struct daxfs_why *why);
+int mountpoint_open_fuse(int *fd, struct daxfs_error *err);
 /* Mount that connection on dir. */
-int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_why *why);
+int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_error *err);
 /* Unmount; from under its users if it is in use. */
 void mountpoint_unmount(const char *dir);
 /* Take dir out of the namespace now, whoever uses it. Never waits. */

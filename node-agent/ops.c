@@ -31,9 +31,8 @@ struct scratch {
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ops *ops = userdata;
-	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
-			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
+	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
 
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
 	/* Shared mappings of direct_io files. Without it (libfuse before 3.17)
@@ -107,7 +106,7 @@ int ops_start(struct ops *ops)
 
 	if (error)
 		return error;
-	pins_init(&ops->pins, ops->fs);
+	lookup_pins_init(&ops->pins, ops->fs);
 	lockwait_init(&ops->lockwait, ops->fs);
 	return 0;
 }
@@ -120,7 +119,7 @@ void ops_quiesce(struct ops *ops)
 void ops_stop(struct ops *ops)
 {
 	lockwait_fini(&ops->lockwait);
-	pins_fini(&ops->pins);
+	lookup_pins_fini(&ops->pins);
 	pthread_key_delete(ops->scratch);
 }
 
@@ -171,7 +170,7 @@ int ops_name_error(fuse_req_t req, int error)
 int ops_inode_error(fuse_req_t req, int error)
 {
 	if (error == -ESTALE)
-		pins_raced(&ops_of(req)->pins);
+		lookup_pins_raced(&ops_of(req)->pins);
 	return error;
 }
 

@@ -3,7 +3,7 @@
  * ops.h - the filesystem as the kernel asks for it (FUSE low-level requests).
  *
  * A request is one call of libdaxfs and one answer; nothing is kept between
- * requests except the pool's own count of open files (and pins.h). A FUSE node
+ * requests except the pool's own count of open files (and lookup_pin.h). A FUSE node
  * id is a daxfs handle, so there is no table of inodes, nothing to forget, and
  * the generation is always 0 (handles are never reused).
  *
@@ -23,24 +23,25 @@
 
 #include "daxfs/daxfs.h"
 #include "node-agent/lockwait.h"
-#include "node-agent/pins.h"
+#include "node-agent/lookup_pin.h"
 
 static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
 static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle");
 
 #define OPS_IO_MAX (1024u * 1024u) /* bytes of one read or write request */
 
-struct ops { /* what every request needs */
+/* what every request needs */
+struct ops {
 	/* constant once the mount is up */
 	struct daxfs *fs;
 	unsigned host;                /* slot */
 	double timeout_s;             /* of attributes and names in the kernel */
 	void (*ready)(void *context); /* the kernel has finished the handshake */
 	void *context;
-	pthread_key_t scratch;        /* a buffer a worker keeps */
+	pthread_key_t scratch; /* a buffer a worker keeps */
 
-	struct pins pins;             /* has its own lock */
-	struct lockwait lockwait;     /* has its own lock and thread */
+	struct lookup_pins pins;  /* has its own lock */
+	struct lockwait lockwait; /* has its own lock and thread */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;

@@ -15,7 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct listing { /* an answer being filled */
+/* an answer being filled */
+struct listing {
 	fuse_req_t req;
 	char *buf;
 	size_t size, used;

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 
 #define IN_PLACE_MIN (64 * 1024) /* reads from here on are not copied twice */
-#define CREATE_TRIES 16 /* names made and removed by others while we look */
+#define CREATE_TRIES 16          /* names made and removed by others while we look */
 
 /* The kernel does not truncate a file that create opened, so that is ours. */
 static int truncate_existing(fuse_req_t req, struct daxfs_attr *attr)
@@ -45,13 +45,13 @@ static int open_existing(fuse_req_t req, daxfs_ino parent, const char *name, int
 		return -ESTALE;
 	if (!ops_may_open(req, attr, flags))
 		return -EACCES;
-	error = daxfs_hold(ops_fs(req), attr->ino);
+	error = daxfs_file_open(ops_fs(req), attr->ino);
 	if (error)
 		return error == -ESTALE ? -EAGAIN : error;
 	if (flags & O_TRUNC)
 		error = truncate_existing(req, attr);
 	if (error)
-		daxfs_release(ops_fs(req), attr->ino);
+		daxfs_file_close(ops_fs(req), attr->ino);
 	return error;
 }
 
@@ -86,7 +86,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		return;
 	}
 	if (ops_reply_created(req, &attr) != 0)
-		daxfs_release(ops_fs(req), attr.ino);
+		daxfs_file_close(ops_fs(req), attr.ino);
 }
 
 /* -ESTALE: removed or replaced since the kernel looked the name up; it does so
@@ -94,7 +94,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct daxfs *fs = ops_fs(req);
-	int error = daxfs_hold(fs, ino);
+	int error = daxfs_file_open(fs, ino);
 
 	(void)fi;
 	if (error) {
@@ -102,20 +102,21 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	if (ops_reply_open(req) != 0)
-		daxfs_release(fs, ino);
+		daxfs_file_close(fs, ino);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	ops_release_flock(req, ino, fi);
-	ops_reply(req, daxfs_release(ops_fs(req), ino));
+	ops_reply(req, daxfs_file_close(ops_fs(req), ino));
 }
 
 /* -- reading ------------------------------------------------------------------- */
 
 #define PLACES_MAX (OPS_IO_MAX / 4096 + 1)
 
-struct places { /* where the bytes of a read lie in the pool */
+/* where the bytes of a read lie in the pool */
+struct places {
 	struct iovec iov[PLACES_MAX];
 	int n;
 	size_t bytes;

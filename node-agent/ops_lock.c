@@ -52,7 +52,9 @@ static struct daxfs_lock posix_lock(const struct fuse_file_info *fi, const struc
 	return (struct daxfs_lock){
 		.start = (uint64_t)l->l_start,
 		.end = l->l_len ? (uint64_t)(l->l_start + l->l_len - 1) : DAXFS_LOCK_END,
-		.owner = fi->lock_owner, .pid = (uint32_t)l->l_pid, .type = type_of(l->l_type),
+		.owner = fi->lock_owner,
+		.pid = (uint32_t)l->l_pid,
+		.type = type_of(l->l_type),
 		.kind = DAXFS_LOCK_POSIX,
 	};
 }

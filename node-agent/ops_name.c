@@ -19,7 +19,7 @@ static_assert(DAXFS_RENAME_NOREPLACE == RENAME_NOREPLACE && DAXFS_RENAME_EXCHANG
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct daxfs_attr attr;
-	int error = pins_lookup(&ops_of(req)->pins, parent, name, &attr);
+	int error = lookup_pins_lookup(&ops_of(req)->pins, parent, name, &attr);
 
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }

@@ -22,7 +22,7 @@
 static void log_report(const struct daxfs_recovery *r)
 {
 	log_note("recovered host %u generation %u in %.1f ms: %llu records finished, %llu rolled back, "
-		 "%llu objects settled, %llu open files released, %llu files finished",
+		 "%llu objects finalized, %llu open files released, %llu files finished",
 		 r->host, r->generation, (double)r->ns / 1e6, (unsigned long long)r->finished,
 		 (unsigned long long)r->rolled_back, (unsigned long long)r->objects, (unsigned long long)r->opens,
 		 (unsigned long long)r->files);

@@ -103,41 +103,41 @@ static int new_session(struct session *s, int fd)
 }
 
 /* The connection, mounted and known to libfuse. */
-static int connect_kernel(struct session *s, struct daxfs_why *why)
+static int connect_kernel(struct session *s, struct daxfs_error *err)
 {
 	int fd, error;
 
-	error = mountpoint_open_fuse(&fd, why);
+	error = mountpoint_open_fuse(&fd, err);
 	if (error)
 		return error;
-	error = mountpoint_mount(s->mountpoint, fd, why);
+	error = mountpoint_mount(s->mountpoint, fd, err);
 	if (error)
 		goto close_fd;
 	error = new_session(s, fd);
 	if (!error)
 		return 0;
-	snprintf(why->text, sizeof(why->text), "libfuse cannot start a session: %s", strerror(-error));
+	snprintf(err->text, sizeof(err->text), "libfuse cannot start a session: %s", strerror(-error));
 	mountpoint_detach(s->mountpoint);
 close_fd:
 	close(fd);
 	return error;
 }
 
-int session_start(struct session *s, struct daxfs_why *why)
+int session_start(struct session *s, struct daxfs_error *err)
 {
 	int error = ops_start(&s->ops);
 
 	if (error) {
-		snprintf(why->text, sizeof(why->text), "cannot start workers: %s", strerror(-error));
+		snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));
 		return error;
 	}
-	error = connect_kernel(s, why);
+	error = connect_kernel(s, err);
 	if (error)
 		goto stop_ops;
 	error = start_thread(s);
 	if (!error)
 		return 0;
-	snprintf(why->text, sizeof(why->text), "cannot start workers: %s", strerror(-error));
+	snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));
 	mountpoint_detach(s->mountpoint);
 	fuse_session_destroy(s->se);
 stop_ops:

@@ -19,8 +19,8 @@ struct session {
 	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */
 
 	/* read by anyone */
-	atomic_int error;             /* of the workers, once ended */
-	atomic_bool over;             /* ended: the kernel has forgotten the mount */
+	atomic_int error; /* of the workers, once ended */
+	atomic_bool over; /* ended: the kernel has forgotten the mount */
 
 	/* private */
 	_Atomic(struct fuse_session *) se;
@@ -28,7 +28,7 @@ struct session {
 };
 
 /* Mount and serve. Either all or nothing is left behind. */
-int session_start(struct session *s, struct daxfs_why *why);
+int session_start(struct session *s, struct daxfs_error *err);
 /*
  * Unmount, finish the requests in progress, end the workers. A lazily unmounted
  * filesystem still has users: they wait until session_free().

@@ -16,14 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/why.h"
+#include "common/error.h"
 #include "proto/framing.h"
 
 struct call {
 	const char *path;
 	int fd;
 	int64_t deadline_ms;
-	struct daxfs_why *why;
+	struct daxfs_error *err;
 };
 
 static int64_t clock_ms(void)
@@ -36,9 +36,10 @@ static int64_t clock_ms(void)
 
 static int fail_timeout(const struct call *c)
 {
-	return why_say(c->why, -ETIMEDOUT,
-		    "fabricd at %s did not answer in %d ms: is it stopped? (--direct reads the pool without it)",
-		    c->path, FABRIC_CALL_MS);
+	return daxfs_error_set(
+		c->err, -ETIMEDOUT,
+		"fabricd at %s did not answer in %d ms: is it stopped? (--direct reads the pool without it)", c->path,
+		FABRIC_CALL_MS);
 }
 
 static int await(const struct call *c, short events)
@@ -51,7 +52,7 @@ static int await(const struct call *c, short events)
 		return fail_timeout(c);
 	n = poll(&pfd, 1, (int)left);
 	if (n < 0 && errno != EINTR)
-		return why_say(c->why, -errno, "waiting for fabricd at %s: %s", c->path, strerror(errno));
+		return daxfs_error_set(c->err, -errno, "waiting for fabricd at %s: %s", c->path, strerror(errno));
 	return 0; /* a timeout is noticed on the next call */
 }
 
@@ -63,7 +64,7 @@ static int fail_connect(const struct call *c, int error)
 		hint = ": is it running? (--direct reads the pool without it)";
 	else if (error == EACCES)
 		hint = ": run as root";
-	return why_say(c->why, -error, "no fabricd at %s: %s%s", c->path, strerror(error), hint);
+	return daxfs_error_set(c->err, -error, "no fabricd at %s: %s%s", c->path, strerror(error), hint);
 }
 
 /* On a unix socket EAGAIN means that the listener's queue is full. */
@@ -73,12 +74,12 @@ static int connect_by(struct call *c)
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 
 	if (strlen(c->path) >= sizeof(address.sun_path))
-		return why_say(c->why, -ENAMETOOLONG, "socket path is longer than %zu bytes: %.80s...",
-			    sizeof(address.sun_path) - 1, c->path);
+		return daxfs_error_set(c->err, -ENAMETOOLONG, "socket path is longer than %zu bytes: %.80s...",
+				       sizeof(address.sun_path) - 1, c->path);
 	strcpy(address.sun_path, c->path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
-		return why_say(c->why, -errno, "socket: %s", strerror(errno));
+		return daxfs_error_set(c->err, -errno, "socket: %s", strerror(errno));
 	while (connect(c->fd, (const struct sockaddr *)&address, sizeof(address))) {
 		if (errno != EAGAIN && errno != EINTR)
 			return fail_connect(c, errno);
@@ -101,7 +102,8 @@ static int send_all(const struct call *c, const uint8_t *bytes, size_t len)
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return why_say(c->why, -errno, "sending to fabricd at %s: %s", c->path, strerror(errno));
+			return daxfs_error_set(c->err, -errno, "sending to fabricd at %s: %s", c->path,
+					       strerror(errno));
 		rc = await(c, POLLOUT);
 		if (rc)
 			return rc;
@@ -111,7 +113,7 @@ static int send_all(const struct call *c, const uint8_t *bytes, size_t len)
 
 static int fail_answer(const struct call *c, const char *what)
 {
-	return why_say(c->why, -EPROTO, "fabricd at %s %s: is it of another version?", c->path, what);
+	return daxfs_error_set(c->err, -EPROTO, "fabricd at %s %s: is it of another version?", c->path, what);
 }
 
 static int receive(const struct call *c, struct fabric_decoder *d)
@@ -130,7 +132,8 @@ static int receive(const struct call *c, struct fabric_decoder *d)
 		else if (errno == EAGAIN || errno == EINTR)
 			rc = await(c, POLLIN);
 		else
-			return why_say(c->why, -errno, "reading from fabricd at %s: %s", c->path, strerror(errno));
+			return daxfs_error_set(c->err, -errno, "reading from fabricd at %s: %s", c->path,
+					       strerror(errno));
 		if (rc == -EMSGSIZE)
 			return fail_answer(c, "sent an answer that is too long");
 		if (rc)
@@ -150,7 +153,7 @@ static int unpack(const struct call *c, const struct fabric_decoder *d, Fabric__
 		return fail_answer(c, "sent an answer that does not parse");
 	error = response->error;
 	if (error) {
-		why_say(c->why, 0, "%s", response->text[0] ? response->text : strerror(error));
+		daxfs_error_set(c->err, 0, "%s", response->text[0] ? response->text : strerror(error));
 		fabric__response__free_unpacked(response, NULL);
 		return error > 0 && error < 4096 ? -error : -EPROTO;
 	}
@@ -159,16 +162,16 @@ static int unpack(const struct call *c, const struct fabric_decoder *d, Fabric__
 }
 
 int fabric_call(const char *socket_path, const Fabric__Request *request, Fabric__Response **out,
-		struct daxfs_why *why)
+		struct daxfs_error *err)
 {
-	struct call call = { .path = socket_path, .fd = -1, .deadline_ms = clock_ms() + FABRIC_CALL_MS, .why = why };
+	struct call call = { .path = socket_path, .fd = -1, .deadline_ms = clock_ms() + FABRIC_CALL_MS, .err = err };
 	struct fabric_decoder decoder;
 	uint8_t *bytes = NULL;
 	size_t len;
 	int rc = fabric_encode(&request->base, &bytes, &len);
 
 	if (rc)
-		return why_say(why, rc, "request cannot be encoded: %s", strerror(-rc));
+		return daxfs_error_set(err, rc, "request cannot be encoded: %s", strerror(-rc));
 	fabric_decoder_init(&decoder);
 	rc = connect_by(&call);
 	if (rc == 0)

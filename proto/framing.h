@@ -55,10 +55,10 @@ int fabric_encode(const ProtobufCMessage *message, uint8_t **out, size_t *len);
 /*
  * Send one request to the fabricd at socket_path and wait for the answer, no
  * longer than FABRIC_CALL_MS in all. An answer that says error is returned as
- * -errno with its text in *why. *out is freed by fabric__response__free_unpacked.
+ * -errno with its text in *err. *out is freed by fabric__response__free_unpacked.
  * -ENOENT, -ECONNREFUSED: nobody is there; -ETIMEDOUT; -EPROTO: not an answer.
  */
 int fabric_call(const char *socket_path, const Fabric__Request *request, Fabric__Response **out,
-		struct daxfs_why *why);
+		struct daxfs_error *err);
 
 #endif

@@ -45,29 +45,29 @@ extern "C" {
 #define DAXFS_API __attribute__((visibility("default")))
 
 /* A one-line reason for a failure: what is wrong and what to do. */
-struct daxfs_why {
+struct daxfs_error {
 	char text[256];
 };
 
 /* -- pools ---------------------------------------------------------------- */
 
 struct daxfs_mkfs_options {
-	const char *name;         /* up to 31 bytes; NULL: "daxfs" */
-	uint64_t size;            /* bytes; 0: the size the file or device has */
-	uint64_t inodes;          /* 0: one per 32 KiB */
-	unsigned hosts;           /* slots, one more than hosts: see daxfsctl mkfs; 0: 8 */
-	unsigned lanes;           /* per host; 0: 8 */
-	unsigned opens;           /* files one host can hold open; 0: 4096 */
-	unsigned heartbeat_ms;    /* 0: 50. Everything else in time follows from it */
-	bool wb;                  /* durability domain: write back, instead of gpf */
-	bool force;               /* overwrite an existing pool */
+	const char *name;      /* up to 31 bytes; NULL: "daxfs" */
+	uint64_t size;         /* bytes; 0: the size the file or device has */
+	uint64_t inodes;       /* 0: one per 32 KiB */
+	unsigned hosts;        /* slots, one more than hosts: see daxfsctl mkfs; 0: 8 */
+	unsigned lanes;        /* per host; 0: 8 */
+	unsigned opens;        /* files one host can hold open; 0: 4096 */
+	unsigned heartbeat_ms; /* 0: 50. Everything else in time follows from it */
+	bool wb;               /* durability domain: write back, instead of gpf */
+	bool force;            /* overwrite an existing pool */
 };
 
 /*
  * Make a pool at path. A missing file is created with the given size. Refuses
  * (-EEXIST) a path that holds a pool unless force. Not for a pool in use.
  */
-DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why);
+DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err);
 
 struct daxfs; /* a mapped pool */
 
@@ -87,7 +87,7 @@ struct daxfs_geometry {
 };
 
 /* Map the pool at path and validate its header. */
-DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why);
+DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_error *err);
 /* Unmap. Leaves first if joined. No view or draft of it may be open. In a child: frees its copy of fs. */
 DAXFS_API void daxfs_close(struct daxfs *fs);
 DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
@@ -99,7 +99,7 @@ DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out
  * recovered tenant (why says which), or a former tenant left something in it, and
  * it is now FENCED, for recovery. name: up to 31 bytes.
  */
-DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_why *why);
+DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err);
 /*
  * Leave cleanly: releases open files, frees the slot; nothing is left to
  * recover. The caller has ended its other calls with fs and begins none before
@@ -119,14 +119,14 @@ DAXFS_API int daxfs_beat(struct daxfs *fs);
 DAXFS_API bool daxfs_progressing(struct daxfs *fs, unsigned calls);
 
 struct daxfs_recovery {
-	unsigned host;          /* that died */
-	uint32_t generation;    /* before the bump */
-	uint64_t finished;      /* records rolled forward or settled as committed */
-	uint64_t rolled_back;   /* records undone */
-	uint64_t objects;       /* pages, inodes, entries settled */
-	uint64_t opens;         /* open files released */
-	uint64_t files;         /* truncations and unlinks finished */
-	uint64_t ns;            /* duration */
+	unsigned host;        /* that died */
+	uint32_t generation;  /* before the bump */
+	uint64_t finished;    /* records rolled forward or finalized as committed */
+	uint64_t rolled_back; /* records undone */
+	uint64_t objects;     /* pages, inodes, entries finalized */
+	uint64_t opens;       /* open files released */
+	uint64_t files;       /* truncations and unlinks finished */
+	uint64_t ns;          /* duration */
 };
 
 /* Recover every host slot assigned to this host (RECOVERING by us). Fills at
@@ -165,9 +165,16 @@ struct daxfs_cred {
 DAXFS_API int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out);
 DAXFS_API int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out);
 
-enum daxfs_set { /* which fields of struct daxfs_setattr count */
-	DAXFS_SET_MODE = 1, DAXFS_SET_UID = 2, DAXFS_SET_GID = 4, DAXFS_SET_SIZE = 8,
-	DAXFS_SET_ATIME = 16, DAXFS_SET_MTIME = 32, DAXFS_SET_ATIME_NOW = 64, DAXFS_SET_MTIME_NOW = 128
+/* which fields of struct daxfs_setattr count */
+enum daxfs_set {
+	DAXFS_SET_MODE = 1,
+	DAXFS_SET_UID = 2,
+	DAXFS_SET_GID = 4,
+	DAXFS_SET_SIZE = 8,
+	DAXFS_SET_ATIME = 16,
+	DAXFS_SET_MTIME = 32,
+	DAXFS_SET_ATIME_NOW = 64,
+	DAXFS_SET_MTIME_NOW = 128
 };
 /* mode, uid, gid and size change together or not at all. */
 DAXFS_API int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in,
@@ -176,7 +183,7 @@ DAXFS_API int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const
 /*
  * Make a regular file, fifo, socket or device (mode has the type). -EEXIST if
  * the name exists: of any number of callers on any hosts exactly one succeeds.
- * With open = true the new file is already open (as by daxfs_hold).
+ * With open = true the new file is already open (as by daxfs_file_open).
  */
 DAXFS_API int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, uint32_t rdev,
 			  struct daxfs_cred cred, bool open, struct daxfs_attr *out);
@@ -201,8 +208,8 @@ DAXFS_API int daxfs_readlink(struct daxfs *fs, daxfs_ino ino, char *buf, size_t 
  * died. Counted per host. -ESTALE if it is already gone, -ENFILE when the
  * host's table of open files is full.
  */
-DAXFS_API int daxfs_hold(struct daxfs *fs, daxfs_ino ino);
-DAXFS_API int daxfs_release(struct daxfs *fs, daxfs_ino ino);
+DAXFS_API int daxfs_file_open(struct daxfs *fs, daxfs_ino ino);
+DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
 
 /* Bytes read or -errno. Short only at the end of the file. */
 DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
@@ -281,14 +288,15 @@ struct daxfs_lock {
  * once. Never waits: -EAGAIN when another owner, of any host, is in the way, and
  * nothing has changed. -EBADF: not held. -ENOLCK: the file has DAXFS_LOCKS_MAX
  * (126) locks, or no page is free; giving up whole locks never needs a page.
- * A host's locks of a file end with its last daxfs_release of it. Those of a
+ * A host's locks of a file end with its last daxfs_file_close of it. Those of a
  * dead host keep others out until it is recovered.
  */
 DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
 /* The first lock that is in the way of one; type DAXFS_UNLOCK: none is. */
 DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out);
 
-struct daxfs_usage { /* exact when nothing changes meanwhile: walks the state tables */
+/* exact when nothing changes meanwhile: walks the state tables */
+struct daxfs_usage {
 	uint64_t total, free, live, private_, retired;
 };
 struct daxfs_statfs {
@@ -327,7 +335,7 @@ struct daxfs_repaired {
  * recovered (why says which); -ECANCELED: another repair has begun meanwhile.
  */
 DAXFS_API int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context,
-			   struct daxfs_repaired *out, struct daxfs_why *why);
+			   struct daxfs_repaired *out, struct daxfs_error *err);
 /* What host left in flight and what recovery would make of it, line by line. */
 DAXFS_API int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context);
 /* Records in flight, PRIVATE objects named by them, and open files of a host. */

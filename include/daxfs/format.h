@@ -52,7 +52,7 @@ typedef struct {
 #define DAXFS_LINE 64u
 
 /* Limits that follow from word layouts. */
-#define DAXFS_HOSTS_MAX 64u  /* two openers words of 32 bits */
+#define DAXFS_HOSTS_MAX 64u   /* two openers words of 32 bits */
 #define DAXFS_LANES_MAX 1024u /* a mark has room for 4096 */
 #define DAXFS_NAME_MAX 255u
 #define DAXFS_SYMLINK_MAX 4095u
@@ -103,7 +103,8 @@ enum daxfs_link_kind {
 #define DAXFS_SIZE_MASK (DAXFS_SIZE_PRUNE - 1)
 #define DAXFS_COUNT_FROZEN (1ull << 16) /* node removed: nothing may be added */
 
-enum daxfs_life { /* of an inode, in its nlink word */
+/* of an inode, in its nlink word */
+enum daxfs_life {
 	DAXFS_LIFE_NONE = 0,   /* not in use, or not yet linked */
 	DAXFS_LIFE_ALIVE = 1,  /* has a name */
 	DAXFS_LIFE_ORPHAN = 2, /* no name; freed when no host has it open */
@@ -112,7 +113,7 @@ enum daxfs_life { /* of an inode, in its nlink word */
 
 /*
  * Object states, one word per page, inode and directory entry, apart from the
- * object:  [63:61] state  [60:56] use  [55:0] nonce {lane12, seq44} of the
+ * object:  [63:61] state  [60:56] use  [55:0] txid {lane12, seq44} of the
  * operation that allocated it; in RETIRED [43:0] is the epoch of retirement.
  *
  * An extent is DAXFS_EXTENT_PAGES pages, the first of them (its head) a multiple of
@@ -124,14 +125,21 @@ enum daxfs_life { /* of an inode, in its nlink word */
 #define DAXFS_EXTENT_PAGES 16u
 enum daxfs_state {
 	DAXFS_FREE = 0,
-	DAXFS_PRIVATE = 1, /* of the operation in the nonce, unless it committed */
+	DAXFS_PRIVATE = 1, /* of the operation in the txid, unless it committed */
 	DAXFS_LIVE = 2,
 	DAXFS_RETIRED = 3,
 };
 
 enum daxfs_use {
-	DAXFS_USE_NONE = 0, DAXFS_USE_DATA, DAXFS_USE_NODE, DAXFS_USE_INODE, DAXFS_USE_DIRENT, DAXFS_USE_LOCKS,
-	DAXFS_USE_EXTENT, DAXFS_USE_TAIL, DAXFS_USE_KEPT
+	DAXFS_USE_NONE = 0,
+	DAXFS_USE_DATA,
+	DAXFS_USE_NODE,
+	DAXFS_USE_INODE,
+	DAXFS_USE_DIRENT,
+	DAXFS_USE_LOCKS,
+	DAXFS_USE_EXTENT,
+	DAXFS_USE_TAIL,
+	DAXFS_USE_KEPT
 };
 
 /* Object types: which table an index is in. */
@@ -140,7 +148,7 @@ enum daxfs_type { DAXFS_T_PAGE = 0, DAXFS_T_INODE = 1, DAXFS_T_DIRENT = 2, DAXFS
 enum daxfs_region_id {
 	DAXFS_R_MEMBER = 0,
 	DAXFS_R_LANES,
-	DAXFS_R_OPENS,
+	DAXFS_R_OPEN_TABLE,
 	DAXFS_R_STATE0, /* + type */
 	DAXFS_R_STATE1,
 	DAXFS_R_STATE2,
@@ -157,19 +165,19 @@ enum daxfs_region_id {
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 
-struct sm_region {       /* an entry of the region table */
-	uint64_t offset;     /* 00 of the header page, 4 KiB aligned */
-	uint64_t elem_size;  /* 08 bytes */
-	uint64_t count;      /* 10 elements */
+struct sm_region {          /* an entry of the region table */
+	uint64_t offset;    /* 00 of the header page, 4 KiB aligned */
+	uint64_t elem_size; /* 08 bytes */
+	uint64_t count;     /* 10 elements */
 };
 
-struct sm_region_hdr {   /* first line of a region's header page */
-	uint64_t magic;      /* 00 DAXFS_REGION_MAGIC + region id */
-	uint32_t version;    /* 08 */
-	uint32_t crc;        /* 0c crc32c of this header with crc = 0 */
-	uint64_t elem_size;  /* 10 */
-	uint64_t count;      /* 18 */
-	uint8_t uuid[16];    /* 20 of the pool */
+struct sm_region_hdr {        /* first line of a region's header page */
+	uint64_t magic;       /* 00 DAXFS_REGION_MAGIC + region id */
+	uint32_t version;     /* 08 */
+	uint32_t crc;         /* 0c crc32c of this header with crc = 0 */
+	uint64_t elem_size;   /* 10 */
+	uint64_t count;       /* 18 */
+	uint8_t uuid[16];     /* 20 of the pool */
 	uint64_t reserved[2]; /* 30 */
 };
 /* In the header page of the lanes, a line of its own: a word that means nothing, for tests of compare-and-swap. */
@@ -182,24 +190,24 @@ struct sm_region_hdr {   /* first line of a region's header page */
  * of the expected element size, none missing, 7 hosts, lanes and counts within the limits.
  */
 struct sm_super {
-	uint64_t magic;            /* 000 */
-	uint32_t version;          /* 008 */
-	uint32_t crc;              /* 00c crc32c of this struct with crc = 0 */
-	uint64_t compat;           /* 010 unknown bits: use anyway */
-	uint64_t ro_compat;        /* 018 unknown bits: read only */
-	uint64_t incompat;         /* 020 unknown bits: refuse */
-	uint8_t uuid[16];          /* 028 */
-	char name[32];             /* 038 NUL-terminated */
-	uint64_t size;             /* 058 bytes of the whole pool */
-	uint32_t domain;           /* 060 enum daxfs_domain */
-	uint32_t hosts;            /* 064 host slots */
-	uint32_t lanes_per_host;   /* 068 */
-	uint32_t opens_per_host;   /* 06c */
-	uint32_t heartbeat_ms;     /* 070 the one timing knob */
-	uint32_t n_regions;        /* 074 */
-	uint64_t hash_key[2];      /* 078 SipHash key of names */
-	uint64_t created_ns;       /* 088 CLOCK_REALTIME */
-	uint64_t reserved1[2];     /* 090 */
+	uint64_t magic;                             /* 000 */
+	uint32_t version;                           /* 008 */
+	uint32_t crc;                               /* 00c crc32c of this struct with crc = 0 */
+	uint64_t compat;                            /* 010 unknown bits: use anyway */
+	uint64_t ro_compat;                         /* 018 unknown bits: read only */
+	uint64_t incompat;                          /* 020 unknown bits: refuse */
+	uint8_t uuid[16];                           /* 028 */
+	char name[32];                              /* 038 NUL-terminated */
+	uint64_t size;                              /* 058 bytes of the whole pool */
+	uint32_t domain;                            /* 060 enum daxfs_domain */
+	uint32_t hosts;                             /* 064 host slots */
+	uint32_t lanes_per_host;                    /* 068 */
+	uint32_t opens_per_host;                    /* 06c */
+	uint32_t heartbeat_ms;                      /* 070 the one timing knob */
+	uint32_t n_regions;                         /* 074 */
+	uint64_t hash_key[2];                       /* 078 SipHash key of names */
+	uint64_t created_ns;                        /* 088 CLOCK_REALTIME */
+	uint64_t reserved1[2];                      /* 090 */
 	struct sm_region region[DAXFS_REGIONS_MAX]; /* 0a0 */
 };
 
@@ -208,28 +216,28 @@ struct sm_super {
  * line pair per host.
  *
  * Host word:  [63:40] generation  [39:36] state  [35:28] recoverer host + 1
- *             [27:16] its tenure: generation of the recoverer, lower 12 bits
+ *             [27:16] the recoverer's generation: generation of the recoverer, lower 12 bits
  *             [15:0] epoch of the manager that last moved it, lower 16 bits
  * Toll word:  [63:40] generation it is about: of another one it is 0  [39:36] recoverers that
- *             died  [35:28] the last one that was counted + 1  [27:16] its tenure  [15:0] 0
+ *             died  [35:28] the last one that was counted + 1  [27:16] the recoverer's generation  [15:0] 0
  * Manager word: [63:32] manager epoch, [31:0] pid of the primary
  */
 struct sm_manager {
-	sm_u64 word;        /* 00 CAS only */
-	sm_u64 beat;        /* 08 written by the primary */
-	sm_u64 epoch;       /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
-	sm_u64 tree;        /* 18 TICK word: bumped by each directory move between parents */
-	sm_u64 repair;      /* 20 not 0: being repaired, nobody joins; see inspect/repair_run.c */
+	sm_u64 word;          /* 00 CAS only */
+	sm_u64 beat;          /* 08 written by the primary */
+	sm_u64 epoch;         /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
+	sm_u64 tree;          /* 18 TICK word: bumped by each directory move between parents */
+	sm_u64 repair;        /* 20 not 0: being repaired, nobody joins; see inspect/repair_run.c */
 	uint64_t reserved[3]; /* 28 */
-	uint64_t pad[8];    /* 40 */
+	uint64_t pad[8];      /* 40 */
 };
 
 struct sm_host {
 	/* line 0: CAS by the manager, the host itself, its recoverer */
-	sm_u64 word;        /* 00 */
-	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
-	sm_u64 fence_ms;    /* 10 how long fencing took */
-	sm_u64 toll;        /* 18 recoverers that died of it; CAS by the manager */
+	sm_u64 word;           /* 00 */
+	sm_u64 reason;         /* 08 enum daxfs_reason, [63:32] milliseconds */
+	sm_u64 fence_ms;       /* 10 how long fencing took */
+	sm_u64 toll;           /* 18 recoverers that died of it; CAS by the manager */
 	uint64_t reserved0[4]; /* 20 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;        /* 40 heartbeat counter */
@@ -238,24 +246,24 @@ struct sm_host {
 	sm_u64 records;     /* 58 in flight */
 	sm_u64 owned;       /* 60 pages PRIVATE */
 	sm_u64 pins;        /* 68 open files */
-	sm_u64 incarnation; /* 70 [63:40] generation, [39:0] random: this tenant; after the name */
+	sm_u64 tenancy;     /* 70 [63:40] generation, [39:0] random: this tenant; after the name */
 	uint64_t reserved1; /* 78 */
 	/* line 2: name, written while JOINING */
-	sm_u64 name[4];     /* 80 32 bytes, NUL-terminated */
+	sm_u64 name[4];        /* 80 32 bytes, NUL-terminated */
 	uint64_t reserved2[4]; /* a0 */
 	/* line 3: last recovery of this slot, written by its recoverer */
-	sm_u64 rec_ns;      /* c0 duration */
-	sm_u64 rec_done;    /* c8 records finished */
-	sm_u64 rec_undone;  /* d0 records rolled back */
-	sm_u64 rec_objects; /* d8 pages, inodes, entries settled */
-	sm_u64 rec_opens;   /* e0 open files released */
-	sm_u64 rec_files;   /* e8 half-done truncations and unlinks finished */
+	sm_u64 rec_ns;         /* c0 duration */
+	sm_u64 rec_done;       /* c8 records finished */
+	sm_u64 rec_undone;     /* d0 records rolled back */
+	sm_u64 rec_objects;    /* d8 pages, inodes, entries finalized */
+	sm_u64 rec_opens;      /* e0 open files released */
+	sm_u64 rec_files;      /* e8 half-done truncations and unlinks finished */
 	uint64_t reserved3[2]; /* f0 */
 };
 
 struct sm_member {
-	struct sm_manager manager;             /* 0 */
-	struct sm_host host[DAXFS_HOSTS_MAX];  /* 80 */
+	struct sm_manager manager;            /* 0 */
+	struct sm_host host[DAXFS_HOSTS_MAX]; /* 80 */
 };
 
 /*
@@ -269,7 +277,7 @@ enum daxfs_status {
 	DAXFS_IDLE = 0,
 	DAXFS_PREPARE = 1,   /* allocating, filling; nothing visible */
 	DAXFS_UNDECIDED = 2, /* record complete; words being marked */
-	DAXFS_COMMITTED = 3, /* happened; marks being resolved, objects settled */
+	DAXFS_COMMITTED = 3, /* happened; marks being resolved, objects finalized */
 	DAXFS_ABORTED = 4,   /* did not happen; same */
 	DAXFS_SINGLE = 5,    /* complete, of one word and without a mark: whether it happened is seen from that */
 	DAXFS_STATUSES
@@ -287,28 +295,28 @@ struct sm_record_word {
 
 struct sm_record_retire {
 	uint64_t object; /* 00 [39:32] type, [31:0] index */
-	uint64_t nonce;  /* 08 low 61 bits of its state word when it was found linked */
+	uint64_t txid;   /* 08 low 61 bits of its state word when it was found linked */
 };
 
 struct sm_lane {
-	sm_u64 status;   /* 000 */
-	sm_u64 owner;    /* 008 [63:32] generation, [31:0] host */
-	sm_u64 todo;     /* 010 handle of an inode to finish (prune, free), 0 none */
-	sm_u64 n_words;  /* 018 */
-	sm_u64 n_allocs; /* 020 */
-	sm_u64 n_retires; /* 028 */
-	uint64_t reserved0[2]; /* 030 */
-	sm_u64 low;      /* 040 announced interval of epochs, 0: none */
-	sm_u64 high;     /* 048 */
-	uint64_t reserved1[6]; /* 050 */
-	sm_u64 words[3 * DAXFS_RECORD_WORDS];      /* 080 struct sm_record_word[] */
-	sm_u64 allocs[DAXFS_RECORD_ALLOCS];        /* 980 [39:32] type, [31:0] index */
-	sm_u64 retires[2 * DAXFS_RECORD_RETIRES];  /* c80 struct sm_record_retire[] */
-	uint64_t reserved2[48];                    /* 1280 */
+	sm_u64 status;                            /* 000 */
+	sm_u64 owner;                             /* 008 [63:32] generation, [31:0] host */
+	sm_u64 todo;                              /* 010 handle of an inode to finish (prune, free), 0 none */
+	sm_u64 n_words;                           /* 018 */
+	sm_u64 n_allocs;                          /* 020 */
+	sm_u64 n_retires;                         /* 028 */
+	uint64_t reserved0[2];                    /* 030 */
+	sm_u64 low;                               /* 040 announced interval of epochs, 0: none */
+	sm_u64 high;                              /* 048 */
+	uint64_t reserved1[6];                    /* 050 */
+	sm_u64 words[3 * DAXFS_RECORD_WORDS];     /* 080 struct sm_record_word[] */
+	sm_u64 allocs[DAXFS_RECORD_ALLOCS];       /* 980 [39:32] type, [31:0] index */
+	sm_u64 retires[2 * DAXFS_RECORD_RETIRES]; /* c80 struct sm_record_retire[] */
+	uint64_t reserved2[48];                   /* 1280 */
 };
 
 /*
- * Inode. Handle = (incarnation << 32 | index); index 1 is the root, whose
+ * Inode. Handle = (generation << 32 | index); index 1 is the root, whose
  * handle is 1. All words may be marked. Times are plain words (nanoseconds
  * since 1970) outside the all-or-nothing promise; a change moves them forward only.
  */
@@ -318,39 +326,40 @@ struct sm_lane {
 #define DAXFS_ROOT_INO 1u
 
 struct sm_inode {
-	sm_u64 size;     /* 00 SIZE */
-	sm_u64 trunc;    /* 08 TICK: bumped by every truncation */
-	sm_u64 nlink;    /* 10 NLINK */
-	sm_u64 openers[2]; /* 18 OPENERS */
-	sm_u64 mode;     /* 28 ATTR: type and permissions */
-	sm_u64 uid;      /* 30 ATTR */
-	sm_u64 gid;      /* 38 ATTR */
-	sm_u64 parent;   /* 40 LINK: directories only */
-	sm_u64 dir_root; /* 48 LINK: directories only, a NODE */
+	sm_u64 size;                     /* 00 SIZE */
+	sm_u64 trunc;                    /* 08 TICK: bumped by every truncation */
+	sm_u64 nlink;                    /* 10 NLINK */
+	sm_u64 openers[2];               /* 18 OPENERS */
+	sm_u64 mode;                     /* 28 ATTR: type and permissions */
+	sm_u64 uid;                      /* 30 ATTR */
+	sm_u64 gid;                      /* 38 ATTR */
+	sm_u64 parent;                   /* 40 LINK: directories only */
+	sm_u64 dir_root;                 /* 48 LINK: directories only, a NODE */
 	sm_u64 direct[DAXFS_DIRECT];     /* 50 LINK: pages 0..7 */
-	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/map.h */
-	sm_u64 atime;    /* b0 */
-	sm_u64 mtime;    /* b8 */
-	sm_u64 ctime;    /* c0 */
-	sm_u64 btime;    /* c8 */
-	sm_u64 incarnation; /* d0 32 bits: changes with each reuse of the index */
-	sm_u64 rdev;     /* d8 */
-	sm_u64 locks;    /* e0 LINK: a page of LOCKS, nothing: no locks */
-	uint64_t reserved[3]; /* e8 */
+	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/filemap.h */
+	sm_u64 atime;                    /* b0 */
+	sm_u64 mtime;                    /* b8 */
+	sm_u64 ctime;                    /* c0 */
+	sm_u64 btime;                    /* c8 */
+	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
+	sm_u64 rdev;                     /* d8 */
+	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */
+	uint64_t reserved[3];            /* e8 */
 };
 
 /* Directory entry: constant from its publication to its reuse. */
 struct sm_dirent {
-	uint64_t hash;   /* 00 54 bits: nine for each of six levels, high first */
-	uint64_t handle; /* 08 of the inode */
-	uint8_t type;    /* 10 DT_* */
-	uint8_t len;     /* 11 of name, 1..255 */
-	uint8_t pad[6];  /* 12 */
-	char name[256];  /* 18 NUL-terminated */
+	uint64_t hash;        /* 00 54 bits: nine for each of six levels, high first */
+	uint64_t handle;      /* 08 of the inode */
+	uint8_t type;         /* 10 DT_* */
+	uint8_t len;          /* 11 of name, 1..255 */
+	uint8_t pad[6];       /* 12 */
+	char name[256];       /* 18 NUL-terminated */
 	uint64_t reserved[5]; /* 118 */
 };
 
-struct sm_node { /* a page of link words: file index node or directory node */
+/* a page of link words: file index node or directory node */
+struct sm_node {
 	sm_u64 slot[DAXFS_NODE_SLOTS];
 };
 
@@ -363,22 +372,23 @@ struct sm_node { /* a page of link words: file index node or directory node */
 #define DAXFS_LOCK_WORDS 4u
 
 struct sm_lock {
-	uint64_t start;  /* 00 first byte */
-	uint64_t end;    /* 08 last byte */
-	uint64_t owner;  /* 10 as its host names it */
-	uint32_t pid;    /* 18 of that host */
-	uint8_t host;    /* 1c */
-	uint8_t type;    /* 1d enum daxfs_lock_type, not DAXFS_UNLOCK */
-	uint8_t kind;    /* 1e enum daxfs_lock_kind */
-	uint8_t pad;     /* 1f */
+	uint64_t start; /* 00 first byte */
+	uint64_t end;   /* 08 last byte */
+	uint64_t owner; /* 10 as its host names it */
+	uint32_t pid;   /* 18 of that host */
+	uint8_t host;   /* 1c */
+	uint8_t type;   /* 1d enum daxfs_lock_type, not DAXFS_UNLOCK */
+	uint8_t kind;   /* 1e enum daxfs_lock_kind */
+	uint8_t pad;    /* 1f */
 };
 
-struct sm_locks { /* a page */
-	sm_u64 live[DAXFS_LOCK_WORDS]; /* 00 LOCKS: bit i % 32 of word i / 32: lock i */
-	uint64_t inode;                /* 20 handle */
-	uint32_t count;                /* 28 of locks, 1..DAXFS_LOCKS_MAX */
-	uint32_t crc;                  /* 2c crc32c of inode .. lock[count - 1] with crc = 0 */
-	uint64_t reserved[2];          /* 30 */
+/* a page */
+struct sm_locks {
+	sm_u64 live[DAXFS_LOCK_WORDS];        /* 00 LOCKS: bit i % 32 of word i / 32: lock i */
+	uint64_t inode;                       /* 20 handle */
+	uint32_t count;                       /* 28 of locks, 1..DAXFS_LOCKS_MAX */
+	uint32_t crc;                         /* 2c crc32c of inode .. lock[count - 1] with crc = 0 */
+	uint64_t reserved[2];                 /* 30 */
 	struct sm_lock lock[DAXFS_LOCKS_MAX]; /* 40 by kind, start, host, owner */
 };
 
@@ -417,7 +427,7 @@ DAXFS_AT(struct sm_inode, parent, 0x40);
 DAXFS_AT(struct sm_inode, direct, 0x50);
 DAXFS_AT(struct sm_inode, indirect, 0x90);
 DAXFS_AT(struct sm_inode, atime, 0xb0);
-DAXFS_AT(struct sm_inode, incarnation, 0xd0);
+DAXFS_AT(struct sm_inode, i_generation, 0xd0);
 DAXFS_AT(struct sm_inode, locks, 0xe0);
 DAXFS_SIZE_IS(struct sm_dirent, 320);
 DAXFS_AT(struct sm_dirent, name, 0x18);

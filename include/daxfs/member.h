@@ -3,7 +3,7 @@
  * member.h - membership of a pod, as fabricd and daxfsctl see it.
  *
  * Maps only the superblock and the membership region. Every change of a host is
- * one CAS of its host word {generation, state, recoverer, tenure, manager epoch}, made
+ * one CAS of its host word {generation, state, recoverer, recoverer_generation, manager epoch}, made
  * against the word that was seen, so that a decision taken on stale facts
  * fails with -EAGAIN and a deposed manager's with -ESTALE.
  */
@@ -18,7 +18,7 @@ extern "C" {
 
 enum daxfs_host_state {
 	DAXFS_HOST_FREE = 0,
-	DAXFS_HOST_JOINING,    /* slot taken, tables being set up */
+	DAXFS_HOST_JOINING, /* slot taken, tables being set up */
 	DAXFS_HOST_ALIVE,
 	DAXFS_HOST_SUSPECT,    /* heartbeat late; back to ALIVE if it beats */
 	DAXFS_HOST_FENCING,    /* revoked; being cut off */
@@ -28,20 +28,21 @@ enum daxfs_host_state {
 	DAXFS_HOST_STATES
 };
 
-enum daxfs_reason { /* why the last state was entered; logged once */
+/* why the last state was entered; logged once */
+enum daxfs_reason {
 	DAXFS_REASON_NONE = 0,
 	DAXFS_REASON_JOINED,
 	DAXFS_REASON_LEFT,
-	DAXFS_REASON_BEAT_LATE,     /* ms: silence */
+	DAXFS_REASON_BEAT_LATE, /* ms: silence */
 	DAXFS_REASON_BEAT_RESUMED,
-	DAXFS_REASON_BEAT_LOST,     /* ms: silence */
+	DAXFS_REASON_BEAT_LOST, /* ms: silence */
 	DAXFS_REASON_OPERATOR_FENCE,
 	DAXFS_REASON_OPERATOR_CONFIRM, /* confirm-dead: the operator's word */
-	DAXFS_REASON_FENCE_FAILED,  /* still FENCING, retried */
-	DAXFS_REASON_STILL_BEATING, /* agent said off, heartbeat moved */
+	DAXFS_REASON_FENCE_FAILED,     /* still FENCING, retried */
+	DAXFS_REASON_STILL_BEATING,    /* agent said off, heartbeat moved */
 	DAXFS_REASON_RECOVERER_DIED,
 	DAXFS_REASON_RECOVERY_DONE,
-	DAXFS_REASON_LEFTOVERS,     /* a free slot was not empty: given to recovery by the host that joined it */
+	DAXFS_REASON_LEFTOVERS, /* a free slot was not empty: given to recovery by the host that joined it */
 	DAXFS_REASONS
 };
 
@@ -53,12 +54,12 @@ DAXFS_API const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, c
  * A recoverer is named with the lower 12 bits of its generation: a later tenant
  * of its slot, who finds the host id in the word, is not meant.
  */
-#define DAXFS_TENURE(generation) ((generation) & 0xfffu)
+#define DAXFS_RECOVERER_GENERATION(generation) ((generation)&0xfffu)
 
 struct daxfs_member; /* the mapping */
 
 /* Reads and validates the header; writable = false for inspection. */
-DAXFS_API int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_why *why);
+DAXFS_API int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_error *err);
 DAXFS_API void daxfs_member_close(struct daxfs_member *m);
 DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out);
 
@@ -67,17 +68,17 @@ DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_
 
 struct daxfs_host_view {
 	unsigned id;
-	uint64_t word;              /* raw, for daxfs_member_move */
+	uint64_t word; /* raw, for daxfs_member_move */
 	uint32_t generation;
 	enum daxfs_host_state state;
-	int recoverer;              /* host id or -1 */
-	uint32_t recoverer_tenure;  /* DAXFS_TENURE of it */
-	uint64_t toll;              /* raw, for daxfs_member_count_death */
-	unsigned deaths;            /* of its recoverers, while they recovered this generation of it */
-	bool death_counted;         /* the one that the word names is among them */
-	uint32_t manager_epoch;     /* its lower 16 bits */
+	int recoverer;                 /* host id or -1 */
+	uint32_t recoverer_generation; /* DAXFS_RECOVERER_GENERATION of it */
+	uint64_t toll;                 /* raw, for daxfs_member_count_death */
+	unsigned deaths;               /* of its recoverers, while they recovered this generation of it */
+	bool death_counted;            /* the one that the word names is among them */
+	uint32_t manager_epoch;        /* its lower 16 bits */
 	uint64_t beat;
-	uint64_t incarnation;       /* [63:40] generation it joined under, [39:0] random */
+	uint64_t tenancy; /* [63:40] generation it joined under, [39:0] random */
 	uint32_t pid;
 	uint32_t lanes, records, owned, pins;
 	enum daxfs_reason reason;
@@ -88,12 +89,12 @@ struct daxfs_host_view {
 /*
  * Is the name in a view that of the tenant of this generation? Between taking a
  * slot and writing its name a joining host carries its predecessor's, and to
- * fence by that would cut off somebody else. The incarnation is written after
+ * fence by that would cut off somebody else. The tenancy is written after
  * the name and has the generation in its upper 24 bits.
  */
 static inline bool daxfs_host_introduced(const struct daxfs_host_view *v)
 {
-	return v->name[0] && v->incarnation && v->incarnation >> 40 == v->generation;
+	return v->name[0] && v->tenancy && v->tenancy >> 40 == v->generation;
 }
 /* -EINVAL: no such host. -EIO: the word makes no sense (decide nothing). */
 DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out);
@@ -118,7 +119,7 @@ DAXFS_API int daxfs_member_forget_deaths(struct daxfs_member *m, const struct da
 DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
 
 struct daxfs_manager_view {
-	uint32_t epoch;  /* 0: none yet */
+	uint32_t epoch; /* 0: none yet */
 	uint32_t pid;
 	uint64_t beat;
 	uint64_t reclaim_epoch; /* E, for display */

@@ -2,7 +2,7 @@
 /* attr.c - attributes and sizes; usage of the pool. */
 #include <errno.h>
 
-#include "fs/piece.h"
+#include "fs/write_txn.h"
 
 struct attr_op {
 	daxfs_ino ino;
@@ -31,18 +31,18 @@ int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
 
 static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 {
-	record_word(lane, word, DAXFS_W_ATTR, word_settle(lane, word), value);
+	record_word(lane, word, DAXFS_W_ATTR, word_help(lane, word), value);
 }
 
 /* Stage a new size. 1: pages past the end are left for prune(). */
 static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
 {
-	uint64_t trunc = word_settle(lane, &sm->trunc), flag = 0, behind;
+	uint64_t trunc = word_help(lane, &sm->trunc), flag = 0, behind;
 	struct map_batch batch;
 	int rc;
 
 	if (size < size_bytes(before)) {
-		rc = piece_cut(lane, sm, before, size, &behind); /* bytes past the end in its page are zero */
+		rc = write_txn_cut(lane, sm, before, size, &behind); /* bytes past the end in its page are zero */
 		if (rc)
 			return rc;
 		map_collect(lane, sm, behind, &batch);
@@ -72,7 +72,7 @@ static int set_words(struct lane *lane, const struct attr_op *op, const struct i
 
 	if (op->set & DAXFS_SET_SIZE) {
 		rc = check_size(inode, op->in->size);
-		size = word_settle(lane, &sm->size);
+		size = word_help(lane, &sm->size);
 		if (rc == 0 && size_prune(size)) {
 			rc = prune(lane, sm);
 			return rc ? rc : -EAGAIN;
@@ -108,7 +108,7 @@ static void set_times(struct lane *lane, const struct attr_op *op, struct sm_ino
 	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
 		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->in->mtime_ns);
 	inode_touch(lane, &sm->ctime, now);
-	sm_persist(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
+	sm_flush(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
 }
 

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/piece.h"
+#include "fs/write_txn.h"
 
 struct daxfs_draft {
 	struct daxfs *fs;
@@ -19,7 +19,7 @@ struct daxfs_draft {
 	daxfs_ino ino;
 	uint64_t offset;
 	size_t len;
-	struct piece taken;
+	struct write_txn taken;
 };
 
 static int take_pages(struct daxfs_draft *d, void **out)
@@ -31,7 +31,7 @@ static int take_pages(struct daxfs_draft *d, void **out)
 		return rc;
 	do {
 		record_begin(d->lane, OP_WRITE);
-		rc = piece_take(d->lane, &d->taken, d->offset, d->len);
+		rc = write_txn_take(d->lane, &d->taken, d->offset, d->len);
 		if (rc)
 			record_abort(d->lane, rc);
 	} while (rc == -EAGAIN);
@@ -78,57 +78,58 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 }
 
 /* The pages of the piece that the user has filled. */
-static void hand_in(const struct daxfs_draft *d, struct piece *piece)
+static void hand_in(const struct daxfs_draft *d, struct write_txn *txn)
 {
-	piece->own = (unsigned)(d->taken.first - piece->first);
-	piece->own_end = piece->own + d->taken.pages;
+	txn->own = (unsigned)(d->taken.first - txn->first);
+	txn->own_end = txn->own + d->taken.pages;
 	for (unsigned i = 0; i < d->taken.pages; i++) {
-		struct piece_page *page = &piece->page[piece->own + i];
+		struct write_txn_page *page = &txn->page[txn->own + i];
 
 		page->is = d->taken.page[i].is;
 		page->to_extent = d->taken.page[i].to_extent;
-		sm_persist(&d->fs->pool.shm, pool_page(d->lane->pool, page->is), DAXFS_PAGE_SIZE);
+		sm_flush(&d->fs->pool.shm, pool_page(d->lane->pool, page->is), DAXFS_PAGE_SIZE);
 	}
 }
 
-static int stage(struct daxfs_draft *d, struct piece *piece)
+static int stage(struct daxfs_draft *d, struct write_txn *txn)
 {
-	int rc = piece_start(d->lane, d->ino, d->offset, d->len, piece);
+	int rc = write_txn_start(d->lane, d->ino, d->offset, d->len, txn);
 
-	if (rc == 0 && piece_must_prune(piece))
+	if (rc == 0 && write_txn_must_prune(txn))
 		rc = -EAGAIN;
 	if (rc == 0)
-		rc = piece_survey(d->lane, piece);
+		rc = write_txn_survey(d->lane, txn);
 	if (rc)
 		return rc;
 	sm_stream_end(); /* the user may have gone around the caches */
-	hand_in(d, piece);
-	return piece_stage(d->lane, piece, NULL);
+	hand_in(d, txn);
+	return write_txn_stage(d->lane, txn, NULL);
 }
 
 /* What is in the way of making a file longer, out of the way for the next draft. */
 static int clear_the_way(struct daxfs_draft *d, int rc)
 {
-	struct piece piece;
+	struct write_txn txn;
 
-	if (rc == -EAGAIN && piece_start(d->lane, d->ino, d->offset, d->len, &piece) == 0 && piece_must_prune(&piece))
-		prune(d->lane, piece.sm);
+	if (rc == -EAGAIN && write_txn_start(d->lane, d->ino, d->offset, d->len, &txn) == 0 &&
+	    write_txn_must_prune(&txn))
+		prune(d->lane, txn.sm);
 	return rc;
 }
 
 int daxfs_draft_commit(struct daxfs_draft *d)
 {
-	struct piece piece;
+	struct write_txn txn;
 	int rc;
 
 	if (!*d->fs->here) {
 		free(d);
 		return -ECHILD;
 	}
-	rc = stage(d, &piece);
+	rc = stage(d, &txn);
 	rc = rc ? record_abort(d->lane, rc) : record_commit(d->lane);
 	if (rc == 0)
-		inode_changed(d->lane, piece.sm);
+		inode_changed(d->lane, txn.sm);
 	return finish(d, clear_the_way(d, rc));
 }
 

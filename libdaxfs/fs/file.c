@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.c - writing, piece by piece (piece.c), and reading. */
+/* file.c - writing, piece by piece (txn.c), and reading. */
 #include <errno.h>
 
-#include "fs/piece.h"
+#include "fs/write_txn.h"
 
 #define READ_RETRIES 8
 #define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
@@ -11,8 +11,8 @@
 
 struct file_op {
 	daxfs_ino ino;
-	uint8_t *out;       /* read */
-	const uint8_t *in;  /* write */
+	uint8_t *out;      /* read */
+	const uint8_t *in; /* write */
 	uint64_t offset;
 	size_t len, done;
 	bool append;
@@ -23,30 +23,31 @@ struct file_op {
 static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct file_op *op = arg;
-	struct piece piece;
+	struct write_txn txn;
 	int rc;
 
 	(void)fs;
 	if (op->len - op->done <= DAXFS_PAGE_SIZE)
 		space_warm_on(lane);
-	rc = piece_start(lane, op->ino, op->append ? PIECE_APPEND : op->offset + op->done, op->len - op->done, &piece);
+	rc = write_txn_start(lane, op->ino, op->append ? PIECE_APPEND : op->offset + op->done, op->len - op->done,
+			     &txn);
 	if (rc)
 		return rc;
-	if (piece_must_prune(&piece)) {
-		rc = prune(lane, piece.sm);
+	if (write_txn_must_prune(&txn)) {
+		rc = prune(lane, txn.sm);
 		return rc ? rc : -EAGAIN;
 	}
 	record_begin(lane, OP_WRITE);
-	rc = piece_survey(lane, &piece);
+	rc = write_txn_survey(lane, &txn);
 	if (rc == 0)
-		rc = piece_stage(lane, &piece, op->in + op->done);
+		rc = write_txn_stage(lane, &txn, op->in + op->done);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
-	op->done += piece.end - piece.from;
-	inode_changed(lane, piece.sm);
-	if (piece.pages == 1)
-		space_warm(lane);
+	op->done += txn.end - txn.from;
+	inode_changed(lane, txn.sm);
+	if (txn.pages == 1)
+		alloc_prefetch(lane);
 	return 0;
 }
 
@@ -65,7 +66,11 @@ static void write_ahead(struct daxfs *fs, const struct file_op *op)
 ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset, unsigned flags)
 {
 	struct file_op op = {
-		.ino = ino, .in = buf, .offset = offset, .len = len, .append = flags & DAXFS_APPEND,
+		.ino = ino,
+		.in = buf,
+		.offset = offset,
+		.len = len,
+		.append = flags & DAXFS_APPEND,
 	};
 	int rc = fs_ready(fs);
 
@@ -88,7 +93,8 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
  * overwrites the very range without a pause can spoil that; after READ_RETRIES
  * the result is taken as it is, each page whole.
  */
-struct view { /* the words a read went through */
+/* the words a read went through */
+struct view {
 	unsigned n;
 	struct {
 		sm_u64 *slot;
@@ -205,7 +211,7 @@ static uint64_t read_end(const struct file_op *op, uint64_t from, uint64_t bytes
 	return end - from > DAXFS_ATOMIC_WRITE_MAX ? from + DAXFS_ATOMIC_WRITE_MAX : end;
 }
 
-/* Up to one piece. 1: the end of the file. */
+/* Up to one txn. 1: the end of the file. */
 static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct file_op *op = arg;

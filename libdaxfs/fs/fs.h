@@ -16,17 +16,18 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "index/map.h"
-#include "index/trie.h"
+#include "index/filemap.h"
+#include "index/dirtrie.h"
 #include "space/space.h"
 
-struct opens; /* fs/opens.c */
+struct open_table; /* fs/open_table.c */
 
-struct lane_slot { /* a lane of this host and who uses it */
+/* a lane of this host and who uses it */
+struct lane_slot {
 	struct lane lane;
 	atomic_bool busy;
-	unsigned seen, stuck;   /* of daxfs_progressing */
-	atomic_bool parked;     /* held by a view or a draft: its user may take its time */
+	unsigned seen, stuck;       /* of daxfs_progressing */
+	atomic_bool parked;         /* held by a view or a draft: its user may take its time */
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };
 
@@ -42,13 +43,13 @@ struct daxfs {
 	pthread_cond_t wait_free;
 	unsigned waiting, broken; /* threads that wait; lanes that will never be free */
 	atomic_uint parked;
-	struct opens *opens;
+	struct open_table *open_table;
 };
 
 /* -- context ---------------------------------------------------------------- */
 
 /* A context on memory that is already mapped (tests, tools). */
-int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_why *why);
+int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_error *err);
 const struct pool *fs_pool(const struct daxfs *fs);
 struct pool *fs_pool_writable(struct daxfs *fs);
 
@@ -106,10 +107,10 @@ int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out);
 struct inode_init {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
-	uint64_t parent;     /* handle; directories */
-	uint64_t page;       /* root node of a directory, target of a symlink */
+	uint64_t parent; /* handle; directories */
+	uint64_t page;   /* root node of a directory, target of a symlink */
 	uint64_t size, now;
-	unsigned opener;     /* host + 1, 0: nobody */
+	unsigned opener; /* host + 1, 0: nobody */
 };
 /* Fill a PRIVATE inode; returns its handle. */
 uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *init);
@@ -145,7 +146,7 @@ int entry_gone(struct lane *lane, const struct trie_pos *pos);
 /* Begin a record and stage the end of an empty directory, found at pos, but for its name. */
 int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_pos *pos);
 
-/* -- taking files apart (prune.c) --------------------------------------------- */
+/* -- taking files apart (truncate.c) --------------------------------------------- */
 
 /* Stage "absent" for every item of a batch, retiring what they name. */
 void prune_stage(struct lane *lane, const struct map_batch *batch);
@@ -163,15 +164,15 @@ bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm,
  */
 int inode_finish(struct lane *lane, uint64_t handle);
 
-/* -- open files (opens.c) ------------------------------------------------------ */
+/* -- open files (open_table.c) ------------------------------------------------------ */
 
-int opens_init(struct daxfs *fs);
-void opens_fini(struct daxfs *fs);
+int open_table_init(struct daxfs *fs);
+void open_table_fini(struct daxfs *fs);
 /* The record being made creates this file held once: list and count it before
  * the commit; forget it if it did not come to be. */
 int opens_expect(struct daxfs *fs, uint64_t handle);
 void opens_forget(struct daxfs *fs, uint64_t handle);
-unsigned opens_held(struct daxfs *fs);
+unsigned open_table_count(struct daxfs *fs);
 /* Clear the openers bit of a host, end its locks and finish the inode. */
 int opens_drop(struct lane *lane, unsigned host, uint64_t handle);
 

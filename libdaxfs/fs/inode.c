@@ -4,14 +4,14 @@
  *
  * Inodes are type-stable: a record stays an inode for the life of the pool, and
  * the words keep their versions when it is used again. A handle names one use:
- * incarnation << 32 | index.
+ * i_generation << 32 | index.
  */
 #include <errno.h>
 #include <time.h>
 
 #include "fs/fs.h"
 
-#define TOUCH_NS 1000000u /* times closer than this are the same */
+#define TOUCH_NS 1000000u  /* times closer than this are the same */
 #define BLOCKS_LIMIT 4096u /* words counted for st_blocks before estimating */
 
 static bool possible(const struct pool *pool, uint64_t handle)
@@ -33,7 +33,7 @@ bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
 	if (state != DAXFS_LIVE && state != DAXFS_PRIVATE)
 		return false;
 	*out = &pool->inodes[index];
-	return sm_load(&(*out)->incarnation) == handle_incarnation(handle);
+	return sm_load(&(*out)->i_generation) == handle_generation(handle);
 }
 
 /* Does an inode exist for its users: has it a name, or somebody who holds it? */
@@ -53,7 +53,7 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 
 	if (!possible(lane->pool, handle))
 		return -ESTALE;
-	/* Life before incarnation: a new use sets them in the other order. */
+	/* Life before i_generation: a new use sets them in the other order. */
 	there = inode_exists(lane, &lane->pool->inodes[handle_index(handle)]);
 	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
@@ -99,7 +99,7 @@ int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle)
 		lane->fault = true;
 		return -EIO;
 	}
-	*handle = handle_make(sm_load(&lane->pool->inodes[link_index(w)].incarnation), link_index(w));
+	*handle = handle_make(sm_load(&lane->pool->inodes[link_index(w)].i_generation), link_index(w));
 	return 0;
 }
 
@@ -176,7 +176,7 @@ int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
 
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index)
 {
-	return handle_make((sm_load(&pool->inodes[index].incarnation) + 1) & 0xffffffffull, index);
+	return handle_make((sm_load(&pool->inodes[index].i_generation) + 1) & 0xffffffffull, index);
 }
 
 /* The first value of a word of a private inode; its version goes on. */
@@ -197,7 +197,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	bool dir = S_ISDIR(init->mode), symlink = S_ISLNK(init->mode);
 	unsigned bit = init->opener - 1;
 
-	sm_store_relaxed(&sm->incarnation, handle_incarnation(handle));
+	sm_store_relaxed(&sm->i_generation, handle_generation(handle));
 	init_word(&sm->size, DAXFS_W_SIZE, init->size);
 	init_word(&sm->trunc, DAXFS_W_TICK, 0);
 	for (unsigned i = 0; i < 2; i++)
@@ -217,9 +217,9 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	sm_store_relaxed(&sm->ctime, init->now);
 	sm_store_relaxed(&sm->btime, init->now);
 	sm_store_relaxed(&sm->rdev, init->rdev);
-	/* ORD life: last, released: a stale handle that finds it alive finds the new incarnation. */
+	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
 	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));
-	sm_persist(&lane->pool->shm, sm, sizeof(*sm));
+	sm_flush(&lane->pool->shm, sm, sizeof(*sm));
 	return handle;
 }
 
@@ -264,9 +264,9 @@ void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
 	while ((next = time_after(old, now)) != old) {
 		/* ORD none: a word of its own. CAS, so that of hosts that race none moves it
 		 * backwards. A crash leaves the old time or the new one. */
-		if (!sm_cas(time, &old, next))
+		if (!sm_cas_value(time, &old, next))
 			continue;
-		sm_persist(&lane->pool->shm, time, sizeof(*time));
+		sm_flush(&lane->pool->shm, time, sizeof(*time));
 		return;
 	}
 }

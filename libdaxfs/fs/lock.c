@@ -12,7 +12,7 @@
  *     one in the way was, too.)
  *  L2 A lock is there only while its host's openers bit is: who sets a lock
  *     demands an unchanged openers word with the bit in it, and the record that
- *     clears the bit ends the host's locks (fs/opens.c, recovery included). So
+ *     clears the bit ends the host's locks (fs/open_table.c, recovery included). So
  *     there is no lock of a host that is gone, and no need to ask who is alive.
  *  L3 To give up whole locks takes no page: their bits are cleared, or the word
  *     names nothing any more. A full pool keeps nobody from unlocking, closing
@@ -42,7 +42,8 @@ struct lock_op {
 	struct sm_lock found; /* in the way; type DAXFS_UNLOCK: none */
 };
 
-struct view { /* the locks of an inode; a moment's, if `word` is still there */
+/* the locks of an inode; a moment's, if `word` is still there */
+struct view {
 	uint64_t word;
 	struct sm_locks *page; /* NULL: none */
 	uint64_t live[DAXFS_LOCK_WORDS];
@@ -75,7 +76,7 @@ static int view_page(struct lane *lane, uint64_t handle, struct view *view)
 
 static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, struct view *view)
 {
-	view->word = word_settle(lane, &sm->locks);
+	view->word = word_help(lane, &sm->locks);
 	view->page = NULL;
 	view->set.n = 0;
 	if (link_kind(view->word) == DAXFS_ABSENT)
@@ -86,7 +87,7 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 	}
 	view->page = (struct sm_locks *)(void *)pool_page(lane->pool, link_index(view->word));
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
-		view->live[i] = word_settle(lane, &view->page->live[i]);
+		view->live[i] = word_help(lane, &view->page->live[i]);
 	return lane->fault ? -EIO : view_page(lane, handle, view);
 }
 
@@ -141,7 +142,7 @@ static void fill_page(struct lane *lane, uint64_t page, uint64_t handle, const s
 		set_place(live, i);
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
 		sm_store_relaxed(&to->live[i], live[i]);
-	sm_persist(&lane->pool->shm, to, len);
+	sm_flush(&lane->pool->shm, to, len);
 }
 
 static int stage_page(struct lane *lane, uint64_t handle, struct sm_inode *sm, const struct view *view,
@@ -209,7 +210,7 @@ static int lock_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	word = &inode.sm->openers[fs->host / 32];
-	openers = word_settle(lane, word);
+	openers = word_help(lane, word);
 	rc = view_locks(lane, op->ino, inode.sm, &view);
 	if (rc)
 		return rc;
@@ -283,8 +284,12 @@ int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *loc
 		rc = fs_run(fs, get_step, &op);
 	if (rc == 0)
 		*out = (struct daxfs_lock){
-			.start = op.found.start, .end = op.found.end, .owner = op.found.owner, .pid = op.found.pid,
-			.host = op.found.host, .type = (enum daxfs_lock_type)op.found.type,
+			.start = op.found.start,
+			.end = op.found.end,
+			.owner = op.found.owner,
+			.pid = op.found.pid,
+			.host = op.found.host,
+			.type = (enum daxfs_lock_type)op.found.type,
 			.kind = (enum daxfs_lock_kind)op.found.kind,
 		};
 	return rc;

@@ -25,7 +25,8 @@ struct rename_op {
 	unsigned flags;
 };
 
-struct end { /* of a rename: a name in a directory */
+/* of a rename: a name in a directory */
+struct end {
 	struct inode dir, inode; /* inode: what the name leads to, if found */
 	struct trie_name name;
 	struct trie_pos pos;
@@ -83,7 +84,7 @@ static int is_below(struct lane *lane, const struct inode *dir, uint64_t ancesto
 /* Stage that a directory has another parent. */
 static void stage_parent(struct lane *lane, const struct inode *dir, daxfs_ino parent)
 {
-	record_word(lane, &dir->sm->parent, DAXFS_W_LINK, word_settle(lane, &dir->sm->parent),
+	record_word(lane, &dir->sm->parent, DAXFS_W_LINK, word_help(lane, &dir->sm->parent),
 		    link_payload(DAXFS_INODE, handle_index(parent)));
 }
 
@@ -95,7 +96,7 @@ static int check_tree(struct lane *lane, const struct end *from, const struct en
 
 	if (!moves || from->dir.sm == to->dir.sm)
 		return 0;
-	*tree = word_settle(lane, &lane_manager(lane)->tree);
+	*tree = word_help(lane, &lane_manager(lane)->tree);
 	if (S_ISDIR(from->inode.mode))
 		rc = is_below(lane, &to->dir, handle_index(from->inode.handle), *tree);
 	if (rc == 0 && exchange && S_ISDIR(to->inode.mode))
@@ -123,7 +124,7 @@ static int stage_victim(struct lane *lane, struct end *to)
 
 	if (S_ISDIR(to->inode.mode))
 		return entry_stage_rmdir(lane, &to->inode, &to->pos);
-	nlink = word_settle(lane, &to->inode.sm->nlink);
+	nlink = word_help(lane, &to->inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &to->pos);
 	record_begin(lane, OP_RENAME);
@@ -243,8 +244,8 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return after_move(lane, op, &from, &to);
 	/* An answer that changed nothing must have been true at one moment: when
 	 * we looked at what the two lead to, they still did. */
-	if (word_settle(lane, from.pos.slot) != from.pos.word ||
-	    (to.pos.found && word_settle(lane, to.pos.slot) != to.pos.word))
+	if (word_help(lane, from.pos.slot) != from.pos.word ||
+	    (to.pos.found && word_help(lane, to.pos.slot) != to.pos.word))
 		return -EAGAIN;
 	return rc == NOTHING_TO_DO ? 0 : rc;
 }

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/piece.h"
+#include "fs/write_txn.h"
 
 #define LOOKS 64 /* at a size that keeps changing */
 

@@ -70,14 +70,14 @@ void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class
 	repair_mark(c, word, class, at);
 }
 
-bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses)
+bool check_in_flight(const struct check *c, uint64_t txid, unsigned statuses)
 {
 	uint64_t status;
 
-	if (!check_lane_owned(c, nonce_lane(nonce)))
+	if (!check_lane_owned(c, txid_lane(txid)))
 		return false;
-	status = sm_load(&c->pool->lanes[nonce_lane(nonce)].status);
-	return status_seq(status) == nonce_seq(nonce) && status_state(status) < DAXFS_STATUSES &&
+	status = sm_load(&c->pool->lanes[txid_lane(txid)].status);
+	return status_seq(status) == txid_seq(txid) && status_state(status) < DAXFS_STATUSES &&
 	       (statuses >> status_state(status) & 1);
 }
 
@@ -97,16 +97,16 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
 		repair_state(c, type, index, use, at);
 		return;
 	case DAXFS_PRIVATE:
-		if (use == DAXFS_USE_TAIL && use_of(s) == DAXFS_USE_KEPT && check_in_flight(c, nonce_of(s), CHECK_ANY))
+		if (use == DAXFS_USE_TAIL && use_of(s) == DAXFS_USE_KEPT && check_in_flight(c, txid_of(s), CHECK_ANY))
 			return; /* its extent is about to be broken up */
-		sane = check_in_flight(c, nonce_of(s), CHECK_COMMITTED);
+		sane = check_in_flight(c, txid_of(s), CHECK_COMMITTED);
 		if (!sane)
-			check_problem(c, "private-in-use", at, "names %s %" PRIu64
-				      ", which is PRIVATE to operation %" PRIu64 " of lane %u, not committed",
-				      type_name[type], index, nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
+			check_problem(c, "private-in-use", at,
+				      "names %s %" PRIu64 ", which is PRIVATE to operation %" PRIu64
+				      " of lane %u, not committed",
+				      type_name[type], index, txid_seq(txid_of(s)), txid_lane(txid_of(s)));
 		break;
-	case DAXFS_LIVE:
-		break;
+	case DAXFS_LIVE: break;
 	default:
 		repair_state(c, type, index, use, at); /* a finding of check_states */
 		return;
@@ -189,9 +189,9 @@ static void check_unreached(struct check *c, enum daxfs_type type, uint64_t inde
 		check_problem(c, "leak", at, "state LIVE but not reachable");
 		repair_free(c, type, index, at);
 	}
-	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, nonce_of(s), CHECK_ANY)) {
+	if (state_of(s) == DAXFS_PRIVATE && !check_in_flight(c, txid_of(s), CHECK_ANY)) {
 		check_problem(c, "private-leak", at, "PRIVATE to operation %" PRIu64 " of lane %u, which is over",
-			      nonce_seq(nonce_of(s)), nonce_lane(nonce_of(s)));
+			      txid_seq(txid_of(s)), txid_lane(txid_of(s)));
 		repair_free(c, type, index, at);
 	}
 }
@@ -224,7 +224,7 @@ static void check_states(struct check *c)
 static void check_accounts(struct check *c)
 {
 	struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes,
-						  &c->out->usage.dirents };
+						   &c->out->usage.dirents };
 	uint64_t nodes;
 
 	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
@@ -262,8 +262,7 @@ static int check_setup(struct check *c)
 	return 0;
 }
 
-int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report, void *context,
-	       struct daxfs_check *out)
+int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report, void *context, struct daxfs_check *out)
 {
 	struct daxfs_check result = { 0 };
 	struct check c = { .pool = pool, .fix = fix, .report = report, .context = context, .out = &result };

@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "index/map.h"
-#include "index/trie.h"
+#include "index/filemap.h"
+#include "index/dirtrie.h"
 #include "inspect/repair.h"
 
-struct walk { /* of one directory */
+/* of one directory */
+struct walk {
 	struct check *c;
 	uint64_t dir;
 	bool orphan;
@@ -30,12 +31,11 @@ static bool reach_dir(struct walk *d, uint64_t inode, const struct place *at)
 	bool stays = c->names[inode] <= 1 && (inode != DAXFS_ROOT_INO || !c->names[inode]);
 
 	if (parent != link_payload(DAXFS_INODE, d->dir)) {
-		check_problem(c, "bad-parent", PLACE("inode", inode), "named in directory %" PRIu64
-			      ", its parent word is kind %u index %" PRIu64,
-			      d->dir, link_kind(parent), link_index(parent));
+		check_problem(c, "bad-parent", PLACE("inode", inode),
+			      "named in directory %" PRIu64 ", its parent word is kind %u index %" PRIu64, d->dir,
+			      link_kind(parent), link_index(parent));
 		if (stays && repair_do(c, PLACE_FIELD("inode", inode, "parent", -1), "directory %" PRIu64, d->dir))
-			repair_word(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK,
-				    link_payload(DAXFS_INODE, d->dir));
+			repair_word(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK, link_payload(DAXFS_INODE, d->dir));
 	}
 	if (c->names[inode] > 1)
 		check_problem(c, "double-dir", at, "directory %" PRIu64 " has another name already", inode);
@@ -81,7 +81,7 @@ static bool check_target(struct walk *d, const struct sm_dirent *entry, uint64_t
 
 	c->out->names++;
 	if (index == 0 || index >= c->pool->objects[DAXFS_T_INODE] ||
-	    sm_load(&c->pool->inodes[index].incarnation) != handle_incarnation(entry->handle)) {
+	    sm_load(&c->pool->inodes[index].i_generation) != handle_generation(entry->handle)) {
 		check_problem(c, "bad-handle", at, "names handle %#" PRIx64 ", which is no inode", entry->handle);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_file.c - pages of a file: see index/map.h for the shape.
+ * check_file.c - pages of a file: see index/filemap.h for the shape.
  *
  * Rules: 1 every word names what its height calls for, or nothing; 2 no page, of
  * data or of the index, at or past the end, unless the size says that pruning is
@@ -13,16 +13,17 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "index/map.h"
+#include "index/filemap.h"
 #include "inspect/repair.h"
 
-struct walk { /* of one file */
+/* of one file */
+struct walk {
 	struct check *c;
 	uint64_t inode, size;
 	uint64_t pages; /* up to the end */
 	bool prune, symlink;
-	bool ends;      /* the pruning, in a repair: no lane will */
-	uint64_t top;   /* in a repair: behind the last page that is past the end */
+	bool ends;    /* the pruning, in a repair: no lane will */
+	uint64_t top; /* in a repair: behind the last page that is past the end */
 };
 
 /*
@@ -33,8 +34,8 @@ struct walk { /* of one file */
  */
 static void cut(struct walk *f, const sm_u64 *word, unsigned height, uint64_t base, const struct place *at)
 {
-	uint64_t pages = link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_EXTENT ? DAXFS_EXTENT_PAGES :
-										       1ull << (9 * height);
+	uint64_t pages = link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_EXTENT ? DAXFS_EXTENT_PAGES
+											  : 1ull << (9 * height);
 
 	repair_cut(f->c, word, at);
 	if (base < f->pages)
@@ -81,8 +82,8 @@ static void check_tail(struct walk *f, uint64_t page)
 
 	sm_read(bytes, pool_page(f->c->pool, page), sizeof(bytes));
 	if (f->symlink && memchr(bytes, '\0', end)) {
-		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode), "its target is shorter than its size of %"
-			      PRIu64, f->size);
+		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode),
+			      "its target is shorter than its size of %" PRIu64, f->size);
 		repair_symlink(f, strlen((const char *)bytes));
 	}
 	for (uint64_t i = end; i < DAXFS_PAGE_SIZE; i++)
@@ -111,8 +112,8 @@ static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t
 	bool whole = true;
 
 	if (!map_is_head(p) || !link_names_extent(f->c->pool, w)) {
-		check_problem(f->c, "bad-extent", at, "page %" PRIu64 " and on as an extent at page %" PRIu64
-			      ": neither may be one", head, p);
+		check_problem(f->c, "bad-extent", at,
+			      "page %" PRIu64 " and on as an extent at page %" PRIu64 ": neither may be one", head, p);
 		cut(f, word, 0, p, at);
 		return;
 	}
@@ -124,8 +125,8 @@ static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t
 		whole &= check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
 		if (!i || !check_value(f->c, word + i, DAXFS_W_LINK))
 			continue;
-		check_problem(f->c, "double-use", at, "page %" PRIu64 " of inode %" PRIu64
-			      " is in an extent and beside it", p + i, f->inode);
+		check_problem(f->c, "double-use", at,
+			      "page %" PRIu64 " of inode %" PRIu64 " is in an extent and beside it", p + i, f->inode);
 		repair_cut(f->c, word + i, at); /* the extent is what is read */
 	}
 	if (!whole)
@@ -173,9 +174,8 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 	if (base >= f->pages && f->prune && f->ends && repair_cut(c, word, at))
 		return;
 	if (base >= f->pages && !f->prune)
-		check_problem(c, "past-end", at,
-			      "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64, base, f->inode,
-			      f->size);
+		check_problem(c, "past-end", at, "page %" PRIu64 " of inode %" PRIu64 ", which ends at byte %" PRIu64,
+			      base, f->inode, f->size);
 	if (extent)
 		walk_extent(f, word, w, base, at);
 	else if (!height)
@@ -218,7 +218,7 @@ void check_file(struct check *c, uint64_t inode)
 	for (unsigned h = 1; h <= DAXFS_INDIRECT; h++)
 		walk_word(&f, &sm->indirect[h - 1], h, map_first(h),
 			  PLACE_FIELD("inode", inode, "indirect", (int)h - 1));
-	if (f.top > f.pages && repair_do(c, PLACE("inode", inode), "%" PRIu64 " bytes, as far as it has pages",
-					 f.top * DAXFS_PAGE_SIZE))
+	if (f.top > f.pages &&
+	    repair_do(c, PLACE("inode", inode), "%" PRIu64 " bytes, as far as it has pages", f.top * DAXFS_PAGE_SIZE))
 		repair_word(c, &sm->size, DAXFS_W_SIZE, f.top * DAXFS_PAGE_SIZE | (f.prune ? DAXFS_SIZE_PRUNE : 0));
 }

@@ -21,13 +21,13 @@ static const struct {
 	int slot;
 	enum daxfs_word_class class;
 } words[] = {
-	{ "size", -1, DAXFS_W_SIZE }, { "trunc", -1, DAXFS_W_TICK }, { "nlink", -1, DAXFS_W_NLINK },
+	{ "size", -1, DAXFS_W_SIZE },      { "trunc", -1, DAXFS_W_TICK },     { "nlink", -1, DAXFS_W_NLINK },
 	{ "openers", 0, DAXFS_W_OPENERS }, { "openers", 1, DAXFS_W_OPENERS }, { "mode", -1, DAXFS_W_ATTR },
-	{ "uid", -1, DAXFS_W_ATTR }, { "gid", -1, DAXFS_W_ATTR }, { "parent", -1, DAXFS_W_LINK },
-	{ "dir_root", -1, DAXFS_W_LINK }, { "direct", 0, DAXFS_W_LINK }, { "direct", 1, DAXFS_W_LINK },
-	{ "direct", 2, DAXFS_W_LINK }, { "direct", 3, DAXFS_W_LINK }, { "direct", 4, DAXFS_W_LINK },
-	{ "direct", 5, DAXFS_W_LINK }, { "direct", 6, DAXFS_W_LINK }, { "direct", 7, DAXFS_W_LINK },
-	{ "indirect", 0, DAXFS_W_LINK }, { "indirect", 1, DAXFS_W_LINK }, { "indirect", 2, DAXFS_W_LINK },
+	{ "uid", -1, DAXFS_W_ATTR },       { "gid", -1, DAXFS_W_ATTR },       { "parent", -1, DAXFS_W_LINK },
+	{ "dir_root", -1, DAXFS_W_LINK },  { "direct", 0, DAXFS_W_LINK },     { "direct", 1, DAXFS_W_LINK },
+	{ "direct", 2, DAXFS_W_LINK },     { "direct", 3, DAXFS_W_LINK },     { "direct", 4, DAXFS_W_LINK },
+	{ "direct", 5, DAXFS_W_LINK },     { "direct", 6, DAXFS_W_LINK },     { "direct", 7, DAXFS_W_LINK },
+	{ "indirect", 0, DAXFS_W_LINK },   { "indirect", 1, DAXFS_W_LINK },   { "indirect", 2, DAXFS_W_LINK },
 	{ "indirect", 3, DAXFS_W_LINK },
 };
 static_assert(sizeof(words) / sizeof(words[0]) == offsetof(struct sm_inode, atime) / 8, "every word before the times");
@@ -35,8 +35,8 @@ static_assert(sizeof(words) / sizeof(words[0]) == offsetof(struct sm_inode, atim
 /* 32 bits: a handle has no room for more, so nobody could name the inode, now or in another use. The root's is 0. */
 static void check_incarnation(struct check *c, uint64_t inode)
 {
-	const sm_u64 *word = &c->pool->inodes[inode].incarnation;
-	const struct place *at = PLACE_FIELD("inode", inode, "incarnation", -1);
+	const sm_u64 *word = &c->pool->inodes[inode].i_generation;
+	const struct place *at = PLACE_FIELD("inode", inode, "i_generation", -1);
 	uint64_t v = sm_load(word);
 
 	uint64_t right = inode == DAXFS_ROOT_INO ? 0 : (uint32_t)v;
@@ -129,8 +129,8 @@ void check_content(struct check *c, uint64_t inode)
 
 static uint64_t openers(const struct check *c, const struct sm_inode *sm)
 {
-	return check_value(c, &sm->openers[0], DAXFS_W_OPENERS) |
-	       check_value(c, &sm->openers[1], DAXFS_W_OPENERS) << 32;
+	return check_value(c, &sm->openers[0], DAXFS_W_OPENERS) | check_value(c, &sm->openers[1], DAXFS_W_OPENERS)
+									  << 32;
 }
 
 static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
@@ -168,7 +168,7 @@ void check_orphans(struct check *c)
 		enum daxfs_life life;
 
 		if (check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) ||
-		    (state_of(s) != DAXFS_LIVE && !check_in_flight(c, nonce_of(s), CHECK_COMMITTED)))
+		    (state_of(s) != DAXFS_LIVE && !check_in_flight(c, txid_of(s), CHECK_COMMITTED)))
 			continue;
 		life = nlink_life(check_value(c, &c->pool->inodes[i].nlink, DAXFS_W_NLINK));
 		if (life == DAXFS_LIFE_ORPHAN || life == DAXFS_LIFE_DEAD)

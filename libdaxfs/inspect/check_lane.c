@@ -50,28 +50,28 @@ static void check_allocs(struct check *c, unsigned id, const struct sm_lane *lan
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++)
 		if (!object_exists(c, sm_load_relaxed(&lane->allocs[i])))
-			check_problem(c, "bad-record", lane_place(&at, id, "allocs", (int)i), "%#" PRIx64
-				      " is no object of this pool", sm_load_relaxed(&lane->allocs[i]));
+			check_problem(c, "bad-record", lane_place(&at, id, "allocs", (int)i),
+				      "%#" PRIx64 " is no object of this pool", sm_load_relaxed(&lane->allocs[i]));
 }
 
-/* Objects that a commit unlinked stay LIVE until its owner settles them: note them if it will. */
-static void check_retires(struct check *c, unsigned id, const struct sm_lane *lane, bool settles)
+/* Objects that a commit unlinked stay LIVE until its owner finalizes them: note them if it will. */
+static void check_retires(struct check *c, unsigned id, const struct sm_lane *lane, bool finalizes)
 {
 	uint64_t n = sm_load(&lane->n_retires);
 	struct place at;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
 		uint64_t object = sm_load_relaxed(&lane->retires[2 * i]);
-		uint64_t nonce = sm_load_relaxed(&lane->retires[2 * i + 1]), s;
+		uint64_t txid = sm_load_relaxed(&lane->retires[2 * i + 1]), s;
 		unsigned type = object_type(object);
 
 		if (!object_exists(c, object)) {
-			check_problem(c, "bad-record", lane_place(&at, id, "retires", (int)i), "%#" PRIx64
-				      " is no object of this pool", object);
+			check_problem(c, "bad-record", lane_place(&at, id, "retires", (int)i),
+				      "%#" PRIx64 " is no object of this pool", object);
 			continue;
 		}
 		s = sm_load(&c->pool->state[type][object_index(object)]);
-		if (settles && (s & DAXFS_USE_NONCE_MASK) == (nonce & DAXFS_USE_NONCE_MASK))
+		if (finalizes && (s & DAXFS_USE_TXID_MASK) == (txid & DAXFS_USE_TXID_MASK))
 			c->notes[type][object_index(object)] |= CHECK_RETIRING;
 	}
 }
@@ -130,7 +130,7 @@ static void note_todo(struct check *c, uint64_t handle)
 	uint64_t index = handle_index(handle);
 
 	if (handle && index < c->pool->objects[DAXFS_T_INODE] &&
-	    (sm_load(&c->pool->inodes[index].incarnation) & 0xffffffffull) == handle_incarnation(handle))
+	    (sm_load(&c->pool->inodes[index].i_generation) & 0xffffffffull) == handle_generation(handle))
 		c->notes[DAXFS_T_INODE][index] |= CHECK_TODO;
 }
 
@@ -165,7 +165,7 @@ void check_lanes(struct check *c)
 static void repair_open(struct check *c, unsigned host, unsigned slot, const struct place *at)
 {
 	if (repair_do(c, at, "holds nothing open"))
-		repair_plain(c, &c->pool->opens[(uint64_t)host * c->pool->super.opens_per_host + slot], 0);
+		repair_plain(c, &c->pool->open_table[(uint64_t)host * c->pool->super.opens_per_host + slot], 0);
 }
 
 /*
@@ -188,7 +188,7 @@ static void check_open(struct check *c, unsigned host, unsigned slot, uint64_t h
 			      index);
 		repair_open(c, host, slot, &at);
 	}
-	if ((sm_load(&c->pool->inodes[index].incarnation) & 0xffffffffull) == handle_incarnation(handle))
+	if ((sm_load(&c->pool->inodes[index].i_generation) & 0xffffffffull) == handle_generation(handle))
 		c->listed[index] |= 1ull << host;
 }
 
@@ -198,7 +198,7 @@ void check_opens(struct check *c)
 
 	for (unsigned host = 0; host < c->pool->super.hosts; host++)
 		for (unsigned slot = 0; slot < per_host; slot++) {
-			uint64_t handle = sm_load(&c->pool->opens[(uint64_t)host * per_host + slot]);
+			uint64_t handle = sm_load(&c->pool->open_table[(uint64_t)host * per_host + slot]);
 
 			if (handle)
 				check_open(c, host, slot, handle);

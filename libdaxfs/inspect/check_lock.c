@@ -12,8 +12,7 @@
 #include "fs/lockset.h"
 #include "inspect/repair.h"
 
-static void check_holder(struct check *c, const struct sm_lock *lock, const struct sm_inode *sm,
-			 const struct place *at)
+static void check_holder(struct check *c, const struct sm_lock *lock, const struct sm_inode *sm, const struct place *at)
 {
 	unsigned host = lock->host;
 
@@ -26,8 +25,10 @@ static void check_holder(struct check *c, const struct sm_lock *lock, const stru
 static void check_pair(struct check *c, const struct sm_lock *a, const struct sm_lock *b, const struct place *at)
 {
 	if (lock_conflicts(a, b) || (lock_same_owner(a, b) && lock_overlaps(a, b)))
-		check_problem(c, "double-lock", at, "of host %u from byte %" PRIu64 " and of host %u from byte %" PRIu64
-			      " are in each other's way", a->host, a->start, b->host, b->start);
+		check_problem(c, "double-lock", at,
+			      "of host %u from byte %" PRIu64 " and of host %u from byte %" PRIu64
+			      " are in each other's way",
+			      a->host, a->start, b->host, b->start);
 }
 
 void check_locks(struct check *c, uint64_t inode)

@@ -19,9 +19,10 @@
 #include "inspect/inspect.h"
 #include "sync/word.h"
 
-enum check_note { /* about one object */
+/* about one object */
+enum check_note {
 	CHECK_REACHED = 1,
-	CHECK_RETIRING = 2, /* a committed record that is not settled yet retires it */
+	CHECK_RETIRING = 2, /* a committed record that is not finalized yet retires it */
 	CHECK_TODO = 4,     /* inode: some lane will finish it */
 	CHECK_ORPHAN = 8,   /* inode: reached without a name */
 	CHECK_FOUND = 16,   /* inode: the same, but it is to have one (repair) */
@@ -34,15 +35,15 @@ struct check {
 	daxfs_report report;
 	void *context;
 	struct daxfs_check *out;
-	uint64_t owned;                /* bit h: host slot h has a tenant or awaits recovery */
-	uint64_t epoch;                /* of reclamation */
-	uint8_t *notes[DAXFS_TYPES];   /* enum check_note of each object */
-	uint64_t *listed;              /* inode: hosts whose open tables name it */
-	uint32_t *names;               /* inode: directory entries that name it */
-	uint32_t *queue;               /* directories to walk, each at most once */
+	uint64_t owned;              /* bit h: host slot h has a tenant or awaits recovery */
+	uint64_t epoch;              /* of reclamation */
+	uint8_t *notes[DAXFS_TYPES]; /* enum check_note of each object */
+	uint64_t *listed;            /* inode: hosts whose open tables name it */
+	uint32_t *names;             /* inode: directory entries that name it */
+	uint32_t *queue;             /* directories to walk, each at most once */
 	uint64_t queued;
-	void *memory;                  /* of all arrays */
-	struct repair *fix;            /* NULL: only look */
+	void *memory;       /* of all arrays */
+	struct repair *fix; /* NULL: only look */
 };
 
 /* Where a finding is: "inode 5 direct[3]", "page 12". */
@@ -53,8 +54,8 @@ struct place {
 	int slot;          /* or -1 */
 };
 
-#define PLACE(what, index) (&(const struct place){(what), (index), NULL, -1})
-#define PLACE_FIELD(what, index, field, slot) (&(const struct place){(what), (index), (field), (slot)})
+#define PLACE(what, index) (&(const struct place){ (what), (index), NULL, -1 })
+#define PLACE_FIELD(what, index, field, slot) (&(const struct place){ (what), (index), (field), (slot) })
 
 /* A place in words; returns their length. */
 int check_place(char *buf, size_t size, const struct place *at);
@@ -85,7 +86,7 @@ void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum dax
  */
 bool check_reach(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at);
 /* Is {lane, seq} of a state word in flight in a slot somebody owns, as one of these (bits 1 << enum daxfs_status)? */
-bool check_in_flight(const struct check *c, uint64_t nonce, unsigned statuses);
+bool check_in_flight(const struct check *c, uint64_t txid, unsigned statuses);
 
 /* It happened, or, of one word, may have: what it took may be linked, what it replaced not. */
 #define CHECK_COMMITTED (1u << DAXFS_COMMITTED | 1u << DAXFS_SINGLE)

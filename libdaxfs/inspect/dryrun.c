@@ -99,8 +99,8 @@ static void show_words(const struct dry *d, unsigned id, bool commit)
 	}
 }
 
-/* What becomes of an object that a record took: see sync/settle.c. */
-static const char *settled(const struct dry *d, uint64_t object, bool commit)
+/* What becomes of an object that a record took: see sync/finalize.c. */
+static const char *finalized(const struct dry *d, uint64_t object, bool commit)
 {
 	unsigned use = use_of(sm_load(&d->pool->state[object_type(object)][object_index(object)]));
 
@@ -122,12 +122,12 @@ static void show_allocs(struct dry *d, unsigned id, uint64_t status, bool commit
 			continue;
 		inspect_object_text(d->pool, object, text, sizeof(text));
 		inspect_line(d->report, d->context, "lane %u:   %s: PRIVATE -> %s", id, text,
-			     settled(d, object, commit));
+			     finalized(d, object, commit));
 		d->objects++;
 	}
 }
 
-/* Retirements name objects by nonce: one that has another by now was retired already. */
+/* Retirements name objects by txid: one that has another by now was retired already. */
 static void show_retires(struct dry *d, unsigned id)
 {
 	const struct sm_lane *lane = &d->pool->lanes[id];
@@ -140,7 +140,7 @@ static void show_retires(struct dry *d, unsigned id)
 		if (!inspect_object_text(d->pool, object, text, sizeof(text)))
 			continue;
 		s = sm_load(&d->pool->state[object_type(object)][object_index(object)]);
-		if ((s & DAXFS_USE_NONCE_MASK) != (sm_load_relaxed(&lane->retires[2 * i + 1]) & DAXFS_USE_NONCE_MASK))
+		if ((s & DAXFS_USE_TXID_MASK) != (sm_load_relaxed(&lane->retires[2 * i + 1]) & DAXFS_USE_TXID_MASK))
 			continue;
 		inspect_line(d->report, d->context, "lane %u:   %s: %s -> RETIRED", id, text,
 			     state_of(s) == DAXFS_PRIVATE ? "PRIVATE" : "LIVE");
@@ -151,7 +151,8 @@ static void show_retires(struct dry *d, unsigned id)
 static void show_record(struct dry *d, unsigned id)
 {
 	static const char *const text[] = {
-		"would be finished", "would be rolled back",
+		"would be finished",
+		"would be rolled back",
 		"would be finished or rolled back, as the record whose mark it met decides",
 	};
 	uint64_t status = sm_load(&d->pool->lanes[id].status);
@@ -163,8 +164,8 @@ static void show_record(struct dry *d, unsigned id)
 	inspect_line(d->report, d->context, "lane %u: %s %" PRIu64 " is %s: %s", id,
 		     record_operation_name(status_operation(status)), status_seq(status),
 		     inspect_status_name(status_state(status)),
-		     status_state(status) >= DAXFS_STATUSES ? "recovery would refuse; run daxfsctl check" :
-							    text[verdict]);
+		     status_state(status) >= DAXFS_STATUSES ? "recovery would refuse; run daxfsctl check"
+							    : text[verdict]);
 	if (inspect_has_record(status))
 		show_words(d, id, commit);
 	show_allocs(d, id, status, commit);
@@ -182,7 +183,7 @@ static const struct sm_inode *inode_at(const struct pool *pool, uint64_t handle)
 	uint64_t index = handle_index(handle);
 
 	if (index == 0 || index >= pool->objects[DAXFS_T_INODE] ||
-	    sm_load(&pool->inodes[index].incarnation) != handle_incarnation(handle))
+	    sm_load(&pool->inodes[index].i_generation) != handle_generation(handle))
 		return NULL;
 	return &pool->inodes[index];
 }
@@ -204,8 +205,8 @@ static const char *fate(const struct dry *d, const struct sm_inode *sm)
 	if (life == DAXFS_LIFE_DEAD)
 		return "freed: half taken apart";
 	if (life == DAXFS_LIFE_ORPHAN)
-		return open_elsewhere(d, sm) ? "kept: no name, but another host has it open" :
-					       "freed: no name, no holder";
+		return open_elsewhere(d, sm) ? "kept: no name, but another host has it open"
+					     : "freed: no name, no holder";
 	return pending ? "pruned: pages past its end" : "kept";
 }
 
@@ -241,7 +242,7 @@ static void show_opens(struct dry *d)
 	unsigned per_host = d->pool->super.opens_per_host;
 
 	for (unsigned i = 0; i < per_host; i++) {
-		uint64_t handle = sm_load(&d->pool->opens[(uint64_t)d->host * per_host + i]);
+		uint64_t handle = sm_load(&d->pool->open_table[(uint64_t)d->host * per_host + i]);
 		const struct sm_inode *sm = inode_at(d->pool, handle);
 
 		if (!handle)
@@ -291,11 +292,13 @@ static int dry_run(const struct daxfs *fs, unsigned host, daxfs_report report, v
 		if (low)
 			inspect_line(report, context,
 				     "lane %u: holds back what lived in epochs %" PRIu64 " to %" PRIu64
-				     ": would be withdrawn", id, low, sm_load(&d.pool->lanes[id].high));
+				     ": would be withdrawn",
+				     id, low, sm_load(&d.pool->lanes[id].high));
 	}
 	show_opens(&d);
-	inspect_line(report, context, "host %u: %" PRIu64 " records to finish, %" PRIu64 " to roll back, %" PRIu64
-		     " objects to settle, %" PRIu64 " files to finish, %" PRIu64 " open files to release",
+	inspect_line(report, context,
+		     "host %u: %" PRIu64 " records to finish, %" PRIu64 " to roll back, %" PRIu64
+		     " objects to finalize, %" PRIu64 " files to finish, %" PRIu64 " open files to release",
 		     host, d.finish, d.undo, d.objects, d.files, d.opens);
 	return 0;
 }

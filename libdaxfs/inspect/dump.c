@@ -50,9 +50,10 @@ void dump_super(const struct dump *d)
 
 		sm_read(&hdr, pool_at(d->pool, s->region[id].offset), sizeof(hdr));
 		flaw = region_hdr_invalid(s, id, &hdr);
-		DUMP(d, "region=%u offset=%#" PRIx64 " elem_size=%" PRIu64 " count=%" PRIu64
-		     " name=\"%s\" header=\"%s\"", id, s->region[id].offset, s->region[id].elem_size,
-		     s->region[id].count, region_name(id), flaw ? flaw : "valid");
+		DUMP(d,
+		     "region=%u offset=%#" PRIx64 " elem_size=%" PRIu64 " count=%" PRIu64 " name=\"%s\" header=\"%s\"",
+		     id, s->region[id].offset, s->region[id].elem_size, s->region[id].count, region_name(id),
+		     flaw ? flaw : "valid");
 	}
 }
 
@@ -69,16 +70,18 @@ static void dump_host(const struct dump *d, unsigned id)
 	else
 		DUMP(d, "host=%u word=%#" PRIx64 " state=%s generation=%u recoverer=%d manager_epoch=%u", id, v,
 		     daxfs_host_state_name(word.state), word.generation, word.recoverer, word.epoch);
-	DUMP(d, "host=%u beat=%" PRIu64 " pid=%" PRIu64 " lanes=%" PRIu64 " records=%" PRIu64 " owned=%" PRIu64
-	     " pins=%" PRIu64 " incarnation=%#" PRIx64, id, sm_load(&host->beat), sm_load(&host->pid),
-	     sm_load(&host->lanes), sm_load(&host->records), sm_load(&host->owned), sm_load(&host->pins),
-	     sm_load(&host->incarnation));
+	DUMP(d,
+	     "host=%u beat=%" PRIu64 " pid=%" PRIu64 " lanes=%" PRIu64 " records=%" PRIu64 " owned=%" PRIu64
+	     " pins=%" PRIu64 " tenancy=%#" PRIx64,
+	     id, sm_load(&host->beat), sm_load(&host->pid), sm_load(&host->lanes), sm_load(&host->records),
+	     sm_load(&host->owned), sm_load(&host->pins), sm_load(&host->tenancy));
 	DUMP(d, "host=%u reason=%" PRIu64 " reason_ms=%" PRIu64 " fence_ms=%" PRIu64, id, (uint64_t)(uint32_t)reason,
 	     reason >> 32, sm_load(&host->fence_ms));
-	DUMP(d, "host=%u last_recovery_ns=%" PRIu64 " finished=%" PRIu64 " rolled_back=%" PRIu64 " objects=%" PRIu64
-	     " opens=%" PRIu64 " files=%" PRIu64, id, sm_load(&host->rec_ns), sm_load(&host->rec_done),
-	     sm_load(&host->rec_undone), sm_load(&host->rec_objects), sm_load(&host->rec_opens),
-	     sm_load(&host->rec_files));
+	DUMP(d,
+	     "host=%u last_recovery_ns=%" PRIu64 " finished=%" PRIu64 " rolled_back=%" PRIu64 " objects=%" PRIu64
+	     " opens=%" PRIu64 " files=%" PRIu64,
+	     id, sm_load(&host->rec_ns), sm_load(&host->rec_done), sm_load(&host->rec_undone),
+	     sm_load(&host->rec_objects), sm_load(&host->rec_opens), sm_load(&host->rec_files));
 }
 
 void dump_member(const struct dump *d)
@@ -86,8 +89,10 @@ void dump_member(const struct dump *d)
 	const struct sm_manager *m = &d->pool->member->manager;
 	uint64_t word = sm_load(&m->word);
 
-	DUMP(d, "manager_epoch=%" PRIu64 " manager_pid=%" PRIu64 " manager_beat=%" PRIu64 " epoch=%" PRIu64 " tree=%#"
-	     PRIx64, word >> 32, (uint64_t)(uint32_t)word, sm_load(&m->beat), sm_load(&m->epoch), sm_load(&m->tree));
+	DUMP(d,
+	     "manager_epoch=%" PRIu64 " manager_pid=%" PRIu64 " manager_beat=%" PRIu64 " epoch=%" PRIu64
+	     " tree=%#" PRIx64,
+	     word >> 32, (uint64_t)(uint32_t)word, sm_load(&m->beat), sm_load(&m->epoch), sm_load(&m->tree));
 	for (unsigned id = 0; id < d->pool->super.hosts; id++)
 		dump_host(d, id);
 }

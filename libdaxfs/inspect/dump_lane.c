@@ -18,7 +18,8 @@ static void dump_words(const struct dump *d, unsigned id, const struct sm_lane *
 		inspect_place_text(d->pool, offset, place, sizeof(place));
 		inspect_value_text(word_payload(from, class), class, before, sizeof(before));
 		inspect_value_text(word_payload(to, class), class, after, sizeof(after));
-		DUMP(d, "lane=%u word=%u offset=%#" PRIx64 " class=%u before=%#" PRIx64 " after=%#" PRIx64
+		DUMP(d,
+		     "lane=%u word=%u offset=%#" PRIx64 " class=%u before=%#" PRIx64 " after=%#" PRIx64
 		     " place=\"%s\" from=\"%s\" to=\"%s\"",
 		     id, i, offset, (unsigned)class, from, to, place, before, after);
 	}
@@ -36,7 +37,7 @@ static void dump_objects(const struct dump *d, unsigned id, const struct sm_lane
 	n = retires ? sm_load(&lane->n_retires) : 0;
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
 		inspect_object_text(d->pool, sm_load_relaxed(&lane->retires[2 * i]), text, sizeof(text));
-		DUMP(d, "lane=%u retire=%u object=\"%s\" nonce=%#" PRIx64, id, i, text,
+		DUMP(d, "lane=%u retire=%u object=\"%s\" txid=%#" PRIx64, id, i, text,
 		     sm_load_relaxed(&lane->retires[2 * i + 1]));
 	}
 }
@@ -47,11 +48,13 @@ void dump_lanes(const struct dump *d)
 		const struct sm_lane *lane = &d->pool->lanes[id];
 		uint64_t status = sm_load(&lane->status), owner = sm_load(&lane->owner), todo = sm_load(&lane->todo);
 
-		DUMP(d, "lane=%u host=%u owner=%u/%u status=%s operation=%s seq=%" PRIu64 " todo=%" PRIu64 "/%" PRIu64
-		     " low=%" PRIu64 " high=%" PRIu64, id, id / d->pool->super.lanes_per_host, (unsigned)owner,
-		     (unsigned)(owner >> 32), inspect_status_name(status_state(status)),
-		     record_operation_name(status_operation(status)), status_seq(status), handle_index(todo),
-		     handle_incarnation(todo), sm_load(&lane->low), sm_load(&lane->high));
+		DUMP(d,
+		     "lane=%u host=%u owner=%u/%u status=%s operation=%s seq=%" PRIu64 " todo=%" PRIu64 "/%" PRIu64
+		     " low=%" PRIu64 " high=%" PRIu64,
+		     id, id / d->pool->super.lanes_per_host, (unsigned)owner, (unsigned)(owner >> 32),
+		     inspect_status_name(status_state(status)), record_operation_name(status_operation(status)),
+		     status_seq(status), handle_index(todo), handle_generation(todo), sm_load(&lane->low),
+		     sm_load(&lane->high));
 		if (inspect_has_record(status))
 			dump_words(d, id, lane);
 		if (status_state(status) != DAXFS_IDLE)

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "fs/lockset.h"
-#include "index/map.h"
-#include "index/trie.h"
+#include "index/filemap.h"
+#include "index/dirtrie.h"
 #include "inspect/dump.h"
 
 static const char *state_name(uint64_t s)
@@ -80,9 +80,11 @@ int dump_inode(const struct dump *d, uint64_t i)
 		return -ENOENT;
 	sm = &d->pool->inodes[i];
 	s = sm_load(&d->pool->state[DAXFS_T_INODE][i]);
-	DUMP(d, "inode=%" PRIu64 " state=%s state_word=%#" PRIx64 " birth=%" PRIu64 " incarnation=%" PRIu64 " handle=%#"
-	     PRIx64, i, state_name(s), s, sm_load(&d->pool->birth[DAXFS_T_INODE][i]), sm_load(&sm->incarnation),
-	     handle_make(sm_load(&sm->incarnation), i));
+	DUMP(d,
+	     "inode=%" PRIu64 " state=%s state_word=%#" PRIx64 " birth=%" PRIu64 " i_generation=%" PRIu64
+	     " handle=%#" PRIx64,
+	     i, state_name(s), s, sm_load(&d->pool->birth[DAXFS_T_INODE][i]), sm_load(&sm->i_generation),
+	     handle_make(sm_load(&sm->i_generation), i));
 	DUMP(d, "inode=%" PRIu64 " mode_octal=%#o", i, (unsigned)inspect_word(d->pool, &sm->mode, DAXFS_W_ATTR));
 	dump_word(d, i, "mode", &sm->mode, DAXFS_W_ATTR);
 	dump_word(d, i, "uid", &sm->uid, DAXFS_W_ATTR);
@@ -97,9 +99,10 @@ int dump_inode(const struct dump *d, uint64_t i)
 	dump_links(d, i, "direct", sm->direct, DAXFS_DIRECT);
 	dump_links(d, i, "indirect", sm->indirect, DAXFS_INDIRECT);
 	dump_locks(d, i);
-	DUMP(d, "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
-	     " rdev=%#" PRIx64, i, sm_load(&sm->atime), sm_load(&sm->mtime), sm_load(&sm->ctime), sm_load(&sm->btime),
-	     sm_load(&sm->rdev));
+	DUMP(d,
+	     "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
+	     " rdev=%#" PRIx64,
+	     i, sm_load(&sm->atime), sm_load(&sm->mtime), sm_load(&sm->ctime), sm_load(&sm->btime), sm_load(&sm->rdev));
 	return 0;
 }
 
@@ -133,9 +136,11 @@ static void dump_entry(const struct dump *d, uint64_t page, unsigned slot, unsig
 	}
 	sm_read(&entry, &d->pool->dirents[index], sizeof(entry));
 	escape_name(entry.name, entry.len, name, sizeof(name));
-	DUMP(d, "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " hash=%#" PRIx64 " inode=%" PRIu64 "/%" PRIu64
-	     " type=%u name=\"%s\"", level, page, slot, index, entry.hash, handle_index(entry.handle),
-	     handle_incarnation(entry.handle), entry.type, name);
+	DUMP(d,
+	     "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " hash=%#" PRIx64 " inode=%" PRIu64 "/%" PRIu64
+	     " type=%u name=\"%s\"",
+	     level, page, slot, index, entry.hash, handle_index(entry.handle), handle_generation(entry.handle),
+	     entry.type, name);
 }
 
 static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left);

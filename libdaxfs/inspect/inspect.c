@@ -65,7 +65,7 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 		return "no page of locks";
 	page = (const struct sm_locks *)(const void *)pool_page(pool, link_index(w));
 	sm_read(&copy.inode, &page->inode, sizeof(copy) - from);
-	if (!locks_page_sane(&copy, handle_make(sm_load(&pool->inodes[i].incarnation), i)))
+	if (!locks_page_sane(&copy, handle_make(sm_load(&pool->inodes[i].i_generation), i)))
 		return "the page makes no sense";
 	for (unsigned k = 0; k < 32 * DAXFS_LOCK_WORDS; k++) {
 		if (k % 32 == 0)
@@ -150,8 +150,8 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 
 static void link_text(uint64_t payload, char *buf, size_t size)
 {
-	static const char *const name[] = { "nothing", "data page", "node page", "dirent", "inode", "lock page",
-					   "extent" };
+	static const char *const name[] = { "nothing", "data page", "node page", "dirent",
+					    "inode",   "lock page", "extent" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
@@ -167,24 +167,16 @@ void inspect_value_text(uint64_t payload, enum daxfs_word_class class, char *buf
 	uint64_t count = payload & (DAXFS_COUNT_FROZEN - 1);
 
 	switch (class) {
-	case DAXFS_W_LINK:
-		link_text(payload, buf, size);
-		break;
+	case DAXFS_W_LINK: link_text(payload, buf, size); break;
 	case DAXFS_W_SIZE:
 		snprintf(buf, size, "%" PRIu64 " bytes%s", size_bytes(payload), size_prune(payload) ? " PRUNE" : "");
 		break;
-	case DAXFS_W_NLINK:
-		snprintf(buf, size, "%s %u", life[nlink_life(payload)], nlink_count(payload));
-		break;
+	case DAXFS_W_NLINK: snprintf(buf, size, "%s %u", life[nlink_life(payload)], nlink_count(payload)); break;
 	case DAXFS_W_COUNT:
 		snprintf(buf, size, "%" PRIu64 "%s", count, payload & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
 		break;
-	case DAXFS_W_TICK:
-		snprintf(buf, size, "a tick");
-		break;
-	default: /* ATTR, OPENERS and LOCKS */
-		snprintf(buf, size, "%#" PRIx64, payload);
-		break;
+	case DAXFS_W_TICK: snprintf(buf, size, "a tick"); break;
+	default: /* ATTR, OPENERS and LOCKS */ snprintf(buf, size, "%#" PRIx64, payload); break;
 	}
 }
 
@@ -209,7 +201,7 @@ bool inspect_is_private_to(const struct pool *pool, uint64_t object, unsigned la
 	if (type >= DAXFS_TYPES || object_index(object) >= pool->objects[type])
 		return false;
 	s = sm_load(&pool->state[type][object_index(object)]);
-	return state_of(s) == DAXFS_PRIVATE && nonce_of(s) == nonce_make(lane, seq);
+	return state_of(s) == DAXFS_PRIVATE && txid_of(s) == txid_make(lane, seq);
 }
 
 void inspect_line(daxfs_report report, void *context, const char *format, ...)
@@ -267,7 +259,7 @@ int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out)
 		sum.owned += record ? private_objects(pool, id, status) : 0;
 	}
 	for (unsigned i = 0; i < opens; i++)
-		sum.opens += sm_load(&pool->opens[(uint64_t)host * opens + i]) != 0;
+		sum.opens += sm_load(&pool->open_table[(uint64_t)host * opens + i]) != 0;
 	*out = sum;
 	return 0;
 }
@@ -287,7 +279,7 @@ int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest 
 	seen = sm_load(word);
 	while (result.increments < increments) {
 		/* ORD none: only the word's own atomicity is under test. */
-		bool won = sm_cas(word, &seen, seen + 1);
+		bool won = sm_cas_value(word, &seen, seen + 1);
 
 		result.tries++;
 		result.increments += won;

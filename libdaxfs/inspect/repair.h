@@ -23,11 +23,11 @@
 
 struct repair {
 	struct pool *pool;
-	bool dry;               /* say what would be done */
+	bool dry; /* say what would be done */
 	struct daxfs_repaired *out;
-	uint64_t done;          /* in this pass */
-	uint64_t found;         /* inodes that are to have names, in this pass */
-	uint64_t next_page;     /* where to look for a free one */
+	uint64_t done;      /* in this pass */
+	uint64_t found;     /* inodes that are to have names, in this pass */
+	uint64_t next_page; /* where to look for a free one */
 };
 
 /* Say what is done about the last finding. True: then do it. */

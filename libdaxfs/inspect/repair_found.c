@@ -28,8 +28,8 @@ struct naming {
 static int stage(struct lane *lane, const struct naming *n, const struct inode *inode, const struct trie_pos *pos,
 		 const struct trie_name *name, uint64_t nlink)
 {
-	uint64_t parent = word_settle(lane, &inode->sm->parent);
-	uint64_t tree = word_settle(lane, &lane_manager(lane)->tree);
+	uint64_t parent = word_help(lane, &inode->sm->parent);
+	uint64_t tree = word_help(lane, &lane_manager(lane)->tree);
 	int rc;
 
 	record_begin(lane, OP_LINK);
@@ -64,7 +64,7 @@ static int name_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -EEXIST;
 	if (rc)
 		return rc;
-	nlink = word_settle(lane, &inode.sm->nlink);
+	nlink = word_help(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) != 0)
 		return 0;
 	return stage(lane, n, &inode, &pos, &name, nlink);
@@ -114,7 +114,7 @@ static int name_all(struct daxfs *fs, daxfs_report report, void *context, struct
 	for (uint64_t i = DAXFS_ROOT_INO + 1; rc == 0 && i < fs->pool.objects[DAXFS_T_INODE]; i++) {
 		if (!nameless(&fs->pool, i))
 			continue;
-		n.ino = handle_make(sm_load(&fs->pool.inodes[i].incarnation) & 0xffffffffull, i);
+		n.ino = handle_make(sm_load(&fs->pool.inodes[i].i_generation) & 0xffffffffull, i);
 		rc = give_name(fs, &n);
 		if (rc)
 			break;
@@ -128,19 +128,22 @@ static int name_all(struct daxfs *fs, daxfs_report report, void *context, struct
 
 void repair_found(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_repaired *out)
 {
-	struct daxfs_why why = { .text = "no host slot is free to work from" };
+	struct daxfs_error err = { .text = "no host slot is free to work from" };
 	int rc = -EBUSY;
 
 	for (unsigned host = fs->pool.super.hosts; rc && host > 0; host--)
-		rc = daxfs_join(fs, host - 1, "daxfsctl", &why);
+		rc = daxfs_join(fs, host - 1, "daxfsctl", &err);
 	if (rc == 0) {
 		daxfs_beat(fs);
 		rc = name_all(fs, report, context, out);
 		if (rc)
-			snprintf(why.text, sizeof(why.text), "%s (error %d)", rc == -ENOSPC ? "no space" :
-				 rc == -ENOTDIR ? "/lost+found is no directory" : "the pool cannot be used", -rc);
+			snprintf(err.text, sizeof(err.text), "%s (error %d)",
+				 rc == -ENOSPC    ? "no space"
+				 : rc == -ENOTDIR ? "/lost+found is no directory"
+						  : "the pool cannot be used",
+				 -rc);
 		daxfs_leave(fs);
 	}
 	if (rc && report)
-		inspect_line(report, context, "left: inodes without names: %s", why.text);
+		inspect_line(report, context, "left: inodes without names: %s", err.text);
 }

@@ -37,7 +37,7 @@ static void set_repair(struct pool *pool, uint64_t v)
 	sm_drain(&pool->shm);
 	/* ORD repair word: set before anything is looked at, cleared after all is written back. */
 	sm_store(repair_mark_of(pool), v);
-	sm_persist(&pool->shm, repair_mark_of(pool), sizeof(sm_u64));
+	sm_flush(&pool->shm, repair_mark_of(pool), sizeof(sm_u64));
 	sm_drain(&pool->shm);
 	sm_fence();
 }
@@ -48,8 +48,8 @@ static int tenant(const struct pool *pool, enum daxfs_host_state *state)
 	for (unsigned host = 0; host < pool->super.hosts; host++) {
 		struct host_word word;
 
-		if (host_word_unpack(sm_load(&pool->member->host[host].word), &word) ||
-		    word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
+		if (host_word_unpack(sm_load(&pool->member->host[host].word), &word) || word.state == DAXFS_HOST_FREE ||
+		    word.state == DAXFS_HOST_RECOVERED)
 			continue;
 		*state = word.state;
 		return (int)host;
@@ -57,7 +57,7 @@ static int tenant(const struct pool *pool, enum daxfs_host_state *state)
 	return -1;
 }
 
-static int begin(struct daxfs *fs, uint64_t id, struct daxfs_why *why)
+static int begin(struct daxfs *fs, uint64_t id, struct daxfs_error *err)
 {
 	struct pool *pool = &fs->pool;
 	uint64_t before = sm_load(repair_mark_of(pool));
@@ -69,8 +69,9 @@ static int begin(struct daxfs *fs, uint64_t id, struct daxfs_why *why)
 	if (host < 0)
 		return 0;
 	set_repair(pool, before);
-	return why_fail(why, -EBUSY, "host %d is %s: stop all agents and let what died be recovered, then repair", host,
-			daxfs_host_state_name(state));
+	return daxfs_error_set(err, -EBUSY,
+			       "host %d is %s: stop all agents and let what died be recovered, then repair", host,
+			       daxfs_host_state_name(state));
 }
 
 static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_report report, void *context)
@@ -95,7 +96,7 @@ static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_repor
 }
 
 int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context, struct daxfs_repaired *out,
-		 struct daxfs_why *why)
+		 struct daxfs_error *err)
 {
 	struct daxfs_repaired result = { 0 };
 	struct repair fix = { .pool = &fs->pool, .dry = dry_run, .out = &result };
@@ -104,24 +105,25 @@ int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *cont
 	int rc = 0;
 
 	if (fs->joined)
-		return why_fail(why, -EBUSY, "joined as host %u: leave first", fs->host);
+		return daxfs_error_set(err, -EBUSY, "joined as host %u: leave first", fs->host);
 	if (!dry_run && !fs->pool.writable)
-		return why_fail(why, -EROFS, "the pool is mapped read-only; open it for writing to repair it");
+		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; open it for writing to repair it");
 	if (!dry_run)
-		rc = begin(fs, id, why);
+		rc = begin(fs, id, err);
 	if (rc)
 		return rc;
 	rc = passes(fs, &fix, id, report, context);
 	if (rc)
-		return why_fail(why, rc, "%s", rc == -ECANCELED ? "another repair has begun: let that one end" :
-				"out of memory");
+		return daxfs_error_set(err, rc, "%s",
+				       rc == -ECANCELED ? "another repair has begun: let that one end"
+							: "out of memory");
 	if (!dry_run)
 		set_repair(&fs->pool, 0);
 	if (!dry_run && fix.found)
 		repair_found(fs, report, context, &result);
 	rc = check_pool(&fs->pool, dry_run ? NULL : report, context, &check);
 	if (rc)
-		return why_fail(why, rc, "out of memory");
+		return daxfs_error_set(err, rc, "out of memory");
 	result.left = check.problems;
 	*out = result;
 	return 0;

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "index/map.h"
+#include "index/filemap.h"
 #include "inspect/repair.h"
 #include "sync/member.h"
 
@@ -67,7 +67,7 @@ void repair_plain(struct check *c, const sm_u64 *word, uint64_t value)
 
 	/* ORD repair: nobody else looks; on its own it makes one finding less, see repair.h. */
 	sm_store(w, value);
-	sm_persist(&c->fix->pool->shm, w, sizeof(*w));
+	sm_flush(&c->fix->pool->shm, w, sizeof(*w));
 }
 
 void repair_word(struct check *c, const sm_u64 *word, enum daxfs_word_class class, uint64_t payload)
@@ -80,7 +80,7 @@ void repair_bytes(struct check *c, const void *at, const void *bytes, size_t len
 	void *p = writable(c, at);
 
 	sm_write(p, bytes, len);
-	sm_persist(&c->fix->pool->shm, p, len);
+	sm_flush(&c->fix->pool->shm, p, len);
 }
 
 void repair_zero(struct check *c, const void *at, size_t len)
@@ -88,7 +88,7 @@ void repair_zero(struct check *c, const void *at, size_t len)
 	void *p = writable(c, at);
 
 	sm_zero(p, len);
-	sm_persist(&c->fix->pool->shm, p, len);
+	sm_flush(&c->fix->pool->shm, p, len);
 }
 
 /* -- words ---------------------------------------------------------------------- */
@@ -122,10 +122,10 @@ void repair_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class clas
 void repair_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
 {
 	const sm_u64 *word = &c->pool->state[type][index];
-	uint64_t s = sm_load(word), nonce = state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_PRIVATE ? nonce_of(s) : 0;
+	uint64_t s = sm_load(word), txid = state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_PRIVATE ? txid_of(s) : 0;
 
 	if (repair_do(c, at, "what it names is in use"))
-		repair_plain(c, word, state_make(DAXFS_LIVE, use, nonce));
+		repair_plain(c, word, state_make(DAXFS_LIVE, use, txid));
 }
 
 void repair_free(struct check *c, enum daxfs_type type, uint64_t index, const struct place *at)
@@ -180,8 +180,8 @@ static uint64_t last_seq(struct check *c, unsigned lane)
 			uint64_t s = sm_load(&c->pool->state[type][i]);
 			bool named = state_of(s) == DAXFS_LIVE || state_of(s) == DAXFS_PRIVATE;
 
-			if (named && nonce_lane(nonce_of(s)) == lane && nonce_seq(nonce_of(s)) > last)
-				last = nonce_seq(nonce_of(s));
+			if (named && txid_lane(txid_of(s)) == lane && txid_seq(txid_of(s)) > last)
+				last = txid_seq(txid_of(s));
 		}
 	return last + 1;
 }
@@ -211,7 +211,7 @@ void repair_lanes(struct check *c)
 static uint32_t next_generation(struct check *c, unsigned host)
 {
 	unsigned per_host = c->pool->super.lanes_per_host;
-	uint64_t last = sm_load(&c->pool->member->host[host].incarnation) >> 40;
+	uint64_t last = sm_load(&c->pool->member->host[host].tenancy) >> 40;
 
 	for (unsigned i = 0; i < per_host; i++) {
 		uint64_t owner = sm_load(&c->pool->lanes[host * per_host + i].owner);
@@ -225,7 +225,9 @@ static uint32_t next_generation(struct check *c, unsigned host)
 void repair_host(struct check *c, unsigned host, const struct place *at)
 {
 	struct host_word word = {
-		.generation = next_generation(c, host), .state = DAXFS_HOST_FREE, .recoverer = -1,
+		.generation = next_generation(c, host),
+		.state = DAXFS_HOST_FREE,
+		.recoverer = -1,
 	};
 
 	if (repair_do(c, at, "FREE, generation %u", word.generation))

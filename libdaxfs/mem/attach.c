@@ -12,7 +12,7 @@
 
 #include "mem/super.h"
 
-int attach_region(const struct pool *pool, unsigned id, struct daxfs_why *why)
+int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err)
 {
 	struct sm_region_hdr hdr;
 	const char *reason;
@@ -20,9 +20,10 @@ int attach_region(const struct pool *pool, unsigned id, struct daxfs_why *why)
 	sm_read(&hdr, pool->shm.base + pool->super.region[id].offset, sizeof(hdr));
 	reason = region_hdr_invalid(&pool->super, id, &hdr);
 	if (reason)
-		return why_fail(why, -EUCLEAN,
-				"pool is damaged: header of region %u (%s) has %s: daxfsctl repair writes it anew", id,
-				region_name(id), reason);
+		return daxfs_error_set(
+			err, -EUCLEAN,
+			"pool is damaged: header of region %u (%s) has %s: daxfsctl repair writes it anew", id,
+			region_name(id), reason);
 	return 0;
 }
 
@@ -32,20 +33,20 @@ void attach_super(struct pool *pool)
 	pool->writable = !(pool->super.ro_compat & ~SUPER_RO_COMPAT_KNOWN);
 }
 
-int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_why *why)
+int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error *err)
 {
-	struct pool p = {.shm = {.base = base, .size = size}, .fd = -1};
+	struct pool p = { .shm = { .base = base, .size = size }, .fd = -1 };
 	int rc;
 
 	if (size < 2 * DAXFS_PAGE_SIZE)
-		return why_fail(why, -EINVAL, "not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs",
-				(unsigned long long)size);
-	rc = super_read(base, size, &p.super, why);
+		return daxfs_error_set(err, -EINVAL, "not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs",
+				       (unsigned long long)size);
+	rc = super_read(base, size, &p.super, err);
 	if (rc)
 		return rc;
 	attach_super(&p);
 	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
-		rc = attach_region(&p, id, why);
+		rc = attach_region(&p, id, err);
 		if (rc)
 			return rc;
 	}

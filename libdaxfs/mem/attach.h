@@ -6,7 +6,7 @@
 #include "mem/pool.h"
 
 /* Judge the header of region id of the mapped pool. -EUCLEAN: damaged. */
-int attach_region(const struct pool *pool, unsigned id, struct daxfs_why *why);
+int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err);
 /* Take size, domain and read-only features from pool->super, already valid. */
 void attach_super(struct pool *pool);
 

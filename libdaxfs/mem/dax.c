@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-struct wanted { /* a name, or a number */
+/* a name, or a number */
+struct wanted {
 	const char *name;
 	unsigned major, minor;
 };
@@ -47,8 +48,10 @@ static int find(const struct wanted *w, struct dax_facts *out)
 	if (rc)
 		return rc;
 	rc = -ENODEV;
-	daxctl_region_foreach(ctx, region) {
-		daxctl_dev_foreach(region, dev) {
+	daxctl_region_foreach(ctx, region)
+	{
+		daxctl_dev_foreach(region, dev)
+		{
 			if (rc && is_wanted(dev, w)) {
 				take_facts(region, dev, out);
 				rc = 0;
@@ -61,30 +64,32 @@ static int find(const struct wanted *w, struct dax_facts *out)
 
 int dax_by_number(unsigned major, unsigned minor, struct dax_facts *out)
 {
-	return find(&(struct wanted){.major = major, .minor = minor}, out);
+	return find(&(struct wanted){ .major = major, .minor = minor }, out);
 }
 
 int dax_by_name(const char *name, struct dax_facts *out)
 {
-	return find(&(struct wanted){.name = name}, out);
+	return find(&(struct wanted){ .name = name }, out);
 }
 
-int dax_unusable(const struct dax_facts *f, struct daxfs_why *why)
+int dax_unusable(const struct dax_facts *f, struct daxfs_error *err)
 {
 	if (f->system_ram)
-		return why_fail(why, -ENODEV, "%s is in system-ram mode: daxctl reconfigure-device --mode=devdax %s",
-				f->name, f->name);
+		return daxfs_error_set(err, -ENODEV,
+				       "%s is in system-ram mode: daxctl reconfigure-device --mode=devdax %s", f->name,
+				       f->name);
 	if (!f->enabled)
-		return why_fail(why, -ENODEV, "%s is disabled: daxctl enable-device %s", f->name, f->name);
+		return daxfs_error_set(err, -ENODEV, "%s is disabled: daxctl enable-device %s", f->name, f->name);
 	if (!f->size)
-		return why_fail(why, -ENOSPC, "%s has no size: daxctl reconfigure-device --size=SIZE %s", f->name,
-				f->name);
+		return daxfs_error_set(err, -ENOSPC, "%s has no size: daxctl reconfigure-device --size=SIZE %s",
+				       f->name, f->name);
 	if (f->align < DAXFS_PAGE_SIZE || f->align & (f->align - 1))
-		return why_fail(why, -EINVAL, "%s has alignment %llu: daxctl reconfigure-device --align=2M %s", f->name,
-				(unsigned long long)f->align, f->name);
+		return daxfs_error_set(err, -EINVAL, "%s has alignment %llu: daxctl reconfigure-device --align=2M %s",
+				       f->name, (unsigned long long)f->align, f->name);
 	if (f->size % f->align)
-		return why_fail(why, -EINVAL, "%s: size %llu is no multiple of its alignment %llu: "
-				"daxctl reconfigure-device --align=4096 %s", f->name, (unsigned long long)f->size,
-				(unsigned long long)f->align, f->name);
+		return daxfs_error_set(err, -EINVAL,
+				       "%s: size %llu is no multiple of its alignment %llu: "
+				       "daxctl reconfigure-device --align=4096 %s",
+				       f->name, (unsigned long long)f->size, (unsigned long long)f->align, f->name);
 	return 0;
 }

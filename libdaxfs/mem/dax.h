@@ -21,6 +21,6 @@ int dax_by_name(const char *name, struct dax_facts *out);
  * of at least a page, 5 size a multiple of it. -ENODEV (1, 2), -ENOSPC (3) or
  * -EINVAL, and why names the command that helps.
  */
-int dax_unusable(const struct dax_facts *facts, struct daxfs_why *why);
+int dax_unusable(const struct dax_facts *facts, struct daxfs_error *err);
 
 #endif

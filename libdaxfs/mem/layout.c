@@ -18,19 +18,19 @@ static const struct {
 	const char *name;
 	uint64_t elem_size;
 } regions[DAXFS_REGIONS] = {
-	[DAXFS_R_MEMBER] = {"member", sizeof(struct sm_member)},
-	[DAXFS_R_LANES] = {"lanes", sizeof(struct sm_lane)},
-	[DAXFS_R_OPENS] = {"opens", sizeof(sm_u64)},
-	[DAXFS_R_STATE0] = {"page states", sizeof(sm_u64)},
-	[DAXFS_R_STATE1] = {"inode states", sizeof(sm_u64)},
-	[DAXFS_R_STATE2] = {"dirent states", sizeof(sm_u64)},
-	[DAXFS_R_BIRTH0] = {"page births", sizeof(sm_u64)},
-	[DAXFS_R_BIRTH1] = {"inode births", sizeof(sm_u64)},
-	[DAXFS_R_BIRTH2] = {"dirent births", sizeof(sm_u64)},
-	[DAXFS_R_COUNT] = {"node counts", sizeof(sm_u64)},
-	[DAXFS_R_INODES] = {"inodes", sizeof(struct sm_inode)},
-	[DAXFS_R_DIRENTS] = {"dirents", sizeof(struct sm_dirent)},
-	[DAXFS_R_PAGES] = {"pages", DAXFS_PAGE_SIZE},
+	[DAXFS_R_MEMBER] = { "member", sizeof(struct sm_member) },
+	[DAXFS_R_LANES] = { "lanes", sizeof(struct sm_lane) },
+	[DAXFS_R_OPEN_TABLE] = { "opens", sizeof(sm_u64) },
+	[DAXFS_R_STATE0] = { "page states", sizeof(sm_u64) },
+	[DAXFS_R_STATE1] = { "inode states", sizeof(sm_u64) },
+	[DAXFS_R_STATE2] = { "dirent states", sizeof(sm_u64) },
+	[DAXFS_R_BIRTH0] = { "page births", sizeof(sm_u64) },
+	[DAXFS_R_BIRTH1] = { "inode births", sizeof(sm_u64) },
+	[DAXFS_R_BIRTH2] = { "dirent births", sizeof(sm_u64) },
+	[DAXFS_R_COUNT] = { "node counts", sizeof(sm_u64) },
+	[DAXFS_R_INODES] = { "inodes", sizeof(struct sm_inode) },
+	[DAXFS_R_DIRENTS] = { "dirents", sizeof(struct sm_dirent) },
+	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
 };
 
 const char *region_name(unsigned id)
@@ -47,22 +47,16 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 			 const uint64_t objects[DAXFS_TYPES])
 {
 	switch (id) {
-	case DAXFS_R_MEMBER:
-		return 1;
-	case DAXFS_R_LANES:
-		return (uint64_t)hosts * lanes_per_host;
-	case DAXFS_R_OPENS:
-		return (uint64_t)hosts * opens_per_host;
+	case DAXFS_R_MEMBER: return 1;
+	case DAXFS_R_LANES: return (uint64_t)hosts * lanes_per_host;
+	case DAXFS_R_OPEN_TABLE: return (uint64_t)hosts * opens_per_host;
 	case DAXFS_R_STATE1:
 	case DAXFS_R_BIRTH1:
-	case DAXFS_R_INODES:
-		return objects[DAXFS_T_INODE];
+	case DAXFS_R_INODES: return objects[DAXFS_T_INODE];
 	case DAXFS_R_STATE2:
 	case DAXFS_R_BIRTH2:
-	case DAXFS_R_DIRENTS:
-		return objects[DAXFS_T_DIRENT];
-	default:
-		return objects[DAXFS_T_PAGE];
+	case DAXFS_R_DIRENTS: return objects[DAXFS_T_DIRENT];
+	default: return objects[DAXFS_T_PAGE];
 	}
 }
 
@@ -103,26 +97,27 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 	return value ? value : otherwise;
 }
 
-static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_why *why)
+static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_error *err)
 {
 	l->hosts = or_default(o->hosts, 8);
 	l->lanes_per_host = or_default(o->lanes, 8);
 	l->heartbeat_ms = or_default(o->heartbeat_ms, 50);
 	l->opens_per_host = or_default(o->opens, 4096);
 	if (l->hosts > DAXFS_HOSTS_MAX)
-		return why_fail(why, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);
+		return daxfs_error_set(err, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);
 	if ((uint64_t)l->hosts * l->lanes_per_host > DAXFS_LANES_MAX)
-		return why_fail(why, -EINVAL, "%u hosts x %u lanes: a pool has at most %u lanes; use fewer of either",
-				l->hosts, l->lanes_per_host, DAXFS_LANES_MAX);
+		return daxfs_error_set(err, -EINVAL,
+				       "%u hosts x %u lanes: a pool has at most %u lanes; use fewer of either",
+				       l->hosts, l->lanes_per_host, DAXFS_LANES_MAX);
 	if (l->opens_per_host > LAYOUT_OPENS_MAX)
-		return why_fail(why, -EINVAL, "%u open files per host: at most %u", l->opens_per_host,
-				LAYOUT_OPENS_MAX);
+		return daxfs_error_set(err, -EINVAL, "%u open files per host: at most %u", l->opens_per_host,
+				       LAYOUT_OPENS_MAX);
 	if (l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
-		return why_fail(why, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms,
-				LAYOUT_HEARTBEAT_MS_MAX);
+		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms,
+				       LAYOUT_HEARTBEAT_MS_MAX);
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
-		return why_fail(why, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
-				(unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
+		return daxfs_error_set(err, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
+				       (unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
 	return 0;
 }
 
@@ -164,24 +159,26 @@ static bool fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
 	return true;
 }
 
-int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_why *why)
+int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_error *err)
 {
-	struct layout l = {.size = size / DAXFS_PAGE_SIZE * DAXFS_PAGE_SIZE};
+	struct layout l = { .size = size / DAXFS_PAGE_SIZE * DAXFS_PAGE_SIZE };
 	uint64_t inodes, least;
-	int rc = take_options(&l, options, why);
+	int rc = take_options(&l, options, err);
 
 	if (rc)
 		return rc;
 	least = need(&l, options->inodes ? options->inodes : LAYOUT_INODES_MIN, LAYOUT_PAGES_MIN);
 	if (l.size < least)
-		return why_fail(why, -ENOSPC, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
-				(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
+		return daxfs_error_set(
+			err, -ENOSPC, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
+			(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
 	inodes = pick_inodes(&l, options->inodes);
 	if (!fill_with_pages(&l, inodes, need(&l, inodes, 0)))
-		return why_fail(why, -EFBIG,
-				"%llu bytes are too large: such a pool has at most %llu (16 TiB of pages); give that "
-				"as its size, or make several pools", (unsigned long long)l.size,
-				(unsigned long long)most_bytes(l, options->inodes));
+		return daxfs_error_set(
+			err, -EFBIG,
+			"%llu bytes are too large: such a pool has at most %llu (16 TiB of pages); give that "
+			"as its size, or make several pools",
+			(unsigned long long)l.size, (unsigned long long)most_bytes(l, options->inodes));
 	*out = l;
 	return 0;
 }
@@ -198,7 +195,7 @@ void layout_place(struct pool *pool)
 	pool->lanes_total = s->hosts * s->lanes_per_host;
 	pool->member = array_at(pool, DAXFS_R_MEMBER);
 	pool->lanes = array_at(pool, DAXFS_R_LANES);
-	pool->opens = array_at(pool, DAXFS_R_OPENS);
+	pool->open_table = array_at(pool, DAXFS_R_OPEN_TABLE);
 	for (unsigned t = 0; t < DAXFS_TYPES; t++) {
 		pool->state[t] = array_at(pool, DAXFS_R_STATE0 + t);
 		pool->birth[t] = array_at(pool, DAXFS_R_BIRTH0 + t);

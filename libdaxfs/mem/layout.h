@@ -26,7 +26,8 @@ struct layout {
  * Lay regions over size bytes as options ask. -EINVAL: an option is out of
  * range; -ENOSPC: too small, -EFBIG: too large, and why says how much would do.
  */
-int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_why *why);
+int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out,
+		   struct daxfs_error *err);
 
 const char *region_name(unsigned id);
 uint64_t region_elem_size(unsigned id);

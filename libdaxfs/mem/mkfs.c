@@ -14,47 +14,47 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "mem/map.h"
+#include "mem/backing.h"
 #include "mem/process.h"
 #include "mem/super.h"
 
 struct target {
 	const char *path;
 	const struct daxfs_mkfs_options *options;
-	struct source source;
+	struct backing source;
 	bool created;  /* by us: removed again on failure */
 	uint64_t size; /* the pool will have */
 };
 
-static int create(struct target *t, struct daxfs_why *why)
+static int create(struct target *t, struct daxfs_error *err)
 {
 	int rc;
 
 	if (!t->options->size)
-		return why_fail(why, -ENOENT, "%s does not exist: give a size to make it", t->path);
-	rc = source_open(t->path, O_RDWR | O_CREAT | O_EXCL, &t->source, why);
+		return daxfs_error_set(err, -ENOENT, "%s does not exist: give a size to make it", t->path);
+	rc = backing_open(t->path, O_RDWR | O_CREAT | O_EXCL, &t->source, err);
 	if (rc == -ENOENT)
-		return why_fail(why, rc, "%s: its directory does not exist: make it first", t->path);
+		return daxfs_error_set(err, rc, "%s: its directory does not exist: make it first", t->path);
 	t->created = rc == 0;
 	return rc;
 }
 
-static int open_target(struct target *t, struct daxfs_why *why)
+static int open_target(struct target *t, struct daxfs_error *err)
 {
-	int rc = source_open(t->path, O_RDWR, &t->source, why);
+	int rc = backing_open(t->path, O_RDWR, &t->source, err);
 
 	/* Never a regular file where a device is missing. */
 	if (rc == -ENOENT && strncmp(t->path, "/dev/dax", 8) != 0)
-		rc = create(t, why);
+		rc = create(t, err);
 	if (rc)
 		return rc;
-	rc = source_lock(&t->source, true, t->path, why);
+	rc = backing_lock(&t->source, true, t->path, err);
 	if (rc)
 		t->created = false; /* another mkfs found our empty file: now it is theirs */
 	return rc;
 }
 
-static int holds_pool(const struct source *s, bool *answer, struct daxfs_why *why)
+static int holds_pool(const struct backing *s, bool *answer, struct daxfs_error *err)
 {
 	uint8_t head[SOURCE_HEAD_BYTES];
 	int rc;
@@ -62,114 +62,115 @@ static int holds_pool(const struct source *s, bool *answer, struct daxfs_why *wh
 	*answer = false;
 	if (s->size < SOURCE_HEAD_BYTES)
 		return 0;
-	rc = source_head(s, head, why);
+	rc = backing_head(s, head, err);
 	if (rc == 0)
 		*answer = super_present(head);
 	return rc;
 }
 
 /* A file of nothing but holes, as truncate(1) makes, is as good as an empty one. */
-static bool holds_data(const struct source *s)
+static bool holds_data(const struct backing *s)
 {
 	return !s->device && s->size && lseek(s->fd, 0, SEEK_DATA) >= 0;
 }
 
-static int refuse_contents(const struct target *t, struct daxfs_why *why)
+static int refuse_contents(const struct target *t, struct daxfs_error *err)
 {
 	bool pool;
 	int rc;
 
 	if (t->options->force)
 		return 0;
-	rc = holds_pool(&t->source, &pool, why);
+	rc = holds_pool(&t->source, &pool, err);
 	if (rc)
 		return rc;
 	if (pool)
-		return why_fail(why, -EEXIST, "%s holds a pool: --force destroys it and makes a new one", t->path);
+		return daxfs_error_set(err, -EEXIST, "%s holds a pool: --force destroys it and makes a new one",
+				       t->path);
 	if (holds_data(&t->source))
-		return why_fail(why, -EEXIST, "%s holds %llu bytes that are not a pool: remove it, or --force", t->path,
-				(unsigned long long)t->source.size);
+		return daxfs_error_set(err, -EEXIST, "%s holds %llu bytes that are not a pool: remove it, or --force",
+				       t->path, (unsigned long long)t->source.size);
 	return 0;
 }
 
-static int choose_size(struct target *t, struct daxfs_why *why)
+static int choose_size(struct target *t, struct daxfs_error *err)
 {
-	const struct source *s = &t->source;
+	const struct backing *s = &t->source;
 	uint64_t wanted = t->options->size ? t->options->size : s->size;
 	struct layout l;
 	int rc;
 
 	if (!wanted)
-		return why_fail(why, -EINVAL, "%s is empty: give a size", t->path);
+		return daxfs_error_set(err, -EINVAL, "%s is empty: give a size", t->path);
 	if (s->device && wanted > s->size)
-		return why_fail(why, -ENOSPC, "%s has only %llu bytes: give a size up to that, or none", t->path,
-				(unsigned long long)s->size);
+		return daxfs_error_set(err, -ENOSPC, "%s has only %llu bytes: give a size up to that, or none", t->path,
+				       (unsigned long long)s->size);
 	if (wanted > INT64_MAX)
-		return why_fail(why, -EFBIG, "a pool of %llu bytes is too large", (unsigned long long)wanted);
-	rc = layout_compute(wanted, t->options, &l, why);
+		return daxfs_error_set(err, -EFBIG, "a pool of %llu bytes is too large", (unsigned long long)wanted);
+	rc = layout_compute(wanted, t->options, &l, err);
 	if (rc == 0)
 		t->size = l.size;
 	return rc;
 }
 
 /* Give a file its size and its memory; on failure the size it had. */
-static int take_space(struct target *t, struct daxfs_why *why)
+static int take_space(struct target *t, struct daxfs_error *err)
 {
 	int rc;
 
 	if (t->source.device)
 		return 0;
 	if (t->options->size && ftruncate(t->source.fd, (off_t)t->size))
-		return source_fail(why, -errno, t->path, true);
-	rc = source_reserve(&t->source, t->size, t->path, why);
+		return backing_fail(err, -errno, t->path, true);
+	rc = backing_reserve(&t->source, t->size, t->path, err);
 	if (rc && ftruncate(t->source.fd, (off_t)t->source.size))
-		return why_fail(why, rc, "%s: no room, and its former size cannot be restored", t->path);
+		return daxfs_error_set(err, rc, "%s: no room, and its former size cannot be restored", t->path);
 	return rc;
 }
 
 /* Lay the pool down, and believe it only when it reads back. */
-static int lay_pool(const struct target *t, struct daxfs_why *why)
+static int lay_pool(const struct target *t, struct daxfs_error *err)
 {
 	struct daxfs_mkfs_options options = *t->options;
 	struct pool pool;
 	uint64_t mapped;
 	void *base;
-	int rc = source_map(&t->source, t->size, true, &base, &mapped, why);
+	int rc = backing_map(&t->source, t->size, true, &base, &mapped, err);
 
 	if (rc)
 		return rc;
-	source_collapse(&t->source, base, mapped);
+	backing_collapse(&t->source, base, mapped);
 	options.size = t->size;
-	rc = pool_format(base, t->size, &options, why);
+	rc = pool_format(base, t->size, &options, err);
 	if (rc == 0)
-		rc = pool_attach(base, t->size, &pool, why);
+		rc = pool_attach(base, t->size, &pool, err);
 	munmap(base, mapped);
 	return rc;
 }
 
-static int mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
+static int mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err)
 {
-	static const struct daxfs_mkfs_options defaults = {.name = NULL};
-	struct target t = {.path = path, .options = options ? options : &defaults, .source.fd = -1};
-	int rc = open_target(&t, why);
+	static const struct daxfs_mkfs_options defaults = { .name = NULL };
+	struct target t = { .path = path, .options = options ? options : &defaults, .source.fd = -1 };
+	int rc = open_target(&t, err);
 
 	if (rc == 0)
-		rc = refuse_contents(&t, why);
+		rc = refuse_contents(&t, err);
 	if (rc == 0)
-		rc = choose_size(&t, why);
+		rc = choose_size(&t, err);
 	if (rc == 0)
-		rc = take_space(&t, why);
+		rc = take_space(&t, err);
 	if (rc == 0)
-		rc = lay_pool(&t, why);
+		rc = lay_pool(&t, err);
 	if (rc && t.created)
 		unlink(path);
-	source_close(&t.source);
+	backing_close(&t.source);
 	return rc;
 }
 
-int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_why *why)
+int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err)
 {
-	int was = process_cancel_off(), rc = mkfs(path, options, why);
+	int was = process_cancel_off(), rc = mkfs(path, options, err);
 
 	process_cancel_restore(was);
 	return rc;

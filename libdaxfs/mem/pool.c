@@ -13,53 +13,55 @@
 #include <unistd.h>
 
 #include "mem/attach.h"
-#include "mem/map.h"
+#include "mem/backing.h"
 #include "mem/super.h"
 
-static int open_pool(const char *path, bool writable, struct source *s, struct daxfs_why *why)
+static int open_pool(const char *path, bool writable, struct backing *s, struct daxfs_error *err)
 {
-	int rc = source_open(path, writable ? O_RDWR : O_RDONLY, s, why);
+	int rc = backing_open(path, writable ? O_RDWR : O_RDONLY, s, err);
 
 	if (rc)
 		return rc;
-	rc = source_lock(s, false, path, why);
+	rc = backing_lock(s, false, path, err);
 	if (rc == 0 && s->size < SOURCE_HEAD_BYTES)
-		rc = why_fail(why, -EINVAL, "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs",
-			      path, (unsigned long long)s->size);
+		rc = daxfs_error_set(err, -EINVAL,
+				     "%s is not a daxfs pool: only %llu bytes; make one with daxfsctl mkfs", path,
+				     (unsigned long long)s->size);
 	if (rc)
-		source_close(s);
+		backing_close(s);
 	return rc;
 }
 
-static int peek_super(const struct source *s, struct sm_super *out, struct daxfs_why *why)
+static int peek_super(const struct backing *s, struct sm_super *out, struct daxfs_error *err)
 {
 	uint8_t head[SOURCE_HEAD_BYTES];
-	int rc = source_head(s, head, why);
+	int rc = backing_head(s, head, err);
 
-	return rc ? rc : super_read(head, s->size, out, why);
+	return rc ? rc : super_read(head, s->size, out, err);
 }
 
 /* A file may have come back from a copy with holes in it. */
-static int fill_holes(const struct source *s, const char *path, const struct sm_super *super, struct daxfs_why *why)
+static int fill_holes(const struct backing *s, const char *path, const struct sm_super *super, struct daxfs_error *err)
 {
 	struct stat st;
 
 	if (s->device || fstat(s->fd, &st) || (uint64_t)st.st_blocks * 512 >= super->size)
 		return 0;
-	return source_reserve(s, super->size, path, why);
+	return backing_reserve(s, super->size, path, err);
 }
 
 /* Map the first len bytes and take over the descriptor. */
-static int map_super(struct source *s, uint64_t len, bool writable, struct pool *p, struct daxfs_why *why)
+static int map_super(struct backing *s, uint64_t len, bool writable, struct pool *p, struct daxfs_error *err)
 {
 	void *base;
 	int rc;
 
 	attach_super(p);
 	if (writable && !p->writable)
-		return why_fail(why, -EROFS, "pool uses features 0x%llx this program can only read: use a newer one",
-				(unsigned long long)p->super.ro_compat);
-	rc = source_map(s, len, writable, &base, &p->shm.size, why);
+		return daxfs_error_set(err, -EROFS,
+				       "pool uses features 0x%llx this program can only read: use a newer one",
+				       (unsigned long long)p->super.ro_compat);
+	rc = backing_map(s, len, writable, &base, &p->shm.size, err);
 	if (rc)
 		return rc;
 	p->shm.base = base;
@@ -70,32 +72,32 @@ static int map_super(struct source *s, uint64_t len, bool writable, struct pool 
 	return 0;
 }
 
-static int judge_regions(const struct pool *p, unsigned count, struct daxfs_why *why)
+static int judge_regions(const struct pool *p, unsigned count, struct daxfs_error *err)
 {
 	int rc = 0;
 
 	for (unsigned id = 0; id < count && rc == 0; id++)
-		rc = attach_region(p, id, why);
+		rc = attach_region(p, id, err);
 	return rc;
 }
 
-int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_why *why)
+int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_error *err)
 {
 	bool writable = mode != DAXFS_READ_ONLY;
-	struct pool p = {.fd = -1};
-	struct source s;
-	int rc = open_pool(path, writable, &s, why);
+	struct pool p = { .fd = -1 };
+	struct backing s;
+	int rc = open_pool(path, writable, &s, err);
 
 	if (rc)
 		return rc;
-	rc = peek_super(&s, &p.super, why);
+	rc = peek_super(&s, &p.super, err);
 	if (rc == 0 && writable)
-		rc = fill_holes(&s, path, &p.super, why);
+		rc = fill_holes(&s, path, &p.super, err);
 	if (rc == 0)
-		rc = map_super(&s, p.super.size, writable, &p, why);
+		rc = map_super(&s, p.super.size, writable, &p, err);
 	if (rc == 0 && mode != DAXFS_REPAIR)
-		rc = judge_regions(&p, DAXFS_REGIONS, why);
-	source_close(&s);
+		rc = judge_regions(&p, DAXFS_REGIONS, err);
+	backing_close(&s);
 	if (rc) {
 		pool_unmap(&p);
 		return rc;
@@ -105,20 +107,20 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	return 0;
 }
 
-int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why)
+int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err)
 {
-	struct pool p = {.fd = -1};
-	struct source s;
-	int rc = open_pool(path, writable, &s, why);
+	struct pool p = { .fd = -1 };
+	struct backing s;
+	int rc = open_pool(path, writable, &s, err);
 
 	if (rc)
 		return rc;
-	rc = peek_super(&s, &p.super, why);
+	rc = peek_super(&s, &p.super, err);
 	if (rc == 0)
-		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, why);
+		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, err);
 	if (rc == 0)
-		rc = judge_regions(&p, DAXFS_R_MEMBER + 1, why);
-	source_close(&s);
+		rc = judge_regions(&p, DAXFS_R_MEMBER + 1, err);
+	backing_close(&s);
 	if (rc) {
 		pool_unmap(&p);
 		return rc;
@@ -141,5 +143,5 @@ void pool_forget(struct pool *pool)
 		close(pool->fd);
 	pool->owns_map = false;
 	pool->fd = -1;
-	pool->shm = (struct shm){.base = NULL};
+	pool->shm = (struct shm){ .base = NULL };
 }

@@ -16,29 +16,29 @@ struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
 	struct sm_member *member;
-	struct sm_lane *lanes;       /* hosts * lanes_per_host */
-	sm_u64 *opens;               /* hosts * opens_per_host handles */
+	struct sm_lane *lanes; /* hosts * lanes_per_host */
+	sm_u64 *open_table;    /* hosts * opens_per_host handles */
 	sm_u64 *state[DAXFS_TYPES];
 	sm_u64 *birth[DAXFS_TYPES];
-	sm_u64 *count;               /* one a page */
-	struct sm_inode *inodes;     /* index 0 is never used */
+	sm_u64 *count;           /* one a page */
+	struct sm_inode *inodes; /* index 0 is never used */
 	struct sm_dirent *dirents;
 	uint8_t *pages;
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
-	int fd;          /* -1 when attached to memory */
+	int fd; /* -1 when attached to memory */
 	bool owns_map;
 	bool writable;
 };
 
 /* Lay a fresh, empty pool over zeroed-or-not memory. Superblocks go last. */
-int pool_format(void *base, uint64_t size, const struct daxfs_mkfs_options *options, struct daxfs_why *why);
+int pool_format(void *base, uint64_t size, const struct daxfs_mkfs_options *options, struct daxfs_error *err);
 /* Validate the superblock (either copy) and region headers; fill *pool. */
-int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_why *why);
+int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error *err);
 /* Open and map path (file, memfd through /proc, device-DAX), then attach. */
-int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_why *why);
+int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_error *err);
 /* As pool_map but only superblock and membership; other pointers are NULL. */
-int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why);
+int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err);
 void pool_unmap(struct pool *pool);
 /* The same in a child, which has the descriptor, but no mapping. */
 void pool_forget(struct pool *pool);
@@ -58,7 +58,7 @@ static inline uint8_t *pool_page(const struct pool *pool, uint64_t index)
 	return pool->pages + index * DAXFS_PAGE_SIZE;
 }
 
-/* Fill *why and return error: `return why_fail(why, -EINVAL, "...", ...)`. */
-int why_fail(struct daxfs_why *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Fill *err and return error: `return daxfs_error_set(why, -EINVAL, "...", ...)`. */
+int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

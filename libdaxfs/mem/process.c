@@ -9,15 +9,16 @@
 
 #define MARK_BYTES 1u /* a page */
 
-int process_mark(bool **mark, struct daxfs_why *why)
+int process_mark(bool **mark, struct daxfs_error *err)
 {
 	bool *page = mmap(NULL, MARK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
-		return why_fail(why, -ENOMEM, "out of memory");
+		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	if (madvise(page, MARK_BYTES, MADV_WIPEONFORK)) {
 		munmap(page, MARK_BYTES);
-		return why_fail(why, -EINVAL, "this kernel cannot tell a process from its children: use Linux 4.14");
+		return daxfs_error_set(err, -EINVAL,
+				       "this kernel cannot tell a process from its children: use Linux 4.14");
 	}
 	*page = true;
 	*mark = page;

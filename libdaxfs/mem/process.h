@@ -16,7 +16,7 @@
 #include "daxfs/daxfs.h"
 
 /* *mark is true in this process and false in its children. -ENOMEM, -EINVAL: a kernel that cannot. */
-int process_mark(bool **mark, struct daxfs_why *why);
+int process_mark(bool **mark, struct daxfs_error *err);
 void process_unmark(bool *mark);
 /* A child is to have no mapping here. A touch of it there is SIGSEGV. */
 int process_keep(void *base, size_t len);
@@ -24,7 +24,7 @@ int process_keep(void *base, size_t len);
 /*
  * Calls that open, close or report are left alone by pthread_cancel until they are over:
  * what they had begun nobody else would end. Calls of the filesystem have no cancellation
- * point, but for the wait for a lane (fs/context.c).
+ * point, but for the wait for a lane (fs/lane_pool.c).
  */
 static inline int process_cancel_off(void)
 {

@@ -7,15 +7,15 @@
  * scheduling point and an access to a modelled cache; each call passes the site
  * it was made from.
  *
- * Names say the order: sm_load acquires, sm_store releases, sm_cas is
+ * Names say the order: sm_load acquires, sm_store releases, sm_cas_value is
  * acq_rel / acquire; _relaxed ones say so; sm_fence is sequentially consistent,
  * and so is sm_fence_after_cas, which costs nothing where a CAS is a full fence.
  * sm_write_stream leaves what it wrote out of this processor's caches; after the
  * last one, sm_stream_end before anything that publishes it. sm_prefetch and sm_prefetch_write are hints;
  * what sm_peek loads may only decide what they are given (the simulator sees nothing there, and no access).
- * Write-back: sm_persist starts the write-back of a range, sm_drain waits for
+ * Write-back: sm_flush starts the write-back of a range, sm_drain waits for
  * all started ones; both are nothing in a gpf pool. What is persisted and
- * drained survives the loss of this host's caches. sm_persist_stream is that for
+ * drained survives the loss of this host's caches. sm_flush_stream is that for
  * whole lines written by sm_write_stream, which starts their write-back by itself where it can.
  */
 #ifndef DAXFS_MEM_SHM_H
@@ -26,7 +26,8 @@
 
 #include "daxfs/format.h"
 
-struct shm { /* a mapped region */
+/* a mapped region */
+struct shm {
 	uint8_t *base;
 	uint64_t size;
 	bool wb; /* write back explicitly */
@@ -41,33 +42,32 @@ struct sm_site {
 	unsigned hits, crashes;
 } __attribute__((aligned(64))); /* an array in its own section: no gaps */
 
-#define SM_SITE(name) \
-	(__extension__({ \
-		static struct sm_site sm_site_ __attribute__((section("daxfs_sites"))) = { \
-			__FILE__, __func__, name, __LINE__, 0, 0 \
-		}; \
-		&sm_site_; \
+#define SM_SITE(name)                                                                                                  \
+	(__extension__({                                                                                               \
+		static struct sm_site sm_site_                                                                         \
+			__attribute__((section("daxfs_sites"))) = { __FILE__, __func__, name, __LINE__, 0, 0 };        \
+		&sm_site_;                                                                                             \
 	}))
 
 uint64_t sm_load_at(const sm_u64 *p, struct sm_site *site);
 uint64_t sm_load_relaxed_at(const sm_u64 *p, struct sm_site *site);
 void sm_store_at(sm_u64 *p, uint64_t v, struct sm_site *site);
 void sm_store_relaxed_at(sm_u64 *p, uint64_t v, struct sm_site *site);
-bool sm_cas_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *site);
+bool sm_cas_value_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *site);
 void sm_fence_at(struct sm_site *site);
 void sm_fence_acquire_at(struct sm_site *site);
 void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site);
 void sm_write_at(void *dst, const void *src, size_t len, struct sm_site *site);
 void sm_zero_at(void *dst, size_t len, struct sm_site *site);
-void sm_persist_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site);
+void sm_flush_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site);
 void sm_drain_at(const struct shm *shm, struct sm_site *site);
 
 #define sm_load(p) sm_load_at(p, SM_SITE("load"))
 #define sm_load_relaxed(p) sm_load_relaxed_at(p, SM_SITE("load"))
 #define sm_store(p, v) sm_store_at(p, v, SM_SITE("store"))
 #define sm_store_relaxed(p, v) sm_store_relaxed_at(p, v, SM_SITE("store"))
+#define sm_cas_value(p, expected, desired) sm_cas_value_at(p, expected, desired, SM_SITE("cas"))
 #define sm_cas(p, expected, desired) sm_cas_at(p, expected, desired, SM_SITE("cas"))
-#define sm_swap(p, expected, desired) sm_swap_at(p, expected, desired, SM_SITE("cas"))
 #define sm_fence() sm_fence_at(SM_SITE("fence"))
 #define sm_fence_after_cas() sm_fence_at(SM_SITE("fence"))
 #define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
@@ -81,8 +81,8 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_prefetch(p, len) ((void)(p), (void)(len))
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
-#define sm_persist(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
-#define sm_persist_stream(shm, p, len) sm_persist_at(shm, p, len, SM_SITE("persist"))
+#define sm_flush(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("flush"))
+#define sm_flush_stream(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("flush"))
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
 
 static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
@@ -98,9 +98,9 @@ static inline bool sm_same_at(const void *p, const void *bytes, size_t len, stru
 	return true;
 }
 
-static inline bool sm_swap_at(sm_u64 *p, uint64_t expected, uint64_t desired, struct sm_site *site)
+static inline bool sm_cas_at(sm_u64 *p, uint64_t expected, uint64_t desired, struct sm_site *site)
 {
-	return sm_cas_at(p, &expected, desired, site);
+	return sm_cas_value_at(p, &expected, desired, site);
 }
 
 #else
@@ -132,7 +132,7 @@ static inline void sm_store_relaxed(sm_u64 *p, uint64_t v)
 }
 
 /* On failure *expected is what was found. */
-static inline bool sm_cas(sm_u64 *p, uint64_t *expected, uint64_t desired)
+static inline bool sm_cas_value(sm_u64 *p, uint64_t *expected, uint64_t desired)
 {
 	return __atomic_compare_exchange_n(&p->sm_v, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
@@ -225,18 +225,18 @@ static inline void sm_zero(void *dst, size_t len)
 void shm_write_back(const void *p, size_t len); /* mem/writeback.c */
 void shm_write_back_drain(void);
 
-static inline void sm_persist(const struct shm *shm, const void *p, size_t len)
+static inline void sm_flush(const struct shm *shm, const void *p, size_t len)
 {
 	if (__builtin_expect(shm->wb, 0))
 		shm_write_back(p, len);
 }
 
-static inline void sm_persist_stream(const struct shm *shm, const void *p, size_t len)
+static inline void sm_flush_stream(const struct shm *shm, const void *p, size_t len)
 {
 #if defined(__x86_64__)
 	(void)shm, (void)p, (void)len;
 #else
-	sm_persist(shm, p, len);
+	sm_flush(shm, p, len);
 #endif
 }
 
@@ -247,9 +247,9 @@ static inline void sm_drain(const struct shm *shm)
 }
 
 /* CAS that does not care what was found instead. */
-static inline bool sm_swap(sm_u64 *p, uint64_t expected, uint64_t desired)
+static inline bool sm_cas(sm_u64 *p, uint64_t expected, uint64_t desired)
 {
-	return sm_cas(p, &expected, desired);
+	return sm_cas_value(p, &expected, desired);
 }
 
 #endif
@@ -259,14 +259,14 @@ static inline bool sm_swap(sm_u64 *p, uint64_t expected, uint64_t desired)
  * the next one is about to change, and with NULL after the last. *last: the one
  * before, NULL at first. True: that was in another line, whose write-back has begun.
  */
-static inline bool sm_persist_run(const struct shm *shm, const sm_u64 **last, const sm_u64 *next)
+static inline bool sm_flush_run(const struct shm *shm, const sm_u64 **last, const sm_u64 *next)
 {
 	const sm_u64 *was = *last;
 
 	*last = next;
 	if (!shm->wb || !was || (next && (uintptr_t)was / DAXFS_LINE == (uintptr_t)next / DAXFS_LINE))
 		return false;
-	sm_persist(shm, was, sizeof(*was));
+	sm_flush(shm, was, sizeof(*was));
 	return true;
 }
 

@@ -40,8 +40,10 @@ static inline void sip_word(uint64_t v[4], uint64_t m)
 uint64_t siphash24(const uint64_t key[2], const void *data, size_t len)
 {
 	uint64_t v[4] = {
-		key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,
-		key[0] ^ 0x6c7967656e657261ull, key[1] ^ 0x7465646279746573ull,
+		key[0] ^ 0x736f6d6570736575ull,
+		key[1] ^ 0x646f72616e646f6dull,
+		key[0] ^ 0x6c7967656e657261ull,
+		key[1] ^ 0x7465646279746573ull,
 	};
 	const uint8_t *p = data;
 	uint64_t word, last = (uint64_t)len << 56;

@@ -91,8 +91,7 @@ static bool bad_counts(const struct sm_super *s)
 	};
 
 	for (unsigned id = 0; id < DAXFS_REGIONS; id++)
-		if (s->region[id].count !=
-		    region_elements(id, s->hosts, s->lanes_per_host, s->opens_per_host, objects))
+		if (s->region[id].count != region_elements(id, s->hosts, s->lanes_per_host, s->opens_per_host, objects))
 			return true;
 	/* Page 0, inode 0 and inode 1 exist in every pool. */
 	return objects[DAXFS_T_PAGE] < 1 || objects[DAXFS_T_INODE] < 2 || objects[DAXFS_T_DIRENT] < 1;
@@ -112,13 +111,13 @@ static const struct {
 	bool (*broken)(const struct sm_super *s, uint64_t region_size);
 	struct super_flaw flaw;
 } rules[] = {
-	{bad_magic, {1, -EINVAL, "no magic number"}},
-	{bad_crc, {2, -EUCLEAN, "wrong checksum"}},
-	{bad_version, {3, -EPROTONOSUPPORT, "another format version"}},
-	{bad_incompat, {4, -EPROTONOSUPPORT, "a feature this version does not know"}},
-	{bad_size, {5, -ENODATA, "larger than its region"}},
-	{bad_table, {6, -EUCLEAN, "a region that is missing, lies outside, overlaps or has another element size"}},
-	{bad_limits, {7, -EUCLEAN, "hosts, lanes or counts beyond the limits"}},
+	{ bad_magic, { 1, -EINVAL, "no magic number" } },
+	{ bad_crc, { 2, -EUCLEAN, "wrong checksum" } },
+	{ bad_version, { 3, -EPROTONOSUPPORT, "another format version" } },
+	{ bad_incompat, { 4, -EPROTONOSUPPORT, "a feature this version does not know" } },
+	{ bad_size, { 5, -ENODATA, "larger than its region" } },
+	{ bad_table, { 6, -EUCLEAN, "a region that is missing, lies outside, overlaps or has another element size" } },
+	{ bad_limits, { 7, -EUCLEAN, "hosts, lanes or counts beyond the limits" } },
 };
 
 const struct super_flaw *super_invalid(const struct sm_super *s, uint64_t region_size)
@@ -154,27 +153,33 @@ bool super_present(const void *base)
 }
 
 /* Say what is wrong with the copy that got furthest down the list. */
-static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint64_t region_size, struct daxfs_why *why)
+static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint64_t region_size,
+		   struct daxfs_error *err)
 {
 	switch (flaw->rule) {
 	case 1:
-		return why_fail(why, flaw->error, "not a daxfs pool: %s; make one with daxfsctl mkfs", flaw->reason);
+		return daxfs_error_set(err, flaw->error, "not a daxfs pool: %s; make one with daxfsctl mkfs",
+				       flaw->reason);
 	case 3:
-		return why_fail(why, flaw->error, "pool has format version %u, this program %u: use a matching one",
-				s->version, DAXFS_VERSION);
+		return daxfs_error_set(err, flaw->error,
+				       "pool has format version %u, this program %u: use a matching one", s->version,
+				       DAXFS_VERSION);
 	case 4:
-		return why_fail(why, flaw->error, "pool uses features 0x%llx unknown to this program: use a newer one",
-				(unsigned long long)(s->incompat & ~SUPER_INCOMPAT_KNOWN));
+		return daxfs_error_set(err, flaw->error,
+				       "pool uses features 0x%llx unknown to this program: use a newer one",
+				       (unsigned long long)(s->incompat & ~SUPER_INCOMPAT_KNOWN));
 	case 5:
-		return why_fail(why, flaw->error, "pool has %llu bytes, its file or device only %llu: restore its end",
-				(unsigned long long)s->size, (unsigned long long)region_size);
+		return daxfs_error_set(err, flaw->error,
+				       "pool has %llu bytes, its file or device only %llu: restore its end",
+				       (unsigned long long)s->size, (unsigned long long)region_size);
 	default:
-		return why_fail(why, flaw->error, "both superblocks are damaged (%s): restore the pool or mkfs --force",
-				flaw->reason);
+		return daxfs_error_set(err, flaw->error,
+				       "both superblocks are damaged (%s): restore the pool or mkfs --force",
+				       flaw->reason);
 	}
 }
 
-int super_read(const void *base, uint64_t region_size, struct sm_super *out, struct daxfs_why *why)
+int super_read(const void *base, uint64_t region_size, struct sm_super *out, struct daxfs_error *err)
 {
 	const struct super_flaw *flaw[2];
 	struct sm_super s[2];
@@ -189,7 +194,7 @@ int super_read(const void *base, uint64_t region_size, struct sm_super *out, str
 		}
 	}
 	best = flaw[1]->rule > flaw[0]->rule;
-	return explain(&s[best], flaw[best], region_size, why);
+	return explain(&s[best], flaw[best], region_size, err);
 }
 
 void region_hdr_make(const struct sm_super *s, unsigned id, struct sm_region_hdr *out)

@@ -14,9 +14,10 @@
 #define SUPER_RO_COMPAT_KNOWN 0ull
 #define SUPER_INCOMPAT_KNOWN 0ull
 
-struct super_flaw { /* the first rule of format.h that a superblock breaks */
-	unsigned rule;       /* 1..7 as numbered there */
-	int error;           /* -errno for it */
+/* the first rule of format.h that a superblock breaks */
+struct super_flaw {
+	unsigned rule; /* 1..7 as numbered there */
+	int error;     /* -errno for it */
 	const char *reason;
 };
 
@@ -31,7 +32,7 @@ void super_load(const void *base, unsigned copy, struct sm_super *out);
  * -EINVAL: not a pool; -EPROTONOSUPPORT: another format; -ENODATA: the region is
  * smaller than the pool; -EUCLEAN: both copies are damaged.
  */
-int super_read(const void *base, uint64_t region_size, struct sm_super *out, struct daxfs_why *why);
+int super_read(const void *base, uint64_t region_size, struct sm_super *out, struct daxfs_error *err);
 /* Does either copy carry the magic number, valid or not? */
 bool super_present(const void *base);
 

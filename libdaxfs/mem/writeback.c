@@ -6,7 +6,7 @@
  * shm_write_back starts the write-back of every line that a range touches and
  * shm_write_back_drain waits for all that this thread started. x86-64: clwb,
  * else clflushopt, else clflush, which all three leave to one sfence; which of
- * them the processor has is settled by the dynamic linker (STT_GNU_IFUNC) while
+ * them the processor has is finalized by the dynamic linker (STT_GNU_IFUNC) while
  * it binds the symbol, so there is no state to initialise. arm64: dc cvap, or dc
  * cvac where the kernel does not offer it, then dsb.
  *
@@ -28,13 +28,13 @@ static inline uintptr_t line_of(const void *p)
 
 #include <cpuid.h>
 
-#define FLUSH(name, instruction)                                                                      \
-	static void name(const void *p, size_t len)                                                   \
-	{                                                                                             \
-		uintptr_t end = (uintptr_t)p + len;                                                   \
-                                                                                                      \
-		for (uintptr_t line = line_of(p); line < end; line += DAXFS_LINE)                     \
-			__asm__ volatile(instruction " %0" : "+m"(*(volatile char *)line)::"memory"); \
+#define FLUSH(name, instruction)                                                                                       \
+	static void name(const void *p, size_t len)                                                                    \
+	{                                                                                                              \
+		uintptr_t end = (uintptr_t)p + len;                                                                    \
+                                                                                                                       \
+		for (uintptr_t line = line_of(p); line < end; line += DAXFS_LINE)                                      \
+			__asm__ volatile(instruction " %0" : "+m"(*(volatile char *)line)::"memory");                  \
 	}
 
 FLUSH(flush_clwb, "clwb")

@@ -6,12 +6,12 @@
  * over. One host is assigned; it may die at any step and the next one starts
  * again from the top. Every step finds nothing to do where it was done before:
  *
- *   1 each lane: finish its record, settle its objects, IDLE    sync/record.c
+ *   1 each lane: finish its record, finalize its objects, IDLE    sync/record.c
  *   2 withdraw the lanes' announcements: after all of step 1, for they protect whoever
  *     is helping one of its records; before what follows, for until then nothing that
  *     was in use when the host died can be used again            sync/epoch.c
- *   3 each lane: finish the file it had to finish                fs/prune.c
- *   4 each listed open file: clear the host's bit, finish it     fs/opens.c
+ *   3 each lane: finish the file it had to finish                fs/truncate.c
+ *   4 each listed open file: clear the host's bit, finish it     fs/open_table.c
  *   5 RECOVERED: the slot and its lanes may be used again
  *
  * Steps 3 and 4 take as long as the files are large. They go on by batches, between which
@@ -28,8 +28,8 @@
 
 struct recovery {
 	unsigned host;
-	unsigned lane;    /* of the dead host: index in the pool */
-	sm_u64 *open;     /* entry of its open table */
+	unsigned lane; /* of the dead host: index in the pool */
+	sm_u64 *open;  /* entry of its open table */
 	struct record_tally tally;
 	struct daxfs_recovery *report;
 };
@@ -42,7 +42,7 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static int settle_record(struct daxfs *fs, struct lane *lane, void *arg)
+static int finalize_record(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
 
@@ -56,9 +56,9 @@ static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
 	struct sm_lane *dead = &fs->pool.lanes[r->lane];
 
 	(void)lane;
-	/* ORD withdraw: after every record of the host is settled; see epoch.c. */
+	/* ORD withdraw: after every record of the host is finalized; see epoch.c. */
 	sm_store(&dead->low, 0);
-	sm_persist(&fs->pool.shm, &dead->low, sizeof(dead->low));
+	sm_flush(&fs->pool.shm, &dead->low, sizeof(dead->low));
 	return 0;
 }
 
@@ -76,7 +76,7 @@ static int finish_todo(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	/* ORD todo: after the file is finished (written back by its records). */
 	sm_store(todo, 0);
-	sm_persist(&fs->pool.shm, todo, sizeof(*todo));
+	sm_flush(&fs->pool.shm, todo, sizeof(*todo));
 	r->report->files++;
 	return 0;
 }
@@ -94,7 +94,7 @@ static int drop_open(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	/* ORD unlist: after the bit is cleared. Crash: dropped again. */
 	sm_store(r->open, 0);
-	sm_persist(&fs->pool.shm, r->open, sizeof(*r->open));
+	sm_flush(&fs->pool.shm, r->open, sizeof(*r->open));
 	r->report->opens++;
 	return 0;
 }
@@ -117,7 +117,7 @@ static int each_open(struct daxfs *fs, struct recovery *r)
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < per_host; i++) {
-		r->open = &fs->pool.opens[(uint64_t)r->host * per_host + i];
+		r->open = &fs->pool.open_table[(uint64_t)r->host * per_host + i];
 		if (sm_load(r->open))
 			rc = fs_run(fs, drop_open, r);
 	}
@@ -135,7 +135,7 @@ static int publish(struct daxfs *fs, const struct recovery *r, uint64_t seen, st
 	sm_store_relaxed(&host->rec_objects, r->report->objects);
 	sm_store_relaxed(&host->rec_opens, r->report->opens);
 	sm_store_relaxed(&host->rec_files, r->report->files);
-	sm_persist(&fs->pool.shm, &host->rec_ns, DAXFS_LINE);
+	sm_flush(&fs->pool.shm, &host->rec_ns, DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
 	word.state = DAXFS_HOST_RECOVERED;
 	word.recoverer = -1;
@@ -151,7 +151,7 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	int rc;
 
 	*report = (struct daxfs_recovery){ .host = host, .generation = word.generation - 1 };
-	rc = each_lane(fs, &r, settle_record);
+	rc = each_lane(fs, &r, finalize_record);
 	if (rc == 0)
 		rc = each_lane(fs, &r, withdraw);
 	if (rc == 0)
@@ -172,7 +172,7 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 static bool ours(const struct daxfs *fs, const struct host_word *word)
 {
 	return word->state == DAXFS_HOST_RECOVERING && word->recoverer == (int)fs->host &&
-	       word->tenure == DAXFS_TENURE(fs->generation);
+	       word->recoverer_generation == DAXFS_RECOVERER_GENERATION(fs->generation);
 }
 
 int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max)
@@ -213,7 +213,7 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 	if (word.state == DAXFS_HOST_FENCED) {
 		word.state = DAXFS_HOST_RECOVERING;
 		word.recoverer = (int)fs->host;
-		word.tenure = DAXFS_TENURE(fs->generation);
+		word.recoverer_generation = DAXFS_RECOVERER_GENERATION(fs->generation);
 		rc = member_move_own(&fs->pool, host, seen, word);
 		if (rc)
 			return rc;

@@ -17,7 +17,7 @@
  * Invariants:
  *  X1 A page with TAIL is free unless its head's use is EXTENT.
  *  X2 Forming takes all sixteen pages, each by CAS from the state in which it was
- *     found free, with the nonce of the record in it. So a TAIL that is what it
+ *     found free, with the txid of the record in it. So a TAIL that is what it
  *     was has been in no extent since: who finds it, and then a head that is none,
  *     may take it. (In the other order the extent could be formed in between.)
  *  X3 A record that took some pages of an extent and lost one of them is aborted: its
@@ -68,7 +68,7 @@ static bool find_rested(struct lane *lane, struct space_batch *batch, uint64_t h
 	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
 
 	if (state_of(state) != DAXFS_RETIRED || use_of(state) != DAXFS_USE_EXTENT ||
-	    !space_rested(lane, batch, head, state) || !extent_whole(lane->pool, head) || !space_room(lane, 1))
+	    !object_reusable(lane, batch, head, state) || !extent_whole(lane->pool, head) || !record_has_room(lane, 1))
 		return false;
 	*item = (struct space_item){ head, state, DAXFS_USE_EXTENT, false };
 	if (space_named(batch, item))
@@ -82,11 +82,11 @@ static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t he
 {
 	struct space_item *item = &batch->item[batch->n];
 
-	if (!space_room(lane, DAXFS_EXTENT_PAGES))
+	if (!record_has_room(lane, DAXFS_EXTENT_PAGES))
 		return false;
 	for (unsigned i = DAXFS_EXTENT_PAGES; i-- > 0;) {
 		item[i] = (struct space_item){ head + i, 0, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, false };
-		if (!space_usable(lane, batch, head + i, &item[i].found) || space_named(batch, &item[i]))
+		if (!object_allocatable(lane, batch, head + i, &item[i].found) || space_named(batch, &item[i]))
 			return false;
 	}
 	if (use_of(item[0].found) == DAXFS_USE_EXTENT)
@@ -130,7 +130,7 @@ bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *h
 		if (find_rested(lane, batch, *head) || find_pages(lane, batch, *head))
 			return true;
 	}
-	lane->extent_cursor = lane_dice(lane, groups); /* nothing here */
+	lane->extent_cursor = lane_random(lane, groups); /* nothing here */
 	return false;
 }
 
@@ -138,8 +138,8 @@ bool space_keep(struct lane *lane, struct space_batch *batch, uint64_t page)
 {
 	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][page]);
 
-	/* PRIVATE: the record that formed the extent happened, for it is linked, but is not settled. */
-	if (use_of(state) != DAXFS_USE_TAIL || !space_room(lane, 1))
+	/* PRIVATE: the record that formed the extent happened, for it is linked, but is not finalized. */
+	if (use_of(state) != DAXFS_USE_TAIL || !record_has_room(lane, 1))
 		return false;
 	batch->item[batch->n] = (struct space_item){ page, state, DAXFS_USE_KEPT, false };
 	space_name(lane, batch, 1);

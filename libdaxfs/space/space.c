@@ -19,45 +19,43 @@
  * and what it gets before the page is filled. It finds the rest by itself. */
 #define WARM_FIRST 1024u
 #define WARM_SECOND 2048u
-#define ADVANCE_EVERY 64u  /* pages taken in one epoch: bounds what a dead lane holds back unseen */
-#define SPARE_SCAN 1024u   /* states looked at before an extent that rests is taken apart */
+#define ADVANCE_EVERY 64u /* pages taken in one epoch: bounds what a dead lane holds back unseen */
+#define SPARE_SCAN 1024u  /* states looked at before an extent that rests is taken apart */
 /* So many states are looked at in so many places, before all are in turn: a pool that is full
  * in one part and free in another would else be looked through as far as it is full. */
 #define STRIDE 512u
 #define PLACES 32u
 
-bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state)
+bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state)
 {
 	uint64_t birth = sm_load_relaxed(&lane->pool->birth[batch->type][index]);
 
-	if (epoch_reusable(&lane->snapshot, state & DAXFS_EPOCH_MASK, birth))
+	if (epoch_reusable(&lane->scan, state & DAXFS_EPOCH_MASK, birth))
 		return true;
 	batch->blocked = true;
 	if (lane->taken_since_snapshot < SNAPSHOT_EVERY)
 		return false;
-	epoch_snapshot(lane);
-	return epoch_reusable(&lane->snapshot, state & DAXFS_EPOCH_MASK, birth);
+	epoch_rescan(lane);
+	return epoch_reusable(&lane->scan, state & DAXFS_EPOCH_MASK, birth);
 }
 
-bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
+bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
 {
 	uint64_t s = sm_load(&lane->pool->state[batch->type][index]);
 
 	*state = s;
 	switch (state_of(s)) {
-	case DAXFS_FREE:
-		return s == 0;
+	case DAXFS_FREE: return s == 0;
 	case DAXFS_RETIRED:
 		if (use_of(s) == DAXFS_USE_EXTENT && !batch->second && batch->scanned < SPARE_SCAN &&
 		    extent_whole(lane->pool, index)) {
 			batch->blocked = true; /* whoever writes much wants it whole */
 			return false;
 		}
-		return space_rested(lane, batch, index, s);
+		return object_reusable(lane, batch, index, s);
 	case DAXFS_LIVE:
 		return use_of(s) == DAXFS_USE_TAIL && batch->type == DAXFS_T_PAGE && extent_gone(lane->pool, index);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -65,7 +63,7 @@ static bool next_hint(struct lane *lane, struct space_batch *batch, uint64_t *in
 {
 	while (batch->type == DAXFS_T_PAGE && lane->hint_head != lane->hint_tail) {
 		*index = lane->hints[lane->hint_head % LANE_HINTS];
-		if (space_usable(lane, batch, *index, state)) {
+		if (object_allocatable(lane, batch, *index, state)) {
 			lane->hint_head++;
 			return true;
 		}
@@ -77,7 +75,7 @@ static bool next_hint(struct lane *lane, struct space_batch *batch, uint64_t *in
 	return false;
 }
 
-/* The whole table was looked at: once more under a fresh snapshot, if that can
+/* The whole table was looked at: once more under a fresh scan, if that can
  * help. If it does not, lane->starved says whether time can. */
 static bool another_pass(struct lane *lane, struct space_batch *batch)
 {
@@ -87,18 +85,18 @@ static bool another_pass(struct lane *lane, struct space_batch *batch)
 	batch->second = true;
 	batch->scanned = 0;
 	batch->blocked = false;
-	epoch_snapshot(lane);
+	epoch_rescan(lane);
 	return true;
 }
 
-/* What space_warm found, if it is still so. */
+/* What alloc_prefetch found, if it is still so. */
 static bool next_known(struct lane *lane, struct space_batch *batch, uint64_t *index, uint64_t *state)
 {
 	if (batch->type != DAXFS_T_PAGE || !lane->next_known)
 		return false;
 	lane->next_known = false;
 	*index = lane->next_page;
-	return space_usable(lane, batch, *index, state);
+	return object_allocatable(lane, batch, *index, state);
 }
 
 /* Go on from the cursor until `scanned` objects were looked at in this pass. */
@@ -110,7 +108,7 @@ static bool next_scanned(struct lane *lane, struct space_batch *batch, uint64_t 
 			lane->cursor[batch->type] = 0;
 		*index = lane->cursor[batch->type]++;
 		batch->scanned++;
-		if (space_usable(lane, batch, *index, state))
+		if (object_allocatable(lane, batch, *index, state))
 			return true;
 		if (use_of(*state) != DAXFS_USE_EXTENT || !extent_whole(lane->pool, *index))
 			continue;
@@ -129,7 +127,7 @@ static bool next_in_places(struct lane *lane, struct space_batch *batch, uint64_
 	for (; batch->places < PLACES; batch->places++) {
 		if (next_scanned(lane, batch, (batch->places + 1) * STRIDE, index, state))
 			return true;
-		lane->cursor[batch->type] = lane_dice(lane, objects);
+		lane->cursor[batch->type] = lane_random(lane, objects);
 		if (batch->places + 1 == PLACES)
 			batch->scanned = 0; /* all, from here on */
 	}
@@ -140,7 +138,7 @@ static bool next_wanted(struct lane *lane, struct space_batch *batch, uint64_t *
 {
 	*index = batch->wanted;
 	batch->wanted = 0;
-	return *index && *index < lane->pool->objects[batch->type] && space_usable(lane, batch, *index, state);
+	return *index && *index < lane->pool->objects[batch->type] && object_allocatable(lane, batch, *index, state);
 }
 
 /* What was found by one way of looking comes up again in another, for it is not taken yet. */
@@ -188,10 +186,10 @@ static bool take(struct lane *lane, enum daxfs_type type, const struct space_ite
 {
 	struct pool *pool = lane->pool;
 
-	/* ORD take: after the intent. Crash: PRIVATE under our nonce, named in
+	/* ORD take: after the intent. Crash: PRIVATE under our txid, named in
 	 * our record: recovery frees it. */
-	if (!sm_swap(&pool->state[type][item->index], item->found,
-		     state_make(DAXFS_PRIVATE, item->use, nonce_make(lane->id, lane->seq))))
+	if (!sm_cas(&pool->state[type][item->index], item->found,
+		    state_make(DAXFS_PRIVATE, item->use, txid_make(lane->id, lane->seq))))
 		return false;
 	if (item->use == DAXFS_USE_TAIL)
 		return true; /* as old as its head */
@@ -213,11 +211,11 @@ static void persist_taken(struct lane *lane, const struct space_batch *batch)
 	const sm_u64 *state = NULL, *birth = NULL;
 
 	for (unsigned i = 0; pool->shm.wb && i < batch->n; i++) {
-		sm_persist_run(&pool->shm, &state, &pool->state[batch->type][batch->item[i].index]);
-		sm_persist_run(&pool->shm, &birth, &pool->birth[batch->type][batch->item[i].index]);
+		sm_flush_run(&pool->shm, &state, &pool->state[batch->type][batch->item[i].index]);
+		sm_flush_run(&pool->shm, &birth, &pool->birth[batch->type][batch->item[i].index]);
 	}
-	sm_persist_run(&pool->shm, &state, NULL);
-	sm_persist_run(&pool->shm, &birth, NULL);
+	sm_flush_run(&pool->shm, &state, NULL);
+	sm_flush_run(&pool->shm, &birth, NULL);
 }
 
 void space_begin(struct space_batch *batch, enum daxfs_type type)
@@ -229,7 +227,7 @@ void space_begin(struct space_batch *batch, enum daxfs_type type)
 	batch->at = batch->n = 0; /* of none, if none is found */
 }
 
-bool space_room(const struct lane *lane, unsigned n)
+bool record_has_room(const struct lane *lane, unsigned n)
 {
 	return lane->n_allocs + n <= DAXFS_RECORD_ALLOCS;
 }
@@ -255,7 +253,7 @@ void space_name(struct lane *lane, struct space_batch *batch, unsigned n)
  * head is taken: at once, or of many extents nothing but the heads would be found. If
  * somebody else was faster, the claim that follows says so.
  */
-static void take_apart(struct lane *lane, struct space_batch *batch, unsigned i)
+static void split_extent(struct lane *lane, struct space_batch *batch, unsigned i)
 {
 	if (use_of(batch->item[i].found) == DAXFS_USE_EXTENT)
 		space_claim(lane, batch);
@@ -264,7 +262,7 @@ static void take_apart(struct lane *lane, struct space_batch *batch, unsigned i)
 int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use, uint64_t *index)
 {
 	struct space_item *item = &batch->item[batch->n]; /* filled where it is: a copy would wait for its parts */
-	int rc = space_room(lane, 1) ? next_candidate(lane, batch, item) : -E2BIG;
+	int rc = record_has_room(lane, 1) ? next_candidate(lane, batch, item) : -E2BIG;
 
 	if (rc)
 		return rc;
@@ -272,7 +270,7 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 	item->have = false;
 	space_name(lane, batch, 1);
 	*index = item->index;
-	take_apart(lane, batch, batch->n - 1);
+	split_extent(lane, batch, batch->n - 1);
 	return 0;
 }
 
@@ -304,14 +302,14 @@ static int find_again(struct lane *lane, struct space_batch *batch)
 		if (rc)
 			break;
 		name(lane, batch, i);
-		take_apart(lane, batch, i);
+		split_extent(lane, batch, i);
 	}
 	return rc;
 }
 
 static int take_all(struct lane *lane, struct space_batch *batch, enum daxfs_use use, unsigned n, uint64_t *out)
 {
-	int rc = space_room(lane, n) ? 0 : -E2BIG;
+	int rc = record_has_room(lane, n) ? 0 : -E2BIG;
 
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = space_find(lane, batch, use, &out[i]);
@@ -339,7 +337,7 @@ int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, u
 	return take_all(lane, &batch, use, 1, out);
 }
 
-void space_warm(struct lane *lane)
+void alloc_prefetch(struct lane *lane)
 {
 	struct space_batch batch;
 	struct pool *pool = lane->pool;

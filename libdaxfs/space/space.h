@@ -17,12 +17,12 @@ int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, u
 /* The same in steps, for who wants to know what it will be before it is taken. */
 struct space_batch {
 	enum daxfs_type type;
-	uint64_t wanted;    /* to be tried before all others; 0: none */
-	uint64_t scanned;   /* states looked at in this pass */
-	unsigned places;    /* left at once, for nothing was free there */
-	bool second;        /* pass: under a fresh snapshot */
-	bool blocked;       /* saw one that is retired and not reusable yet */
-	unsigned at, n;     /* places in the record: from .. and how many */
+	uint64_t wanted;  /* to be tried before all others; 0: none */
+	uint64_t scanned; /* states looked at in this pass */
+	unsigned places;  /* left at once, for nothing was free there */
+	bool second;      /* pass: under a fresh scan */
+	bool blocked;     /* saw one that is retired and not reusable yet */
+	unsigned at, n;   /* places in the record: from .. and how many */
 	struct space_item {
 		uint64_t index, found; /* its state when it was found free */
 		enum daxfs_use use;
@@ -44,13 +44,13 @@ int space_claim(struct lane *lane, struct space_batch *batch);
 /* -- between space.c and extent.c --------------------------------------------- */
 
 /* May an object be taken now? *state: what the CAS must find. */
-bool space_usable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
+bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
 /* The same for one that is RETIRED under this state. */
-bool space_rested(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
+bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
 /* Is what an item found in another of the batch already? */
 bool space_named(const struct space_batch *batch, const struct space_item *item);
 /* Are there places for n more? They are batch->item[batch->n] and on. */
-bool space_room(const struct lane *lane, unsigned n);
+bool record_has_room(const struct lane *lane, unsigned n);
 /* Name what these n are. */
 void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
 /* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
@@ -70,7 +70,7 @@ void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usa
 
 /* Hints: look for the page that this lane takes next, for it will be written
  * soon; and, some time later, it will be written now. */
-void space_warm(struct lane *lane);
+void alloc_prefetch(struct lane *lane);
 void space_warm_on(struct lane *lane);
 
 /* A hint: the state of this page will change. */

@@ -7,7 +7,7 @@
  * is reusable when no announced interval meets [birth, retirement]. The epoch
  * advances whenever somebody looks for reusable objects, and with every so many
  * that a lane takes, whoever is inside: a dead lane holds back only what was
- * alive when it died, and only until its records are settled. Without the
+ * alive when it died, and only until its records are finalized. Without the
  * second, a pool with plenty of free objects would stay in one epoch until they
  * are all gone, every one of them as old as the dead lane.
  *
@@ -30,7 +30,7 @@ void lane_enter(struct lane *lane)
 	sm_store_relaxed(&lane->sm->high, epoch);
 	sm_store(&lane->sm->low, epoch); /* ORD announce: high before low; scanners read low first */
 	/* ORD enter: the announcement is visible before any word is loaded;
-	 * pairs with the fence in epoch_snapshot. A crash before leaves a stale
+	 * pairs with the fence in epoch_rescan. A crash before leaves a stale
 	 * or no interval and no access; after, an interval until recovery. */
 	sm_fence();
 }
@@ -56,7 +56,7 @@ void epoch_extend(struct lane *lane, uint64_t epoch)
 	lane->announced.high = epoch;
 	/* ORD extend: announced, then the word is loaded again; as on entering. */
 	sm_store(&lane->sm->high, epoch);
-	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	sm_flush(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
 	sm_fence();
 }
 
@@ -74,21 +74,21 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
 		lane->announced.high = epoch;
 		sm_store(&lane->sm->high, epoch);
 	}
-	sm_persist(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	sm_flush(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
 	sm_fence(); /* ORD adopt */
 }
 
 /* Note every interval announced now. */
-static void look(struct snapshot *snapshot, const struct pool *pool)
+static void look(struct epoch_scan *scan, const struct pool *pool)
 {
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
 		uint64_t low = sm_load(&pool->lanes[i].low);
 
 		if (!low)
 			continue;
-		snapshot->announced[snapshot->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
-		if (low < snapshot->oldest)
-			snapshot->oldest = low;
+		scan->announced[scan->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+		if (low < scan->oldest)
+			scan->oldest = low;
 	}
 }
 
@@ -100,8 +100,8 @@ static uint64_t advance(struct lane *lane)
 
 	/* ORD advance: whoever wins, the epoch is now past `epoch`. Written back before
 	 * any object can be born in it: a birth must never outlive its epoch. */
-	sm_swap(&manager->epoch, epoch, epoch + 1);
-	sm_persist(&lane->pool->shm, &manager->epoch, sizeof(manager->epoch));
+	sm_cas(&manager->epoch, epoch, epoch + 1);
+	sm_flush(&lane->pool->shm, &manager->epoch, sizeof(manager->epoch));
 	sm_drain(&lane->pool->shm);
 	lane->taken_since_advance = 0;
 	return epoch;
@@ -112,17 +112,17 @@ void epoch_advance(struct lane *lane)
 	advance(lane);
 }
 
-void epoch_snapshot(struct lane *lane)
+void epoch_rescan(struct lane *lane)
 {
 	struct pool *pool = lane->pool;
-	struct snapshot *snapshot = &lane->snapshot;
+	struct epoch_scan *scan = &lane->scan;
 	uint64_t epoch = advance(lane);
 
-	snapshot->epoch = epoch + 1;
-	snapshot->n = 0;
-	snapshot->oldest = UINT64_MAX;
+	scan->epoch = epoch + 1;
+	scan->n = 0;
+	scan->oldest = UINT64_MAX;
 	lane->taken_since_snapshot = 0;
-	sm_fence(); /* ORD snapshot: pairs with enter */
+	sm_fence(); /* ORD scan: pairs with enter */
 	/* Twice: protection passes from an owner A to a helper H.
 	 *   this lane         H                        A
 	 *   reads H: nothing
@@ -131,20 +131,20 @@ void epoch_snapshot(struct lane *lane)
 	 *   reads A: nothing
 	 * A helper that the second look misses adopted after the first had
 	 * ended, while A still announced: the first saw A. */
-	look(snapshot, pool);
+	look(scan, pool);
 	sm_fence(); /* ORD look twice: not a load of the second before one of the first */
-	look(snapshot, pool);
+	look(scan, pool);
 }
 
-bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t birth)
+bool epoch_reusable(const struct epoch_scan *scan, uint64_t retired, uint64_t birth)
 {
-	if (retired >= snapshot->epoch)
+	if (retired >= scan->epoch)
 		return false;
 	/* Nearly always, however many lanes there are: it went before all that are here came. */
-	if (retired < snapshot->oldest)
+	if (retired < scan->oldest)
 		return true;
-	for (unsigned i = 0; i < snapshot->n; i++)
-		if (snapshot->announced[i].low <= retired && birth <= snapshot->announced[i].high)
+	for (unsigned i = 0; i < scan->n; i++)
+		if (scan->announced[i].low <= retired && birth <= scan->announced[i].high)
 			return false;
 	return true;
 }

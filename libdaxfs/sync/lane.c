@@ -10,8 +10,8 @@
 int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation)
 {
 	memset(lane, 0, sizeof(*lane));
-	lane->snapshot.announced = calloc(2 * (size_t)pool->lanes_total, sizeof(*lane->snapshot.announced));
-	if (!lane->snapshot.announced)
+	lane->scan.announced = calloc(2 * (size_t)pool->lanes_total, sizeof(*lane->scan.announced));
+	if (!lane->scan.announced)
 		return -ENOMEM;
 	lane->pool = pool;
 	lane->sm = &pool->lanes[id];
@@ -26,14 +26,14 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	lane->extent_cursor = pool->objects[DAXFS_T_PAGE] * (2ull * id + 1) / (2ull * pool->lanes_total) /
 			      DAXFS_EXTENT_PAGES;
 	sm_store_relaxed(&lane->sm->owner, (uint64_t)generation << 32 | host);
-	sm_persist(&pool->shm, &lane->sm->owner, sizeof(lane->sm->owner)); /* whoever joins drains */
+	sm_flush(&pool->shm, &lane->sm->owner, sizeof(lane->sm->owner)); /* whoever joins drains */
 	return 0;
 }
 
 void lane_fini(struct lane *lane)
 {
-	free(lane->snapshot.announced);
-	lane->snapshot.announced = NULL;
+	free(lane->scan.announced);
+	lane->scan.announced = NULL;
 }
 
 bool lane_alive(const struct lane *lane)
@@ -49,8 +49,8 @@ bool lane_alive(const struct lane *lane)
 const char *record_operation_name(unsigned operation)
 {
 	static const char *const name[OP_COUNT] = {
-		"none", "create", "link", "unlink", "rmdir", "rename", "exchange", "setattr", "write",
-		"prune", "orphan", "free", "open", "close", "lock",
+		"none",  "create", "link",   "unlink", "rmdir", "rename", "exchange", "setattr",
+		"write", "prune",  "orphan", "free",   "open",  "close",  "lock",
 	};
 
 	return operation < OP_COUNT ? name[operation] : "unknown";
@@ -61,5 +61,5 @@ void lane_todo(struct lane *lane, uint64_t handle)
 	/* ORD todo: before the commit that makes it so (drained with its body),
 	 * cleared after the end. A crash between leaves a file to look at again. */
 	sm_store(&lane->sm->todo, handle);
-	sm_persist(&lane->pool->shm, &lane->sm->todo, sizeof(lane->sm->todo));
+	sm_flush(&lane->pool->shm, &lane->sm->todo, sizeof(lane->sm->todo));
 }

@@ -15,7 +15,7 @@
 #include "mem/pool.h"
 #include "sync/word.h"
 
-#define LANE_HINTS 256u /* recently retired pages, tried first by the allocator */
+#define LANE_HINTS 256u  /* recently retired pages, tried first by the allocator */
 #define LANE_EXTENTS 32u /* recently retired extents, the same */
 
 struct interval {
@@ -23,7 +23,7 @@ struct interval {
 };
 
 /* What all lanes had announced at one moment: see epoch_reusable. */
-struct snapshot {
+struct epoch_scan {
 	uint64_t epoch;
 	uint64_t oldest; /* the lowest low; UINT64_MAX: none */
 	unsigned n;
@@ -39,22 +39,22 @@ struct staged_word {
 struct lane {
 	struct pool *pool;
 	struct sm_lane *sm;
-	unsigned id;        /* index in the pool's lanes */
+	unsigned id; /* index in the pool's lanes */
 	unsigned host;
 	uint32_t generation; /* of the host when it joined */
-	bool fault;         /* shared bytes made no sense: the operation ends in -EIO */
-	bool conflict;      /* the record being made is known not to fit: -EAGAIN */
-	bool written;       /* its body is in the shared record */
-	bool durable;       /* ... and would survive the loss of our caches */
-	bool movable;       /* the record has objects that another word may link later */
-	bool starved;       /* -ENOSPC, but retired objects are waiting for lanes to move on */
-	atomic_uint moved;  /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
-	uint64_t seq;       /* of the record being made or last made */
+	bool fault;          /* shared bytes made no sense: the operation ends in -EIO */
+	bool conflict;       /* the record being made is known not to fit: -EAGAIN */
+	bool written;        /* its body is in the shared record */
+	bool durable;        /* ... and would survive the loss of our caches */
+	bool movable;        /* the record has objects that another word may link later */
+	bool starved;        /* -ENOSPC, but retired objects are waiting for lanes to move on */
+	atomic_uint moved;   /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
+	uint64_t seq;        /* of the record being made or last made */
 	struct interval announced;
 	unsigned n_words, n_allocs, n_retires;
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
-	struct snapshot snapshot;
+	struct epoch_scan scan;
 	unsigned taken_since_snapshot, taken_since_advance; /* objects, pages */
 	uint64_t cursor[DAXFS_TYPES];
 	uint32_t hints[LANE_HINTS];
@@ -65,13 +65,13 @@ struct lane {
 	} extents[LANE_EXTENTS];
 	unsigned extents_head, extents_tail;
 	uint64_t extent_cursor; /* in extents */
-	uint64_t next_page; /* found and fetched for the next record, if next_known; nobody keeps it for us */
+	uint64_t next_page;     /* found and fetched for the next record, if next_known; nobody keeps it for us */
 	bool next_known;
 	uint64_t dice; /* how long to pause where two meet, where to look next */
 };
 
 /* Any number below n, which is at most 2^32. A matter of speed alone. */
-static inline uint64_t lane_dice(struct lane *lane, uint64_t n)
+static inline uint64_t lane_random(struct lane *lane, uint64_t n)
 {
 	lane->dice = lane->dice * 6364136223846793005ull + 2 * lane->id + 1;
 	return (lane->dice >> 32) * n >> 32;
@@ -110,9 +110,9 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner);
 /* Advance the epoch: what is taken from now on is younger than who is inside now. */
 void epoch_advance(struct lane *lane);
 /* Advance the epoch and look at every announcement. */
-void epoch_snapshot(struct lane *lane);
+void epoch_rescan(struct lane *lane);
 /* May an object with this birth and retirement epoch be reused? */
-bool epoch_reusable(const struct snapshot *snapshot, uint64_t retired, uint64_t birth);
+bool epoch_reusable(const struct epoch_scan *scan, uint64_t retired, uint64_t birth);
 
 /* Load a word and make sure that what it names is protected. */
 static inline uint64_t epoch_load(struct lane *lane, const sm_u64 *p)
@@ -156,13 +156,28 @@ static inline uint64_t word_load(struct lane *lane, const sm_u64 *p)
 	return __builtin_expect(word_is_mark(w), 0) ? word_load_marked(lane, p, w) : w;
 }
 /* The value of a word with no mark on it: finishes whose mark it finds. */
-uint64_t word_settle(struct lane *lane, sm_u64 *p);
+uint64_t word_help(struct lane *lane, sm_u64 *p);
 
 /* -- records ---------------------------------------------------------------- */
 
-enum record_operation { /* for status displays and traces */
-	OP_NONE = 0, OP_CREATE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_EXCHANGE, OP_SETATTR, OP_WRITE,
-	OP_PRUNE, OP_ORPHAN, OP_FREE, OP_OPEN, OP_CLOSE, OP_LOCK, OP_COUNT
+/* for status displays and traces */
+enum record_operation {
+	OP_NONE = 0,
+	OP_CREATE,
+	OP_LINK,
+	OP_UNLINK,
+	OP_RMDIR,
+	OP_RENAME,
+	OP_EXCHANGE,
+	OP_SETATTR,
+	OP_WRITE,
+	OP_PRUNE,
+	OP_ORPHAN,
+	OP_FREE,
+	OP_OPEN,
+	OP_CLOSE,
+	OP_LOCK,
+	OP_COUNT
 };
 const char *record_operation_name(unsigned operation);
 

@@ -76,13 +76,13 @@ static int judge_move(const struct pool *pool, const struct host_word *from, str
 		return -EINVAL;
 	if (to->state != DAXFS_HOST_RECOVERING) {
 		to->recoverer = -1;
-		to->tenure = 0;
+		to->recoverer_generation = 0;
 		return 0;
 	}
 	if (to->recoverer < 0 || (unsigned)to->recoverer >= pool->super.hosts)
 		return -EINVAL;
 	return from->state == DAXFS_HOST_RECOVERING && from->recoverer == to->recoverer &&
-			       from->tenure == DAXFS_TENURE(to->tenure)
+			       from->recoverer_generation == DAXFS_RECOVERER_GENERATION(to->recoverer_generation)
 		       ? -EINVAL
 		       : 0;
 }
@@ -97,9 +97,9 @@ static int swap_word(struct pool *pool, unsigned host, uint64_t seen, struct hos
 	sm_u64 *word = &pool->member->host[host].word;
 
 	/* ORD move: after all that it was decided from. */
-	if (!sm_swap(word, seen, host_word_pack(to)))
+	if (!sm_cas(word, seen, host_word_pack(to)))
 		return -EAGAIN;
-	sm_persist(&pool->shm, word, sizeof(*word));
+	sm_flush(&pool->shm, word, sizeof(*word));
 	sm_drain(&pool->shm);
 	return 0;
 }
@@ -150,19 +150,19 @@ const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, 
 		const char *text;
 		bool timed;
 	} reasons[DAXFS_REASONS] = {
-		[DAXFS_REASON_NONE] = {"-", false},
-		[DAXFS_REASON_JOINED] = {"joined", false},
-		[DAXFS_REASON_LEFT] = {"left", false},
-		[DAXFS_REASON_BEAT_LATE] = {"heartbeat late", true},
-		[DAXFS_REASON_BEAT_RESUMED] = {"heartbeat resumed", false},
-		[DAXFS_REASON_BEAT_LOST] = {"heartbeat lost", true},
-		[DAXFS_REASON_OPERATOR_FENCE] = {"fenced by operator", false},
-		[DAXFS_REASON_OPERATOR_CONFIRM] = {"confirmed dead by operator", false},
-		[DAXFS_REASON_FENCE_FAILED] = {"fence agent failed, retrying", false},
-		[DAXFS_REASON_STILL_BEATING] = {"still beating after fence", false},
-		[DAXFS_REASON_RECOVERER_DIED] = {"recoverer died", false},
-		[DAXFS_REASON_RECOVERY_DONE] = {"recovered", false},
-		[DAXFS_REASON_LEFTOVERS] = {"joined a slot that was not empty", false},
+		[DAXFS_REASON_NONE] = { "-", false },
+		[DAXFS_REASON_JOINED] = { "joined", false },
+		[DAXFS_REASON_LEFT] = { "left", false },
+		[DAXFS_REASON_BEAT_LATE] = { "heartbeat late", true },
+		[DAXFS_REASON_BEAT_RESUMED] = { "heartbeat resumed", false },
+		[DAXFS_REASON_BEAT_LOST] = { "heartbeat lost", true },
+		[DAXFS_REASON_OPERATOR_FENCE] = { "fenced by operator", false },
+		[DAXFS_REASON_OPERATOR_CONFIRM] = { "confirmed dead by operator", false },
+		[DAXFS_REASON_FENCE_FAILED] = { "fence agent failed, retrying", false },
+		[DAXFS_REASON_STILL_BEATING] = { "still beating after fence", false },
+		[DAXFS_REASON_RECOVERER_DIED] = { "recoverer died", false },
+		[DAXFS_REASON_RECOVERY_DONE] = { "recovered", false },
+		[DAXFS_REASON_LEFTOVERS] = { "joined a slot that was not empty", false },
 	};
 
 	if ((unsigned)reason >= DAXFS_REASONS)
@@ -177,31 +177,31 @@ const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, 
 /* -- the mapping ----------------------------------------------------------------- */
 
 struct daxfs_member {
-	struct pool pool;  /* superblock and membership region only */
+	struct pool pool; /* superblock and membership region only */
 	bool *here;       /* false in a child of the process that opened it */
 };
 
-static int open_member(const char *path, bool writable, struct daxfs_member *m, struct daxfs_why *why)
+static int open_member(const char *path, bool writable, struct daxfs_member *m, struct daxfs_error *err)
 {
-	int rc = process_mark(&m->here, why);
+	int rc = process_mark(&m->here, err);
 
 	if (rc)
 		return rc;
-	rc = pool_map_member(path, writable, &m->pool, why);
+	rc = pool_map_member(path, writable, &m->pool, err);
 	if (rc)
 		process_unmark(m->here);
 	return rc;
 }
 
-int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_why *why)
+int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_error *err)
 {
 	struct daxfs_member *m = malloc(sizeof(*m));
 	int was, rc;
 
 	if (!m)
-		return why_fail(why, -ENOMEM, "out of memory");
+		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	was = process_cancel_off();
-	rc = open_member(path, writable, m, why);
+	rc = open_member(path, writable, m, err);
 	process_cancel_restore(was);
 	if (rc)
 		free(m);
@@ -248,16 +248,16 @@ static void read_name(const struct sm_host *host, char out[32])
 }
 
 /*
- * The name is of the tenant that the incarnation names, before and after it: one
+ * The name is of the tenant that the tenancy names, before and after it: one
  * that gives up joining leaves its generation to the next, who may write its name
- * meanwhile. ORD tenant: incarnation, name, incarnation; see introduce() in fs/join.c.
+ * meanwhile. ORD tenant: tenancy, name, tenancy; see introduce() in fs/membership.c.
  */
 static void read_tenant(const struct sm_host *host, struct daxfs_host_view *v)
 {
-	uint64_t before = sm_load(&host->incarnation);
+	uint64_t before = sm_load(&host->tenancy);
 
 	read_name(host, v->name);
-	v->incarnation = sm_load(&host->incarnation) == before ? before : 0;
+	v->tenancy = sm_load(&host->tenancy) == before ? before : 0;
 }
 
 static void read_last_recovery(const struct sm_host *host, struct daxfs_recovery *out)
@@ -298,7 +298,7 @@ static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 
 int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out)
 {
-	struct daxfs_host_view v = {.id = id};
+	struct daxfs_host_view v = { .id = id };
 	const struct sm_host *host;
 	struct host_word word;
 	int rc;
@@ -315,7 +315,7 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	v.generation = word.generation;
 	v.state = word.state;
 	v.recoverer = word.recoverer;
-	v.recoverer_tenure = word.tenure;
+	v.recoverer_generation = word.recoverer_generation;
 	v.manager_epoch = word.epoch;
 	read_toll(host, &v);
 	read_figures(host, &v);
@@ -346,7 +346,7 @@ static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason 
 	sm_u64 *p = &m->pool.member->host[id].reason;
 
 	sm_store_relaxed(p, (uint64_t)ms << 32 | (uint32_t)reason);
-	sm_persist(&m->pool.shm, p, sizeof(*p));
+	sm_flush(&m->pool.shm, p, sizeof(*p));
 	sm_drain(&m->pool.shm);
 }
 
@@ -356,24 +356,24 @@ static void store_reason(struct daxfs_member *m, unsigned id, enum daxfs_reason 
  */
 static int name_recoverer(const struct pool *pool, struct host_word *word)
 {
-	struct host_word heir;
+	struct host_word candidate;
 	int rc;
 
 	if (word->state != DAXFS_HOST_RECOVERING)
 		return 0;
 	if (word->recoverer < 0 || (unsigned)word->recoverer >= pool->super.hosts)
 		return -EINVAL;
-	rc = host_word_unpack(sm_load(&pool->member->host[word->recoverer].word), &heir);
+	rc = host_word_unpack(sm_load(&pool->member->host[word->recoverer].word), &candidate);
 	if (rc)
 		return rc;
-	word->tenure = DAXFS_TENURE(heir.generation);
-	return heir.state == DAXFS_HOST_ALIVE || heir.state == DAXFS_HOST_SUSPECT ? 0 : -EAGAIN;
+	word->recoverer_generation = DAXFS_RECOVERER_GENERATION(candidate.generation);
+	return candidate.state == DAXFS_HOST_ALIVE || candidate.state == DAXFS_HOST_SUSPECT ? 0 : -EAGAIN;
 }
 
 int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
 		      int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms)
 {
-	struct host_word word = {.state = to, .recoverer = recoverer, .epoch = epoch};
+	struct host_word word = { .state = to, .recoverer = recoverer, .epoch = epoch };
 	int rc = in_force(m, epoch);
 
 	if (rc == 0)
@@ -406,9 +406,9 @@ static int swap_toll(struct daxfs_member *m, const struct daxfs_host_view *seen,
 		return -EINVAL;
 	word = &m->pool.member->host[seen->id].toll;
 	/* ORD toll: before the recovery is handed on (its CAS releases): who sees the next recoverer sees the count. */
-	if (!sm_swap(word, seen->toll, toll))
+	if (!sm_cas(word, seen->toll, toll))
 		return -EAGAIN;
-	sm_persist(&m->pool.shm, word, sizeof(*word));
+	sm_flush(&m->pool.shm, word, sizeof(*word));
 	sm_drain(&m->pool.shm);
 	return 0;
 }
@@ -439,7 +439,7 @@ void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)
 		return;
 	p = &m->pool.member->host[id].fence_ms;
 	sm_store_relaxed(p, ms);
-	sm_persist(&m->pool.shm, p, sizeof(*p));
+	sm_flush(&m->pool.shm, p, sizeof(*p));
 	sm_drain(&m->pool.shm);
 }
 
@@ -491,9 +491,9 @@ int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *
 	if (seen->epoch == UINT32_MAX)
 		return -EOVERFLOW;
 	/* ORD claim: before any stamp; see the head of this file. */
-	if (!sm_swap(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
+	if (!sm_cas(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
 		return -EAGAIN;
-	sm_persist(&m->pool.shm, word, sizeof(*word));
+	sm_flush(&m->pool.shm, word, sizeof(*word));
 	sm_drain(&m->pool.shm);
 	*epoch = seen->epoch + 1;
 	return 0;

@@ -2,7 +2,7 @@
 /*
  * sync/member.h - the host word, taken apart and moved.
  *
- * A host word {generation, state, recoverer, its tenure, manager epoch} changes only by CAS
+ * A host word {generation, state, recoverer, the recoverer's generation, manager epoch} changes only by CAS
  * against the word that was seen, and only along the moves of the table in
  * sync/member.c. Who may make a move is the caller's business: fabricd makes
  * those of the manager (through daxfs/member.h, which checks its epoch), a host
@@ -19,22 +19,22 @@
 #include "daxfs/member.h"
 #include "mem/pool.h"
 
-#define HOST_GENERATION_MAX 0xffffffu /* 24 bits */
-#define HOST_RECOVERER_MASK 0xfffff0000ull /* of a host word, or a toll: a recoverer and its tenure */
-#define HOST_EPOCH_MASK 0xffffu        /* 16 bits of the manager epoch: enough to tell the last 65,536 apart */
+#define HOST_GENERATION_MAX 0xffffffu      /* 24 bits */
+#define HOST_RECOVERER_MASK 0xfffff0000ull /* of a host word, or a toll: a recoverer and the recoverer's generation */
+#define HOST_EPOCH_MASK 0xffffu            /* 16 bits of the manager epoch: enough to tell the last 65,536 apart */
 
 struct host_word {
 	uint32_t generation;
 	enum daxfs_host_state state;
-	int recoverer;   /* host id; -1 unless state is RECOVERING */
-	uint32_t tenure; /* DAXFS_TENURE of the recoverer; 0 unless RECOVERING */
-	uint32_t epoch;  /* of the manager that last moved it: its lower 16 bits */
+	int recoverer;                 /* host id; -1 unless state is RECOVERING */
+	uint32_t recoverer_generation; /* DAXFS_RECOVERER_GENERATION of the recoverer; 0 unless RECOVERING */
+	uint32_t epoch;                /* of the manager that last moved it: its lower 16 bits */
 };
 
 static inline uint64_t host_word_pack(struct host_word w)
 {
 	return (uint64_t)(w.generation & HOST_GENERATION_MAX) << 40 | (uint64_t)w.state << 36 |
-	       (uint64_t)(w.recoverer + 1) << 28 | (uint64_t)DAXFS_TENURE(w.tenure) << 16 |
+	       (uint64_t)(w.recoverer + 1) << 28 | (uint64_t)DAXFS_RECOVERER_GENERATION(w.recoverer_generation) << 16 |
 	       (w.epoch & HOST_EPOCH_MASK);
 }
 
@@ -57,7 +57,7 @@ static inline int host_word_unpack(uint64_t v, struct host_word *out)
 		.generation = (uint32_t)(v >> 40),
 		.state = (enum daxfs_host_state)state,
 		.recoverer = (int)recoverer - 1,
-		.tenure = (uint32_t)(v >> 16) & DAXFS_TENURE(~0u),
+		.recoverer_generation = (uint32_t)(v >> 16) & DAXFS_RECOVERER_GENERATION(~0u),
 		.epoch = (uint32_t)v & HOST_EPOCH_MASK,
 	};
 	return 0;

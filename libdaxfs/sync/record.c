@@ -15,7 +15,7 @@
  *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
  *     mark, for ABORTED when some word was found changed.
  *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
- *     taken; objects are settled by the owner, or its recoverer, by nonce.
+ *     taken; objects are finalized by the owner, or its recoverer, by txid.
  *  I6 What a record without marks takes is linked by its word or not at all, as
  *     long as it lives; what it retires was linked there.
  *
@@ -27,15 +27,15 @@
  * Who died where (R: what recovery does; anybody else helps or passes by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
  *   UNDECIDED   some words marked               R: go on marking, then decide
- *   COMMITTED   some marks left, objects not settled   R: resolve, settle
+ *   COMMITTED   some marks left, objects not finalized   R: resolve, finalize
  *   ABORTED     same                            R: resolve to the old values, free
- *   SINGLE      the word changed or not, objects not settled   R: judge, settle
+ *   SINGLE      the word changed or not, objects not finalized   R: judge, finalize
  *   IDLE        nothing
  * Each row is repeatable, so the recoverer may die in it too.
  *
  * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, a mark
  * before the next one in another line, marks before the decision, decision
- * before its first resolved word, resolved words and settled objects before
+ * before its first resolved word, resolved words and finalized objects before
  * IDLE, IDLE before the fields change, PREPARE and names before an object is taken.
  * What was filled: before UNDECIDED, for then anyone may link it; of a record of
  * one word, before the word, for until then it did not happen. So there the body may
@@ -126,7 +126,7 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 	return w;
 }
 
-uint64_t word_settle(struct lane *lane, sm_u64 *p)
+uint64_t word_help(struct lane *lane, sm_u64 *p)
 {
 	uint64_t w;
 
@@ -164,7 +164,7 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 	/* ORD ladder: marks are written back in order of address. If a lost
 	 * cache left a later mark without an earlier one, two records could each
 	 * hold what the other needs first, and helping would go in a circle. */
-	if (sm_persist_run(&helper->pool->shm, last, entry.word))
+	if (sm_flush_run(&helper->pool->shm, last, entry.word))
 		sm_drain(&helper->pool->shm);
 	while (!helper->fault) {
 		uint64_t w = sm_load(entry.word);
@@ -178,7 +178,7 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 			return CHANGED;
 		/* ORD mark: after UNDECIDED is visible (and written back). A
 		 * crash here leaves some words marked: anyone goes on. */
-		if (w == mark || sm_swap(entry.word, entry.before, mark))
+		if (w == mark || sm_cas(entry.word, entry.before, mark))
 			return MARKED;
 	}
 	return DECIDED;
@@ -199,13 +199,12 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 		marking = mark_word(helper, owner, undecided, i, depth, &last);
 	if (marking == DECIDED)
 		return;
-	sm_persist_run(&helper->pool->shm, &last, NULL);
+	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
 	 * rolled forward, after it a decided one. */
-	sm_swap(&record->status, undecided,
-		status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
+	sm_cas(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
 }
 
 /* Replace the marks of a decided record by the values it decided for. */
@@ -227,13 +226,13 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 			helper->fault = true;
 			return;
 		}
-		sm_persist_run(&helper->pool->shm, &last, entry.word);
+		sm_flush_run(&helper->pool->shm, &last, entry.word);
 		/* ORD resolve: after the decision. Crash: the mark stays and
 		 * readers go through the status, as before. I3: undoing bumps. */
-		sm_swap(entry.word, mark_make(owner, i, status_seq(decided)),
-			committed ? entry.after : word_bump(entry.before, entry.class));
+		sm_cas(entry.word, mark_make(owner, i, status_seq(decided)),
+		       committed ? entry.after : word_bump(entry.before, entry.class));
 	}
-	sm_persist_run(&helper->pool->shm, &last, NULL);
+	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 }
 
@@ -261,7 +260,7 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 	if (status_state(status) != DAXFS_COMMITTED && status_state(status) != DAXFS_ABORTED)
 		return;
 	/* Whoever decided may not have written it back yet. */
-	sm_persist(&helper->pool->shm, &record->status, sizeof(record->status));
+	sm_flush(&helper->pool->shm, &record->status, sizeof(record->status));
 	sm_drain(&helper->pool->shm);
 	resolve(helper, owner, status);
 }
@@ -287,7 +286,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 	sm_store_relaxed(&record->n_allocs, 0);
 	/* ORD prepare: after IDLE. Drained before anything is taken or published. */
 	sm_store(&record->status, status_make(lane->seq, operation, DAXFS_PREPARE));
-	sm_persist(&lane->pool->shm, record, 2 * DAXFS_LINE); /* and the announcement */
+	sm_flush(&lane->pool->shm, record, 2 * DAXFS_LINE); /* and the announcement */
 }
 
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
@@ -303,8 +302,8 @@ void record_intended(struct lane *lane, unsigned at, unsigned n)
 	/* ORD intend: the names before the count, both before an object is
 	 * taken, so that recovery finds every PRIVATE object of ours (I5). */
 	sm_store(&lane->sm->n_allocs, lane->n_allocs);
-	sm_persist(&lane->pool->shm, &lane->sm->n_allocs, sizeof(sm_u64));
-	sm_persist(&lane->pool->shm, &lane->sm->allocs[at], n * sizeof(sm_u64));
+	sm_flush(&lane->pool->shm, &lane->sm->n_allocs, sizeof(sm_u64));
+	sm_flush(&lane->pool->shm, &lane->sm->allocs[at], n * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
 	lane->durable = lane->written;
 }
@@ -331,7 +330,7 @@ uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
 	if (i == lane->n_words)
 		record_word(lane, p, DAXFS_W_COUNT, before, word_payload(before, DAXFS_W_COUNT));
 	if (i == lane->n_words)
-		return used; /* full: the record cannot commit */
+		return used;                               /* full: the record cannot commit */
 	lane->conflict |= lane->words[i].before != before; /* changed between our two looks */
 	lane->words[i].after += (uint64_t)(int64_t)delta;
 	return lane->words[i].after & used;
@@ -345,13 +344,13 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 		lane->fault = true;
 		return;
 	}
-	/* The nonce of what is linked now. If the word that links it changes
+	/* The txid of what is linked now. If the word that links it changes
 	 * before we commit, we do not commit. */
 	lane->written = false;
 	lane->movable |= type == DAXFS_T_DIRENT;
 	lane->retires[lane->n_retires] = object_make(type, index);
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
-	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_NONCE_MASK);
+	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_TXID_MASK);
 	lane->n_retires++;
 }
 
@@ -392,20 +391,20 @@ void record_write(struct lane *lane)
 	}
 	sm_store(&record->n_words, lane->n_words);
 	sm_store(&record->n_retires, lane->n_retires);
-	sm_persist(shm, record, 2 * DAXFS_LINE);
-	sm_persist(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
-	sm_persist(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
+	sm_flush(shm, record, 2 * DAXFS_LINE);
+	sm_flush(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
+	sm_flush(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
 	lane->written = true;
 	lane->durable = false;
 }
 
-static void remember_extent(struct lane *lane, uint32_t index, uint64_t nonce)
+static void remember_extent(struct lane *lane, uint32_t index, uint64_t txid)
 {
 	unsigned at = lane->extents_tail++ % LANE_EXTENTS;
-	uint64_t age = lane->seq - nonce_seq(nonce);
+	uint64_t age = lane->seq - txid_seq(txid);
 
 	lane->extents[at].index = index;
-	lane->extents[at].age = nonce_lane(nonce) == lane->id && age < UINT32_MAX ? (uint32_t)age : UINT32_MAX;
+	lane->extents[at].age = txid_lane(txid) == lane->id && age < UINT32_MAX ? (uint32_t)age : UINT32_MAX;
 }
 
 /* They are the first that the next records of this lane try to take. */
@@ -413,12 +412,12 @@ static void remember_retired(struct lane *lane)
 {
 	for (unsigned i = 0; i < lane->n_retires; i++) {
 		uint32_t index = (uint32_t)object_index(lane->retires[i]);
-		uint64_t nonce = sm_load_relaxed(&lane->sm->retires[2 * i + 1]); /* and its use */
+		uint64_t txid = sm_load_relaxed(&lane->sm->retires[2 * i + 1]); /* and its use */
 
 		if (object_type(lane->retires[i]) != DAXFS_T_PAGE)
 			continue;
-		if (use_of(nonce) == DAXFS_USE_EXTENT)
-			remember_extent(lane, index, nonce);
+		if (use_of(txid) == DAXFS_USE_EXTENT)
+			remember_extent(lane, index, txid);
 		else
 			lane->hints[lane->hint_tail++ % LANE_HINTS] = index;
 	}
@@ -435,7 +434,7 @@ static uint64_t publish(struct lane *lane, enum daxfs_status state)
 
 	/* ORD undecided: release, after the body (written back). */
 	sm_store(&lane->sm->status, status);
-	sm_persist(&lane->pool->shm, &lane->sm->status, sizeof(sm_u64));
+	sm_flush(&lane->pool->shm, &lane->sm->status, sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
 	return status;
 }
@@ -447,9 +446,9 @@ static enum outcome swap_single(struct lane *lane)
 
 	/* ORD swap: the linearization point. After SINGLE is visible (and written
 	 * back), so that whoever finds our objects linked finds them named. */
-	if (!sm_swap(word->word, word->before, word->after))
+	if (!sm_cas(word->word, word->before, word->after))
 		return DID_NOT;
-	sm_persist(&lane->pool->shm, word->word, sizeof(*word->word));
+	sm_flush(&lane->pool->shm, word->word, sizeof(*word->word));
 	sm_drain(&lane->pool->shm);
 	return HAPPENED;
 }
@@ -484,7 +483,7 @@ int record_commit(struct lane *lane)
 			return -EIO; /* left as it is, for recovery and check to see */
 		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
 	}
-	record_settle(lane, lane->id, status, outcome, &tally);
+	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
 		return -EAGAIN;
 	remember_retired(lane);
@@ -495,6 +494,6 @@ int record_abort(struct lane *lane, int error)
 {
 	struct record_tally tally = { 0 };
 
-	record_settle(lane, lane->id, sm_load(&lane->sm->status), DID_NOT, &tally);
+	record_finalize(lane, lane->id, sm_load(&lane->sm->status), DID_NOT, &tally);
 	return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record.h - what record.c and settle.c share; for everybody else see lane.h. */
+/* record.h - what record.c and finalize.c share; for everybody else see lane.h. */
 #ifndef DAXFS_SYNC_RECORD_H
 #define DAXFS_SYNC_RECORD_H
 
@@ -18,8 +18,9 @@ bool record_entry_read(const struct pool *pool, const struct sm_lane *record, un
 /* What became of a record. OVERTAKEN: of one word, and that names something else by now. */
 enum outcome { HAPPENED, DID_NOT, OVERTAKEN };
 
-/* All words of a record are as the outcome says: settle its objects, then IDLE. */
-void record_settle(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome, struct record_tally *tally);
+/* All words of a record are as the outcome says: finalize its objects, then IDLE. */
+void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome,
+		     struct record_tally *tally);
 
 static inline struct sm_lane *record_of(const struct lane *lane, unsigned id)
 {

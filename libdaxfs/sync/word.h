@@ -47,10 +47,10 @@ static inline uint64_t mark_seq(uint64_t w)
 static inline unsigned word_shift(enum daxfs_word_class class)
 {
 	static const uint8_t bits[DAXFS_WORD_CLASSES] = {
-		[DAXFS_W_LINK] = DAXFS_LINK_BITS,       [DAXFS_W_SIZE] = DAXFS_SIZE_BITS,
-		[DAXFS_W_NLINK] = DAXFS_NLINK_BITS,     [DAXFS_W_OPENERS] = DAXFS_OPENERS_BITS,
-		[DAXFS_W_COUNT] = DAXFS_COUNT_BITS,     [DAXFS_W_ATTR] = DAXFS_ATTR_BITS,
-		[DAXFS_W_LOCKS] = DAXFS_LOCKS_BITS,     [DAXFS_W_TICK] = DAXFS_TICK_BITS,
+		[DAXFS_W_LINK] = DAXFS_LINK_BITS,   [DAXFS_W_SIZE] = DAXFS_SIZE_BITS,
+		[DAXFS_W_NLINK] = DAXFS_NLINK_BITS, [DAXFS_W_OPENERS] = DAXFS_OPENERS_BITS,
+		[DAXFS_W_COUNT] = DAXFS_COUNT_BITS, [DAXFS_W_ATTR] = DAXFS_ATTR_BITS,
+		[DAXFS_W_LOCKS] = DAXFS_LOCKS_BITS, [DAXFS_W_TICK] = DAXFS_TICK_BITS,
 	};
 
 	return class < DAXFS_WORD_CLASSES ? bits[class] : 0;
@@ -84,7 +84,7 @@ static inline uint64_t word_bump(uint64_t w, enum daxfs_word_class class)
 
 static inline uint64_t address_make(enum daxfs_word_class class, uint64_t offset)
 {
-	return (uint64_t)class << 56 | offset;
+	return (uint64_t) class << 56 | offset;
 }
 
 static inline enum daxfs_word_class address_class(uint64_t address)
@@ -139,13 +139,13 @@ static inline bool size_prune(uint64_t w)
 
 /* -- object states --------------------------------------------------------- */
 
-#define DAXFS_NONCE_MASK ((1ull << 56) - 1)
-#define DAXFS_USE_NONCE_MASK ((1ull << 61) - 1)
+#define DAXFS_TXID_MASK ((1ull << 56) - 1)
+#define DAXFS_USE_TXID_MASK ((1ull << 61) - 1)
 #define DAXFS_EPOCH_MASK DAXFS_SEQ_MASK
 
-static inline uint64_t state_make(enum daxfs_state state, enum daxfs_use use, uint64_t nonce)
+static inline uint64_t state_make(enum daxfs_state state, enum daxfs_use use, uint64_t txid)
 {
-	return (uint64_t)state << 61 | (uint64_t)use << 56 | nonce;
+	return (uint64_t)state << 61 | (uint64_t)use << 56 | txid;
 }
 
 static inline unsigned state_of(uint64_t s)
@@ -158,24 +158,24 @@ static inline unsigned use_of(uint64_t s)
 	return (s >> 56) & 31;
 }
 
-static inline uint64_t nonce_of(uint64_t s)
+static inline uint64_t txid_of(uint64_t s)
 {
-	return s & DAXFS_NONCE_MASK;
+	return s & DAXFS_TXID_MASK;
 }
 
-static inline uint64_t nonce_make(unsigned lane, uint64_t seq)
+static inline uint64_t txid_make(unsigned lane, uint64_t seq)
 {
 	return (uint64_t)lane << DAXFS_SEQ_BITS | (seq & DAXFS_SEQ_MASK);
 }
 
-static inline unsigned nonce_lane(uint64_t nonce)
+static inline unsigned txid_lane(uint64_t txid)
 {
-	return (nonce >> DAXFS_SEQ_BITS) & ((1u << DAXFS_LANE_BITS) - 1);
+	return (txid >> DAXFS_SEQ_BITS) & ((1u << DAXFS_LANE_BITS) - 1);
 }
 
-static inline uint64_t nonce_seq(uint64_t nonce)
+static inline uint64_t txid_seq(uint64_t txid)
 {
-	return nonce & DAXFS_SEQ_MASK;
+	return txid & DAXFS_SEQ_MASK;
 }
 
 /* -- objects as named in records -------------------------------------------- */
@@ -224,9 +224,9 @@ static inline uint64_t status_with(uint64_t s, enum daxfs_status status)
 
 /* -- inode handles ---------------------------------------------------------- */
 
-static inline uint64_t handle_make(uint64_t incarnation, uint64_t index)
+static inline uint64_t handle_make(uint64_t i_generation, uint64_t index)
 {
-	return incarnation << 32 | index;
+	return i_generation << 32 | index;
 }
 
 static inline uint64_t handle_index(uint64_t handle)
@@ -234,7 +234,7 @@ static inline uint64_t handle_index(uint64_t handle)
 	return handle & 0xffffffffull;
 }
 
-static inline uint64_t handle_incarnation(uint64_t handle)
+static inline uint64_t handle_generation(uint64_t handle)
 {
 	return handle >> 32;
 }

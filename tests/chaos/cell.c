@@ -24,11 +24,11 @@
 enum { NONE = 0, FILE_ = 1, DIR_ = 2 };
 
 static const char *const names[CELL_KINDS] = {
-	[CELL_NONE] = "none", [CELL_CREATE] = "create", [CELL_MKDIR] = "mkdir", [CELL_UNLINK] = "unlink",
-	[CELL_RMDIR] = "rmdir", [CELL_RENAME] = "rename", [CELL_LINK] = "link", [CELL_LOOKUP] = "lookup",
-	[CELL_OPEN] = "open", [CELL_OPENDIR] = "opendir", [CELL_ATTR] = "attr", [CELL_WRITE] = "write",
-	[CELL_APPEND] = "append", [CELL_TRUNCATE] = "truncate", [CELL_READ] = "read", [CELL_READ_ALL] = "read-all",
-	[CELL_CLOSE] = "close", [CELL_LOCK] = "lock", [CELL_UNLOCK] = "unlock", [CELL_VISIT] = "visit",
+	[CELL_NONE] = "none",     [CELL_CREATE] = "create",     [CELL_MKDIR] = "mkdir",   [CELL_UNLINK] = "unlink",
+	[CELL_RMDIR] = "rmdir",   [CELL_RENAME] = "rename",     [CELL_LINK] = "link",     [CELL_LOOKUP] = "lookup",
+	[CELL_OPEN] = "open",     [CELL_OPENDIR] = "opendir",   [CELL_ATTR] = "attr",     [CELL_WRITE] = "write",
+	[CELL_APPEND] = "append", [CELL_TRUNCATE] = "truncate", [CELL_READ] = "read",     [CELL_READ_ALL] = "read-all",
+	[CELL_CLOSE] = "close",   [CELL_LOCK] = "lock",         [CELL_UNLOCK] = "unlock", [CELL_VISIT] = "visit",
 	[CELL_DEATH] = "death",
 };
 
@@ -220,13 +220,10 @@ static bool remove_name(struct cell *cell, const struct cell_op *op, unsigned ty
 	unsigned node = dir ? dir->entry[op->name] : 0;
 
 	switch (op->result) {
-	case -ENOENT:
-		return !node;
+	case -ENOENT: return !node;
 	case -EISDIR:
-	case -ENOTDIR:
-		return node && cell->node[node].type != type;
-	case -ENOTEMPTY:
-		return node && cell->node[node].type == DIR_ && !empty(&cell->node[node]);
+	case -ENOTDIR: return node && cell->node[node].type != type;
+	case -ENOTEMPTY: return node && cell->node[node].type == DIR_ && !empty(&cell->node[node]);
 	default:
 		if (!node || cell->node[node].type != type || (type == DIR_ && !empty(&cell->node[node])))
 			return false;
@@ -240,18 +237,12 @@ static bool rename_refused(const struct cell *cell, const struct cell_op *op, un
 	const struct cell_node *there = &cell->node[to];
 
 	switch (op->result) {
-	case -ENOENT:
-		return !from || (!to && op->a & EXCHANGE) || find(cell, op->dir2) == NOWHERE;
-	case -EEXIST:
-		return to;
-	case -EISDIR:
-		return to && there->type == DIR_;
-	case -ENOTDIR:
-		return to && there->type == FILE_;
-	case -ENOTEMPTY:
-		return to && there->type == DIR_ && (!empty(there) || below(cell, to, find(cell, op->dir)));
-	default:
-		return true; /* EINVAL: see the head */
+	case -ENOENT: return !from || (!to && op->a & EXCHANGE) || find(cell, op->dir2) == NOWHERE;
+	case -EEXIST: return to;
+	case -EISDIR: return to && there->type == DIR_;
+	case -ENOTDIR: return to && there->type == FILE_;
+	case -ENOTEMPTY: return to && there->type == DIR_ && (!empty(there) || below(cell, to, find(cell, op->dir)));
+	default: return true; /* EINVAL: see the head */
 	}
 }
 
@@ -385,19 +376,14 @@ static bool on_file(struct cell *cell, const struct cell_op *op)
 	if (!file)
 		return false;
 	switch (op->kind) {
-	case CELL_WRITE:
-		return fill(cell, file, op->a, op->b);
-	case CELL_APPEND:
-		return fill(cell, file, file->slots, op->b);
-	case CELL_TRUNCATE:
-		cut(file, op->a);
-		return true;
+	case CELL_WRITE: return fill(cell, file, op->a, op->b);
+	case CELL_APPEND: return fill(cell, file, file->slots, op->b);
+	case CELL_TRUNCATE: cut(file, op->a); return true;
 	case CELL_READ:
 		if (cell_unanswered(op))
 			return true;
 		return op->result == 0 ? op->a >= file->slots : op->a < file->slots && op->b == file->slot[op->a];
-	default:
-		return cell_unanswered(op) || read_all(file, op);
+	default: return cell_unanswered(op) || read_all(file, op);
 	}
 }
 
@@ -439,34 +425,20 @@ static bool death(struct cell *cell, const struct cell_op *op)
 static bool change(struct cell *cell, const struct cell_op *op)
 {
 	switch (op->kind) {
-	case CELL_CREATE:
-		return create(cell, op, FILE_);
-	case CELL_MKDIR:
-		return create(cell, op, DIR_);
-	case CELL_UNLINK:
-		return remove_name(cell, op, FILE_);
-	case CELL_RMDIR:
-		return remove_name(cell, op, DIR_);
-	case CELL_RENAME:
-		return move(cell, op);
-	case CELL_LINK:
-		return link_file(cell, op);
-	case CELL_LOOKUP:
-		return find_name(cell, op, NONE);
-	case CELL_OPEN:
-		return find_name(cell, op, FILE_);
-	case CELL_OPENDIR:
-		return find_name(cell, op, DIR_);
-	case CELL_CLOSE:
-		return close_file(cell, op);
-	case CELL_LOCK:
-		return lock(cell, op);
-	case CELL_UNLOCK:
-		return unlock(cell, op);
-	case CELL_DEATH:
-		return death(cell, op);
-	default:
-		return on_file(cell, op);
+	case CELL_CREATE: return create(cell, op, FILE_);
+	case CELL_MKDIR: return create(cell, op, DIR_);
+	case CELL_UNLINK: return remove_name(cell, op, FILE_);
+	case CELL_RMDIR: return remove_name(cell, op, DIR_);
+	case CELL_RENAME: return move(cell, op);
+	case CELL_LINK: return link_file(cell, op);
+	case CELL_LOOKUP: return find_name(cell, op, NONE);
+	case CELL_OPEN: return find_name(cell, op, FILE_);
+	case CELL_OPENDIR: return find_name(cell, op, DIR_);
+	case CELL_CLOSE: return close_file(cell, op);
+	case CELL_LOCK: return lock(cell, op);
+	case CELL_UNLOCK: return unlock(cell, op);
+	case CELL_DEATH: return death(cell, op);
+	default: return on_file(cell, op);
 	}
 }
 
@@ -476,25 +448,17 @@ static bool may_fail(const struct cell_op *op)
 	switch (op->kind) {
 	case CELL_CREATE:
 	case CELL_MKDIR:
-	case CELL_LINK:
-		return op->result == -EEXIST || op->result == -ENOENT;
-	case CELL_UNLINK:
-		return op->result == -ENOENT || op->result == -EISDIR;
-	case CELL_RMDIR:
-		return op->result == -ENOENT || op->result == -ENOTDIR || op->result == -ENOTEMPTY;
+	case CELL_LINK: return op->result == -EEXIST || op->result == -ENOENT;
+	case CELL_UNLINK: return op->result == -ENOENT || op->result == -EISDIR;
+	case CELL_RMDIR: return op->result == -ENOENT || op->result == -ENOTDIR || op->result == -ENOTEMPTY;
 	case CELL_RENAME:
 		return op->result == -ENOENT || op->result == -EEXIST || op->result == -EISDIR ||
 		       op->result == -ENOTDIR || op->result == -ENOTEMPTY || op->result == -EINVAL;
-	case CELL_LOOKUP:
-		return op->result == -ENOENT;
-	case CELL_OPEN:
-		return op->result == -ENOENT || op->result == -EISDIR;
-	case CELL_OPENDIR:
-		return op->result == -ENOENT || op->result == -ENOTDIR;
-	case CELL_LOCK:
-		return op->result == -EAGAIN;
-	default:
-		return false;
+	case CELL_LOOKUP: return op->result == -ENOENT;
+	case CELL_OPEN: return op->result == -ENOENT || op->result == -EISDIR;
+	case CELL_OPENDIR: return op->result == -ENOENT || op->result == -ENOTDIR;
+	case CELL_LOCK: return op->result == -EAGAIN;
+	default: return false;
 	}
 }
 
@@ -514,9 +478,7 @@ bool cell_looks(const struct cell_op *op)
 	case CELL_OPENDIR:
 	case CELL_ATTR:
 	case CELL_READ:
-	case CELL_READ_ALL:
-		return true;
-	default:
-		return false;
+	case CELL_READ_ALL: return true;
+	default: return false;
 	}
 }

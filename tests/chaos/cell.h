@@ -33,39 +33,39 @@ enum cell_kind {
 	CELL_MKDIR,
 	CELL_UNLINK,
 	CELL_RMDIR,
-	CELL_RENAME,    /* a: flags of renameat2 */
-	CELL_LINK,      /* ino, to dir2, name2 */
-	CELL_LOOKUP,    /* ino, a: 1 a directory; or -ENOENT */
-	CELL_OPEN,      /* a file: ino */
-	CELL_OPENDIR,   /* ino */
+	CELL_RENAME,  /* a: flags of renameat2 */
+	CELL_LINK,    /* ino, to dir2, name2 */
+	CELL_LOOKUP,  /* ino, a: 1 a directory; or -ENOENT */
+	CELL_OPEN,    /* a file: ino */
+	CELL_OPENDIR, /* ino */
 	/* an open file: ino */
-	CELL_ATTR,      /* a: links, b: slots */
-	CELL_WRITE,     /* a: slot, b: token */
-	CELL_APPEND,    /* b: token */
-	CELL_TRUNCATE,  /* a: slots */
-	CELL_READ,      /* a: slot, b: token, 0 a hole; result 0: past the end */
-	CELL_READ_ALL,  /* a: slots, all[] */
+	CELL_ATTR,     /* a: links, b: slots */
+	CELL_WRITE,    /* a: slot, b: token */
+	CELL_APPEND,   /* b: token */
+	CELL_TRUNCATE, /* a: slots */
+	CELL_READ,     /* a: slot, b: token, 0 a hole; result 0: past the end */
+	CELL_READ_ALL, /* a: slots, all[] */
 	CELL_CLOSE,
 	/* the lock */
-	CELL_LOCK,      /* a: 1 shared, 2 exclusive; or -EAGAIN */
+	CELL_LOCK, /* a: 1 shared, 2 exclusive; or -EAGAIN */
 	CELL_UNLOCK,
-	CELL_VISIT,     /* ino: the cell */
+	CELL_VISIT, /* ino: the cell */
 	/* not of a worker */
-	CELL_DEATH,     /* what its host had open and locked is let go */
+	CELL_DEATH, /* what its host had open and locked is let go */
 	CELL_KINDS
 };
 
 struct cell_op {
-	uint64_t t0, t1;       /* CLOCK_MONOTONIC, ns; t1 0: not answered */
+	uint64_t t0, t1; /* CLOCK_MONOTONIC, ns; t1 0: not answered */
 	uint64_t dir, dir2, ino;
-	int32_t result;        /* 0 or more, or -errno */
+	int32_t result; /* 0 or more, or -errno */
 	uint32_t cell;
 	uint32_t a, b;
 	uint32_t all[CELL_SLOTS];
 	uint8_t kind, name, name2;
 	uint8_t host, worker;
-	uint8_t ready;         /* written last */
-	uint8_t nothing;       /* set by the judge: may have done nothing */
+	uint8_t ready;   /* written last */
+	uint8_t nothing; /* set by the judge: may have done nothing */
 	uint8_t unused;
 };
 
@@ -84,7 +84,7 @@ struct cell_node {
 struct cell {
 	struct cell_node node[CELL_NODES];
 	uint32_t shared, exclusive; /* bit a worker */
-	uint32_t overflow; /* more than there is room for: nothing is known any more */
+	uint32_t overflow;          /* more than there is room for: nothing is known any more */
 };
 
 void cell_init(struct cell *cell, uint64_t root);

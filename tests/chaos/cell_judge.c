@@ -104,7 +104,7 @@ static int by_start(const void *a, const void *b)
 }
 
 enum linear_verdict cell_judge(struct cell_op *const *ops, const uint64_t *ends, size_t n, uint64_t root,
-			       struct cell_tally *tally, const struct cell_op **why)
+			       struct cell_tally *tally, const struct cell_op **err)
 {
 	struct linear_op *list = calloc(n + 1, sizeof(*list));
 	const struct linear_op *culprit = NULL;
@@ -116,15 +116,17 @@ enum linear_verdict cell_judge(struct cell_op *const *ops, const uint64_t *ends,
 	number(&s, &cell);
 	for (size_t i = 0; list && i < n; i++)
 		list[i] = (struct linear_op){
-			.t0 = ops[i]->t0, .t1 = cell_unanswered(ops[i]) ? ends[i] : ops[i]->t1,
+			.t0 = ops[i]->t0,
+			.t1 = cell_unanswered(ops[i]) ? ends[i] : ops[i]->t1,
 			.optional = cell_unanswered(ops[i]) || ops[i]->nothing,
-			.looks = cell_looks(ops[i]), .op = ops[i],
+			.looks = cell_looks(ops[i]),
+			.op = ops[i],
 		};
 	if (list && !s.full) {
 		qsort(list, n, sizeof(*list), by_start);
 		verdict = linear_check(list, n, 0, step, &s, &culprit);
 	}
-	*why = culprit ? culprit->op : NULL;
+	*err = culprit ? culprit->op : NULL;
 	tally->states += s.count;
 	tally->overflows += s.overflow;
 	if (s.full)

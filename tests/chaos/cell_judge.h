@@ -6,7 +6,8 @@
 #include "cell_log.h"
 #include "linear.h"
 
-struct cell_death { /* of host under gen: it worked until `killed`, and was recovered by `over` */
+/* of host under gen: it worked until `killed`, and was recovered by `over` */
+struct cell_death {
 	unsigned host, gen;
 	uint64_t killed, over;
 };
@@ -21,7 +22,7 @@ struct cell_tally {
  * that no order explains.
  */
 enum linear_verdict cell_judge(struct cell_op *const *ops, const uint64_t *ends, size_t n, uint64_t root,
-			       struct cell_tally *tally, const struct cell_op **why);
+			       struct cell_tally *tally, const struct cell_op **err);
 /* All logs of a directory, and the file `deaths` in it. 0, or -errno. */
 int cell_judge_all(const char *dir, struct cell_tally *tally);
 /* Histories with a known verdict: number of wrong verdicts. */

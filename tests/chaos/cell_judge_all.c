@@ -24,7 +24,7 @@ struct run {
 	struct cell_death death[DEATHS_MAX];
 	unsigned n_deaths;
 	struct cell_op made[DEATHS_MAX]; /* deaths as operations of the cell at hand */
-	struct cell_op **ops; /* of the cell at hand */
+	struct cell_op **ops;            /* of the cell at hand */
 	uint64_t *ends;
 	struct cell_tally *tally;
 };
@@ -63,14 +63,10 @@ static bool is_answer(const struct cell_op *op)
 	case EEXIST:
 	case EISDIR:
 	case ENOTDIR:
-	case ENOTEMPTY:
-		return true;
-	case EINVAL:
-		return op->kind == CELL_RENAME;
-	case EAGAIN:
-		return op->kind == CELL_LOCK;
-	default:
-		return op->result >= 0;
+	case ENOTEMPTY: return true;
+	case EINVAL: return op->kind == CELL_RENAME;
+	case EAGAIN: return op->kind == CELL_LOCK;
+	default: return op->result >= 0;
 	}
 }
 
@@ -189,18 +185,18 @@ static bool admit(struct run *run, size_t i, uint64_t root, const uint64_t *delu
 
 /* -- one cell ---------------------------------------------------------------------------- */
 
-static void show(struct cell_op *const *ops, size_t n, const struct cell_op *why)
+static void show(struct cell_op *const *ops, size_t n, const struct cell_op *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct cell_op *o = ops[i];
 
-		if ((o->t1 && o->t1 + SHOW_NS < why->t0) || o->t0 > why->t1)
+		if ((o->t1 && o->t1 + SHOW_NS < err->t0) || o->t0 > err->t1)
 			continue;
-		printf("  %s h%u w%02u %-8s dir %" PRIx64 " %c", o == why ? ">" : " ", o->host, o->worker,
+		printf("  %s h%u w%02u %-8s dir %" PRIx64 " %c", o == err ? ">" : " ", o->host, o->worker,
 		       cell_kind_name(o->kind), o->dir, 'a' + o->name);
 		printf(" -> %" PRIx64 " %c ino %" PRIx64 " a %u b %x result %d [%lld, %lld] us\n", o->dir2,
-		       'a' + o->name2, o->ino, o->a, o->b, o->result, ((long long)o->t0 - (long long)why->t0) / 1000,
-		       o->t1 ? ((long long)o->t1 - (long long)why->t0) / 1000 : -1LL);
+		       'a' + o->name2, o->ino, o->a, o->b, o->result, ((long long)o->t0 - (long long)err->t0) / 1000,
+		       o->t1 ? ((long long)o->t1 - (long long)err->t0) / 1000 : -1LL);
 	}
 }
 
@@ -216,8 +212,12 @@ static size_t add_deaths(struct run *run, size_t first, size_t end, size_t n)
 		if (!was)
 			continue;
 		run->made[k] = (struct cell_op){
-			.kind = CELL_DEATH, .host = (uint8_t)d->host, .t0 = d->killed, .t1 = d->over,
-			.a = CELL_WORKERS_OF(d->host), .cell = run->h.op[first].cell,
+			.kind = CELL_DEATH,
+			.host = (uint8_t)d->host,
+			.t0 = d->killed,
+			.t1 = d->over,
+			.a = CELL_WORKERS_OF(d->host),
+			.cell = run->h.op[first].cell,
 		};
 		run->ops[n++] = &run->made[k];
 		run->tally->deaths++;
@@ -227,7 +227,7 @@ static size_t add_deaths(struct run *run, size_t first, size_t end, size_t n)
 
 static void judge_cell(struct run *run, size_t first, size_t end)
 {
-	const struct cell_op *why = NULL;
+	const struct cell_op *err = NULL;
 	uint64_t root = 0, deluded[CELL_HOSTS];
 	size_t n = 0;
 
@@ -246,16 +246,13 @@ static void judge_cell(struct run *run, size_t first, size_t end)
 	}
 	n = add_deaths(run, first, end, n);
 	run->tally->cells++;
-	switch (cell_judge(run->ops, run->ends, n, root, run->tally, &why)) {
-	case LINEAR_OK:
-		return;
-	case LINEAR_TOO_WIDE:
-		bad(run, run->ops[0], "too much at once to decide");
-		return;
+	switch (cell_judge(run->ops, run->ends, n, root, run->tally, &err)) {
+	case LINEAR_OK: return;
+	case LINEAR_TOO_WIDE: bad(run, run->ops[0], "too much at once to decide"); return;
 	case LINEAR_IMPOSSIBLE:
-		bad(run, why, "no order explains it");
+		bad(run, err, "no order explains it");
 		if (run->tally->violations <= 3)
-			show(run->ops, n, why);
+			show(run->ops, n, err);
 	}
 }
 

@@ -14,7 +14,8 @@
 
 #include "cell.h"
 
-struct cell_log { /* of one worker */
+/* of one worker */
+struct cell_log {
 	struct cell_op *at;
 	size_t count, space;
 	uint32_t cell;

@@ -24,35 +24,51 @@
 
 enum mistake {
 	SOUND,
-	STALE_READ,      /* of a slot: what was there before */
+	STALE_READ, /* of a slot: what was there before */
 	TORN_READ,
-	LOST_APPEND,     /* said to have happened */
-	APPEND_OVER,     /* at an old end: over what another one appended */
+	LOST_APPEND, /* said to have happened */
+	APPEND_OVER, /* at an old end: over what another one appended */
 	LOST_CUT,
-	RENAME_BOTH,     /* the old name stays */
-	RENAME_NEITHER,  /* the new name does not come */
-	RESURRECTED,     /* a name that was removed is there again */
-	TWO_WINNERS,     /* of exclusive creation */
-	REMOVED_FULL,    /* a directory that is not empty */
-	CYCLE,           /* a directory into itself */
-	UNLISTED,        /* a name that is there is not found */
-	ANOTHER_FILE,    /* a name leads to a number that it never had */
+	RENAME_BOTH,    /* the old name stays */
+	RENAME_NEITHER, /* the new name does not come */
+	RESURRECTED,    /* a name that was removed is there again */
+	TWO_WINNERS,    /* of exclusive creation */
+	REMOVED_FULL,   /* a directory that is not empty */
+	CYCLE,          /* a directory into itself */
+	UNLISTED,       /* a name that is there is not found */
+	ANOTHER_FILE,   /* a name leads to a number that it never had */
 	HALF_EXCHANGE,
 	LOCK_TWICE,
-	LOCK_OUTLIVES,   /* its host */
-	LOCK_REFUSED,    /* though nobody has it */
-	GONE_TOO_EARLY,  /* an open file without a name */
-	LATE_DEAD,       /* an operation of a dead host shows after it was recovered */
+	LOCK_OUTLIVES,  /* its host */
+	LOCK_REFUSED,   /* though nobody has it */
+	GONE_TOO_EARLY, /* an open file without a name */
+	LATE_DEAD,      /* an operation of a dead host shows after it was recovered */
 	WRONG_LINKS,
 	MISTAKES
 };
 
 static const char *const names[MISTAKES] = {
-	"sound", "stale read", "torn read", "lost append", "append over another", "lost truncation",
-	"rename that shows both", "rename that shows neither", "resurrected name", "two winners",
-	"full directory removed", "cycle", "name not found", "name of another file", "half an exchange",
-	"lock given twice", "lock outlives its host", "lock refused though free", "open file gone",
-	"dead host's operation comes late", "wrong link count",
+	"sound",
+	"stale read",
+	"torn read",
+	"lost append",
+	"append over another",
+	"lost truncation",
+	"rename that shows both",
+	"rename that shows neither",
+	"resurrected name",
+	"two winners",
+	"full directory removed",
+	"cycle",
+	"name not found",
+	"name of another file",
+	"half an exchange",
+	"lock given twice",
+	"lock outlives its host",
+	"lock refused though free",
+	"open file gone",
+	"dead host's operation comes late",
+	"wrong link count",
 };
 
 struct pretence {
@@ -64,10 +80,10 @@ struct pretence {
 	uint64_t ends[OPS_MAX + 2];
 	unsigned n;
 	struct cell_op *now[WORKERS]; /* in progress */
-	bool done[WORKERS]; /* it has taken effect */
+	bool done[WORKERS];           /* it has taken effect */
 	uint64_t open[WORKERS];
 	bool locked[WORKERS];
-	int dead; /* host */
+	int dead;            /* host */
 	struct cell_op late; /* of the dead one, to come */
 };
 
@@ -114,8 +130,9 @@ static uint64_t any_ino(struct pretence *p, unsigned type)
 /* What a read sees, and who is looked up. */
 static void observe(struct pretence *p, struct cell_op *op)
 {
-	struct cell_node *node = node_of(&p->cell, op->kind == CELL_LOOKUP || op->kind == CELL_OPEN ||
-						    op->kind == CELL_OPENDIR ? op->dir : op->ino);
+	struct cell_node *node = node_of(
+		&p->cell,
+		op->kind == CELL_LOOKUP || op->kind == CELL_OPEN || op->kind == CELL_OPENDIR ? op->dir : op->ino);
 	unsigned to = node && op->name < CELL_NAMES ? node->entry[op->name] : 0;
 
 	switch (op->kind) {
@@ -129,9 +146,7 @@ static void observe(struct pretence *p, struct cell_op *op)
 		op->a = node ? node->links : 0;
 		op->b = node ? node->slots : 0;
 		break;
-	case CELL_READ:
-		op->b = node && op->a < node->slots ? node->slot[op->a] : 0;
-		break;
+	case CELL_READ: op->b = node && op->a < node->slots ? node->slot[op->a] : 0; break;
 	case CELL_READ_ALL:
 		op->a = node ? node->slots : 0;
 		if (node)
@@ -251,10 +266,10 @@ static void take_effect(struct pretence *p, struct cell_op *op)
 
 static enum cell_kind any_kind(struct pretence *p, unsigned worker)
 {
-	static const uint8_t on_files[] = { CELL_ATTR, CELL_WRITE, CELL_APPEND, CELL_TRUNCATE, CELL_READ, CELL_READ,
-					    CELL_READ_ALL, CELL_LINK };
-	static const uint8_t on_names[] = { CELL_MKDIR, CELL_UNLINK, CELL_RMDIR, CELL_RENAME, CELL_RENAME, CELL_LOOKUP,
-					    CELL_LOOKUP };
+	static const uint8_t on_files[] = { CELL_ATTR, CELL_WRITE, CELL_APPEND,   CELL_TRUNCATE,
+					    CELL_READ, CELL_READ,  CELL_READ_ALL, CELL_LINK };
+	static const uint8_t on_names[] = { CELL_MKDIR,  CELL_UNLINK, CELL_RMDIR, CELL_RENAME,
+					    CELL_RENAME, CELL_LOOKUP, CELL_LOOKUP };
 
 	if (draw(p, 8) == 0)
 		return p->locked[worker] ? CELL_UNLOCK : CELL_LOCK;
@@ -270,9 +285,16 @@ static void begin(struct pretence *p, unsigned worker)
 	struct cell_op *op = &p->op[p->n];
 
 	*op = (struct cell_op){
-		.kind = (uint8_t)any_kind(p, worker), .host = (uint8_t)(worker % HOSTS), .worker = (uint8_t)worker,
-		.dir = any_ino(p, 2), .dir2 = any_ino(p, 2), .name = (uint8_t)draw(p, CELL_NAMES),
-		.name2 = (uint8_t)draw(p, CELL_NAMES), .ino = p->open[worker], .a = draw(p, 3), .b = p->n + 1,
+		.kind = (uint8_t)any_kind(p, worker),
+		.host = (uint8_t)(worker % HOSTS),
+		.worker = (uint8_t)worker,
+		.dir = any_ino(p, 2),
+		.dir2 = any_ino(p, 2),
+		.name = (uint8_t)draw(p, CELL_NAMES),
+		.name2 = (uint8_t)draw(p, CELL_NAMES),
+		.ino = p->open[worker],
+		.a = draw(p, 3),
+		.b = p->n + 1,
 		.t0 = ++p->clock,
 	};
 	if (op->kind == CELL_CREATE || op->kind == CELL_MKDIR)
@@ -365,7 +387,7 @@ static void give_numbers(struct pretence *p)
 			p->cell.node[i].ino = ++p->next_ino;
 }
 
-static enum linear_verdict one_history(enum mistake mistake, uint64_t seed, const struct cell_op **why)
+static enum linear_verdict one_history(enum mistake mistake, uint64_t seed, const struct cell_op **err)
 {
 	static struct pretence p;
 	static struct cell_op *ops[OPS_MAX + 2];
@@ -390,21 +412,21 @@ static enum linear_verdict one_history(enum mistake mistake, uint64_t seed, cons
 		p.ends[n] = p.ends[i];
 		ops[n++] = &p.op[i];
 	}
-	return cell_judge(ops, p.ends, n, ROOT, &tally, why);
+	return cell_judge(ops, p.ends, n, ROOT, &tally, err);
 }
 
 static bool believable(enum mistake mistake)
 {
-	const struct cell_op *why = NULL;
+	const struct cell_op *err = NULL;
 
 	for (unsigned seed = 1; seed <= HISTORIES; seed++) {
-		enum linear_verdict verdict = one_history(mistake, seed, &why);
+		enum linear_verdict verdict = one_history(mistake, seed, &err);
 
 		if (mistake != SOUND && verdict == LINEAR_IMPOSSIBLE)
 			return true;
 		if (mistake == SOUND && verdict != LINEAR_OK) {
 			printf("self-test: a sound history is not believed: seed %u, verdict %d, at %s\n", seed,
-			       verdict, why ? cell_kind_name(why->kind) : "-");
+			       verdict, err ? cell_kind_name(err->kind) : "-");
 			return false;
 		}
 	}

@@ -28,16 +28,16 @@ struct visitor {
 	struct cell_log log;
 	uint64_t dice;
 	uint32_t token;
-	int top;               /* where the cells are */
+	int top; /* where the cells are */
 	struct {
 		int fd;
 		uint64_t ino;
-	} dir[DIRS_MAX];       /* [0]: the cell */
-	int file, lock;        /* or -1 */
+	} dir[DIRS_MAX]; /* [0]: the cell */
+	int file, lock;  /* or -1 */
 	uint64_t file_ino;
 	uint8_t locked;
 	size_t slot_size;
-	bool full;             /* the log */
+	bool full; /* the log */
 };
 
 static uint32_t draw(struct visitor *v, uint32_t n)

@@ -6,13 +6,13 @@
 #include <stdint.h>
 
 #define CELL_SLOT_MAX 65536u
-#define CELL_WHOLE_MAX 5000u     /* slots of files that are read as a whole: by one request */
-#define CELL_AT_ONCE 4u          /* cells that are worked on */
+#define CELL_WHOLE_MAX 5000u      /* slots of files that are read as a whole: by one request */
+#define CELL_AT_ONCE 4u           /* cells that are worked on */
 #define CELL_TURN_NS 150000000ull /* then others are */
 
 struct cell_job {
 	const char *log;
-	int top;               /* the directory of the cells */
+	int top; /* the directory of the cells */
 	unsigned host, gen;
 	uint64_t seed;
 	uint64_t began, until; /* of all workers; of this one */

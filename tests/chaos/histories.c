@@ -124,8 +124,8 @@ static int judge(const char *dir)
 	if (rc)
 		return fail(dir, -rc);
 	printf("cells=%" PRIu64 " ops=%" PRIu64 " unanswered=%" PRIu64 " deaths=%" PRIu64 " refused=%" PRIu64
-	       " overflows=%" PRIu64 " states=%" PRIu64 " violations=%" PRIu64 "\n", t.cells, t.ops, t.unanswered,
-	       t.deaths, t.refused, t.overflows, t.states, t.violations);
+	       " overflows=%" PRIu64 " states=%" PRIu64 " violations=%" PRIu64 "\n",
+	       t.cells, t.ops, t.unanswered, t.deaths, t.refused, t.overflows, t.states, t.violations);
 	return t.violations || !t.cells;
 }
 

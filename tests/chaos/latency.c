@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "oplog.h"
-#include "stamp.h"
+#include "payload.h"
 
 #define BUCKETS 40
 

@@ -12,7 +12,8 @@ struct config {
 	uint64_t state, done; /* done: bit per open slot */
 };
 
-struct configs { /* a set: in order of arrival, and found by hash */
+/* a set: in order of arrival, and found by hash */
+struct configs {
 	struct config *at;
 	uint32_t *slot; /* index + 1; twice as many as there is space */
 	size_t count, space;

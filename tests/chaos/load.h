@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "oplog.h"
-#include "stamp.h"
+#include "payload.h"
 
 #define SHARED_FILES 4u
 #define SHARED_BLOCKS 256u
@@ -32,18 +32,19 @@ enum mix { MIX_MIXED, MIX_UNREAD /* the same without reads of shared blocks */, 
 
 struct load {
 	const char *mount, *log_dir;
-	char round[24];    /* directory under the mount */
-	int root;          /* of that directory */
+	char round[24]; /* directory under the mount */
+	int root;       /* of that directory */
 	unsigned host, threads;
 	uint32_t generation;
 	uint64_t seed, ws_bytes;
 	enum mix mix;
 	atomic_bool stop;
-	atomic_bool lost;  /* the mount went away under us */
+	atomic_bool lost;   /* the mount went away under us */
 	atomic_bool broken; /* the log could not be written: nothing we did counts */
 };
 
-struct seen_file { /* somebody's file that we opened by a contested name and keep */
+/* somebody's file that we opened by a contested name and keep */
+struct seen_file {
 	int fd;
 	uint32_t crc;
 	uint32_t len;
@@ -55,8 +56,8 @@ struct worker {
 	uint64_t rng, seq;
 	int log;
 	struct op_record rec;
-	char own[24];      /* this thread's directory */
-	uint8_t *buf;      /* CHAOS_BLOCKS_MAX blocks, page aligned */
+	char own[24]; /* this thread's directory */
+	uint8_t *buf; /* CHAOS_BLOCKS_MAX blocks, page aligned */
 	int shared[SHARED_FILES], append[APPEND_FILES], ws;
 	int held[HELD];
 	struct seen_file seen;

@@ -42,8 +42,8 @@ static int set_lock(int fd, int command, short type, off_t start, off_t len)
 
 static int stay(int fd, bool whole, off_t start, off_t len, bool wait)
 {
-	int rc = whole ? flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) :
-			 set_lock(fd, wait ? F_SETLKW : F_SETLK, F_WRLCK, start, len);
+	int rc = whole ? flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB))
+		       : set_lock(fd, wait ? F_SETLKW : F_SETLK, F_WRLCK, start, len);
 
 	if (rc && errno != EAGAIN)
 		fail("lock");

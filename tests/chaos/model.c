@@ -10,10 +10,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "stamp.h"
+#include "payload.h"
 #include "verify.h"
 
-struct place { /* what a path leads to */
+/* what a path leads to */
+struct place {
 	struct mnode *dir;
 	char name[16];
 	struct mnode *node; /* NULL: no such name in dir */
@@ -147,7 +148,7 @@ static int write_data(struct model *m, struct mnode *n, const struct op *op, uin
 }
 
 /* What was read, by its checksum. */
-static int read_data(const struct mnode *n, const struct op *op, uint64_t offset, char *why, size_t size)
+static int read_data(const struct mnode *n, const struct op *op, uint64_t offset, char *err, size_t size)
 {
 	size_t len = offset >= n->size ? 0 : n->size - offset;
 	static const uint8_t zero;
@@ -155,12 +156,12 @@ static int read_data(const struct mnode *n, const struct op *op, uint64_t offset
 	if (len > op->b)
 		len = op->b;
 	if (!op_pending(op) && op->result == (int)len && op->c != crc32c(0, len ? n->data + offset : &zero, len))
-		snprintf(why, size, "read %zu bytes at %llu of %zu, and they are not what was written", len,
+		snprintf(err, size, "read %zu bytes at %llu of %zu, and they are not what was written", len,
 			 (unsigned long long)offset, n->size);
 	return (int)len;
 }
 
-static int do_content(struct model *m, const struct op *op, char *why, size_t size)
+static int do_content(struct model *m, const struct op *op, char *err, size_t size)
 {
 	struct mnode *n = NULL;
 	int error = open_data(m, op->name[0], &n);
@@ -168,19 +169,14 @@ static int do_content(struct model *m, const struct op *op, char *why, size_t si
 	if (error)
 		return error;
 	switch (op->kind) {
-	case OP_OWN_WRITE:
-		return write_data(m, n, op, op->a);
-	case OP_OWN_APPEND:
-		return write_data(m, n, op, n->size);
-	case OP_OWN_READ:
-		return read_data(n, op, op->a, why, size);
-	default:
-		set_size(n, op->a);
-		return 0;
+	case OP_OWN_WRITE: return write_data(m, n, op, op->a);
+	case OP_OWN_APPEND: return write_data(m, n, op, n->size);
+	case OP_OWN_READ: return read_data(n, op, op->a, err, size);
+	default: set_size(n, op->a); return 0;
 	}
 }
 
-static int do_held(struct model *m, const struct op *op, char *why, size_t size)
+static int do_held(struct model *m, const struct op *op, char *err, size_t size)
 {
 	struct mnode **slot = &m->held[op->a % MODEL_SLOTS], *n = NULL;
 	int error;
@@ -193,10 +189,8 @@ static int do_held(struct model *m, const struct op *op, char *why, size_t size)
 		n->holds++;
 		*slot = n;
 		return 0;
-	case OP_OWN_HELD_WRITE:
-		return write_data(m, *slot, op, op->c);
-	case OP_OWN_HELD_READ:
-		return read_data(*slot, op, 0, why, size);
+	case OP_OWN_HELD_WRITE: return write_data(m, *slot, op, op->c);
+	case OP_OWN_HELD_READ: return read_data(*slot, op, 0, err, size);
 	default:
 		(*slot)->holds--;
 		node_put(*slot);
@@ -215,8 +209,9 @@ static int do_make(struct model *m, const struct op *op)
 		return error;
 	if (p.node)
 		return -EEXIST;
-	n = node_new(op->kind == OP_OWN_MKDIR ? S_IFDIR | 0755 : op->kind == OP_OWN_SYMLINK ? S_IFLNK | 0777
-											    : S_IFREG | 0644);
+	n = node_new(op->kind == OP_OWN_MKDIR     ? S_IFDIR | 0755
+		     : op->kind == OP_OWN_SYMLINK ? S_IFLNK | 0777
+						  : S_IFREG | 0644);
 	n->ino = op->b;
 	if (op->kind == OP_OWN_SYMLINK) {
 		set_size(n, strlen(op->name[1]));
@@ -336,7 +331,7 @@ static int do_chmod(struct model *m, const struct op *op)
 	return 0;
 }
 
-static int do_stat(struct model *m, const struct op *op, char *why, size_t size)
+static int do_stat(struct model *m, const struct op *op, char *err, size_t size)
 {
 	struct place p;
 	int error = walk(m, op->name[0], &p);
@@ -352,13 +347,13 @@ static int do_stat(struct model *m, const struct op *op, char *why, size_t size)
 	if (op_pending(op) || op->result)
 		return 0;
 	if ((S_ISREG(n->mode) && op->a != n->size) || (n->ino && op->b != n->ino) || op->c != links)
-		snprintf(why, size, "saw size %llu inode %llu mode %o links %u, must be %zu %llu %o %u",
+		snprintf(err, size, "saw size %llu inode %llu mode %o links %u, must be %zu %llu %o %u",
 			 (unsigned long long)op->a, (unsigned long long)op->b, (unsigned)(op->c >> 32), (unsigned)op->c,
 			 n->size, (unsigned long long)n->ino, n->mode, n->nlink);
 	return 0;
 }
 
-static int do_list(struct model *m, const struct op *op, char *why, size_t size)
+static int do_list(struct model *m, const struct op *op, char *err, size_t size)
 {
 	struct place p;
 	uint64_t sum = 0;
@@ -373,38 +368,29 @@ static int do_list(struct model *m, const struct op *op, char *why, size_t size)
 	for (size_t i = 0; i < p.node->n; i++)
 		sum += path_id(p.node->entries[i].name);
 	if (!op_pending(op) && !op->result && (op->a != p.node->n || op->c != sum))
-		snprintf(why, size, "listed %llu names, must be %zu%s", (unsigned long long)op->a, p.node->n,
+		snprintf(err, size, "listed %llu names, must be %zu%s", (unsigned long long)op->a, p.node->n,
 			 op->a == p.node->n ? " others" : "");
 	return 0;
 }
 
-int model_apply(struct model *m, const struct op *op, char *why, size_t size)
+int model_apply(struct model *m, const struct op *op, char *err, size_t size)
 {
-	*why = '\0';
+	*err = '\0';
 	switch (op->kind) {
 	case OP_OWN_MKDIR:
 	case OP_OWN_CREATE:
-	case OP_OWN_SYMLINK:
-		return do_make(m, op);
+	case OP_OWN_SYMLINK: return do_make(m, op);
 	case OP_OWN_RMDIR:
-	case OP_OWN_UNLINK:
-		return do_remove(m, op);
-	case OP_OWN_RENAME:
-		return do_rename(m, op);
-	case OP_OWN_LINK:
-		return do_link(m, op);
-	case OP_OWN_CHMOD:
-		return do_chmod(m, op);
-	case OP_OWN_STAT:
-		return do_stat(m, op, why, size);
-	case OP_OWN_LIST:
-		return do_list(m, op, why, size);
+	case OP_OWN_UNLINK: return do_remove(m, op);
+	case OP_OWN_RENAME: return do_rename(m, op);
+	case OP_OWN_LINK: return do_link(m, op);
+	case OP_OWN_CHMOD: return do_chmod(m, op);
+	case OP_OWN_STAT: return do_stat(m, op, err, size);
+	case OP_OWN_LIST: return do_list(m, op, err, size);
 	case OP_OWN_HOLD:
 	case OP_OWN_HELD_READ:
 	case OP_OWN_HELD_WRITE:
-	case OP_OWN_RELEASE:
-		return do_held(m, op, why, size);
-	default:
-		return do_content(m, op, why, size);
+	case OP_OWN_RELEASE: return do_held(m, op, err, size);
+	default: return do_content(m, op, err, size);
 	}
 }

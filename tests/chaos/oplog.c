@@ -13,23 +13,45 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "stamp.h"
+#include "payload.h"
 
 #define OPLOG_MAGIC 0x676f4c4fu
 
 static const char *const kind_names[OP_KINDS] = {
-	[OP_BLOCK_WRITE] = "block write", [OP_BLOCK_READ] = "block read", [OP_APPEND] = "append",
-	[OP_NAME_CREATE] = "create", [OP_NAME_MKDIR] = "mkdir", [OP_NAME_SYMLINK] = "symlink",
-	[OP_NAME_LINK] = "link", [OP_NAME_REPLACE] = "rename over", [OP_NAME_UNLINK] = "unlink",
-	[OP_NAME_STAT] = "stat", [OP_DIR_MAKE] = "dir make", [OP_DIR_REMOVE] = "dir remove",
-	[OP_DIR_ADD] = "dir add", [OP_DIR_DROP] = "dir drop", [OP_TOKEN_MOVE] = "token move",
-	[OP_TOKEN_MAKE] = "token make", [OP_OWN_MKDIR] = "own mkdir", [OP_OWN_RMDIR] = "own rmdir",
-	[OP_OWN_CREATE] = "own create", [OP_OWN_UNLINK] = "own unlink", [OP_OWN_RENAME] = "own rename",
-	[OP_OWN_LINK] = "own link", [OP_OWN_SYMLINK] = "own symlink", [OP_OWN_WRITE] = "own write",
-	[OP_OWN_APPEND] = "own append", [OP_OWN_TRUNCATE] = "own truncate", [OP_OWN_CHMOD] = "own chmod",
-	[OP_OWN_READ] = "own read", [OP_OWN_STAT] = "own stat", [OP_OWN_LIST] = "own list",
-	[OP_OWN_HOLD] = "own hold", [OP_OWN_HELD_READ] = "own held read",
-	[OP_OWN_HELD_WRITE] = "own held write", [OP_OWN_RELEASE] = "own release",
+	[OP_BLOCK_WRITE] = "block write",
+	[OP_BLOCK_READ] = "block read",
+	[OP_APPEND] = "append",
+	[OP_NAME_CREATE] = "create",
+	[OP_NAME_MKDIR] = "mkdir",
+	[OP_NAME_SYMLINK] = "symlink",
+	[OP_NAME_LINK] = "link",
+	[OP_NAME_REPLACE] = "rename over",
+	[OP_NAME_UNLINK] = "unlink",
+	[OP_NAME_STAT] = "stat",
+	[OP_DIR_MAKE] = "dir make",
+	[OP_DIR_REMOVE] = "dir remove",
+	[OP_DIR_ADD] = "dir add",
+	[OP_DIR_DROP] = "dir drop",
+	[OP_TOKEN_MOVE] = "token move",
+	[OP_TOKEN_MAKE] = "token make",
+	[OP_OWN_MKDIR] = "own mkdir",
+	[OP_OWN_RMDIR] = "own rmdir",
+	[OP_OWN_CREATE] = "own create",
+	[OP_OWN_UNLINK] = "own unlink",
+	[OP_OWN_RENAME] = "own rename",
+	[OP_OWN_LINK] = "own link",
+	[OP_OWN_SYMLINK] = "own symlink",
+	[OP_OWN_WRITE] = "own write",
+	[OP_OWN_APPEND] = "own append",
+	[OP_OWN_TRUNCATE] = "own truncate",
+	[OP_OWN_CHMOD] = "own chmod",
+	[OP_OWN_READ] = "own read",
+	[OP_OWN_STAT] = "own stat",
+	[OP_OWN_LIST] = "own list",
+	[OP_OWN_HOLD] = "own hold",
+	[OP_OWN_HELD_READ] = "own held read",
+	[OP_OWN_HELD_WRITE] = "own held write",
+	[OP_OWN_RELEASE] = "own release",
 };
 
 const char *op_name(enum op_kind kind)
@@ -103,9 +125,7 @@ static const char *take(struct oplog *log, const struct op_record *r, size_t *op
 	struct op *last = *open == SIZE_MAX ? NULL : &log->ops[*open];
 
 	switch (r->phase) {
-	case OP_VIOLATION:
-		fill(add(&log->notes, &log->n_notes, &log->notes_space), r);
-		return NULL;
+	case OP_VIOLATION: fill(add(&log->notes, &log->n_notes, &log->notes_space), r); return NULL;
 	case OP_INTENT:
 		if (last && op_pending(last))
 			return "intent follows an intent";
@@ -117,8 +137,7 @@ static const char *take(struct oplog *log, const struct op_record *r, size_t *op
 			return "ack without intent";
 		fill(last, r);
 		return NULL;
-	default:
-		return "unknown phase";
+	default: return "unknown phase";
 	}
 }
 
@@ -127,7 +146,7 @@ static int load_file(const char *path, struct oplog *log)
 	uint8_t bytes[OPLOG_RECORD];
 	struct op_record r;
 	size_t open = SIZE_MAX, n;
-	const char *why = NULL;
+	const char *err = NULL;
 	uint32_t crc;
 	FILE *f = fopen(path, "rb");
 
@@ -135,19 +154,19 @@ static int load_file(const char *path, struct oplog *log)
 		fprintf(stderr, "verify: %s: %s\n", path, strerror(errno));
 		return -errno;
 	}
-	while (!why && (n = fread(bytes, 1, sizeof(bytes), f)) == sizeof(bytes)) {
+	while (!err && (n = fread(bytes, 1, sizeof(bytes), f)) == sizeof(bytes)) {
 		memcpy(&r, bytes, sizeof(r));
 		crc = r.crc;
 		r.crc = 0;
 		if (r.magic != OPLOG_MAGIC || crc != crc32c(0, &r, sizeof(r)))
-			why = "damaged record";
+			err = "damaged record";
 		else
-			why = take(log, &r, &open);
+			err = take(log, &r, &open);
 	}
-	if (why)
-		fprintf(stderr, "verify: %s: %s at byte %ld\n", path, why, ftell(f) - (long)sizeof(bytes));
+	if (err)
+		fprintf(stderr, "verify: %s: %s at byte %ld\n", path, err, ftell(f) - (long)sizeof(bytes));
 	fclose(f);
-	return why ? -EINVAL : 0;
+	return err ? -EINVAL : 0;
 }
 
 static int by_start(const void *a, const void *b)

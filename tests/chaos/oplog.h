@@ -46,16 +46,16 @@ enum op_kind {
 	OP_OWN_UNLINK,
 	OP_OWN_RENAME, /* a = flags */
 	OP_OWN_LINK,
-	OP_OWN_SYMLINK, /* name[1] = target */
-	OP_OWN_WRITE,  /* a = offset, b = length */
-	OP_OWN_APPEND, /* b = length */
-	OP_OWN_TRUNCATE, /* a = size */
-	OP_OWN_CHMOD,  /* a = mode */
-	OP_OWN_READ,   /* a = offset, b = length; c = crc of what came */
-	OP_OWN_STAT,   /* a = size, b = ino, c = mode << 32 | nlink */
-	OP_OWN_LIST,   /* a = entries, c = sum of their path_id()s */
-	OP_OWN_HOLD,   /* open and keep: a = slot */
-	OP_OWN_HELD_READ, /* a = slot; b = length, c = crc */
+	OP_OWN_SYMLINK,    /* name[1] = target */
+	OP_OWN_WRITE,      /* a = offset, b = length */
+	OP_OWN_APPEND,     /* b = length */
+	OP_OWN_TRUNCATE,   /* a = size */
+	OP_OWN_CHMOD,      /* a = mode */
+	OP_OWN_READ,       /* a = offset, b = length; c = crc of what came */
+	OP_OWN_STAT,       /* a = size, b = ino, c = mode << 32 | nlink */
+	OP_OWN_LIST,       /* a = entries, c = sum of their path_id()s */
+	OP_OWN_HOLD,       /* open and keep: a = slot */
+	OP_OWN_HELD_READ,  /* a = slot; b = length, c = crc */
 	OP_OWN_HELD_WRITE, /* a = slot, b = length, c = offset */
 	OP_OWN_RELEASE,
 	OP_KINDS
@@ -69,11 +69,11 @@ struct op_record {
 	uint8_t phase;
 	uint8_t host;
 	uint32_t generation;
-	int32_t result;   /* ACK: >= 0 or -errno */
+	int32_t result; /* ACK: >= 0 or -errno */
 	uint64_t seq;
 	uint32_t thread;
-	uint32_t crc;     /* crc32c of the record with crc = 0 */
-	uint64_t t0, t1;  /* around the operation; INTENT: t1 = 0 */
+	uint32_t crc;    /* crc32c of the record with crc = 0 */
+	uint64_t t0, t1; /* around the operation; INTENT: t1 = 0 */
 	uint64_t a, b, c;
 	uint64_t reserved;
 	char name[2][OPLOG_NAME];
@@ -90,10 +90,10 @@ int oplog_append(int fd, struct op_record *r);
 
 /* Reading: operations with intent and ack joined, in order of t0. */
 struct op {
-	uint64_t id;       /* op_id() */
-	uint64_t t0, t1;   /* pending: t1 = UINT64_MAX */
+	uint64_t id;     /* op_id() */
+	uint64_t t0, t1; /* pending: t1 = UINT64_MAX */
 	enum op_kind kind;
-	int32_t result;    /* pending: 0 */
+	int32_t result; /* pending: 0 */
 	uint64_t a, b, c;
 	char name[2][OPLOG_NAME];
 };

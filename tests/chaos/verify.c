@@ -25,19 +25,14 @@ static bool expected_error(const struct op *op)
 	case OP_NAME_MKDIR:
 	case OP_NAME_SYMLINK:
 	case OP_NAME_LINK:
-	case OP_DIR_MAKE:
-		return op->result == -EEXIST;
+	case OP_DIR_MAKE: return op->result == -EEXIST;
 	case OP_NAME_UNLINK:
 	case OP_NAME_STAT:
 	case OP_TOKEN_MOVE:
-	case OP_DIR_DROP:
-		return op->result == -ENOENT;
-	case OP_DIR_REMOVE:
-		return op->result == -ENOENT || op->result == -ENOTEMPTY;
-	case OP_DIR_ADD:
-		return op->result == -ENOENT || op->result == -EEXIST;
-	default:
-		return op->kind >= OP_OWN_MKDIR; /* the model judges those */
+	case OP_DIR_DROP: return op->result == -ENOENT;
+	case OP_DIR_REMOVE: return op->result == -ENOENT || op->result == -ENOTEMPTY;
+	case OP_DIR_ADD: return op->result == -ENOENT || op->result == -EEXIST;
+	default: return op->kind >= OP_OWN_MKDIR; /* the model judges those */
 	}
 }
 
@@ -60,8 +55,8 @@ void check_expected_errors(struct verify *v)
 static int check_all(struct verify *v, const char *mount, const char *log_dir)
 {
 	static void (*const checks[])(struct verify *) = {
-		check_expected_errors, check_blocks, check_appends, check_names,
-		check_dirs, check_tokens, check_own, check_tree,
+		check_expected_errors, check_blocks, check_appends, check_names, check_dirs,
+		check_tokens,          check_own,    check_tree,
 	};
 	char path[4096];
 
@@ -76,7 +71,8 @@ static int check_all(struct verify *v, const char *mount, const char *log_dir)
 		checks[i](v);
 	}
 	printf("verify: %s violations=%llu ops=%zu pending=%llu blocks=%llu records=%llu names=%llu own_files=%llu "
-	       "histories=%llu\n", v->violations ? "FAIL" : "OK", (unsigned long long)v->violations, v->log.count,
+	       "histories=%llu\n",
+	       v->violations ? "FAIL" : "OK", (unsigned long long)v->violations, v->log.count,
 	       (unsigned long long)v->pending, (unsigned long long)v->blocks, (unsigned long long)v->records,
 	       (unsigned long long)v->names, (unsigned long long)v->own_files, (unsigned long long)v->histories);
 	close(v->root);
@@ -85,8 +81,10 @@ static int check_all(struct verify *v, const char *mount, const char *log_dir)
 }
 
 static const struct option options[] = {
-	{ "mount", required_argument, NULL, 'm' }, { "round", required_argument, NULL, 'r' },
-	{ "log", required_argument, NULL, 'l' },   { "self-test", no_argument, NULL, 'S' },
+	{ "mount", required_argument, NULL, 'm' },
+	{ "round", required_argument, NULL, 'r' },
+	{ "log", required_argument, NULL, 'l' },
+	{ "self-test", no_argument, NULL, 'S' },
 	{ NULL, 0, NULL, 0 },
 };
 

@@ -16,7 +16,7 @@
 
 #include "linear.h"
 #include "oplog.h"
-#include "stamp.h"
+#include "payload.h"
 
 /* After everything in the logs: when the final state is looked at. */
 #define TIME_FINAL (UINT64_MAX - 10)

@@ -145,11 +145,11 @@ struct choice {
 
 static const struct choice mixed[] = {
 	{ 20, do_block_write }, { 10, do_block_read }, { 10, do_append }, { 20, do_names },
-	{ 6, do_dirs }, { 8, do_token }, { 26, do_own }, { 0, NULL },
+	{ 6, do_dirs },         { 8, do_token },       { 26, do_own },    { 0, NULL },
 };
 static const struct choice unread[] = {
-	{ 24, do_block_write }, { 12, do_append }, { 22, do_names },
-	{ 6, do_dirs }, { 8, do_token }, { 28, do_own }, { 0, NULL },
+	{ 24, do_block_write }, { 12, do_append }, { 22, do_names }, { 6, do_dirs },
+	{ 8, do_token },        { 28, do_own },    { 0, NULL },
 };
 static const struct choice heavy[] = {
 	{ 55, do_block_write }, { 5, do_append }, { 15, do_names }, { 10, do_token }, { 15, do_own }, { 0, NULL },

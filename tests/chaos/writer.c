@@ -41,8 +41,8 @@ static int fail(const char *what)
 
 static bool make_dirs(struct load *load)
 {
-	static const char *const dirs[] = { "shared", "priv", "names", "excl", "tmp", "dirs", "own", "tok",
-					    "tok/0", "tok/1" };
+	static const char *const dirs[] = { "shared", "priv", "names", "excl",  "tmp",
+					    "dirs",   "own",  "tok",   "tok/0", "tok/1" };
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (mkdirat(load->root, dirs[i], 0755))
@@ -148,11 +148,11 @@ static bool set_mix(struct load *load, const char *name)
 }
 
 static const struct option options[] = {
-	{ "setup", no_argument, NULL, 'S' },	{ "mount", required_argument, NULL, 'm' },
-	{ "round", required_argument, NULL, 'r' }, { "log", required_argument, NULL, 'l' },
-	{ "host", required_argument, NULL, 'h' }, { "gen", required_argument, NULL, 'g' },
+	{ "setup", no_argument, NULL, 'S' },         { "mount", required_argument, NULL, 'm' },
+	{ "round", required_argument, NULL, 'r' },   { "log", required_argument, NULL, 'l' },
+	{ "host", required_argument, NULL, 'h' },    { "gen", required_argument, NULL, 'g' },
 	{ "threads", required_argument, NULL, 't' }, { "seed", required_argument, NULL, 's' },
-	{ "mix", required_argument, NULL, 'x' }, { "ws", required_argument, NULL, 'w' },
+	{ "mix", required_argument, NULL, 'x' },     { "ws", required_argument, NULL, 'w' },
 	{ "seconds", required_argument, NULL, 'T' }, { NULL, 0, NULL, 0 },
 };
 

@@ -7,8 +7,8 @@
  * they are; and no sequence of ends leads to FENCED but off done, then status
  * off, then a counter that stands still.
  */
-#include "demand.h"
-#include "fabricd/agent.c"
+#include "invariant.h"
+#include "fabricd/fence_agent.c"
 #include "fabricd/timing.h"
 
 #define HOSTS 3u
@@ -44,14 +44,14 @@ static void tell(struct input *in)
 	struct agents agents = { .options = &options };
 	struct agent a = { .agents = &agents, .off = next_byte(in) & 1 };
 	char line[400], plug[128], text[INPUT_BYTES + 1], head[96];
-	struct daxfs_why why;
+	struct daxfs_error err;
 	size_t len;
 
 	options_defaults(&options);
 	for (unsigned n = next_byte(in) % 16; n; n--) {
 		strcpy(line, "fence-option=");
 		next_text(in, line + strlen(line), sizeof(line) - strlen(line));
-		options_line(&options, line, &why);
+		options_line(&options, line, &err);
 	}
 	next_text(in, plug, sizeof(plug));
 	if (!plug_makes_sense(plug))
@@ -63,7 +63,7 @@ static void tell(struct input *in)
 	snprintf(head, sizeof(head), "action=%s\nplug=%s\n", a.off ? "off" : "status", plug);
 	demand(strncmp(text, head, strlen(head)) == 0, "action and plug first");
 	demand(!strstr(text + 1, "\naction=") && !strstr(text + strlen(head) - 1, "\nplug="),
-		     "no other action or plug");
+	       "no other action or plug");
 }
 
 /* -- what it answers -------------------------------------------------------------- */
@@ -71,8 +71,8 @@ static void tell(struct input *in)
 struct pod {
 	struct decide d;
 	struct decide_input in;
-	bool running[HOSTS], off[HOSTS];          /* its agent */
-	bool off_done[HOSTS], proven[HOSTS];      /* by the agent's ends */
+	bool running[HOSTS], off[HOSTS];            /* its agent */
+	bool off_done[HOSTS], proven[HOSTS];        /* by the agent's ends */
 	unsigned proven_at[HOSTS], moved_at[HOSTS]; /* steps */
 	unsigned step;
 };
@@ -171,8 +171,9 @@ static void be_answered(struct input *in)
 	p.in.readable = true;
 	p.in.now_ms = 1000000;
 	for (unsigned i = 0; i < HOSTS; i++) {
-		p.in.view[i] = (struct daxfs_host_view){ .id = i, .state = DAXFS_HOST_ALIVE, .generation = 1,
-							.recoverer = -1, .incarnation = 1ull << 40 | 1 };
+		p.in.view[i] = (struct daxfs_host_view){
+			.id = i, .state = DAXFS_HOST_ALIVE, .generation = 1, .recoverer = -1, .tenancy = 1ull << 40 | 1
+		};
 		snprintf(p.in.view[i].name, sizeof(p.in.view[i].name), "host%u", i);
 		p.in.sensible[i] = true;
 	}

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "daxfs/daxfs.h"
-#include "demand.h"
+#include "invariant.h"
 
 #define daxfs_open fuzz_open /* a reply names the pool's path: not one that it may choose */
-static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why);
+static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_error *err);
 #include "daxfsctl/snapshot.c"
 #undef daxfs_open
 #include "daxfsctl/health.h"
@@ -30,10 +30,10 @@ static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_why *why)
+static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_error *err)
 {
 	(void)path;
-	return daxfs_open(demand_pool(1), mode, fs, why);
+	return daxfs_open(demand_pool(1), mode, fs, err);
 }
 
 /* -- fabricd -------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ struct manager {
 static struct manager *manager_get(void)
 {
 	static struct manager m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	if (m.control.loop)
 		return &m;
@@ -57,7 +57,7 @@ static struct manager *manager_get(void)
 	strcpy(m.options.pool, demand_pool(1));
 	m.control = (struct control){ .loop = ev_default_loop(EVFLAG_AUTO), .watch = &m.now };
 	agents_init(&m.agents, m.control.loop, &m.options, watch_agent_done, &m.now);
-	demand(watch_open(&m.now, &m.options, &m.agents, &why) == 0, "a pool to manage");
+	demand(watch_open(&m.now, &m.options, &m.agents, &err) == 0, "a pool to manage");
 	watch_poll(&m.now);
 	m.watch[0] = m.now;
 	for (unsigned i = 0; i < POLLS; i++)
@@ -113,7 +113,7 @@ static void ask(struct manager *m, const uint8_t *data, size_t size, size_t piec
 
 /* -- daxfsctl ------------------------------------------------------------------- */
 
-static void show(const struct snapshot *s)
+static void show(const struct epoch_scan *s)
 {
 	static FILE *out;
 	char text[512];
@@ -128,11 +128,11 @@ static void show(const struct snapshot *s)
 
 static void be_answered(const uint8_t *data, size_t size)
 {
-	struct daxfs_why why = { "" }, none;
+	struct daxfs_error err = { "" }, none;
 	Fabric__Response *response;
 	struct fabric_decoder d;
-	static struct snapshot s;
-	struct call c = { .path = "fuzz", .why = &why };
+	static struct epoch_scan s;
+	struct call c = { .path = "fuzz", .err = &err };
 	int fd[2], rc;
 
 	demand(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0, "a socket");
@@ -145,7 +145,7 @@ static void be_answered(const uint8_t *data, size_t size)
 	if (rc == 0)
 		rc = unpack(&c, &d, &response);
 	if (rc == 0) {
-		rc = from_reply(&s, response, "fuzz", &why);
+		rc = from_reply(&s, response, "fuzz", &err);
 		fabric__response__free_unpacked(response, NULL);
 		if (rc == 0) {
 			take_pool(&s, &none);
@@ -153,7 +153,7 @@ static void be_answered(const uint8_t *data, size_t size)
 		}
 	}
 	demand_answer(rc, 0, "reply");
-	demand(rc == 0 || memchr(why.text, '\0', sizeof(why.text)), "a reason");
+	demand(rc == 0 || memchr(err.text, '\0', sizeof(err.text)), "a reason");
 	fabric_decoder_fini(&d);
 	close(fd[0]);
 }

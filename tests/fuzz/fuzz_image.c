@@ -11,14 +11,14 @@ const unsigned item_kinds = ITEMS_ALL;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct scene *s = scene_get();
+	struct fixture *s = fixture_get();
 	struct item item[ITEMS_MAX];
 	unsigned n, i = 0;
 	struct daxfs *fs;
 
 	if (!size)
 		return 0;
-	scene_restore(s, data[0] & 0x7f);
+	fixture_restore(s, data[0] & 0x7f);
 	n = items_read(data, size, item_kinds, item);
 	for (; i < n && item[i].kind != ITEM_OPERATION; i++)
 		alter(s, &item[i]);

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const unsigned item_kinds = ITEMS_ALL & ~(1u << ITEM_OPERATION | 1u << PLACE_GEOMETRY);
 
 /* Those that make sense have left; the others are for the repair. */
-static void end_tenants(struct scene *s)
+static void end_tenants(struct fixture *s)
 {
 	for (unsigned host = 0; host < SCENE_HOSTS; host++) {
 		sm_u64 *word = &s->pool.member->host[host].word;
@@ -26,7 +26,7 @@ static void end_tenants(struct scene *s)
 			continue;
 		w.state = DAXFS_HOST_FREE;
 		w.recoverer = -1;
-		w.tenure = 0;
+		w.recoverer_generation = 0;
 		sm_store(word, host_word_pack(w));
 	}
 }
@@ -39,15 +39,15 @@ static void say(void *context, const char *line)
 		fprintf(stderr, "%s\n", line);
 }
 
-static bool repair(struct scene *s, struct daxfs_repaired *out)
+static bool repair(struct fixture *s, struct daxfs_repaired *out)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
-	int rc = daxfs_open(s->path, DAXFS_REPAIR, &fs, &why);
+	int rc = daxfs_open(s->path, DAXFS_REPAIR, &fs, &err);
 
 	if (rc)
 		return false; /* both superblocks: there is no pool */
-	rc = daxfs_repair(fs, false, say, NULL, out, &why);
+	rc = daxfs_repair(fs, false, say, NULL, out, &err);
 	demand(rc == 0, "a pool that nobody uses can be repaired");
 	demand(out->left == 0, "after a repair the check is clean");
 	daxfs_close(fs);
@@ -56,7 +56,7 @@ static bool repair(struct scene *s, struct daxfs_repaired *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct scene *s = scene_get();
+	struct fixture *s = fixture_get();
 	struct item item[ITEMS_MAX];
 	struct daxfs_repaired out;
 	struct daxfs_check check;
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	scene_restore(s, data[0] & 0x7f);
+	fixture_restore(s, data[0] & 0x7f);
 	n = items_read(data, size, item_kinds, item);
 	for (unsigned i = 0; i < n; i++)
 		alter(s, &item[i]);

@@ -23,14 +23,14 @@ static void expect_settled(struct daxfs *fs, unsigned host)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct scene *s = scene_get();
+	struct fixture *s = fixture_get();
 	struct item item[ITEMS_MAX];
 	struct daxfs *fs;
 	unsigned n;
 
 	if (!size)
 		return 0;
-	scene_restore(s, data[0] & 0x7f);
+	fixture_restore(s, data[0] & 0x7f);
 	n = items_read(data, size, item_kinds, item);
 	for (unsigned i = 0; i < n; i++)
 		alter(s, &item[i]);

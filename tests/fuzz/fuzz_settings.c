@@ -10,7 +10,7 @@
 
 #include "fabricd/options.h"
 #include "node-agent/config.h"
-#include "demand.h"
+#include "invariant.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,54 +29,53 @@ static bool ended(const char *text, size_t size)
 	return memchr(text, '\0', size);
 }
 
-static void judge(int rc, const struct daxfs_why *why)
+static void judge(int rc, const struct daxfs_error *err)
 {
 	demand_answer(rc, 0, "parse");
 	if (rc)
-		demand(ended(why->text, sizeof(why->text)) && why->text[0] && !strchr(why->text, '\n'),
-			     "reasons of one line");
+		demand(ended(err->text, sizeof(err->text)) && err->text[0] && !strchr(err->text, '\n'),
+		       "reasons of one line");
 }
 
 static void try_options(int argc, char **argv)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	enum settings_action action;
 	struct options o;
-	int rc = options_parse(argc, argv, &o, &action, &why);
+	int rc = options_parse(argc, argv, &o, &action, &err);
 
-	judge(rc, &why);
+	judge(rc, &err);
 	if (rc)
 		return;
 	demand(action == SETTINGS_RUN && o.pool[0], "a pool");
 	demand(ended(o.pool, sizeof(o.pool)) && ended(o.socket, sizeof(o.socket)) &&
-			     ended(o.fence_agent, sizeof(o.fence_agent)),
-		     "texts that end");
+		       ended(o.fence_agent, sizeof(o.fence_agent)),
+	       "texts that end");
 	demand(o.fence_options <= OPTIONS_FENCE_MAX && o.fence_timeout_ms &&
-			     o.fence_timeout_ms <= OPTIONS_FENCE_TIMEOUT_MAX_MS,
-		     "numbers in their limits");
+		       o.fence_timeout_ms <= OPTIONS_FENCE_TIMEOUT_MAX_MS,
+	       "numbers in their limits");
 	for (unsigned i = 0; i < o.fence_options; i++)
 		demand(ended(o.fence_option[i], sizeof(o.fence_option[i])) && strchr(o.fence_option[i], '=') &&
-				     !strpbrk(o.fence_option[i], "\r\n"),
-			     "fence options of one line");
+			       !strpbrk(o.fence_option[i], "\r\n"),
+		       "fence options of one line");
 }
 
 static void try_config(int argc, char **argv)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	enum settings_action action;
 	struct config c;
-	int rc = config_parse(argc, argv, &c, &action, &why);
+	int rc = config_parse(argc, argv, &c, &action, &err);
 
-	judge(rc, &why);
+	judge(rc, &err);
 	if (rc)
 		return;
 	demand(action == SETTINGS_RUN && c.pool[0] && c.mount[0] && c.host >= 0, "what must be given");
-	demand(ended(c.pool, sizeof(c.pool)) && ended(c.mount, sizeof(c.mount)) &&
-			     ended(c.name, sizeof(c.name)),
-		     "texts that end");
-	demand(c.threads <= CONFIG_THREADS_MAX && c.join_wait_s <= CONFIG_JOIN_WAIT_MAX_S &&
-			     c.attr_timeout_s >= 0 && c.attr_timeout_s <= CONFIG_ATTR_TIMEOUT_MAX_S,
-		     "numbers in their limits");
+	demand(ended(c.pool, sizeof(c.pool)) && ended(c.mount, sizeof(c.mount)) && ended(c.name, sizeof(c.name)),
+	       "texts that end");
+	demand(c.threads <= CONFIG_THREADS_MAX && c.join_wait_s <= CONFIG_JOIN_WAIT_MAX_S && c.attr_timeout_s >= 0 &&
+		       c.attr_timeout_s <= CONFIG_ATTR_TIMEOUT_MAX_S,
+	       "numbers in their limits");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

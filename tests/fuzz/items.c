@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * items.c - the input language of alter.h, read, written and mutated.
+ * items.c - the input language of mutate.h, read, written and mutated.
  *
  * Inputs are made out of inputs item by item: one more, one less, one with
  * another place, value or number, two inputs mixed. libFuzzer's own mutations,
@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "alter.h"
+#include "mutate.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
@@ -107,12 +107,12 @@ static void make_item(struct dice *d, struct item *item)
 static void make_sense(struct dice *d, struct item *item)
 {
 	static const uint8_t sense[PLACES] = {
-		[PLACE_HOST] = VALUE_HOST, [PLACE_MANAGER] = VALUE_ADD, [PLACE_STATUS] = VALUE_STATUS,
-		[PLACE_LANE] = VALUE_EDGE, [PLACE_WORD] = VALUE_ADDRESS, [PLACE_ALLOC] = VALUE_OBJECT,
-		[PLACE_RETIRE] = VALUE_OBJECT, [PLACE_OPEN] = VALUE_HANDLE, [PLACE_STATE] = VALUE_STATE,
-		[PLACE_BIRTH] = VALUE_ADD, [PLACE_COUNT] = VALUE_ADD, [PLACE_INODE] = VALUE_LINK,
-		[PLACE_DIRENT] = VALUE_HANDLE, [PLACE_NODE] = VALUE_LINK, [PLACE_SUPER] = VALUE_ADD,
-		[PLACE_HEADER] = VALUE_FLIP, [PLACE_LOCKS] = VALUE_ADD, [PLACE_EXTENT] = VALUE_STATE,
+		[PLACE_HOST] = VALUE_HOST,     [PLACE_MANAGER] = VALUE_ADD,  [PLACE_STATUS] = VALUE_STATUS,
+		[PLACE_LANE] = VALUE_EDGE,     [PLACE_WORD] = VALUE_ADDRESS, [PLACE_ALLOC] = VALUE_OBJECT,
+		[PLACE_RETIRE] = VALUE_OBJECT, [PLACE_OPEN] = VALUE_HANDLE,  [PLACE_STATE] = VALUE_STATE,
+		[PLACE_BIRTH] = VALUE_ADD,     [PLACE_COUNT] = VALUE_ADD,    [PLACE_INODE] = VALUE_LINK,
+		[PLACE_DIRENT] = VALUE_HANDLE, [PLACE_NODE] = VALUE_LINK,    [PLACE_SUPER] = VALUE_ADD,
+		[PLACE_HEADER] = VALUE_FLIP,   [PLACE_LOCKS] = VALUE_ADD,    [PLACE_EXTENT] = VALUE_STATE,
 		[PLACE_GROUP] = VALUE_LINK,
 	};
 
@@ -126,29 +126,18 @@ static void make_sense(struct dice *d, struct item *item)
 static void change_item(struct dice *d, struct item *item)
 {
 	switch (roll(d) % 6) {
-	case 0:
-		item->how = (uint8_t)roll(d);
-		break;
-	case 1:
-		item->a = a_pick(d);
-		break;
-	case 2:
-		item->b = a_pick(d);
-		break;
-	case 3:
-		item->v = a_number(d);
-		break;
-	case 4:
-		item->v ^= 1ull << (roll(d) & 63);
-		break;
-	default:
-		item->v += (uint64_t)(int64_t)(int8_t)roll(d);
-		break;
+	case 0: item->how = (uint8_t)roll(d); break;
+	case 1: item->a = a_pick(d); break;
+	case 2: item->b = a_pick(d); break;
+	case 3: item->v = a_number(d); break;
+	case 4: item->v ^= 1ull << (roll(d) & 63); break;
+	default: item->v += (uint64_t)(int64_t)(int8_t)roll(d); break;
 	}
 }
 
-struct input { /* being mutated */
-	uint8_t *scene, *items;
+/* being mutated */
+struct input {
+	uint8_t *fixture, *items;
 	size_t n, room;
 };
 
@@ -188,7 +177,7 @@ static void mutate(struct dice *d, struct input *in)
 	unsigned how = roll(d) % 8;
 
 	if (how == 0)
-		*in->scene = (uint8_t)roll(d);
+		*in->fixture = (uint8_t)roll(d);
 	else if ((how < 4 || !in->n) && add_item(d, in, at))
 		return;
 	else if (how == 4 && in->n)

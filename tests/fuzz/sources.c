@@ -4,7 +4,7 @@
  *
  * In a fuzz build the library's clock, random numbers and thread ids are these
  * (the Makefile renames the calls), and its write-backs come here, where a host
- * can die: that is how scene.c stops real operations half-way.
+ * can die: that is how fixture.c stops real operations half-way.
  */
 #include "sources.h"
 

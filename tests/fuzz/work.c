@@ -18,8 +18,8 @@ static uint8_t buffer[BUFFER];
 
 static const char *name_of(unsigned pick)
 {
-	static const char *const names[] = { "a",  "d",	 "big", "s",	"x", "e",  "again", "new", "x", "other",
-					     "..", ".",	 "",	"a/b" };
+	static const char *const names[] = { "a",   "d", "big",   "s",  "x", "e", "again",
+					     "new", "x", "other", "..", ".", "",  "a/b" };
 	static char made[DAXFS_NAME_MAX + 2];
 
 	if (pick & 0x80) {
@@ -34,7 +34,10 @@ static const char *name_of(unsigned pick)
 static void attributes(struct daxfs *fs, daxfs_ino ino, const struct item *item)
 {
 	struct daxfs_attr attr = {
-		.mode = (uint32_t)item->v, .uid = 7, .gid = 8, .size = item->v >> 16 & DAXFS_SIZE_MASK,
+		.mode = (uint32_t)item->v,
+		.uid = 7,
+		.gid = 8,
+		.size = item->v >> 16 & DAXFS_SIZE_MASK,
 	};
 
 	if (item->v & 1)
@@ -103,13 +106,16 @@ static void list(struct daxfs *fs, daxfs_ino ino, const struct item *item)
 static void locks(struct daxfs *fs, daxfs_ino ino, const struct item *item)
 {
 	struct daxfs_lock lock = {
-		.start = item->v >> 8 & 0xff, .end = item->v >> 16 & 0xffff, .owner = item->b & 3,
-		.type = (enum daxfs_lock_type)(item->v >> 32 & 3), .kind = (enum daxfs_lock_kind)(item->v >> 34 & 1),
+		.start = item->v >> 8 & 0xff,
+		.end = item->v >> 16 & 0xffff,
+		.owner = item->b & 3,
+		.type = (enum daxfs_lock_type)(item->v >> 32 & 3),
+		.kind = (enum daxfs_lock_kind)(item->v >> 34 & 1),
 	};
 	struct daxfs_lock found;
 
 	if (item->v & 16)
-		demand_answer(daxfs_hold(fs, ino), 0, "hold");
+		demand_answer(daxfs_file_open(fs, ino), 0, "hold");
 	if (item->v & 8)
 		demand_answer(daxfs_lock_get(fs, ino, &lock, &found), 0, "lock_get");
 	else
@@ -122,24 +128,12 @@ static void others(struct daxfs *fs, const struct item *item)
 	struct daxfs_statfs usage;
 
 	switch (item->a % 6) {
-	case 0:
-		demand_answer(daxfs_beat(fs), 0, "beat");
-		break;
-	case 1:
-		work_recover(fs, item->b);
-		break;
-	case 2:
-		demand_answer(daxfs_recover_assigned(fs, reports, SCENE_HOSTS), SCENE_HOSTS, "recover_assigned");
-		break;
-	case 3:
-		demand_answer(daxfs_statfs(fs, &usage), 0, "statfs");
-		break;
-	case 4:
-		daxfs_progressing(fs, item->b);
-		break;
-	default:
-		work_check(fs);
-		break;
+	case 0: demand_answer(daxfs_beat(fs), 0, "beat"); break;
+	case 1: work_recover(fs, item->b); break;
+	case 2: demand_answer(daxfs_recover_assigned(fs, reports, SCENE_HOSTS), SCENE_HOSTS, "recover_assigned"); break;
+	case 3: demand_answer(daxfs_statfs(fs, &usage), 0, "statfs"); break;
+	case 4: daxfs_progressing(fs, item->b); break;
+	default: work_check(fs); break;
 	}
 }
 
@@ -150,56 +144,34 @@ static void on_names(struct daxfs *fs, daxfs_ino from, daxfs_ino to, const struc
 	struct daxfs_attr attr;
 
 	switch (item->how / 8 % 8) {
-	case 0:
-		demand_answer(daxfs_lookup(fs, from, name, &attr), 0, "lookup");
-		break;
-	case 1:
-		demand_answer(daxfs_mknod(fs, from, name, mode, 0, cred, item->v >> 63, &attr), 0, "mknod");
-		break;
-	case 2:
-		demand_answer(daxfs_mkdir(fs, from, name, mode, cred, &attr), 0, "mkdir");
-		break;
-	case 3:
-		demand_answer(daxfs_symlink(fs, from, name, other, cred, &attr), 0, "symlink");
-		break;
-	case 4:
-		demand_answer(daxfs_link(fs, to, from, name, &attr), 0, "link");
-		break;
-	case 5:
-		demand_answer(daxfs_unlink(fs, from, name), 0, "unlink");
-		break;
-	case 6:
-		demand_answer(daxfs_rmdir(fs, from, name), 0, "rmdir");
-		break;
+	case 0: demand_answer(daxfs_lookup(fs, from, name, &attr), 0, "lookup"); break;
+	case 1: demand_answer(daxfs_mknod(fs, from, name, mode, 0, cred, item->v >> 63, &attr), 0, "mknod"); break;
+	case 2: demand_answer(daxfs_mkdir(fs, from, name, mode, cred, &attr), 0, "mkdir"); break;
+	case 3: demand_answer(daxfs_symlink(fs, from, name, other, cred, &attr), 0, "symlink"); break;
+	case 4: demand_answer(daxfs_link(fs, to, from, name, &attr), 0, "link"); break;
+	case 5: demand_answer(daxfs_unlink(fs, from, name), 0, "unlink"); break;
+	case 6: demand_answer(daxfs_rmdir(fs, from, name), 0, "rmdir"); break;
 	default:
 		demand_answer(daxfs_rename(fs, from, name, to, other, (unsigned)(item->v >> 40) & 3), 0, "rename");
 		break;
 	}
 }
 
-void work_operate(struct scene *s, struct daxfs *fs, const struct item *item)
+void work_operate(struct fixture *s, struct daxfs *fs, const struct item *item)
 {
 	daxfs_ino ino = alter_handle(s, item->a), other = alter_handle(s, item->b);
 	struct daxfs_attr attr;
 
 	switch (item->how % 8) {
-	case 0:
-		demand_answer(daxfs_getattr(fs, ino, &attr), 0, "getattr");
-		break;
-	case 1:
-		attributes(fs, ino, item);
-		break;
-	case 2:
-		content(fs, ino, item, item->v >> 63);
-		break;
-	case 3:
-		list(fs, ino, item);
-		break;
+	case 0: demand_answer(daxfs_getattr(fs, ino, &attr), 0, "getattr"); break;
+	case 1: attributes(fs, ino, item); break;
+	case 2: content(fs, ino, item, item->v >> 63); break;
+	case 3: list(fs, ino, item); break;
 	case 4:
 		if (item->v & 1)
-			demand_answer(daxfs_hold(fs, ino), 0, "hold");
+			demand_answer(daxfs_file_open(fs, ino), 0, "hold");
 		else
-			demand_answer(daxfs_release(fs, ino), 0, "release");
+			demand_answer(daxfs_file_close(fs, ino), 0, "release");
 		break;
 	case 5:
 		if (item->v & 4)
@@ -209,9 +181,7 @@ void work_operate(struct scene *s, struct daxfs *fs, const struct item *item)
 		else
 			demand_answer(daxfs_readlink(fs, ino, (char *)buffer, item->b % 5000), 0, "readlink");
 		break;
-	default:
-		on_names(fs, ino, other, item);
-		break;
+	default: on_names(fs, ino, other, item); break;
 	}
 }
 
@@ -224,18 +194,18 @@ void work_recover(struct daxfs *fs, unsigned host)
 
 /* -- a host ------------------------------------------------------------------- */
 
-struct daxfs *work_begin(struct scene *s)
+struct daxfs *work_begin(struct fixture *s)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs *fs;
-	int rc = fs_attach(s->base, s->size, &fs, &why);
+	int rc = fs_attach(s->base, s->size, &fs, &err);
 
 	demand_answer(rc, 0, "attach");
 	if (rc) {
-		demand(!strchr(why.text, '\n'), "reasons of one line");
+		demand(!strchr(err.text, '\n'), "reasons of one line");
 		return NULL;
 	}
-	demand_answer(daxfs_join(fs, 0, "fuzz", &why), 0, "join");
+	demand_answer(daxfs_join(fs, 0, "fuzz", &err), 0, "join");
 	return fs;
 }
 
@@ -269,36 +239,36 @@ static void dump(struct daxfs *fs, const char *what)
 	demand_answer(daxfs_dump(fs, what, look_at, &lines), 0, what);
 }
 
-static void inspect_members(const struct scene *s)
+static void inspect_members(const struct fixture *s)
 {
 	struct daxfs_host_view view;
 	struct daxfs_manager_view manager;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	char reason[96];
 
-	if (daxfs_member_open(s->path, false, &m, &why))
+	if (daxfs_member_open(s->path, false, &m, &err))
 		return;
 	daxfs_member_manager(m, &manager);
 	for (unsigned i = 0; i < SCENE_HOSTS; i++)
 		if (daxfs_member_host(m, i, &view) == 0)
 			demand(daxfs_reason_text(view.reason, view.reason_ms, reason, sizeof(reason)) &&
-					     strlen(view.name) < sizeof(view.name),
-				     "host views that make sense");
+				       strlen(view.name) < sizeof(view.name),
+			       "host views that make sense");
 	daxfs_member_close(m);
 }
 
-void work_inspect(const struct scene *s)
+void work_inspect(const struct fixture *s)
 {
 	struct daxfs_inflight flight;
 	struct daxfs_statfs usage;
 	uint64_t lines = 0;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs *fs;
 	char what[32];
 
 	inspect_members(s);
-	if (daxfs_open(s->path, DAXFS_READ_ONLY, &fs, &why))
+	if (daxfs_open(s->path, DAXFS_READ_ONLY, &fs, &err))
 		return;
 	work_check(fs);
 	dump(fs, "super");
@@ -349,7 +319,11 @@ static bool note_entry(void *context, const char *name, daxfs_ino ino, unsigned 
 
 static void read_file(struct daxfs *fs, daxfs_ino ino, uint64_t size)
 {
-	const uint64_t from[] = { 0, 10 * DAXFS_PAGE_SIZE - 5, BUFFER - 5, 3 * BUFFER - 5, 600 * DAXFS_PAGE_SIZE,
+	const uint64_t from[] = { 0,
+				  10 * DAXFS_PAGE_SIZE - 5,
+				  BUFFER - 5,
+				  3 * BUFFER - 5,
+				  600 * DAXFS_PAGE_SIZE,
 				  size > 100 ? size - 100 : 0 };
 	char target[DAXFS_SYMLINK_MAX + 1];
 

@@ -6,15 +6,15 @@
 #ifndef TESTS_FUZZ_WORK_H
 #define TESTS_FUZZ_WORK_H
 
-#include "alter.h"
+#include "mutate.h"
 
 /* Host 0 on the pool as it is; NULL: it was refused. */
-struct daxfs *work_begin(struct scene *s);
+struct daxfs *work_begin(struct fixture *s);
 void work_end(struct daxfs *fs);
 /* One operation, as an item says. */
-void work_operate(struct scene *s, struct daxfs *fs, const struct item *item);
+void work_operate(struct fixture *s, struct daxfs *fs, const struct item *item);
 /* Look at everything, by path and without joining. */
-void work_inspect(const struct scene *s);
+void work_inspect(const struct fixture *s);
 void work_check(struct daxfs *fs);
 void work_recover(struct daxfs *fs, unsigned host);
 /* Visit all that has a name and read it. */

@@ -41,7 +41,7 @@
  *
  * Variants: ONE_PASS, NO_ADOPT, NO_FENCE, NO_RECHECK, KEEP_HIGH (adopts low only),
  * CLEAR_FIRST (owner clears its announcement before IDLE), DROP_EARLY (a dead
- * owner's announcement is dropped before its record is settled).
+ * owner's announcement is dropped before its record is finalized).
  */
 #ifndef HELPERS
 #define HELPERS 1
@@ -104,7 +104,7 @@ byte status;                       /* the owner's record */
 byte rec_obj, rec_before[2];
 byte rec_tenancy;                  /* ghost: of rec_obj when it was looked up */
 
-bool dead, settled, owner_done;
+bool dead, finalized, owner_done;
 bool recoverer_dead;
 byte helpers_done;
 
@@ -287,7 +287,7 @@ proctype Recoverer(bool second)
 	:: status = STATUS(q, IDLE)
 	fi;
 	low[OWNER] = 0;
-	settled = true;
+	finalized = true;
 died:
 	skip;
 	d_step { q = 0; s = 0; o = 0; t = 0; b0 = 0; b1 = 0 }
@@ -478,7 +478,7 @@ init {
 		run Mutator();
 		i = 0
 	};
-	(owner_done || settled) && helpers_done == HELPERS;
+	(owner_done || finalized) && helpers_done == HELPERS;
 	assert(low[OWNER] == 0);
 	assert(!IS_MARK(R));
 	i = 0;

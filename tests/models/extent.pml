@@ -14,12 +14,12 @@
  *   E1 a page whose word is LIVE TAIL is free unless its head's use is EXTENT
  *   E2 forming: each page is found free, all are named in the record, then each is
  *      taken by CAS from what was found: the head PRIVATE EXTENT, the others
- *      PRIVATE TAIL, under the nonce of the record. If one cannot be taken the record is
+ *      PRIVATE TAIL, under the txid of the record. If one cannot be taken the record is
  *      aborted. Settled, the head becomes LIVE EXTENT (it happened), FREE (it did
  *      not) or RETIRED EXTENT (overtaken), the tails LIVE TAIL in any case
  *   E3 an extent is used again by CAS of its head, tails untouched
  *   E4 who wants single pages takes a retired head as one: its tails are free
- *   E5 an extent is retired by CAS of its head, by nonce, tails untouched
+ *   E5 an extent is retired by CAS of its head, by txid, tails untouched
  *   E6 who wants a tail looks at its word, then at its head, then takes it by CAS
  *      from the word seen: since then no extent was formed over it
  *   K1 who breaks up an extent that was found linked, and is held, names the tail that
@@ -27,7 +27,7 @@
  *      record is aborted. A tail that was found as anything else is copied
  *   K2 W and V change in one record of several words
  *   K3 which retires the head as ever (E5)
- *   K4 settled, what was kept becomes LIVE KEPT (it happened) or LIVE TAIL (it did
+ *   K4 finalized, what was kept becomes LIVE KEPT (it happened) or LIVE TAIL (it did
  *      not). KEPT is as DATA from then on
  *   K5 E3 only if all tails were LIVE TAIL after the word of the head was seen that it is
  *      taken from; that word, with an epoch in it, does not come again
@@ -49,7 +49,7 @@
  * Variants: HEAD_LOOK_FIRST (E6 the other way round), OLD_TAILS (forming leaves
  * a TAIL as it is), TAILS_FREED (retiring frees each tail), PRIVATE_IS_FREE (so is
  * a TAIL that is PRIVATE; forming takes the head last), TAILS_UNDONE (what did not
- * happen leaves FREE tails, settled before the head: that recoverer dies, somebody
+ * happen leaves FREE tails, finalized before the head: that recoverer dies, somebody
  * takes a tail, somebody else replaces what W names, and for the next recoverer it
  * was overtaken: it retires an extent that lacks a page), TAILS_OVERTAKEN (tails of an
  * overtaken record are FREE), EXTENT_STAYS (what did not happen leaves a RETIRED
@@ -100,7 +100,7 @@
 
 /* States of pages. */
 #define FREE 0
-#define WORD(kind, use, nonce) ((kind) * 64 + (use) * 16 + (nonce))
+#define WORD(kind, use, txid) ((kind) * 64 + (use) * 16 + (txid))
 #define PRIVATE 1
 #define LIVE 2
 #define DATA 0
@@ -108,7 +108,7 @@
 #define TAIL 2
 #define KEPT 3
 #define RETIRED 3    /* with the use EXTENT; FREE stands for the others */
-#define RETIRED_EXTENT WORD(RETIRED, EXTENT, 0) /* the head's has an epoch in place of the nonce */
+#define RETIRED_EXTENT WORD(RETIRED, EXTENT, 0) /* the head's has an epoch in place of the txid */
 #define KIND(s) ((s) / 64)
 #define USE(s) ((s) / 16 % 4)
 #define NONCE_OF(s) ((s) % 16)
@@ -140,12 +140,12 @@ byte epoch;              /* how often the head was retired */
 byte status[3], seq[3];
 byte named[3];           /* pages, a bit each */
 byte before[3], after[3];
-byte retire[3], nonce[3];   /* nonce and use of what is retired; 0: nothing is */
+byte retire[3], txid[3];   /* txid and use of what is retired; 0: nothing is */
 
 byte hold[3];            /* 1 + the extent found in W */
 byte deaths = DEATHS, again = AGAIN;
 
-byte owner[PAGES];       /* ghost: the nonce under which a page was taken */
+byte owner[PAGES];       /* ghost: the txid under which a page was taken */
 byte apart;              /* ghost: pages that were kept since they came to be tails, a bit each */
 
 #define HELD(p) (hold[0] == 1 + (p) || hold[1] == 1 + (p) || hold[2] == 1 + (p))
@@ -167,7 +167,7 @@ byte apart;              /* ghost: pages that were kept since they came to be ta
 	fi
 
 /* Withdraw the announcement; the rest only keeps the search small. */
-#define FORGET(l) hold[l] = 0; named[l] = 0; before[l] = 0; after[l] = 0; retire[l] = 0; nonce[l] = 0
+#define FORGET(l) hold[l] = 0; named[l] = 0; before[l] = 0; after[l] = 0; retire[l] = 0; txid[l] = 0
 
 #define LINKED(p) (NAMES(W) == ((p) == OTHER -> OTHER : HEAD) || ((p) != NO_PAGE && NAMES(V) == (p)))
 
@@ -433,13 +433,13 @@ inline settle_pages()
 	od
 }
 
-/* LIVE or PRIVATE under the nonce it was found with; PRIVATE first. */
+/* LIVE or PRIVATE under the txid it was found with; PRIVATE first. */
 inline settle_retire()
 {
-	h = (USE(nonce[l]) == EXTENT -> RETIRED_EXTENT : FREE);
-	STEP(change(retire[l], WORD(PRIVATE, 0, nonce[l]), h));
+	h = (USE(txid[l]) == EXTENT -> RETIRED_EXTENT : FREE);
+	STEP(change(retire[l], WORD(PRIVATE, 0, txid[l]), h));
 	if
-	:: !ok -> STEP(change(retire[l], WORD(LIVE, 0, nonce[l]), h))
+	:: !ok -> STEP(change(retire[l], WORD(LIVE, 0, txid[l]), h))
 	:: else
 	fi;
 #ifdef TAILS_FREED
@@ -462,11 +462,11 @@ inline settle_retire()
 }
 
 /* What becomes of the objects of the record of lane l. */
-inline settle()
+inline finalize()
 {
 	settle_pages();
 	if
-	:: outcome != DID_NOT && nonce[l] != 0 -> settle_retire()
+	:: outcome != DID_NOT && txid[l] != 0 -> settle_retire()
 	:: else
 	fi;
 	if
@@ -496,7 +496,7 @@ inline commit_single()
 	fi
 }
 
-/* W names another extent, or none. What is replaced is held before its nonce is read. */
+/* W names another extent, or none. What is replaced is held before its txid is read. */
 inline replace_extent()
 {
 	d_step {
@@ -505,7 +505,7 @@ inline replace_extent()
 		:: NAMES(W) != NO_EXTENT ->
 			hold[l] = 1 + NAMES(W);
 			retire[l] = NAMES(W);
-			nonce[l] = USE_NONCE(state[NAMES(W)])
+			txid[l] = USE_NONCE(state[NAMES(W)])
 		:: else
 		fi
 	};
@@ -515,7 +515,7 @@ inline replace_extent()
 	fi;
 	if
 	:: ok ->
-		d_step { after[l] = NEXT(before[l], x); ok = (x != NO_EXTENT && nonce[l] != 0); x = 0 };
+		d_step { after[l] = NEXT(before[l], x); ok = (x != NO_EXTENT && txid[l] != 0); x = 0 };
 		if
 		:: ok -> commit_single()
 		:: else -> commit(W)
@@ -543,7 +543,7 @@ inline replace_single()
 			before[l] = V;
 			after[l] = NEXT(V, x);
 			retire[l] = NAMES(V);
-			nonce[l] = (NAMES(V) != NO_PAGE -> USE_NONCE(state[NAMES(V)]) : 0);
+			txid[l] = (NAMES(V) != NO_PAGE -> USE_NONCE(state[NAMES(V)]) : 0);
 			x = 0;
 			ok = false
 		};
@@ -565,7 +565,7 @@ inline keep()
 	s = state[x];
 	if
 #ifdef HEAD_KEPT
-	:: x == HEAD -> nonce[l] = 0
+	:: x == HEAD -> txid[l] = 0
 #endif
 #ifdef STEAL
 	:: x != HEAD && (USE(s) == TAIL || (KIND(s) == PRIVATE && USE(s) == KEPT)) ->
@@ -619,7 +619,7 @@ inline break_up()
 			v = V;
 			hold[l] = 1 + HEAD;
 			retire[l] = HEAD;
-			nonce[l] = USE_NONCE(state[HEAD])
+			txid[l] = USE_NONCE(state[HEAD])
 		:: else
 		fi
 	};
@@ -652,7 +652,7 @@ proctype lane(byte l; byte ops)
 		:: DOES(l) & 4 -> break_up()
 		fi;
 abort:
-		settle();
+		finalize();
 		done++
 	:: else -> break
 	od;
@@ -680,7 +680,7 @@ proctype recoverer(byte l)
 		}
 	:: else
 	fi;
-	settle();
+	finalize();
 	goto out;
 died:
 	run recoverer(l);

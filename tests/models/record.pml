@@ -12,13 +12,13 @@
  *
  * The rule under test:
  *   status {seq, state} of a lane: IDLE -> PREPARE (fields may change) -> UNDECIDED
- *   -> COMMITTED | ABORTED by CAS -> marks taken off -> objects settled -> IDLE
+ *   -> COMMITTED | ABORTED by CAS -> marks taken off -> objects finalized -> IDLE
  *   anyone finishes a record whose mark is in his way: mark the words in order
  *   (a foreign mark is finished first, a changed word aborts), decide, take the
  *   marks off; each field read counts only if the status did not change since
  *   every change of a word bumps its version, taking off an aborted mark too
- *   objects are settled by owner or recoverer alone, after the decision:
- *   PRIVATE(lane, seq) -> LIVE or FREE; the retired LIVE or PRIVATE(nonce) -> RETIRED
+ *   objects are finalized by owner or recoverer alone, after the decision:
+ *   PRIVATE(lane, seq) -> LIVE or FREE; the retired LIVE or PRIVATE(txid) -> RETIRED
  * RETIRED objects are reused at once here, which is harder than life; when they
  * really may be is the matter of reclaim.pml and adopt.pml.
  *
@@ -30,7 +30,7 @@
  * aborts an undecided record instead of rolling it forward), EARLY_FIELDS
  * (fields rewritten while the status shows the old sequence; needs READER),
  * NO_NONCE (retires whatever is there), LIVE_FIRST (tries LIVE before PRIVATE:
- * the owner settles in between and nobody retires it), LIVE_ONLY (does not retire what is
+ * the owner finalizes in between and nobody retires it), LIVE_ONLY (does not retire what is
  * still PRIVATE of a dead owner), EARLY_SETTLE (recovery goes by the status
  * it read before it finished the record), NO_RECHECK (a helper believes fields
  * without reading the status again).
@@ -77,12 +77,12 @@
 #define UNDO(w) NEXT(w, PAYLOAD(w))
 #endif
 
-/* Object states: kind and nonce. */
+/* Object states: kind and txid. */
 #define FREE 0
 #define PRIVATE 1
 #define LIVE 2
 #define RETIRED 3
-#define OBJECT(kind, nonce) ((kind) + 4 * (nonce))
+#define OBJECT(kind, txid) ((kind) + 4 * (txid))
 #define KIND(x) ((x) % 4)
 #define NONCE_OF(x) ((x) / 4)
 #define NONCE(l, q) ((l) * 8 + (q))
@@ -95,7 +95,7 @@ byte object[OBJECTS];
 byte status[2];
 byte before[4], after[4];     /* [lane * 2 + word] */
 byte alloc[2];                /* object, or NONE */
-byte victim[2], victim_nonce[2];
+byte victim[2], victim_txid[2];
 
 byte commits;                 /* ghost */
 bool done[2], dead, recovered, recoverer_dead;
@@ -244,7 +244,7 @@ inline finish(fl, fq)
  * be PRIVATE of its committed owner, who may just be settling it: PRIVATE is
  * tried before LIVE, the way it moves.
  */
-inline settle(sl)
+inline finalize(sl)
 {
 	if
 	:: alloc[sl] != NONE ->
@@ -262,18 +262,18 @@ inline settle(sl)
 	:: STATE(st) == COMMITTED ->
 		y = RETIRED;
 #ifdef LIVE_FIRST
-		x = OBJECT(LIVE, victim_nonce[sl]);
+		x = OBJECT(LIVE, victim_txid[sl]);
 		RETIRE_STEP(sl);
 #endif
 #ifndef LIVE_ONLY
-		x = OBJECT(PRIVATE, victim_nonce[sl]);
+		x = OBJECT(PRIVATE, victim_txid[sl]);
 		RETIRE_STEP(sl);
 #endif
 #ifndef LIVE_FIRST
 #ifdef NO_NONCE
 		x = OBJECT(LIVE, NONCE_OF(object[victim[sl]]));
 #else
-		x = OBJECT(LIVE, victim_nonce[sl]);
+		x = OBJECT(LIVE, victim_txid[sl]);
 #endif
 		RETIRE_STEP(sl)
 #else
@@ -285,7 +285,7 @@ inline settle(sl)
 }
 
 /* A word free of marks: finishes whatever is in the way. */
-inline load_settled(lw, loaded)
+inline load_helped(lw, loaded)
 {
 	do
 	:: loaded = W[lw];
@@ -339,15 +339,15 @@ inline operation()
 	:: else -> break
 	od;
 	assert(ok); /* two lanes, one linked: three objects suffice */
-	load_settled(0, x);
-	load_settled(1, y);
+	load_helped(0, x);
+	load_helped(1, y);
 	skip;
 	d_step {
 		ok = false;
 		before[p * 2] = x;
 		after[p * 2] = NEXT(x, i);
 		victim[p] = PAYLOAD(x);
-		victim_nonce[p] = NONCE_OF(object[PAYLOAD(x)]);
+		victim_txid[p] = NONCE_OF(object[PAYLOAD(x)]);
 		i = 0; x = 0
 	};
 	d_step {
@@ -361,7 +361,7 @@ inline operation()
 	fi;
 	finish(p, q);
 	st = status[p];
-	settle(p);
+	finalize(p);
 	st = 0;
 	if
 	:: DIE
@@ -417,8 +417,8 @@ proctype Recoverer(bool second)
 #else
 		st = status[0];
 #endif
-		settle(0)
-	:: STATE(st) == PREPARE -> settle(0)
+		finalize(0)
+	:: STATE(st) == PREPARE -> finalize(0)
 	:: else
 	fi;
 	st = 0;
@@ -440,7 +440,7 @@ proctype Third()
 	LOCALS;
 	byte p = 2, n, role = 0;
 
-	load_settled(1, y);
+	load_helped(1, y);
 	skip;
 	d_step {
 		if

@@ -9,17 +9,17 @@
  * is replaced, the lane is then used by its next tenant under the next sequence.
  *
  * The rule under test:
- *   PREPARE: X is named, then taken; W and the nonce of what it names are read
+ *   PREPARE: X is named, then taken; W and the txid of what it names are read
  *   SINGLE: CAS of W from before to after; then X PRIVATE -> LIVE (or FREE, if the
- *   CAS failed), the old object, by nonce, -> RETIRED (if it did not); IDLE
+ *   CAS failed), the old object, by txid, -> RETIRED (if it did not); IDLE
  *   recovery of SINGLE looks at what W names now:
  *     X           it happened: X LIVE, old retired
  *     the old one it did not: X FREE
- *     another     somebody replaced either: both retired, by nonce
+ *     another     somebody replaced either: both retired, by txid
  *
  * RETIRED objects are reused at once here, which is harder than life, but for
  * the one that a lane found in W: its announcement stands until its record is
- * settled, by whomever.
+ * finalized, by whomever.
  *
  * Checked: an object is never taken, freed or retired while W names it; in the
  * end nothing is PRIVATE, and nothing LIVE but what W names.
@@ -28,7 +28,7 @@
  * another counts as replaced), TWO_WAYS (what W does not name did not happen:
  * the old object of an overtaken operation stays), LIVE_ONLY (does not retire
  * what is still PRIVATE of a dead owner), LATE_NAME (X is named after it was taken), NO_HOLD (what was found in W may
- * serve another before its nonce is read).
+ * serve another before its txid is read).
  */
 #ifndef OPS0
 #define OPS0 1
@@ -59,7 +59,7 @@ short W = 0;
 byte state[OBJECTS];
 
 /* The record of each lane. */
-byte status[2], seq[2], alloc[2], retire[2], nonce[2];
+byte status[2], seq[2], alloc[2], retire[2], txid[2];
 short before[2], after[2];
 
 byte hold[2];             /* 1 + the object found in W */
@@ -74,7 +74,7 @@ bool dead;                /* lane 0: its host is fenced */
 #define DEATH (l == 0 && !dead)
 
 /* Withdraw the announcement; the rest only keeps the search small. */
-#define FORGET(l) hold[l] = 0; alloc[l] = OBJECTS; retire[l] = 0; nonce[l] = 0; before[l] = 0; after[l] = 0
+#define FORGET(l) hold[l] = 0; alloc[l] = OBJECTS; retire[l] = 0; txid[l] = 0; before[l] = 0; after[l] = 0
 
 /* One step of lane l, or its death before it. */
 #define STEP if :: DEATH -> goto died :: skip fi;
@@ -143,7 +143,7 @@ proctype lane(byte l; byte ops)
 		STEP
 		atomic {
 			retire[l] = PAYLOAD(w);
-			nonce[l] = NONCE_OF(state[PAYLOAD(w)]);
+			txid[l] = NONCE_OF(state[PAYLOAD(w)]);
 			before[l] = w;
 			after[l] = NEXT(w, alloc[l])
 		};
@@ -165,7 +165,7 @@ proctype lane(byte l; byte ops)
 		fi;
 		STEP
 		if
-		:: w -> retire_object(retire[l], nonce[l])
+		:: w -> retire_object(retire[l], txid[l])
 		:: else
 		fi;
 		STEP
@@ -218,7 +218,7 @@ proctype recoverer(byte deaths)
 	fi;
 	RSTEP
 	if
-	:: happened || overtaken -> retire_object(retire[0], nonce[0])
+	:: happened || overtaken -> retire_object(retire[0], txid[0])
 	:: else
 	fi;
 	RSTEP

@@ -20,7 +20,8 @@
 #define MARKS_MAX 16u
 #define NOBODY UINT64_MAX
 
-struct block { /* before its bytes */
+/* before its bytes */
+struct block {
 	uint64_t len, owner;
 };
 
@@ -191,7 +192,7 @@ static void digest_block(uint64_t *h, const struct block *block)
 
 uint64_t arena_digest(unsigned host)
 {
-	uint64_t h[4] = {1, 2, 3, 4};
+	uint64_t h[4] = { 1, 2, 3, 4 };
 
 	for (size_t at = 0; at < arena.used;) {
 		const struct block *block = (const struct block *)(const void *)(arena.bytes + at);
@@ -216,7 +217,7 @@ void *__wrap_malloc(size_t len)
 		arena_die("the arena is full: a simulated host leaks or allocates without bound");
 	p = arena.bytes + arena.used + ALIGN;
 	arena.used += room;
-	*block_of(p) = (struct block){len, arena.owner};
+	*block_of(p) = (struct block){ len, arena.owner };
 	return p;
 }
 

@@ -35,7 +35,7 @@ static long call_recover_assigned(void *arg)
 
 static void recover_crash(struct explorer *x)
 {
-	struct second s = {.x = x, .host = 1, .dead = 3};
+	struct second s = { .x = x, .host = 1, .dead = 3 };
 	bool assigned = x->n % 2;
 	char text[256];
 	struct run run;
@@ -49,7 +49,7 @@ static void recover_crash(struct explorer *x)
 	run.context = &s;
 	run_until(&run, 0);
 	if (run.end != RUN_RETURNED || run.result) {
-		snprintf(text, sizeof(text), "recovery of host 0 by host 1: %ld %s", run.result, run.why);
+		snprintf(text, sizeof(text), "recovery of host 0 by host 1: %ld %s", run.result, run.err);
 		explore_violation(x, text);
 	}
 	run_free(&run);
@@ -58,8 +58,8 @@ static void recover_crash(struct explorer *x)
 
 static void survive_crash(struct explorer *x)
 {
-	struct performance p = {.script = &x->b, .history = &x->history, .host = 1};
-	struct second s = {.x = x, .host = 1, .dead = 3};
+	struct performance p = { .script = &x->b, .history = &x->history, .host = 1 };
+	struct second s = { .x = x, .host = 1, .dead = 3 };
 	struct run run;
 
 	run_start(&run, 1, perform, &p);
@@ -86,22 +86,22 @@ static void survive(struct explorer *x)
 static void come_back(struct explorer *x)
 {
 	struct world_check check;
-	struct performance p = {.script = &x->a, .host = 0};
-	char why[1200] = "", *text = why;
+	struct performance p = { .script = &x->a, .host = 0 };
+	char err[1200] = "", *text = err;
 
 	world_unrecover(0);
 	explore_finish(x, 1);
 	x->tally.states[x->variant]--;
 	if (x->sc->flags & SC_MEMBER)
 		return;
-	if (world_rejoin(0, why)) {
-		memmove(why + 10, why, 160);
-		memcpy(why, "no rejoin:", 10);
+	if (world_rejoin(0, err)) {
+		memmove(err + 10, err, 160);
+		memcpy(err, "no rejoin:", 10);
 		explore_violation(x, text);
-	} else if (run_all(0, perform, &p, NULL, why) != RUN_RETURNED) {
+	} else if (run_all(0, perform, &p, NULL, err) != RUN_RETURNED) {
 		explore_violation(x, text);
 	} else if (!world_check(&check) || check.problems) {
-		snprintf(why, sizeof(why), "after coming back, check: %s", check.text);
+		snprintf(err, sizeof(err), "after coming back, check: %s", check.text);
 		explore_violation(x, text);
 	}
 }
@@ -192,11 +192,11 @@ static void count_hook(void *context, struct run *run, const struct seam_event *
 
 static void run_a(struct explorer *x, seam_hook hook)
 {
-	struct performance p = {.script = &x->a, .history = &x->history, .host = 0};
+	struct performance p = { .script = &x->a, .history = &x->history, .host = 0 };
 	struct run run;
 	char text[200];
 
-	x->history = (struct history){0};
+	x->history = (struct history){ 0 };
 	x->last_changes = 0;
 	run_start(&run, 0, perform, &p);
 	run.hook = hook;
@@ -204,7 +204,7 @@ static void run_a(struct explorer *x, seam_hook hook)
 	run_until(&run, 0);
 	x->n = run.steps + 1;
 	if (run.end == RUN_BROKEN) {
-		snprintf(text, sizeof(text), "host 0 in script a: %s", run.why);
+		snprintf(text, sizeof(text), "host 0 in script a: %s", run.err);
 		explore_violation(x, text);
 	}
 	run_free(&run);

@@ -8,24 +8,30 @@
 
 #define VIOLATIONS_SHOWN 4u
 #define VIOLATIONS_MAX 12u
-#define STEPS_MAX 200000u         /* nobody needs more */
-#define STEPS_TIGHT_MAX 5000000u  /* or to find out that no page will be free */
+#define STEPS_MAX 200000u        /* nobody needs more */
+#define STEPS_TIGHT_MAX 5000000u /* or to find out that no page will be free */
 
 static const char *const variant_names[VARIANTS] = {
-	"recover", "survive", "recover-crash", "survive-crash", "pause", "pause-both", "pause-crash",
-	"resume-crash", "tangle", "bystand", "revoke", "mix",
+	"recover",     "survive",      "recover-crash", "survive-crash", "pause",  "pause-both",
+	"pause-crash", "resume-crash", "tangle",        "bystand",       "revoke", "mix",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
 static const struct {
 	uint64_t quick, full;
 } budgets[VARIANTS] = {
-	[V_RECOVER] = {UINT64_MAX, UINT64_MAX}, [V_SURVIVE] = {UINT64_MAX, UINT64_MAX},
-	[V_RECOVER_CRASH] = {250, 20000},       [V_SURVIVE_CRASH] = {200, 20000},
-	[V_PAUSE] = {150, UINT64_MAX},          [V_PAUSE_BOTH] = {120, 20000},
-	[V_PAUSE_CRASH] = {80, 20000},          [V_RESUME_CRASH] = {150, 20000},
-	[V_TANGLE] = {120, 20000},              [V_BYSTAND] = {120, 20000},
-	[V_REVOKE] = {60, 20000},               [V_MIX] = {250, 20000},
+	[V_RECOVER] = { UINT64_MAX, UINT64_MAX },
+	[V_SURVIVE] = { UINT64_MAX, UINT64_MAX },
+	[V_RECOVER_CRASH] = { 250, 20000 },
+	[V_SURVIVE_CRASH] = { 200, 20000 },
+	[V_PAUSE] = { 150, UINT64_MAX },
+	[V_PAUSE_BOTH] = { 120, 20000 },
+	[V_PAUSE_CRASH] = { 80, 20000 },
+	[V_RESUME_CRASH] = { 150, 20000 },
+	[V_TANGLE] = { 120, 20000 },
+	[V_BYSTAND] = { 120, 20000 },
+	[V_REVOKE] = { 60, 20000 },
+	[V_MIX] = { 250, 20000 },
 };
 
 const char *variant_name(enum variant v)
@@ -76,7 +82,7 @@ bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site)
 
 void explore_where(const struct explorer *x, FILE *out)
 {
-	static const char *const fates[] = {"keep-all", "drop-all", "drop-one", "keep-one", "random"};
+	static const char *const fates[] = { "keep-all", "drop-all", "drop-one", "keep-one", "random" };
 
 	fprintf(out, "  op=%s domain=%s variant=%s step=%" PRIu64, x->sc->name, x->wb ? "wb" : "gpf",
 		variant_names[x->variant], x->n);
@@ -120,12 +126,12 @@ bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool f
 	unsigned singles = few ? 0 : x->opt->full ? 64 : 6, randoms = few ? 1 : x->opt->full ? 16 : 4;
 
 	singles = singles < dirty ? singles : dirty;
-	*out = (struct fate){.kind = FATE_KEEP_ALL};
+	*out = (struct fate){ .kind = FATE_KEEP_ALL };
 	if (nth == 0)
 		return true;
 	if (!x->wb || !dirty)
 		return false;
-	*out = (struct fate){.kind = FATE_DROP_ALL};
+	*out = (struct fate){ .kind = FATE_DROP_ALL };
 	if (nth == 1)
 		return true;
 	if (dirty == 1) /* keep or drop: but an older content may be left too */
@@ -135,11 +141,11 @@ bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool f
 		/* The last lines stored to are the ones that matter. */
 		uint64_t line = dirty - 1 - nth / 2 * (dirty / singles);
 
-		*out = (struct fate){.kind = nth % 2 ? FATE_KEEP_ONE : FATE_DROP_ONE, .n = line};
+		*out = (struct fate){ .kind = nth % 2 ? FATE_KEEP_ONE : FATE_DROP_ONE, .n = line };
 		return true;
 	}
 	nth -= 2 * singles;
-	*out = (struct fate){.kind = FATE_RANDOM, .n = scatter(x->opt->seed + x->n * 64 + nth) >> 8};
+	*out = (struct fate){ .kind = FATE_RANDOM, .n = scatter(x->opt->seed + x->n * 64 + nth) >> 8 };
 	return nth < randoms;
 }
 
@@ -175,14 +181,14 @@ bool explore_survive(struct explorer *x, struct run *run, seam_hook hook, uint64
 {
 	char text[200];
 
-	x->survivor = (struct performance){.script = &x->b, .history = &x->history, .host = 1};
+	x->survivor = (struct performance){ .script = &x->b, .history = &x->history, .host = 1 };
 	run_start(run, 1, perform, &x->survivor);
 	run->steps_max = explore_steps_max(x);
 	run->hook = hook;
 	run->context = x;
 	run_until(run, pause_at);
 	if (run->end == RUN_BROKEN) {
-		snprintf(text, sizeof(text), "host 1 in script b: %s", run->why);
+		snprintf(text, sizeof(text), "host 1 in script b: %s", run->err);
 		explore_violation(x, text);
 	}
 	return run->end == RUN_RETURNED;
@@ -255,10 +261,10 @@ static void check_death(struct explorer *x)
 
 void explore_scenario(const struct scenario *sc, const struct options *opt, bool wb, struct tally *out)
 {
-	static const unsigned dead[] = {0, 1, 2, 3}; /* nobody, host 0, host 1, both */
+	static const unsigned dead[] = { 0, 1, 2, 3 }; /* nobody, host 0, host 1, both */
 	static struct explorer x;
 
-	x = (struct explorer){.sc = sc, .opt = opt, .wb = wb};
+	x = (struct explorer){ .sc = sc, .opt = opt, .wb = wb };
 	at_work = &x;
 	seam_describe(describe);
 	world_make(wb, sc->flags & SC_TIGHT, sc->flags & SC_OUTSIDE ? 6 : 7);
@@ -269,7 +275,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	script_prepare(&x.churn, 1);
 	script_prepare(&x.a, sc->flags & SC_OUTSIDE ? 1 : 0);
 	script_prepare(&x.b, 1);
-	memory_settle();
+	memory_quiesce();
 	world_mark();
 	x.refs = references_make(&x.a, &x.b, dead, 4, sc->flags & SC_TIGHT);
 	if (references_broken(x.refs)) {

@@ -123,5 +123,5 @@ void fiber_go_back(struct fiber *fiber, const struct fiber_place *place)
 void fiber_forget(struct fiber_place *place)
 {
 	arena_host_free(place->stack);
-	*place = (struct fiber_place){0};
+	*place = (struct fiber_place){ 0 };
 }

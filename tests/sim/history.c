@@ -13,9 +13,9 @@
 struct reference {
 	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect; 'r' host 0 is recovered */
 	char result[ORDER_MAX][RESULT_BYTES];
-	char late[ORDER_MAX][RESULT_BYTES]; /* when nothing is reclaimed before the end */
+	char late[ORDER_MAX][RESULT_BYTES];  /* when nothing is reclaimed before the end */
 	char after[ORDER_MAX][RESULT_BYTES]; /* of host 1, after the recovery of host 0 */
-	struct state *state; /* one for each set of the dead */
+	struct state *state;                 /* one for each set of the dead */
 };
 
 struct references {
@@ -87,7 +87,7 @@ long perform(void *arg)
 	const struct performance *p = arg;
 
 	for (unsigned i = 0; i < p->script->n; i++) {
-		struct command_call call = {.command = &p->script->command[i], .host = p->host};
+		struct command_call call = { .command = &p->script->command[i], .host = p->host };
 
 		if (p->history)
 			history_begin(p->history, p->host);
@@ -105,7 +105,7 @@ unsigned aftermath_by(unsigned dead)
 	return dead & 2u ? 2 : 1;
 }
 
-bool aftermath(unsigned dead, struct state *out, char *why, size_t size)
+bool aftermath(unsigned dead, struct state *out, char *err, size_t size)
 {
 	struct world_check check;
 	unsigned by = aftermath_by(dead), fenced = 0;
@@ -118,16 +118,16 @@ bool aftermath(unsigned dead, struct state *out, char *why, size_t size)
 		int rc = fenced & 1u << host ? world_recover(by, host, broken) : 0;
 
 		if (rc) {
-			snprintf(why, size, "recovery of host %u by host %u: %d %s", host, by, rc, broken);
+			snprintf(err, size, "recovery of host %u by host %u: %d %s", host, by, rc, broken);
 			return false;
 		}
 	}
 	if (!world_check(&check) || check.problems) {
-		snprintf(why, size, "check: %llu problems: %s", (unsigned long long)check.problems, check.text);
+		snprintf(err, size, "check: %llu problems: %s", (unsigned long long)check.problems, check.text);
 		return false;
 	}
 	if (!state_capture(by, &check, out, broken)) {
-		snprintf(why, size, "looking at the outcome: %s", broken);
+		snprintf(err, size, "looking at the outcome: %s", broken);
 		return false;
 	}
 	return true;
@@ -150,10 +150,10 @@ static struct reference *reference_add(struct references *refs, const char *orde
 	return ref;
 }
 
-static void no_reference(struct references *refs, const char *order, const char *why)
+static void no_reference(struct references *refs, const char *order, const char *err)
 {
 	if (!refs->broken[0])
-		snprintf(refs->broken, sizeof(refs->broken), "sequential execution \"%s\": %s", order, why);
+		snprintf(refs->broken, sizeof(refs->broken), "sequential execution \"%s\": %s", order, err);
 }
 
 static unsigned host_of(char c)
@@ -169,22 +169,22 @@ static bool does_something(char c)
 /* Host 0 died after its last command and is recovered. */
 static void lay_to_rest(struct references *refs, const char *order)
 {
-	char why[160] = "";
+	char err[160] = "";
 
-	world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
-	if (world_fence(0, 2) && world_recover(2, 0, why))
-		no_reference(refs, order, why);
+	world_lose(0, (struct fate){ .kind = FATE_KEEP_ALL });
+	if (world_fence(0, 2) && world_recover(2, 0, err))
+		no_reference(refs, order, err);
 }
 
 /* rest_from: place before which host 0 is laid to rest; none if beyond the end. */
 static void run_order(struct references *refs, const char *order, size_t rest_from, char result[][RESULT_BYTES])
 {
-	unsigned next[2] = {0};
-	char why[160] = "";
+	unsigned next[2] = { 0 };
+	char err[160] = "";
 
 	for (unsigned i = 0; order[i]; i++) {
 		unsigned host = host_of(order[i]);
-		struct command_call call = {.command = &refs->script[host]->command[next[host]], .host = host};
+		struct command_call call = { .command = &refs->script[host]->command[next[host]], .host = host };
 
 		snprintf(result[i], RESULT_BYTES, NO_SPACE);
 		if (i == rest_from || order[i] == 'r')
@@ -192,15 +192,15 @@ static void run_order(struct references *refs, const char *order, size_t rest_fr
 		next[host] += order[i] != 'r';
 		if (!does_something(order[i]))
 			continue;
-		if (run_all(host, script_call, &call, NULL, why) != RUN_RETURNED)
-			no_reference(refs, order, why);
+		if (run_all(host, script_call, &call, NULL, err) != RUN_RETURNED)
+			no_reference(refs, order, err);
 		memcpy(result[i], call.result, RESULT_BYTES);
 	}
 }
 
 static void execute(struct references *refs, struct reference *ref)
 {
-	char why[1024] = "";
+	char err[1024] = "";
 
 	world_mark();
 	run_order(refs, ref->order, ORDER_MAX, ref->result);
@@ -208,9 +208,9 @@ static void execute(struct references *refs, struct reference *ref)
 		world_mark();
 		for (unsigned host = 0; host < HOSTS; host++)
 			if (refs->dead[i] & 1u << host)
-				world_lose(host, (struct fate){.kind = FATE_KEEP_ALL});
-		if (!aftermath(refs->dead[i], &ref->state[i], why, sizeof(why)))
-			no_reference(refs, ref->order, why);
+				world_lose(host, (struct fate){ .kind = FATE_KEEP_ALL });
+		if (!aftermath(refs->dead[i], &ref->state[i], err, sizeof(err)))
+			no_reference(refs, ref->order, err);
 		world_rewind();
 		world_drop();
 	}
@@ -220,7 +220,7 @@ static void execute(struct references *refs, struct reference *ref)
 
 static long call_hold(void *arg)
 {
-	return daxfs_hold(world.fs[2], *(daxfs_ino *)arg);
+	return daxfs_file_open(world.fs[2], *(daxfs_ino *)arg);
 }
 
 /* The same with everything the scripts name held open by host 2. */
@@ -230,7 +230,7 @@ static void execute_late(struct references *refs, struct reference *ref)
 	for (unsigned host = 0; host < 2; host++)
 		for (unsigned i = 0; i < refs->script[host]->n; i++) {
 			const struct command *c = &refs->script[host]->command[i];
-			daxfs_ino ino[] = {c->ino, c->parent[0], c->parent[1]};
+			daxfs_ino ino[] = { c->ino, c->parent[0], c->parent[1] };
 
 			for (unsigned k = 0; k < 3; k++)
 				if (ino[k])
@@ -298,7 +298,7 @@ struct references *references_make(const struct script *a, const struct script *
 	struct references *refs = arena_host_alloc(sizeof(*refs));
 	char order[ORDER_MAX + 1];
 
-	*refs = (struct references){.script = {a, b}, .n_dead = n_dead, .tight = tight};
+	*refs = (struct references){ .script = { a, b }, .n_dead = n_dead, .tight = tight };
 	refs->locks = has_locks(a) || has_locks(b);
 	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
 	execute_all(refs, order, 0, 0, 0);
@@ -462,7 +462,7 @@ static bool fits(struct judging *j)
 {
 	const struct reference *ref;
 	const struct state *want;
-	unsigned next[2] = {0};
+	unsigned next[2] = { 0 };
 	int n;
 
 	j->order[j->len] = '\0';
@@ -479,8 +479,8 @@ static bool fits(struct judging *j)
 		    listing_fits(j, host, at))
 			continue;
 		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"",
-			 j->order, host, at + 1, j->refs->script[host]->command[at].text,
-			 j->h->event[host][at].result, ref->result[i]);
+			 j->order, host, at + 1, j->refs->script[host]->command[at].text, j->h->event[host][at].result,
+			 ref->result[i]);
 		return false;
 	}
 	want = state_of_dead(j->refs, ref, j->dead);
@@ -527,7 +527,7 @@ static bool search_rest(struct judging *j)
 const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,
 			  const struct state *state, char *buf, size_t size)
 {
-	struct judging j = {.h = h, .refs = refs, .state = state, .dead = dead, .buf = buf, .size = size};
+	struct judging j = { .h = h, .refs = refs, .state = state, .dead = dead, .buf = buf, .size = size };
 
 	snprintf(buf, size, "no legal order at all");
 	return search(&j) ? NULL : buf;

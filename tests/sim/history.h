@@ -30,8 +30,8 @@
 
 struct history {
 	uint64_t clock;
-	bool recovered; /* host 0 died, and was recovered while host 1 was at work */
-	unsigned n[2];  /* commands begun */
+	bool recovered;  /* host 0 died, and was recovered while host 1 was at work */
+	unsigned n[2];   /* commands begun */
 	uint64_t digest; /* of what judging asks of the following */
 	struct {
 		uint64_t begun, ended; /* ended 0: not */
@@ -71,7 +71,7 @@ const char *history_judge(const struct history *h, const struct references *refs
 			  const struct state *state, char *buf, size_t size);
 
 /* Fence, recover, check and look: the end of every scenario. False with why. */
-bool aftermath(unsigned dead, struct state *out, char *why, size_t size);
+bool aftermath(unsigned dead, struct state *out, char *err, size_t size);
 /* Who recovers and looks: host 1, or host 2 when host 1 is among the dead. */
 unsigned aftermath_by(unsigned dead);
 

@@ -68,7 +68,7 @@ static void run_scenario(const struct scenario *sc, const struct options *opt, s
 	uint64_t violations = 0;
 
 	for (unsigned wb = 0; wb < 2; wb++) {
-		struct tally tally = {0};
+		struct tally tally = { 0 };
 		double start = seconds();
 
 		if (wb ? !opt->wb : !opt->gpf)
@@ -96,18 +96,19 @@ static int list(void)
 static int parse(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{"op", 1, NULL, 'o'},    {"domain", 1, NULL, 'd'}, {"variant", 1, NULL, 'v'},
-		{"seed", 1, NULL, 's'},  {"quick", 0, NULL, 'q'},  {"full", 0, NULL, 'f'},
-		{"step", 1, NULL, 'n'},  {"trace", 0, NULL, 't'},  {"recovery-step", 1, NULL, 'm'},
-		{"list", 0, NULL, 'l'},  {"help", 0, NULL, 'h'},   {"selftest", 0, NULL, 'S'},
-		{"mutants", 0, NULL, 'M'}, {"func", 1, NULL, 'F'}, {"first", 0, NULL, '1'},
-		{"sites", 0, NULL, 'c'}, {"worlds", 0, NULL, 'w'}, {"world", 1, NULL, 'W'},
-		{"shard", 1, NULL, 'K'}, {"from", 1, NULL, 'R'},   {"minutes", 1, NULL, 'T'},
-		{"story", 1, NULL, 'Y'},  {"every", 0, NULL, 'E'}, {"repairs", 0, NULL, 'P'}, {NULL, 0, NULL, 0},
+		{ "op", 1, NULL, 'o' },      { "domain", 1, NULL, 'd' }, { "variant", 1, NULL, 'v' },
+		{ "seed", 1, NULL, 's' },    { "quick", 0, NULL, 'q' },  { "full", 0, NULL, 'f' },
+		{ "step", 1, NULL, 'n' },    { "trace", 0, NULL, 't' },  { "recovery-step", 1, NULL, 'm' },
+		{ "list", 0, NULL, 'l' },    { "help", 0, NULL, 'h' },   { "selftest", 0, NULL, 'S' },
+		{ "mutants", 0, NULL, 'M' }, { "func", 1, NULL, 'F' },   { "first", 0, NULL, '1' },
+		{ "sites", 0, NULL, 'c' },   { "worlds", 0, NULL, 'w' }, { "world", 1, NULL, 'W' },
+		{ "shard", 1, NULL, 'K' },   { "from", 1, NULL, 'R' },   { "minutes", 1, NULL, 'T' },
+		{ "story", 1, NULL, 'Y' },   { "every", 0, NULL, 'E' },  { "repairs", 0, NULL, 'P' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	*opt = (struct options){.seed = 1, .gpf = true, .wb = true, .shard = 1, .shards = 1};
+	*opt = (struct options){ .seed = 1, .gpf = true, .wb = true, .shard = 1, .shards = 1 };
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o': opt->op = optarg; break;
@@ -155,7 +156,7 @@ static bool whole(const struct options *opt)
 
 int main(int argc, char **argv)
 {
-	struct totals totals = {0};
+	struct totals totals = { 0 };
 	struct options opt;
 	unsigned missed;
 

@@ -28,7 +28,7 @@ struct manager {
 /* For setups: by the observer. */
 void manage_appear(void)
 {
-	struct host_word word = {.generation = 1, .state = DAXFS_HOST_JOINING, .recoverer = -1};
+	struct host_word word = { .generation = 1, .state = DAXFS_HOST_JOINING, .recoverer = -1 };
 	uint64_t offset = memory_offset(&world.pool.member->host[SPARE].word), v = host_word_pack(word);
 
 	memory_store(OBSERVER, offset, &v, sizeof(v));
@@ -56,7 +56,8 @@ static int move_on(struct manager *f)
 {
 	static const enum daxfs_host_state next[DAXFS_HOST_STATES] = {
 		[DAXFS_HOST_JOINING] = DAXFS_HOST_FENCING,
-		[DAXFS_HOST_FENCING] = DAXFS_HOST_FENCED, [DAXFS_HOST_FENCED] = DAXFS_HOST_RECOVERING,
+		[DAXFS_HOST_FENCING] = DAXFS_HOST_FENCED,
+		[DAXFS_HOST_FENCED] = DAXFS_HOST_RECOVERING,
 	};
 	enum daxfs_host_state to = next[f->host.state];
 
@@ -68,12 +69,12 @@ static int move_on(struct manager *f)
 
 int manage(void)
 {
-	struct manager f = {.epoch = 0};
-	struct daxfs_why why;
+	struct manager f = { .epoch = 0 };
+	struct daxfs_error err;
 	int rc;
 
 	pod.size = world.size; /* of the mapping that pod_manager.c has in the place of a file */
-	rc = daxfs_member_open("pool", true, &f.m, &why);
+	rc = daxfs_member_open("pool", true, &f.m, &err);
 	if (rc)
 		return rc;
 	rc = take_over(&f);

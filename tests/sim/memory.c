@@ -23,12 +23,14 @@
 #define PAGE 4096u
 #define BASE_AT ((void *)0x200000000000) /* if it is free: pointers are the same in every run */
 
-struct saved_line { /* undo log */
+/* undo log */
+struct saved_line {
 	uint32_t line;
 	uint8_t bytes[LINE];
 };
 
-struct old_contents { /* of a dirty line, newer than the device's */
+/* of a dirty line, newer than the device's */
+struct old_contents {
 	int32_t older;
 	uint8_t bytes[LINE];
 };
@@ -84,7 +86,7 @@ bool memory_open(uint64_t size)
 	if (!ok)
 		return false;
 	memory.size = size;
-	memory_view = (struct memory_view){.bytes = memory.bytes, .base = (uintptr_t)memory.base, .size = size};
+	memory_view = (struct memory_view){ .bytes = memory.bytes, .base = (uintptr_t)memory.base, .size = size };
 	memory.lines = (uint32_t)(size / LINE);
 	memory.saved_in = arena_host_alloc(memory.lines * sizeof(*memory.saved_in));
 	memory_view.index = arena_host_alloc(memory.lines * sizeof(*memory_view.index));
@@ -303,7 +305,7 @@ static void before_store(unsigned host, uint32_t line)
 		return;
 	}
 	dirty = &memory.dirty[memory_view.n_dirty];
-	*dirty = (struct dirty_line){.line = line, .host = (uint8_t)host, .newest = NOWHERE};
+	*dirty = (struct dirty_line){ .line = line, .host = (uint8_t)host, .newest = NOWHERE };
 	memcpy(dirty->device, line_bytes(line), LINE);
 	memory_view.index[line] = (int32_t)memory_view.n_dirty++;
 }
@@ -384,7 +386,7 @@ bool memory_drain(unsigned host, unsigned thread)
 	return changed;
 }
 
-void memory_settle(void)
+void memory_quiesce(void)
 {
 	while (memory_view.n_dirty)
 		clean(&memory.dirty[memory_view.n_dirty - 1]);
@@ -431,7 +433,7 @@ unsigned memory_units(unsigned host, struct memory_unit *units, unsigned max)
 		if (k == max)
 			arena_die("too many dirty lines to list their subsets");
 		if (k == n)
-			units[n++] = (struct memory_unit){.first = unit};
+			units[n++] = (struct memory_unit){ .first = unit };
 		units[k].loss ^= change_of(dirty->line, dirty->device);
 	}
 	return n;
@@ -455,20 +457,13 @@ static uint64_t steps_back(const struct dirty_line *dirty, struct fate fate, uin
 	uint64_t device = dirty->n_older + 1u;
 
 	switch (fate.kind) {
-	case FATE_DROP_ALL:
-		return device;
-	case FATE_DROP_ONE:
-		return nth == fate.n ? device : 0;
-	case FATE_KEEP_ONE:
-		return nth == fate.n ? 0 : device;
-	case FATE_DROP_UNIT:
-		return unit_of(dirty->line) == fate.n ? device : 0;
-	case FATE_KEEP_UNITS:
-		return unit_of(dirty->line) == fate.n || unit_of(dirty->line) == fate.also ? 0 : device;
-	case FATE_RANDOM:
-		return mix(fate.n * 0x9e3779b97f4a7c15ull + dirty->line) % (device + 1);
-	default:
-		return 0;
+	case FATE_DROP_ALL: return device;
+	case FATE_DROP_ONE: return nth == fate.n ? device : 0;
+	case FATE_KEEP_ONE: return nth == fate.n ? 0 : device;
+	case FATE_DROP_UNIT: return unit_of(dirty->line) == fate.n ? device : 0;
+	case FATE_KEEP_UNITS: return unit_of(dirty->line) == fate.n || unit_of(dirty->line) == fate.also ? 0 : device;
+	case FATE_RANDOM: return mix(fate.n * 0x9e3779b97f4a7c15ull + dirty->line) % (device + 1);
+	default: return 0;
 	}
 }
 

@@ -25,12 +25,12 @@
 #define LINE 64u
 
 enum fate_kind {
-	FATE_KEEP_ALL, /* the process died, not the host; or the platform flushes */
-	FATE_DROP_ALL, /* every dirty line is what the device holds */
-	FATE_DROP_ONE, /* only the n-th dirty line is dropped */
-	FATE_KEEP_ONE, /* all but the n-th dirty line are dropped */
-	FATE_RANDOM,   /* each line any of its contents, by seed n */
-	FATE_DROP_UNIT, /* only unit n is dropped */
+	FATE_KEEP_ALL,   /* the process died, not the host; or the platform flushes */
+	FATE_DROP_ALL,   /* every dirty line is what the device holds */
+	FATE_DROP_ONE,   /* only the n-th dirty line is dropped */
+	FATE_KEEP_ONE,   /* all but the n-th dirty line are dropped */
+	FATE_RANDOM,     /* each line any of its contents, by seed n */
+	FATE_DROP_UNIT,  /* only unit n is dropped */
 	FATE_KEEP_UNITS, /* only the units n and also are kept */
 };
 
@@ -58,8 +58,8 @@ bool memory_open(uint64_t size);
 void memory_close(void);
 /* Zeroed, clean, no marks, caches modelled or not. */
 void memory_reset(bool caches);
-void *memory_base(void);             /* what the library gets */
-const uint8_t *memory_bytes(void);   /* the same bytes, readable */
+void *memory_base(void);           /* what the library gets */
+const uint8_t *memory_bytes(void); /* the same bytes, readable */
 uint64_t memory_size(void);
 bool memory_owns(const void *p, size_t len);
 uint64_t memory_offset(const void *p);
@@ -80,7 +80,7 @@ bool memory_drain(unsigned host, unsigned thread);
 void memory_new_thread(unsigned host, unsigned thread);
 
 /* Everything dirty reaches the device. */
-void memory_settle(void);
+void memory_quiesce(void);
 unsigned memory_dirty(unsigned host);
 /* Where the bulk starts; nowhere after a reset. */
 void memory_bulk(uint64_t from);

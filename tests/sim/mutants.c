@@ -2,7 +2,7 @@
 /*
  * mutants.c - the library without one of its write-backs.
  *
- * For each call site of sm_persist and sm_drain: left out, does any scenario in
+ * For each call site of sm_flush and sm_drain: left out, does any scenario in
  * a wb pool end in a violation? One that nobody misses is either not needed or
  * not tested, and both are worth knowing. Takes minutes; not part of the tests.
  */

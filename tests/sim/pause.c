@@ -14,8 +14,8 @@
 static bool start_a(struct explorer *x, struct run *run, struct performance *p)
 {
 	world_rewind();
-	x->history = (struct history){0};
-	*p = (struct performance){.script = &x->a, .history = &x->history, .host = 0};
+	x->history = (struct history){ 0 };
+	*p = (struct performance){ .script = &x->a, .history = &x->history, .host = 0 };
 	run_start(run, 0, perform, p);
 	run_until(run, x->n);
 	x->site[0] = run->site;
@@ -29,7 +29,7 @@ bool explore_go_on(struct explorer *x, struct run *run)
 	run->steps_max = run->steps + explore_steps_max(x);
 	run_until(run, 0);
 	if (run->end == RUN_BROKEN) {
-		snprintf(text, sizeof(text), "host %u going on: %s", run->host, run->why);
+		snprintf(text, sizeof(text), "host %u going on: %s", run->host, run->err);
 		explore_violation(x, text);
 	}
 	return run->end == RUN_RETURNED;
@@ -50,12 +50,12 @@ static void crash_b(struct explorer *x, struct run *a, struct run *b, uint64_t m
 /* Work that leaves nothing but used lanes, inodes and pages. */
 bool explore_churn(struct explorer *x, unsigned host)
 {
-	struct performance p = {.script = &x->churn, .host = host};
-	char why[160] = "", text[200];
+	struct performance p = { .script = &x->churn, .host = host };
+	char err[160] = "", text[200];
 
-	if (x->sc->flags & SC_TIGHT || run_all(host, perform, &p, NULL, why) == RUN_RETURNED)
+	if (x->sc->flags & SC_TIGHT || run_all(host, perform, &p, NULL, err) == RUN_RETURNED)
 		return true;
-	snprintf(text, sizeof(text), "host %u at work beside a paused one: %s", host, why);
+	snprintf(text, sizeof(text), "host %u at work beside a paused one: %s", host, err);
 	explore_violation(x, text);
 	return false;
 }
@@ -93,7 +93,7 @@ static void keep_size(struct explorer *x, const struct second *s)
 /* Host 0 goes on and dies at every step it still has. */
 static void resume_crash(struct explorer *x, uint64_t steps_b)
 {
-	struct second s = {.x = x, .host = 0, .dead = 1};
+	struct second s = { .x = x, .host = 0, .dead = 1 };
 	struct performance p;
 	struct run a, b;
 
@@ -103,7 +103,7 @@ static void resume_crash(struct explorer *x, uint64_t steps_b)
 
 		explore_survive(x, &b, NULL, m);
 		if (b.end == RUN_PAUSED) {
-			world_lose(1, (struct fate){.kind = FATE_KEEP_ALL});
+			world_lose(1, (struct fate){ .kind = FATE_KEEP_ALL });
 			s.dead = 3;
 		}
 		a.hook = explore_second_hook;
@@ -119,7 +119,7 @@ static void resume_crash(struct explorer *x, uint64_t steps_b)
 /* Host 1 is in the middle of b when host 0 dies in the middle of a. */
 static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint64_t draw)
 {
-	struct second s = {.x = x, .host = 1, .dead = 3};
+	struct second s = { .x = x, .host = 1, .dead = 3 };
 	struct performance p;
 	struct run a, b;
 
@@ -145,14 +145,14 @@ static void tangle(struct explorer *x, uint64_t steps_a, uint64_t steps_b, uint6
 /* Host 2 recovers host 0, which comes back; true if all is well so far. */
 bool explore_succession(struct explorer *x)
 {
-	char why[200] = "", text[256];
-	int rc = world_fence(0, 2) ? world_recover(2, 0, why) : 0;
+	char err[200] = "", text[256];
+	int rc = world_fence(0, 2) ? world_recover(2, 0, err) : 0;
 
 	if (rc == 0 && explore_churn(x, 2))
-		rc = world_rejoin(0, why);
+		rc = world_rejoin(0, err);
 	if (rc == 0)
 		return explore_churn(x, 0);
-	snprintf(text, sizeof(text), "recovery beside a paused host: %d %s", rc, why);
+	snprintf(text, sizeof(text), "recovery beside a paused host: %d %s", rc, err);
 	explore_violation(x, text);
 	return false;
 }
@@ -184,7 +184,7 @@ static void bystand(struct explorer *x, uint64_t m)
 /* Declared dead while it runs. */
 static void revoke(struct explorer *x)
 {
-	struct second s = {.x = x, .host = 0, .dead = 1};
+	struct second s = { .x = x, .host = 0, .dead = 1 };
 	struct performance p;
 	struct run a;
 
@@ -192,7 +192,7 @@ static void revoke(struct explorer *x)
 		a.hook = explore_second_hook;
 		a.context = &s;
 		if (explore_go_on(x, &a)) {
-			world_lose(0, (struct fate){.kind = FATE_KEEP_ALL});
+			world_lose(0, (struct fate){ .kind = FATE_KEEP_ALL });
 			explore_finish(x, 1);
 		}
 	}
@@ -215,7 +215,7 @@ static void pause_second(struct explorer *x, enum variant v, uint64_t steps_b)
 
 static uint64_t steps_of(struct explorer *x, const struct script *script, unsigned host)
 {
-	struct performance p = {.script = script, .host = host};
+	struct performance p = { .script = script, .host = host };
 	struct run run;
 
 	(void)x;

@@ -16,9 +16,9 @@
 #include "pod_judge.h"
 #include "sync/member.h"
 
-#define STEPS_MAX 6000000u       /* of a seed: then the safety phase ends */
-#define IDLE_BEATS 400u          /* without work: the same */
-#define LIVENESS_BEATS 1500u     /* in which all is to be recovered and done */
+#define STEPS_MAX 6000000u   /* of a seed: then the safety phase ends */
+#define IDLE_BEATS 400u      /* without work: the same */
+#define LIVENESS_BEATS 1500u /* in which all is to be recovered and done */
 
 struct pod pod;
 
@@ -26,7 +26,7 @@ struct pod pod;
 
 struct rng rng_stream(uint64_t seed, uint64_t purpose, uint64_t nth)
 {
-	struct rng r = {seed * 0xd1342543de82ef95ull + purpose * 0x2545f4914f6cdd1dull + nth * 0x9e6c63d0676a9a99ull};
+	struct rng r = { seed * 0xd1342543de82ef95ull + purpose * 0x2545f4914f6cdd1dull + nth * 0x9e6c63d0676a9a99ull };
 
 	rng_next(&r);
 	return r;
@@ -249,7 +249,7 @@ static void after_turn(struct actor *a)
 	mutants_after();
 	pod.due = DUE_NONE;
 	if (a->run.end == RUN_BROKEN)
-		pod_violation("machine %u: %s", a->machine, a->run.why);
+		pod_violation("machine %u: %s", a->machine, a->run.err);
 	a->done = a->run.end == RUN_RETURNED;
 	nap(a);
 	if (due && !pod.over)
@@ -314,12 +314,12 @@ static void confirm_nameless(void)
 	for (unsigned slot = 0; pod.liveness && slot < pod.pool.super.hosts; slot++) {
 		const struct sm_host *host = &pod.pool.member->host[slot];
 		const struct machine *m = &pod.machine[pod.claim[slot].machine];
-		uint64_t incarnation = peek_word(&host->incarnation);
+		uint64_t tenancy = peek_word(&host->tenancy);
 		bool runs = m->lives == pod.claim[slot].life && m->process != PROCESS_NONE;
 		struct host_word word;
 
 		if (runs || host_word_unpack(peek_word(&host->word), &word) || word.state != DAXFS_HOST_FENCING ||
-		    (incarnation && incarnation >> 40 == word.generation))
+		    (tenancy && tenancy >> 40 == word.generation))
 			continue;
 		for (unsigned i = 0; i < MANAGERS; i++)
 			manager_order(i, slot, true);
@@ -446,7 +446,7 @@ static void describe_unrest(void)
 	char text[600] = "";
 
 	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
-		struct host_word word = {.state = DAXFS_HOST_STATES};
+		struct host_word word = { .state = DAXFS_HOST_STATES };
 		size_t n = strlen(text);
 
 		host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word);
@@ -519,12 +519,13 @@ static void begin(uint64_t seed, const struct limits *limits, struct tallies *ta
 		pod.manager_restart_ns[i] = FOREVER;
 	for (unsigned i = 0; i < ACTORS_MAX; i++) {
 		pod.actor[i].machine = i / (2 + WORKERS_MAX);
-		pod.actor[i].kind = i % (2 + WORKERS_MAX) == 0 ? ACTOR_AGENT :
-				    i % (2 + WORKERS_MAX) == 1 ? ACTOR_RECOVER : ACTOR_WORKER;
+		pod.actor[i].kind = i % (2 + WORKERS_MAX) == 0   ? ACTOR_AGENT
+				    : i % (2 + WORKERS_MAX) == 1 ? ACTOR_RECOVER
+								 : ACTOR_WORKER;
 		pod.actor[i].nth = i % (2 + WORKERS_MAX) < 2 ? 0 : i % (2 + WORKERS_MAX) - 2;
 	}
 	for (unsigned i = 0; i < MANAGERS; i++)
-		*actor_of(ACTOR_MANAGER, i, 0) = (struct actor){.kind = ACTOR_MANAGER, .machine = i};
+		*actor_of(ACTOR_MANAGER, i, 0) = (struct actor){ .kind = ACTOR_MANAGER, .machine = i };
 	pod_draw();
 	pod_make();
 	managers_reset();

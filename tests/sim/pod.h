@@ -90,7 +90,7 @@ struct actor {
 	unsigned nth;     /* worker */
 	bool used, done;
 	struct run run;
-	uint64_t wake_ns; /* sleeps until then */
+	uint64_t wake_ns;  /* sleeps until then */
 	uint64_t priority; /* of this seed's schedule */
 	struct pending *pending;
 	uint64_t recovered; /* hosts, by this recoverer */
@@ -105,20 +105,20 @@ struct actor {
 enum process { PROCESS_NONE, PROCESS_JOINING, PROCESS_JOINED, PROCESS_LEAVING };
 
 struct machine {
-	bool on;              /* powered */
+	bool on; /* powered */
 	enum process process;
-	unsigned lives;       /* processes so far */
-	unsigned slot;        /* where the process is joined, or stands in */
+	unsigned lives; /* processes so far */
+	unsigned slot;  /* where the process is joined, or stands in */
 	uint32_t generation;
 	struct daxfs *fs;
-	uint64_t paused_ns;   /* until then */
-	uint64_t restart_ns;  /* when it comes up again; FOREVER: not by itself */
-	bool exits;           /* its process ends by itself: told that it is dead, or done */
-	bool standing_in;     /* for its own slot, in another one */
-	bool leave;           /* asked to leave */
-	bool withheld;        /* does not beat, because its workers are stuck */
-	bool zombie;          /* acts, declared dead */
-	bool fence_lies;      /* an agent says that it is off, and it is not: it may not be paused */
+	uint64_t paused_ns;  /* until then */
+	uint64_t restart_ns; /* when it comes up again; FOREVER: not by itself */
+	bool exits;          /* its process ends by itself: told that it is dead, or done */
+	bool standing_in;    /* for its own slot, in another one */
+	bool leave;          /* asked to leave */
+	bool withheld;       /* does not beat, because its workers are stuck */
+	bool zombie;         /* acts, declared dead */
+	bool fence_lies;     /* an agent says that it is off, and it is not: it may not be paused */
 	unsigned workers_done;
 	uint64_t held[WORKERS_MAX][8]; /* handles that a worker holds */
 	unsigned n_held[WORKERS_MAX];
@@ -127,19 +127,19 @@ struct machine {
 /* -- faults ------------------------------------------------------------------------ */
 
 enum fault_kind {
-	FAULT_KILL,          /* a host; the kernel or power: caches are lost in wb pools */
-	FAULT_KILL_PROCESS,  /* its stores stay */
+	FAULT_KILL,         /* a host; the kernel or power: caches are lost in wb pools */
+	FAULT_KILL_PROCESS, /* its stores stay */
 	FAULT_KILL_RECOVERER,
-	FAULT_PAUSE,         /* all of a host */
+	FAULT_PAUSE, /* all of a host */
 	FAULT_PAUSE_RECOVERER,
-	FAULT_STARVE,        /* one thread of a host */
-	FAULT_DEAF,          /* its agent, for long: it is declared dead, and its workers work on */
-	FAULT_ALONE,         /* all but one host stand still until what it is at is done, and longer */
-	FAULT_LEAVE,         /* and come back later */
+	FAULT_STARVE, /* one thread of a host */
+	FAULT_DEAF,   /* its agent, for long: it is declared dead, and its workers work on */
+	FAULT_ALONE,  /* all but one host stand still until what it is at is done, and longer */
+	FAULT_LEAVE,  /* and come back later */
 	FAULT_MANAGER_KILL,
 	FAULT_MANAGER_PAUSE,
-	FAULT_UNREADABLE,    /* a manager cannot read the pool for some polls */
-	FAULT_FENCE_FAIL,    /* what the next agents do */
+	FAULT_UNREADABLE, /* a manager cannot read the pool for some polls */
+	FAULT_FENCE_FAIL, /* what the next agents do */
 	FAULT_FENCE_HANG,
 	FAULT_FENCE_ON,      /* off says done, status says on */
 	FAULT_FENCE_LIE,     /* both say off; the host runs on */
@@ -155,11 +155,11 @@ enum fault_kind {
 enum fault_when { WHEN_DUE, WHEN_STORE, WHEN_COMMITTED, WHEN_FOCUS, WHENS };
 
 struct fault {
-	uint64_t step;     /* work_steps */
+	uint64_t step; /* work_steps */
 	enum fault_when when;
-	int at;            /* not before an actor of that kind acts, -1: any */
+	int at; /* not before an actor of that kind acts, -1: any */
 	enum fault_kind kind;
-	uint64_t draw;     /* its own choices */
+	uint64_t draw; /* its own choices */
 };
 
 const char *fault_name(enum fault_kind kind);
@@ -197,10 +197,10 @@ enum bias { BIAS_RANDOM, BIAS_PRIORITY, BIAS_STARVE, BIASES };
 
 /* Of a run, besides the seed: for shrinking. */
 struct limits {
-	uint64_t ops;                    /* at most, 0: as drawn */
-	uint64_t turns;                  /* turns after that many are not cut short */
-	uint64_t turns_from;             /* nor those before */
-	uint64_t faults;                 /* bit mask of those that strike */
+	uint64_t ops;        /* at most, 0: as drawn */
+	uint64_t turns;      /* turns after that many are not cut short */
+	uint64_t turns_from; /* nor those before */
+	uint64_t faults;     /* bit mask of those that strike */
 };
 
 struct tallies {
@@ -222,15 +222,15 @@ struct pod {
 	unsigned machines, workers, lanes, spare;
 	enum bias bias;
 	unsigned turn_mean, lazy_timers, naps; /* naps: one in so many cut turns is followed by one */
-	unsigned overtakings;       /* by priority: so many, and no more */
-	uint64_t focus;             /* names some seam calls at which actors like to stop, 0: none */
-	unsigned focus_rate;        /* one time in so many */
+	unsigned overtakings;                  /* by priority: so many, and no more */
+	uint64_t focus;                        /* names some seam calls at which actors like to stop, 0: none */
+	unsigned focus_rate;                   /* one time in so many */
 	uint64_t step_ns, think_ns;
 	uint64_t fence_ns, recover_ns; /* an agent takes up to that; a recoverer looks for work so often */
-	bool hot;      /* most of the work is on few files */
-	bool sparse;   /* and on few pages, behind an index node */
-	bool groups;   /* mostly in pieces of 64 KiB, and parts of them */
-	bool roles;    /* one machine only looks at files, the others write many pages, which serve again soon */
+	bool hot;                      /* most of the work is on few files */
+	bool sparse;                   /* and on few pages, behind an index node */
+	bool groups;                   /* mostly in pieces of 64 KiB, and parts of them */
+	bool roles;     /* one machine only looks at files, the others write many pages, which serve again soon */
 	unsigned names; /* of MODEL_NAMES, that are made */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;
@@ -249,14 +249,14 @@ struct pod {
 	uint64_t countdown, store_countdown;
 	bool check_due;
 	enum fault_due due;
-	bool armed;            /* a fault waits for a recovery to be at work, and then so many steps */
+	bool armed; /* a fault waits for a recovery to be at work, and then so many steps */
 	struct fault armed_fault;
 	uint64_t armed_steps;
-	unsigned curse;        /* so many more recoverers of one slot are to die */
-	int cursed;            /* which, -1: the first that is recovered */
+	unsigned curse;                          /* so many more recoverers of one slot are to die */
+	int cursed;                              /* which, -1: the first that is recovered */
 	unsigned died[MACHINES_MAX + SPARE_MAX]; /* recoverers of it, as seen from outside */
-	uint64_t poisoned_load; /* so many loads ahead, 0: none */
-	int confirm;            /* machine whose death the operator confirms, -1: none */
+	uint64_t poisoned_load;                  /* so many loads ahead, 0: none */
+	int confirm;                             /* machine whose death the operator confirms, -1: none */
 	uint64_t manager_paused_ns[MANAGERS], manager_restart_ns[MANAGERS];
 	int recovered_slot;
 	struct {

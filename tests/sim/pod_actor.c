@@ -8,7 +8,7 @@
 
 #include "arena.h"
 #include "fs/fs.h"
-#include "node-agent/standin.h"
+#include "node-agent/self_recover.h"
 #include "pod_locks.h"
 #include "pod_work.h"
 
@@ -28,7 +28,7 @@ struct actor *actor_of(enum actor_kind kind, unsigned machine, unsigned nth)
 
 void actor_text(const struct actor *a, char *buf, size_t size)
 {
-	static const char *const kinds[ACTOR_KINDS] = {"agent", "recoverer", "worker", "manager"};
+	static const char *const kinds[ACTOR_KINDS] = { "agent", "recoverer", "worker", "manager" };
 
 	if (a->kind == ACTOR_MANAGER)
 		snprintf(buf, size, "manager %u", a->machine);
@@ -156,12 +156,12 @@ static void start_threads(struct actor *a)
 		actor_start(actor_of(ACTOR_WORKER, a->machine, i), a->machine, worker_main);
 }
 
-static void stand_in(struct actor *a, struct standin *s)
+static void stand_in(struct actor *a, struct self_recover *s)
 {
 	struct machine *m = &pod.machine[a->machine];
 	bool was = s->joined;
 
-	standin_step(s);
+	self_recover_step(s);
 	if (s->joined) {
 		m->slot = s->slot;
 		m->generation = m->fs->generation;
@@ -173,19 +173,19 @@ static void stand_in(struct actor *a, struct standin *s)
 static void join(struct actor *a)
 {
 	struct machine *m = &pod.machine[a->machine];
-	struct standin s = {.fs = m->fs, .pool = "pool", .host = a->machine, .hosts = pod.pool.super.hosts};
-	struct daxfs_why why = {.text = ""};
+	struct self_recover s = { .fs = m->fs, .pool = "pool", .host = a->machine, .hosts = pod.pool.super.hosts };
+	struct daxfs_error err = { .text = "" };
 	char name[16];
 
 	name_of(a->machine, name);
 	s.name = name;
 	for (;;) {
-		int rc = s.joined ? -EBUSY : daxfs_join(m->fs, a->machine, name, &why);
+		int rc = s.joined ? -EBUSY : daxfs_join(m->fs, a->machine, name, &err);
 
 		if (rc == 0)
 			return;
 		if (rc != -EBUSY && rc != -ESTALE && !pod.damaged)
-			pod_violation("machine %u cannot join: %d %s", a->machine, rc, why.text);
+			pod_violation("machine %u cannot join: %d %s", a->machine, rc, err.text);
 		if (rc == -EBUSY)
 			stand_in(a, &s);
 		actor_sleep(a, pod.now_ns + HEARTBEAT_NS);
@@ -219,12 +219,12 @@ static long agent_main(void *arg)
 {
 	struct actor *a = arg;
 	struct machine *m = &pod.machine[a->machine];
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	uint64_t due;
 
-	if (fs_attach(memory_base(), pod.size, &m->fs, &why)) {
+	if (fs_attach(memory_base(), pod.size, &m->fs, &err)) {
 		if (!pod.damaged)
-			pod_violation("machine %u cannot attach: %s", a->machine, why.text);
+			pod_violation("machine %u cannot attach: %s", a->machine, err.text);
 		exit_process(a);
 	}
 	join(a);
@@ -248,7 +248,10 @@ void machine_start(unsigned machine)
 	struct machine *m = &pod.machine[machine];
 
 	*m = (struct machine){
-		.on = true, .process = PROCESS_JOINING, .lives = m->lives + 1, .slot = UINT32_MAX,
+		.on = true,
+		.process = PROCESS_JOINING,
+		.lives = m->lives + 1,
+		.slot = UINT32_MAX,
 		.restart_ns = FOREVER,
 	};
 	trace_line("machine %u starts, for the %u. time", machine, m->lives);

@@ -24,7 +24,7 @@ static struct checking {
 	struct daxfs_check result;
 	uint64_t excused;
 	char text[512];
-	uint8_t *copy;             /* of the memory, for comparing */
+	uint8_t *copy; /* of the memory, for comparing */
 } checking;
 
 /* -- daxfsctl check --------------------------------------------------------------------- */
@@ -50,14 +50,14 @@ static long call_check(void *arg)
 /* True if nothing is wrong. */
 static bool check(const char *when)
 {
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
 	checking.text[0] = '\0';
 	checking.excused = 0;
 	pod.tallies->checks++;
-	if (run_all(OBSERVER_CACHE, call_check, NULL, &rc, why) != RUN_RETURNED || rc)
-		pod_violation("%s: the check does not end: %s", when, why);
+	if (run_all(OBSERVER_CACHE, call_check, NULL, &rc, err) != RUN_RETURNED || rc)
+		pod_violation("%s: the check does not end: %s", when, err);
 	else if (checking.result.problems > checking.excused && !pod.damaged)
 		pod_violation("%s: %" PRIu64 " problems: %s", when, checking.result.problems, checking.text);
 	return !pod.violated;
@@ -138,10 +138,10 @@ static int idle_recoverer(unsigned slot)
 static void recover_again(unsigned slot)
 {
 	int m = idle_recoverer(slot);
-	struct again again = {.slot = slot};
+	struct again again = { .slot = slot };
 	uint64_t offset = memory_offset(&pod.pool.member->host[slot].word), v;
 	struct host_word word;
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
 	if (m < 0 || host_word_unpack(peek(offset), &word) || word.state != DAXFS_HOST_RECOVERED)
@@ -153,8 +153,8 @@ static void recover_again(unsigned slot)
 	arena_mark();
 	memory_store(OBSERVER_CACHE, offset, &v, sizeof(v));
 	memcpy(checking.copy, memory_bytes(), pod.size);
-	if (run_all((unsigned)m, call_again, &again, &rc, why) != RUN_RETURNED || rc)
-		pod_violation("recovering slot %u again: %ld %s", slot, rc, why);
+	if (run_all((unsigned)m, call_again, &again, &rc, err) != RUN_RETURNED || rc)
+		pod_violation("recovering slot %u again: %ld %s", slot, rc, err);
 	else
 		compare(slot, pod.machine[m].slot);
 	pod.tallies->twice++;
@@ -190,7 +190,7 @@ static void expect(const struct op *op, const struct outcome *out, uint64_t dige
 static void look_at_file(struct daxfs *fs, uint64_t ino)
 {
 	static uint8_t buf[MODEL_IO_MAX];
-	struct op op = {.kind = DO_GETATTR, .ino = ino, .len = sizeof(buf)};
+	struct op op = { .kind = DO_GETATTR, .ino = ino, .len = sizeof(buf) };
 	struct model_attr attr;
 	struct outcome out;
 
@@ -209,7 +209,7 @@ static void look_at_file(struct daxfs *fs, uint64_t ino)
 
 static void look_at_dir(struct daxfs *fs, uint64_t ino)
 {
-	struct op op = {.kind = DO_READDIR, .parent = {ino}};
+	struct op op = { .kind = DO_READDIR, .parent = { ino } };
 	struct daxfs_attr up;
 	struct outcome out;
 
@@ -217,7 +217,7 @@ static void look_at_dir(struct daxfs *fs, uint64_t ino)
 	if (out.rc || out.listing.twice || out.listing.unknown)
 		pod_violation("at rest: the listing of %" PRIx64 " is wrong: %ld", ino, out.rc);
 	for (unsigned name = 0; name < MODEL_NAMES; name++) {
-		op = (struct op){.kind = DO_LOOKUP, .parent = {ino}, .name = {name}};
+		op = (struct op){ .kind = DO_LOOKUP, .parent = { ino }, .name = { name } };
 		if (out.listing.handle[name] != model_lookup(ino, name))
 			pod_violation("at rest: %" PRIx64 "/%s leads to %" PRIx64 ", not %" PRIx64, ino,
 				      model_name[name], out.listing.handle[name], model_lookup(ino, name));
@@ -260,7 +260,7 @@ static void check_inodes(void)
 	for (unsigned i = 0; i < model_count(); i++) {
 		uint64_t handle = model_handle(i), index = (uint32_t)handle;
 		uint64_t state = peek_word(&pod.pool.state[DAXFS_T_INODE][index]);
-		bool same = peek_word(&pod.pool.inodes[index].incarnation) == handle >> 32;
+		bool same = peek_word(&pod.pool.inodes[index].i_generation) == handle >> 32;
 
 		if (model_exists(handle) && (!same || state_of(state) != DAXFS_LIVE))
 			pod_violation("at rest: inode %" PRIx64 " is gone: state %" PRIx64, handle, state);
@@ -291,24 +291,24 @@ static long call_leave(void *arg)
 static void leave_all(void)
 {
 	for (unsigned m = 0; m < pod.machines && !pod.violated; m++) {
-		char why[160] = "";
+		char err[160] = "";
 		long rc = 0;
 
 		process_end(m);
-		if (run_all(m, call_leave, pod.machine[m].fs, &rc, why) != RUN_RETURNED || rc)
-			pod_violation("machine %u at rest cannot leave: %ld %s", m, rc, why);
+		if (run_all(m, call_leave, pod.machine[m].fs, &rc, err) != RUN_RETURNED || rc)
+			pod_violation("machine %u at rest cannot leave: %ld %s", m, rc, err);
 	}
 }
 
 void check_end(void)
 {
-	char why[160] = "";
+	char err[160] = "";
 
 	if (!check("at rest") || pod.damaged)
 		return;
 	check_usage();
-	if (!pod.violated && run_all(0, call_look, pod.machine[0].fs, NULL, why) != RUN_RETURNED)
-		pod_violation("at rest: looking does not end: %s", why);
+	if (!pod.violated && run_all(0, call_look, pod.machine[0].fs, NULL, err) != RUN_RETURNED)
+		pod_violation("at rest: looking does not end: %s", err);
 	if (!pod.violated)
 		leave_all();
 	if (!pod.violated && check("after all have left"))

@@ -7,8 +7,8 @@
 #include "sync/lane.h"
 
 static const char *const names[EXTENT_EVENTS] = {
-	"formed", "used-again", "dissolved", "tail-taken", "tail-kept", "undone",
-	"replaced", "broken-up", "cut-into", "removed",
+	"formed", "used-again", "dissolved", "tail-taken", "tail-kept",
+	"undone", "replaced",   "broken-up", "cut-into",   "removed",
 };
 
 const char *extent_event_name(enum extent_event event)

@@ -15,12 +15,12 @@
 #include "sync/word.h"
 
 #define COMMITTED_STEPS 4u /* within which a decision may still be in one cache only */
-#define STEPS_AN_OP 220u /* about: faults are to fall into the time in which there is work */
+#define STEPS_AN_OP 220u   /* about: faults are to fall into the time in which there is work */
 
 static const char *const names[FAULT_KINDS] = {
-	"kill", "kill-process", "kill-recoverer", "pause", "pause-recoverer", "starve", "deaf", "alone", "leave",
-	"manager-kill", "manager-pause", "unreadable", "fence-fail", "fence-hang", "fence-on", "fence-lie",
-	"order-fence", "order-confirm", "poison-data", "poison-meta", "poison-load",
+	"kill",     "kill-process", "kill-recoverer", "pause",         "pause-recoverer", "starve",      "deaf",
+	"alone",    "leave",        "manager-kill",   "manager-pause", "unreadable",      "fence-fail",  "fence-hang",
+	"fence-on", "fence-lie",    "order-fence",    "order-confirm", "poison-data",     "poison-meta", "poison-load",
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -33,9 +33,13 @@ const char *fault_name(enum fault_kind kind)
 static unsigned weight_of(enum fault_kind kind)
 {
 	switch (kind) {
-	case FAULT_KILL: case FAULT_DEAF: return 6;
-	case FAULT_KILL_PROCESS: case FAULT_KILL_RECOVERER: case FAULT_PAUSE: return 4;
-	case FAULT_PAUSE_RECOVERER: case FAULT_LEAVE: return 3;
+	case FAULT_KILL:
+	case FAULT_DEAF: return 6;
+	case FAULT_KILL_PROCESS:
+	case FAULT_KILL_RECOVERER:
+	case FAULT_PAUSE: return 4;
+	case FAULT_PAUSE_RECOVERER:
+	case FAULT_LEAVE: return 3;
 	default: return 2;
 	}
 }
@@ -92,13 +96,18 @@ void faults_plan(void)
 		pod.fault[i] = (struct fault){
 			.step = rng_below(&r, span),
 			.when = (enum fault_when)rng_below(&r, WHENS),
-			.at = rng_chance(&r, 5) ? ACTOR_AGENT : rng_chance(&r, 6) ? ACTOR_MANAGER : -1,
+			.at = rng_chance(&r, 5)   ? ACTOR_AGENT
+			      : rng_chance(&r, 6) ? ACTOR_MANAGER
+						  : -1,
 			.kind = pod.roles && rng_chance(&r, 3) ? FAULT_DEAF : draw_kind(&r, mix),
 			.draw = rng_next(&r),
 		};
 	if (damage && pod.n_faults < FAULTS_MAX)
 		pod.fault[pod.n_faults++] = (struct fault){
-			.step = span / 2, .at = -1, .kind = FAULT_POISON_META, .draw = rng_next(&r),
+			.step = span / 2,
+			.at = -1,
+			.kind = FAULT_POISON_META,
+			.draw = rng_next(&r),
 		};
 	sort();
 }
@@ -111,13 +120,13 @@ struct fate draw_fate(struct rng *r, unsigned cache)
 	uint64_t n = dirty ? rng_below(r, dirty) : 0;
 
 	if (!pod.wb || !dirty)
-		return (struct fate){.kind = FATE_KEEP_ALL};
+		return (struct fate){ .kind = FATE_KEEP_ALL };
 	switch (rng_below(r, 6)) {
-	case 0: return (struct fate){.kind = FATE_KEEP_ALL};
-	case 1: return (struct fate){.kind = FATE_DROP_ALL};
-	case 2: return (struct fate){.kind = FATE_DROP_ONE, .n = n};
-	case 3: return (struct fate){.kind = FATE_KEEP_ONE, .n = n};
-	default: return (struct fate){.kind = FATE_RANDOM, .n = rng_next(r) >> 8};
+	case 0: return (struct fate){ .kind = FATE_KEEP_ALL };
+	case 1: return (struct fate){ .kind = FATE_DROP_ALL };
+	case 2: return (struct fate){ .kind = FATE_DROP_ONE, .n = n };
+	case 3: return (struct fate){ .kind = FATE_KEEP_ONE, .n = n };
+	default: return (struct fate){ .kind = FATE_RANDOM, .n = rng_next(r) >> 8 };
 	}
 }
 
@@ -324,7 +333,7 @@ static void lie(struct rng *r, const struct actor *at)
 
 static void strike(const struct fault *f, struct actor *at)
 {
-	struct rng r = {f->draw};
+	struct rng r = { f->draw };
 	unsigned m;
 
 	/* clang-format off */
@@ -413,7 +422,7 @@ static void happen_planned(struct actor *at)
 
 static void happen_armed(struct actor *at)
 {
-	struct rng r = {pod.armed_fault.draw};
+	struct rng r = { pod.armed_fault.draw };
 
 	pod.armed = pod.curse;
 	pod.cursed = pod.curse ? slot_at_work(at) : -1;

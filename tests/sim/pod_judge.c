@@ -12,7 +12,7 @@
 #include "sync/member.h"
 
 #define PENDINGS_MAX 256u
-#define READ_CHANGES 8u  /* a read of several pages may be of no one moment when so many came in between */
+#define READ_CHANGES 8u   /* a read of several pages may be of no one moment when so many came in between */
 #define PLENTY_PAGES 128u /* free: then there is no excuse for ENOSPC */
 #define PLENTY 4u
 
@@ -66,7 +66,7 @@ static void look_at_dir(struct pending *p)
 			continue;
 		if (i == EVER_MAX)
 			arena_die("a directory had more entries than a seed can make");
-		p->ever[p->n_ever++] = (struct binding){handle, name};
+		p->ever[p->n_ever++] = (struct binding){ handle, name };
 	}
 }
 
@@ -161,12 +161,12 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 
 /* -- the end of one ------------------------------------------------------------------------ */
 
-static void wrong(const struct pending *p, long rc, const char *why)
+static void wrong(const struct pending *p, long rc, const char *err)
 {
 	char text[160];
 
 	op_text(&p->op, text, sizeof(text));
-	pod_violation("slot %u: %s: %ld: %s (errors %x, %s, %u digests)", p->slot, text, rc, why, p->errors,
+	pod_violation("slot %u: %s: %ld: %s (errors %x, %s, %u digests)", p->slot, text, rc, err, p->errors,
 		      p->committed ? "committed" : "not committed", p->n_digest);
 }
 
@@ -177,8 +177,7 @@ static bool member(const struct pending *p)
 
 	if (host_word_unpack(peek_word(&pod.pool.member->host[p->slot].word), &word))
 		return false;
-	return word.generation == p->generation &&
-	       (word.state == DAXFS_HOST_ALIVE || word.state == DAXFS_HOST_SUSPECT);
+	return word.generation == p->generation && (word.state == DAXFS_HOST_ALIVE || word.state == DAXFS_HOST_SUSPECT);
 }
 
 static bool short_of_space(void)
@@ -272,17 +271,16 @@ static const char *judge_listing(const struct pending *p, const struct listing *
 static const char *judge_success(const struct pending *p, const struct outcome *out)
 {
 	switch (p->op.kind) {
-	case DO_READDIR:
-		return judge_listing(p, &out->listing);
+	case DO_READDIR: return judge_listing(p, &out->listing);
 	case DO_FSYNC:
-	case DO_RELEASE:
-		return NULL;
-	case DO_HOLD:
-		return model_held(p->op.ino, p->slot) ? NULL : "held, but not by this host";
-	case DO_LOOKUP: case DO_GETATTR: case DO_READ: case DO_VIEW: case DO_READLINK:
-		return judge_read(p, out);
-	default:
-		break;
+	case DO_RELEASE: return NULL;
+	case DO_HOLD: return model_held(p->op.ino, p->slot) ? NULL : "held, but not by this host";
+	case DO_LOOKUP:
+	case DO_GETATTR:
+	case DO_READ:
+	case DO_VIEW:
+	case DO_READLINK: return judge_read(p, out);
+	default: break;
 	}
 	if (out->aborted)
 		return p->committed ? "given up, yet it happened" : NULL;
@@ -329,7 +327,7 @@ static void note_alone(const struct pending *p)
 
 void oracle_end(struct pending *p, const struct outcome *out)
 {
-	const char *why;
+	const char *err;
 
 	trace_line("machine %u worker %u: = %ld %llx", p->actor->machine, p->actor->nth, out->rc,
 		   (unsigned long long)(out->handle ? out->handle : out->digest));
@@ -338,11 +336,11 @@ void oracle_end(struct pending *p, const struct outcome *out)
 	note_alone(p);
 	if (pod.damaged || (out->rc == -EIO && pod.violated))
 		return;
-	why = out->rc < 0 ? judge_failure(p, out->rc) : judge_success(p, out);
-	if (!why && p->op.kind == DO_LOCK)
-		why = locks_end(p, out->rc);
-	if (why)
-		wrong(p, out->rc, why);
+	err = out->rc < 0 ? judge_failure(p, out->rc) : judge_success(p, out);
+	if (!err && p->op.kind == DO_LOCK)
+		err = locks_end(p, out->rc);
+	if (err)
+		wrong(p, out->rc, err);
 	else
 		tell(out);
 }

@@ -10,10 +10,11 @@
 
 #define ROWS_MAX 2048u
 
-static struct row { /* what one owner has of one file */
+/* what one owner has of one file */
+static struct row {
 	uint64_t ino;
 	unsigned slot, owner, kind;
-	uint8_t sure[LOCK_CELLS]; /* enum daxfs_lock_type */
+	uint8_t sure[LOCK_CELLS];  /* enum daxfs_lock_type */
 	uint8_t maybe[LOCK_CELLS]; /* bits of them */
 } rows[ROWS_MAX];
 static unsigned n_rows;
@@ -33,7 +34,7 @@ static struct row *row_of(const struct op *op)
 	if (i == ROWS_MAX)
 		arena_die("more locks than the simulator remembers");
 	if (i == n_rows)
-		rows[n_rows++] = (struct row){.ino = op->ino, .slot = op->host, .owner = op->uid, .kind = op->flags};
+		rows[n_rows++] = (struct row){ .ino = op->ino, .slot = op->host, .owner = op->uid, .kind = op->flags };
 	return &rows[i];
 }
 
@@ -45,8 +46,9 @@ static bool other(const struct row *row, const struct op *op)
 /* Is another owner in the way, for sure or perhaps? */
 static bool in_the_way(const struct op *op, bool sure)
 {
-	unsigned types = op->set == DAXFS_LOCK_WRITE ? 1u << DAXFS_LOCK_READ | 1u << DAXFS_LOCK_WRITE :
-			 op->set == DAXFS_LOCK_READ  ? 1u << DAXFS_LOCK_WRITE : 0;
+	unsigned types = op->set == DAXFS_LOCK_WRITE  ? 1u << DAXFS_LOCK_READ | 1u << DAXFS_LOCK_WRITE
+			 : op->set == DAXFS_LOCK_READ ? 1u << DAXFS_LOCK_WRITE
+						      : 0;
 
 	for (unsigned i = 0; i < n_rows; i++)
 		for (uint64_t c = op->offset; other(&rows[i], op) && c <= op->len; c++)

@@ -18,19 +18,18 @@
 #define CHECK_SEEDS 500u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
 
-static const char usage_text[] =
-	"usage: daxfs-sim --pod [options]\n"
-	"  --seed S         the first seed (default 1)\n"
-	"  --seeds N        how many (default 1)\n"
-	"  --trace          print everything that happens\n"
-	"  --keep-going     not only up to the first violation\n"
-	"  --check          the canary, then 500 seeds from the first one: for scripts/check\n"
-	"  --mutants        plant each mistake in turn: which one does nobody notice?\n"
-	"  --mutant NAME    only that one\n"
-	"of one seed, to make it smaller:\n"
-	"  --ops N          at most so many operations\n"
-	"  --faults MASK    only these faults strike\n"
-	"  --turns FROM:TO  only these turns are cut short\n";
+static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
+				 "  --seed S         the first seed (default 1)\n"
+				 "  --seeds N        how many (default 1)\n"
+				 "  --trace          print everything that happens\n"
+				 "  --keep-going     not only up to the first violation\n"
+				 "  --check          the canary, then 500 seeds from the first one: for scripts/check\n"
+				 "  --mutants        plant each mistake in turn: which one does nobody notice?\n"
+				 "  --mutant NAME    only that one\n"
+				 "of one seed, to make it smaller:\n"
+				 "  --ops N          at most so many operations\n"
+				 "  --faults MASK    only these faults strike\n"
+				 "  --turns FROM:TO  only these turns are cut short\n";
 
 struct pod_options {
 	uint64_t seed, seeds;
@@ -42,15 +41,15 @@ struct pod_options {
 static bool parse(int argc, char **argv, struct pod_options *o)
 {
 	static const struct option longs[] = {
-		{"pod", 0, NULL, 'p'}, {"seed", 1, NULL, 's'}, {"seeds", 1, NULL, 'n'}, {"trace", 0, NULL, 't'},
-		{"ops", 1, NULL, 'o'}, {"faults", 1, NULL, 'f'}, {"turns", 1, NULL, 'u'}, {"keep-going", 0, NULL, 'k'},
-		{"mutants", 0, NULL, 'm'}, {"mutant", 1, NULL, 'M'}, {"check", 0, NULL, 'c'},
-		{NULL, 0, NULL, 0},
+		{ "pod", 0, NULL, 'p' },    { "seed", 1, NULL, 's' },       { "seeds", 1, NULL, 'n' },
+		{ "trace", 0, NULL, 't' },  { "ops", 1, NULL, 'o' },        { "faults", 1, NULL, 'f' },
+		{ "turns", 1, NULL, 'u' },  { "keep-going", 0, NULL, 'k' }, { "mutants", 0, NULL, 'm' },
+		{ "mutant", 1, NULL, 'M' }, { "check", 0, NULL, 'c' },      { NULL, 0, NULL, 0 },
 	};
 	char *colon;
 	int c;
 
-	*o = (struct pod_options){.seed = 1, .seeds = 1, .limits = {.turns = UINT64_MAX, .faults = UINT64_MAX}};
+	*o = (struct pod_options){ .seed = 1, .seeds = 1, .limits = { .turns = UINT64_MAX, .faults = UINT64_MAX } };
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'p': break;
@@ -79,7 +78,7 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 
 static void print_setting(void)
 {
-	static const char *const biases[BIASES] = {"random", "priorities", "starving one"};
+	static const char *const biases[BIASES] = { "random", "priorities", "starving one" };
 	unsigned n = 0;
 
 	printf("  %u machines, %u workers each, %s, %" PRIu64 " KiB, turns %s of about %u steps\n", pod.machines,
@@ -95,7 +94,7 @@ static void print_setting(void)
 /* A seed that fails: what, and a small schedule. */
 static void explain(uint64_t seed, struct limits limits)
 {
-	struct tallies ignored = {0};
+	struct tallies ignored = { 0 };
 
 	printf("VIOLATION seed %" PRIu64 ": %s\n", seed, pod.violation);
 	print_setting();
@@ -113,13 +112,14 @@ static void explain(uint64_t seed, struct limits limits)
 	printf("VIOLATION seed %" PRIu64 ", made smaller: %s\n", seed, pod.violation);
 	print_setting();
 	printf("  replay: daxfs-sim --pod --seed %" PRIu64 " --ops %" PRIu64 " --faults 0x%" PRIx64 " --turns %" PRIu64
-	       ":%" PRIu64 " --trace\n", seed, limits.ops, limits.faults, limits.turns_from, limits.turns);
+	       ":%" PRIu64 " --trace\n",
+	       seed, limits.ops, limits.faults, limits.turns_from, limits.turns);
 	fflush(stdout);
 }
 
 static bool repeats(uint64_t seed, const struct limits *limits)
 {
-	struct tallies ignored = {0};
+	struct tallies ignored = { 0 };
 	uint64_t hash = pod.hash, steps = pod.steps;
 
 	pod_run(seed, limits, &ignored);
@@ -133,8 +133,8 @@ static bool repeats(uint64_t seed, const struct limits *limits)
 static void print_tallies(const struct tallies *t, double seconds)
 {
 	printf("%" PRIu64 " seeds, %" PRIu64 " seam calls, %" PRIu64 " operations, %" PRIu64 " commits (%" PRIu64
-	       " by others, %" PRIu64 " lost with a cache); %.1f s: %.0f seeds/s, %.0f seam calls/s\n", t->seeds,
-	       t->steps, t->ops, t->commits, t->helped, t->lost, seconds, (double)t->seeds / seconds,
+	       " by others, %" PRIu64 " lost with a cache); %.1f s: %.0f seeds/s, %.0f seam calls/s\n",
+	       t->seeds, t->steps, t->ops, t->commits, t->helped, t->lost, seconds, (double)t->seeds / seconds,
 	       (double)t->steps / seconds);
 	printf("deaths %" PRIu64 " rejoins %" PRIu64 " recoveries %" PRIu64 " (again %" PRIu64 ", given up %" PRIu64
 	       ") stand-ins %" PRIu64 " (no slot left %" PRIu64 ") takeovers %" PRIu64 " checks %" PRIu64 "\nfaults:",
@@ -153,7 +153,7 @@ static void print_tallies(const struct tallies *t, double seconds)
 
 int pod_main(int argc, char **argv)
 {
-	struct tallies tallies = {0};
+	struct tallies tallies = { 0 };
 	struct pod_options o;
 	uint64_t violations = 0;
 	clock_t start = clock();

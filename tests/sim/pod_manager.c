@@ -13,14 +13,15 @@
 
 #include "arena.h"
 #include "common/log.h"
-#include "fabricd/guard.h"
-#include "fabricd/watch.h"
+#include "fabricd/sigbus.h"
+#include "fabricd/monitor.h"
 #include "pod.h"
 
 #define AGENTS_MAX 64u
 #define FENCE_TIMEOUT_NS (40 * HEARTBEAT_NS)
 
-struct job { /* a fence agent at work */
+/* a fence agent at work */
+struct job {
 	bool used, off, done, cuts;
 	unsigned manager, slot, machine;
 	uint64_t began_ns, due_ns;
@@ -31,20 +32,20 @@ static struct managers {
 	struct watch watch[MANAGERS];
 	struct agents agents[MANAGERS];
 	struct options options;
-	unsigned unreadable[MANAGERS]; /* guarded calls that will fail */
+	unsigned unreadable[MANAGERS];                  /* guarded calls that will fail */
 	bool again[MANAGERS][MACHINES_MAX + SPARE_MAX]; /* orders of the operator */
 	unsigned starts;
 	struct job job[AGENTS_MAX];
 	unsigned fail, hang, on, lie; /* of the next agents */
 } managers;
 
-int __wrap_pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why);
+int __wrap_pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err);
 
 /* The members' part of the pool is in the simulated memory like all of it. */
-int __wrap_pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_why *why)
+int __wrap_pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err)
 {
 	(void)path;
-	int rc = pool_attach(memory_base(), pod.size, pool, why);
+	int rc = pool_attach(memory_base(), pod.size, pool, err);
 
 	pool->writable = writable;
 	return rc;
@@ -64,12 +65,12 @@ static void say(const char *format, va_list args)
 	trace_line("%s says: %s", who, text);
 }
 
-#define SAY(format) \
-	do { \
-		va_list args; \
-		va_start(args, format); \
-		say(format, args); \
-		va_end(args); \
+#define SAY(format)                                                                                                    \
+	do {                                                                                                           \
+		va_list args;                                                                                          \
+		va_start(args, format);                                                                                \
+		say(format, args);                                                                                     \
+		va_end(args);                                                                                          \
 	} while (0)
 
 void log_note(const char *format, ...)
@@ -189,7 +190,11 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 		return;
 	}
 	managers.job[i] = (struct job){
-		.used = true, .off = off, .manager = manager, .slot = host, .machine = (unsigned)machine,
+		.used = true,
+		.off = off,
+		.manager = manager,
+		.slot = host,
+		.machine = (unsigned)machine,
 		.began_ns = pod.now_ns,
 	};
 	outcome(&managers.job[i]);
@@ -247,8 +252,10 @@ uint64_t fences_next(void)
 
 void fences_misbehave(enum fault_kind kind, unsigned times)
 {
-	unsigned *what = kind == FAULT_FENCE_FAIL ? &managers.fail : kind == FAULT_FENCE_HANG ? &managers.hang :
-			 kind == FAULT_FENCE_ON ? &managers.on : &managers.lie;
+	unsigned *what = kind == FAULT_FENCE_FAIL   ? &managers.fail
+			 : kind == FAULT_FENCE_HANG ? &managers.hang
+			 : kind == FAULT_FENCE_ON   ? &managers.on
+						    : &managers.lie;
 
 	*what += times;
 }
@@ -293,12 +300,12 @@ static long manager_main(void *arg)
 {
 	struct actor *a = arg;
 	struct watch *w = &managers.watch[a->machine];
-	struct daxfs_why why;
+	struct daxfs_error err;
 	uint64_t due = pod.now_ns;
 
-	if (watch_open(w, &managers.options, &managers.agents[a->machine], &why)) {
+	if (watch_open(w, &managers.options, &managers.agents[a->machine], &err)) {
 		if (!pod.damaged)
-			pod_violation("manager %u: %s", a->machine, why.text);
+			pod_violation("manager %u: %s", a->machine, err.text);
 		return 0;
 	}
 	for (;;) {

@@ -26,8 +26,8 @@ unsigned model_error_bit(int rc)
 const char *op_kind_name(enum op_kind kind)
 {
 	static const char *const names[DO_KINDS] = {
-		"mknod", "mkdir", "symlink", "link", "unlink", "rmdir", "rename", "setattr", "write", "draft", "hold",
-		"release", "lookup", "getattr", "read", "view", "readdir", "readlink", "fsync", "lock",
+		"mknod", "mkdir",   "symlink", "link",    "unlink", "rmdir", "rename",  "setattr",  "write", "draft",
+		"hold",  "release", "lookup",  "getattr", "read",   "view",  "readdir", "readlink", "fsync", "lock",
 	};
 
 	return names[kind];
@@ -42,18 +42,23 @@ void op_text(const struct op *op, char *buf, unsigned size)
 	switch (op->kind) {
 	case DO_RENAME:
 		snprintf(buf, size, "rename%s %llx/%s to %llx/%s",
-			 op->flags == DAXFS_RENAME_EXCHANGE ? " exchange" : op->flags ? " noreplace" : "", p,
-			 model_name[op->name[0]], q, model_name[op->name[1]]);
+			 op->flags == DAXFS_RENAME_EXCHANGE ? " exchange"
+			 : op->flags                        ? " noreplace"
+							    : "",
+			 p, model_name[op->name[0]], q, model_name[op->name[1]]);
 		break;
-	case DO_LINK:
-		snprintf(buf, size, "link %llx to %llx/%s", i, p, model_name[op->name[0]]);
-		break;
+	case DO_LINK: snprintf(buf, size, "link %llx to %llx/%s", i, p, model_name[op->name[0]]); break;
 	case DO_LOCK:
 		snprintf(buf, size, "%s%s %llx cells %llu to %llu by %u", op->flags ? "flock " : "",
-			 op->set == DAXFS_UNLOCK ? "unlock" : op->set == DAXFS_LOCK_READ ? "lock to read" :
-			 "lock to write", i, off, len, op->uid);
+			 op->set == DAXFS_UNLOCK      ? "unlock"
+			 : op->set == DAXFS_LOCK_READ ? "lock to read"
+						      : "lock to write",
+			 i, off, len, op->uid);
 		break;
-	case DO_WRITE: case DO_DRAFT: case DO_READ: case DO_VIEW:
+	case DO_WRITE:
+	case DO_DRAFT:
+	case DO_READ:
+	case DO_VIEW:
 		snprintf(buf, size, "%s%s %llx at %llu len %llu tag %llu", kind, op->flags ? " append" : "", i, off,
 			 len, tag);
 		break;
@@ -63,8 +68,7 @@ void op_text(const struct op *op, char *buf, unsigned size)
 		break;
 	default:
 		if (op->parent[0])
-			snprintf(buf, size, "%s %llx/%s%s", kind, p, model_name[op->name[0]],
-				 op->flags ? " held" : "");
+			snprintf(buf, size, "%s %llx/%s%s", kind, p, model_name[op->name[0]], op->flags ? " held" : "");
 		else
 			snprintf(buf, size, "%s %llx", kind, i);
 	}
@@ -118,7 +122,7 @@ static struct answer ask_make(const struct op *op)
 	struct minode *dir;
 	unsigned errors = errors_of_dir(op->parent[0], &dir);
 
-	return (struct answer){.errors = errors | bit_if(child(dir, op->name[0]), -EEXIST)};
+	return (struct answer){ .errors = errors | bit_if(child(dir, op->name[0]), -EEXIST) };
 }
 
 static struct answer ask_link(const struct op *op)
@@ -140,14 +144,14 @@ static struct answer ask_remove(const struct op *op)
 
 	errors |= bit_if(dir && !m, -ENOENT) | bit_if(!rmdir && is_dir(m), -EISDIR);
 	errors |= bit_if(rmdir && m && !is_dir(m), -ENOTDIR) | bit_if(rmdir && is_dir(m) && !empty(m), -ENOTEMPTY);
-	return (struct answer){.errors = errors};
+	return (struct answer){ .errors = errors };
 }
 
 static struct answer ask_rename(const struct op *op)
 {
 	bool exchange = op->flags == DAXFS_RENAME_EXCHANGE, noreplace = op->flags == DAXFS_RENAME_NOREPLACE;
 	struct minode *dir[2], *from, *to;
-	struct answer a = {.errors = errors_of_dir(op->parent[0], &dir[0])};
+	struct answer a = { .errors = errors_of_dir(op->parent[0], &dir[0]) };
 
 	a.errors |= errors_of_dir(op->parent[1], &dir[1]);
 	from = child(dir[0], op->name[0]);
@@ -199,7 +203,7 @@ static struct answer ask_lookup(const struct op *op)
 {
 	struct model_attr attr;
 	struct minode *dir;
-	struct answer a = {.errors = errors_of_dir(op->parent[0], &dir)};
+	struct answer a = { .errors = errors_of_dir(op->parent[0], &dir) };
 	const struct minode *m = child(dir, op->name[0]);
 
 	a.errors |= bit_if(dir && !m, -ENOENT);
@@ -221,7 +225,7 @@ static struct answer ask_getattr(const struct op *op)
 static struct answer ask_readlink(const struct op *op)
 {
 	const struct minode *m = model_find(op->ino);
-	struct answer a = {.errors = bit_if(!minode_exists(m), -ESTALE)};
+	struct answer a = { .errors = bit_if(!minode_exists(m), -ESTALE) };
 	char target[64];
 
 	if (a.errors)
@@ -237,7 +241,7 @@ static struct answer ask_hold(const struct op *op)
 	const struct minode *m = model_find(op->ino);
 	bool ours = m && m->holders >> op->host & 1;
 
-	return (struct answer){.errors = bit_if(!m || (!m->nlink && !ours), -ESTALE), .nothing = ours};
+	return (struct answer){ .errors = bit_if(!m || (!m->nlink && !ours), -ESTALE), .nothing = ours };
 }
 
 struct answer model_ask(const struct op *op)
@@ -245,18 +249,24 @@ struct answer model_ask(const struct op *op)
 	struct minode *dir;
 
 	switch (op->kind) {
-	case DO_MKNOD: case DO_MKDIR: case DO_SYMLINK: return ask_make(op);
+	case DO_MKNOD:
+	case DO_MKDIR:
+	case DO_SYMLINK: return ask_make(op);
 	case DO_LINK: return ask_link(op);
-	case DO_UNLINK: case DO_RMDIR: return ask_remove(op);
+	case DO_UNLINK:
+	case DO_RMDIR: return ask_remove(op);
 	case DO_RENAME: return ask_rename(op);
-	case DO_SETATTR: case DO_WRITE: case DO_DRAFT: return ask_file(op);
-	case DO_READ: case DO_VIEW: return ask_read(op);
+	case DO_SETATTR:
+	case DO_WRITE:
+	case DO_DRAFT: return ask_file(op);
+	case DO_READ:
+	case DO_VIEW: return ask_read(op);
 	case DO_HOLD: return ask_hold(op);
 	case DO_LOOKUP: return ask_lookup(op);
 	case DO_GETATTR: return ask_getattr(op);
 	case DO_READLINK: return ask_readlink(op);
-	case DO_READDIR: return (struct answer){.errors = errors_of_dir(op->parent[0], &dir)};
-	default: return (struct answer){.nothing = true};
+	case DO_READDIR: return (struct answer){ .errors = errors_of_dir(op->parent[0], &dir) };
+	default: return (struct answer){ .nothing = true };
 	}
 }
 
@@ -329,7 +339,7 @@ static void apply_remove(const struct op *op)
 
 static void apply_rename(const struct op *op)
 {
-	struct minode *dir[2] = {model_find(op->parent[0]), model_find(op->parent[1])};
+	struct minode *dir[2] = { model_find(op->parent[0]), model_find(op->parent[1]) };
 	struct minode *from = child(dir[0], op->name[0]), *to = child(dir[1], op->name[1]);
 	bool exchange = op->flags == DAXFS_RENAME_EXCHANGE;
 
@@ -405,7 +415,7 @@ static const char *apply_hold(const struct op *op, const struct commit *c)
 
 const char *meaning_apply(const struct op *op, const struct commit *c, bool vanished)
 {
-	static char why[96];
+	static char err[96];
 	struct answer a = model_ask(op);
 
 	if (op->kind == DO_HOLD || op->kind == DO_RELEASE)
@@ -414,16 +424,20 @@ const char *meaning_apply(const struct op *op, const struct commit *c, bool vani
 	    (op->kind == DO_SETATTR || op->kind == DO_WRITE || op->kind == DO_DRAFT))
 		return NULL; /* it came just before, and nobody can look any more */
 	if (a.errors || a.nothing) {
-		snprintf(why, sizeof(why), "it must fail or do nothing (errors %x)", a.errors);
-		return why;
+		snprintf(err, sizeof(err), "it must fail or do nothing (errors %x)", a.errors);
+		return err;
 	}
 	switch (op->kind) {
-	case DO_MKNOD: case DO_MKDIR: case DO_SYMLINK: apply_make(op, c); break;
+	case DO_MKNOD:
+	case DO_MKDIR:
+	case DO_SYMLINK: apply_make(op, c); break;
 	case DO_LINK: apply_link(op); break;
-	case DO_UNLINK: case DO_RMDIR: apply_remove(op); break;
+	case DO_UNLINK:
+	case DO_RMDIR: apply_remove(op); break;
 	case DO_RENAME: apply_rename(op); break;
 	case DO_SETATTR: apply_setattr(op); break;
-	case DO_WRITE: case DO_DRAFT: return apply_write(op, c, vanished);
+	case DO_WRITE:
+	case DO_DRAFT: return apply_write(op, c, vanished);
 	default: return "it changes nothing by its nature";
 	}
 	return NULL;

@@ -63,7 +63,7 @@ struct minode *model_new(uint64_t handle, uint32_t mode)
 	if (model.n == MODEL_INODES)
 		arena_die("the model is out of inodes");
 	model.n++;
-	*m = (struct minode){.handle = handle, .mode = mode, .nlink = 1, .version = ++model.clock};
+	*m = (struct minode){ .handle = handle, .mode = mode, .nlink = 1, .version = ++model.clock };
 	return m;
 }
 
@@ -71,7 +71,7 @@ static void clear(void)
 {
 	for (unsigned i = 0; i < model.n; i++)
 		minode_cut(&model.inode[i], 0);
-	model = (struct model){.clock = model.clock + 1};
+	model = (struct model){ .clock = model.clock + 1 };
 	model_new(1, S_IFDIR | 0755);
 }
 
@@ -237,7 +237,7 @@ unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint
 
 uint64_t attr_digest(const struct model_attr *a)
 {
-	uint64_t v[6] = {a->ino, a->size, a->mode, a->uid, a->gid, a->nlink};
+	uint64_t v[6] = { a->ino, a->size, a->mode, a->uid, a->gid, a->nlink };
 
 	return bytes_digest((const uint8_t *)v, sizeof(v));
 }
@@ -250,24 +250,24 @@ const char *model_commit(const struct op *op, const struct commit *c, bool vanis
 
 	if (storage.n_logged == LOG_MAX)
 		arena_die("the log of the model is full");
-	*l = (struct logged){.op = *op, .commit = *c, .vanished = vanished};
+	*l = (struct logged){ .op = *op, .commit = *c, .vanished = vanished };
 	*log_index = storage.n_logged++;
 	return meaning_apply(op, c, vanished);
 }
 
 const char *model_take_back(unsigned log_index)
 {
-	const char *why = NULL;
+	const char *err = NULL;
 
 	storage.log[log_index].taken_back = true;
 	clear();
-	for (unsigned i = 0; !why && i < storage.n_logged; i++) {
+	for (unsigned i = 0; !err && i < storage.n_logged; i++) {
 		const struct logged *l = &storage.log[i];
 
 		if (!l->taken_back)
-			why = meaning_apply(&l->op, &l->commit, l->vanished);
+			err = meaning_apply(&l->op, &l->commit, l->vanished);
 	}
-	return why;
+	return err;
 }
 
 /* -- looking ------------------------------------------------------------------------- */
@@ -373,15 +373,19 @@ bool model_attr(uint64_t handle, struct model_attr *out)
 	if (!minode_exists(m))
 		return false;
 	*out = (struct model_attr){
-		.ino = handle, .size = S_ISDIR(m->mode) ? PAGE : m->size, .mode = m->mode, .uid = m->uid,
-		.gid = m->gid, .nlink = m->nlink,
+		.ino = handle,
+		.size = S_ISDIR(m->mode) ? PAGE : m->size,
+		.mode = m->mode,
+		.uid = m->uid,
+		.gid = m->gid,
+		.nlink = m->nlink,
 	};
 	return true;
 }
 
 void model_usage(struct model_use *out)
 {
-	*out = (struct model_use){0};
+	*out = (struct model_use){ 0 };
 	for (unsigned i = 0; i < model.n; i++) {
 		const struct minode *m = &model.inode[i];
 

@@ -25,9 +25,26 @@
 #define MODEL_BLOCKS (MODEL_IO_MAX / MODEL_BLOCK + 1)
 
 enum op_kind {
-	DO_MKNOD, DO_MKDIR, DO_SYMLINK, DO_LINK, DO_UNLINK, DO_RMDIR, DO_RENAME, DO_SETATTR, DO_WRITE, DO_DRAFT,
-	DO_HOLD, DO_RELEASE, /* change something up to here */
-	DO_LOOKUP, DO_GETATTR, DO_READ, DO_VIEW, DO_READDIR, DO_READLINK, DO_FSYNC, DO_LOCK,
+	DO_MKNOD,
+	DO_MKDIR,
+	DO_SYMLINK,
+	DO_LINK,
+	DO_UNLINK,
+	DO_RMDIR,
+	DO_RENAME,
+	DO_SETATTR,
+	DO_WRITE,
+	DO_DRAFT,
+	DO_HOLD,
+	DO_RELEASE, /* change something up to here */
+	DO_LOOKUP,
+	DO_GETATTR,
+	DO_READ,
+	DO_VIEW,
+	DO_READDIR,
+	DO_READLINK,
+	DO_FSYNC,
+	DO_LOCK,
 	DO_KINDS
 };
 
@@ -35,27 +52,27 @@ struct op {
 	enum op_kind kind;
 	uint64_t parent[2], ino; /* handles */
 	unsigned name[2];
-	unsigned flags;          /* of rename or write; mknod: 1 held open; enum daxfs_lock_kind */
-	unsigned set;            /* enum daxfs_set, enum daxfs_lock_type */
+	unsigned flags; /* of rename or write; mknod: 1 held open; enum daxfs_lock_kind */
+	unsigned set;   /* enum daxfs_set, enum daxfs_lock_type */
 	uint32_t mode, uid, gid;
 	uint64_t offset, len, tag; /* lock: of the cells offset to len, uid is the owner */
-	unsigned host;           /* slot of whoever does it */
+	unsigned host;             /* slot of whoever does it */
 };
 
 /* How a commit differs from the plain meaning of the operation. */
 struct commit {
-	uint64_t handle;    /* of the inode made */
-	bool sizes;         /* a write: the record has the size word */
-	bool drop;          /* hold: release instead */
-	unsigned host;      /* hold: of this host */
+	uint64_t handle; /* of the inode made */
+	bool sizes;      /* a write: the record has the size word */
+	bool drop;       /* hold: release instead */
+	unsigned host;   /* hold: of this host */
 };
 
 struct answer {
-	unsigned errors;  /* set of model_error_bit: any of these may be the result */
-	bool nothing;     /* success without any change */
-	uint64_t digest;  /* of what is read */
+	unsigned errors; /* set of model_error_bit: any of these may be the result */
+	bool nothing;    /* success without any change */
+	uint64_t digest; /* of what is read */
 	unsigned n_blocks;
-	uint64_t *block;  /* read: of each block; until the next question */
+	uint64_t *block; /* read: of each block; until the next question */
 };
 
 extern const char *const model_name[MODEL_NAMES];

@@ -17,7 +17,6 @@
 #include "sync/member.h"
 #include "sync/word.h"
 
-
 enum twist {
 	TWIST_UNDO,         /* as if not stored */
 	TWIST_ZERO,         /* zero instead */
@@ -34,31 +33,31 @@ enum twist {
 
 static const struct mutant {
 	const char *name, *func; /* "file:function" for write-backs */
-	char call; /* first letter of the seam call, 0: any */
+	char call;               /* first letter of the seam call, 0: any */
 	enum twist twist;
 	unsigned nth, within; /* so many seeds it must be noticed; 0: see daxfs-sim --op reuse-clash */
 } mutants_of_pod[] = {
-	{"canary", "resolve", 'c', TWIST_UNDO, 0, 50},
-	{"help-without-resolving", "resolve", 'c', TWIST_ONE_WORD, 0, 50},
-	{"abort-keeps-version", "resolve", 'c', TWIST_SAME_VERSION, 0, 50},
-	{"no-announcement", "lane_enter", 's', TWIST_ZERO, 0, 50},
-	{"no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0, 0},
-	{"freed-not-retired", "settle_retires", 'c', TWIST_ZERO, 0, 50},
-	{"retired-not", "settle_retires", 'c', TWIST_UNDO, 0, 50},
-	{"private-for-ever", "settle_allocs", 'c', TWIST_UNDO, 0, 50},
-	{"taken-unnamed", "record_intended", 's', TWIST_ZERO, 0, 50},
-	{"no-todo", "lane_todo", 's', TWIST_ZERO, 0, 50},
-	{"open-unlisted", "list", 'c', TWIST_ZERO, 0, 50},
-	{"generation-kept", "swap_word", 'c', TWIST_GENERATION, 0, 50},
-	{"reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 1000},
-	{"withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 0},
-	{"stale-manager", "member.c", 'l', TWIST_EPOCH, 0, 50},
-	{"death-not-remembered", "swap_toll", 'c', TWIST_UNDO, 0, 50},
-	{"death-not-counted", "swap_toll", 'c', TWIST_TOLL, 0, 1000},
-	{"fence-blind", NULL, 0, TWIST_NO_CUT, 0, 50},
-	{"body-not-written-back", "record.c:record_write", 'p', TWIST_NO_PERSIST, 1, 50},
-	{"undecided-not-written-back", "record.c:publish", 'p', TWIST_NO_PERSIST, 0, 50},
-	{"decision-not-written-back", "record.c:finish", 'p', TWIST_NO_PERSIST, 0, 50},
+	{ "canary", "resolve", 'c', TWIST_UNDO, 0, 50 },
+	{ "help-without-resolving", "resolve", 'c', TWIST_ONE_WORD, 0, 50 },
+	{ "abort-keeps-version", "resolve", 'c', TWIST_SAME_VERSION, 0, 50 },
+	{ "no-announcement", "lane_enter", 's', TWIST_ZERO, 0, 50 },
+	{ "no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0, 0 },
+	{ "freed-not-retired", "finalize_retires", 'c', TWIST_ZERO, 0, 50 },
+	{ "retired-not", "finalize_retires", 'c', TWIST_UNDO, 0, 50 },
+	{ "private-for-ever", "finalize_allocs", 'c', TWIST_UNDO, 0, 50 },
+	{ "taken-unnamed", "record_intended", 's', TWIST_ZERO, 0, 50 },
+	{ "no-todo", "lane_todo", 's', TWIST_ZERO, 0, 50 },
+	{ "open-unlisted", "list", 'c', TWIST_ZERO, 0, 50 },
+	{ "generation-kept", "swap_word", 'c', TWIST_GENERATION, 0, 50 },
+	{ "reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 1000 },
+	{ "withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 0 },
+	{ "stale-manager", "member.c", 'l', TWIST_EPOCH, 0, 50 },
+	{ "death-not-remembered", "swap_toll", 'c', TWIST_UNDO, 0, 50 },
+	{ "death-not-counted", "swap_toll", 'c', TWIST_TOLL, 0, 1000 },
+	{ "fence-blind", NULL, 0, TWIST_NO_CUT, 0, 50 },
+	{ "body-not-written-back", "record.c:record_write", 'p', TWIST_NO_PERSIST, 1, 50 },
+	{ "undecided-not-written-back", "record.c:publish", 'p', TWIST_NO_PERSIST, 0, 50 },
+	{ "decision-not-written-back", "record.c:finish", 'p', TWIST_NO_PERSIST, 0, 50 },
 };
 
 static struct planting {
@@ -100,16 +99,13 @@ static uint64_t twisted(void)
 	struct host_word word;
 
 	switch (planting.mutant->twist) {
-	case TWIST_UNDO:
-		return planting.before;
-	case TWIST_ZERO:
-		return 0;
+	case TWIST_UNDO: return planting.before;
+	case TWIST_ZERO: return 0;
 	case TWIST_SAME_VERSION:
-		return status_state(peek_word(&record->status)) == DAXFS_ABORTED ?
-			       peek_word(&record->words[3 * mark_widx(planting.before) + 1]) :
-			       planting.after;
-	case TWIST_ONE_WORD:
-		return mark_widx(planting.before) ? planting.before : planting.after;
+		return status_state(peek_word(&record->status)) == DAXFS_ABORTED
+			       ? peek_word(&record->words[3 * mark_widx(planting.before) + 1])
+			       : planting.after;
+	case TWIST_ONE_WORD: return mark_widx(planting.before) ? planting.before : planting.after;
 	case TWIST_GENERATION:
 		if (!gets(planting.before, planting.after, DAXFS_HOST_FENCED) ||
 		    host_word_unpack(planting.after, &word))
@@ -122,10 +118,8 @@ static uint64_t twisted(void)
 			 planting.mutant->twist == TWIST_REVOKE ? DAXFS_HOST_FENCING : DAXFS_HOST_FENCED))
 			withdraw(planting.offset);
 		return planting.after;
-	case TWIST_TOLL:
-		return planting.after & ~(15ull << 36);
-	default:
-		return planting.after;
+	case TWIST_TOLL: return planting.after & ~(15ull << 36);
+	default: return planting.after;
 	}
 }
 
@@ -185,8 +179,8 @@ static const struct sm_site *write_back(const struct mutant *m)
 	for (const struct sm_site *site = sites_next(NULL); site; site = sites_next(site)) {
 		const char *base = strrchr(site->file, '/') + 1;
 
-		if (!strncmp(base, m->func, file) && !strcmp(site->func, function) &&
-		    !strcmp(site->call, "persist") && n++ == m->nth)
+		if (!strncmp(base, m->func, file) && !strcmp(site->func, function) && !strcmp(site->call, "persist") &&
+		    n++ == m->nth)
 			return site;
 	}
 	return NULL;
@@ -194,15 +188,15 @@ static const struct sm_site *write_back(const struct mutant *m)
 
 static void plant(const struct mutant *m)
 {
-	planting = (struct planting){.mutant = m};
+	planting = (struct planting){ .mutant = m };
 	seam_break_site(m && m->twist == TWIST_NO_PERSIST ? write_back(m) : NULL);
 }
 
 /* Seeds until it is noticed, 0: not within max. */
 static uint64_t noticed(const struct mutant *m, uint64_t seed, uint64_t max)
 {
-	const struct limits limits = {.turns = UINT64_MAX, .faults = UINT64_MAX};
-	struct tallies ignored = {0};
+	const struct limits limits = { .turns = UINT64_MAX, .faults = UINT64_MAX };
+	struct tallies ignored = { 0 };
 	uint64_t n = 0;
 	bool ok = true;
 

@@ -18,11 +18,11 @@ static struct oracle {
 	struct {
 		struct pending *pending; /* of the record being made or last made */
 		uint64_t seq;
-		bool logged;             /* that record changed the model */
-		bool single;             /* it has one word, and no decision but that */
+		bool logged; /* that record changed the model */
+		bool single; /* it has one word, and no decision but that */
 		unsigned log_index;
 		struct pending *logged_for;
-		uint64_t serial;         /* of logged_for */
+		uint64_t serial; /* of logged_for */
 	} lane[LANES_MAX];
 } oracle;
 
@@ -57,7 +57,7 @@ static int host_at(uint64_t offset)
 
 static uint64_t handle_of(uint64_t index)
 {
-	return handle_make(peek_word(&pod.pool.inodes[index].incarnation), index);
+	return handle_make(peek_word(&pod.pool.inodes[index].i_generation), index);
 }
 
 /* The inode whose word is at offset, 0: none. */
@@ -128,7 +128,7 @@ static struct host_word host_word(unsigned host)
 	struct host_word word;
 
 	if (host_word_unpack(peek_word(&pod.pool.member->host[host].word), &word))
-		word = (struct host_word){.state = DAXFS_HOST_STATES};
+		word = (struct host_word){ .state = DAXFS_HOST_STATES };
 	return word;
 }
 
@@ -159,15 +159,15 @@ static uint64_t steps_of_a_go(const struct pending *p)
 	return STEPS_A_COMMIT + STEPS_A_PAGE * pages;
 }
 
-static void fed(unsigned id, struct pending *p, const struct op *op, const struct commit *c, const char *why,
+static void fed(unsigned id, struct pending *p, const struct op *op, const struct commit *c, const char *err,
 		unsigned log_index)
 {
 	char text[160];
 
 	op_text(op, text, sizeof(text));
 	trace_line("  COMMIT lane %u: %s -> %llx", id, text, (unsigned long long)c->handle);
-	if (why)
-		pod_violation("slot %u: %s: committed, but %s", op->host, text, why);
+	if (err)
+		pod_violation("slot %u: %s: committed, but %s", op->host, text, err);
 	oracle.lane[id].logged = true;
 	oracle.lane[id].log_index = log_index;
 	oracle.lane[id].logged_for = p;
@@ -182,8 +182,8 @@ static void fed(unsigned id, struct pending *p, const struct op *op, const struc
 static void commit_main(unsigned id, struct pending *p, unsigned operation)
 {
 	const struct sm_lane *lane = &pod.pool.lanes[id];
-	struct commit c = {.host = 0};
-	const char *why;
+	struct commit c = { .host = 0 };
+	const char *err;
 
 	if (!p || p->committed) {
 		pod_violation("lane %u commits a record of %s that nobody asked for", id,
@@ -196,16 +196,16 @@ static void commit_main(unsigned id, struct pending *p, unsigned operation)
 		c.sizes = has_size_word(lane, p->op.ino);
 	p->committed = true;
 	p->handle = c.handle;
-	why = model_commit(&p->op, &c, p->vanished, &p->log_index);
-	fed(id, p, &p->op, &c, why, p->log_index);
+	err = model_commit(&p->op, &c, p->vanished, &p->log_index);
+	fed(id, p, &p->op, &c, err, p->log_index);
 }
 
 static void commit_opener(unsigned id, struct pending *p, unsigned slot)
 {
-	struct op op = {.kind = DO_HOLD, .host = slot};
-	struct commit c = {.host = 0};
+	struct op op = { .kind = DO_HOLD, .host = slot };
+	struct commit c = { .host = 0 };
 	unsigned log_index;
-	const char *why;
+	const char *err;
 
 	if (!opener_of(&pod.pool.lanes[id], &op.ino, &c.host, &c.drop)) {
 		pod_violation("lane %u opens or closes something else than one file for one host", id);
@@ -217,12 +217,12 @@ static void commit_opener(unsigned id, struct pending *p, unsigned slot)
 	if (c.drop && c.host != slot && !model_known(op.ino))
 		return;
 	op.kind = c.drop ? DO_RELEASE : DO_HOLD;
-	why = model_commit(&op, &c, false, &log_index);
+	err = model_commit(&op, &c, false, &log_index);
 	if (p && p->op.kind == DO_HOLD && !c.drop) {
 		p->committed = true;
 		p->log_index = log_index;
 	}
-	fed(id, p, &op, &c, why, log_index);
+	fed(id, p, &op, &c, err, log_index);
 }
 
 /* Taking apart: nobody may be able to reach it. */
@@ -248,18 +248,12 @@ static void commit(unsigned id, uint64_t status)
 	oracle.lane[id].logged = false;
 	switch (operation) {
 	case OP_PRUNE:
-	case OP_LOCK: /* see pod_locks.h */
-		break;
+	case OP_LOCK: /* see pod_locks.h */ break;
 	case OP_ORPHAN:
-	case OP_FREE:
-		commit_end(id);
-		break;
+	case OP_FREE: commit_end(id); break;
 	case OP_OPEN:
-	case OP_CLOSE:
-		commit_opener(id, p, slot);
-		break;
-	default:
-		commit_main(id, p, operation);
+	case OP_CLOSE: commit_opener(id, p, slot); break;
+	default: commit_main(id, p, operation);
 	}
 }
 
@@ -291,7 +285,8 @@ static void count_deaths(unsigned slot, uint32_t generation)
 
 	pod.died[slot] = 0;
 	for (unsigned other = 0; other < pod.pool.super.hosts; other++)
-		if (recovering(other, &word) && word.recoverer == (int)slot && word.tenure == DAXFS_TENURE(generation))
+		if (recovering(other, &word) && word.recoverer == (int)slot &&
+		    word.recoverer_generation == DAXFS_RECOVERER_GENERATION(generation))
 			pod.died[other]++;
 }
 
@@ -402,7 +397,7 @@ void oracle_lost(void)
 {
 	for (unsigned id = 0; id < pod.pool.lanes_total && id < LANES_MAX; id++) {
 		struct pending *p = oracle.lane[id].logged_for;
-		const char *why;
+		const char *err;
 
 		if (!unmade(id))
 			continue;
@@ -413,9 +408,9 @@ void oracle_lost(void)
 		else if (p)
 			p->committed = false;
 		oracle.lane[id].logged = false;
-		why = model_take_back(oracle.lane[id].log_index);
+		err = model_take_back(oracle.lane[id].log_index);
 		pendings_look();
-		if (why)
-			pod_violation("lane %u: a commit was lost on which another one builds: %s", id, why);
+		if (err)
+			pod_violation("lane %u: a commit was lost on which another one builds: %s", id, err);
 	}
 }

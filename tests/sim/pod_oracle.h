@@ -19,8 +19,8 @@
 #define EVER_MAX 4096u /* more than a seed has commits, by two names each */
 
 struct listing {
-	unsigned n, twice, unknown;     /* names; seen twice; that nobody made */
-	uint64_t handle[MODEL_NAMES];   /* 0: not listed */
+	unsigned n, twice, unknown;   /* names; seen twice; that nobody made */
+	uint64_t handle[MODEL_NAMES]; /* 0: not listed */
 };
 
 struct outcome {
@@ -28,9 +28,9 @@ struct outcome {
 	uint64_t digest, handle; /* of what was read; of what was made or found */
 	struct listing listing;
 	uint64_t block[MODEL_BLOCKS]; /* read: of each block of the file */
-	bool aborted;   /* a draft: given up */
-	char text[80];  /* attributes, for people */
-	bool tarnished; /* bytes of a poisoned line among those read */
+	bool aborted;                 /* a draft: given up */
+	char text[80];                /* attributes, for people */
+	bool tarnished;               /* bytes of a poisoned line among those read */
 };
 
 struct pending {
@@ -42,17 +42,17 @@ struct pending {
 	uint32_t generation;
 	bool committed, taken_back;
 	unsigned log_index;
-	uint64_t handle;          /* of what it made */
-	unsigned errors;          /* that applied at some moment */
-	bool nothing;             /* success without a change was right at some moment */
-	bool existed, vanished;   /* op.ino; it went away or was cut meanwhile */
-	bool beyond;              /* somebody changed it just before, and the model heard of that after its end */
-	unsigned changes;         /* of what it reads */
-	bool refusable;           /* lock: somebody was in the way, perhaps */
+	uint64_t handle;        /* of what it made */
+	unsigned errors;        /* that applied at some moment */
+	bool nothing;           /* success without a change was right at some moment */
+	bool existed, vanished; /* op.ino; it went away or was cut meanwhile */
+	bool beyond;            /* somebody changed it just before, and the model heard of that after its end */
+	unsigned changes;       /* of what it reads */
+	bool refusable;         /* lock: somebody was in the way, perhaps */
 	uint8_t lock_sure[LOCK_CELLS], lock_maybe[LOCK_CELLS]; /* before */
 	unsigned n_digest;
 	uint64_t digest[DIGESTS_MAX], version;
-	struct listing first;     /* readdir: names there all the time */
+	struct listing first; /* readdir: names there all the time */
 	unsigned n_ever;
 	/* from here on not cleared: only the first so many count */
 	struct binding {

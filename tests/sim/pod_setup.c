@@ -18,7 +18,7 @@
 
 static void draw_weights(struct rng *r)
 {
-	static const unsigned choices[] = {0, 1, 3, 8};
+	static const unsigned choices[] = { 0, 1, 3, 8 };
 
 	for (unsigned i = 0; i < DO_KINDS; i++)
 		pod.weight[i] = choices[rng_below(r, 4)];
@@ -35,8 +35,8 @@ static void draw_weights(struct rng *r)
  */
 static void draw_churn(struct rng *r)
 {
-	static const enum op_kind dirs[] = {DO_MKNOD, DO_MKDIR, DO_UNLINK, DO_RMDIR};
-	static const enum op_kind files[] = {DO_WRITE, DO_SETATTR, DO_VIEW, DO_READ};
+	static const enum op_kind dirs[] = { DO_MKNOD, DO_MKDIR, DO_UNLINK, DO_RMDIR };
+	static const enum op_kind files[] = { DO_WRITE, DO_SETATTR, DO_VIEW, DO_READ };
 	const enum op_kind *kinds = rng_chance(r, 2) ? dirs : files;
 
 	for (unsigned i = 0; i < DO_KINDS; i++)
@@ -81,9 +81,10 @@ static void draw_groups(void)
 
 void pod_draw(void)
 {
-	static const unsigned means[] = {2, 5, 15, 50, 200, 1000}, lazy[] = {2, 4, 16, 64}, naps[] = {0, 3, 10, 40};
-	static const unsigned steps_a_beat[] = {40, 100, 250, STEPS_A_BEAT_MAX};
-	static const unsigned overtakings[] = {1, 4, 16, UINT32_MAX}, rates[] = {2, 8, 40, 200};
+	static const unsigned means[] = { 2, 5, 15, 50, 200, 1000 }, lazy[] = { 2, 4, 16, 64 },
+			      naps[] = { 0, 3, 10, 40 };
+	static const unsigned steps_a_beat[] = { 40, 100, 250, STEPS_A_BEAT_MAX };
+	static const unsigned overtakings[] = { 1, 4, 16, UINT32_MAX }, rates[] = { 2, 8, 40, 200 };
 	struct rng r = rng_stream(pod.seed, STREAM_SETUP, 0);
 
 	pod.wb = rng_chance(&r, 2);
@@ -133,15 +134,19 @@ static int pid(void)
 
 	if (!a)
 		return 1;
-	return a->kind == ACTOR_MANAGER ? (int)(10000 + managers_started() * MANAGERS + a->machine) :
-					  (int)(100 * (a->machine + 1) + pod.machine[a->machine].lives);
+	return a->kind == ACTOR_MANAGER ? (int)(10000 + managers_started() * MANAGERS + a->machine)
+					: (int)(100 * (a->machine + 1) + pod.machine[a->machine].lives);
 }
 
 static long call_format(void *arg)
 {
 	const struct daxfs_mkfs_options options = {
-		.name = "pod", .inodes = 24 + pod.machines * 6, .hosts = pod.machines + pod.spare,
-		.lanes = pod.lanes, .opens = 16, .wb = pod.wb,
+		.name = "pod",
+		.inodes = 24 + pod.machines * 6,
+		.hosts = pod.machines + pod.spare,
+		.lanes = pod.lanes,
+		.opens = 16,
+		.wb = pod.wb,
 	};
 	int rc = pool_format(memory_base(), pod.size, &options, arg);
 
@@ -150,17 +155,17 @@ static long call_format(void *arg)
 
 static void format(void)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	char broken[160] = "";
 	long rc = 0;
 
 	memory_reset(pod.wb);
 	arena_reset();
-	if (run_all(OBSERVER_CACHE, call_format, &why, &rc, broken) != RUN_RETURNED || rc) {
-		fprintf(stderr, "daxfs-sim: cannot format the pool: %s %s\n", why.text, broken);
+	if (run_all(OBSERVER_CACHE, call_format, &err, &rc, broken) != RUN_RETURNED || rc) {
+		fprintf(stderr, "daxfs-sim: cannot format the pool: %s %s\n", err.text, broken);
 		arena_die("no pool");
 	}
-	memory_settle();
+	memory_quiesce();
 }
 
 void pod_make(void)

@@ -20,7 +20,7 @@ struct shrinking {
 
 static bool fails(struct shrinking *s, const struct limits *limits)
 {
-	struct tallies ignored = {0};
+	struct tallies ignored = { 0 };
 
 	if (clock() > s->until)
 		return false;
@@ -73,7 +73,7 @@ static void fewer_turns(struct shrinking *s)
 
 void pod_shrink(uint64_t seed, struct limits *limits)
 {
-	struct shrinking s = {.seed = seed, .best = *limits, .until = clock() + SECONDS_MAX * CLOCKS_PER_SEC};
+	struct shrinking s = { .seed = seed, .best = *limits, .until = clock() + SECONDS_MAX * CLOCKS_PER_SEC };
 
 	trace_mode(TRACE_OFF);
 	for (unsigned i = 0; i < 2; i++) {

@@ -155,8 +155,8 @@ static void lane_text(uint64_t at, char *buf, size_t size)
 static void place_text(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
-		"member", NULL, "open", "page-state", "inode-state", "dirent-state", "page-birth", "inode-birth",
-		"dirent-birth", NULL, NULL, "dirent", NULL,
+		"member",      NULL,           "open", "page-state", "inode-state", "dirent-state", "page-birth",
+		"inode-birth", "dirent-birth", NULL,   NULL,         "dirent",      NULL,
 	};
 
 	inspect_place_text(&pod.pool, offset, buf, size);
@@ -172,8 +172,7 @@ static void place_text(uint64_t offset, char *buf, size_t size)
 			snprintf(buf, size, "host %" PRIu64 " +%" PRIx64, (at - sizeof(struct sm_manager)) / 256,
 				 (at - sizeof(struct sm_manager)) % 256);
 		else if (names[i])
-			snprintf(buf, size, "%s %" PRIu64 " +%" PRIx64, names[i], at / r->elem_size,
-				 at % r->elem_size);
+			snprintf(buf, size, "%s %" PRIu64 " +%" PRIx64, names[i], at / r->elem_size, at % r->elem_size);
 	}
 }
 

@@ -19,7 +19,8 @@
 
 #define LOOKS_MAX 8u
 
-struct look { /* at what a view gave */
+/* at what a view gave */
+struct look {
 	const uint8_t *bytes;
 	uint64_t len, digest;
 };
@@ -49,11 +50,11 @@ void view_choose(struct rng *r, struct op *op)
 /* whole: all that lies together there is for looking at again, not only what is judged. */
 static void look(struct actor *a, struct daxfs_view *view, const struct op *op, struct look *look, bool whole)
 {
-	struct outcome out = {.rc = 0};
+	struct outcome out = { .rc = 0 };
 	const void *bytes = NULL;
 	ssize_t together;
 
-	*look = (struct look){.bytes = NULL};
+	*look = (struct look){ .bytes = NULL };
 	a->pending = oracle_begin(a, op);
 	if (!a->pending)
 		return;
@@ -63,7 +64,7 @@ static void look(struct actor *a, struct daxfs_view *view, const struct op *op, 
 		uint64_t n = (uint64_t)(whole ? together : out.rc);
 
 		out.block[0] = digest_of(a, bytes, (uint64_t)out.rc);
-		*look = (struct look){bytes, n, digest_of(a, bytes, n)};
+		*look = (struct look){ bytes, n, digest_of(a, bytes, n) };
 	}
 	if (out.rc >= 0)
 		out.digest = blocks_combine(out.block, out.rc > 0, (uint64_t)out.rc);

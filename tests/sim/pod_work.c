@@ -45,7 +45,11 @@ static bool list_name(void *context, const char *name, daxfs_ino ino, unsigned d
 static uint64_t digest_attr(const struct daxfs_attr *attr)
 {
 	struct model_attr a = {
-		.ino = attr->ino, .size = attr->size, .mode = attr->mode, .uid = attr->uid, .gid = attr->gid,
+		.ino = attr->ino,
+		.size = attr->size,
+		.mode = attr->mode,
+		.uid = attr->uid,
+		.gid = attr->gid,
 		.nlink = attr->nlink,
 	};
 
@@ -66,7 +70,7 @@ static bool tarnished(const uint8_t *buf, size_t len)
 
 static long make(struct daxfs *fs, const struct op *op, struct daxfs_attr *attr)
 {
-	struct daxfs_cred cred = {op->uid, op->gid};
+	struct daxfs_cred cred = { op->uid, op->gid };
 	const char *name = model_name[op->name[0]];
 	char target[64];
 
@@ -81,8 +85,11 @@ static long make(struct daxfs *fs, const struct op *op, struct daxfs_attr *attr)
 static long lock(struct daxfs *fs, const struct op *op)
 {
 	const struct daxfs_lock want = {
-		.start = op->offset * 10, .end = op->len == LOCK_CELLS - 1 ? DAXFS_LOCK_END : op->len * 10 + 9,
-		.owner = op->uid, .pid = op->uid, .type = (enum daxfs_lock_type)op->set,
+		.start = op->offset * 10,
+		.end = op->len == LOCK_CELLS - 1 ? DAXFS_LOCK_END : op->len * 10 + 9,
+		.owner = op->uid,
+		.pid = op->uid,
+		.type = (enum daxfs_lock_type)op->set,
 		.kind = (enum daxfs_lock_kind)op->flags,
 	};
 
@@ -91,39 +98,41 @@ static long lock(struct daxfs *fs, const struct op *op)
 
 static long change(struct daxfs *fs, const struct op *op, uint8_t *buf)
 {
-	struct daxfs_attr in = {.mode = op->mode, .uid = op->uid, .gid = op->gid, .size = op->len};
+	struct daxfs_attr in = { .mode = op->mode, .uid = op->uid, .gid = op->gid, .size = op->len };
 	const char *name = model_name[op->name[0]];
 
 	switch (op->kind) {
 	case DO_LINK: return daxfs_link(fs, op->ino, op->parent[0], name, NULL);
 	case DO_UNLINK: return daxfs_unlink(fs, op->parent[0], name);
 	case DO_RMDIR: return daxfs_rmdir(fs, op->parent[0], name);
-	case DO_RENAME:
-		return daxfs_rename(fs, op->parent[0], name, op->parent[1], model_name[op->name[1]], op->flags);
+	case DO_RENAME: return daxfs_rename(fs, op->parent[0], name, op->parent[1], model_name[op->name[1]], op->flags);
 	case DO_SETATTR: return daxfs_setattr(fs, op->ino, op->set, &in, NULL);
 	case DO_WRITE:
 		model_fill(buf, op->tag, 0, op->len);
 		return daxfs_write(fs, op->ino, buf, op->len, op->offset, op->flags);
 	case DO_LOCK: return lock(fs, op);
-	case DO_HOLD: return daxfs_hold(fs, op->ino);
-	case DO_RELEASE: return daxfs_release(fs, op->ino);
+	case DO_HOLD: return daxfs_file_open(fs, op->ino);
+	case DO_RELEASE: return daxfs_file_close(fs, op->ino);
 	default: return daxfs_fsync(fs, op->ino);
 	}
 }
 
 void work_perform(struct daxfs *fs, const struct op *op, uint8_t *buf, struct outcome *out)
 {
-	struct daxfs_attr attr = {.ino = 0};
+	struct daxfs_attr attr = { .ino = 0 };
 
-	*out = (struct outcome){.rc = 0};
+	*out = (struct outcome){ .rc = 0 };
 	switch (op->kind) {
-	case DO_MKNOD: case DO_MKDIR: case DO_SYMLINK:
+	case DO_MKNOD:
+	case DO_MKDIR:
+	case DO_SYMLINK:
 		out->rc = make(fs, op, &attr);
 		out->handle = attr.ino;
 		break;
-	case DO_LOOKUP: case DO_GETATTR:
-		out->rc = op->kind == DO_LOOKUP ? daxfs_lookup(fs, op->parent[0], model_name[op->name[0]], &attr) :
-						  daxfs_getattr(fs, op->ino, &attr);
+	case DO_LOOKUP:
+	case DO_GETATTR:
+		out->rc = op->kind == DO_LOOKUP ? daxfs_lookup(fs, op->parent[0], model_name[op->name[0]], &attr)
+						: daxfs_getattr(fs, op->ino, &attr);
 		out->digest = out->rc ? 0 : digest_attr(&attr);
 		out->handle = out->rc ? 0 : attr.ino;
 		snprintf(out->text, sizeof(out->text), "%llx mode %o %u:%u n%u size %llu", (unsigned long long)attr.ino,
@@ -140,11 +149,8 @@ void work_perform(struct daxfs *fs, const struct op *op, uint8_t *buf, struct ou
 		out->digest = out->rc ? 0 : bytes_digest(buf, strlen((char *)buf));
 		out->tarnished = out->rc == 0 && tarnished(buf, strlen((char *)buf));
 		break;
-	case DO_READDIR:
-		out->rc = daxfs_readdir(fs, op->parent[0], 0, list_name, &out->listing);
-		break;
-	default:
-		out->rc = change(fs, op, buf);
+	case DO_READDIR: out->rc = daxfs_readdir(fs, op->parent[0], 0, list_name, &out->listing); break;
+	default: out->rc = change(fs, op, buf);
 	}
 }
 
@@ -324,7 +330,7 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 	struct machine *m = &pod.machine[a->machine];
 	unsigned *n_held = &m->n_held[a->nth];
 
-	*op = (struct op){.kind = choose_kind(r), .host = m->slot, .mode = (unsigned)rng_below(r, 01000)};
+	*op = (struct op){ .kind = choose_kind(r), .host = m->slot, .mode = (unsigned)rng_below(r, 01000) };
 	if (pod.roles && a->machine == 0 && op->kind == DO_WRITE)
 		op->kind = DO_VIEW;
 	else if (pod.roles && a->machine && op->kind == DO_VIEW)
@@ -396,7 +402,7 @@ static void keep_held(struct actor *a, const struct op *op, const struct outcome
 
 static void work(struct actor *a, const struct op *op, struct rng *r)
 {
-	struct outcome out = {.rc = 0};
+	struct outcome out = { .rc = 0 };
 
 	if (op->kind == DO_VIEW) {
 		view_work(a, op, r);
@@ -420,7 +426,7 @@ static void release_all(struct actor *a, struct rng *r)
 	struct machine *m = &pod.machine[a->machine];
 
 	while (m->n_held[a->nth]) {
-		struct op op = {.kind = DO_RELEASE, .host = m->slot, .ino = m->held[a->nth][0]};
+		struct op op = { .kind = DO_RELEASE, .host = m->slot, .ino = m->held[a->nth][0] };
 
 		work(a, &op, r);
 	}

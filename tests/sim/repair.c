@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "index/map.h"
+#include "index/filemap.h"
 #include "inspect/check.h"
 #include "sim.h"
 #include "sync/member.h"
@@ -71,7 +71,7 @@ static struct sm_inode *inode_of(daxfs_ino ino)
 
 /* clang-format off */
 static void super_copy(void) { poke(world.pool.shm.base + DAXFS_PAGE_SIZE + 0x60, 7); }
-static void region_header(void) { poke(world.pool.shm.base + world.pool.super.region[DAXFS_R_OPENS].offset, 7); }
+static void region_header(void) { poke(world.pool.shm.base + world.pool.super.region[DAXFS_R_OPEN_TABLE].offset, 7); }
 static void host_word(void) { poke(&world.pool.member->host[0].word, 11ull << 36); }
 static void host_beyond(void) { poke(&world.pool.member->host[40].word, 1ull << 40); }
 static void no_epoch(void) { poke(&world.pool.member->manager.epoch, 0); }
@@ -82,7 +82,7 @@ static void lane_left(void)
 	poke(&world.pool.lanes[3].todo, DAXFS_ROOT);
 	poke(&world.pool.lanes[3].low, 1);
 }
-static void open_left(void) { poke(&world.pool.opens[17], at.file); }
+static void open_left(void) { poke(&world.pool.open_table[17], at.file); }
 static void opener_left(void) { poke(&inode_of(at.file)->openers[0], 2); }
 static void mark_of_size(void) { poke(&inode_of(at.file)->size, mark_make(1, 3, 77)); }
 static void mark_of_links(void) { poke(&inode_of(at.link)->nlink, mark_make(1, 3, 77)); }
@@ -118,20 +118,34 @@ static const struct {
 	const char *name;
 	void (*make)(void);
 } damages[] = {
-	{ "super-copy", super_copy }, { "region-header", region_header }, { "host-word", host_word },
-	{ "host-beyond", host_beyond }, { "no-epoch", no_epoch }, { "lane-status", lane_status },
-	{ "lane-left", lane_left }, { "open-left", open_left }, { "opener-left", opener_left },
-	{ "mark-of-size", mark_of_size }, { "mark-of-links", mark_of_links }, { "page-twice", page_twice },
-	{ "no-such-page", no_such_page }, { "half-pruned", half_pruned }, { "dirty-tail", dirty_tail },
-	{ "no-root-node", no_root_node }, { "no-type", no_type }, { "no-target", no_target },
-	{ "no-name", no_name }, { "state-of-page", state_of_page }, { "leak", leak },
+	{ "super-copy", super_copy },
+	{ "region-header", region_header },
+	{ "host-word", host_word },
+	{ "host-beyond", host_beyond },
+	{ "no-epoch", no_epoch },
+	{ "lane-status", lane_status },
+	{ "lane-left", lane_left },
+	{ "open-left", open_left },
+	{ "opener-left", opener_left },
+	{ "mark-of-size", mark_of_size },
+	{ "mark-of-links", mark_of_links },
+	{ "page-twice", page_twice },
+	{ "no-such-page", no_such_page },
+	{ "half-pruned", half_pruned },
+	{ "dirty-tail", dirty_tail },
+	{ "no-root-node", no_root_node },
+	{ "no-type", no_type },
+	{ "no-target", no_target },
+	{ "no-name", no_name },
+	{ "state-of-page", state_of_page },
+	{ "leak", leak },
 };
 #define N_DAMAGES (sizeof(damages) / sizeof(damages[0]))
 
 /* -- repairing ------------------------------------------------------------------------------ */
 
 static struct daxfs_repaired result;
-static struct daxfs_why reason;
+static struct daxfs_error reason;
 
 static long call_repair(void *arg)
 {
@@ -150,15 +164,15 @@ static long call_leave(void *arg)
 
 static bool call(long (*what)(void *arg), unsigned host, const char *name)
 {
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
 	reason.text[0] = '\0';
-	if (run_all(host, what, &host, &rc, why) == RUN_RETURNED && rc == 0)
+	if (run_all(host, what, &host, &rc, err) == RUN_RETURNED && rc == 0)
 		return true;
 	at.violations++;
 	printf("VIOLATION repair of %s: host %u cannot %s after death %" PRIu64 ": %ld %s %s\n", at.damage, host, name,
-	       at.deaths, rc, why, reason.text);
+	       at.deaths, rc, err, reason.text);
 	return false;
 }
 
@@ -167,17 +181,17 @@ static bool recover_all(void)
 {
 	for (unsigned host = 0; host <= HOSTS; host++) {
 		struct host_word word;
-		char why[160] = "";
+		char err[160] = "";
 		bool fenced;
 
 		if (host == 2 || host_word_unpack(peek_at(&world.pool.member->host[host].word), &word) ||
 		    word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
 			continue;
 		fenced = word.state == DAXFS_HOST_FENCED || world_fence(host, 2);
-		if (!fenced || !call(call_join, 2, "join") || world_recover(2, host, why) ||
+		if (!fenced || !call(call_join, 2, "join") || world_recover(2, host, err) ||
 		    !call(call_leave, 2, "leave")) {
 			at.violations++;
-			printf("VIOLATION repair of %s: slot %u is not recovered: %s\n", at.damage, host, why);
+			printf("VIOLATION repair of %s: slot %u is not recovered: %s\n", at.damage, host, err);
 			return false;
 		}
 	}
@@ -197,17 +211,17 @@ static void judge_death(void)
 {
 	struct world_check check = { 0 };
 	unsigned host = 2;
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
 	if (repair_in_force()) {
-		if (run_all(host, call_join, &host, &rc, why) == RUN_RETURNED && rc == -EUCLEAN)
+		if (run_all(host, call_join, &host, &rc, err) == RUN_RETURNED && rc == -EUCLEAN)
 			return;
 		at.violations++;
 		printf("VIOLATION repair of %s: joined while it is repaired, death %" PRIu64 "\n", at.damage,
 		       at.deaths);
-	} else if (!world_check(&check) || (check.problems && check.problems != at.problems &&
-					    strncmp(check.text, "leak: ", 6) != 0)) {
+	} else if (!world_check(&check) ||
+		   (check.problems && check.problems != at.problems && strncmp(check.text, "leak: ", 6) != 0)) {
 		at.violations++;
 		printf("VIOLATION repair of %s: half repaired and not in force, death %" PRIu64 ": %s\n", at.damage,
 		       at.deaths, check.text);
@@ -232,7 +246,9 @@ static void finish(void)
 }
 
 static const struct fate fates[] = {
-	{ .kind = FATE_KEEP_ALL }, { .kind = FATE_DROP_ALL }, { .kind = FATE_RANDOM, .n = 1 },
+	{ .kind = FATE_KEEP_ALL },
+	{ .kind = FATE_DROP_ALL },
+	{ .kind = FATE_RANDOM, .n = 1 },
 	{ .kind = FATE_RANDOM, .n = 2 },
 };
 
@@ -262,7 +278,7 @@ static void repair_dying(const char *name)
 	struct run run;
 
 	at.damage = name;
-	memory_settle();
+	memory_quiesce();
 	world_check(&check);
 	at.problems = check.problems;
 	at.changes = seam_changes();
@@ -273,7 +289,7 @@ static void repair_dying(const char *name)
 		world_check(&check);
 		at.violations++;
 		printf("VIOLATION repair of %s: %ld, %" PRIu64 " left; %s %s %s\n", name, run.result, result.left,
-		       run.why, reason.text, check.text);
+		       run.err, reason.text, check.text);
 	}
 	run_free(&run);
 	finish();
@@ -291,7 +307,7 @@ uint64_t repairs(const struct options *opt)
 		world_make(wb, true, 1);
 		if (!call(populate, 0, "populate"))
 			return 1;
-		memory_settle();
+		memory_quiesce();
 		for (unsigned i = 0; i <= N_DAMAGES; i++) {
 			const char *name = i < N_DAMAGES ? damages[i].name : "all";
 

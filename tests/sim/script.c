@@ -32,7 +32,7 @@ static long call_resolve(void *arg)
 {
 	struct resolve *r = arg;
 	const char *at = r->path;
-	struct daxfs_attr attr = {.ino = DAXFS_ROOT};
+	struct daxfs_attr attr = { .ino = DAXFS_ROOT };
 	int rc = 0;
 
 	r->parent = r->ino = DAXFS_ROOT;
@@ -57,7 +57,7 @@ static long call_resolve(void *arg)
 
 static void take_path(struct command *c, const char *token, char kind, unsigned host)
 {
-	struct resolve r = {.host = host, .path = token};
+	struct resolve r = { .host = host, .path = token };
 	long rc = 0;
 
 	if (run_all(host, call_resolve, &r, &rc, NULL) != RUN_RETURNED || (kind == 'i' && rc))
@@ -96,7 +96,7 @@ static void parse_command(struct command *c, const char *text, size_t len)
 {
 	size_t word = strcspn(text, " ;");
 
-	*c = (struct command){.verb = 0};
+	*c = (struct command){ .verb = 0 };
 	if (len >= sizeof(c->text))
 		bad(text, "too long");
 	memcpy(c->text, text, len);
@@ -133,7 +133,7 @@ void script_setup(const char *text)
 	struct script script;
 
 	while (text && *(text += strspn(text, "; "))) {
-		struct command_call call = {.host = 0};
+		struct command_call call = { .host = 0 };
 		size_t len = strcspn(text, ";");
 		bool other = text[0] >= '0' && text[0] < '0' + (int)HOSTS && text[1] == ':';
 		char one[128];
@@ -148,5 +148,5 @@ void script_setup(const char *text)
 			bad(one, call.result);
 		text += len;
 	}
-	memory_settle();
+	memory_quiesce();
 }

@@ -9,7 +9,7 @@
  *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
- *   note P N | fill P PAGES-LEFT (for setups) | evil P (story.c)
+ *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
  *
  * Paths start at the root, or with $N at the handle noted under N. A command is
@@ -43,7 +43,8 @@ void script_parse(struct script *script, const char *text);
 /* Resolve by a host; dies when something is not there. */
 void script_prepare(struct script *script, unsigned host);
 
-struct command_call { /* one command by one host, as the argument of a run */
+/* one command by one host, as the argument of a run */
+struct command_call {
 	const struct command *command;
 	unsigned host;
 	char result[RESULT_BYTES]; /* set by the run: "0", "-17", "0 f 644 ..." */
@@ -62,7 +63,7 @@ extern const unsigned script_n_verbs;
 /* Prepare and run each; dies on a result other than success. */
 void script_setup(const char *text);
 
-/* What `evil` writes: a page, filled by story.c. */
+/* What `evil` writes: a page, filled by directed.c. */
 extern uint8_t script_evil[DAXFS_PAGE_SIZE];
 
 /* manage.c: fabricd's calls; a host for it to find dead. */

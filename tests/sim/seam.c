@@ -36,7 +36,7 @@ static void enter_run(void *arg)
 
 void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *arg)
 {
-	*run = (struct run){.host = host, .call = call, .arg = arg, .steps_max = SEAM_STEPS_MAX};
+	*run = (struct run){ .host = host, .call = call, .arg = arg, .steps_max = SEAM_STEPS_MAX };
 	run->fiber = fiber_new(enter_run, run);
 }
 
@@ -68,7 +68,7 @@ void run_free(struct run *run)
 	fiber_free(run->fiber);
 }
 
-enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *why)
+enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *err)
 {
 	struct run run;
 
@@ -76,8 +76,8 @@ enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *re
 	run_until(&run, 0);
 	if (run.end == RUN_RETURNED && result)
 		*result = run.result;
-	if (run.end == RUN_BROKEN && why)
-		memcpy(why, run.why, sizeof(run.why));
+	if (run.end == RUN_BROKEN && err)
+		memcpy(err, run.err, sizeof(run.err));
 	run_free(&run);
 	return run.end;
 }
@@ -90,7 +90,7 @@ static void break_run(struct run *run, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(run->why, sizeof(run->why), format, args);
+	vsnprintf(run->err, sizeof(run->err), format, args);
 	va_end(args);
 	run->end = RUN_BROKEN;
 	for (;;)
@@ -159,7 +159,7 @@ static void step_event(struct sm_site *site, struct seam_event event)
 
 static void step(struct sm_site *site, uint64_t offset, uint64_t len, unsigned part, uint64_t value)
 {
-	step_event(site, (struct seam_event){.part = part, .offset = offset, .len = len, .value = value});
+	step_event(site, (struct seam_event){ .part = part, .offset = offset, .len = len, .value = value });
 }
 
 static uint64_t place(const void *p, size_t len, size_t align, const struct sm_site *site)
@@ -228,13 +228,16 @@ void sm_store_relaxed_at(sm_u64 *p, uint64_t v, struct sm_site *site)
 	store(p, v, site);
 }
 
-bool sm_cas_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *site)
+bool sm_cas_value_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_site *site)
 {
 	uint64_t offset = place(p, sizeof(*p), sizeof(*p), site), v;
 
 	step_event(site, (struct seam_event){
-		.offset = offset, .len = sizeof(*p), .value = desired, .expected = *expected,
-	});
+				 .offset = offset,
+				 .len = sizeof(*p),
+				 .value = desired,
+				 .expected = *expected,
+			 });
 	memory_touch(seam.current->host, offset, sizeof(*p));
 	memcpy(&v, memory_bytes() + offset, sizeof(v));
 	see(v);
@@ -269,7 +272,7 @@ static size_t bytes_of_lines(uint64_t offset, size_t len, size_t lines)
 /* The next stop after `done` of `lines` lines. */
 static size_t next_stop(size_t done, size_t lines)
 {
-	const size_t stops[] = {1, lines / 2, lines - 1};
+	const size_t stops[] = { 1, lines / 2, lines - 1 };
 
 	for (unsigned i = 0; i < 3; i++)
 		if (stops[i] > done && stops[i] < lines)
@@ -297,7 +300,9 @@ static void copy_in(uint64_t offset, const uint8_t *src, size_t len, struct sm_s
 	static const uint8_t zeros[DAXFS_PAGE_SIZE];
 	size_t lines = lines_of(offset, len), done = 0, from = 0;
 	struct seam_event event = {
-		.offset = offset, .len = len, .from = src && memory_owns(src, len) ? memory_offset(src) : 0,
+		.offset = offset,
+		.len = len,
+		.from = src && memory_owns(src, len) ? memory_offset(src) : 0,
 	};
 
 	step_event(site, event);
@@ -358,7 +363,7 @@ void sm_zero_at(void *dst, size_t len, struct sm_site *site)
 
 /* -- write-back ------------------------------------------------------------------ */
 
-void sm_persist_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site)
+void sm_flush_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site)
 {
 	uint64_t offset = place(p, len, 1, site);
 
@@ -422,8 +427,8 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 void seam_guard(void)
 {
 	static uint8_t stack[64 << 10];
-	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
-	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
 	sigaltstack(&alternate, NULL);
 	sigaction(SIGSEGV, &action, NULL);

@@ -25,10 +25,11 @@
 
 struct run;
 
-struct seam_event { /* a step about to happen */
+/* a step about to happen */
+struct seam_event {
 	uint64_t step;
 	const struct sm_site *site;
-	unsigned part;     /* of a copy: lines already done */
+	unsigned part; /* of a copy: lines already done */
 	uint64_t offset, len;
 	uint64_t from;     /* of a copy within the pool: its source; else 0 */
 	uint64_t value;    /* stored; for a CAS, desired */
@@ -56,7 +57,7 @@ struct run {
 	struct fiber *fiber;
 	enum run_end end;
 	struct sm_site *site; /* of the last step */
-	char why[160];
+	char err[160];
 };
 
 void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *arg);
@@ -66,7 +67,7 @@ void run_free(struct run *run);
 /* Inside a run: what follows is done by another thread of the host. */
 void seam_new_thread(void);
 /* All of it. On RUN_BROKEN why is copied to why[160] if not NULL. */
-enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *why);
+enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *err);
 
 /* Counts every change of memory or device: equal counts, equal states. */
 uint64_t seam_changes(void);

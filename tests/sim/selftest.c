@@ -42,7 +42,7 @@ static uint64_t get(uint64_t offset)
 
 static void lose(unsigned host, enum fate_kind kind, uint64_t n)
 {
-	memory_lose(host, (struct fate){.kind = kind, .n = n});
+	memory_lose(host, (struct fate){ .kind = kind, .n = n });
 }
 
 static void test_write_back(void)
@@ -73,7 +73,7 @@ static void test_write_back(void)
 
 static void test_fates(void)
 {
-	bool seen[4] = {false};
+	bool seen[4] = { false };
 
 	memory_reset(true);
 	put(0, AT, 1);
@@ -106,23 +106,24 @@ static const struct canary {
 	const char *variant;
 	bool wb;
 } canaries[] = {
-	{{"canary-rename", "mkdir d;create d/f", "bad-rename d/f d/g", "stat d/f", 0}, "recover", false},
-	{{"canary-append", "create f;append f 10 1", "bad-append f 20 2", "append f 30 3", 0}, "pause", false},
-	{{"canary-wait", "create f", "append f 20 2", "bad-wait", 0}, "survive", false},
-	{{"canary-leak", "create f", "bad-leak", "stat f", 0}, "recover", false},
+	{ { "canary-rename", "mkdir d;create d/f", "bad-rename d/f d/g", "stat d/f", 0 }, "recover", false },
+	{ { "canary-append", "create f;append f 10 1", "bad-append f 20 2", "append f 30 3", 0 }, "pause", false },
+	{ { "canary-wait", "create f", "append f 20 2", "bad-wait", 0 }, "survive", false },
+	{ { "canary-leak", "create f", "bad-leak", "stat f", 0 }, "recover", false },
 };
 
 static uint64_t violations_of(const struct scenario *sc, const char *variant, bool wb)
 {
-	const struct options opt = {.variant = variant, .seed = 1, .gpf = true, .wb = true, .quiet = true,
-				    .first_only = true};
+	const struct options opt = {
+		.variant = variant, .seed = 1, .gpf = true, .wb = true, .quiet = true, .first_only = true
+	};
 	struct tally tally;
 
 	explore_scenario(sc, &opt, wb, &tally);
 	return tally.violations;
 }
 
-static const struct scenario healthy = {"healthy", "mkdir d;create d/f", "rename d/f d/g", "stat d/f;create d/f", 0};
+static const struct scenario healthy = { "healthy", "mkdir d;create d/f", "rename d/f d/g", "stat d/f;create d/f", 0 };
 
 static void test_canaries(void)
 {
@@ -157,14 +158,14 @@ static bool world_notices(const char *a, const char *b, bool wb, bool every)
 /* What is not played a second time is not lost: neither a state, nor a mistake that few states show. */
 static void test_worlds_shortened(void)
 {
-	static const char *const luck[] = {"bad-luck 1", "bad-luck 2", "bad-luck 3"};
-	static const char *const other[] = {"stat d/c", "trunc d/a 100"};
+	static const char *const luck[] = { "bad-luck 1", "bad-luck 2", "bad-luck 3" };
+	static const char *const other[] = { "stat d/c", "trunc d/a 100" };
 
 	for (unsigned i = 0; i < 6; i++)
 		expect(world_notices("rename d/a d/c", luck[i / 2], true, i % 2), luck[i / 2]);
 	for (unsigned i = 0; i < 4; i++) {
-		struct weave_tally t = world_explored("rename d/a d/c", other[i / 2], i % 2, false);
-		struct weave_tally every = world_explored("rename d/a d/c", other[i / 2], i % 2, true);
+		struct interleave_tally t = world_explored("rename d/a d/c", other[i / 2], i % 2, false);
+		struct interleave_tally every = world_explored("rename d/a d/c", other[i / 2], i % 2, true);
 
 		expect(t.states == every.states && t.sum == every.sum && t.ends == every.ends,
 		       "the shortened exploration of a small world judges each state");
@@ -193,7 +194,7 @@ static void test_worlds(void)
 /* In a child: it ends there. */
 static void test_bypass(void)
 {
-	static const struct scenario bypass = {"bypass", "create f", "bad-load", "", 0};
+	static const struct scenario bypass = { "bypass", "create f", "bad-load", "", 0 };
 	int status = 0;
 	pid_t pid;
 

@@ -22,7 +22,7 @@
  *                  recovers host 0, which comes back and works; host 1 goes on
  *   revoke         it is paused; fabricd revokes it; it goes on until it notices,
  *                  or dies at its step m; then it is fenced and recovered
- *   mix            turns of random length (mix.c); n is the number of the mix
+ *   mix            turns of random length (random_schedule.c); n is the number of the mix
  * Whoever works while another one is paused also makes and removes names of its
  * own (churn), so that lanes, inodes and pages that the paused one knows serve
  * something else when it goes on.
@@ -34,7 +34,7 @@
 #define SIM_SIM_H
 
 #include "history.h"
-#include "weave.h"
+#include "interleave.h"
 
 enum variant {
 	V_RECOVER,
@@ -53,18 +53,18 @@ enum variant {
 };
 
 struct options {
-	const char *op;     /* only this scenario; NULL: all */
+	const char *op; /* only this scenario; NULL: all */
 	const char *variant;
-	const char *func; /* mutants: only sites in this function */
-	const char *story; /* only this one */
+	const char *func;                   /* mutants: only sites in this function */
+	const char *story;                  /* only this one */
 	uint64_t seed, step, recovery_step; /* 0: all */
 	bool gpf, wb, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
 	bool worlds, one_world, repairs;
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
-	unsigned minutes; /* 0: until all are done */
-	bool every;       /* see weave.h */
+	unsigned minutes;              /* 0: until all are done */
+	bool every;                    /* see interleave.h */
 };
 
 struct scenario {
@@ -72,22 +72,23 @@ struct scenario {
 	unsigned flags;
 };
 
-#define SC_HOLDS 1u    /* the death of host 0 lets go of open files: the state may differ */
-#define SC_OUTSIDE 2u  /* host 0 has not joined when a starts */
-#define SC_MEMBER 4u   /* a joins or leaves: host 0 is paused for nobody */
-#define SC_TIGHT 8u    /* hardly a free page: who is stopped may make others run out of them */
-#define SC_DEEP 16u    /* what matters is a window of few steps: stop both hosts more often */
+#define SC_HOLDS 1u   /* the death of host 0 lets go of open files: the state may differ */
+#define SC_OUTSIDE 2u /* host 0 has not joined when a starts */
+#define SC_MEMBER 4u  /* a joins or leaves: host 0 is paused for nobody */
+#define SC_TIGHT 8u   /* hardly a free page: who is stopped may make others run out of them */
+#define SC_DEEP 16u   /* what matters is a window of few steps: stop both hosts more often */
 
 extern const struct scenario scenarios[];
 extern const unsigned n_scenarios;
 
 struct tally {
-	uint64_t points;  /* crash points: steps of host 0 */
+	uint64_t points; /* crash points: steps of host 0 */
 	uint64_t states[VARIANTS];
 	uint64_t violations;
 };
 
-struct explorer { /* of one scenario in one domain */
+/* of one scenario in one domain */
+struct explorer {
 	const struct scenario *sc;
 	const struct options *opt;
 	bool wb;
@@ -131,7 +132,7 @@ struct second {
 	struct explorer *x;
 	unsigned host, dead; /* who dies; all who are dead then */
 	uint64_t last_changes, distinct;
-	bool tried;          /* the state that this step, too, would leave */
+	bool tried; /* the state that this step, too, would leave */
 };
 void explore_second_hook(void *second, struct run *run, const struct seam_event *event);
 /* Fates of a dying host's dirty lines to try: the nth, or false. */
@@ -140,8 +141,8 @@ bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool f
 void explore_scenario(const struct scenario *sc, const struct options *opt, bool wb, struct tally *out);
 void explore_crashes(struct explorer *x); /* crash.c */
 void explore_pauses(struct explorer *x);  /* pause.c */
-void explore_mixes(struct explorer *x);   /* mix.c */
-/* Of pause.c, for mix.c. False with a violation. */
+void explore_mixes(struct explorer *x);   /* random_schedule.c */
+/* Of pause.c, for random_schedule.c. False with a violation. */
 bool explore_go_on(struct explorer *x, struct run *run);
 bool explore_churn(struct explorer *x, unsigned host);
 bool explore_succession(struct explorer *x);
@@ -161,14 +162,14 @@ const struct sm_site *sites_next(const struct sm_site *site);
 
 /* The simulator's own tests: number of failures (selftest.c). */
 unsigned selftest(const struct options *opt);
-/* Turns of three hosts, told: number of stories that went wrong (story.c). */
+/* Turns of three hosts, told: number of stories that went wrong (directed.c). */
 unsigned stories_tell(const struct options *opt);
 /* Repairs that die at every step: number of violations (repair.c). */
 uint64_t repairs(const struct options *opt);
-/* Small worlds, exhaustively: 0, or 1 with violations (worlds.c). */
+/* Small worlds, exhaustively: 0, or 1 with violations (exhaustive.c). */
 unsigned worlds(const struct options *opt);
 /* Of two scripts in the tree of the first small worlds; stops at the first violation. */
-struct weave_tally world_explored(const char *a, const char *b, bool wb, bool every);
+struct interleave_tally world_explored(const char *a, const char *b, bool wb, bool every);
 
 /* Each write-back of the library left out in turn: number of those whose absence
  * no scenario notices (mutants.c). */

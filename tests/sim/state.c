@@ -193,15 +193,15 @@ static void take_usage(struct state *out, const struct daxfs_usage *usage, unsig
 	out->total += usage->total;
 }
 
-bool state_capture(unsigned by, const struct world_check *check, struct state *out, char *why)
+bool state_capture(unsigned by, const struct world_check *check, struct state *out, char *err)
 {
-	struct walk walk = {.fs = world.fs[by], .out = out};
+	struct walk walk = { .fs = world.fs[by], .out = out };
 
-	*out = (struct state){.total = 0};
+	*out = (struct state){ .total = 0 };
 	take_usage(out, &check->usage.pages, DAXFS_T_PAGE);
 	take_usage(out, &check->usage.inodes, DAXFS_T_INODE);
 	take_usage(out, &check->usage.dirents, DAXFS_T_DIRENT);
-	return run_all(by, call_walk, &walk, NULL, why) == RUN_RETURNED;
+	return run_all(by, call_walk, &walk, NULL, err) == RUN_RETURNED;
 }
 
 bool state_text_equal(const struct state *a, const struct state *b)

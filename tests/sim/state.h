@@ -23,7 +23,7 @@ struct state {
 };
 
 /* By a joined host; usage from a check made before. False: the run broke. */
-bool state_capture(unsigned by, const struct world_check *check, struct state *out, char *why);
+bool state_capture(unsigned by, const struct world_check *check, struct state *out, char *err);
 bool state_equal(const struct state *a, const struct state *b);
 bool state_text_equal(const struct state *a, const struct state *b);
 /* The first line that differs, and the usage, for people. */

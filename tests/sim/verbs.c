@@ -29,7 +29,7 @@ static struct daxfs *fs_of(const struct command_call *call)
 	return world.fs[call->host];
 }
 
-static const struct daxfs_cred cred = {.uid = 10, .gid = 20};
+static const struct daxfs_cred cred = { .uid = 10, .gid = 20 };
 
 static void do_create(struct command_call *call)
 {
@@ -95,7 +95,7 @@ static void do_exchange(struct command_call *call)
 static void do_chattr(struct command_call *call)
 {
 	const uint64_t *n = call->command->n;
-	struct daxfs_attr in = {.mode = (uint32_t)n[0], .uid = (uint32_t)n[1], .gid = (uint32_t)n[2], .size = n[3]};
+	struct daxfs_attr in = { .mode = (uint32_t)n[0], .uid = (uint32_t)n[1], .gid = (uint32_t)n[2], .size = n[3] };
 	struct daxfs_attr out;
 	unsigned set = DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE;
 
@@ -104,14 +104,14 @@ static void do_chattr(struct command_call *call)
 
 static void do_trunc(struct command_call *call)
 {
-	struct daxfs_attr in = {.size = call->command->n[0]}, out;
+	struct daxfs_attr in = { .size = call->command->n[0] }, out;
 
 	put(call, daxfs_setattr(fs_of(call), call->command->ino, DAXFS_SET_SIZE, &in, &out));
 }
 
 static void do_utimes(struct command_call *call)
 {
-	struct daxfs_attr in = {.atime_ns = 5, .mtime_ns = 6}, out;
+	struct daxfs_attr in = { .atime_ns = 5, .mtime_ns = 6 }, out;
 
 	put(call, daxfs_setattr(fs_of(call), call->command->ino, DAXFS_SET_ATIME | DAXFS_SET_MTIME, &in, &out));
 }
@@ -277,7 +277,7 @@ static bool take_name(void *context, const char *name, daxfs_ino ino, unsigned d
 
 static void do_ls(struct command_call *call)
 {
-	struct listing list = {0};
+	struct listing list = { 0 };
 	int rc = daxfs_readdir(fs_of(call), call->command->ino, 0, take_name, &list);
 	int used = snprintf(call->result, sizeof(call->result), "%d", rc);
 
@@ -295,12 +295,12 @@ static void do_readlink(struct command_call *call)
 
 static void do_hold(struct command_call *call)
 {
-	put(call, daxfs_hold(fs_of(call), call->command->ino));
+	put(call, daxfs_file_open(fs_of(call), call->command->ino));
 }
 
 static void do_release(struct command_call *call)
 {
-	put(call, daxfs_release(fs_of(call), call->command->ino));
+	put(call, daxfs_file_close(fs_of(call), call->command->ino));
 }
 
 static void do_fsync(struct command_call *call)
@@ -311,7 +311,7 @@ static void do_fsync(struct command_call *call)
 /* Each host is one owner. */
 static struct daxfs_lock lock_of(const uint64_t *n)
 {
-	return (struct daxfs_lock){.start = n[0], .end = n[1], .owner = 7, .type = (enum daxfs_lock_type)n[2]};
+	return (struct daxfs_lock){ .start = n[0], .end = n[1], .owner = 7, .type = (enum daxfs_lock_type)n[2] };
 }
 
 static void do_lock(struct command_call *call)
@@ -324,7 +324,9 @@ static void do_lock(struct command_call *call)
 static void do_flock(struct command_call *call)
 {
 	struct daxfs_lock lock = {
-		.owner = 7, .type = (enum daxfs_lock_type)call->command->n[0], .kind = DAXFS_LOCK_FLOCK,
+		.owner = 7,
+		.type = (enum daxfs_lock_type)call->command->n[0],
+		.kind = DAXFS_LOCK_FLOCK,
 	};
 
 	put(call, daxfs_lock(fs_of(call), call->command->ino, &lock));
@@ -332,7 +334,7 @@ static void do_flock(struct command_call *call)
 
 static void do_locked(struct command_call *call)
 {
-	struct daxfs_lock lock = lock_of(call->command->n), found = {.type = DAXFS_UNLOCK};
+	struct daxfs_lock lock = lock_of(call->command->n), found = { .type = DAXFS_UNLOCK };
 	int rc = daxfs_lock_get(fs_of(call), call->command->ino, &lock, &found);
 
 	snprintf(call->result, sizeof(call->result), "%d %u host %u %" PRIu64 "-%" PRIu64, rc, found.type, found.host,
@@ -396,7 +398,7 @@ static void do_bad_rename(struct command_call *call)
 static void do_bad_append(struct command_call *call)
 {
 	const uint64_t *n = call->command->n;
-	struct daxfs_attr attr = {.size = 0};
+	struct daxfs_attr attr = { .size = 0 };
 
 	daxfs_getattr(fs_of(call), call->command->ino, &attr);
 	write_at(call, attr.size, n[0], n[1], 0);
@@ -456,9 +458,9 @@ static void do_beat(struct command_call *call)
 
 static void do_join(struct command_call *call)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
-	put(call, daxfs_join(fs_of(call), call->host, "again", &why));
+	put(call, daxfs_join(fs_of(call), call->host, "again", &err));
 }
 
 static void do_leave(struct command_call *call)
@@ -478,21 +480,52 @@ static void do_note(struct command_call *call)
 }
 
 const struct verb script_verbs[] = {
-	{"create", "p", do_create}, {"hold-new", "p", do_create}, {"mkdir", "p", do_mkdir},
-	{"symlink", "pw", do_symlink}, {"link", "iP", do_link}, {"unlink", "p", do_unlink}, {"rmdir", "p", do_rmdir},
-	{"rename", "pP", do_rename}, {"noreplace", "pP", do_noreplace}, {"exchange", "pP", do_exchange},
-	{"chattr", "innnn", do_chattr}, {"trunc", "in", do_trunc}, {"utimes", "i", do_utimes},
-	{"write", "innn", do_write}, {"append", "inn", do_append}, {"read", "i", do_read}, {"stat", "p", do_stat},
-	{"draft", "innn", do_draft}, {"undraft", "i", do_undraft}, {"view", "in", do_view}, {"review", "in", do_view},
-	{"renew", "in", do_view},
-	{"getattr", "i", do_getattr}, {"ls", "i", do_ls}, {"readlink", "i", do_readlink}, {"hold", "i", do_hold},
-	{"release", "i", do_release}, {"fsync", "i", do_fsync}, {"statfs", "", do_statfs}, {"join", "", do_join},
-	{"leave", "", do_leave}, {"note", "in", do_note}, {"beat", "", do_beat},
-	{"lock", "innn", do_lock}, {"locked", "innn", do_locked}, {"flock", "in", do_flock},
-	{"fill", "in", do_fill}, {"evil", "i", do_evil}, {"manage", "", do_manage}, {"appear", "", do_appear},
-	{"bad-rename", "pP", do_bad_rename}, {"bad-append", "inn", do_bad_append},
-	{"bad-wait", "", do_bad_wait}, {"bad-leak", "", do_bad_leak}, {"bad-load", "", do_bad_load},
-	{"bad-luck", "n", do_bad_luck},
+	{ "create", "p", do_create },
+	{ "hold-new", "p", do_create },
+	{ "mkdir", "p", do_mkdir },
+	{ "symlink", "pw", do_symlink },
+	{ "link", "iP", do_link },
+	{ "unlink", "p", do_unlink },
+	{ "rmdir", "p", do_rmdir },
+	{ "rename", "pP", do_rename },
+	{ "noreplace", "pP", do_noreplace },
+	{ "exchange", "pP", do_exchange },
+	{ "chattr", "innnn", do_chattr },
+	{ "trunc", "in", do_trunc },
+	{ "utimes", "i", do_utimes },
+	{ "write", "innn", do_write },
+	{ "append", "inn", do_append },
+	{ "read", "i", do_read },
+	{ "stat", "p", do_stat },
+	{ "draft", "innn", do_draft },
+	{ "undraft", "i", do_undraft },
+	{ "view", "in", do_view },
+	{ "review", "in", do_view },
+	{ "renew", "in", do_view },
+	{ "getattr", "i", do_getattr },
+	{ "ls", "i", do_ls },
+	{ "readlink", "i", do_readlink },
+	{ "hold", "i", do_hold },
+	{ "release", "i", do_release },
+	{ "fsync", "i", do_fsync },
+	{ "statfs", "", do_statfs },
+	{ "join", "", do_join },
+	{ "leave", "", do_leave },
+	{ "note", "in", do_note },
+	{ "beat", "", do_beat },
+	{ "lock", "innn", do_lock },
+	{ "locked", "innn", do_locked },
+	{ "flock", "in", do_flock },
+	{ "fill", "in", do_fill },
+	{ "evil", "i", do_evil },
+	{ "manage", "", do_manage },
+	{ "appear", "", do_appear },
+	{ "bad-rename", "pP", do_bad_rename },
+	{ "bad-append", "inn", do_bad_append },
+	{ "bad-wait", "", do_bad_wait },
+	{ "bad-leak", "", do_bad_leak },
+	{ "bad-load", "", do_bad_load },
+	{ "bad-luck", "n", do_bad_luck },
 };
 
 const unsigned script_n_verbs = sizeof(script_verbs) / sizeof(script_verbs[0]);

@@ -20,7 +20,7 @@ static uint64_t *slot(const struct visited *v, uint64_t digest)
 
 static void grow(struct visited *v)
 {
-	struct visited larger = {.capacity = v->capacity ? 2 * v->capacity : FIRST_CAPACITY, .n = v->n};
+	struct visited larger = { .capacity = v->capacity ? 2 * v->capacity : FIRST_CAPACITY, .n = v->n };
 
 	larger.key = arena_host_alloc(larger.capacity * sizeof(*larger.key));
 	memset(larger.key, 0, larger.capacity * sizeof(*larger.key));
@@ -60,5 +60,5 @@ void visited_clear(struct visited *v)
 void visited_free(struct visited *v)
 {
 	arena_host_free(v->key);
-	*v = (struct visited){0};
+	*v = (struct visited){ 0 };
 }

@@ -24,8 +24,8 @@ static struct world worlds[MARKS_MAX]; /* one for each mark of the memory */
 static void name_place(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
-		"member", "lane", "open", "page-state", "inode-state", "dirent-state", "page-birth", "inode-birth",
-		"dirent-birth", "count", "inode", "dirent", "page",
+		"member",      "lane",         "open",  "page-state", "inode-state", "dirent-state", "page-birth",
+		"inode-birth", "dirent-birth", "count", "inode",      "dirent",      "page",
 	};
 
 	snprintf(buf, size, "+0x%" PRIx64, offset);
@@ -41,7 +41,7 @@ static void name_place(uint64_t offset, char *buf, size_t size)
 
 /* -- making ---------------------------------------------------------------------- */
 
-static struct daxfs_why reason;
+static struct daxfs_error reason;
 
 static long call_format(void *arg)
 {
@@ -74,12 +74,12 @@ static long call_join(void *arg)
 
 static void must(unsigned host, long (*call)(void *arg), void *arg, const char *what)
 {
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
-	if (run_all(host, call, arg, &rc, why) == RUN_RETURNED && rc == 0)
+	if (run_all(host, call, arg, &rc, err) == RUN_RETURNED && rc == 0)
 		return;
-	fprintf(stderr, "daxfs-sim: %s: %s %s (%ld)\n", what, reason.text, why, rc);
+	fprintf(stderr, "daxfs-sim: %s: %s %s (%ld)\n", what, reason.text, err, rc);
 	exit(2);
 }
 
@@ -90,14 +90,14 @@ void world_make(bool wb, bool small, unsigned join)
 	memory_reset(wb);
 	arena_reset();
 	seam_set_namer(name_place);
-	world = (struct world){.wb = wb, .size = small ? SMALL_POOL_BYTES : POOL_BYTES};
+	world = (struct world){ .wb = wb, .size = small ? SMALL_POOL_BYTES : POOL_BYTES };
 	must(OBSERVER, call_format, &wb, "cannot format the pool");
 	for (unsigned host = 0; host < HOSTS; host++) {
 		must(host, call_attach, &host, "cannot attach");
 		if (join & 1u << host)
 			must(host, call_join, &host, "cannot join");
 	}
-	memory_settle();
+	memory_quiesce();
 }
 
 void world_mark(void)
@@ -129,7 +129,7 @@ static struct host_word host_word(unsigned host)
 
 	memcpy(&v, memory_bytes() + memory_offset(&world.pool.member->host[host].word), sizeof(v));
 	if (host_word_unpack(v, &word))
-		word = (struct host_word){.state = DAXFS_HOST_STATES};
+		word = (struct host_word){ .state = DAXFS_HOST_STATES };
 	return word;
 }
 
@@ -147,7 +147,7 @@ void world_lose(unsigned host, struct fate fate)
 	memory_lose(host, fate);
 }
 
-bool world_fence(unsigned host, unsigned heir)
+bool world_fence(unsigned host, unsigned candidate)
 {
 	struct host_word word = host_word(host);
 
@@ -156,8 +156,8 @@ bool world_fence(unsigned host, unsigned heir)
 
 		if (w.state != DAXFS_HOST_RECOVERING || w.recoverer != (int)host)
 			continue;
-		w.recoverer = (int)heir;
-		w.tenure = DAXFS_TENURE(host_word(heir).generation);
+		w.recoverer = (int)candidate;
+		w.recoverer_generation = DAXFS_RECOVERER_GENERATION(host_word(candidate).generation);
 		set_host_word(other, w);
 	}
 	if (word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
@@ -187,7 +187,7 @@ void world_assign(unsigned dead, unsigned by)
 
 	word.state = DAXFS_HOST_RECOVERING;
 	word.recoverer = (int)by;
-	word.tenure = DAXFS_TENURE(host_word(by).generation);
+	word.recoverer_generation = DAXFS_RECOVERER_GENERATION(host_word(by).generation);
 	set_host_word(dead, word);
 }
 
@@ -259,12 +259,12 @@ static long call_recover(void *arg)
 	return daxfs_recover(call->fs, call->dead, &call->report);
 }
 
-int world_recover(unsigned by, unsigned dead, char *why)
+int world_recover(unsigned by, unsigned dead, char *err)
 {
-	struct recover_call call = {.fs = world.fs[by], .dead = dead};
+	struct recover_call call = { .fs = world.fs[by], .dead = dead };
 	long rc = 0;
 
-	return run_all(by, call_recover, &call, &rc, why) == RUN_RETURNED ? (int)rc : -ELOOP;
+	return run_all(by, call_recover, &call, &rc, err) == RUN_RETURNED ? (int)rc : -ELOOP;
 }
 
 static long call_rejoin(void *arg)
@@ -274,14 +274,14 @@ static long call_rejoin(void *arg)
 	return rc ? rc : call_join(arg);
 }
 
-int world_rejoin(unsigned host, char *why)
+int world_rejoin(unsigned host, char *err)
 {
 	long rc = 0;
 
-	if (run_all(host, call_rejoin, &host, &rc, why) != RUN_RETURNED)
+	if (run_all(host, call_rejoin, &host, &rc, err) != RUN_RETURNED)
 		return -ELOOP;
 	if (rc)
-		snprintf(why, 160, "%.150s", reason.text);
+		snprintf(err, 160, "%.150s", reason.text);
 	return (int)rc;
 }
 
@@ -295,7 +295,7 @@ static void note_problem(void *context, const char *line)
 
 static long call_check(void *arg)
 {
-	struct daxfs_check check = {.problems = 0};
+	struct daxfs_check check = { .problems = 0 };
 	struct world_check *out = arg;
 	int rc = check_pool(&world.pool, note_problem, out, &check);
 
@@ -306,13 +306,13 @@ static long call_check(void *arg)
 
 bool world_check(struct world_check *out)
 {
-	char why[160] = "";
+	char err[160] = "";
 	long rc = 0;
 
-	*out = (struct world_check){.problems = 0};
-	if (run_all(OBSERVER, call_check, out, &rc, why) == RUN_RETURNED && rc == 0)
+	*out = (struct world_check){ .problems = 0 };
+	if (run_all(OBSERVER, call_check, out, &rc, err) == RUN_RETURNED && rc == 0)
 		return true;
-	snprintf(out->text, sizeof(out->text), "the check failed: %s (%ld)", why, rc);
+	snprintf(out->text, sizeof(out->text), "the check failed: %s (%ld)", err, rc);
 	out->problems = 1;
 	return false;
 }

@@ -19,8 +19,8 @@
 
 struct world {
 	bool wb;
-	uint64_t size;         /* of the pool; the memory may be larger */
-	struct pool pool;      /* the observer's */
+	uint64_t size;    /* of the pool; the memory may be larger */
+	struct pool pool; /* the observer's */
 	struct daxfs *fs[HOSTS];
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
@@ -40,7 +40,7 @@ void world_lose(unsigned host, struct fate fate);
  * fabricd fences a host and hands what it was recovering to another. False if
  * it owned nothing to recover: its slot is FREE or RECOVERED.
  */
-bool world_fence(unsigned host, unsigned heir);
+bool world_fence(unsigned host, unsigned candidate);
 /* fabricd revokes a host that still runs: FENCING. False if it owns no slot. */
 bool world_revoke(unsigned host);
 /* fabricd assigns the recovery of a FENCED host, RECOVERING by another. */
@@ -48,9 +48,9 @@ void world_assign(unsigned dead, unsigned by);
 /* Lanes that are not idle, for people. */
 void world_show_lanes(FILE *out);
 /* By a survivor; 0 or -errno, or -ELOOP when the run broke (why). */
-int world_recover(unsigned by, unsigned dead, char *why);
+int world_recover(unsigned by, unsigned dead, char *err);
 /* As a joined host whose slot is recovered: a fresh context, joined again. */
-int world_rejoin(unsigned host, char *why);
+int world_rejoin(unsigned host, char *err);
 /* Make a RECOVERED host FENCED again, as if recovery had not been noticed. */
 void world_unrecover(unsigned host);
 

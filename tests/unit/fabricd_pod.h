@@ -36,7 +36,7 @@ static inline void host_is(struct pod *pod, unsigned i, enum daxfs_host_state st
 	struct daxfs_host_view *v = &pod->in.view[i];
 
 	v->state = state;
-	v->incarnation = (uint64_t)v->generation << 40 | 1;
+	v->tenancy = (uint64_t)v->generation << 40 | 1;
 	snprintf(v->name, sizeof(v->name), "host%u", i);
 	pod->beats[i] = state == DAXFS_HOST_ALIVE;
 }
@@ -51,7 +51,8 @@ static inline void carry_out_move(struct pod *pod, const struct decide_action *a
 	v->death_counted = false;
 	v->state = a->to;
 	v->recoverer = a->recoverer;
-	v->recoverer_tenure = a->recoverer < 0 ? 0 : DAXFS_TENURE(pod->in.view[a->recoverer].generation);
+	v->recoverer_generation = a->recoverer < 0 ? 0
+						   : DAXFS_RECOVERER_GENERATION(pod->in.view[a->recoverer].generation);
 	v->reason = a->reason;
 	v->reason_ms = a->ms;
 	pod->last_move[a->host] = *a;
@@ -79,9 +80,7 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		pod->in.manager.pid = 1;
 		decide_claimed(&pod->d, pod->in.manager.epoch);
 		break;
-	case DECIDE_STEP_DOWN:
-		pod->steps_down++;
-		break;
+	case DECIDE_STEP_DOWN: pod->steps_down++; break;
 	case DECIDE_STAMP:
 		pod->stamps++;
 		pod->in.view[a->host].manager_epoch = pod->d.epoch & 0xfffffff;
@@ -91,9 +90,7 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		pod->in.view[a->host].deaths++;
 		pod->in.view[a->host].death_counted = true;
 		break;
-	case DECIDE_MOVE:
-		carry_out_move(pod, a);
-		break;
+	case DECIDE_MOVE: carry_out_move(pod, a); break;
 	case DECIDE_AGENT_OFF:
 		pod->offs[a->host]++;
 		agent(pod, a->host, RESULT_OFF_DONE);
@@ -102,12 +99,8 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		pod->statuses[a->host]++;
 		agent(pod, a->host, RESULT_STATUS_OFF);
 		break;
-	case DECIDE_AGENT_STOP:
-		pod->stops[a->host]++;
-		break;
-	case DECIDE_REFUSED:
-		pod->refused[a->host]++;
-		break;
+	case DECIDE_AGENT_STOP: pod->stops[a->host]++; break;
+	case DECIDE_REFUSED: pod->refused[a->host]++; break;
 	}
 }
 

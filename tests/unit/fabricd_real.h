@@ -22,9 +22,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fabricd/guard.h"
+#include "fabricd/sigbus.h"
 #include "fabricd/timing.h"
-#include "fabricd/watch.h"
+#include "fabricd/monitor.h"
 
 #define REAL_HOSTS 4u
 
@@ -50,9 +50,13 @@ static inline void real_write(const char *path, const char *text, mode_t mode)
 static inline void real_start_slots(struct real *r, unsigned slots)
 {
 	const struct daxfs_mkfs_options mkfs = {
-		.name = "testpool", .size = 16 << 20, .hosts = slots, .lanes = 2, .heartbeat_ms = 10000,
+		.name = "testpool",
+		.size = 16 << 20,
+		.hosts = slots,
+		.lanes = 2,
+		.heartbeat_ms = 10000,
 	};
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	memset(r, 0, sizeof(*r));
 	signal(SIGPIPE, SIG_IGN);
@@ -62,15 +66,15 @@ static inline void real_start_slots(struct real *r, unsigned slots)
 	assert_non_null(mkdtemp(r->dir));
 	snprintf(r->pool, sizeof(r->pool), "%s/pool", r->dir);
 	snprintf(r->agent, sizeof(r->agent), "%s/agent", r->dir);
-	if (daxfs_mkfs(r->pool, &mkfs, &why))
-		fail_msg("%s", why.text);
+	if (daxfs_mkfs(r->pool, &mkfs, &err))
+		fail_msg("%s", err.text);
 	real_write(r->agent, "#!/bin/sh\ngrep -q action=status && exit 2\nexit 0\n", 0700);
 	options_defaults(&r->options);
 	snprintf(r->options.pool, sizeof(r->options.pool), "%s", r->pool);
 	snprintf(r->options.fence_agent, sizeof(r->options.fence_agent), "%s", r->agent);
 	agents_init(&r->agents, r->loop, &r->options, watch_agent_done, &r->watch);
-	if (watch_open(&r->watch, &r->options, &r->agents, &why))
-		fail_msg("%s", why.text);
+	if (watch_open(&r->watch, &r->options, &r->agents, &err))
+		fail_msg("%s", err.text);
 }
 
 static inline void real_start(struct real *r)
@@ -80,14 +84,14 @@ static inline void real_start(struct real *r)
 
 static inline void real_join(struct real *r, unsigned host)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	char name[16];
 
 	snprintf(name, sizeof(name), "host%u", host);
-	if (!r->host[host] && daxfs_open(r->pool, DAXFS_READ_WRITE, &r->host[host], &why))
-		fail_msg("%s", why.text);
-	if (daxfs_join(r->host[host], host, name, &why))
-		fail_msg("%s", why.text);
+	if (!r->host[host] && daxfs_open(r->pool, DAXFS_READ_WRITE, &r->host[host], &err))
+		fail_msg("%s", err.text);
+	if (daxfs_join(r->host[host], host, name, &err))
+		fail_msg("%s", err.text);
 }
 
 /* Each host in the set beats, then one poll. */

@@ -37,18 +37,18 @@ static inline void pod_print(void *context, const char *line)
 
 static inline void pod_start_with(struct pod *pod, uint64_t size, struct daxfs_mkfs_options options)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	options.hosts = POD_HOSTS;
 	options.size = size;
 	pod->size = size;
 	assert_int_equal(posix_memalign(&pod->base, 4096, size), 0);
 	memset(pod->base, 0xa5, size);
-	if (pool_format(pod->base, size, &options, &why))
-		fail_msg("%s", why.text);
+	if (pool_format(pod->base, size, &options, &err))
+		fail_msg("%s", err.text);
 	for (unsigned i = 0; i < POD_HOSTS; i++) {
-		if (fs_attach(pod->base, size, &pod->fs[i], &why) || daxfs_join(pod->fs[i], i, "unit", &why))
-			fail_msg("%s", why.text);
+		if (fs_attach(pod->base, size, &pod->fs[i], &err) || daxfs_join(pod->fs[i], i, "unit", &err))
+			fail_msg("%s", err.text);
 	}
 }
 

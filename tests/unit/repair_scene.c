@@ -18,7 +18,10 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
 static uint64_t content(struct daxfs *fs, const struct daxfs_attr *attr)
 {
 	static const uint64_t far[] = {
-		8 + 511, 8 + 512, 8 + 512 + 512 * 512, 8ull + 512 + 512 * 512 + 512 * 512 * 512,
+		8 + 511,
+		8 + 512,
+		8 + 512 + 512 * 512,
+		8ull + 512 + 512 * 512 + 512 * 512 * 512,
 	};
 	uint8_t page[DAXFS_PAGE_SIZE];
 	uint64_t hash = mix(14695981039346656037ull, &attr->mode, sizeof(attr->mode));
@@ -101,14 +104,14 @@ static void collect(void *context, const char *line)
 
 int repair_scene(struct pod *pod, bool dry_run, struct repaired *r)
 {
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 	int rc;
 
 	*r = (struct repaired){ .line = calloc(REPAIR_LINES, sizeof(r->line[0])) };
 	assert_non_null(r->line);
-	rc = daxfs_repair(pod->fs[0], dry_run, collect, r, &r->result, &why);
+	rc = daxfs_repair(pod->fs[0], dry_run, collect, r, &r->result, &err);
 	if (rc)
-		print_message("%s\n", why.text);
+		print_message("%s\n", err.text);
 	return rc;
 }
 

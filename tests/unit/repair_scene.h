@@ -6,17 +6,19 @@
 #ifndef TESTS_UNIT_REPAIR_SCENE_H
 #define TESTS_UNIT_REPAIR_SCENE_H
 
-#include "check_scene.h"
+#include "check_fixture.h"
 
 #define REPAIR_LINES 4000
 #define PICTURE_ENTRIES 400
 
-struct seen { /* a name, and what it leads to */
+/* a name, and what it leads to */
+struct seen {
 	char path[96];
 	uint64_t inode, hash;
 };
 
-struct picture { /* of all that can be read */
+/* of all that can be read */
+struct picture {
 	struct seen entry[PICTURE_ENTRIES];
 	unsigned n;
 };

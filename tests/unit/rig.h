@@ -9,7 +9,7 @@
 #ifndef TESTS_UNIT_RIG_H
 #define TESTS_UNIT_RIG_H
 
-#include "index/trie.h"
+#include "index/dirtrie.h"
 #include "pod.h"
 
 static inline struct lane *rig_enter(struct daxfs *fs)

@@ -22,9 +22,11 @@
 #define TRY_WORDS 40
 
 /* Two arguments, argc and argv, of a program with these words. */
-#define TRY(...) \
-	(int)(sizeof((char *[]){ "program", __VA_ARGS__ }) / sizeof(char *)), \
-	(char *[TRY_WORDS]){ "program", __VA_ARGS__ }
+#define TRY(...)                                                                                                       \
+	(int)(sizeof((char *[]){ "program", __VA_ARGS__ }) / sizeof(char *)), (char *[TRY_WORDS])                      \
+	{                                                                                                              \
+		"program", __VA_ARGS__                                                                                 \
+	}
 
 /* A file of its own; its name is put into path. */
 static inline void try_file(char path[32], const char *text)
@@ -39,11 +41,11 @@ static inline void try_file(char path[32], const char *text)
 }
 
 /* It was refused with one line that says so. */
-static inline void try_refused(int rc, const struct daxfs_why *why, const char *says)
+static inline void try_refused(int rc, const struct daxfs_error *err, const char *says)
 {
-	if (rc != -EINVAL || !strstr(why->text, says))
-		fail_msg("%d, \"%s\", which does not say \"%s\"", rc, why->text, says);
-	assert_null(strchr(why->text, '\n'));
+	if (rc != -EINVAL || !strstr(err->text, says))
+		fail_msg("%d, \"%s\", which does not say \"%s\"", rc, err->text, says);
+	assert_null(strchr(err->text, '\n'));
 }
 
 #endif

@@ -42,7 +42,7 @@ static int setup(void **state)
 {
 	struct daxfs_mkfs_options options = { .size = 16u << 20, .hosts = 2, .lanes = 2, .heartbeat_ms = PERIOD_MS };
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct daxfs_why why;
+	struct daxfs_error err;
 	int fd;
 
 	if (!f)
@@ -52,13 +52,17 @@ static int setup(void **state)
 	fd = mkstemp(f->path);
 	close(fd);
 	unlink(f->path);
-	if (fd < 0 || daxfs_mkfs(f->path, &options, &why) != 0 ||
-	    daxfs_open(f->path, DAXFS_READ_WRITE, &f->fs, &why) != 0 ||
-	    daxfs_member_open(f->path, true, &f->member, &why) != 0 || daxfs_join(f->fs, 0, "host0", &why) != 0)
+	if (fd < 0 || daxfs_mkfs(f->path, &options, &err) != 0 ||
+	    daxfs_open(f->path, DAXFS_READ_WRITE, &f->fs, &err) != 0 ||
+	    daxfs_member_open(f->path, true, &f->member, &err) != 0 || daxfs_join(f->fs, 0, "host0", &err) != 0)
 		return -1;
 	f->beat = (struct beat){
-		.fs = f->fs, .period_ms = PERIOD_MS, .stuck_ms = 20 * PERIOD_MS, .realtime = true,
-		.dead = on_dead, .context = f,
+		.fs = f->fs,
+		.period_ms = PERIOD_MS,
+		.stuck_ms = 20 * PERIOD_MS,
+		.realtime = true,
+		.dead = on_dead,
+		.context = f,
 	};
 	return 0;
 }

@@ -10,21 +10,22 @@ static void refused(int argc, char **argv, const char *says)
 {
 	struct config config;
 	enum settings_action action;
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 
-	try_refused(config_parse(argc, argv, &config, &action, &why), &why, says);
+	try_refused(config_parse(argc, argv, &config, &action, &err), &err, says);
 }
 
 static void test_all_options(void **state)
 {
 	struct config c;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
 					  "--join-wait", "7", "--attr-timeout", "1.5", "--no-realtime"),
-				      &c, &action, &why), 0);
+				      &c, &action, &err),
+			 0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(c.pool, "/p");
 	assert_int_equal(c.host, 3);
@@ -40,10 +41,10 @@ static void test_defaults(void **state)
 {
 	struct config c;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "0", "--mount", "/m"), &c, &action, &why), 0);
+	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "0", "--mount", "/m"), &c, &action, &err), 0);
 	assert_string_equal(c.name, "");
 	assert_int_equal(c.threads, 0);
 	assert_int_equal(c.join_wait_s, 0);
@@ -55,12 +56,12 @@ static void test_questions_need_nothing_else(void **state)
 {
 	struct config c;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(config_parse(TRY("--help"), &c, &action, &why), 0);
+	assert_int_equal(config_parse(TRY("--help"), &c, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_HELP);
-	assert_int_equal(config_parse(TRY("--host", "1", "--version"), &c, &action, &why), 0);
+	assert_int_equal(config_parse(TRY("--host", "1", "--version"), &c, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_VERSION);
 }
 
@@ -88,22 +89,22 @@ static void test_refusals(void **state)
 static void test_lines(void **state)
 {
 	struct config c;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	config_defaults(&c);
-	assert_int_equal(config_line(&c, "", &why), 0);
-	assert_int_equal(config_line(&c, "  # comment = 1\n", &why), 0);
-	assert_int_equal(config_line(&c, "\thost=4 \n", &why), 0);
+	assert_int_equal(config_line(&c, "", &err), 0);
+	assert_int_equal(config_line(&c, "  # comment = 1\n", &err), 0);
+	assert_int_equal(config_line(&c, "\thost=4 \n", &err), 0);
 	assert_int_equal(c.host, 4);
-	assert_int_equal(config_line(&c, "mount = /with space\n", &why), 0);
+	assert_int_equal(config_line(&c, "mount = /with space\n", &err), 0);
 	assert_string_equal(c.mount, "/with space");
-	assert_int_equal(config_line(&c, "realtime = no\n", &why), 0);
+	assert_int_equal(config_line(&c, "realtime = no\n", &err), 0);
 	assert_false(c.realtime);
-	assert_int_equal(config_line(&c, "realtime = maybe\n", &why), -EINVAL);
-	assert_int_equal(config_line(&c, "hots = 4\n", &why), -EINVAL);
-	assert_int_equal(config_line(&c, "host 4\n", &why), -EINVAL);
-	assert_int_equal(config_line(&c, "host =\n", &why), -EINVAL);
+	assert_int_equal(config_line(&c, "realtime = maybe\n", &err), -EINVAL);
+	assert_int_equal(config_line(&c, "hots = 4\n", &err), -EINVAL);
+	assert_int_equal(config_line(&c, "host 4\n", &err), -EINVAL);
+	assert_int_equal(config_line(&c, "host =\n", &err), -EINVAL);
 }
 
 static void test_file_then_options(void **state)
@@ -111,11 +112,11 @@ static void test_file_then_options(void **state)
 	char path[32];
 	struct config c;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	try_file(path, "# a host\npool = /file\nhost = 1\nmount = /m\njoin-wait = 9\n");
-	assert_int_equal(config_parse(TRY("--host", "2", "--config", path), &c, &action, &why), 0);
+	assert_int_equal(config_parse(TRY("--host", "2", "--config", path), &c, &action, &err), 0);
 	assert_string_equal(c.pool, "/file");
 	assert_int_equal(c.host, 2);
 	assert_int_equal(c.join_wait_s, 9);
@@ -127,15 +128,15 @@ static void test_bad_file(void **state)
 	char path[32];
 	struct config c;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	try_file(path, "pool = /file\n\nhost = many\n");
-	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &why), -EINVAL);
-	assert_non_null(strstr(why.text, ":3: host: \"many\""));
+	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &err), -EINVAL);
+	assert_non_null(strstr(err.text, ":3: host: \"many\""));
 	unlink(path);
-	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &why), -ENOENT);
-	assert_non_null(strstr(why.text, path));
+	assert_int_equal(config_parse(TRY("--config", path), &c, &action, &err), -ENOENT);
+	assert_non_null(strstr(err.text, path));
 }
 
 /* The example that is installed is right: every line, also those left out. */
@@ -143,14 +144,14 @@ static void test_example(void **state)
 {
 	static const char here[] = __FILE__;
 	char path[PATH_MAX], line[PATH_MAX];
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct config c;
 	int keys = 0;
 	FILE *file;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%.*s../../deploy/daxfs-node-agent.conf",
-		 (int)(strrchr(here, '/') + 1 - here), here);
+	snprintf(path, sizeof(path), "%.*s../../deploy/daxfs-node-agent.conf", (int)(strrchr(here, '/') + 1 - here),
+		 here);
 	file = fopen(path, "r");
 	if (!file)
 		fail_msg("%s: %s (tests run in the source tree)", path, strerror(errno));
@@ -161,8 +162,8 @@ static void test_example(void **state)
 		if (text != line && strcspn(text, " ") + 1 != (size_t)(strchr(text, '=') - text))
 			continue; /* prose with an equals sign */
 		keys += strchr(text, '=') != NULL && *text != '#';
-		if (config_line(&c, text, &why) != 0)
-			fail_msg("%s: %s", text, why.text);
+		if (config_line(&c, text, &err) != 0)
+			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
 	assert_int_equal(keys, 8);

@@ -58,7 +58,7 @@ static void test_truncate(void **state)
 	assert_int_equal(st.st_size, 4);
 	assert_int_equal(ftruncate(fd, 8), 0);
 	assert_int_equal(pread(fd, &byte, 1, 6), 1);
-	assert_int_equal(byte, 0); /* not the old '6' */
+	assert_int_equal(byte, 0);  /* not the old '6' */
 	put(at(pod, A, "cut"), ""); /* O_TRUNC */
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, 0);

@@ -15,10 +15,10 @@ struct manager {
 static void manager_open(struct manager *m, const struct pod *pod)
 {
 	struct daxfs_manager_view view;
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 
-	if (daxfs_member_open(pod->pool, true, &m->member, &why) != 0)
-		fail_msg("member: %s", why.text);
+	if (daxfs_member_open(pod->pool, true, &m->member, &err) != 0)
+		fail_msg("member: %s", err.text);
 	daxfs_member_manager(m->member, &view);
 	assert_int_equal(daxfs_member_claim(m->member, &view, &m->epoch), 0);
 }

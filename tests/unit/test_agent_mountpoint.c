@@ -37,11 +37,11 @@ static void test_mountinfo_lines(void **state)
 static void expect_refused(const char *dir, int error, const char *reason)
 {
 	char real[PATH_MAX];
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 
-	assert_int_equal(mountpoint_prepare(dir, real, &why), error);
-	if (!strstr(why.text, reason) || !strstr(why.text, dir))
-		fail_msg("%s: said '%s'", dir, why.text);
+	assert_int_equal(mountpoint_prepare(dir, real, &err), error);
+	if (!strstr(err.text, reason) || !strstr(err.text, dir))
+		fail_msg("%s: said '%s'", dir, err.text);
 }
 
 static void test_refusals(void **state)
@@ -61,13 +61,13 @@ static void test_refusals(void **state)
 static void test_resolves_links(void **state)
 {
 	char dir[] = "/tmp/test_agent_mountpoint.XXXXXX", link[64], real[PATH_MAX];
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(link, sizeof(link), "%s.link", dir);
 	assert_int_equal(symlink(dir, link), 0);
-	assert_int_equal(mountpoint_prepare(link, real, &why), 0);
+	assert_int_equal(mountpoint_prepare(link, real, &err), 0);
 	assert_string_equal(real, dir);
 	unlink(link);
 	rmdir(dir);

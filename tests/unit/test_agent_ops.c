@@ -15,8 +15,17 @@
 #include "node-agent/ops.h"
 
 static const struct daxfs_attr sample = {
-	.ino = 0x1234500000007ull, .size = 1ull << 40, .blocks = 24, .mode = S_IFREG | 04755, .nlink = 3,
-	.uid = 1000, .gid = 100, .rdev = 0x801, .atime_ns = 1000000001ull, .mtime_ns = 2999999999ull, .ctime_ns = 0,
+	.ino = 0x1234500000007ull,
+	.size = 1ull << 40,
+	.blocks = 24,
+	.mode = S_IFREG | 04755,
+	.nlink = 3,
+	.uid = 1000,
+	.gid = 100,
+	.rdev = 0x801,
+	.atime_ns = 1000000001ull,
+	.mtime_ns = 2999999999ull,
+	.ctime_ns = 0,
 };
 
 static void test_stat(void **state)
@@ -63,8 +72,7 @@ static void test_set_bits(void **state)
 	assert_int_equal(ops_set_bits(0), 0);
 	assert_int_equal(ops_set_bits(FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE),
 			 DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE);
-	assert_int_equal(ops_set_bits(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME),
-			 DAXFS_SET_ATIME | DAXFS_SET_MTIME);
+	assert_int_equal(ops_set_bits(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME), DAXFS_SET_ATIME | DAXFS_SET_MTIME);
 	assert_int_equal(ops_set_bits(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME |
 				      FUSE_SET_ATTR_MTIME_NOW),
 			 DAXFS_SET_ATIME_NOW | DAXFS_SET_MTIME_NOW);

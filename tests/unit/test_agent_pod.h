@@ -42,12 +42,12 @@
 #define POD_BYTES (64u << 20)
 
 struct pod {
-	char dir[64];                /* of everything below */
+	char dir[64]; /* of everything below */
 	char pool[96];
 	char mount[POD_HOSTS][96];
-	char log[POD_HOSTS][96];     /* stderr of the agent */
-	pid_t agent[POD_HOSTS];      /* 0: not running */
-	int notify;                  /* socket */
+	char log[POD_HOSTS][96]; /* stderr of the agent */
+	pid_t agent[POD_HOSTS];  /* 0: not running */
+	int notify;              /* socket */
 	char notify_path[96];
 };
 
@@ -73,14 +73,14 @@ static inline void pod_listen(struct pod *pod)
 static inline void pod_make(struct pod *pod)
 {
 	struct daxfs_mkfs_options options = { .name = "pod", .size = POD_BYTES, .hosts = 4 };
-	struct daxfs_why why = { .text = "" };
+	struct daxfs_error err = { .text = "" };
 
 	memset(pod, 0, sizeof(*pod));
 	strcpy(pod->dir, "/dev/shm/test_agent.XXXXXX");
 	assert_non_null(mkdtemp(pod->dir));
 	snprintf(pod->pool, sizeof(pod->pool), "%s/pool", pod->dir);
-	if (daxfs_mkfs(pod->pool, &options, &why) != 0)
-		fail_msg("mkfs: %s", why.text);
+	if (daxfs_mkfs(pod->pool, &options, &err) != 0)
+		fail_msg("mkfs: %s", err.text);
 	for (int i = 0; i < POD_HOSTS; i++) {
 		snprintf(pod->mount[i], sizeof(pod->mount[i]), "%s/mnt%d", pod->dir, i);
 		snprintf(pod->log[i], sizeof(pod->log[i]), "%s/log%d", pod->dir, i);
@@ -288,11 +288,11 @@ static inline void expect_text(const char *path, const char *text)
 	assert_string_equal(buf, text);
 }
 
-#define expect_error(call, error)                  \
-	do {                                       \
-		errno = 0;                         \
-		assert_int_equal((call), -1);      \
-		assert_int_equal(errno, (error));  \
+#define expect_error(call, error)                                                                                      \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		assert_int_equal((call), -1);                                                                          \
+		assert_int_equal(errno, (error));                                                                      \
 	} while (0)
 
 /* Test functions. First: the agents of all that follow. (A setup that fails would not be undone.) */

@@ -4,307 +4,310 @@
  * states: it finds what is wrong, says so, and says nothing else. Files and names:
  * test_check_tree.c; what is in flight and what is garbage: test_check_flight.c.
  */
-#include "check_scene.h"
+#include "check_fixture.h"
 
 /* -- headers, hosts, lanes ------------------------------------------------------ */
 
-static void super_copy(struct scene *s)
+static void super_copy(struct fixture *s)
 {
 	((uint8_t *)s->pod.base)[DAXFS_PAGE_SIZE + 0x60] ^= 1;
-	scene_want(s, "bad-super: superblock 1: wrong checksum");
+	fixture_want(s, "bad-super: superblock 1: wrong checksum");
 }
 
-static void region_header(struct scene *s)
+static void region_header(struct fixture *s)
 {
 	((uint8_t *)s->pod.base)[s->pool->super.region[DAXFS_R_COUNT].offset + 0x18] ^= 1;
-	scene_want(s, "bad-header: region %u", DAXFS_R_COUNT);
+	fixture_want(s, "bad-header: region %u", DAXFS_R_COUNT);
 }
 
-static void host_word(struct scene *s)
+static void host_word(struct fixture *s)
 {
 	sm_store(&s->pool->member->host[2].word, 11ull << 36);
-	scene_want(s, "bad-host: host 2");
+	fixture_want(s, "bad-host: host 2");
 }
 
-static void host_beyond(struct scene *s)
+static void host_beyond(struct fixture *s)
 {
 	sm_store(&s->pool->member->host[40].word, 1ull << 40);
-	scene_want(s, "bad-host: host 40");
+	fixture_want(s, "bad-host: host 40");
 }
 
-static void lane_status(struct scene *s)
+static void lane_status(struct fixture *s)
 {
 	sm_store(&s->pool->lanes[1].status, 77);
-	scene_want(s, "bad-status: lane 1");
+	fixture_want(s, "bad-status: lane 1");
 }
 
-static void lane_owner(struct scene *s)
+static void lane_owner(struct fixture *s)
 {
-	scene_host(s, 1, DAXFS_HOST_ALIVE);
+	fixture_host(s, 1, DAXFS_HOST_ALIVE);
 	for (unsigned i = 2; i < 4; i++)
 		sm_store(&s->pool->lanes[i].owner, sm_load(&s->pool->member->host[1].word) >> 40 << 32 | 1);
 	sm_store(&s->pool->lanes[3].owner, 1);
-	scene_want(s, "bad-owner: lane 3");
+	fixture_want(s, "bad-owner: lane 3");
 }
 
-static void lane_prepare(struct scene *s)
+static void lane_prepare(struct fixture *s)
 {
 	sm_store(&s->pool->lanes[5].status, status_make(900, OP_WRITE, DAXFS_PREPARE));
-	scene_want(s, "dead-record: lane 5: PREPARE");
+	fixture_want(s, "dead-record: lane 5: PREPARE");
 }
 
-static void lane_committed(struct scene *s)
+static void lane_committed(struct fixture *s)
 {
 	sm_store(&s->pool->lanes[5].status, status_make(900, OP_WRITE, DAXFS_COMMITTED));
 	sm_store(&s->pool->lanes[5].n_words, 0);
 	sm_store(&s->pool->lanes[5].n_allocs, 0);
 	sm_store(&s->pool->lanes[5].n_retires, 0);
-	scene_want(s, "dead-record: lane 5: COMMITTED");
+	fixture_want(s, "dead-record: lane 5: COMMITTED");
 }
 
-static void lane_todo_left(struct scene *s)
+static void lane_todo_left(struct fixture *s)
 {
 	sm_store(&s->pool->lanes[2].todo, DAXFS_ROOT);
-	scene_want(s, "dead-todo: lane 2");
+	fixture_want(s, "dead-todo: lane 2");
 }
 
-static void lane_announces(struct scene *s)
+static void lane_announces(struct fixture *s)
 {
 	sm_store(&s->pool->lanes[0].low, 1);
-	scene_want(s, "dead-epoch: lane 0");
+	fixture_want(s, "dead-epoch: lane 0");
 }
 
-static void record_words(struct scene *s)
+static void record_words(struct fixture *s)
 {
 	struct sm_lane *lane = &s->pool->lanes[4];
 
-	scene_host(s, 2, DAXFS_HOST_FENCED);
+	fixture_host(s, 2, DAXFS_HOST_FENCED);
 	sm_store(&lane->n_words, 1);
 	sm_store(&lane->n_allocs, 0);
 	sm_store(&lane->n_retires, 0);
 	sm_store(&lane->words[0], address_make(DAXFS_W_LINK, 12345));
 	sm_store(&lane->status, status_make(900, OP_WRITE, DAXFS_UNDECIDED));
-	scene_want(s, "bad-record: lane 4 words[0]");
+	fixture_want(s, "bad-record: lane 4 words[0]");
 }
 
-static void record_length(struct scene *s)
+static void record_length(struct fixture *s)
 {
 	record_words(s);
 	sm_store(&s->pool->lanes[4].n_words, 0);
 	sm_store(&s->pool->lanes[4].n_retires, 1ull << 40);
-	scene_want(s, "bad-record: lane 4: ");
+	fixture_want(s, "bad-record: lane 4: ");
 }
 
-static void record_alloc(struct scene *s)
+static void record_alloc(struct fixture *s)
 {
 	record_words(s);
 	sm_store(&s->pool->lanes[4].n_words, 0);
 	sm_store(&s->pool->lanes[4].n_allocs, 1);
 	sm_store(&s->pool->lanes[4].allocs[0], object_make(DAXFS_TYPES, 0));
-	scene_want(s, "bad-record: lane 4 allocs[0]");
+	fixture_want(s, "bad-record: lane 4 allocs[0]");
 }
 
 /* -- open files ------------------------------------------------------------------ */
 
-static void open_left(struct scene *s)
+static void open_left(struct fixture *s)
 {
-	sm_store(&s->pool->opens[s->pool->super.opens_per_host + 3],
-		 handle_make(sm_load(&scene_inode(s, s->small)->incarnation), s->small));
-	scene_want(s, "dead-open: host 1 opens[3]");
+	sm_store(&s->pool->open_table[s->pool->super.opens_per_host + 3],
+		 handle_make(sm_load(&fixture_inode(s, s->small)->i_generation), s->small));
+	fixture_want(s, "dead-open: host 1 opens[3]");
 }
 
-static void open_nonsense(struct scene *s)
+static void open_nonsense(struct fixture *s)
 {
-	scene_host(s, 0, DAXFS_HOST_RECOVERING);
-	sm_store(&s->pool->opens[0], 0xffffffffull);
-	scene_want(s, "bad-open: host 0 opens[0]");
+	fixture_host(s, 0, DAXFS_HOST_RECOVERING);
+	sm_store(&s->pool->open_table[0], 0xffffffffull);
+	fixture_want(s, "bad-open: host 0 opens[0]");
 }
 
-static void opener_free(struct scene *s)
+static void opener_free(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
-	scene_want(s, "dead-opener: inode %llu", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
+	fixture_want(s, "dead-opener: inode %llu", (unsigned long long)s->small);
 }
 
-static void opener_beyond(struct scene *s)
+static void opener_beyond(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->small)->openers[1], DAXFS_W_OPENERS, 1u << 31);
-	scene_want(s, "bad-opener: inode %llu", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->openers[1], DAXFS_W_OPENERS, 1u << 31);
+	fixture_want(s, "bad-opener: inode %llu", (unsigned long long)s->small);
 }
 
-static void opener_unlisted(struct scene *s)
+static void opener_unlisted(struct fixture *s)
 {
-	scene_host(s, 1, DAXFS_HOST_SUSPECT);
-	scene_set(&scene_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
-	scene_want(s, "unlisted-opener: inode %llu", (unsigned long long)s->small);
+	fixture_host(s, 1, DAXFS_HOST_SUSPECT);
+	fixture_set(&fixture_inode(s, s->small)->openers[0], DAXFS_W_OPENERS, 2);
+	fixture_want(s, "unlisted-opener: inode %llu", (unsigned long long)s->small);
 }
 
 /* -- marks ------------------------------------------------------------------------ */
 
-static void mark_trunc(struct scene *s)
+static void mark_trunc(struct fixture *s)
 {
-	sm_store(&scene_inode(s, s->small)->trunc, mark_make(1, 3, 77));
-	scene_want(s, "orphan-mark: inode %llu trunc", (unsigned long long)s->small);
+	sm_store(&fixture_inode(s, s->small)->trunc, mark_make(1, 3, 77));
+	fixture_want(s, "orphan-mark: inode %llu trunc", (unsigned long long)s->small);
 }
 
-static void mark_no_lane(struct scene *s)
+static void mark_no_lane(struct fixture *s)
 {
-	sm_store(&scene_inode(s, s->small)->uid, mark_make(1000, 3, 77));
-	scene_want(s, "orphan-mark: inode %llu uid", (unsigned long long)s->small);
+	sm_store(&fixture_inode(s, s->small)->uid, mark_make(1000, 3, 77));
+	fixture_want(s, "orphan-mark: inode %llu uid", (unsigned long long)s->small);
 }
 
-static void mark_in_free_inode(struct scene *s)
+static void mark_in_free_inode(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_INODE, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_INODE, DAXFS_FREE);
 
-	sm_store(&scene_inode(s, i)->openers[1], mark_make(1, 3, 77));
-	scene_want(s, "orphan-mark: inode %llu openers[1]", (unsigned long long)i);
+	sm_store(&fixture_inode(s, i)->openers[1], mark_make(1, 3, 77));
+	fixture_want(s, "orphan-mark: inode %llu openers[1]", (unsigned long long)i);
 }
 
-static void mark_in_count(struct scene *s)
+static void mark_in_count(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_PAGE, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_PAGE, DAXFS_FREE);
 
 	sm_store(&s->pool->count[i], mark_make(1, 3, 77));
-	scene_want(s, "orphan-mark: page %llu count", (unsigned long long)i);
+	fixture_want(s, "orphan-mark: page %llu count", (unsigned long long)i);
 }
 
-static void mark_in_file_node(struct scene *s)
+static void mark_in_file_node(struct fixture *s)
 {
-	uint64_t node = link_index(sm_load(&scene_inode(s, s->big)->indirect[1]));
+	uint64_t node = link_index(sm_load(&fixture_inode(s, s->big)->indirect[1]));
 
 	sm_store(&map_node(s->pool, node)->slot[17], mark_make(0, 3, 77));
-	scene_want(s, "orphan-mark: page %llu slot[17]", (unsigned long long)node);
+	fixture_want(s, "orphan-mark: page %llu slot[17]", (unsigned long long)node);
 }
 
-static void mark_in_tree_word(struct scene *s)
+static void mark_in_tree_word(struct fixture *s)
 {
 	sm_store(&s->pool->member->manager.tree, mark_make(0, 3, 77));
-	scene_want(s, "orphan-mark: manager 0 tree");
+	fixture_want(s, "orphan-mark: manager 0 tree");
 }
 
 /* -- states -------------------------------------------------------------------------- */
 
-static void page_leak(struct scene *s)
+static void page_leak(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_PAGE, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_PAGE, DAXFS_FREE);
 
-	sm_store(scene_state(s, DAXFS_T_PAGE, i), state_make(DAXFS_LIVE, DAXFS_USE_DATA, 0));
+	sm_store(fixture_state(s, DAXFS_T_PAGE, i), state_make(DAXFS_LIVE, DAXFS_USE_DATA, 0));
 	sm_store(&s->pool->birth[DAXFS_T_PAGE][i], 1);
-	scene_want(s, "leak: page %llu: state LIVE but not reachable", (unsigned long long)i);
+	fixture_want(s, "leak: page %llu: state LIVE but not reachable", (unsigned long long)i);
 }
 
-static void inode_leak(struct scene *s)
+static void inode_leak(struct fixture *s)
 {
-	scene_unname(s, s->fifo);
-	scene_want(s, "leak: inode %llu", (unsigned long long)s->fifo);
+	fixture_unname(s, s->fifo);
+	fixture_want(s, "leak: inode %llu", (unsigned long long)s->fifo);
 }
 
-static void dirent_leak(struct scene *s)
+static void dirent_leak(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_DIRENT, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_DIRENT, DAXFS_FREE);
 
-	sm_store(scene_state(s, DAXFS_T_DIRENT, i), state_make(DAXFS_LIVE, DAXFS_USE_DIRENT, 0));
+	sm_store(fixture_state(s, DAXFS_T_DIRENT, i), state_make(DAXFS_LIVE, DAXFS_USE_DIRENT, 0));
 	sm_store(&s->pool->birth[DAXFS_T_DIRENT][i], 1);
-	scene_want(s, "leak: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "leak: dirent %llu", (unsigned long long)i);
 }
 
-static void private_leak(struct scene *s)
+static void private_leak(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_PAGE, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_PAGE, DAXFS_FREE);
 
-	sm_store(scene_state(s, DAXFS_T_PAGE, i), state_make(DAXFS_PRIVATE, DAXFS_USE_DATA, nonce_make(2, 5)));
-	scene_want(s, "private-leak: page %llu", (unsigned long long)i);
+	sm_store(fixture_state(s, DAXFS_T_PAGE, i), state_make(DAXFS_PRIVATE, DAXFS_USE_DATA, txid_make(2, 5)));
+	fixture_want(s, "private-leak: page %llu", (unsigned long long)i);
 }
 
-static void private_in_use(struct scene *s)
+static void private_in_use(struct fixture *s)
 {
-	uint64_t page = scene_direct(s, s->small, 0);
+	uint64_t page = fixture_direct(s, s->small, 0);
 
-	sm_store(scene_state(s, DAXFS_T_PAGE, page), state_make(DAXFS_PRIVATE, DAXFS_USE_DATA, nonce_make(2, 5)));
-	scene_want(s, "private-in-use: inode %llu direct[0]", (unsigned long long)s->small);
+	sm_store(fixture_state(s, DAXFS_T_PAGE, page), state_make(DAXFS_PRIVATE, DAXFS_USE_DATA, txid_make(2, 5)));
+	fixture_want(s, "private-in-use: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
-static void free_in_use(struct scene *s)
+static void free_in_use(struct fixture *s)
 {
-	sm_store(scene_state(s, DAXFS_T_PAGE, scene_direct(s, s->small, 0)), 0);
-	scene_want(s, "free-in-use: inode %llu direct[0]", (unsigned long long)s->small);
+	sm_store(fixture_state(s, DAXFS_T_PAGE, fixture_direct(s, s->small, 0)), 0);
+	fixture_want(s, "free-in-use: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
-static void retired_in_use(struct scene *s)
+static void retired_in_use(struct fixture *s)
 {
-	uint64_t page = scene_direct(s, s->small, 0);
+	uint64_t page = fixture_direct(s, s->small, 0);
 
-	sm_store(scene_state(s, DAXFS_T_PAGE, page),
+	sm_store(fixture_state(s, DAXFS_T_PAGE, page),
 		 state_make(DAXFS_RETIRED, DAXFS_USE_NONE, sm_load(&s->pool->member->manager.epoch)));
-	scene_want(s, "retired-in-use: inode %llu direct[0]", (unsigned long long)s->small);
+	fixture_want(s, "retired-in-use: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
-static void wrong_use(struct scene *s)
+static void wrong_use(struct fixture *s)
 {
-	sm_store(scene_state(s, DAXFS_T_PAGE, scene_direct(s, s->small, 0)), state_make(DAXFS_LIVE, DAXFS_USE_NODE, 0));
-	scene_want(s, "bad-use: inode %llu direct[0]", (unsigned long long)s->small);
+	sm_store(fixture_state(s, DAXFS_T_PAGE, fixture_direct(s, s->small, 0)),
+		 state_make(DAXFS_LIVE, DAXFS_USE_NODE, 0));
+	fixture_want(s, "bad-use: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
-static void no_state(struct scene *s)
+static void no_state(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_DIRENT, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_DIRENT, DAXFS_FREE);
 
-	sm_store(scene_state(s, DAXFS_T_DIRENT, i), 5ull << 61);
-	scene_want(s, "bad-state: dirent %llu", (unsigned long long)i);
+	sm_store(fixture_state(s, DAXFS_T_DIRENT, i), 5ull << 61);
+	fixture_want(s, "bad-state: dirent %llu", (unsigned long long)i);
 }
 
-static void free_with_nonce(struct scene *s)
+static void free_with_txid(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_INODE, DAXFS_FREE);
+	uint64_t i = fixture_find(s, DAXFS_T_INODE, DAXFS_FREE);
 
-	sm_store(scene_state(s, DAXFS_T_INODE, i), 3);
-	scene_want(s, "bad-state: inode %llu", (unsigned long long)i);
+	sm_store(fixture_state(s, DAXFS_T_INODE, i), 3);
+	fixture_want(s, "bad-state: inode %llu", (unsigned long long)i);
 }
 
-static void retired_tomorrow(struct scene *s)
+static void retired_tomorrow(struct fixture *s)
 {
-	uint64_t i = scene_find(s, DAXFS_T_INODE, DAXFS_RETIRED);
+	uint64_t i = fixture_find(s, DAXFS_T_INODE, DAXFS_RETIRED);
 
-	sm_store(scene_state(s, DAXFS_T_INODE, i), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, 1ull << 40));
-	scene_want(s, "bad-epoch: inode %llu", (unsigned long long)i);
+	sm_store(fixture_state(s, DAXFS_T_INODE, i), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, 1ull << 40));
+	fixture_want(s, "bad-epoch: inode %llu", (unsigned long long)i);
 }
 
-static void born_never(struct scene *s)
+static void born_never(struct fixture *s)
 {
 	sm_store(&s->pool->birth[DAXFS_T_INODE][s->dir], 0);
-	scene_want(s, "bad-epoch: inode %llu", (unsigned long long)s->dir);
+	fixture_want(s, "bad-epoch: inode %llu", (unsigned long long)s->dir);
 }
 
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
-	DAMAGE(super_copy, 1), DAMAGE(region_header, 1), DAMAGE(host_word, 1), DAMAGE(host_beyond, 1),
-	DAMAGE(lane_status, 1), DAMAGE(lane_owner, 1), DAMAGE(lane_prepare, 1), DAMAGE(lane_committed, 1),
-	DAMAGE(lane_todo_left, 1), DAMAGE(lane_announces, 1), DAMAGE(record_words, 1),
-	DAMAGE(record_length, 0), DAMAGE(record_alloc, 1), DAMAGE(open_left, 1), DAMAGE(open_nonsense, 1),
-	DAMAGE(opener_free, 1), DAMAGE(opener_beyond, 1), DAMAGE(opener_unlisted, 1), DAMAGE(mark_trunc, 1),
-	DAMAGE(mark_no_lane, 1), DAMAGE(mark_in_free_inode, 1), DAMAGE(mark_in_count, 1),
-	DAMAGE(mark_in_file_node, 1), DAMAGE(mark_in_tree_word, 1), DAMAGE(page_leak, 1),
-	DAMAGE(inode_leak, 1), DAMAGE(dirent_leak, 1), DAMAGE(private_leak, 1), DAMAGE(private_in_use, 1),
-	DAMAGE(free_in_use, 1), DAMAGE(retired_in_use, 1), DAMAGE(wrong_use, 1), DAMAGE(no_state, 2),
-	DAMAGE(free_with_nonce, 1), DAMAGE(retired_tomorrow, 1), DAMAGE(born_never, 1),
+	DAMAGE(super_copy, 1),     DAMAGE(region_header, 1),     DAMAGE(host_word, 1),
+	DAMAGE(host_beyond, 1),    DAMAGE(lane_status, 1),       DAMAGE(lane_owner, 1),
+	DAMAGE(lane_prepare, 1),   DAMAGE(lane_committed, 1),    DAMAGE(lane_todo_left, 1),
+	DAMAGE(lane_announces, 1), DAMAGE(record_words, 1),      DAMAGE(record_length, 0),
+	DAMAGE(record_alloc, 1),   DAMAGE(open_left, 1),         DAMAGE(open_nonsense, 1),
+	DAMAGE(opener_free, 1),    DAMAGE(opener_beyond, 1),     DAMAGE(opener_unlisted, 1),
+	DAMAGE(mark_trunc, 1),     DAMAGE(mark_no_lane, 1),      DAMAGE(mark_in_free_inode, 1),
+	DAMAGE(mark_in_count, 1),  DAMAGE(mark_in_file_node, 1), DAMAGE(mark_in_tree_word, 1),
+	DAMAGE(page_leak, 1),      DAMAGE(inode_leak, 1),        DAMAGE(dirent_leak, 1),
+	DAMAGE(private_leak, 1),   DAMAGE(private_in_use, 1),    DAMAGE(free_in_use, 1),
+	DAMAGE(retired_in_use, 1), DAMAGE(wrong_use, 1),         DAMAGE(no_state, 2),
+	DAMAGE(free_with_txid, 1), DAMAGE(retired_tomorrow, 1),  DAMAGE(born_never, 1),
 };
 
 static void every_damage_is_found(void **unused)
 {
 	(void)unused;
-	scene_damages(damages, sizeof(damages) / sizeof(damages[0]));
+	fixture_damages(damages, sizeof(damages) / sizeof(damages[0]));
 }
 
 static void a_sound_pool_is_clean(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct daxfs_check *c = &s->check;
 
 	(void)unused;
-	scene_start(s);
-	assert_int_equal(scene_check(s), 0);
+	fixture_start(s);
+	assert_int_equal(fixture_check(s), 0);
 	assert_int_equal(s->lines, 0);
 	assert_int_equal(c->directories, 3);
 	/* big, wide, small, link, fifo, victim, and what is left of the names, one of them moved */
@@ -314,7 +317,7 @@ static void a_sound_pool_is_clean(void **unused)
 	assert_int_equal(c->usage.dirents.live, c->names);
 	assert_int_equal(c->usage.pages.live, c->pages_used);
 	assert_int_equal(c->usage.pages.private_, 0);
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 

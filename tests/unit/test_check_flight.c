@@ -6,13 +6,13 @@
  */
 #include <time.h>
 
-#include "check_scene.h"
+#include "check_fixture.h"
 
 /* -- a write, stopped at each step -------------------------------------------- */
 
 struct flight {
-	struct scene s;
-	struct daxfs *fs;   /* host 1, joined again */
+	struct fixture s;
+	struct daxfs *fs; /* host 1, joined again */
 	struct lane *lane;
 	struct sm_inode *sm;
 	sm_u64 *slot;
@@ -22,13 +22,13 @@ struct flight {
 
 static void flight_start(struct flight *f)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
-	scene_start(&f->s);
+	fixture_start(&f->s);
 	f->fs = f->s.pod.fs[1];
-	if (daxfs_join(f->fs, 1, "flyer", &why))
-		fail_msg("%s", why.text);
-	f->sm = scene_inode(&f->s, f->s.small);
+	if (daxfs_join(f->fs, 1, "flyer", &err))
+		fail_msg("%s", err.text);
+	f->sm = fixture_inode(&f->s, f->s.small);
 	f->slot = &f->sm->direct[0];
 	f->old = link_index(sm_load(f->slot));
 	f->lane = fs_take_lane(f->fs);
@@ -62,7 +62,7 @@ static void flight_mark(struct flight *f, unsigned i)
 {
 	sm_u64 *word = i ? f->slot : &f->sm->size;
 
-	assert_true(sm_swap(word, sm_load(&f->lane->sm->words[3 * i + 1]), f->mark[i]));
+	assert_true(sm_cas(word, sm_load(&f->lane->sm->words[3 * i + 1]), f->mark[i]));
 }
 
 static void flight_commit(struct flight *f)
@@ -79,13 +79,13 @@ static void flight_land(struct flight *f)
 	lane_exit(f->lane);
 	fs_put_lane(f->fs, f->lane);
 	assert_int_equal(daxfs_leave(f->fs), 0);
-	assert_int_equal(scene_check(&f->s), 0);
-	scene_stop(&f->s);
+	assert_int_equal(fixture_check(&f->s), 0);
+	fixture_stop(&f->s);
 }
 
 static void clean(struct flight *f)
 {
-	if (scene_check(&f->s))
+	if (fixture_check(&f->s))
 		fail_msg("in flight, but: %s", f->s.line[0]);
 }
 
@@ -105,9 +105,9 @@ static void in_flight_is_clean(void **unused)
 	flight_commit(f);
 	clean(f);
 	assert_int_equal(f->s.check.usage.pages.private_, 1); /* reached, PRIVATE, committed */
-	scene_host(&f->s, 1, DAXFS_HOST_RECOVERING);
+	fixture_host(&f->s, 1, DAXFS_HOST_RECOVERING);
 	clean(f);
-	scene_host(&f->s, 1, DAXFS_HOST_ALIVE);
+	fixture_host(&f->s, 1, DAXFS_HOST_ALIVE);
 	flight_land(f);
 	free(f);
 }
@@ -115,12 +115,12 @@ static void in_flight_is_clean(void **unused)
 /* The same with nobody to finish it. */
 static void expect_unowned(struct flight *f, const char *const *want)
 {
-	scene_host(&f->s, 1, DAXFS_HOST_FREE);
-	scene_check(&f->s);
+	fixture_host(&f->s, 1, DAXFS_HOST_FREE);
+	fixture_check(&f->s);
 	for (; *want; want++)
-		if (!scene_said(&f->s, *want))
+		if (!fixture_said(&f->s, *want))
 			fail_msg("nothing said about \"%s\"", *want);
-	scene_host(&f->s, 1, DAXFS_HOST_ALIVE);
+	fixture_host(&f->s, 1, DAXFS_HOST_ALIVE);
 }
 
 static void unowned_is_left_over(void **unused)
@@ -157,12 +157,12 @@ static void overtaken_mark(void **unused)
 	flight_mark(f, 0);
 	status = sm_load(&f->lane->sm->status);
 	sm_store(&f->lane->sm->status, status_make(status_seq(status) + 1, OP_WRITE, DAXFS_UNDECIDED));
-	scene_check(&f->s);
-	assert_true(scene_said(&f->s, "orphan-mark: inode "));
+	fixture_check(&f->s);
+	assert_true(fixture_said(&f->s, "orphan-mark: inode "));
 	sm_store(&f->lane->sm->status, status);
 	sm_store(&f->lane->sm->words[0], sm_load(&f->lane->sm->words[0]) ^ 8); /* about another word */
-	scene_check(&f->s);
-	assert_true(scene_said(&f->s, "orphan-mark: inode "));
+	fixture_check(&f->s);
+	assert_true(fixture_said(&f->s, "orphan-mark: inode "));
 	sm_store(&f->lane->sm->words[0], sm_load(&f->lane->sm->words[0]) ^ 8);
 	clean(f);
 	flight_land(f);
@@ -172,41 +172,41 @@ static void overtaken_mark(void **unused)
 /* Unlinked and held: fine while the holder's slot has an owner. */
 static void held_orphan(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct daxfs_inflight inflight;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	daxfs_ino victim, dir;
 	uint64_t openers, nlink;
 
 	(void)unused;
-	scene_start(s);
-	victim = handle_make(sm_load(&scene_inode(s, s->victim)->incarnation), s->victim);
-	dir = handle_make(sm_load(&scene_inode(s, s->dir)->incarnation), s->dir);
-	assert_int_equal(daxfs_join(s->pod.fs[2], 2, "holder", &why), 0);
-	assert_int_equal(daxfs_hold(s->pod.fs[2], victim), 0);
+	fixture_start(s);
+	victim = handle_make(sm_load(&fixture_inode(s, s->victim)->i_generation), s->victim);
+	dir = handle_make(sm_load(&fixture_inode(s, s->dir)->i_generation), s->dir);
+	assert_int_equal(daxfs_join(s->pod.fs[2], 2, "holder", &err), 0);
+	assert_int_equal(daxfs_file_open(s->pod.fs[2], victim), 0);
 	assert_int_equal(daxfs_unlink(s->pod.fs[2], dir, "victim"), 0);
-	assert_int_equal(scene_check(s), 0);
+	assert_int_equal(fixture_check(s), 0);
 	assert_int_equal(daxfs_inflight(s->pod.fs[0], 2, &inflight), 0);
 	assert_int_equal(inflight.opens, 1);
 	/* Its holder has let go, and is taking it apart in several records. */
-	openers = sm_load(&scene_inode(s, s->victim)->openers[0]);
-	nlink = sm_load(&scene_inode(s, s->victim)->nlink);
-	scene_set(&scene_inode(s, s->victim)->openers[0], DAXFS_W_OPENERS, 0);
-	assert_int_equal(scene_check(s), 0);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
-	assert_int_equal(scene_check(s), 0);
-	sm_store(&scene_inode(s, s->victim)->openers[0], openers);
-	sm_store(&scene_inode(s, s->victim)->nlink, nlink);
-	scene_host(s, 2, DAXFS_HOST_FREE);
-	scene_check(s);
-	assert_true(scene_said(s, "orphan: inode "));
-	assert_true(scene_said(s, "dead-opener: inode "));
-	assert_true(scene_said(s, "dead-open: host 2 opens["));
-	scene_host(s, 2, DAXFS_HOST_ALIVE);
-	assert_int_equal(daxfs_release(s->pod.fs[2], victim), 0);
+	openers = sm_load(&fixture_inode(s, s->victim)->openers[0]);
+	nlink = sm_load(&fixture_inode(s, s->victim)->nlink);
+	fixture_set(&fixture_inode(s, s->victim)->openers[0], DAXFS_W_OPENERS, 0);
+	assert_int_equal(fixture_check(s), 0);
+	fixture_set(&fixture_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	assert_int_equal(fixture_check(s), 0);
+	sm_store(&fixture_inode(s, s->victim)->openers[0], openers);
+	sm_store(&fixture_inode(s, s->victim)->nlink, nlink);
+	fixture_host(s, 2, DAXFS_HOST_FREE);
+	fixture_check(s);
+	assert_true(fixture_said(s, "orphan: inode "));
+	assert_true(fixture_said(s, "dead-opener: inode "));
+	assert_true(fixture_said(s, "dead-open: host 2 opens["));
+	fixture_host(s, 2, DAXFS_HOST_ALIVE);
+	assert_int_equal(daxfs_file_close(s->pod.fs[2], victim), 0);
 	assert_int_equal(daxfs_leave(s->pod.fs[2]), 0);
-	assert_int_equal(scene_check(s), 0);
-	scene_stop(s);
+	assert_int_equal(fixture_check(s), 0);
+	fixture_stop(s);
 	free(s);
 }
 
@@ -240,14 +240,14 @@ static void dry_run_tells_the_outcome(void **unused)
 	flight_start(f);
 	dry(f, "is PREPARE: would be rolled back");
 	dry(f, "PRIVATE -> FREE");
-	dry(f, "0 records to finish, 1 to roll back, 1 objects to settle");
+	dry(f, "0 records to finish, 1 to roll back, 1 objects to finalize");
 	flight_undecided(f);
 	flight_mark(f, 0);
 	dry(f, "is UNDECIDED: would be finished");
 	dry(f, "size: 300 bytes -> 400 bytes\n");
 	dry(f, "PRIVATE -> LIVE");
 	dry(f, "LIVE -> RETIRED");
-	dry(f, "1 records to finish, 0 to roll back, 2 objects to settle");
+	dry(f, "1 records to finish, 0 to roll back, 2 objects to finalize");
 	assert_int_equal(daxfs_inflight(f->fs, 1, &inflight), 0);
 	assert_int_equal(inflight.lanes, 1);
 	assert_int_equal(inflight.records, 1);
@@ -287,7 +287,7 @@ static void ignore(void *context, const char *line)
 }
 
 /* A place that means something: half of the flips in tables, half in pages that are nodes. */
-static uint64_t target(struct scene *s, uint64_t *seed)
+static uint64_t target(struct fixture *s, uint64_t *seed)
 {
 	uint64_t tables = pool_offset(s->pool, s->pool->pages);
 
@@ -301,7 +301,7 @@ static uint64_t target(struct scene *s, uint64_t *seed)
 	return next(seed) % tables;
 }
 
-static void inspect_all(struct scene *s, uint64_t i)
+static void inspect_all(struct fixture *s, uint64_t i)
 {
 	static const char *const whole[] = { "super", "member", "lanes" };
 	struct daxfs *fs = s->pod.fs[0];
@@ -322,17 +322,17 @@ static void inspect_all(struct scene *s, uint64_t i)
 
 static void garbage_is_survived(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	const char *given = getenv("DAXFS_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL), lines = 0, found = 0;
 	struct daxfs_check check;
 
 	(void)unused;
 	print_message("DAXFS_SEED=%llu\n", (unsigned long long)seed);
-	scene_start(s);
+	fixture_start(s);
 	for (unsigned i = 0; i < FLIPS; i++) {
 		if (i % FLIPS_BETWEEN_RESTORES == 0)
-			scene_restore(s);
+			fixture_restore(s);
 		((uint8_t *)s->pod.base)[target(s, &seed)] ^= (uint8_t)(1u << next(&seed) % 8);
 		assert_int_equal(check_pool(s->pool, ignore, &lines, &check), 0);
 		found += check.problems != 0;
@@ -342,27 +342,27 @@ static void garbage_is_survived(void **unused)
 	print_message("%llu of %u damaged pools had findings, %llu lines\n", (unsigned long long)found, FLIPS,
 		      (unsigned long long)lines);
 	assert_true(found > FLIPS / 2);
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 
 /* Every word of every table and node at its worst: still no crash, and it ends. */
 static void all_ones(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	uint64_t lines = 0;
 	struct daxfs_check check;
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	for (unsigned fill = 0; fill < 256; fill += 15) {
-		scene_restore(s);
+		fixture_restore(s);
 		memset((uint8_t *)s->pod.base, (int)fill, SCENE_BYTES);
 		assert_int_equal(check_pool(s->pool, ignore, &lines, &check), 0);
 		assert_true(check.problems > 0);
 		inspect_all(s, fill / 15);
 	}
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 
@@ -372,39 +372,41 @@ static void dump_refuses(void **unused)
 		const char *what;
 		int error;
 	} cases[] = {
-		{ "", -EINVAL }, { "supper", -EINVAL }, { "inode", -EINVAL }, { "inode ", -EINVAL },
-		{ "inode x", -EINVAL }, { "inode -1", -EINVAL }, { "inode 1x", -EINVAL }, { "inode 99999", -ENOENT },
+		{ "", -EINVAL },          { "supper", -EINVAL },
+		{ "inode", -EINVAL },     { "inode ", -EINVAL },
+		{ "inode x", -EINVAL },   { "inode -1", -EINVAL },
+		{ "inode 1x", -EINVAL },  { "inode 99999", -ENOENT },
 		{ "dir 99999", -ENOENT }, { "inode 99999999999999999999999", -EINVAL },
 	};
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	uint64_t lines = 0;
 	char what[32];
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(daxfs_dump(s->pod.fs[0], cases[i].what, ignore, &lines), cases[i].error);
 	snprintf(what, sizeof(what), "dir %llu", (unsigned long long)s->small);
 	assert_int_equal(daxfs_dump(s->pod.fs[0], what, ignore, &lines), -ENOTDIR);
 	assert_int_equal(lines, 0);
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 
 static void selftest_counts_exactly(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct daxfs_selftest before, after;
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	assert_int_equal(daxfs_selftest(s->pod.fs[0], 0, &before), 0);
 	assert_int_equal(daxfs_selftest(s->pod.fs[0], 1000, &after), 0);
 	assert_int_equal(after.increments, 1000);
 	assert_int_equal(after.tries, 1000);
 	assert_int_equal(after.value, before.value + 1000);
-	assert_int_equal(scene_check(s), 0); /* it means nothing to anybody else */
-	scene_stop(s);
+	assert_int_equal(fixture_check(s), 0); /* it means nothing to anybody else */
+	fixture_stop(s);
 	free(s);
 }
 

@@ -1,344 +1,368 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_check_tree.c - the check on files, inodes, directories and names: see test_check.c. */
-#include "check_scene.h"
+#include "check_fixture.h"
 #include "mem/siphash.h"
 
-static struct sm_dirent *dirent_of(struct scene *s, uint64_t inode, uint64_t *index)
+static struct sm_dirent *dirent_of(struct fixture *s, uint64_t inode, uint64_t *index)
 {
 	uint64_t page;
 
-	scene_slot(s, inode, &page, index);
+	fixture_slot(s, inode, &page, index);
 	return &s->pool->dirents[*index];
 }
 
-static uint64_t claim(struct scene *s, enum daxfs_type type, enum daxfs_use use)
+static uint64_t claim(struct fixture *s, enum daxfs_type type, enum daxfs_use use)
 {
-	uint64_t i = scene_find(s, type, DAXFS_FREE);
+	uint64_t i = fixture_find(s, type, DAXFS_FREE);
 
-	sm_store(scene_state(s, type, i), state_make(DAXFS_LIVE, use, 0));
+	sm_store(fixture_state(s, type, i), state_make(DAXFS_LIVE, use, 0));
 	sm_store(&s->pool->birth[type][i], 1);
 	return i;
 }
 
 /* -- files ---------------------------------------------------------------------------- */
 
-static void same_page_twice(struct scene *s)
+static void same_page_twice(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK,
-		  link_payload(DAXFS_DATA, scene_direct(s, s->big, 0)));
-	scene_want(s, "double-use: inode %llu direct[3]", (unsigned long long)s->big);
+	fixture_set(&fixture_inode(s, s->big)->direct[3], DAXFS_W_LINK,
+		    link_payload(DAXFS_DATA, fixture_direct(s, s->big, 0)));
+	fixture_want(s, "double-use: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
-static void page_of_another(struct scene *s)
+static void page_of_another(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK,
-		  link_payload(DAXFS_DATA, scene_direct(s, s->small, 0)));
-	scene_want(s, "double-use: ");
+	fixture_set(&fixture_inode(s, s->big)->direct[3], DAXFS_W_LINK,
+		    link_payload(DAXFS_DATA, fixture_direct(s, s->small, 0)));
+	fixture_want(s, "double-use: ");
 }
 
-static void no_such_page(struct scene *s)
+static void no_such_page(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_DATA, 0xfffffff0u));
-	scene_want(s, "bad-index: inode %llu direct[3]", (unsigned long long)s->big);
+	fixture_set(&fixture_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_DATA, 0xfffffff0u));
+	fixture_want(s, "bad-index: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
-static void node_names_itself(struct scene *s)
+static void node_names_itself(struct fixture *s)
 {
-	uint64_t node = link_index(sm_load(&scene_inode(s, s->big)->indirect[2]));
+	uint64_t node = link_index(sm_load(&fixture_inode(s, s->big)->indirect[2]));
 
-	scene_set(&map_node(s->pool, node)->slot[9], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
-	scene_want(s, "double-use: page %llu slot[9]", (unsigned long long)node);
+	fixture_set(&map_node(s->pool, node)->slot[9], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
+	fixture_want(s, "double-use: page %llu slot[9]", (unsigned long long)node);
 }
 
-static void kind_in_file(struct scene *s)
+static void kind_in_file(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_INODE, 1));
-	scene_want(s, "bad-kind: inode %llu direct[3]", (unsigned long long)s->big);
+	fixture_set(&fixture_inode(s, s->big)->direct[3], DAXFS_W_LINK, link_payload(DAXFS_INODE, 1));
+	fixture_want(s, "bad-kind: inode %llu direct[3]", (unsigned long long)s->big);
 }
 
-static void data_past_end(struct scene *s)
+static void data_past_end(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->small)->size, DAXFS_W_SIZE, 0);
-	scene_want(s, "past-end: inode %llu direct[0]", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->size, DAXFS_W_SIZE, 0);
+	fixture_want(s, "past-end: inode %llu direct[0]", (unsigned long long)s->small);
 }
 
-static void node_past_end(struct scene *s)
+static void node_past_end(struct fixture *s)
 {
 	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
-	scene_set(&scene_inode(s, s->small)->indirect[0], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
-	scene_want(s, "past-end: inode %llu indirect[0]", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->indirect[0], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
+	fixture_want(s, "past-end: inode %llu indirect[0]", (unsigned long long)s->small);
 }
 
-static void tail_not_zero(struct scene *s)
+static void tail_not_zero(struct fixture *s)
 {
-	uint64_t page = scene_direct(s, s->small, 0);
+	uint64_t page = fixture_direct(s, s->small, 0);
 
 	pool_page(s->pool, page)[DAXFS_PAGE_SIZE - 1] = 1;
-	scene_want(s, "dirty-tail: page %llu", (unsigned long long)page);
+	fixture_want(s, "dirty-tail: page %llu", (unsigned long long)page);
 }
 
-static void prune_forgotten(struct scene *s)
+static void prune_forgotten(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->small)->size, DAXFS_W_SIZE, DAXFS_SIZE_PRUNE | 300);
-	scene_want(s, "unpruned: inode %llu", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->size, DAXFS_W_SIZE, DAXFS_SIZE_PRUNE | 300);
+	fixture_want(s, "unpruned: inode %llu", (unsigned long long)s->small);
 }
 
-static void too_large(struct scene *s)
+static void too_large(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->victim)->size, DAXFS_W_SIZE, DAXFS_FILE_MAX + 1);
-	scene_want(s, "bad-size: inode %llu", (unsigned long long)s->victim);
+	fixture_set(&fixture_inode(s, s->victim)->size, DAXFS_W_SIZE, DAXFS_FILE_MAX + 1);
+	fixture_want(s, "bad-size: inode %llu", (unsigned long long)s->victim);
 }
 
-static void short_target(struct scene *s)
+static void short_target(struct fixture *s)
 {
-	pool_page(s->pool, scene_direct(s, s->link, 0))[2] = '\0';
-	scene_want(s, "bad-symlink: inode %llu", (unsigned long long)s->link);
+	pool_page(s->pool, fixture_direct(s, s->link, 0))[2] = '\0';
+	fixture_want(s, "bad-symlink: inode %llu", (unsigned long long)s->link);
 }
 
-static void no_target(struct scene *s)
+static void no_target(struct fixture *s)
 {
-	uint64_t page = scene_direct(s, s->link, 0);
+	uint64_t page = fixture_direct(s, s->link, 0);
 
-	scene_set(&scene_inode(s, s->link)->direct[0], DAXFS_W_LINK, 0);
-	sm_store(scene_state(s, DAXFS_T_PAGE, page), 0);
-	scene_want(s, "bad-symlink: inode %llu", (unsigned long long)s->link);
+	fixture_set(&fixture_inode(s, s->link)->direct[0], DAXFS_W_LINK, 0);
+	sm_store(fixture_state(s, DAXFS_T_PAGE, page), 0);
+	fixture_want(s, "bad-symlink: inode %llu", (unsigned long long)s->link);
 }
 
 /* -- inodes ------------------------------------------------------------------------------ */
 
-static void link_too_many(struct scene *s)
+static void link_too_many(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->small)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
-	scene_want(s, "bad-nlink: inode %llu nlink: 3 links, 2 names", (unsigned long long)s->small);
+	fixture_set(&fixture_inode(s, s->small)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
+	fixture_want(s, "bad-nlink: inode %llu nlink: 3 links, 2 names", (unsigned long long)s->small);
 }
 
-static void named_orphan(struct scene *s)
+static void named_orphan(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 1));
-	scene_want(s, "bad-life: inode %llu", (unsigned long long)s->victim);
+	fixture_set(&fixture_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 1));
+	fixture_want(s, "bad-life: inode %llu", (unsigned long long)s->victim);
 }
 
-static void orphan_forgotten(struct scene *s)
+static void orphan_forgotten(struct fixture *s)
 {
-	scene_unname(s, s->victim);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
-	scene_want(s, "orphan: inode %llu", (unsigned long long)s->victim);
+	fixture_unname(s, s->victim);
+	fixture_set(&fixture_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	fixture_want(s, "orphan: inode %llu", (unsigned long long)s->victim);
 }
 
-static void dead_forgotten(struct scene *s)
+static void dead_forgotten(struct fixture *s)
 {
 	orphan_forgotten(s);
-	scene_set(&scene_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
-	scene_want(s, "dead-inode: inode %llu", (unsigned long long)s->victim);
+	fixture_set(&fixture_inode(s, s->victim)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_DEAD, 0));
+	fixture_want(s, "dead-inode: inode %llu", (unsigned long long)s->victim);
 }
 
-static void no_type(struct scene *s)
+static void no_type(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->victim)->mode, DAXFS_W_ATTR, 0644);
-	scene_want(s, "bad-mode: inode %llu", (unsigned long long)s->victim);
+	fixture_set(&fixture_inode(s, s->victim)->mode, DAXFS_W_ATTR, 0644);
+	fixture_want(s, "bad-mode: inode %llu", (unsigned long long)s->victim);
 }
 
-static void fifo_with_pages(struct scene *s)
+static void fifo_with_pages(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->fifo)->direct[0], DAXFS_W_LINK, link_payload(DAXFS_DATA, 3));
-	scene_want(s, "bad-kind: inode %llu", (unsigned long long)s->fifo);
+	fixture_set(&fixture_inode(s, s->fifo)->direct[0], DAXFS_W_LINK, link_payload(DAXFS_DATA, 3));
+	fixture_want(s, "bad-kind: inode %llu", (unsigned long long)s->fifo);
 }
 
 /* -- names -------------------------------------------------------------------------------- */
 
-static void hash_changed(struct scene *s)
+static void hash_changed(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->victim, &i)->hash ^= 1; /* the last level: in the right place still */
-	scene_want(s, "bad-hash: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-hash: dirent %llu", (unsigned long long)i);
 }
 
-static void name_changed(struct scene *s)
+static void name_changed(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->victim, &i)->name[0] = 'V';
-	scene_want(s, "bad-hash: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-hash: dirent %llu", (unsigned long long)i);
 }
 
-static void name_with_slash(struct scene *s)
+static void name_with_slash(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->victim, &i)->name[2] = '/';
-	scene_want(s, "bad-name: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-name: dirent %llu", (unsigned long long)i);
 }
 
-static void name_unended(struct scene *s)
+static void name_unended(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->victim, &i)->len--;
-	scene_want(s, "bad-name: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-name: dirent %llu", (unsigned long long)i);
 }
 
-static void entry_moved(struct scene *s)
+static void entry_moved(struct fixture *s)
 {
 	uint64_t page, dirent, w;
-	sm_u64 *slot = scene_slot(s, s->victim, &page, &dirent), *other = NULL;
+	sm_u64 *slot = fixture_slot(s, s->victim, &page, &dirent), *other = NULL;
 
 	for (unsigned i = 0; !other; i++)
 		if (link_kind(sm_load(&map_node(s->pool, page)->slot[i])) == DAXFS_ABSENT)
 			other = &map_node(s->pool, page)->slot[i];
 	w = word_payload(sm_load(slot), DAXFS_W_LINK);
-	scene_set(slot, DAXFS_W_LINK, 0);
-	scene_set(other, DAXFS_W_LINK, w);
-	scene_want(s, "misplaced: dirent %llu", (unsigned long long)dirent);
+	fixture_set(slot, DAXFS_W_LINK, 0);
+	fixture_set(other, DAXFS_W_LINK, w);
+	fixture_want(s, "misplaced: dirent %llu", (unsigned long long)dirent);
 }
 
-static void wrong_type(struct scene *s)
+static void wrong_type(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->victim, &i)->type = 4;
-	scene_want(s, "bad-type: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-type: dirent %llu", (unsigned long long)i);
 }
 
-static void stale_handle(struct scene *s)
+static void stale_handle(struct fixture *s)
 {
 	uint64_t i;
 
 	dirent_of(s, s->fifo, &i)->handle ^= 1ull << 40;
-	scene_want(s, "bad-handle: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "bad-handle: dirent %llu", (unsigned long long)i);
 }
 
-static void count_off(struct scene *s)
+static void count_off(struct fixture *s)
 {
-	uint64_t root = link_index(sm_load(&scene_inode(s, s->dir)->dir_root));
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->dir)->dir_root));
 	sm_u64 *count = &s->pool->count[root];
 
-	scene_set(count, DAXFS_W_COUNT, word_payload(sm_load(count), DAXFS_W_COUNT) + 1);
-	scene_want(s, "bad-count: page %llu", (unsigned long long)root);
+	fixture_set(count, DAXFS_W_COUNT, word_payload(sm_load(count), DAXFS_W_COUNT) + 1);
+	fixture_want(s, "bad-count: page %llu", (unsigned long long)root);
 }
 
-static void frozen_in_use(struct scene *s)
+static void frozen_in_use(struct fixture *s)
 {
-	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
 
-	scene_set(&s->pool->count[root], DAXFS_W_COUNT, DAXFS_COUNT_FROZEN);
-	scene_want(s, "frozen: page %llu", (unsigned long long)root);
+	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, DAXFS_COUNT_FROZEN);
+	fixture_want(s, "frozen: page %llu", (unsigned long long)root);
 }
 
-static void removed_not_frozen(struct scene *s)
+static void removed_not_frozen(struct fixture *s)
 {
-	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
 
-	scene_host(s, 1, DAXFS_HOST_FENCED);
-	sm_store(&s->pool->lanes[2].todo, handle_make(sm_load(&scene_inode(s, s->sub)->incarnation), s->sub));
-	scene_unname(s, s->sub);
-	scene_set(&scene_inode(s, s->sub)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
-	scene_want(s, "not-frozen: page %llu", (unsigned long long)root);
+	fixture_host(s, 1, DAXFS_HOST_FENCED);
+	sm_store(&s->pool->lanes[2].todo, handle_make(sm_load(&fixture_inode(s, s->sub)->i_generation), s->sub));
+	fixture_unname(s, s->sub);
+	fixture_set(&fixture_inode(s, s->sub)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	fixture_want(s, "not-frozen: page %llu", (unsigned long long)root);
 }
 
-static void node_without_names(struct scene *s)
+static void node_without_names(struct fixture *s)
 {
-	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
 	uint64_t node = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
-	scene_set(&s->pool->count[node], DAXFS_W_COUNT, 0);
-	scene_set(&map_node(s->pool, root)->slot[3], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
-	scene_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
-	scene_want(s, "empty-node: page %llu", (unsigned long long)node);
+	fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 0);
+	fixture_set(&map_node(s->pool, root)->slot[3], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
+	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
+	fixture_want(s, "empty-node: page %llu", (unsigned long long)node);
 }
 
-static void wrong_parent(struct scene *s)
+static void wrong_parent(struct fixture *s)
 {
-	scene_set(&scene_inode(s, s->sub)->parent, DAXFS_W_LINK, link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
-	scene_want(s, "bad-parent: inode %llu", (unsigned long long)s->sub);
+	fixture_set(&fixture_inode(s, s->sub)->parent, DAXFS_W_LINK, link_payload(DAXFS_INODE, DAXFS_ROOT_INO));
+	fixture_want(s, "bad-parent: inode %llu", (unsigned long long)s->sub);
 }
 
 /* The entry of a file names a directory above it. */
-static void cycle(struct scene *s)
+static void cycle(struct fixture *s)
 {
 	uint64_t i;
 	struct sm_dirent *entry = dirent_of(s, s->fifo, &i);
 
-	entry->handle = handle_make(sm_load(&scene_inode(s, s->dir)->incarnation), s->dir);
+	entry->handle = handle_make(sm_load(&fixture_inode(s, s->dir)->i_generation), s->dir);
 	entry->type = 4;
-	scene_want(s, "double-dir: dirent %llu", (unsigned long long)i);
+	fixture_want(s, "double-dir: dirent %llu", (unsigned long long)i);
 }
 
-static void root_named(struct scene *s)
+static void root_named(struct fixture *s)
 {
 	uint64_t i;
 	struct sm_dirent *entry = dirent_of(s, s->fifo, &i);
 
 	entry->handle = DAXFS_ROOT;
 	entry->type = 4;
-	scene_want(s, "double-dir: inode 1");
+	fixture_want(s, "double-dir: inode 1");
 }
 
-static void dir_node_names_itself(struct scene *s)
+static void dir_node_names_itself(struct fixture *s)
 {
-	uint64_t root = link_index(sm_load(&scene_inode(s, s->sub)->dir_root));
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
 
-	scene_set(&map_node(s->pool, root)->slot[500], DAXFS_W_LINK, link_payload(DAXFS_NODE, root));
-	scene_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
-	scene_want(s, "double-use: page %llu slot[500]", (unsigned long long)root);
+	fixture_set(&map_node(s->pool, root)->slot[500], DAXFS_W_LINK, link_payload(DAXFS_NODE, root));
+	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
+	fixture_want(s, "double-use: page %llu slot[500]", (unsigned long long)root);
 }
 
-static void root_is_no_directory(struct scene *s)
+static void root_is_no_directory(struct fixture *s)
 {
-	scene_set(&scene_inode(s, DAXFS_ROOT_INO)->mode, DAXFS_W_ATTR, S_IFREG | 0644);
-	scene_want(s, "bad-mode: inode 1");
+	fixture_set(&fixture_inode(s, DAXFS_ROOT_INO)->mode, DAXFS_W_ATTR, S_IFREG | 0644);
+	fixture_want(s, "bad-mode: inode 1");
 }
 
 /* A chain of nodes down to an unordered one with two entries of one name in it. */
-static void name_twice(struct scene *s)
+static void name_twice(struct fixture *s)
 {
 	struct sm_dirent entry = { .type = 1, .len = 3, .name = "dup" };
-	uint64_t node = link_index(sm_load(&scene_inode(s, s->sub)->dir_root)), dirent;
+	uint64_t node = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root)), dirent;
 
-	entry.handle = handle_make(sm_load(&scene_inode(s, s->fifo)->incarnation), s->fifo);
+	entry.handle = handle_make(sm_load(&fixture_inode(s, s->fifo)->i_generation), s->fifo);
 	entry.hash = siphash24(s->pool->super.hash_key, "dup", 3) >> 10;
 	for (unsigned level = 0; level < DAXFS_HASH_LEVELS; level++) {
 		uint64_t below = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
 
 		memset(pool_page(s->pool, below), 0, DAXFS_PAGE_SIZE);
-		scene_set(&map_node(s->pool, node)->slot[entry.hash >> (9 * (5 - level)) & 511], DAXFS_W_LINK,
-			  link_payload(DAXFS_NODE, below));
-		scene_set(&s->pool->count[node], DAXFS_W_COUNT, 1);
+		fixture_set(&map_node(s->pool, node)->slot[entry.hash >> (9 * (5 - level)) & 511], DAXFS_W_LINK,
+			    link_payload(DAXFS_NODE, below));
+		fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 1);
 		node = below;
 	}
-	scene_set(&s->pool->count[node], DAXFS_W_COUNT, 2);
+	fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		dirent = claim(s, DAXFS_T_DIRENT, DAXFS_USE_DIRENT);
 		memcpy(&s->pool->dirents[dirent], &entry, sizeof(entry));
-		scene_set(&map_node(s->pool, node)->slot[7 + i], DAXFS_W_LINK, link_payload(DAXFS_DIRENT, dirent));
+		fixture_set(&map_node(s->pool, node)->slot[7 + i], DAXFS_W_LINK, link_payload(DAXFS_DIRENT, dirent));
 	}
-	scene_set(&scene_inode(s, s->fifo)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
-	scene_want(s, "double-name: dirent %llu", (unsigned long long)dirent);
+	fixture_set(&fixture_inode(s, s->fifo)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
+	fixture_want(s, "double-name: dirent %llu", (unsigned long long)dirent);
 }
 
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
-	DAMAGE(same_page_twice, 1), DAMAGE(page_of_another, 1), DAMAGE(no_such_page, 1),
-	DAMAGE(node_names_itself, 1), DAMAGE(kind_in_file, 1), DAMAGE(data_past_end, 1),
-	DAMAGE(tail_not_zero, 1), DAMAGE(node_past_end, 1),
-	DAMAGE(prune_forgotten, 1), DAMAGE(too_large, 1), DAMAGE(short_target, 1),
-	DAMAGE(no_target, 1), DAMAGE(link_too_many, 1), DAMAGE(named_orphan, 1), DAMAGE(orphan_forgotten, 1),
-	DAMAGE(dead_forgotten, 1), DAMAGE(no_type, 2), DAMAGE(fifo_with_pages, 1), DAMAGE(hash_changed, 1),
-	DAMAGE(name_changed, 1), DAMAGE(name_with_slash, 1), DAMAGE(name_unended, 1), DAMAGE(entry_moved, 1),
-	DAMAGE(wrong_type, 1), DAMAGE(stale_handle, 2), DAMAGE(count_off, 1), DAMAGE(frozen_in_use, 1),
-	DAMAGE(removed_not_frozen, 1), DAMAGE(wrong_parent, 1), DAMAGE(node_without_names, 1),
-	DAMAGE(cycle, 0), DAMAGE(root_named, 0),
-	DAMAGE(dir_node_names_itself, 1), DAMAGE(root_is_no_directory, 0), DAMAGE(name_twice, 1),
+	DAMAGE(same_page_twice, 1),
+	DAMAGE(page_of_another, 1),
+	DAMAGE(no_such_page, 1),
+	DAMAGE(node_names_itself, 1),
+	DAMAGE(kind_in_file, 1),
+	DAMAGE(data_past_end, 1),
+	DAMAGE(tail_not_zero, 1),
+	DAMAGE(node_past_end, 1),
+	DAMAGE(prune_forgotten, 1),
+	DAMAGE(too_large, 1),
+	DAMAGE(short_target, 1),
+	DAMAGE(no_target, 1),
+	DAMAGE(link_too_many, 1),
+	DAMAGE(named_orphan, 1),
+	DAMAGE(orphan_forgotten, 1),
+	DAMAGE(dead_forgotten, 1),
+	DAMAGE(no_type, 2),
+	DAMAGE(fifo_with_pages, 1),
+	DAMAGE(hash_changed, 1),
+	DAMAGE(name_changed, 1),
+	DAMAGE(name_with_slash, 1),
+	DAMAGE(name_unended, 1),
+	DAMAGE(entry_moved, 1),
+	DAMAGE(wrong_type, 1),
+	DAMAGE(stale_handle, 2),
+	DAMAGE(count_off, 1),
+	DAMAGE(frozen_in_use, 1),
+	DAMAGE(removed_not_frozen, 1),
+	DAMAGE(wrong_parent, 1),
+	DAMAGE(node_without_names, 1),
+	DAMAGE(cycle, 0),
+	DAMAGE(root_named, 0),
+	DAMAGE(dir_node_names_itself, 1),
+	DAMAGE(root_is_no_directory, 0),
+	DAMAGE(name_twice, 1),
 };
 
 static void every_damage_is_found(void **unused)
 {
 	(void)unused;
-	scene_damages(damages, sizeof(damages) / sizeof(damages[0]));
+	fixture_damages(damages, sizeof(damages) / sizeof(damages[0]));
 }
 
 int main(void)

@@ -13,35 +13,33 @@ struct made {
 	unsigned calls;
 };
 
-static int set_text(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_text(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct made *m = target;
 
 	m->calls++;
-	return settings_text(key, value, m->text, sizeof(m->text), why);
+	return settings_text(key, value, m->text, sizeof(m->text), err);
 }
 
-static int set_number(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_number(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct made *m = target;
 
 	m->calls++;
-	return settings_number(key, value, 3, UINT_MAX, &m->number, why);
+	return settings_number(key, value, 3, UINT_MAX, &m->number, err);
 }
 
-static int set_loud(void *target, const char *key, const char *value, struct daxfs_why *why)
+static int set_loud(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct made *m = target;
 
 	m->calls++;
-	return settings_yes_no(key, value, &m->loud, why);
+	return settings_yes_no(key, value, &m->loud, err);
 }
 
 static const struct setting table[] = {
-	{ "text", set_text, SETTING_VALUE },
-	{ "text-number", set_number, SETTING_VALUE }, /* begins like another */
-	{ "loud", set_loud, SETTING_YES_NO },
-	{ "always", NULL, SETTING_IGNORED },
+	{ "text", set_text, SETTING_VALUE },  { "text-number", set_number, SETTING_VALUE }, /* begins like another */
+	{ "loud", set_loud, SETTING_YES_NO }, { "always", NULL, SETTING_IGNORED },
 	{ NULL, NULL, SETTING_VALUE },
 };
 
@@ -49,10 +47,10 @@ static struct made made_of(int argc, char **argv)
 {
 	struct made m = { .loud = true };
 	enum settings_action action = SETTINGS_HELP;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
-	if (settings_parse(table, argc, argv, &m, &action, &why) != 0)
-		fail_msg("%s", why.text);
+	if (settings_parse(table, argc, argv, &m, &action, &err) != 0)
+		fail_msg("%s", err.text);
 	assert_int_equal(action, SETTINGS_RUN);
 	return m;
 }
@@ -61,9 +59,9 @@ static void refused(int argc, char **argv, const char *says)
 {
 	struct made m;
 	enum settings_action action = SETTINGS_RUN;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
-	try_refused(settings_parse(table, argc, argv, &m, &action, &why), &why, says);
+	try_refused(settings_parse(table, argc, argv, &m, &action, &err), &err, says);
 }
 
 static void each_form(void **state)
@@ -113,13 +111,14 @@ static void questions_change_nothing(void **state)
 {
 	struct made m = { .calls = 0 };
 	enum settings_action action;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	(void)state;
-	assert_int_equal(settings_parse(table, TRY("--text", "toolong!!", "--help", "--config", "/nowhere"), &m,
-					&action, &why), 0);
+	assert_int_equal(
+		settings_parse(table, TRY("--text", "toolong!!", "--help", "--config", "/nowhere"), &m, &action, &err),
+		0);
 	assert_int_equal(action, SETTINGS_HELP);
-	assert_int_equal(settings_parse(table, TRY("--version"), &m, &action, &why), 0);
+	assert_int_equal(settings_parse(table, TRY("--version"), &m, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_VERSION);
 	assert_int_equal(m.calls, 0);
 	refused(TRY("--help", "--colour"), "--colour is not an option");
@@ -127,27 +126,28 @@ static void questions_change_nothing(void **state)
 
 static void lines(void **state)
 {
-	static const char *const bad[] = { "loud = maybe", "no-loud = yes", "always = yes", "config = /f",
-					   "help = yes", "tex = a", "text", "text =", "= a", "text-number = 2" };
+	static const char *const bad[] = { "loud = maybe", "no-loud = yes",  "always = yes", "config = /f",
+					   "help = yes",   "tex = a",        "text",         "text =",
+					   "= a",          "text-number = 2" };
 	struct made m = { .calls = 0 };
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	char text[2 * PATH_MAX];
 
 	(void)state;
-	assert_int_equal(settings_line(table, "", &m, &why), 0);
-	assert_int_equal(settings_line(table, " \t\n", &m, &why), 0);
-	assert_int_equal(settings_line(table, "  # text = x\n", &m, &why), 0);
+	assert_int_equal(settings_line(table, "", &m, &err), 0);
+	assert_int_equal(settings_line(table, " \t\n", &m, &err), 0);
+	assert_int_equal(settings_line(table, "  # text = x\n", &m, &err), 0);
 	assert_int_equal(m.calls, 0);
-	assert_int_equal(settings_line(table, "\ttext=a = b \r\n", &m, &why), 0);
+	assert_int_equal(settings_line(table, "\ttext=a = b \r\n", &m, &err), 0);
 	assert_string_equal(m.text, "a = b");
-	assert_int_equal(settings_line(table, "loud = yes", &m, &why), 0);
+	assert_int_equal(settings_line(table, "loud = yes", &m, &err), 0);
 	assert_true(m.loud);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(settings_line(table, bad[i], &m, &why), -EINVAL);
+		assert_int_equal(settings_line(table, bad[i], &m, &err), -EINVAL);
 	assert_string_equal(m.text, "a = b");
 	memset(text, ' ', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	try_refused(settings_line(table, text, &m, &why), &why, "too long");
+	try_refused(settings_line(table, text, &m, &err), &err, "too long");
 }
 
 static void options_win_over_the_file(void **state)
@@ -185,16 +185,16 @@ static void files_that_cannot_be_read(void **state)
 	char path[32];
 	struct made m;
 	enum settings_action action;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	(void)state;
 	try_file(path, "loud = no\n\ncolour = red\n");
 	refused(TRY("--config", path), ":3: colour: no such setting");
 	unlink(path);
-	assert_int_equal(settings_parse(table, TRY("--config", path), &m, &action, &why), -ENOENT);
-	assert_non_null(strstr(why.text, path));
-	assert_int_equal(settings_parse(table, TRY("--config", "/tmp"), &m, &action, &why), -EIO);
-	assert_non_null(strstr(why.text, "/tmp: cannot be read"));
+	assert_int_equal(settings_parse(table, TRY("--config", path), &m, &action, &err), -ENOENT);
+	assert_non_null(strstr(err.text, path));
+	assert_int_equal(settings_parse(table, TRY("--config", "/tmp"), &m, &action, &err), -EIO);
+	assert_non_null(strstr(err.text, "/tmp: cannot be read"));
 }
 
 int main(void)

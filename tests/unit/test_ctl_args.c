@@ -12,13 +12,22 @@ static void sizes(void **unused)
 		const char *text;
 		uint64_t bytes;
 	} good[] = {
-		{ "0", 0 }, { "4096", 4096 }, { "1K", 1024 }, { "64m", 64u << 20 }, { "2G", 2ull << 30 },
-		{ "1.5G", 3ull << 29 }, { "4TiB", 4ull << 40 }, { "7B", 7 }, { "3MB", 3u << 20 },
-		{ "18446744073709551615", UINT64_MAX }, { "0.1K", 102 },
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "1K", 1024 },
+		{ "64m", 64u << 20 },
+		{ "2G", 2ull << 30 },
+		{ "1.5G", 3ull << 29 },
+		{ "4TiB", 4ull << 40 },
+		{ "7B", 7 },
+		{ "3MB", 3u << 20 },
+		{ "18446744073709551615", UINT64_MAX },
+		{ "0.1K", 102 },
 	};
 	static const char *const bad[] = {
-		"", "G", "-1", "+1", " 1", "1 G", "1X", "1GG", "1.G", "1.5", "0x10", "16777216T", "1e3",
-		"18446744073709551616", "1.55G",
+		"",      "G",   "-1",  "+1",   " 1",        "1 G", "1X",
+		"1GG",   "1.G", "1.5", "0x10", "16777216T", "1e3", "18446744073709551616",
+		"1.55G",
 	};
 	uint64_t n;
 
@@ -40,7 +49,7 @@ struct parsed {
 	struct arg_number number, size;
 	const char *words[2];
 	struct args args;
-	struct daxfs_why why;
+	struct daxfs_error err;
 };
 
 static int parse(struct parsed *p, int argc, const char *const *argv)
@@ -59,10 +68,10 @@ static int parse(struct parsed *p, int argc, const char *const *argv)
 		snprintf(buf[i], sizeof(buf[i]), "%s", argv[i]);
 		copy[i] = buf[i];
 	}
-	return args_parse(&p->args, argc, copy, &p->why);
+	return args_parse(&p->args, argc, copy, &p->err);
 }
 
-#define PARSE(p, ...) \
+#define PARSE(p, ...)                                                                                                  \
 	parse(p, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), (const char *[]){ __VA_ARGS__ })
 
 static void options(void **unused)
@@ -85,13 +94,18 @@ static void wrong_options(void **unused)
 	static const struct {
 		const char *argv[3];
 		int argc;
-		const char *why;
+		const char *err;
 	} cases[] = {
-		{ { "--nonsense" }, 1, "--nonsense: no such option" }, { { "--fla" }, 1, "--fla: no such option" },
-		{ { "--flag=1" }, 1, "takes no value" }, { { "--number" }, 1, "needs a value" },
-		{ { "--number", "x" }, 2, "whole number" }, { { "--number", "101" }, 2, "at most 100" },
-		{ { "--number=-1" }, 1, "whole number" }, { { "--text=" }, 1, "empty" },
-		{ { "--size", "1Q" }, 2, "K, M, G or T" }, { { "-f" }, 1, "two dashes" },
+		{ { "--nonsense" }, 1, "--nonsense: no such option" },
+		{ { "--fla" }, 1, "--fla: no such option" },
+		{ { "--flag=1" }, 1, "takes no value" },
+		{ { "--number" }, 1, "needs a value" },
+		{ { "--number", "x" }, 2, "whole number" },
+		{ { "--number", "101" }, 2, "at most 100" },
+		{ { "--number=-1" }, 1, "whole number" },
+		{ { "--text=" }, 1, "empty" },
+		{ { "--size", "1Q" }, 2, "K, M, G or T" },
+		{ { "-f" }, 1, "two dashes" },
 		{ { "a", "b", "c" }, 3, "c: one word too many" },
 	};
 	struct parsed p;
@@ -100,8 +114,8 @@ static void wrong_options(void **unused)
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int rc = parse(&p, cases[i].argc, cases[i].argv);
 
-		if (rc == 0 || !strstr(p.why.text, cases[i].why))
-			fail_msg("%s: %d \"%s\", not \"%s\"", cases[i].argv[0], rc, p.why.text, cases[i].why);
+		if (rc == 0 || !strstr(p.err.text, cases[i].err))
+			fail_msg("%s: %d \"%s\", not \"%s\"", cases[i].argv[0], rc, p.err.text, cases[i].err);
 	}
 }
 
@@ -112,11 +126,16 @@ static void json_escapes(void **unused)
 	static const struct {
 		const char *text, *json;
 	} cases[] = {
-		{ "plain", "\"plain\"" }, { "a\"b\\c", "\"a\\\"b\\\\c\"" }, { "\n\t\x01\x7f",
-		"\"\\u000a\\u0009\\u0001\\u007f\"" }, { "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
-		"\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" }, { "\xff", "\"\\ufffd\"" }, { "\xc3", "\"\\ufffd\"" },
-		{ "\xc0\x80", "\"\\ufffd\\ufffd\"" }, { "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
-	{ "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" }, };
+		{ "plain", "\"plain\"" },
+		{ "a\"b\\c", "\"a\\\"b\\\\c\"" },
+		{ "\n\t\x01\x7f", "\"\\u000a\\u0009\\u0001\\u007f\"" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+		{ "\xff", "\"\\ufffd\"" },
+		{ "\xc3", "\"\\ufffd\"" },
+		{ "\xc0\x80", "\"\\ufffd\\ufffd\"" },
+		{ "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
+	};
 	struct json j;
 
 	(void)unused;
@@ -193,18 +212,30 @@ static void usage_errors(void **unused)
 	static const struct {
 		const char *line, *words;
 	} cases[] = {
-		{ "", "no command given" }, { "nonsense", "nonsense: no such command" }, { "--json",
-		"no command given" }, { "mkfs", "usage: daxfsctl mkfs" }, { "mkfs /dev/shm/x --size",
-		"--size needs a value" }, { "mkfs /dev/shm/x --size 1Z", "K, M, G or T" },
-		{ "mkfs /dev/shm/x --hosts 0 --size 1G", "0 is no number" }, { "mkfs /dev/shm/x --domain none", "gpf" },
-		{ "check", "usage: daxfsctl check" }, { "check a b", "b: one word too many" }, { "dump pool",
-		"usage: daxfsctl dump" }, { "status --direct", "--direct needs the POOL" }, { "recover --json",
-		"which host?" }, { "recover pool --host 1", "POOL is for --direct" }, { "recover --host 64",
-		"at most 63" }, { "recover --host 1 --direct", "--direct needs the POOL" },
-		{ "recover --host 1 --dry-run", "give POOL" }, { "recover --host 1 --as 2", "--as is for --direct" },
-		{ "fence p --host 1 --direct", "only fabricd" }, { "status x --direct --socket y",
-		"exclude each other" }, { "selftest x --processes 0", "nothing to do" }, { "confirm-dead 1 2 3",
-	"one word too many" }, { "version x", "one word too many" }, };
+		{ "", "no command given" },
+		{ "nonsense", "nonsense: no such command" },
+		{ "--json", "no command given" },
+		{ "mkfs", "usage: daxfsctl mkfs" },
+		{ "mkfs /dev/shm/x --size", "--size needs a value" },
+		{ "mkfs /dev/shm/x --size 1Z", "K, M, G or T" },
+		{ "mkfs /dev/shm/x --hosts 0 --size 1G", "0 is no number" },
+		{ "mkfs /dev/shm/x --domain none", "gpf" },
+		{ "check", "usage: daxfsctl check" },
+		{ "check a b", "b: one word too many" },
+		{ "dump pool", "usage: daxfsctl dump" },
+		{ "status --direct", "--direct needs the POOL" },
+		{ "recover --json", "which host?" },
+		{ "recover pool --host 1", "POOL is for --direct" },
+		{ "recover --host 64", "at most 63" },
+		{ "recover --host 1 --direct", "--direct needs the POOL" },
+		{ "recover --host 1 --dry-run", "give POOL" },
+		{ "recover --host 1 --as 2", "--as is for --direct" },
+		{ "fence p --host 1 --direct", "only fabricd" },
+		{ "status x --direct --socket y", "exclude each other" },
+		{ "selftest x --processes 0", "nothing to do" },
+		{ "confirm-dead 1 2 3", "one word too many" },
+		{ "version x", "one word too many" },
+	};
 	struct ctl_run r = { 0 };
 
 	(void)unused;
@@ -256,8 +287,8 @@ static void no_pool(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes), cmocka_unit_test(options), cmocka_unit_test(wrong_options),
-		cmocka_unit_test(json_escapes), cmocka_unit_test(json_nests), cmocka_unit_test(texts),
+		cmocka_unit_test(sizes),        cmocka_unit_test(options),          cmocka_unit_test(wrong_options),
+		cmocka_unit_test(json_escapes), cmocka_unit_test(json_nests),       cmocka_unit_test(texts),
 		cmocka_unit_test(usage_errors), cmocka_unit_test(help_and_version), cmocka_unit_test(no_pool),
 	};
 

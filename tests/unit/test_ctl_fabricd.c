@@ -43,12 +43,12 @@ static bool fabricd_path(char *out, size_t size)
 
 static void host_main(const char *pool, unsigned host)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs *fs;
 	char name[16];
 
 	snprintf(name, sizeof(name), "host%u", host);
-	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &why) || daxfs_join(fs, host, name, &why))
+	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, name, &err))
 		_exit(1);
 	for (;;) {
 		struct daxfs_recovery report[4];
@@ -105,7 +105,8 @@ static void write_agent(struct pod *p)
 	FILE *file = fopen(p->agent, "w");
 
 	assert_non_null(file);
-	fprintf(file, "#!/bin/sh\n"
+	fprintf(file,
+		"#!/bin/sh\n"
 		"while IFS= read -r line; do\n"
 		"case $line in action=*) action=${line#*=};; plug=*) plug=${line#*=};; esac\n"
 		"done\n"
@@ -114,7 +115,8 @@ static void write_agent(struct pod *p)
 		"off) kill -KILL $pid;;\n"
 		"status) grep -q '^State:.[ZX]' /proc/$pid/status 2>/dev/null && exit 2\n"
 		"[ -e /proc/$pid ] || exit 2;;\n"
-		"esac\n", p->dir);
+		"esac\n",
+		p->dir);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(p->agent, 0700), 0);
 }

@@ -51,14 +51,14 @@ struct child {
 static void child_main(const char *pool, unsigned host, bool beats, int ready)
 {
 	struct daxfs_cred cred = { 0, 0 };
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs_attr attr;
 	struct daxfs *fs;
 	char name[32];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(name, sizeof(name), "file%u", host);
-	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &why) || daxfs_join(fs, host, "child", &why) ||
+	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "child", &err) ||
 	    daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0644, 0, cred, true, &attr) ||
 	    daxfs_write(fs, attr.ino, "hello", 5, 0, 0) != 5 || daxfs_unlink(fs, DAXFS_ROOT, name) ||
 	    daxfs_mkdir(fs, DAXFS_ROOT, host ? "d1" : "d0", 0755, cred, &attr))
@@ -210,7 +210,7 @@ static void repaired(void **unused)
 	fd = open(p.pool, O_RDWR);
 	assert_int_equal(pread(fd, &super, sizeof(super), 0), sizeof(super));
 	assert_int_equal(pwrite(fd, &byte, 1, 4096 + 100), 1); /* a copy of the superblock, */
-	assert_int_equal(pwrite(fd, &byte, 1, (off_t)super.region[DAXFS_R_OPENS].offset), 1); /* and a header */
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)super.region[DAXFS_R_OPEN_TABLE].offset), 1); /* and a header */
 	close(fd);
 	ctl_run(&p.r, "check %s", p.pool);
 	assert_int_equal(p.r.code, CTL_ERROR);
@@ -300,7 +300,7 @@ static void killed_and_recovered(void **unused)
 /* The recoverer died too: its recovery is taken from it once it is fenced. */
 static void recoverer_died(void **unused)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs_host_view v;
 	struct daxfs_member *m;
 	struct place p;
@@ -314,7 +314,7 @@ static void recoverer_died(void **unused)
 	child_kill(&c[1]);
 	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
 	ctl_expect(&p.r, CTL_OK, "host 1 is FENCED");
-	assert_int_equal(daxfs_member_open(p.pool, true, &m, &why), 0);
+	assert_int_equal(daxfs_member_open(p.pool, true, &m, &err), 0);
 	assert_int_equal(daxfs_member_host(m, 1, &v), 0);
 	assert_int_equal(daxfs_member_move(m, &v, DAXFS_HOST_RECOVERING, 0, 0, DAXFS_REASON_NONE, 0), 0);
 	ctl_run(&p.r, "recover %s --direct --host 1", p.pool);
@@ -347,7 +347,7 @@ static void fabricd_is_at_work(void **unused)
 {
 	struct daxfs_manager_view seen;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct place p;
 	struct child c;
 	uint32_t epoch;
@@ -357,7 +357,7 @@ static void fabricd_is_at_work(void **unused)
 	setup(&p, "");
 	c = child_start(p.pool, 1, false);
 	child_kill(&c);
-	assert_int_equal(daxfs_member_open(p.pool, true, &m, &why), 0);
+	assert_int_equal(daxfs_member_open(p.pool, true, &m, &err), 0);
 	daxfs_member_manager(m, &seen);
 	assert_int_equal(daxfs_member_claim(m, &seen, &epoch), 0);
 	assert_int_equal(pthread_create(&beater, NULL, beat_manager, m), 0);
@@ -396,10 +396,16 @@ static void wrong_targets(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_new_pool), cmocka_unit_test(mkfs_refuses), cmocka_unit_test(dumps),
-		cmocka_unit_test(damage_is_reported), cmocka_unit_test(repaired), cmocka_unit_test(not_repaired_in_use),
+		cmocka_unit_test(a_new_pool),
+		cmocka_unit_test(mkfs_refuses),
+		cmocka_unit_test(dumps),
+		cmocka_unit_test(damage_is_reported),
+		cmocka_unit_test(repaired),
+		cmocka_unit_test(not_repaired_in_use),
 		cmocka_unit_test(killed_and_recovered),
-		cmocka_unit_test(recoverer_died), cmocka_unit_test(fabricd_is_at_work), cmocka_unit_test(wrong_targets),
+		cmocka_unit_test(recoverer_died),
+		cmocka_unit_test(fabricd_is_at_work),
+		cmocka_unit_test(wrong_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #define PAGES_2G 524288u
 
 /* Two hosts, the second being recovered. */
-static void example(struct snapshot *s)
+static void example(struct epoch_scan *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->geometry = (struct daxfs_geometry){ .name = "demo", .uuid = { 0x6b, 4, 0xc7, 0x66 }, .version = 1,
@@ -37,7 +37,7 @@ static void example(struct snapshot *s)
 		.ns = 812000 };
 }
 
-static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struct snapshot *s))
+static char *shown(const struct epoch_scan *s, void (*show)(FILE *out, const struct epoch_scan *s))
 {
 	char *text = NULL;
 	size_t size;
@@ -51,7 +51,7 @@ static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struc
 
 static void status_reads_like_this(void **unused)
 {
-	struct snapshot *s = malloc(sizeof(*s));
+	struct epoch_scan *s = malloc(sizeof(*s));
 	char *text;
 
 	(void)unused;
@@ -72,7 +72,7 @@ static void status_reads_like_this(void **unused)
 /* Columns stay columns with long names and long silences. */
 static void columns_align(void **unused)
 {
-	struct snapshot *s = malloc(sizeof(*s));
+	struct epoch_scan *s = malloc(sizeof(*s));
 	char *text, *line[4], *save = NULL;
 
 	(void)unused;
@@ -93,52 +93,52 @@ static void columns_align(void **unused)
 
 /* -- health --------------------------------------------------------------------- */
 
-static void set_alive(struct snapshot *s)
+static void set_alive(struct epoch_scan *s)
 {
 	s->host[1].view.state = DAXFS_HOST_ALIVE;
 	s->host[1].view.reason = DAXFS_REASON_BEAT_RESUMED;
 }
 
-static void set_suspects(struct snapshot *s)
+static void set_suspects(struct epoch_scan *s)
 {
 	s->host[0].view.state = s->host[2].view.state = DAXFS_HOST_SUSPECT;
 }
 
-static void set_damaged(struct snapshot *s)
+static void set_damaged(struct epoch_scan *s)
 {
 	set_alive(s);
 	s->host[3].readable = false;
 }
 
-static void set_none(struct snapshot *s)
+static void set_none(struct epoch_scan *s)
 {
 	set_alive(s);
 	s->fabricd = FABRICD_NONE;
 	s->answered_by = 0;
 }
 
-static void set_silent(struct snapshot *s)
+static void set_silent(struct epoch_scan *s)
 {
 	set_none(s);
 	s->fabricd = FABRICD_SILENT;
 	s->host[0].beat = BEAT_NOT_WITHIN;
 }
 
-static void set_unused(struct snapshot *s)
+static void set_unused(struct epoch_scan *s)
 {
 	set_none(s);
 	s->host[0].view.state = DAXFS_HOST_FREE;
 	s->host[1].view.state = DAXFS_HOST_RECOVERED;
 }
 
-static void set_waiting(struct snapshot *s)
+static void set_waiting(struct epoch_scan *s)
 {
 	set_alive(s);
 	s->deciding = false;
 	strcpy(s->note, "new primary");
 }
 
-static void set_backup(struct snapshot *s)
+static void set_backup(struct epoch_scan *s)
 {
 	set_waiting(s);
 	s->fabricd = FABRICD_BACKUP;
@@ -148,7 +148,7 @@ static void set_backup(struct snapshot *s)
 static void verdicts(void **unused)
 {
 	static const struct {
-		void (*set)(struct snapshot *s);
+		void (*set)(struct epoch_scan *s);
 		const char *health, *fabricd;
 	} cases[] = {
 		{ set_alive, "HEALTHY", "fabricd pid 811 (primary)" },
@@ -160,7 +160,7 @@ static void verdicts(void **unused)
 		{ set_waiting, "DEGRADED: fabricd decides nothing (new primary)", "fabricd pid 811 (primary)" },
 		{ set_backup, "HEALTHY", "fabricd pid 812 (backup of 811)" },
 	};
-	struct snapshot *s = malloc(sizeof(*s));
+	struct epoch_scan *s = malloc(sizeof(*s));
 	char text[256];
 
 	(void)unused;
@@ -178,7 +178,7 @@ static void verdicts(void **unused)
 
 static void json_tells_the_same(void **unused)
 {
-	struct snapshot *s = malloc(sizeof(*s));
+	struct epoch_scan *s = malloc(sizeof(*s));
 	static const char *const parts[] = {
 		"\"name\": \"demo\"", "\"epoch\": 42", "\"role\": \"primary\"", "\"healthy\": false",
 		"\"state\": \"RECOVERING\"", "\"recoverer\": 0", "\"beat_ms\": 611", "\"rolled_back\": 1",
@@ -208,7 +208,7 @@ static void json_tells_the_same(void **unused)
 
 static void hosts_lists_all(void **unused)
 {
-	struct snapshot *s = malloc(sizeof(*s));
+	struct epoch_scan *s = malloc(sizeof(*s));
 	char *text;
 
 	(void)unused;

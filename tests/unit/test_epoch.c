@@ -17,7 +17,7 @@ static bool meet(uint64_t low, uint64_t high, uint64_t birth, uint64_t retired)
 static void every_relation(void **state)
 {
 	struct interval announced[2];
-	struct snapshot snapshot = { .announced = announced };
+	struct epoch_scan scan = { .announced = announced };
 	unsigned reusable = 0, held = 0;
 
 	(void)state;
@@ -28,22 +28,22 @@ static void every_relation(void **state)
 
 		if (birth > retired || low > high)
 			continue;
-		snapshot.epoch = EPOCHS + 1;
-		snapshot.n = 0;
-		snapshot.oldest = UINT64_MAX;
-		assert_true(epoch_reusable(&snapshot, retired, birth));
+		scan.epoch = EPOCHS + 1;
+		scan.n = 0;
+		scan.oldest = UINT64_MAX;
+		assert_true(epoch_reusable(&scan, retired, birth));
 		announced[0] = (struct interval){ low, high };
-		snapshot.n = 1;
-		snapshot.oldest = low;
-		assert_int_equal(epoch_reusable(&snapshot, retired, birth), !met);
+		scan.n = 1;
+		scan.oldest = low;
+		assert_int_equal(epoch_reusable(&scan, retired, birth), !met);
 		/* Second of two, after one that is never in the way. */
 		announced[0] = (struct interval){ EPOCHS + 5, EPOCHS + 9 };
 		announced[1] = (struct interval){ low, high };
-		snapshot.n = 2;
-		assert_int_equal(epoch_reusable(&snapshot, retired, birth), !met);
-		/* A snapshot says nothing about what was retired in its epoch or later. */
-		snapshot.epoch = retired;
-		assert_false(epoch_reusable(&snapshot, retired, birth));
+		scan.n = 2;
+		assert_int_equal(epoch_reusable(&scan, retired, birth), !met);
+		/* A scan says nothing about what was retired in its epoch or later. */
+		scan.epoch = retired;
+		assert_false(epoch_reusable(&scan, retired, birth));
 		held += met;
 		reusable += !met;
 	}
@@ -62,9 +62,9 @@ static void announcements(void **state)
 	e = sm_load(&lane_manager(lane)->epoch);
 	assert_int_equal(sm_load(&lane->sm->low), e);
 	assert_int_equal(sm_load(&lane->sm->high), e);
-	epoch_snapshot(lane);
+	epoch_rescan(lane);
 	assert_int_equal(sm_load(&lane_manager(lane)->epoch), e + 1);
-	assert_int_equal(lane->snapshot.epoch, e + 1);
+	assert_int_equal(lane->scan.epoch, e + 1);
 	assert_int_equal(sm_load(&lane->sm->high), e); /* not wider before something is loaded */
 	epoch_load(lane, rig_word(lane->pool, 0));
 	assert_int_equal(sm_load(&lane->sm->low), e);
@@ -100,7 +100,7 @@ static void marked_values_extend(void **state)
 	rig_undecided(owner);
 	rig_mark(owner, 0);
 	rig_status(owner, DAXFS_COMMITTED);
-	epoch_snapshot(owner);
+	epoch_rescan(owner);
 	e = sm_load(&lane_manager(reader)->epoch);
 	assert_int_equal(word_payload(word_load(reader, word), DAXFS_W_ATTR), 7);
 	assert_int_equal(sm_load(&reader->sm->high), e);
@@ -122,7 +122,7 @@ static void adopt_only_widens(void **state)
 	pod_start(&pod, 4 << 20);
 	for (unsigned i = 0; i < 5; i++) {
 		lane = rig_enter(pod.fs[0]);
-		epoch_snapshot(lane);
+		epoch_rescan(lane);
 		rig_exit(pod.fs[0], lane);
 	}
 	lane = rig_enter(pod.fs[0]);
@@ -140,7 +140,7 @@ static void adopt_only_widens(void **state)
 	assert_int_equal(lane->announced.low, e - 2);
 	assert_int_equal(sm_load(&lane->sm->high), e);
 	sm_store(&owner->low, 0);
-	epoch_snapshot(lane);
+	epoch_rescan(lane);
 	epoch_adopt(lane, owner);
 	assert_int_equal(sm_load(&lane->sm->low), e - 2); /* not narrower when the owner has gone */
 	assert_int_equal(sm_load(&lane->sm->high), e + 1);
@@ -148,7 +148,7 @@ static void adopt_only_widens(void **state)
 	pod_stop(&pod);
 }
 
-/* A snapshot holds every lane of every host, joined or not. */
+/* A scan holds every lane of every host, joined or not. */
 static void snapshot_sees_all(void **state)
 {
 	struct pod pod;
@@ -160,20 +160,20 @@ static void snapshot_sees_all(void **state)
 	lane = fs_take_lane(pod.fs[0]);
 	pool = lane->pool;
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
-		epoch_snapshot(lane);
-		assert_int_equal(lane->snapshot.n, 0);
-		assert_true(epoch_reusable(&lane->snapshot, 1, 1));
+		epoch_rescan(lane);
+		assert_int_equal(lane->scan.n, 0);
+		assert_true(epoch_reusable(&lane->scan, 1, 1));
 		sm_store(&pool->lanes[i].high, 1);
 		sm_store(&pool->lanes[i].low, 1);
-		epoch_snapshot(lane);
-		assert_false(epoch_reusable(&lane->snapshot, 1, 1));
-		assert_true(epoch_reusable(&lane->snapshot, 2, 2));
+		epoch_rescan(lane);
+		assert_false(epoch_reusable(&lane->scan, 1, 1));
+		assert_true(epoch_reusable(&lane->scan, 2, 2));
 		sm_store(&pool->lanes[i].low, 0);
 	}
 	for (unsigned i = 0; i < pool->lanes_total; i++)
 		sm_store(&pool->lanes[i].low, 1);
-	epoch_snapshot(lane);
-	assert_int_equal(lane->snapshot.n, 2 * pool->lanes_total); /* each look saw all: no room is too small */
+	epoch_rescan(lane);
+	assert_int_equal(lane->scan.n, 2 * pool->lanes_total); /* each look saw all: no room is too small */
 	for (unsigned i = 0; i < pool->lanes_total; i++)
 		sm_store(&pool->lanes[i].low, 0);
 	fs_put_lane(pod.fs[0], lane);
@@ -268,9 +268,9 @@ static void what_it_sees_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_relation), cmocka_unit_test(announcements),
-		cmocka_unit_test(marked_values_extend), cmocka_unit_test(adopt_only_widens),
-		cmocka_unit_test(snapshot_sees_all), cmocka_unit_test(half_the_pool),
+		cmocka_unit_test(every_relation),         cmocka_unit_test(announcements),
+		cmocka_unit_test(marked_values_extend),   cmocka_unit_test(adopt_only_widens),
+		cmocka_unit_test(snapshot_sees_all),      cmocka_unit_test(half_the_pool),
 		cmocka_unit_test(what_was_alive_is_kept), cmocka_unit_test(what_it_sees_stays),
 	};
 

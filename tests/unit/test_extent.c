@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_extent.c - sixteen pages as one object (space/extent.c) under one word
- * (index/map.h): made, replaced, broken up by what is written or cut of it, dissolved
+ * (index/filemap.h): made, replaced, broken up by what is written or cut of it, dissolved
  * when single pages run out, and its bytes right all along.
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 #define GROUP (DAXFS_EXTENT_PAGES * PAGE)
 #define SPAN (12 * GROUP)
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	struct pool *pool;
 	daxfs_ino ino;
@@ -24,7 +24,7 @@ struct scene {
 	uint64_t size;
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	alarm(60);
 	pod_start(&s->pod, 16 << 20);
@@ -36,7 +36,7 @@ static void scene_start(struct scene *s)
 	assert_non_null(s->is);
 }
 
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	struct daxfs_check check;
 
@@ -48,7 +48,7 @@ static void scene_stop(struct scene *s)
 	pod_stop(&s->pod);
 }
 
-static void put_times(struct scene *s, unsigned host, uint64_t from, uint64_t len, unsigned times)
+static void put_times(struct fixture *s, unsigned host, uint64_t from, uint64_t len, unsigned times)
 {
 	static unsigned n;
 
@@ -62,12 +62,12 @@ static void put_times(struct scene *s, unsigned host, uint64_t from, uint64_t le
 }
 
 /* The second time a group makes an extent. */
-static void put(struct scene *s, unsigned host, uint64_t from, uint64_t len)
+static void put(struct fixture *s, unsigned host, uint64_t from, uint64_t len)
 {
 	put_times(s, host, from, len, 2);
 }
 
-static void cut(struct scene *s, uint64_t size)
+static void cut(struct fixture *s, uint64_t size)
 {
 	struct daxfs_attr attr = { .size = size };
 
@@ -78,7 +78,7 @@ static void cut(struct scene *s, uint64_t size)
 }
 
 /* Every byte, read at once, in odd pieces, and in place. */
-static void expect(struct scene *s)
+static void expect(struct fixture *s)
 {
 	uint8_t *out = malloc(SPAN);
 	struct daxfs_view *view;
@@ -106,7 +106,7 @@ static void expect(struct scene *s)
 }
 
 /* What holds page p; 0: a hole. */
-static enum daxfs_link_kind held(struct scene *s, uint64_t p, uint64_t *page)
+static enum daxfs_link_kind held(struct fixture *s, uint64_t p, uint64_t *page)
 {
 	struct lane *lane = rig_enter(s->pod.fs[1]);
 	struct map_look look = { .page = MAP_HOLE };
@@ -119,7 +119,7 @@ static enum daxfs_link_kind held(struct scene *s, uint64_t p, uint64_t *page)
 	return look.page == MAP_HOLE ? DAXFS_ABSENT : look.extent ? DAXFS_EXTENT : DAXFS_DATA;
 }
 
-static void expect_kind(struct scene *s, uint64_t first, uint64_t n, enum daxfs_link_kind kind)
+static void expect_kind(struct fixture *s, uint64_t first, uint64_t n, enum daxfs_link_kind kind)
 {
 	uint64_t page, head;
 
@@ -136,11 +136,11 @@ static void expect_kind(struct scene *s, uint64_t first, uint64_t n, enum daxfs_
 /* Which writes make extents: groups that are written whole once more, but not the first. */
 static void made(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t before, after;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put_times(&s, 0, 0, 3 * GROUP, 1);
 	expect_kind(&s, 0, 48, DAXFS_DATA);
 	put(&s, 0, 0, 3 * GROUP);
@@ -164,21 +164,24 @@ static void made(void **state)
 	put(&s, 1, 7 * GROUP, GROUP);
 	expect_kind(&s, 7 * 16, 16, DAXFS_EXTENT);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Any part of an extent written: all its pages are single, the other bytes what they were. */
 static void broken_up(void **state)
 {
-	static const struct { uint64_t from, len; } part[] = {
-		{ 0, 1 }, { GROUP - 1, 1 }, { 5 * PAGE, PAGE }, { 0, PAGE }, { 15 * PAGE, PAGE },
-		{ 7 * PAGE + 9, 3 * PAGE }, { 1, GROUP - 1 }, { 0, GROUP - 1 }, { 8 * PAGE, GROUP },
+	static const struct {
+		uint64_t from, len;
+	} part[] = {
+		{ 0, 1 },         { GROUP - 1, 1 },     { 5 * PAGE, PAGE },
+		{ 0, PAGE },      { 15 * PAGE, PAGE },  { 7 * PAGE + 9, 3 * PAGE },
+		{ 1, GROUP - 1 }, { 0, GROUP - 1 },     { 8 * PAGE, GROUP },
 		{ GROUP - 3, 6 }, { 3, 4 * GROUP - 6 }, { PAGE - 1, 4 * GROUP },
 	};
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
 		uint64_t first = part[i].from / GROUP, last = (part[i].from + part[i].len - 1) / GROUP;
 
@@ -192,17 +195,17 @@ static void broken_up(void **state)
 		}
 		expect(&s);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* What stays of an extent stays where it is, but for the first page, and is a page like any other. */
 static void kept(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t head, first, page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, GROUP);
 	held(&s, 16, &head);
 	put(&s, 1, GROUP + 5 * PAGE + 7, 2 * PAGE);
@@ -212,8 +215,7 @@ static void kept(void **state)
 		held(&s, 16 + i, &page);
 		assert_int_equal(page == head + i, i < 5 || i > 7);
 		if (page == head + i)
-			assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page) >> 56,
-					 DAXFS_LIVE << 5 | DAXFS_USE_KEPT);
+			assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page) >> 56, DAXFS_LIVE << 5 | DAXFS_USE_KEPT);
 	}
 	expect(&s);
 	for (unsigned n = 0; n < 100; n++) /* nobody takes what was the extent as one */
@@ -223,19 +225,19 @@ static void kept(void **state)
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, head + 1)), DAXFS_RETIRED);
 	cut(&s, GROUP + 3 * PAGE); /* among them */
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Somebody who is breaking up an extent, and does not go on, is in nobody's way. */
 static void kept_by_two(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct space_batch batch;
 	struct lane *lane;
 	uint64_t head, page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, GROUP);
 	held(&s, 16, &head);
 	lane = rig_enter(s.pod.fs[0]);
@@ -254,10 +256,10 @@ static void kept_by_two(void **state)
 	assert_int_equal(record_abort(lane, 0), 0);
 	for (unsigned i = 1; i < 9; i++)
 		assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, head + i),
-				 state_make(DAXFS_LIVE, DAXFS_USE_TAIL, nonce_make(lane->id, lane->seq)));
+				 state_make(DAXFS_LIVE, DAXFS_USE_TAIL, txid_make(lane->id, lane->seq)));
 	rig_exit(s.pod.fs[0], lane);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Who found a page in the extent sees it unchanged, though it is kept, replaced, and the pages there are used up. */
@@ -266,10 +268,10 @@ static void kept_and_seen(void **state)
 	struct daxfs_view *view;
 	const void *page;
 	uint8_t *was;
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, GROUP);
 	assert_int_equal(daxfs_view_open(s.pod.fs[0], &view), 0);
 	assert_int_equal(daxfs_view_read(view, s.ino, GROUP + PAGE, &page), GROUP - PAGE);
@@ -286,17 +288,17 @@ static void kept_and_seen(void **state)
 	daxfs_view_close(view);
 	free(was);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* The file ends in an extent: what stays is single pages, what follows is gone, for good. */
 static void cut_off(void **state)
 {
 	static const uint64_t keep[] = { 0, 1, PAGE - 1, PAGE, PAGE + 1, 9 * PAGE, GROUP - PAGE, GROUP - 1 };
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
 		uint64_t pages = (keep[i] + PAGE - 1) / PAGE;
 
@@ -310,18 +312,18 @@ static void cut_off(void **state)
 		expect(&s);
 	}
 	cut(&s, 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Extents at rest are taken apart when single pages run out, and no page is lost or had twice. */
 static void dissolved(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t one = 1, n = 0;
 	ssize_t rc;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < 40; i++)
 		put(&s, i % 3, GROUP, 8 * GROUP);
 	cut(&s, 0);
@@ -335,19 +337,19 @@ static void dissolved(void **state)
 	put(&s, 1, GROUP, 8 * GROUP); /* and put together again */
 	expect_kind(&s, 16, 8 * 16, DAXFS_EXTENT);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* When nothing is free but extents at rest, a write takes as many pages as they have, not only their heads. */
 static void dissolved_at_once(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_statfs left;
 	daxfs_ino rest;
 	ssize_t rc;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, 4 * GROUP);
 	rest = pod_create(s.pod.fs[0], DAXFS_ROOT, "rest");
 	while ((rc = daxfs_write(s.pod.fs[0], rest, s.is, PAGE, 0, DAXFS_APPEND)) == PAGE)
@@ -360,17 +362,17 @@ static void dissolved_at_once(void **state)
 	put_times(&s, 1, GROUP + PAGE, 2 * GROUP - 2 * PAGE, 1);
 	expect(&s);
 	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "rest"), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Parts and wholes at random, from three hosts. */
 static void at_random(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
 	srand(7);
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < 600; i++) {
 		uint64_t from = (uint64_t)rand() % (8 * GROUP), len = 1 + (uint64_t)rand() % (4 * GROUP);
 
@@ -388,18 +390,18 @@ static void at_random(void **state)
 			expect(&s);
 	}
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A draft of whole groups, and one of parts. */
 static void drafted(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_draft *draft;
 	void *page[64];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, 4 * GROUP);
 	for (unsigned part = 0; part < 2; part++) {
 		uint64_t from = 2 * GROUP + part * PAGE, len = 2 * GROUP - 3 * part * PAGE;
@@ -413,11 +415,11 @@ static void drafted(void **state)
 		expect_kind(&s, 32, 32, part ? DAXFS_DATA : DAXFS_EXTENT);
 		expect(&s);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A record of one word that replaces the extent of group 1 by a new one, sealed, its word as it was. */
-static struct lane *sealed(struct scene *s, sm_u64 **word, uint64_t *head)
+static struct lane *sealed(struct fixture *s, sm_u64 **word, uint64_t *head)
 {
 	struct lane *lane = rig_enter(s->pod.fs[0]);
 	struct space_batch batch;
@@ -440,7 +442,7 @@ static struct lane *sealed(struct scene *s, sm_u64 **word, uint64_t *head)
 	return lane;
 }
 
-static void settle(struct scene *s, const struct lane *owner)
+static void finalize(struct fixture *s, const struct lane *owner)
 {
 	struct lane *by = rig_enter(s->pod.fs[1]);
 	struct record_tally tally = { 0 };
@@ -458,17 +460,17 @@ static void settle(struct scene *s, const struct lane *owner)
  */
 static void undone_then_overtaken(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct lane *lane;
 	sm_u64 *word;
 	uint64_t head, private_head;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 1, GROUP, GROUP);
 	lane = sealed(&s, &word, &head);
 	private_head = rig_state(s.pool, DAXFS_T_PAGE, head);
-	settle(&s, lane);
+	finalize(&s, lane);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, head), 0);
 	for (unsigned i = 1; i < DAXFS_EXTENT_PAGES; i++)
 		assert_int_equal(use_of(rig_state(s.pool, DAXFS_T_PAGE, head + i)), DAXFS_USE_TAIL);
@@ -476,25 +478,25 @@ static void undone_then_overtaken(void **state)
 	put(&s, 1, GROUP, GROUP);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][head], private_head);
 	rig_status(lane, DAXFS_SINGLE);
-	settle(&s, lane);
+	finalize(&s, lane);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, head)), DAXFS_RETIRED);
 	assert_int_equal(use_of(rig_state(s.pool, DAXFS_T_PAGE, head)), DAXFS_USE_EXTENT);
 	rig_exit(s.pod.fs[0], lane);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* An extent word that makes no sense is an error for whoever meets it, and found by the check. */
 static void senseless(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct map_pos pos;
 	struct lane *lane;
 	uint64_t was, total, byte = 0;
 	struct daxfs_attr inside = { .size = GROUP + 3 * PAGE + 5 };
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	put(&s, 0, GROUP, 2 * GROUP);
 	total = s.pool->objects[DAXFS_T_PAGE];
 	lane = rig_enter(s.pod.fs[1]);
@@ -517,16 +519,24 @@ static void senseless(void **state)
 	assert_int_equal(daxfs_setattr(s.pod.fs[0], s.ino, DAXFS_SET_SIZE, &inside, NULL), -EIO);
 	sm_store(pos.slot + 3, 0);
 	expect(&s);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(made), cmocka_unit_test(broken_up), cmocka_unit_test(kept),
-		cmocka_unit_test(kept_by_two), cmocka_unit_test(kept_and_seen), cmocka_unit_test(cut_off),
-		cmocka_unit_test(dissolved), cmocka_unit_test(dissolved_at_once), cmocka_unit_test(at_random),
-		cmocka_unit_test(drafted), cmocka_unit_test(undone_then_overtaken), cmocka_unit_test(senseless),
+		cmocka_unit_test(made),
+		cmocka_unit_test(broken_up),
+		cmocka_unit_test(kept),
+		cmocka_unit_test(kept_by_two),
+		cmocka_unit_test(kept_and_seen),
+		cmocka_unit_test(cut_off),
+		cmocka_unit_test(dissolved),
+		cmocka_unit_test(dissolved_at_once),
+		cmocka_unit_test(at_random),
+		cmocka_unit_test(drafted),
+		cmocka_unit_test(undone_then_overtaken),
+		cmocka_unit_test(senseless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

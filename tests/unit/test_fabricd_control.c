@@ -10,10 +10,10 @@
 
 #include "unit/fabricd_real.h"
 #include "fabricd/control.h"
-#include "fabricd/listen.h"
+#include "fabricd/unix_listen.h"
 #include "proto/framing.h"
 
-struct scene {
+struct fixture {
 	struct real r;
 	struct control control;
 	char path[96];
@@ -31,25 +31,25 @@ static void on_finished(struct ev_loop *loop, ev_async *w, int revents)
 
 static void *client(void *arg)
 {
-	struct scene *s = arg;
+	struct fixture *s = arg;
 
 	s->ask(s->path);
 	ev_async_send(s->r.loop, &s->finished);
 	return NULL;
 }
 
-static void open_scene(struct scene *s)
+static void open_scene(struct fixture *s)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	real_start(&s->r);
 	snprintf(s->path, sizeof(s->path), "%s/s", s->r.dir);
-	if (control_open(&s->control, s->r.loop, &s->r.watch, s->path, &why))
-		fail_msg("%s", why.text);
+	if (control_open(&s->control, s->r.loop, &s->r.watch, s->path, &err))
+		fail_msg("%s", err.text);
 }
 
 /* Assertions of the client thread end the process: they are plain checks. */
-static void ask(struct scene *s, void (*what)(const char *path))
+static void ask(struct fixture *s, void (*what)(const char *path))
 {
 	s->ask = what;
 	ev_async_init(&s->finished, on_finished);
@@ -60,24 +60,24 @@ static void ask(struct scene *s, void (*what)(const char *path))
 	ev_async_stop(s->r.loop, &s->finished);
 }
 
-static void close_scene(struct scene *s)
+static void close_scene(struct fixture *s)
 {
 	control_close(&s->control);
 	assert_int_equal(access(s->path, F_OK), -1);
 	real_stop(&s->r);
 }
 
-#define CHECK(condition)                                                                   \
-	do {                                                                               \
-		if (!(condition)) {                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-			abort();                                                           \
-		}                                                                          \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 enum verb { STATUS, FENCE, CONFIRM, RECOVER, PING, NOTHING };
 
-static int call(const char *path, enum verb verb, unsigned host, Fabric__Response **out, struct daxfs_why *why)
+static int call(const char *path, enum verb verb, unsigned host, Fabric__Response **out, struct daxfs_error *err)
 {
 	Fabric__Request request;
 	Fabric__Status status;
@@ -109,16 +109,16 @@ static int call(const char *path, enum verb verb, unsigned host, Fabric__Respons
 		request.verb_case = FABRIC__REQUEST__VERB_PING;
 		request.ping = &ping;
 	}
-	return fabric_call(path, &request, out, why);
+	return fabric_call(path, &request, out, err);
 }
 
 static int order(const char *path, enum verb verb, unsigned host)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	Fabric__Response *response;
-	int rc = call(path, verb, host, &response, &why);
+	int rc = call(path, verb, host, &response, &err);
 
-	CHECK(rc == 0 || strlen(why.text) > 0);
+	CHECK(rc == 0 || strlen(err.text) > 0);
 	if (rc == 0)
 		fabric__response__free_unpacked(response, NULL);
 	return rc;
@@ -136,10 +136,10 @@ static void check_manager(const Fabric__Manager *m)
 
 static void ask_status(const char *path)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	Fabric__Response *response;
 
-	CHECK(call(path, STATUS, 0, &response, &why) == 0);
+	CHECK(call(path, STATUS, 0, &response, &err) == 0);
 	check_manager(response->manager);
 	CHECK(response->pool && strcmp(response->pool->name, "testpool") == 0);
 	CHECK(response->pool->hosts == REAL_HOSTS && response->pool->heartbeat_ms == 10000);
@@ -153,7 +153,7 @@ static void ask_status(const char *path)
 		CHECK(h->state == (unsigned)(joined ? DAXFS_HOST_ALIVE : DAXFS_HOST_FREE));
 		CHECK((h->beat > 0) == joined && (h->pid == (uint32_t)getpid()) == joined);
 		CHECK(h->reason == (unsigned)(joined ? DAXFS_REASON_JOINED : DAXFS_REASON_NONE));
-		CHECK(!joined || (h->name[4] == (char)('0' + i) && h->incarnation != 0));
+		CHECK(!joined || (h->name[4] == (char)('0' + i) && h->tenancy != 0));
 	}
 	fabric__response__free_unpacked(response, NULL);
 	CHECK(order(path, PING, 0) == 0);
@@ -161,7 +161,7 @@ static void ask_status(const char *path)
 
 static void status_shows_everything(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
 	open_scene(&s);
@@ -208,7 +208,7 @@ static void ask_recover_alone(const char *path)
 	CHECK(order(path, RECOVER, 0) == -EAGAIN); /* nobody is left */
 }
 
-static void fence_order_is_carried_out(struct scene *s)
+static void fence_order_is_carried_out(struct fixture *s)
 {
 	for (unsigned i = 0; real_view(&s->r, 1).state != DAXFS_HOST_RECOVERING; i++) {
 		assert_true(i < 50);
@@ -222,7 +222,7 @@ static void fence_order_is_carried_out(struct scene *s)
 
 static void orders_are_checked_and_carried_out(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
 	open_scene(&s);
@@ -342,7 +342,7 @@ static void ask_behind_idle_ones(const char *path)
 
 static void bad_clients_harm_nobody(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
 	open_scene(&s);
@@ -358,7 +358,7 @@ static void bad_clients_harm_nobody(void **state)
 
 static void socket_file_is_private_and_replaced_when_stale(void **state)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	char dir[] = "/tmp/daxfs-test-XXXXXX", path[64], longer[200];
 	struct stat st;
 	int a, b;
@@ -366,24 +366,24 @@ static void socket_file_is_private_and_replaced_when_stale(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
-	assert_int_equal(listen_at(path, &a, &why), 0);
+	assert_int_equal(listen_at(path, &a, &err), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(listen_at(path, &b, &why), -EADDRINUSE);
-	assert_non_null(strstr(why.text, path));
+	assert_int_equal(listen_at(path, &b, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, path));
 	close(a); /* as if it had died: the file stays */
-	assert_int_equal(listen_at(path, &b, &why), 0);
+	assert_int_equal(listen_at(path, &b, &err), 0);
 	close(b);
 	unlink(path);
 	real_write(path, "precious", 0600);
-	assert_int_equal(listen_at(path, &b, &why), -EEXIST);
+	assert_int_equal(listen_at(path, &b, &err), -EEXIST);
 	assert_int_equal(access(path, F_OK), 0);
 	unlink(path);
 	rmdir(dir);
-	assert_int_equal(listen_at(path, &b, &why), -ENOENT);
+	assert_int_equal(listen_at(path, &b, &err), -ENOENT);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(listen_at(longer, &b, &why), -ENAMETOOLONG);
+	assert_int_equal(listen_at(longer, &b, &err), -ENAMETOOLONG);
 }
 
 int main(void)

@@ -210,7 +210,7 @@ static void a_stale_name_is_not_fenced(void **state)
 	(void)state;
 	start(&pod, 3, 2);
 	snprintf(pod.in.view[2].name, sizeof(pod.in.view[2].name), "former");
-	pod.in.view[2].incarnation = 1;
+	pod.in.view[2].tenancy = 1;
 	pod.in.view[2].generation = 1; /* the former one's has ended */
 	polls(&pod, 3);
 	pod.in.view[2].state = DAXFS_HOST_JOINING;
@@ -276,7 +276,7 @@ static void quick_join_is_not_silence(void **state)
 	assert_int_equal(pod.moves, 0);
 }
 
-/* So did one that left and was followed by the next, in the next generation or under a new incarnation. */
+/* So did one that left and was followed by the next, in the next generation or under a new tenancy. */
 static void quick_successor_is_not_silence(void **state)
 {
 	struct pod pod;
@@ -285,7 +285,7 @@ static void quick_successor_is_not_silence(void **state)
 	start(&pod, 3, 3);
 	pod.beats[2] = false;
 	polls(&pod, TIMING_SUSPECT_POLLS - 1);
-	pod.in.view[2].incarnation++;
+	pod.in.view[2].tenancy++;
 	polls(&pod, TIMING_SUSPECT_POLLS);
 	assert_int_equal(pod.moves, 0);
 }
@@ -321,7 +321,7 @@ static void each_tenant_is_fenced_for_itself(void **state)
 	assert_int_equal(pod.in.view[1].generation, 2);
 }
 
-/* A host that has just fallen silent itself is no heir, though not yet SUSPECT. */
+/* A host that has just fallen silent itself is no candidate, though not yet SUSPECT. */
 static void the_overdue_do_not_recover(void **state)
 {
 	struct pod pod;
@@ -395,7 +395,7 @@ static void recoverer_that_came_back_is_named_anew(void **state)
 	host_is(&pod, 0, DAXFS_HOST_ALIVE);
 	polls(&pod, 2);
 	assert_int_equal(pod.in.view[2].recoverer, 0);
-	assert_int_equal(pod.in.view[2].recoverer_tenure, pod.in.view[0].generation);
+	assert_int_equal(pod.in.view[2].recoverer_generation, pod.in.view[0].generation);
 	assert_int_equal(pod.last_move[2].reason, DAXFS_REASON_RECOVERER_DIED);
 }
 
@@ -434,7 +434,7 @@ static void after_the_third_nobody_is_assigned(void **state)
 		assert_int_equal(decide_toll(&pod.d, 5), TOLL_HIGH);
 		assert_int_equal(state_of(&pod, 3), DAXFS_HOST_ALIVE);
 		assert_int_equal(pod.in.view[0].recoverer, 3); /* the hosts that died of it are recovered */
-		pod.in.view[5].deaths = 0; /* the operator, again */
+		pod.in.view[5].deaths = 0;                     /* the operator, again */
 		polls(&pod, 1);
 		assert_int_equal(pod.in.view[5].recoverer, 3);
 	}

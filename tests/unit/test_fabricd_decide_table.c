@@ -28,10 +28,13 @@ static unsigned for_all_facts(visit visit_one)
 			rest /= sizes[i];
 		}
 		struct decide_facts f = {
-			.state = (enum daxfs_host_state)value[0], .beat = (enum decide_beat)value[1],
-			.order = (enum decide_order)value[2],	  .fence = (enum decide_fence)value[3],
-			.recoverer = (enum decide_recoverer)value[4], .toll = (enum decide_toll)value[5],
-			.heir = (enum decide_heir)value[6],
+			.state = (enum daxfs_host_state)value[0],
+			.beat = (enum decide_beat)value[1],
+			.order = (enum decide_order)value[2],
+			.fence = (enum decide_fence)value[3],
+			.recoverer = (enum decide_recoverer)value[4],
+			.toll = (enum decide_toll)value[5],
+			.candidate = (enum decide_heir)value[6],
 		};
 
 		visit_one(&f, decide_verdict(&f));
@@ -43,8 +46,8 @@ static void one_row(const struct decide_facts *f, enum decide_verdict verdict)
 {
 	(void)verdict;
 	if (decide_rows(f) != 1)
-		print_error("state %u beat %u order %u fence %u recoverer %u toll %u heir %u: %u rows\n", f->state,
-			    f->beat, f->order, f->fence, f->recoverer, f->toll, f->heir, decide_rows(f));
+		print_error("state %u beat %u order %u fence %u recoverer %u toll %u candidate %u: %u rows\n", f->state,
+			    f->beat, f->order, f->fence, f->recoverer, f->toll, f->candidate, decide_rows(f));
 	assert_int_equal(decide_rows(f), 1);
 }
 
@@ -65,7 +68,7 @@ static void fenced_needs_proof(const struct decide_facts *f, enum decide_verdict
 
 static void beating_hosts_live(const struct decide_facts *f, enum decide_verdict verdict)
 {
-	bool to_fencing = verdict == VERDICT_LOST || verdict == VERDICT_CUT || verdict == VERDICT_CONFIRM;
+	bool to_fencing = verdict == VERDICT_LOST || verdict == VERDICT_FENCE_ORDERED || verdict == VERDICT_CONFIRM;
 
 	if (f->beat == BEAT_MOVED && f->order != ORDER_FENCE)
 		assert_false(to_fencing || verdict == VERDICT_SUSPECT);
@@ -73,7 +76,7 @@ static void beating_hosts_live(const struct decide_facts *f, enum decide_verdict
 		assert_true(f->beat == BEAT_LOST && f->state != DAXFS_HOST_ALIVE);
 	if (verdict == VERDICT_CONFIRM)
 		assert_true(f->order == ORDER_CONFIRM && f->beat != BEAT_MOVED);
-	if (verdict == VERDICT_CUT)
+	if (verdict == VERDICT_FENCE_ORDERED)
 		assert_int_equal(f->order, ORDER_FENCE);
 }
 
@@ -90,10 +93,10 @@ static void agents_run_for_fencing_only(const struct decide_facts *f, enum decid
 static void recoveries_move_only_from_the_gone(const struct decide_facts *f, enum decide_verdict verdict)
 {
 	if (verdict == VERDICT_ASSIGN)
-		assert_true(f->state == DAXFS_HOST_FENCED && f->heir == HEIR_READY);
+		assert_true(f->state == DAXFS_HOST_FENCED && f->candidate == HEIR_READY);
 	if (verdict == VERDICT_REASSIGN)
 		assert_true(f->state == DAXFS_HOST_RECOVERING && f->recoverer == RECOVERER_GONE &&
-			    f->heir == HEIR_READY && f->toll == TOLL_LOW);
+			    f->candidate == HEIR_READY && f->toll == TOLL_LOW);
 	/* A death is remembered before the next one is sent. */
 	if (f->state == DAXFS_HOST_RECOVERING)
 		assert_int_equal(verdict == VERDICT_COUNT, f->recoverer == RECOVERER_DIED);

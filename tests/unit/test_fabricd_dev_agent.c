@@ -132,11 +132,16 @@ static void nonsense_is_refused(void **state)
 
 static void metadata_names_every_action(void **state)
 {
-	static const char *const parts[] = { "<resource-agent name=\"fence_daxfs_dev\"", "<parameter name=\"plug\"",
-					     "<parameter name=\"cgroup_root\"", "<action name=\"off\"",
-					     "<action name=\"on\"", "<action name=\"status\"",
-					     "<action name=\"monitor\"", "<action name=\"list\"",
-					     "<action name=\"metadata\"", "</resource-agent>" };
+	static const char *const parts[] = { "<resource-agent name=\"fence_daxfs_dev\"",
+					     "<parameter name=\"plug\"",
+					     "<parameter name=\"cgroup_root\"",
+					     "<action name=\"off\"",
+					     "<action name=\"on\"",
+					     "<action name=\"status\"",
+					     "<action name=\"monitor\"",
+					     "<action name=\"list\"",
+					     "<action name=\"metadata\"",
+					     "</resource-agent>" };
 	struct root *r = *state;
 
 	assert_int_equal(run(r, "metadata", ""), 0);

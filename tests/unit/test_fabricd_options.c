@@ -11,19 +11,19 @@ static void refused(int argc, char **argv, const char *says)
 {
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
-	try_refused(options_parse(argc, argv, &o, &action, &why), &why, says);
+	try_refused(options_parse(argc, argv, &o, &action, &err), &err, says);
 }
 
 static void defaults(void **state)
 {
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(options_parse(TRY("--pool", "/dev/shm/p"), &o, &action, &why), 0);
+	assert_int_equal(options_parse(TRY("--pool", "/dev/shm/p"), &o, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(o.pool, "/dev/shm/p");
 	assert_string_equal(o.socket, "");
@@ -37,13 +37,14 @@ static void everything(void **state)
 {
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	assert_int_equal(options_parse(TRY("--pool=/p", "--socket", "/s", "--fence-agent", "fence_x", "--fence-option",
 					   "ip=1", "--fence-option", "a-b=c=d e", "--fence-option", "ip=2",
 					   "--fence-timeout-ms", "250", "--no-realtime", "--foreground"),
-				       &o, &action, &why), 0);
+				       &o, &action, &err),
+			 0);
 	assert_string_equal(o.socket, "/s");
 	assert_string_equal(o.fence_agent, "fence_x");
 	assert_int_equal(o.fence_options, 2);
@@ -57,12 +58,12 @@ static void help_and_version_need_no_pool(void **state)
 {
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(options_parse(TRY("--help"), &o, &action, &why), 0);
+	assert_int_equal(options_parse(TRY("--help"), &o, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_HELP);
-	assert_int_equal(options_parse(TRY("--version"), &o, &action, &why), 0);
+	assert_int_equal(options_parse(TRY("--version"), &o, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_VERSION);
 	assert_non_null(strstr(options_usage, "--fence-agent"));
 }
@@ -98,7 +99,7 @@ static void too_long_is_refused(void **state)
 
 static void too_many_fence_options(void **state)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	struct options o;
 	char line[64];
 
@@ -106,10 +107,10 @@ static void too_many_fence_options(void **state)
 	options_defaults(&o);
 	for (unsigned i = 0; i < OPTIONS_FENCE_MAX; i++) {
 		snprintf(line, sizeof(line), "fence-option = k%u=v", i);
-		assert_int_equal(options_line(&o, line, &why), 0);
+		assert_int_equal(options_line(&o, line, &err), 0);
 	}
-	assert_int_equal(options_line(&o, "fence-option = k3=w", &why), 0); /* replaces */
-	assert_int_equal(options_line(&o, "fence-option = more=v", &why), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-option = k3=w", &err), 0); /* replaces */
+	assert_int_equal(options_line(&o, "fence-option = more=v", &err), -EINVAL);
 	assert_int_equal(o.fence_options, OPTIONS_FENCE_MAX);
 	assert_string_equal(o.fence_option[3], "k3=w");
 }
@@ -119,13 +120,14 @@ static void options_win_over_the_file(void **state)
 	char path[32];
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)state;
 	try_file(path, "# comment\n\n  pool = /theirs \nsocket=/run/s\n"
-			 "fence-option = ip=1\nfence-option = user=me and you\nrealtime = no\n");
-	assert_int_equal(options_parse(TRY("--pool", "/mine", "--config", path, "--fence-option", "ip=2"), &o, &action,
-				       &why), 0);
+		       "fence-option = ip=1\nfence-option = user=me and you\nrealtime = no\n");
+	assert_int_equal(
+		options_parse(TRY("--pool", "/mine", "--config", path, "--fence-option", "ip=2"), &o, &action, &err),
+		0);
 	assert_string_equal(o.pool, "/mine");
 	assert_string_equal(o.socket, "/run/s");
 	assert_int_equal(o.fence_options, 2);
@@ -137,7 +139,7 @@ static void options_win_over_the_file(void **state)
 static void bad_files_name_the_line(void **state)
 {
 	char path[32], where[64];
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	struct options o;
 	enum settings_action action;
 
@@ -152,8 +154,8 @@ static void bad_files_name_the_line(void **state)
 	try_file(path, "pool = /p\nrealtime = maybe\n");
 	refused(TRY("--config", path), "realtime");
 	unlink(path);
-	assert_int_equal(options_parse(TRY("--config", path), &o, &action, &why), -ENOENT);
-	assert_non_null(strstr(why.text, path));
+	assert_int_equal(options_parse(TRY("--config", path), &o, &action, &err), -ENOENT);
+	assert_non_null(strstr(err.text, path));
 }
 
 /* What is installed as an example is accepted as it is. */
@@ -161,14 +163,14 @@ static void the_example_is_valid(void **state)
 {
 	struct options o;
 	enum settings_action action;
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 
 	(void)state;
 	if (access("deploy/fabricd.conf", R_OK)) {
 		print_message("skipped: not run from the top of the tree\n");
 		skip();
 	}
-	assert_int_equal(options_parse(TRY("--config", "deploy/fabricd.conf"), &o, &action, &why), 0);
+	assert_int_equal(options_parse(TRY("--config", "deploy/fabricd.conf"), &o, &action, &err), 0);
 	assert_string_equal(o.fence_agent, "fence_daxfs_dev");
 }
 

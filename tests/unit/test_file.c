@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_file.c - reading, writing, sizes (fs/file.c, attr.c, prune.c, index/map.c). */
+/* test_file.c - reading, writing, sizes (fs/file.c, attr.c, truncate.c, index/filemap.c). */
 #include "pod.h"
 
 #define KIB 1024u
@@ -228,9 +228,11 @@ static void attributes(void **state)
 	pod_start(&pod, 4 * MIB);
 	ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
 	dir = pod_mkdir(pod.fs[0], DAXFS_ROOT, "d");
-	assert_int_equal(daxfs_setattr(pod.fs[1], ino,
-				       DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE |
-				       DAXFS_SET_MTIME, &in, &out), 0);
+	assert_int_equal(
+		daxfs_setattr(pod.fs[1], ino,
+			      DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE | DAXFS_SET_MTIME, &in,
+			      &out),
+		0);
 	assert_int_equal(out.mode, S_IFREG | 0600);
 	assert_int_equal(out.uid, 7);
 	assert_int_equal(out.gid, 8);
@@ -248,10 +250,13 @@ static void attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_memory), cmocka_unit_test(sparse_to_the_limit),
+		cmocka_unit_test(like_memory),
+		cmocka_unit_test(sparse_to_the_limit),
 		cmocka_unit_test(short_at_the_limit),
-		cmocka_unit_test(cut_bytes_stay_cut), cmocka_unit_test(appends_do_not_overlap),
-		cmocka_unit_test(space_runs_out_and_comes_back), cmocka_unit_test(pages_churn),
+		cmocka_unit_test(cut_bytes_stay_cut),
+		cmocka_unit_test(appends_do_not_overlap),
+		cmocka_unit_test(space_runs_out_and_comes_back),
+		cmocka_unit_test(pages_churn),
 		cmocka_unit_test(attributes),
 	};
 

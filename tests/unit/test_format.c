@@ -28,9 +28,14 @@ struct constant {
 	uint64_t value, was;
 };
 
-#define FIELD(type, field, offset, size) {#type "." #field, offsetof(struct type, field), \
-	sizeof(((struct type *)0)->field), offset, size}
-#define CONSTANT(name, was) {#name, name, was}
+#define FIELD(type, field, offset, size)                                                                               \
+	{                                                                                                              \
+#type "." #field, offsetof(struct type, field), sizeof(((struct type *)0)->field), offset, size        \
+	}
+#define CONSTANT(name, was)                                                                                            \
+	{                                                                                                              \
+#name, name, was                                                                                       \
+	}
 
 static const struct field fields[] = {
 	FIELD(sm_region, offset, 0x000, 0x008),
@@ -80,7 +85,7 @@ static const struct field fields[] = {
 	FIELD(sm_host, records, 0x058, 0x008),
 	FIELD(sm_host, owned, 0x060, 0x008),
 	FIELD(sm_host, pins, 0x068, 0x008),
-	FIELD(sm_host, incarnation, 0x070, 0x008),
+	FIELD(sm_host, tenancy, 0x070, 0x008),
 	FIELD(sm_host, reserved1, 0x078, 0x008),
 	FIELD(sm_host, name, 0x080, 0x020),
 	FIELD(sm_host, reserved2, 0x0a0, 0x020),
@@ -97,7 +102,7 @@ static const struct field fields[] = {
 	FIELD(sm_record_word, before, 0x008, 0x008),
 	FIELD(sm_record_word, after, 0x010, 0x008),
 	FIELD(sm_record_retire, object, 0x000, 0x008),
-	FIELD(sm_record_retire, nonce, 0x008, 0x008),
+	FIELD(sm_record_retire, txid, 0x008, 0x008),
 	FIELD(sm_lane, status, 0x000, 0x008),
 	FIELD(sm_lane, owner, 0x008, 0x008),
 	FIELD(sm_lane, todo, 0x010, 0x008),
@@ -127,7 +132,7 @@ static const struct field fields[] = {
 	FIELD(sm_inode, mtime, 0x0b8, 0x008),
 	FIELD(sm_inode, ctime, 0x0c0, 0x008),
 	FIELD(sm_inode, btime, 0x0c8, 0x008),
-	FIELD(sm_inode, incarnation, 0x0d0, 0x008),
+	FIELD(sm_inode, i_generation, 0x0d0, 0x008),
 	FIELD(sm_inode, rdev, 0x0d8, 0x008),
 	FIELD(sm_inode, locks, 0x0e0, 0x008),
 	FIELD(sm_inode, reserved, 0x0e8, 0x018),
@@ -156,21 +161,21 @@ static const struct field fields[] = {
 };
 
 static const struct constant sizes[] = {
-	{"sm_region", sizeof(struct sm_region), 0x018},
-	{"sm_region_hdr", sizeof(struct sm_region_hdr), 0x040},
-	{"sm_super", sizeof(struct sm_super), 0x3a0},
-	{"sm_manager", sizeof(struct sm_manager), 0x080},
-	{"sm_host", sizeof(struct sm_host), 0x100},
-	{"sm_member", sizeof(struct sm_member), 0x4080},
-	{"sm_record_word", sizeof(struct sm_record_word), 0x018},
-	{"sm_record_retire", sizeof(struct sm_record_retire), 0x010},
-	{"sm_lane", sizeof(struct sm_lane), 0x1400},
-	{"sm_inode", sizeof(struct sm_inode), 0x100},
-	{"sm_dirent", sizeof(struct sm_dirent), 0x140},
-	{"sm_node", sizeof(struct sm_node), 0x1000},
-	{"sm_lock", sizeof(struct sm_lock), 0x020},
-	{"sm_locks", sizeof(struct sm_locks), 0x1000},
-	{"sm_u64", sizeof(sm_u64), 0x008},
+	{ "sm_region", sizeof(struct sm_region), 0x018 },
+	{ "sm_region_hdr", sizeof(struct sm_region_hdr), 0x040 },
+	{ "sm_super", sizeof(struct sm_super), 0x3a0 },
+	{ "sm_manager", sizeof(struct sm_manager), 0x080 },
+	{ "sm_host", sizeof(struct sm_host), 0x100 },
+	{ "sm_member", sizeof(struct sm_member), 0x4080 },
+	{ "sm_record_word", sizeof(struct sm_record_word), 0x018 },
+	{ "sm_record_retire", sizeof(struct sm_record_retire), 0x010 },
+	{ "sm_lane", sizeof(struct sm_lane), 0x1400 },
+	{ "sm_inode", sizeof(struct sm_inode), 0x100 },
+	{ "sm_dirent", sizeof(struct sm_dirent), 0x140 },
+	{ "sm_node", sizeof(struct sm_node), 0x1000 },
+	{ "sm_lock", sizeof(struct sm_lock), 0x020 },
+	{ "sm_locks", sizeof(struct sm_locks), 0x1000 },
+	{ "sm_u64", sizeof(sm_u64), 0x008 },
 };
 
 static const struct constant constants[] = {
@@ -256,7 +261,7 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_TYPES, 3),
 	CONSTANT(DAXFS_R_MEMBER, 0),
 	CONSTANT(DAXFS_R_LANES, 1),
-	CONSTANT(DAXFS_R_OPENS, 2),
+	CONSTANT(DAXFS_R_OPEN_TABLE, 2),
 	CONSTANT(DAXFS_R_STATE0, 3),
 	CONSTANT(DAXFS_R_STATE1, 4),
 	CONSTANT(DAXFS_R_STATE2, 5),
@@ -355,8 +360,8 @@ static void test_mark(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),    cmocka_unit_test(test_sizes),      cmocka_unit_test(test_constants),
-		cmocka_unit_test(test_no_holes),  cmocka_unit_test(test_byte_order), cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_fields),   cmocka_unit_test(test_sizes),      cmocka_unit_test(test_constants),
+		cmocka_unit_test(test_no_holes), cmocka_unit_test(test_byte_order), cmocka_unit_test(test_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 
 #include "rig.h"
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	struct pool *pool;
 	struct lane *lane;
@@ -13,7 +13,7 @@ struct scene {
 	struct sm_inode *sm;
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	alarm(60);
 	pod_start(&s->pod, 8 << 20);
@@ -23,7 +23,7 @@ static void scene_start(struct scene *s)
 	s->lane = rig_enter(s->pod.fs[1]);
 }
 
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	s->lane->fault = false;
 	rig_exit(s->pod.fs[1], s->lane);
@@ -33,18 +33,24 @@ static void scene_stop(struct scene *s)
 /* Only the one handle of the one use that lasts names an inode. */
 static void handles(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct inode inode;
 	struct sm_inode *sm;
 	uint64_t inc;
 
 	(void)state;
-	scene_start(&s);
-	inc = handle_incarnation(s.ino);
+	fixture_start(&s);
+	inc = handle_generation(s.ino);
 	const uint64_t wrong[] = {
-		0, s.pool->objects[DAXFS_T_INODE], UINT32_MAX, UINT64_MAX, handle_make(inc, 0),
-		handle_make(inc + 1, handle_index(s.ino)), handle_make(inc - 1, handle_index(s.ino)),
-		handle_index(s.ino) + 5, handle_make(1, DAXFS_ROOT_INO),
+		0,
+		s.pool->objects[DAXFS_T_INODE],
+		UINT32_MAX,
+		UINT64_MAX,
+		handle_make(inc, 0),
+		handle_make(inc + 1, handle_index(s.ino)),
+		handle_make(inc - 1, handle_index(s.ino)),
+		handle_index(s.ino) + 5,
+		handle_make(1, DAXFS_ROOT_INO),
 	};
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
 	assert_ptr_equal(inode.sm, s.sm);
@@ -58,18 +64,18 @@ static void handles(void **state)
 	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "f"), 0);
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE);
 	assert_false(inode_is(s.lane, s.ino, &sm));
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Who still sees the words of a dead use gets an error, not another's file. */
 static void lives(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct inode inode;
 	uint64_t was;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	was = sm_load(&s.sm->nlink);
 	sm_store(&s.sm->nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE); /* no name, no holder */
@@ -85,24 +91,24 @@ static void lives(void **state)
 	s.lane->fault = false;
 	sm_store(&s.sm->nlink, was);
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A new use: another handle, first values, and no word back at a version it had. */
 static void used_again(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct sm_inode was;
 	const sm_u64 *old = &was.size, *now;
 	uint64_t index, next;
 	struct inode_init init = { .mode = S_IFDIR | 0700, .parent = DAXFS_ROOT, .page = 5, .opener = 2, .rdev = 77 };
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.lane, OP_CREATE);
 	assert_int_equal(space_take(s.lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index), 0);
 	now = &s.pool->inodes[index].size;
-	sm_store(&s.pool->inodes[index].incarnation, 41);
+	sm_store(&s.pool->inodes[index].i_generation, 41);
 	was = s.pool->inodes[index];
 	next = inode_next_handle(s.pool, index);
 	assert_int_equal(inode_init(s.lane, index, &init), next);
@@ -119,9 +125,9 @@ static void used_again(void **state)
 	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].nlink), DAXFS_W_NLINK),
 			 nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	assert_int_equal(sm_load(&s.pool->inodes[index].rdev), 77);
-	/* Host 40's bit is in the other word; the last incarnation is followed by 0. */
+	/* Host 40's bit is in the other word; the last i_generation is followed by 0. */
 	init.opener = 41;
-	sm_store(&s.pool->inodes[index].incarnation, UINT32_MAX);
+	sm_store(&s.pool->inodes[index].i_generation, UINT32_MAX);
 	assert_int_equal(inode_init(s.lane, index, &init), index);
 	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[0]), DAXFS_W_OPENERS), 0);
 	assert_int_equal(word_payload(sm_load(&s.pool->inodes[index].openers[1]), DAXFS_W_OPENERS), 1 << 8);
@@ -129,18 +135,18 @@ static void used_again(void **state)
 	sm_store(&s.pool->inodes[index].openers[1], 0);
 	sm_store(&s.pool->inodes[index].dir_root, 0);
 	assert_int_equal(record_abort(s.lane, 0), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* The same name made and removed again and again: never a handle twice. */
 static void never_a_handle_twice(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	daxfs_ino seen[300];
 	struct daxfs_attr attr;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	lane_exit(s.lane); /* inside, it would hold back every index */
 	for (unsigned i = 0; i < 300; i++) {
 		seen[i] = pod_create(s.pod.fs[i % 3], DAXFS_ROOT, "x");
@@ -150,19 +156,19 @@ static void never_a_handle_twice(void **state)
 		assert_int_equal(daxfs_getattr(s.pod.fs[1], seen[i], &attr), -ESTALE);
 	}
 	lane_enter(s.lane);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void directories(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct inode inode;
 	struct sm_inode *sm;
 	daxfs_ino dir;
 	uint64_t root, was;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	dir = pod_mkdir(s.pod.fs[0], DAXFS_ROOT, "d");
 	assert_int_equal(inode_get_dir(s.lane, s.ino, &inode, &root), -ENOTDIR);
 	assert_int_equal(inode_get_dir(s.lane, UINT64_MAX, &inode, &root), -ESTALE);
@@ -171,8 +177,10 @@ static void directories(void **state)
 	was = sm_load(&sm->dir_root);
 	assert_int_equal(root, link_index(was));
 	const uint64_t bad[] = {
-		link_payload(DAXFS_DATA, root), link_payload(DAXFS_NODE, s.pool->objects[DAXFS_T_PAGE]),
-		link_payload((enum daxfs_link_kind)6, 1), UINT64_MAX,
+		link_payload(DAXFS_DATA, root),
+		link_payload(DAXFS_NODE, s.pool->objects[DAXFS_T_PAGE]),
+		link_payload((enum daxfs_link_kind)6, 1),
+		UINT64_MAX,
 	};
 	for (unsigned i = 0; i < 4; i++) {
 		sm_store(&sm->dir_root, bad[i]);
@@ -183,18 +191,18 @@ static void directories(void **state)
 	sm_store(&sm->dir_root, 0);
 	assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), -ESTALE); /* taken apart */
 	sm_store(&sm->dir_root, was);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void attributes(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_attr attr;
 	struct inode inode;
 	char c = 1;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
 	assert_int_equal(inode_attr(s.lane, s.ino, &attr), 0);
 	assert_int_equal(attr.ino, s.ino);
@@ -213,18 +221,18 @@ static void attributes(void **state)
 	assert_int_equal(attr.blocks, DAXFS_FILE_MAX / 512); /* too long to count */
 	assert_int_equal(daxfs_unlink(s.pod.fs[2], DAXFS_ROOT, "f"), 0);
 	assert_int_equal(inode_attr(s.lane, s.ino, &attr), -ESTALE);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Times move forward, and not for less than a millisecond. */
 static void times(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *t;
 	uint64_t now = fs_now(), later;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_true(now > 1700000000ull * 1000000000ull);
 	assert_true(fs_now() >= now);
 	t = &s.sm->mtime;
@@ -241,19 +249,19 @@ static void times(void **state)
 	later = sm_load(t);
 	assert_true(later >= now);
 	assert_int_equal(sm_load(&s.sm->ctime), later);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A host whose clock is a day ahead was here: its time is not taken back, and yet each change shows. */
 static void clock_ahead(void **state)
 {
 	struct daxfs_attr in = { .mode = 0600 }, before, after;
-	struct scene s;
+	struct fixture s;
 	uint64_t ahead = fs_now() + 86400000000000ull;
 	char byte = 'x';
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	sm_store(&s.sm->mtime, ahead);
 	sm_store(&s.sm->ctime, ahead);
 	for (uint64_t i = 1; i <= 3; i++) {
@@ -272,7 +280,7 @@ static void clock_ahead(void **state)
 	sm_store(&s.sm->mtime, UINT64_MAX); /* as late as there is */
 	inode_touch(s.lane, &s.sm->mtime, fs_now());
 	assert_int_equal(sm_load(&s.sm->mtime), UINT64_MAX);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 #define TOUCHES 12000000u
@@ -299,12 +307,12 @@ static void clocks_race(void **state)
 {
 	pthread_t thread[TOUCHERS];
 	pthread_barrier_t start;
-	struct scene s;
+	struct fixture s;
 	struct toucher t;
 	uint64_t ahead = fs_now();
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	t = (struct toucher){ s.lane, &s.sm->mtime, &start };
 	assert_int_equal(pthread_barrier_init(&start, NULL, TOUCHERS), 0);
 	sm_store(&s.sm->mtime, ahead);
@@ -314,15 +322,17 @@ static void clocks_race(void **state)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
 	pthread_barrier_destroy(&start);
 	assert_int_equal(sm_load(&s.sm->mtime), ahead + TOUCHERS * TOUCHES);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(handles), cmocka_unit_test(lives), cmocka_unit_test(used_again),
-		cmocka_unit_test(never_a_handle_twice), cmocka_unit_test(directories), cmocka_unit_test(attributes),
-		cmocka_unit_test(times), cmocka_unit_test(clock_ahead), cmocka_unit_test(clocks_race),
+		cmocka_unit_test(handles),     cmocka_unit_test(lives),
+		cmocka_unit_test(used_again),  cmocka_unit_test(never_a_handle_twice),
+		cmocka_unit_test(directories), cmocka_unit_test(attributes),
+		cmocka_unit_test(times),       cmocka_unit_test(clock_ahead),
+		cmocka_unit_test(clocks_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "lock_scene.h"
+#include "lock_fixture.h"
 #include "inspect/inspect.h"
 
-static int whole(struct scene *s, unsigned host, uint64_t owner, enum daxfs_lock_type type)
+static int whole(struct fixture *s, unsigned host, uint64_t owner, enum daxfs_lock_type type)
 {
 	struct daxfs_lock lock = { .owner = owner, .type = type, .kind = DAXFS_LOCK_FLOCK };
 
@@ -18,7 +18,7 @@ static int whole(struct scene *s, unsigned host, uint64_t owner, enum daxfs_lock
 }
 
 /* The locks in force, as a tool without a lane sees them. */
-static void look(struct scene *s, struct lockset *set)
+static void look(struct fixture *s, struct lockset *set)
 {
 	uint64_t w = locks_word(s);
 	const char *wrong;
@@ -31,7 +31,7 @@ static void look(struct scene *s, struct lockset *set)
 		fail_msg("%s", wrong);
 }
 
-static unsigned count(struct scene *s)
+static unsigned count(struct fixture *s)
 {
 	struct lockset set;
 
@@ -54,7 +54,9 @@ static struct daxfs_lock random_lock(unsigned *seed)
 {
 	unsigned a = (unsigned)rand_r(seed) % BYTES, b = (unsigned)rand_r(seed) % BYTES;
 	struct daxfs_lock lock = {
-		.start = a < b ? a : b, .end = a < b ? b : a, .owner = (unsigned)rand_r(seed) % OWNERS,
+		.start = a < b ? a : b,
+		.end = a < b ? b : a,
+		.owner = (unsigned)rand_r(seed) % OWNERS,
 		.type = (enum daxfs_lock_type)((unsigned)rand_r(seed) % 3),
 		.kind = rand_r(seed) % 8 ? DAXFS_LOCK_POSIX : DAXFS_LOCK_FLOCK,
 	};
@@ -94,7 +96,7 @@ static void model_set(struct model *m, unsigned host, const struct daxfs_lock *l
 }
 
 /* The pool has exactly the model's locks: as few as can say it, in order. */
-static void expect_model(struct scene *s, const struct model *m)
+static void expect_model(struct fixture *s, const struct model *m)
 {
 	struct model got;
 	struct lockset set;
@@ -103,7 +105,9 @@ static void expect_model(struct scene *s, const struct model *m)
 	memset(&got, 0, sizeof(got));
 	for (unsigned i = 0; i < set.n; i++) {
 		const struct sm_lock *l = &set.lock[i];
-		struct daxfs_lock lock = { .start = l->start, .end = l->end, .owner = l->owner,
+		struct daxfs_lock lock = { .start = l->start,
+					   .end = l->end,
+					   .owner = l->owner,
 					   .type = (enum daxfs_lock_type)l->type,
 					   .kind = (enum daxfs_lock_kind)l->kind };
 		uint8_t *type = got.type[l->kind][l->host][l->owner];
@@ -121,13 +125,13 @@ static void expect_model(struct scene *s, const struct model *m)
 
 static void like_the_model(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct model m;
 	unsigned seed = (unsigned)getpid(), refused = 0;
 
 	(void)state;
 	print_message("seed %u\n", seed);
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	memset(&m, 0, sizeof(m));
 	for (unsigned i = 0; i < STEPS; i++) {
 		unsigned host = (unsigned)rand_r(&seed) % POD_HOSTS;
@@ -152,12 +156,12 @@ static void like_the_model(void **state)
 /* What is asked for again, or not there, changes no word and takes no page. */
 static void nothing_to_do(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t w;
 	sm_u64 *word;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	word = &rig_pool(&s.pod)->inodes[handle_index(s.ino)].locks;
 	w = sm_load(word);
 	assert_int_equal(range(&s, 0, 1, U, 0, END), 0);
@@ -174,11 +178,11 @@ static void nothing_to_do(void **state)
 
 static void refused_arguments(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_lock lock = { .end = 5, .type = W }, out;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	assert_int_equal(range(&s, 0, 1, W, 5, 4), -EINVAL);
 	assert_int_equal(range(&s, 0, 1, W, 0, END + 1), -EINVAL);
 	assert_int_equal(range(&s, 0, 1, (enum daxfs_lock_type)3, 0, 1), -EINVAL);
@@ -187,7 +191,7 @@ static void refused_arguments(void **state)
 	assert_int_equal(daxfs_lock_get(s.pod.fs[0], s.ino, &lock, &out), -EINVAL);
 	lock.kind = DAXFS_LOCK_POSIX;
 	assert_int_equal(daxfs_lock(s.pod.fs[0], s.ino + (1ull << 32), &lock), -ESTALE);
-	assert_int_equal(daxfs_release(s.pod.fs[0], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[0], s.ino), 0);
 	assert_int_equal(range(&s, 0, 1, R, 0, 1), -EBADF); /* who does not hold does not lock */
 	assert_int_equal(range(&s, 0, 1, U, 0, 1), -EBADF);
 	assert_int_equal(daxfs_lock_get(s.pod.fs[0], s.ino, &lock, &out), 0); /* but may ask */
@@ -199,26 +203,26 @@ static void refused_arguments(void **state)
 /* The last release of a host ends all its locks of the file, in the record that clears its bit, and no other's. */
 static void the_last_release_unlocks(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct lockset set;
 
 	(void)state;
-	scene_start(&s, 64);
-	assert_int_equal(daxfs_hold(s.pod.fs[0], s.ino), 0);
+	fixture_start(&s, 64);
+	assert_int_equal(daxfs_file_open(s.pod.fs[0], s.ino), 0);
 	assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 	assert_int_equal(range(&s, 0, 2, W, 10, 19), 0);
 	assert_int_equal(range(&s, 1, 1, W, 20, 29), 0);
 	assert_int_equal(whole(&s, 0, 3, R), 0);
 	assert_int_equal(whole(&s, 2, 3, R), 0);
-	assert_int_equal(daxfs_release(s.pod.fs[0], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[0], s.ino), 0);
 	assert_int_equal(count(&s), 5);
-	assert_int_equal(daxfs_release(s.pod.fs[0], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[0], s.ino), 0);
 	look(&s, &set);
 	assert_int_equal(set.n, 2);
 	assert_int_equal(set.lock[0].host, 1);
 	assert_int_equal(set.lock[1].host, 2);
 	pod_check(&s.pod);
-	assert_int_equal(daxfs_release(s.pod.fs[1], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[1], s.ino), 0);
 	assert_int_equal(daxfs_leave(s.pod.fs[2]), 0);
 	assert_int_equal(link_kind(locks_word(&s)), DAXFS_ABSENT);
 	pod_stop(&s.pod);
@@ -227,12 +231,12 @@ static void the_last_release_unlocks(void **state)
 /* A dead host's locks keep others out until it is recovered, and no longer; the living keep theirs. */
 static void recovery_unlocks(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	struct daxfs_lock lock = { .start = 0, .end = 9, .owner = 5, .type = R }, found;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 	assert_int_equal(whole(&s, 0, 1, W), 0);
 	assert_int_equal(range(&s, 1, 1, W, 20, 29), 0);
@@ -257,19 +261,19 @@ static void recovery_unlocks(void **state)
 /* Nameless, locked, held by the dead alone: recovery frees all of it. */
 static void nameless_and_locked(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	struct daxfs_attr attr;
 	uint64_t pages;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	pages = pod_check(&s.pod).usage.pages.live;
 	assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 	assert_int_equal(pod_check(&s.pod).usage.pages.live, pages + 1);
 	assert_int_equal(daxfs_unlink(s.pod.fs[1], DAXFS_ROOT, "f"), 0);
-	assert_int_equal(daxfs_release(s.pod.fs[1], s.ino), 0);
-	assert_int_equal(daxfs_release(s.pod.fs[2], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[1], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[2], s.ino), 0);
 	pod_fence(&s.pod, 0);
 	assert_int_equal(daxfs_recover(s.pod.fs[2], 0, &report), 0);
 	assert_int_equal(daxfs_getattr(s.pod.fs[1], s.ino, &attr), -ESTALE);
@@ -280,14 +284,14 @@ static void nameless_and_locked(void **state)
 /* A record of a lock stopped before its decision: whoever wants the word ends it, and it happened. */
 static void others_finish_it(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct lane *lane;
 	struct sm_inode *sm;
 	sm_u64 *live;
 	uint64_t w;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 	assert_int_equal(range(&s, 0, 2, W, 20, 29), 0);
 	sm = &rig_pool(&s.pod)->inodes[handle_index(s.ino)];
@@ -311,10 +315,10 @@ static void others_finish_it(void **state)
 
 static void a_full_page(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	for (unsigned i = 0; i < DAXFS_LOCKS_MAX; i++)
 		assert_int_equal(range(&s, i % 3, 1, W, 10 * i, 10 * i + 4), 0);
 	assert_int_equal(range(&s, 0, 1, W, 7, 7), -ENOLCK);
@@ -342,12 +346,12 @@ static int fill(struct daxfs *fs, daxfs_ino ino)
 /* With no page left nothing can be locked, but all be given up: by hand, by closing, by recovery. */
 static void a_full_pool(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	daxfs_ino filler[2];
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	filler[0] = pod_create(s.pod.fs[1], DAXFS_ROOT, "large");
 	filler[1] = pod_create(s.pod.fs[1], DAXFS_ROOT, "small"); /* needs no index for the last page */
 	for (unsigned host = 0; host < POD_HOSTS; host++)
@@ -359,12 +363,12 @@ static void a_full_pool(void **state)
 	assert_int_equal(range(&s, 1, 2, U, 121, 121), -ENOLCK); /* part of one */
 	assert_int_equal(range(&s, 1, 2, U, 120, 124), 0);
 	assert_int_equal(range(&s, 2, 0, U, 0, END), 0);
-	assert_int_equal(daxfs_release(s.pod.fs[2], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[2], s.ino), 0);
 	pod_fence(&s.pod, 0);
 	assert_int_equal(daxfs_recover(s.pod.fs[2], 0, &report), 0);
 	assert_int_equal(count(&s), 3);
 	pod_check(&s.pod);
-	assert_int_equal(daxfs_release(s.pod.fs[1], s.ino), 0);
+	assert_int_equal(daxfs_file_close(s.pod.fs[1], s.ino), 0);
 	assert_int_equal(link_kind(locks_word(&s)), DAXFS_ABSENT);
 	pod_stop(&s.pod);
 }
@@ -376,7 +380,7 @@ static void a_full_pool(void **state)
 #define CLOSES 120000
 
 struct worker {
-	struct scene *s;
+	struct fixture *s;
 	unsigned id;
 	unsigned *inside; /* of each slot: who is there */
 	unsigned granted;
@@ -406,7 +410,7 @@ static void *exclude(void *arg)
 	return NULL;
 }
 
-static void run_threads(struct scene *s, struct worker *worker, unsigned n, void *(*fn)(void *))
+static void run_threads(struct fixture *s, struct worker *worker, unsigned n, void *(*fn)(void *))
 {
 	pthread_t thread[THREADS];
 	unsigned inside[3] = { 0 };
@@ -423,11 +427,11 @@ static void run_threads(struct scene *s, struct worker *worker, unsigned n, void
 
 static void threads_exclude_one_another(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct worker worker[THREADS];
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	run_threads(&s, worker, THREADS, exclude);
 	assert_int_equal(count(&s), 0);
 	pod_stop(&s.pod);
@@ -444,10 +448,10 @@ static void *close_and_look(void *arg)
 	struct daxfs_lock all = { .end = END, .type = W }, found;
 
 	for (unsigned i = 0; i < CLOSES && !w->error; i++) {
-		int rc = daxfs_hold(fs, w->s->ino);
+		int rc = daxfs_file_open(fs, w->s->ino);
 
 		if (rc == 0)
-			rc = daxfs_release(fs, w->s->ino);
+			rc = daxfs_file_close(fs, w->s->ino);
 		for (unsigned k = 0; rc == 0 && k < 3; k++) {
 			rc = daxfs_lock_get(w->s->pod.fs[1], w->s->ino, &all, &found);
 			rc = rc ? rc : found.type == U ? 0 : -EUCLEAN;
@@ -475,12 +479,12 @@ static void *lock_or_close(void *arg)
 
 static void no_lock_outlives_its_holder(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct worker worker[2];
 
 	(void)state;
-	scene_start(&s, 64);
-	assert_int_equal(daxfs_release(s.pod.fs[0], s.ino), 0);
+	fixture_start(&s, 64);
+	assert_int_equal(daxfs_file_close(s.pod.fs[0], s.ino), 0);
 	run_threads(&s, worker, 2, lock_or_close);
 	print_message("%u locks were granted\n", worker[1].granted);
 	assert_int_equal(count(&s), 0);
@@ -490,11 +494,17 @@ static void no_lock_outlives_its_holder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_the_model), cmocka_unit_test(nothing_to_do), cmocka_unit_test(refused_arguments),
-		cmocka_unit_test(the_last_release_unlocks), cmocka_unit_test(recovery_unlocks),
-		cmocka_unit_test(nameless_and_locked), cmocka_unit_test(others_finish_it),
-		cmocka_unit_test(a_full_page), cmocka_unit_test(a_full_pool),
-		cmocka_unit_test(threads_exclude_one_another), cmocka_unit_test(no_lock_outlives_its_holder),
+		cmocka_unit_test(like_the_model),
+		cmocka_unit_test(nothing_to_do),
+		cmocka_unit_test(refused_arguments),
+		cmocka_unit_test(the_last_release_unlocks),
+		cmocka_unit_test(recovery_unlocks),
+		cmocka_unit_test(nameless_and_locked),
+		cmocka_unit_test(others_finish_it),
+		cmocka_unit_test(a_full_page),
+		cmocka_unit_test(a_full_pool),
+		cmocka_unit_test(threads_exclude_one_another),
+		cmocka_unit_test(no_lock_outlives_its_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

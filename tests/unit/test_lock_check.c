@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_lock_check.c - damaged pages of locks: what refuses them, and what the check says of them. */
-#include "lock_scene.h"
+#include "lock_fixture.h"
 
 struct damage {
 	const char *name, *finding;
-	void (*make)(struct scene *s, struct sm_inode *sm, struct sm_locks *page);
+	void (*make)(struct fixture *s, struct sm_inode *sm, struct sm_locks *page);
 };
 
-static void bad_crc(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void bad_crc(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	page->lock[0].end++;
 }
 
-static void bad_count(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void bad_count(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	page->count = UINT32_MAX;
 }
 
-static void other_inode(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void other_inode(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	page->inode++;
 	page->crc = locks_page_crc(page);
 }
 
-static void backwards(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void backwards(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	page->lock[0].start = page->lock[0].end + 1;
@@ -34,7 +34,7 @@ static void backwards(struct scene *s, struct sm_inode *sm, struct sm_locks *pag
 }
 
 /* Splitting each of so many would need twice the room. */
-static void one_owner_twice(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void one_owner_twice(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	for (unsigned i = 1; i < DAXFS_LOCKS_MAX; i++)
@@ -45,29 +45,29 @@ static void one_owner_twice(struct scene *s, struct sm_inode *sm, struct sm_lock
 	page->crc = locks_page_crc(page);
 }
 
-static void bad_kind(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void bad_kind(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s;
 	sm_store(&sm->locks, link_payload(DAXFS_DATA, link_index(sm_load(&sm->locks))));
 	(void)page;
 }
 
-static void beyond_the_pool(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void beyond_the_pool(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)page;
 	sm_store(&sm->locks, link_payload(DAXFS_LOCKS, UINT32_MAX));
 }
 
-static void orphan_mark(struct scene *s, struct sm_inode *sm, struct sm_locks *page)
+static void orphan_mark(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s, (void)sm;
 	sm_store(&page->live[0], mark_make(1, 0, 77777));
 }
 
 static const struct damage damages[] = {
-	{ "checksum", "bad-locks", bad_crc },    { "count", "bad-locks", bad_count },
-	{ "inode", "bad-locks", other_inode },   { "range", "bad-locks", backwards },
-	{ "kind", "bad-locks", bad_kind },       { "index", "bad-locks", beyond_the_pool },
+	{ "checksum", "bad-locks", bad_crc },   { "count", "bad-locks", bad_count },
+	{ "inode", "bad-locks", other_inode },  { "range", "bad-locks", backwards },
+	{ "kind", "bad-locks", bad_kind },      { "index", "bad-locks", beyond_the_pool },
 	{ "mark", "orphan-mark", orphan_mark }, { "overlap", "bad-locks", one_owner_twice },
 };
 
@@ -79,7 +79,7 @@ static void note_finding(void *context, const char *line)
 		want[1] = want[0];
 }
 
-static bool check_says(struct scene *s, const char *finding)
+static bool check_says(struct fixture *s, const char *finding)
 {
 	const char *want[2] = { finding, NULL };
 	struct daxfs_check check;
@@ -93,13 +93,13 @@ static void damaged_pages(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-		struct scene s;
+		struct fixture s;
 		struct sm_inode *sm;
 		struct sm_locks *page, copy;
 		struct daxfs_lock lock = { .end = 5, .type = R }, out;
 		uint64_t word;
 
-		scene_start(&s, 64);
+		fixture_start(&s, 64);
 		assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 		sm = &rig_pool(&s.pod)->inodes[handle_index(s.ino)];
 		page = (struct sm_locks *)(void *)pool_page(rig_pool(&s.pod), link_index(locks_word(&s)));
@@ -121,13 +121,13 @@ static void damaged_pages(void **state)
 /* What the check alone sees: a lock of who does not hold, two in each other's way, a bit without a lock, none. */
 static void damage_the_check_finds(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct sm_inode *sm;
 	struct sm_locks *page;
 	uint64_t openers;
 
 	(void)state;
-	scene_start(&s, 64);
+	fixture_start(&s, 64);
 	assert_int_equal(range(&s, 0, 1, W, 0, 9), 0);
 	assert_int_equal(range(&s, 1, 1, W, 10, 19), 0);
 	sm = &rig_pool(&s.pod)->inodes[handle_index(s.ino)];
@@ -158,7 +158,8 @@ static void damage_the_check_finds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(damaged_pages), cmocka_unit_test(damage_the_check_finds),
+		cmocka_unit_test(damaged_pages),
+		cmocka_unit_test(damage_the_check_finds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static void test_chained(void **state)
 
 static void test_every_bit_counts(void **state)
 {
-	uint8_t bytes[64] = {0};
+	uint8_t bytes[64] = { 0 };
 	uint32_t whole = crc32c(0, bytes, sizeof(bytes));
 
 	(void)state;

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "mem/dax.h"
-#include "mem/map.h"
+#include "mem/backing.h"
 #include "test_mem_util.h"
 
 #define GIB (1ull << 30)
@@ -22,32 +22,34 @@ struct dax_case {
 };
 
 static const struct dax_case cases[] = {
-	{{"dax0.0", false, true, 4 * GIB, 2 << 20}, 0, ""},
-	{{"dax0.0", false, true, 4 * GIB, 4096}, 0, ""},
-	{{"dax3.1", false, true, GIB, GIB}, 0, ""},
-	{{"dax0.0", true, true, 4 * GIB, 2 << 20}, -ENODEV, "daxctl reconfigure-device --mode=devdax dax0.0"},
-	{{"dax3.1", true, false, 0, 0}, -ENODEV, "daxctl reconfigure-device --mode=devdax dax3.1"},
-	{{"dax0.0", false, false, 4 * GIB, 2 << 20}, -ENODEV, "daxctl enable-device dax0.0"},
-	{{"dax0.0", false, true, 0, 2 << 20}, -ENOSPC, "daxctl reconfigure-device --size=SIZE dax0.0"},
-	{{"dax0.0", false, true, 4 * GIB, 0}, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0"},
-	{{"dax0.0", false, true, 4 * GIB, 2048}, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0"},
-	{{"dax0.0", false, true, 4 * GIB, 3 << 20}, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0"},
-	{{"dax0.0", false, true, 4 * GIB + 4096, 2 << 20}, -EINVAL, "daxctl reconfigure-device --align=4096 dax0.0"},
+	{ { "dax0.0", false, true, 4 * GIB, 2 << 20 }, 0, "" },
+	{ { "dax0.0", false, true, 4 * GIB, 4096 }, 0, "" },
+	{ { "dax3.1", false, true, GIB, GIB }, 0, "" },
+	{ { "dax0.0", true, true, 4 * GIB, 2 << 20 }, -ENODEV, "daxctl reconfigure-device --mode=devdax dax0.0" },
+	{ { "dax3.1", true, false, 0, 0 }, -ENODEV, "daxctl reconfigure-device --mode=devdax dax3.1" },
+	{ { "dax0.0", false, false, 4 * GIB, 2 << 20 }, -ENODEV, "daxctl enable-device dax0.0" },
+	{ { "dax0.0", false, true, 0, 2 << 20 }, -ENOSPC, "daxctl reconfigure-device --size=SIZE dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 0 }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 2048 }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 3 << 20 }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB + 4096, 2 << 20 },
+	  -EINVAL,
+	  "daxctl reconfigure-device --align=4096 dax0.0" },
 };
 
 static void test_judgement(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct daxfs_why why = {.text = ""};
+		struct daxfs_error err = { .text = "" };
 
-		util_refused(dax_unusable(&cases[i].facts, &why), cases[i].error, &why, cases[i].words);
+		util_refused(dax_unusable(&cases[i].facts, &err), cases[i].error, &err, cases[i].words);
 	}
 }
 
 static void test_absent(void **state)
 {
-	struct dax_facts facts = {.size = 77};
+	struct dax_facts facts = { .size = 77 };
 
 	(void)state;
 	assert_int_equal(dax_by_name("dax977.3", &facts), -ENODEV);
@@ -64,8 +66,10 @@ static bool first_device(char *name, size_t size)
 	bool found = false;
 
 	assert_int_equal(daxctl_new(&ctx), 0);
-	daxctl_region_foreach(ctx, region) {
-		daxctl_dev_foreach(region, dev) {
+	daxctl_region_foreach(ctx, region)
+	{
+		daxctl_dev_foreach(region, dev)
+		{
 			if (!found)
 				snprintf(name, size, "%s", daxctl_dev_get_devname(dev));
 			found = true;
@@ -77,9 +81,9 @@ static bool first_device(char *name, size_t size)
 
 static void test_present(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct dax_facts facts;
-	struct source s;
+	struct backing s;
 	char name[32], path[64];
 	int rc;
 
@@ -89,12 +93,12 @@ static void test_present(void **state)
 	assert_int_equal(dax_by_name(name, &facts), 0);
 	assert_string_equal(facts.name, name);
 	snprintf(path, sizeof(path), "/dev/%s", name);
-	rc = source_open(path, 0, &s, &why);
+	rc = backing_open(path, 0, &s, &err);
 	if (rc)
-		fail_msg("%s", why.text);
+		fail_msg("%s", err.text);
 	assert_true(s.device);
 	assert_int_equal(s.size, facts.size);
-	source_close(&s);
+	backing_close(&s);
 }
 
 int main(void)

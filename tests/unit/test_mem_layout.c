@@ -6,11 +6,11 @@
 
 static struct layout laid(uint64_t size, struct daxfs_mkfs_options options)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct layout l;
 
-	if (layout_compute(size, &options, &l, &why))
-		fail_msg("%llu bytes: %s", (unsigned long long)size, why.text);
+	if (layout_compute(size, &options, &l, &err))
+		fail_msg("%llu bytes: %s", (unsigned long long)size, err.text);
 	return l;
 }
 
@@ -34,8 +34,8 @@ static void check_order(const struct layout *l)
 
 static void test_sizes(void **state)
 {
-	const struct daxfs_mkfs_options small = {.hosts = 1, .lanes = 1, .inodes = 16};
-	const struct daxfs_mkfs_options standard = {.hosts = 0};
+	const struct daxfs_mkfs_options small = { .hosts = 1, .lanes = 1, .inodes = 16 };
+	const struct daxfs_mkfs_options standard = { .hosts = 0 };
 
 	(void)state;
 	for (uint64_t size = 512 << 10; size < 64 << 20; size += 1234567) {
@@ -53,7 +53,7 @@ static void test_sizes(void **state)
 
 static void test_defaults(void **state)
 {
-	struct layout l = laid(1ull << 30, (struct daxfs_mkfs_options){.hosts = 0});
+	struct layout l = laid(1ull << 30, (struct daxfs_mkfs_options){ .hosts = 0 });
 
 	(void)state;
 	assert_int_equal(l.hosts, 8);
@@ -64,7 +64,7 @@ static void test_defaults(void **state)
 	assert_int_equal(l.objects[DAXFS_T_DIRENT], 32768 + 8192 + 64);
 	assert_int_equal(l.region[DAXFS_R_MEMBER].count, 1);
 	assert_int_equal(l.region[DAXFS_R_LANES].count, 64);
-	assert_int_equal(l.region[DAXFS_R_OPENS].count, 32768);
+	assert_int_equal(l.region[DAXFS_R_OPEN_TABLE].count, 32768);
 	assert_int_equal(l.region[DAXFS_R_STATE2].count, 32768 + 8192 + 64);
 	assert_int_equal(l.region[DAXFS_R_COUNT].count, l.region[DAXFS_R_PAGES].count);
 	/* Tables cost less than four percent. */
@@ -73,13 +73,13 @@ static void test_defaults(void **state)
 
 static void test_options_kept(void **state)
 {
-	const struct daxfs_mkfs_options o = {.hosts = 64, .lanes = 16, .heartbeat_ms = 10000, .inodes = 777};
+	const struct daxfs_mkfs_options o = { .hosts = 64, .lanes = 16, .heartbeat_ms = 10000, .inodes = 777 };
 	struct layout l = laid(64 << 20, o);
 
 	(void)state;
 	check_order(&l);
 	assert_int_equal(l.region[DAXFS_R_LANES].count, 1024);
-	assert_int_equal(l.region[DAXFS_R_OPENS].count, 64 * 4096);
+	assert_int_equal(l.region[DAXFS_R_OPEN_TABLE].count, 64 * 4096);
 	assert_int_equal(l.objects[DAXFS_T_INODE], 777);
 	assert_int_equal(l.objects[DAXFS_T_DIRENT], 777 + 194 + 64);
 	assert_int_equal(l.heartbeat_ms, 10000);
@@ -87,40 +87,43 @@ static void test_options_kept(void **state)
 
 static void refused(uint64_t size, struct daxfs_mkfs_options options, int error, const char *words)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct layout l;
 
-	util_refused(layout_compute(size, &options, &l, &why), error, &why, words);
+	util_refused(layout_compute(size, &options, &l, &err), error, &err, words);
 }
 
 static void test_options_refused(void **state)
 {
 	(void)state;
-	refused(1 << 30, (struct daxfs_mkfs_options){.hosts = 65}, -EINVAL, "65 hosts");
-	refused(1 << 30, (struct daxfs_mkfs_options){.hosts = 64, .lanes = 17}, -EINVAL, "at most 1024 lanes");
-	refused(1 << 30, (struct daxfs_mkfs_options){.hosts = 2, .lanes = UINT32_MAX}, -EINVAL, "lanes");
-	refused(1 << 30, (struct daxfs_mkfs_options){.heartbeat_ms = 10001}, -EINVAL, "heartbeat");
-	refused(1 << 30, (struct daxfs_mkfs_options){.inodes = 15}, -EINVAL, "inodes");
-	refused(1 << 30, (struct daxfs_mkfs_options){.inodes = UINT64_MAX}, -EINVAL, "inodes");
-	refused(1 << 30, (struct daxfs_mkfs_options){.inodes = 1 << 30}, -ENOSPC, "at least");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .hosts = 65 }, -EINVAL, "65 hosts");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .hosts = 64, .lanes = 17 }, -EINVAL, "at most 1024 lanes");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .hosts = 2, .lanes = UINT32_MAX }, -EINVAL, "lanes");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .heartbeat_ms = 10001 }, -EINVAL, "heartbeat");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 15 }, -EINVAL, "inodes");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = UINT64_MAX }, -EINVAL, "inodes");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 1 << 30 }, -ENOSPC, "at least");
 }
 
 /* The size an error asks for is enough, and one page less is not. */
 static void test_least_size(void **state)
 {
 	const struct daxfs_mkfs_options options[] = {
-		{.hosts = 1, .lanes = 1}, {.hosts = 0}, {.hosts = 64, .lanes = 16}, {.inodes = 100000},
+		{ .hosts = 1, .lanes = 1 },
+		{ .hosts = 0 },
+		{ .hosts = 64, .lanes = 16 },
+		{ .inodes = 100000 },
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		struct daxfs_why why = {.text = ""};
+		struct daxfs_error err = { .text = "" };
 		unsigned long long least;
 		struct layout l;
 
-		util_refused(layout_compute(4096, &options[i], &l, &why), -ENOSPC, &why, "needs at least ");
-		assert_int_equal(sscanf(strstr(why.text, "at least "), "at least %llu", &least), 1);
-		assert_int_equal(layout_compute(least - 1, &options[i], &l, &why), -ENOSPC);
+		util_refused(layout_compute(4096, &options[i], &l, &err), -ENOSPC, &err, "needs at least ");
+		assert_int_equal(sscanf(strstr(err.text, "at least "), "at least %llu", &least), 1);
+		assert_int_equal(layout_compute(least - 1, &options[i], &l, &err), -ENOSPC);
 		l = laid(least, options[i]);
 		check_order(&l);
 		assert_true(l.objects[DAXFS_T_PAGE] >= LAYOUT_PAGES_MIN);
@@ -128,7 +131,7 @@ static void test_least_size(void **state)
 	refused(0, options[0], -ENOSPC, "too small");
 }
 
-static void test_names(void **state)
+static void test_namei(void **state)
 {
 	(void)state;
 	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
@@ -142,30 +145,30 @@ static void test_names(void **state)
 /* A page has a number of 32 bits: a pool is not made smaller than was asked for, but refused. */
 static void test_largest_size(void **state)
 {
-	const struct daxfs_mkfs_options standard = {.hosts = 0};
+	const struct daxfs_mkfs_options standard = { .hosts = 0 };
 	const uint64_t too_large = (uint64_t)32 << 40;
 	unsigned long long most = 0;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct layout l;
 
 	(void)state;
-	assert_int_equal(layout_compute(too_large, &standard, &l, &why), -EFBIG);
-	assert_int_equal(sscanf(strstr(why.text, "at most "), "at most %llu", &most), 1);
+	assert_int_equal(layout_compute(too_large, &standard, &l, &err), -EFBIG);
+	assert_int_equal(sscanf(strstr(err.text, "at most "), "at most %llu", &most), 1);
 	assert_true(most > (uint64_t)16 << 40 && most < too_large);
 	/* What it says is taken, and has all the pages there can be. */
 	l = laid(most, standard);
 	check_order(&l);
 	assert_true(l.objects[DAXFS_T_PAGE] > DAXFS_OBJECTS_MAX - 1024);
-	assert_int_equal(layout_compute(most + ((uint64_t)1 << 40), &standard, &l, &why), -EFBIG);
+	assert_int_equal(layout_compute(most + ((uint64_t)1 << 40), &standard, &l, &err), -EFBIG);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),           cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_options_kept),    cmocka_unit_test(test_options_refused),
-		cmocka_unit_test(test_least_size),      cmocka_unit_test(test_largest_size),
-		     cmocka_unit_test(test_names),
+		cmocka_unit_test(test_sizes),        cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_options_kept), cmocka_unit_test(test_options_refused),
+		cmocka_unit_test(test_least_size),   cmocka_unit_test(test_largest_size),
+		cmocka_unit_test(test_namei),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

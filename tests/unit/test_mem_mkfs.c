@@ -36,27 +36,27 @@ static int remove_pool(void **state)
 
 static void made(const char *at, struct daxfs_mkfs_options options)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 
-	if (daxfs_mkfs(at, &options, &why))
-		fail_msg("%s", why.text);
+	if (daxfs_mkfs(at, &options, &err))
+		fail_msg("%s", err.text);
 }
 
 static void refused(const char *at, struct daxfs_mkfs_options options, int error, const char *words)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 
-	util_refused(daxfs_mkfs(at, &options, &why), error, &why, words);
+	util_refused(daxfs_mkfs(at, &options, &err), error, &err, words);
 }
 
 static struct sm_super super_of(const char *at)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct sm_super s;
 	struct pool pool;
 
-	if (pool_map(at, DAXFS_READ_WRITE, &pool, &why))
-		fail_msg("%s", why.text);
+	if (pool_map(at, DAXFS_READ_WRITE, &pool, &err))
+		fail_msg("%s", err.text);
 	s = pool.super;
 	pool_unmap(&pool);
 	return s;
@@ -84,7 +84,11 @@ static void write_file(const char *bytes, size_t len)
 static void test_new_file(void **state)
 {
 	const struct daxfs_mkfs_options o = {
-		.name = "pod1", .size = (4 << 20) + 5, .hosts = 3, .wb = true, .heartbeat_ms = 20,
+		.name = "pod1",
+		.size = (4 << 20) + 5,
+		.hosts = 3,
+		.wb = true,
+		.heartbeat_ms = 20,
 	};
 	struct sm_super s;
 	struct stat st;
@@ -106,22 +110,22 @@ static void test_new_file(void **state)
 /* Files that hold nothing are as good as new, and keep the size they have. */
 static void test_empty_files(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct util_file f;
 	struct pool pool;
 
 	(void)state;
 	write_file("", 0);
-	refused(path, (struct daxfs_mkfs_options){.size = 0}, -EINVAL, "give a size");
-	made(path, (struct daxfs_mkfs_options){.size = 2 << 20});
+	refused(path, (struct daxfs_mkfs_options){ .size = 0 }, -EINVAL, "give a size");
+	made(path, (struct daxfs_mkfs_options){ .size = 2 << 20 });
 	util_memfd(&f, NULL, 3 << 20);
 	/* Nor does looking at it make it something. */
-	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), -EINVAL);
-	made(f.path, (struct daxfs_mkfs_options){.size = 0});
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), -EINVAL);
+	made(f.path, (struct daxfs_mkfs_options){ .size = 0 });
 	assert_int_equal(super_of(f.path).size, 3 << 20);
 	close(f.fd);
 	util_memfd(&f, NULL, (3 << 20) + 100);
-	made(f.path, (struct daxfs_mkfs_options){.size = 0});
+	made(f.path, (struct daxfs_mkfs_options){ .size = 0 });
 	assert_int_equal(super_of(f.path).size, 3 << 20);
 	assert_int_equal(size_of(f.path), (3 << 20) + 100);
 	close(f.fd);
@@ -129,7 +133,7 @@ static void test_empty_files(void **state)
 
 static void test_force_makes_another(void **state)
 {
-	struct daxfs_mkfs_options o = {.size = 2 << 20};
+	struct daxfs_mkfs_options o = { .size = 2 << 20 };
 	struct sm_super first, second;
 
 	(void)state;
@@ -145,7 +149,7 @@ static void test_force_makes_another(void **state)
 	made(path, o);
 	assert_int_equal(super_of(path).size, 1 << 20);
 	assert_int_equal(size_of(path), 1 << 20);
-	made(path, (struct daxfs_mkfs_options){.force = true}); /* the size it has */
+	made(path, (struct daxfs_mkfs_options){ .force = true }); /* the size it has */
 	assert_int_equal(super_of(path).size, 1 << 20);
 }
 
@@ -153,7 +157,7 @@ static void test_force_makes_another(void **state)
 
 static void test_existing_pool(void **state)
 {
-	struct daxfs_mkfs_options o = {.size = 2 << 20};
+	struct daxfs_mkfs_options o = { .size = 2 << 20 };
 	struct sm_super before, after;
 	int fd;
 
@@ -182,8 +186,8 @@ static void test_other_data(void **state)
 
 	(void)state;
 	write_file(letter, sizeof(letter) - 1);
-	refused(path, (struct daxfs_mkfs_options){.size = 2 << 20}, -EEXIST, "27 bytes that are not a pool");
-	refused(path, (struct daxfs_mkfs_options){.size = 0}, -EEXIST, "not a pool");
+	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20 }, -EEXIST, "27 bytes that are not a pool");
+	refused(path, (struct daxfs_mkfs_options){ .size = 0 }, -EEXIST, "not a pool");
 	fd = open(path, O_RDONLY);
 	assert_int_equal(read(fd, back, sizeof(back)), sizeof(letter) - 1);
 	close(fd);
@@ -194,23 +198,23 @@ static void test_other_data(void **state)
 	fd = open(path, O_RDWR);
 	assert_int_equal(pwrite(fd, letter, 5, 3 << 20), 5);
 	close(fd);
-	refused(path, (struct daxfs_mkfs_options){.size = 0}, -EEXIST, "not a pool");
-	made(path, (struct daxfs_mkfs_options){.force = true});
+	refused(path, (struct daxfs_mkfs_options){ .size = 0 }, -EEXIST, "not a pool");
+	made(path, (struct daxfs_mkfs_options){ .force = true });
 }
 
 /* Whoever has it mapped on this machine, for members only or reading only. */
 static void test_in_use(void **state)
 {
-	const struct daxfs_mkfs_options force = {.force = true};
-	struct daxfs_why why = {.text = ""};
+	const struct daxfs_mkfs_options force = { .force = true };
+	struct daxfs_error err = { .text = "" };
 	struct pool pool;
 
 	(void)state;
-	made(path, (struct daxfs_mkfs_options){.size = 2 << 20});
-	assert_int_equal(pool_map(path, DAXFS_READ_WRITE, &pool, &why), 0);
+	made(path, (struct daxfs_mkfs_options){ .size = 2 << 20 });
+	assert_int_equal(pool_map(path, DAXFS_READ_WRITE, &pool, &err), 0);
 	refused(path, force, -EBUSY, "is in use");
 	pool_unmap(&pool);
-	assert_int_equal(pool_map_member(path, false, &pool, &why), 0);
+	assert_int_equal(pool_map_member(path, false, &pool, &err), 0);
 	refused(path, force, -EBUSY, "is in use");
 	pool_unmap(&pool);
 	made(path, force);
@@ -220,19 +224,19 @@ static void test_in_use(void **state)
 static void test_nothing_left(void **state)
 {
 	(void)state;
-	refused(path, (struct daxfs_mkfs_options){.size = 0}, -ENOENT, "give a size");
+	refused(path, (struct daxfs_mkfs_options){ .size = 0 }, -ENOENT, "give a size");
 	assert_int_equal(access(path, F_OK), -1);
-	refused(path, (struct daxfs_mkfs_options){.size = 4096}, -ENOSPC, "at least");
+	refused(path, (struct daxfs_mkfs_options){ .size = 4096 }, -ENOSPC, "at least");
 	assert_int_equal(access(path, F_OK), -1);
-	refused(path, (struct daxfs_mkfs_options){.size = 2 << 20, .name = "a/\n"}, -EINVAL, "name");
+	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .name = "a/\n" }, -EINVAL, "name");
 	assert_int_equal(access(path, F_OK), -1);
-	refused(path, (struct daxfs_mkfs_options){.size = 2 << 20, .hosts = 100}, -EINVAL, "hosts");
+	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .hosts = 100 }, -EINVAL, "hosts");
 	assert_int_equal(access(path, F_OK), -1);
-	refused(path, (struct daxfs_mkfs_options){.size = UINT64_MAX}, -EFBIG, "too large");
+	refused(path, (struct daxfs_mkfs_options){ .size = UINT64_MAX }, -EFBIG, "too large");
 	assert_int_equal(access(path, F_OK), -1);
-	made(path, (struct daxfs_mkfs_options){.size = 2 << 20});
-	refused(path, (struct daxfs_mkfs_options){.force = true, .size = 4096}, -ENOSPC, "at least");
-	refused(path, (struct daxfs_mkfs_options){.force = true, .hosts = 100}, -EINVAL, "hosts");
+	made(path, (struct daxfs_mkfs_options){ .size = 2 << 20 });
+	refused(path, (struct daxfs_mkfs_options){ .force = true, .size = 4096 }, -ENOSPC, "at least");
+	refused(path, (struct daxfs_mkfs_options){ .force = true, .hosts = 100 }, -EINVAL, "hosts");
 	assert_int_equal(super_of(path).size, 2 << 20);
 }
 
@@ -247,10 +251,10 @@ static void test_no_room(void **state)
 	size = 2 * (uint64_t)vfs.f_blocks * vfs.f_frsize;
 	if (!size)
 		skip(); /* this /dev/shm has no limit to meet */
-	refused(path, (struct daxfs_mkfs_options){.size = size}, -ENOSPC, "no room");
+	refused(path, (struct daxfs_mkfs_options){ .size = size }, -ENOSPC, "no room");
 	assert_int_equal(access(path, F_OK), -1);
-	made(path, (struct daxfs_mkfs_options){.size = 2 << 20});
-	refused(path, (struct daxfs_mkfs_options){.size = size, .force = true}, -ENOSPC, "no room");
+	made(path, (struct daxfs_mkfs_options){ .size = 2 << 20 });
+	refused(path, (struct daxfs_mkfs_options){ .size = size, .force = true }, -ENOSPC, "no room");
 	assert_int_equal(size_of(path), 2 << 20);
 	assert_int_equal(super_of(path).size, 2 << 20); /* the old pool is still one */
 }
@@ -261,14 +265,14 @@ static void test_wrong_places(void **state)
 
 	(void)state;
 	snprintf(deeper, sizeof(deeper), "%s/no/pool", dir);
-	refused(deeper, (struct daxfs_mkfs_options){.size = 2 << 20}, -ENOENT, "directory does not exist");
-	refused(dir, (struct daxfs_mkfs_options){.size = 2 << 20, .force = true}, -EISDIR, "is a directory");
-	refused("/dev/null", (struct daxfs_mkfs_options){.size = 2 << 20, .force = true}, -ENODEV, "device-DAX");
+	refused(deeper, (struct daxfs_mkfs_options){ .size = 2 << 20 }, -ENOENT, "directory does not exist");
+	refused(dir, (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -EISDIR, "is a directory");
+	refused("/dev/null", (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -ENODEV, "device-DAX");
 	/* A typo in a device's name must not fill /dev with a file. */
-	refused("/dev/dax977.3", (struct daxfs_mkfs_options){.size = 2 << 20}, -ENOENT, "no such device");
+	refused("/dev/dax977.3", (struct daxfs_mkfs_options){ .size = 2 << 20 }, -ENOENT, "no such device");
 	assert_int_equal(access("/dev/dax977.3", F_OK), -1);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	refused(path, (struct daxfs_mkfs_options){.size = 2 << 20, .force = true}, -EINVAL, "neither a regular file");
+	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -EINVAL, "neither a regular file");
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, remove_pool)

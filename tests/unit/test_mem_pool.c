@@ -36,12 +36,12 @@ static const char *in_dir(const char *name)
 /* Both ways of mapping refuse path alike. */
 static void refused(const char *path, bool writable, int error, const char *words)
 {
-	struct daxfs_why why = {.text = ""};
-	struct pool pool = {.lanes_total = 77};
+	struct daxfs_error err = { .text = "" };
+	struct pool pool = { .lanes_total = 77 };
 
-	util_refused(pool_map(path, writable ? DAXFS_READ_WRITE : DAXFS_READ_ONLY, &pool, &why), error, &why, words);
-	memset(why.text, 0, sizeof(why.text));
-	util_refused(pool_map_member(path, writable, &pool, &why), error, &why, words);
+	util_refused(pool_map(path, writable ? DAXFS_READ_WRITE : DAXFS_READ_ONLY, &pool, &err), error, &err, words);
+	memset(err.text, 0, sizeof(err.text));
+	util_refused(pool_map_member(path, writable, &pool, &err), error, &err, words);
 	assert_int_equal(pool.lanes_total, 77);
 }
 
@@ -53,27 +53,27 @@ static void refused_both(const char *path, int error, const char *words)
 
 /* -- what works ---------------------------------------------------------------------- */
 
-static void test_map(void **state)
+static void test_filemap(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct util_file f;
 	struct pool a, b;
 
 	(void)state;
 	util_pool_file(&f);
-	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &a, &why), 0);
-	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &a, &err), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &err), 0);
 	assert_true(a.writable && !b.writable && a.owns_map && b.owns_map);
 	assert_true(a.shm.size >= a.super.size);
 	assert_int_equal((uintptr_t)a.shm.base % (2 << 20), 0);
 	assert_ptr_not_equal(a.shm.base, b.shm.base);
 	assert_int_equal(sm_load(&b.inodes[1].parent), 4ull << 32 | 1);
-	sm_store(&a.opens[3], 99); /* one memory, two mappings */
-	assert_int_equal(sm_load(&b.opens[3]), 99);
+	sm_store(&a.open_table[3], 99); /* one memory, two mappings */
+	assert_int_equal(sm_load(&b.open_table[3]), 99);
 	memset(a.pages + (a.objects[DAXFS_T_PAGE] - 1) * 4096, 1, 4096);
 	pool_unmap(&a);
 	pool_unmap(&a); /* twice is once */
-	assert_int_equal(sm_load(&b.opens[3]), 99);
+	assert_int_equal(sm_load(&b.open_table[3]), 99);
 	pool_unmap(&b);
 	assert_int_equal(fcntl(f.fd, F_GETFD), FD_CLOEXEC);
 	close(f.fd);
@@ -82,21 +82,21 @@ static void test_map(void **state)
 /* A daemon that watches members cannot reach file data by accident. */
 static void test_map_member(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct util_file f;
 	struct pool a, b;
 
 	(void)state;
 	util_pool_file(&f);
-	assert_int_equal(pool_map_member(f.path, true, &a, &why), 0);
+	assert_int_equal(pool_map_member(f.path, true, &a, &err), 0);
 	assert_true(a.shm.size >= 3 * 4096 + sizeof(struct sm_member) && a.shm.size <= 8 * 4096);
 	assert_null(a.lanes);
-	assert_null(a.opens);
+	assert_null(a.open_table);
 	assert_null(a.inodes);
 	assert_null(a.dirents);
 	assert_null(a.pages);
 	assert_null(a.state[0]);
-	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &b, &err), 0);
 	sm_store(&a.member->host[63].rec_files, 5);
 	assert_int_equal(sm_load(&b.member->host[63].rec_files), 5);
 	pool_unmap(&a);
@@ -107,7 +107,7 @@ static void test_map_member(void **state)
 /* Damage elsewhere is not the business of who maps members only. */
 static void test_map_member_of_damaged(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct util_file f;
 	struct sm_super s;
 	struct pool pool;
@@ -116,8 +116,8 @@ static void test_map_member_of_damaged(void **state)
 	util_pool_file(&f);
 	assert_int_equal(pread(f.fd, &s, sizeof(s), 0), sizeof(s));
 	assert_int_equal(pwrite(f.fd, "x", 1, (off_t)s.region[DAXFS_R_INODES].offset), 1);
-	util_refused(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), -EUCLEAN, &why, "inodes");
-	assert_int_equal(pool_map_member(f.path, false, &pool, &why), 0);
+	util_refused(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), -EUCLEAN, &err, "inodes");
+	assert_int_equal(pool_map_member(f.path, false, &pool, &err), 0);
 	pool_unmap(&pool);
 	assert_int_equal(pwrite(f.fd, "x", 1, (off_t)s.region[DAXFS_R_MEMBER].offset), 1);
 	refused_both(f.path, -EUCLEAN, "member");
@@ -126,7 +126,7 @@ static void test_map_member_of_damaged(void **state)
 
 static void test_one_good_superblock(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct pool pool;
 
 	(void)state;
@@ -135,9 +135,9 @@ static void test_one_good_superblock(void **state)
 
 		util_pool_file(&f);
 		assert_int_equal(pwrite(f.fd, "garbage", 7, at + 0x20), 7);
-		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &err), 0);
 		pool_unmap(&pool);
-		assert_int_equal(pool_map_member(f.path, false, &pool, &why), 0);
+		assert_int_equal(pool_map_member(f.path, false, &pool, &err), 0);
 		pool_unmap(&pool);
 		assert_int_equal(pwrite(f.fd, "garbage", 7, 4096 - at + 0x21), 7);
 		refused_both(f.path, -EUCLEAN, "both superblocks are damaged");
@@ -148,7 +148,7 @@ static void test_one_good_superblock(void **state)
 /* A copy with holes gets its memory at mapping time, not by luck of a later store. */
 static void test_holes_filled(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	void *base = util_pool();
 	struct util_file f;
 	struct pool pool;
@@ -157,11 +157,11 @@ static void test_holes_filled(void **state)
 	(void)state;
 	util_memfd(&f, NULL, UTIL_POOL_BYTES);
 	assert_int_equal(pwrite(f.fd, base, 600 << 10, 0), 600 << 10); /* the tables; pages are a hole */
-	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), 0);
 	pool_unmap(&pool);
 	assert_int_equal(fstat(f.fd, &st), 0);
 	assert_true(st.st_blocks * 512 < (off_t)UTIL_POOL_BYTES);
-	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &err), 0);
 	pool_unmap(&pool);
 	assert_int_equal(fstat(f.fd, &st), 0);
 	assert_true(st.st_blocks * 512 >= (off_t)UTIL_POOL_BYTES);
@@ -173,7 +173,7 @@ static void test_holes_filled(void **state)
 
 static void test_not_a_pool(void **state)
 {
-	const size_t sizes[] = {0, 1, 4096, 8191, 8192, 1 << 20};
+	const size_t sizes[] = { 0, 1, 4096, 8191, 8192, 1 << 20 };
 	struct util_file f;
 
 	(void)state;
@@ -221,18 +221,18 @@ static void read_only_feature(struct sm_super *s)
 
 static void test_features(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct util_file f;
 	struct pool pool;
 
 	(void)state;
 	util_pool_file(&f);
 	util_edit(&f, compat_feature);
-	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &err), 0);
 	pool_unmap(&pool);
 	util_edit(&f, read_only_feature);
 	refused(f.path, true, -EROFS, "0x8");
-	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &why), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), 0);
 	pool_unmap(&pool);
 	util_edit(&f, new_feature);
 	refused_both(f.path, -EPROTONOSUPPORT, "features");
@@ -243,7 +243,7 @@ static void test_features(void **state)
 
 static void test_wrong_kinds(void **state)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	(void)state;
@@ -265,14 +265,14 @@ static void test_wrong_kinds(void **state)
 /* As somebody who may not: the exit status tells what went wrong, if anything. */
 static int try_unprivileged(const char *path)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct pool pool;
 
 	if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
 		return 1;
-	if (pool_map(path, DAXFS_READ_ONLY, &pool, &why) != -EACCES || !strstr(why.text, "no permission to read"))
+	if (pool_map(path, DAXFS_READ_ONLY, &pool, &err) != -EACCES || !strstr(err.text, "no permission to read"))
 		return 2;
-	if (pool_map(path, DAXFS_READ_WRITE, &pool, &why) != -EACCES || !strstr(why.text, "no permission to write"))
+	if (pool_map(path, DAXFS_READ_WRITE, &pool, &err) != -EACCES || !strstr(err.text, "no permission to write"))
 		return 3;
 	return 0;
 }
@@ -297,7 +297,7 @@ static void test_no_permission(void **state)
 /* Failures leave no descriptor and no mapping behind. */
 static void test_no_leaks(void **state)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct util_file f;
 	struct pool pool;
 	int before, after;
@@ -308,9 +308,9 @@ static void test_no_leaks(void **state)
 	before = dup(f.fd);
 	close(before);
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &why), -EPROTONOSUPPORT);
-		assert_int_equal(pool_map_member(f.path, true, &pool, &why), -EPROTONOSUPPORT);
-		assert_int_equal(pool_map("/dev/null", DAXFS_READ_WRITE, &pool, &why), -ENODEV);
+		assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &err), -EPROTONOSUPPORT);
+		assert_int_equal(pool_map_member(f.path, true, &pool, &err), -EPROTONOSUPPORT);
+		assert_int_equal(pool_map("/dev/null", DAXFS_READ_WRITE, &pool, &err), -ENODEV);
 	}
 	after = dup(f.fd);
 	close(after);
@@ -321,7 +321,7 @@ static void test_no_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_filemap),
 		cmocka_unit_test(test_map_member),
 		cmocka_unit_test(test_map_member_of_damaged),
 		cmocka_unit_test(test_one_good_superblock),

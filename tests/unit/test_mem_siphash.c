@@ -7,7 +7,7 @@
 /* Key 00 01 .. 0f; input 00 01 .. (n - 1), as in the reference implementation. */
 static void test_vectors(void **state)
 {
-	static const uint64_t key[2] = {0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};
+	static const uint64_t key[2] = { 0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull };
 	static const uint64_t expected[] = {
 		0x726fdb47dd0e0e31ull, 0x74f839c593dc67fdull, 0x0d6c8009d9a94f5aull, 0x85676696d7fb7e2dull,
 		0xcf2794e0277187b7ull, 0x18765564cd99a68dull, 0xcbc9466e58fee3ceull, 0xab0200f58b01d137ull,
@@ -25,8 +25,8 @@ static void test_vectors(void **state)
 
 static void test_key_and_length_count(void **state)
 {
-	const uint64_t key[2] = {1, 2}, low[2] = {3, 2}, high[2] = {1, 3};
-	const char zeros[300] = {0};
+	const uint64_t key[2] = { 1, 2 }, low[2] = { 3, 2 }, high[2] = { 1, 3 };
+	const char zeros[300] = { 0 };
 
 	(void)state;
 	assert_int_not_equal(siphash24(key, "name", 4), siphash24(low, "name", 4));
@@ -38,7 +38,7 @@ static void test_key_and_length_count(void **state)
 /* Bytes are read, not words: any alignment, nothing past the end. */
 static void test_unaligned(void **state)
 {
-	const uint64_t key[2] = {5, 6};
+	const uint64_t key[2] = { 5, 6 };
 	char *page = mmap(NULL, 2 * DAXFS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char name[24] = "a name of twenty-3 byte";
 

@@ -48,7 +48,8 @@ static void test_each_bit(void **state)
 	}
 }
 
-struct change { /* of one field, under a right checksum */
+/* of one field, under a right checksum */
+struct change {
 	const char *what;
 	size_t offset, size;
 	uint64_t value;
@@ -59,55 +60,55 @@ struct change { /* of one field, under a right checksum */
 #define LAST_NAME_BYTE "name[31]", offsetof(struct sm_super, name) + 31, 1
 
 static const struct change changes[] = {
-	{FIELD(version), 0, 3},
-	{FIELD(version), 1, 3},
-	{FIELD(compat), UINT64_MAX, 0},
-	{FIELD(ro_compat), UINT64_MAX, 0},
-	{FIELD(incompat), 1, 4},
-	{FIELD(incompat), 1ull << 63, 4},
-	{FIELD(size), UTIL_POOL_BYTES + 1, 5},
-	{FIELD(size), UINT64_MAX, 5},
-	{FIELD(size), UTIL_POOL_BYTES - 4096 * 5, 6}, /* the pages no longer fit */
-	{FIELD(size), 0, 6},
-	{FIELD(n_regions), 0, 6},
-	{FIELD(n_regions), DAXFS_REGIONS - 1, 6},
-	{FIELD(n_regions), DAXFS_REGIONS + 1, 6}, /* an entry of zeros */
-	{FIELD(n_regions), DAXFS_REGIONS_MAX + 1, 6},
-	{FIELD(n_regions), UINT32_MAX, 6},
-	{FIELD(region[0].offset), 0, 6},
-	{FIELD(region[0].offset), 4096, 6},
-	{FIELD(region[0].offset), 8193, 6},
-	{FIELD(region[0].offset), 1ull << 40, 6},
-	{FIELD(region[1].offset), 8192, 6}, /* on top of region 0 */
-	{FIELD(region[12].offset), UINT64_MAX - 4095, 6},
-	{FIELD(region[12].offset), UTIL_POOL_BYTES, 6},
-	{FIELD(region[0].elem_size), 8, 6},
-	{FIELD(region[3].elem_size), 0, 6},
-	{FIELD(region[10].elem_size), UINT64_MAX, 6},
-	{FIELD(region[12].count), 1ull << 32, 6},
-	{FIELD(region[12].count), UINT64_MAX, 6},
-	{FIELD(region[12].count), UINT64_MAX / 4096 + 2, 6}, /* product overflows to a small number */
-	{FIELD(region[0].count), 0, 7},
-	{FIELD(region[1].count), 3, 7},
-	{FIELD(region[2].count), 1, 7},
-	{FIELD(region[4].count), 31, 7},
-	{FIELD(region[8].count), 1, 7},
-	{FIELD(region[9].count), 1, 7},
-	{FIELD(region[12].count), 1, 7}, /* its state table has more */
-	{FIELD(hosts), 0, 7},
-	{FIELD(hosts), 3, 7},
-	{FIELD(hosts), 65, 7},
-	{FIELD(hosts), UINT32_MAX, 7},
-	{FIELD(lanes_per_host), 0, 7},
-	{FIELD(lanes_per_host), 0x80000001, 7}, /* times 2 overflows 32 bits to 2 */
-	{FIELD(opens_per_host), 0, 7},
-	{FIELD(opens_per_host), UINT32_MAX, 7},
-	{FIELD(heartbeat_ms), 0, 7},
-	{FIELD(heartbeat_ms), 10001, 7},
-	{FIELD(heartbeat_ms), 10000, 0},
-	{FIELD(domain), 1, 0},
-	{FIELD(domain), 2, 7},
-	{LAST_NAME_BYTE, 'x', 7},
+	{ FIELD(version), 0, 3 },
+	{ FIELD(version), 1, 3 },
+	{ FIELD(compat), UINT64_MAX, 0 },
+	{ FIELD(ro_compat), UINT64_MAX, 0 },
+	{ FIELD(incompat), 1, 4 },
+	{ FIELD(incompat), 1ull << 63, 4 },
+	{ FIELD(size), UTIL_POOL_BYTES + 1, 5 },
+	{ FIELD(size), UINT64_MAX, 5 },
+	{ FIELD(size), UTIL_POOL_BYTES - 4096 * 5, 6 }, /* the pages no longer fit */
+	{ FIELD(size), 0, 6 },
+	{ FIELD(n_regions), 0, 6 },
+	{ FIELD(n_regions), DAXFS_REGIONS - 1, 6 },
+	{ FIELD(n_regions), DAXFS_REGIONS + 1, 6 }, /* an entry of zeros */
+	{ FIELD(n_regions), DAXFS_REGIONS_MAX + 1, 6 },
+	{ FIELD(n_regions), UINT32_MAX, 6 },
+	{ FIELD(region[0].offset), 0, 6 },
+	{ FIELD(region[0].offset), 4096, 6 },
+	{ FIELD(region[0].offset), 8193, 6 },
+	{ FIELD(region[0].offset), 1ull << 40, 6 },
+	{ FIELD(region[1].offset), 8192, 6 }, /* on top of region 0 */
+	{ FIELD(region[12].offset), UINT64_MAX - 4095, 6 },
+	{ FIELD(region[12].offset), UTIL_POOL_BYTES, 6 },
+	{ FIELD(region[0].elem_size), 8, 6 },
+	{ FIELD(region[3].elem_size), 0, 6 },
+	{ FIELD(region[10].elem_size), UINT64_MAX, 6 },
+	{ FIELD(region[12].count), 1ull << 32, 6 },
+	{ FIELD(region[12].count), UINT64_MAX, 6 },
+	{ FIELD(region[12].count), UINT64_MAX / 4096 + 2, 6 }, /* product overflows to a small number */
+	{ FIELD(region[0].count), 0, 7 },
+	{ FIELD(region[1].count), 3, 7 },
+	{ FIELD(region[2].count), 1, 7 },
+	{ FIELD(region[4].count), 31, 7 },
+	{ FIELD(region[8].count), 1, 7 },
+	{ FIELD(region[9].count), 1, 7 },
+	{ FIELD(region[12].count), 1, 7 }, /* its state table has more */
+	{ FIELD(hosts), 0, 7 },
+	{ FIELD(hosts), 3, 7 },
+	{ FIELD(hosts), 65, 7 },
+	{ FIELD(hosts), UINT32_MAX, 7 },
+	{ FIELD(lanes_per_host), 0, 7 },
+	{ FIELD(lanes_per_host), 0x80000001, 7 }, /* times 2 overflows 32 bits to 2 */
+	{ FIELD(opens_per_host), 0, 7 },
+	{ FIELD(opens_per_host), UINT32_MAX, 7 },
+	{ FIELD(heartbeat_ms), 0, 7 },
+	{ FIELD(heartbeat_ms), 10001, 7 },
+	{ FIELD(heartbeat_ms), 10000, 0 },
+	{ FIELD(domain), 1, 0 },
+	{ FIELD(domain), 2, 7 },
+	{ LAST_NAME_BYTE, 'x', 7 },
 };
 
 static void test_each_rule(void **state)
@@ -179,9 +180,9 @@ static void test_order_of_rules(void **state)
 static void test_no_objects(void **state)
 {
 	static const unsigned tables[DAXFS_TYPES][4] = {
-		{DAXFS_R_STATE0, DAXFS_R_BIRTH0, DAXFS_R_COUNT, DAXFS_R_PAGES},
-		{DAXFS_R_STATE1, DAXFS_R_BIRTH1, DAXFS_R_INODES, DAXFS_R_INODES},
-		{DAXFS_R_STATE2, DAXFS_R_BIRTH2, DAXFS_R_DIRENTS, DAXFS_R_DIRENTS},
+		{ DAXFS_R_STATE0, DAXFS_R_BIRTH0, DAXFS_R_COUNT, DAXFS_R_PAGES },
+		{ DAXFS_R_STATE1, DAXFS_R_BIRTH1, DAXFS_R_INODES, DAXFS_R_INODES },
+		{ DAXFS_R_STATE2, DAXFS_R_BIRTH2, DAXFS_R_DIRENTS, DAXFS_R_DIRENTS },
 	};
 
 	(void)state;
@@ -201,7 +202,7 @@ static void test_no_opens(void **state)
 
 	(void)state;
 	s.opens_per_host = 0;
-	s.region[DAXFS_R_OPENS].count = 0;
+	s.region[DAXFS_R_OPEN_TABLE].count = 0;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 7);
 }
@@ -224,7 +225,7 @@ static void test_exact_end(void **state)
 
 static void test_either_copy_serves(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct sm_super out;
 
 	(void)state;
@@ -234,7 +235,7 @@ static void test_either_copy_serves(void **state)
 		for (unsigned at = 0; at < sizeof(struct sm_super); at += 13) {
 			base[copy * DAXFS_PAGE_SIZE + at] ^= 0x10;
 			memset(&out, 0, sizeof(out));
-			assert_int_equal(super_read(base, UTIL_POOL_BYTES, &out, &why), 0);
+			assert_int_equal(super_read(base, UTIL_POOL_BYTES, &out, &err), 0);
 			assert_memory_equal(&out, util_super(base, !copy), sizeof(out));
 			assert_true(super_present(base));
 		}
@@ -244,15 +245,15 @@ static void test_either_copy_serves(void **state)
 
 static void read_both(void (*edit)(struct sm_super *s), int error, const char *words)
 {
-	struct sm_super out = {.hosts = 77};
-	struct daxfs_why why = {.text = ""};
+	struct sm_super out = { .hosts = 77 };
+	struct daxfs_error err = { .text = "" };
 	void *base = util_pool();
 
 	for (unsigned copy = 0; copy < 2; copy++) {
 		edit(util_super(base, copy));
 		util_seal(util_super(base, copy));
 	}
-	util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), error, &why, words);
+	util_refused(super_read(base, UTIL_POOL_BYTES, &out, &err), error, &err, words);
 	assert_int_equal(out.hosts, 77); /* out-parameters only on success */
 	free(base);
 }
@@ -301,7 +302,7 @@ static void test_words(void **state)
 /* The copy that keeps more rules explains: one flipped bit does not hide what the other says. */
 static void test_better_copy_explains(void **state)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	struct sm_super out;
 
 	(void)state;
@@ -311,9 +312,9 @@ static void test_better_copy_explains(void **state)
 		util_super(base, copy)->version = DAXFS_VERSION + 1;
 		util_seal(util_super(base, copy));
 		util_super(base, !copy)->uuid[3] ^= 1;
-		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EPROTONOSUPPORT, &why, "format version 5");
+		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &err), -EPROTONOSUPPORT, &err, "format version 5");
 		util_super(base, copy)->name[0] ^= 1;
-		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &why), -EUCLEAN, &why, "both superblocks");
+		util_refused(super_read(base, UTIL_POOL_BYTES, &out, &err), -EUCLEAN, &err, "both superblocks");
 		assert_true(super_present(base));
 		util_super(base, copy)->magic = 0;
 		assert_true(super_present(base));
@@ -388,7 +389,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_bit),
-		cmocka_unit_test(test_each_rule), cmocka_unit_test(test_unknown_region),
+		cmocka_unit_test(test_each_rule),
+		cmocka_unit_test(test_unknown_region),
 		cmocka_unit_test(test_order_of_rules),
 		cmocka_unit_test(test_no_objects),
 		cmocka_unit_test(test_no_opens),

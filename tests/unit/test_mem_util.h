@@ -23,17 +23,17 @@
 
 #define UTIL_POOL_BYTES (2u << 20)
 
-static const struct daxfs_mkfs_options util_options = {.name = "unit", .hosts = 2, .lanes = 2, .inodes = 32};
+static const struct daxfs_mkfs_options util_options = { .name = "unit", .hosts = 2, .lanes = 2, .inodes = 32 };
 
 /* Fails unless rc is error and the reason is one line that contains words. */
-static inline void util_refused(int rc, int error, const struct daxfs_why *why, const char *words)
+static inline void util_refused(int rc, int error, const struct daxfs_error *err, const char *words)
 {
 	if (rc != error)
-		fail_msg("returned %d, not %d: %s", rc, error, why->text);
-	if (!strstr(why->text, words))
-		fail_msg("\"%s\" does not say \"%s\"", why->text, words);
-	if (strchr(why->text, '\n') || strlen(why->text) + 1 >= sizeof(why->text))
-		fail_msg("\"%s\" is not one line that fits", why->text);
+		fail_msg("returned %d, not %d: %s", rc, error, err->text);
+	if (!strstr(err->text, words))
+		fail_msg("\"%s\" does not say \"%s\"", err->text, words);
+	if (strchr(err->text, '\n') || strlen(err->text) + 1 >= sizeof(err->text))
+		fail_msg("\"%s\" is not one line that fits", err->text);
 }
 
 /* Page-aligned memory full of rubbish. */
@@ -48,11 +48,11 @@ static inline void *util_memory(size_t size)
 
 static inline void *util_pool(void)
 {
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 	void *base = util_memory(UTIL_POOL_BYTES);
 
-	if (pool_format(base, UTIL_POOL_BYTES, &util_options, &why))
-		fail_msg("%s", why.text);
+	if (pool_format(base, UTIL_POOL_BYTES, &util_options, &err))
+		fail_msg("%s", err.text);
 	return base;
 }
 

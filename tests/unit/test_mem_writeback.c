@@ -20,17 +20,17 @@ static uint8_t *between_guards(void)
 
 static void test_only_the_range(void **state)
 {
-	const struct shm shm = {.wb = true};
+	const struct shm shm = { .wb = true };
 	uint8_t *page = between_guards();
 
 	(void)state;
 	for (unsigned i = 0; i < DAXFS_PAGE_SIZE; i++)
 		page[i] = (uint8_t)(i * 7);
-	sm_persist(&shm, page, DAXFS_PAGE_SIZE);
-	sm_persist(&shm, page + DAXFS_PAGE_SIZE - 1, 1);
-	sm_persist(&shm, page + 63, 2);
-	sm_persist(&shm, page + DAXFS_PAGE_SIZE, 0); /* nothing of the guard */
-	sm_persist(&shm, page - DAXFS_LINE, 0);
+	sm_flush(&shm, page, DAXFS_PAGE_SIZE);
+	sm_flush(&shm, page + DAXFS_PAGE_SIZE - 1, 1);
+	sm_flush(&shm, page + 63, 2);
+	sm_flush(&shm, page + DAXFS_PAGE_SIZE, 0); /* nothing of the guard */
+	sm_flush(&shm, page - DAXFS_LINE, 0);
 	sm_drain(&shm);
 	for (unsigned i = 0; i < DAXFS_PAGE_SIZE; i++)
 		assert_int_equal(page[i], (uint8_t)(i * 7));
@@ -40,11 +40,11 @@ static void test_only_the_range(void **state)
 /* In a gpf pool nothing is written back: even an address nobody may touch is fine. */
 static void test_gpf_does_nothing(void **state)
 {
-	const struct shm shm = {.wb = false};
+	const struct shm shm = { .wb = false };
 	uint8_t *page = between_guards();
 
 	(void)state;
-	sm_persist(&shm, page + DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
+	sm_flush(&shm, page + DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
 	sm_drain(&shm);
 	munmap(page - DAXFS_PAGE_SIZE, 3 * DAXFS_PAGE_SIZE);
 }

@@ -3,19 +3,19 @@
  * test_member.c - the host word and its table of moves, every pair of states; and
  * what is made of senseless words.
  */
-#include "member_scene.h"
+#include "member_fixture.h"
 
 /* -- the table -------------------------------------------------------------------------- */
 
 /* '.' not legal, 'o' legal, '+' legal and ends the generation. Columns are in the order of rows. */
 static const char *const table[DAXFS_HOST_STATES] = {
 	/*              F J A S f F R R */
-	/* FREE */      ". o . . . . . .",
-	/* JOINING */   "o . o . o . . .",
-	/* ALIVE */     "+ . . o o . . .",
-	/* SUSPECT */   ". . o . o . . .",
-	/* FENCING */   ". . . . o + . .",
-	/* FENCED */    ". . . . . . o .",
+	/* FREE */ ". o . . . . . .",
+	/* JOINING */ "o . o . o . . .",
+	/* ALIVE */ "+ . . o o . . .",
+	/* SUSPECT */ ". . o . o . . .",
+	/* FENCING */ ". . . . o + . .",
+	/* FENCED */ ". . . . . . o .",
 	/* RECOVERING */ ". . . . . . o o",
 	/* RECOVERED */ "o o . . . . . .",
 };
@@ -96,34 +96,34 @@ static void test_recoverers(void **state)
 }
 
 /* Only a tenant that works is named, and by its generation. */
-static void test_tenure(void **state)
+static void test_recoverer_generation(void **state)
 {
 	struct fixture *f = *state;
 	struct daxfs_host_view v;
-	struct host_word heir;
+	struct host_word candidate;
 
 	for (unsigned st = 0; st < DAXFS_HOST_STATES; st++) {
 		bool works = st == DAXFS_HOST_ALIVE || st == DAXFS_HOST_SUSPECT;
 
-		heir = in_state(st);
-		heir.generation = 0x5120 + st;
-		set_word(f, 0, heir);
+		candidate = in_state(st);
+		candidate.generation = 0x5120 + st;
+		set_word(f, 0, candidate);
 		set_word(f, 1, in_state(DAXFS_HOST_FENCED));
 		v = view(f, 1);
 		assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0),
 				 works ? 0 : -EAGAIN);
 		v = view(f, 1);
 		assert_int_equal(v.recoverer, works ? 0 : -1);
-		assert_int_equal(v.recoverer_tenure, works ? 0x120 + st : 0);
+		assert_int_equal(v.recoverer_generation, works ? 0x120 + st : 0);
 	}
 	/* The same slot, another tenant: another recoverer. */
 	set_word(f, 1, (struct host_word){ 8, DAXFS_HOST_RECOVERING, 0, 0x121, 0 });
-	heir = in_state(DAXFS_HOST_ALIVE);
-	heir.generation = 0x5122;
-	set_word(f, 0, heir);
+	candidate = in_state(DAXFS_HOST_ALIVE);
+	candidate.generation = 0x5122;
+	set_word(f, 0, candidate);
 	v = view(f, 1);
 	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0), 0);
-	assert_int_equal(view(f, 1).recoverer_tenure, 0x122);
+	assert_int_equal(view(f, 1).recoverer_generation, 0x122);
 	v = view(f, 1);
 	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_RECOVERING, 0, f->epoch, 0, 0), -EINVAL);
 }
@@ -151,7 +151,7 @@ static void test_last_generation(void **state)
 
 static void test_layout(void **state)
 {
-	struct host_word w = {0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x123, 0x4567}, back;
+	struct host_word w = { 0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x123, 0x4567 }, back;
 
 	(void)state;
 	assert_int_equal(host_word_pack(w), 0xabcdef6401234567ull);
@@ -159,25 +159,25 @@ static void test_layout(void **state)
 	assert_int_equal(back.generation, 0xabcdef);
 	assert_int_equal(back.state, DAXFS_HOST_RECOVERING);
 	assert_int_equal(back.recoverer, 63);
-	assert_int_equal(back.tenure, 0x123);
+	assert_int_equal(back.recoverer_generation, 0x123);
 	assert_int_equal(back.epoch, 0x4567);
 	assert_int_equal(host_word_unpack(0, &back), 0);
 	assert_int_equal(back.state, DAXFS_HOST_FREE);
 	assert_int_equal(back.recoverer, -1);
 }
 
-/* Every state and every recoverer, with a tenure or none: sensible ones come back the same. */
+/* Every state and every recoverer, with a recoverer_generation or none: sensible ones come back the same. */
 static void test_all_words(void **state)
 {
 	unsigned sensible = 0;
 
 	(void)state;
 	for (uint64_t mid = 0; mid < 1 << 13; mid++) {
-		uint64_t tenure = mid >> 12 ? 0xabc : 0;
-		uint64_t v = 0x123456ull << 40 | (mid & 0xfff) << 28 | tenure << 16 | 0xdef0;
+		uint64_t recoverer_generation = mid >> 12 ? 0xabc : 0;
+		uint64_t v = 0x123456ull << 40 | (mid & 0xfff) << 28 | recoverer_generation << 16 | 0xdef0;
 		unsigned st = (unsigned)(mid >> 8) & 15, recoverer = mid & 255;
-		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer && !tenure;
-		struct host_word w = {.epoch = 1};
+		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer && !recoverer_generation;
+		struct host_word w = { .epoch = 1 };
 
 		assert_int_equal(host_word_unpack(v, &w), ok ? 0 : -EIO);
 		assert_int_equal(ok ? host_word_pack(w) : 1, ok ? v : w.epoch);
@@ -189,14 +189,14 @@ static void test_all_words(void **state)
 static void test_senseless(void **state)
 {
 	struct fixture *f = *state;
-	struct daxfs_host_view v = {.id = 77};
+	struct daxfs_host_view v = { .id = 77 };
 	uint64_t bad = 9ull << 36;
 
 	sm_store(&f->pool.member->host[1].word, bad);
 	assert_int_equal(daxfs_member_host(f->m, 1, &v), -EIO);
 	assert_int_equal(v.id, 77);
 	assert_int_equal(member_move(&f->pool, 1, bad, in_state(DAXFS_HOST_JOINING)), -EIO);
-	v = (struct daxfs_host_view){.id = 1, .word = bad};
+	v = (struct daxfs_host_view){ .id = 1, .word = bad };
 	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_FENCING, -1, f->epoch, 0, 0), -EIO);
 	assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EIO);
 	assert_int_equal(word(f, 1), bad);
@@ -235,7 +235,7 @@ static void test_death_and_return(void **state)
 {
 	struct fixture *f = *state;
 
-	set_word(f, 1, (struct host_word){.generation = 4, .state = DAXFS_HOST_ALIVE, .recoverer = -1});
+	set_word(f, 1, (struct host_word){ .generation = 4, .state = DAXFS_HOST_ALIVE, .recoverer = -1 });
 	move(f, DAXFS_HOST_SUSPECT, -1, DAXFS_REASON_BEAT_LATE, 120);
 	move(f, DAXFS_HOST_ALIVE, -1, DAXFS_REASON_BEAT_RESUMED, 0);
 	move(f, DAXFS_HOST_SUSPECT, -1, DAXFS_REASON_BEAT_LATE, 130);
@@ -246,7 +246,7 @@ static void test_death_and_return(void **state)
 	assert_int_equal(view(f, 1).generation, 5);
 	set_word(f, 0, in_state(DAXFS_HOST_ALIVE));
 	move(f, DAXFS_HOST_RECOVERING, 0, DAXFS_REASON_NONE, 0);
-	set_word(f, 0, (struct host_word){.generation = 8, .state = DAXFS_HOST_ALIVE, .recoverer = -1});
+	set_word(f, 0, (struct host_word){ .generation = 8, .state = DAXFS_HOST_ALIVE, .recoverer = -1 });
 	move(f, DAXFS_HOST_RECOVERING, 0, DAXFS_REASON_RECOVERER_DIED, 0);
 	move(f, DAXFS_HOST_RECOVERED, -1, DAXFS_REASON_RECOVERY_DONE, 0);
 	move(f, DAXFS_HOST_FREE, -1, DAXFS_REASON_NONE, 0);
@@ -275,8 +275,9 @@ static void test_view(void **state)
 {
 	struct fixture *f = *state;
 	struct sm_host *h = &f->pool.member->host[1];
-	sm_u64 *figures[] = {&h->beat, &h->incarnation, &h->pid, &h->lanes, &h->records, &h->owned, &h->pins,
-			     &h->rec_ns, &h->rec_done, &h->rec_undone, &h->rec_objects, &h->rec_opens, &h->rec_files};
+	sm_u64 *figures[] = { &h->beat,        &h->tenancy,   &h->pid,      &h->lanes,    &h->records,
+			      &h->owned,       &h->pins,      &h->rec_ns,   &h->rec_done, &h->rec_undone,
+			      &h->rec_objects, &h->rec_opens, &h->rec_files };
 	struct daxfs_host_view v;
 
 	for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
@@ -288,7 +289,7 @@ static void test_view(void **state)
 	v = view(f, 1);
 	assert_int_equal(v.id, 1);
 	assert_int_equal(v.beat, 100);
-	assert_int_equal(v.incarnation, 101);
+	assert_int_equal(v.tenancy, 101);
 	assert_int_equal(v.pid, 102);
 	assert_int_equal(v.lanes, 103);
 	assert_int_equal(v.records, 104);
@@ -316,10 +317,10 @@ static void test_read_only(void **state)
 	struct daxfs_manager_view manager;
 	struct daxfs_host_view v;
 	struct daxfs_member *m;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	uint32_t epoch;
 
-	assert_int_equal(daxfs_member_open(f->file.path, false, &m, &why), 0);
+	assert_int_equal(daxfs_member_open(f->file.path, false, &m, &err), 0);
 	daxfs_member_manager(m, &manager);
 	assert_int_equal(daxfs_member_host(m, 0, &v), 0);
 	assert_int_equal(daxfs_member_claim(m, &manager, &epoch), -EROFS);
@@ -336,9 +337,9 @@ static void test_open(void **state)
 	struct fixture *f = *state;
 	struct daxfs_member *m = (void *)f;
 	struct daxfs_geometry g;
-	struct daxfs_why why = {.text = ""};
+	struct daxfs_error err = { .text = "" };
 
-	util_refused(daxfs_member_open("/dev/null", true, &m, &why), -ENODEV, &why, "device-DAX");
+	util_refused(daxfs_member_open("/dev/null", true, &m, &err), -ENODEV, &err, "device-DAX");
 	assert_ptr_equal(m, f);
 	daxfs_member_geometry(f->m, &g);
 	assert_int_equal(g.hosts, 2);
@@ -357,15 +358,25 @@ static void test_state_names(void **state)
 	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_RECOVERING), "RECOVERING");
 	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_RECOVERED), "RECOVERED");
 	assert_string_equal(daxfs_host_state_name(DAXFS_HOST_STATES), "?");
-	assert_string_equal(daxfs_host_state_name((enum daxfs_host_state)-1), "?");
+	assert_string_equal(daxfs_host_state_name((enum daxfs_host_state) - 1), "?");
 }
 
 static void test_reasons(void **state)
 {
 	static const char *const texts[DAXFS_REASONS + 1] = {
-		"-", "joined", "left", "heartbeat late 512 ms", "heartbeat resumed", "heartbeat lost 512 ms",
-		"fenced by operator", "confirmed dead by operator", "fence agent failed, retrying",
-		"still beating after fence", "recoverer died", "recovered", "joined a slot that was not empty",
+		"-",
+		"joined",
+		"left",
+		"heartbeat late 512 ms",
+		"heartbeat resumed",
+		"heartbeat lost 512 ms",
+		"fenced by operator",
+		"confirmed dead by operator",
+		"fence agent failed, retrying",
+		"still beating after fence",
+		"recoverer died",
+		"recovered",
+		"joined a slot that was not empty",
 		"unknown reason 13",
 	};
 	char buf[96], small[6];
@@ -407,7 +418,7 @@ int main(void)
 		WITH_POOL(test_every_pair),
 		WITH_POOL(test_stale_facts),
 		WITH_POOL(test_recoverers),
-		WITH_POOL(test_tenure),
+		WITH_POOL(test_recoverer_generation),
 		WITH_POOL(test_last_generation),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_all_words),

@@ -5,7 +5,7 @@
  */
 #include <pthread.h>
 
-#include "member_scene.h"
+#include "member_fixture.h"
 
 static void test_first_manager(void **state)
 {
@@ -159,7 +159,7 @@ static void test_one_winner(void **state)
 
 	pthread_barrier_init(&start, NULL, CLAIMANTS);
 	for (unsigned i = 0; i < CLAIMANTS; i++) {
-		c[i] = (struct claimant){.m = f->m, .start = &start};
+		c[i] = (struct claimant){ .m = f->m, .start = &start };
 		assert_int_equal(pthread_create(&thread[i], NULL, claim_often, &c[i]), 0);
 	}
 	for (unsigned i = 0; i < CLAIMANTS; i++) {
@@ -174,11 +174,11 @@ static void test_one_winner(void **state)
 
 /* -- recoverers that died ------------------------------------------------------ */
 
-static struct daxfs_host_view recovering_by(struct fixture *f, uint32_t tenure)
+static struct daxfs_host_view recovering_by(struct fixture *f, uint32_t recoverer_generation)
 {
 	struct host_word w = in_state(DAXFS_HOST_RECOVERING);
 
-	w.tenure = tenure;
+	w.recoverer_generation = recoverer_generation;
 	set_word(f, 0, w);
 	return view(f, 0);
 }

@@ -13,30 +13,34 @@
 
 static char path[64];
 static const struct daxfs_mkfs_options options_of_pool = {
-	.size = POOL_BYTES, .inodes = 512, .hosts = 3, .lanes = 4, .force = true,
+	.size = POOL_BYTES,
+	.inodes = 512,
+	.hosts = 3,
+	.lanes = 4,
+	.force = true,
 };
 
-struct scene {
+struct fixture {
 	struct daxfs *fs;
 	struct daxfs_member *member;
 	daxfs_ino file;
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	alarm(60);
 	snprintf(path, sizeof(path), "/dev/shm/daxfs-test-process-%d", getpid());
-	if (daxfs_mkfs(path, &options_of_pool, &why) || daxfs_open(path, DAXFS_READ_WRITE, &s->fs, &why) ||
-	    daxfs_join(s->fs, 0, "parent", &why) || daxfs_member_open(path, true, &s->member, &why))
-		fail_msg("%s", why.text);
+	if (daxfs_mkfs(path, &options_of_pool, &err) || daxfs_open(path, DAXFS_READ_WRITE, &s->fs, &err) ||
+	    daxfs_join(s->fs, 0, "parent", &err) || daxfs_member_open(path, true, &s->member, &err))
+		fail_msg("%s", err.text);
 	s->file = pod_create(s->fs, DAXFS_ROOT, "f");
 	assert_int_equal(daxfs_write(s->fs, s->file, "hello", 5, 0, 0), 5);
 }
 
 /* Nothing that others rely on has changed: the parent goes on, and the pool is flawless. */
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	struct daxfs_check check;
 
@@ -51,7 +55,7 @@ static void scene_stop(struct scene *s)
 }
 
 /* Run in a child; which of its demands it did not meet is its exit code. */
-static int in_child(int (*run)(struct scene *), struct scene *s)
+static int in_child(int (*run)(struct fixture *), struct fixture *s)
 {
 	int status;
 	pid_t pid = fork();
@@ -66,7 +70,11 @@ static int in_child(int (*run)(struct scene *), struct scene *s)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-#define DEMAND(call) do { if (!(call)) return __LINE__ % 251 + 1; } while (0)
+#define DEMAND(call)                                                                                                   \
+	do {                                                                                                           \
+		if (!(call))                                                                                           \
+			return __LINE__ % 251 + 1;                                                                     \
+	} while (0)
 #define REFUSED(call) DEMAND((call) == -ECHILD)
 
 static bool fill(void *context, const char *name, daxfs_ino ino, unsigned type, uint64_t next)
@@ -82,7 +90,7 @@ static void report(void *context, const char *line)
 	++*(unsigned *)context;
 }
 
-static int call_names(struct scene *s)
+static int call_names(struct fixture *s)
 {
 	struct daxfs_attr a;
 	struct daxfs *fs = s->fs;
@@ -98,7 +106,7 @@ static int call_names(struct scene *s)
 	return 0;
 }
 
-static int call_files(struct scene *s)
+static int call_files(struct fixture *s)
 {
 	struct daxfs_lock lock = { .type = DAXFS_LOCK_WRITE, .end = DAXFS_LOCK_END };
 	struct daxfs_attr a = { 0 };
@@ -110,8 +118,8 @@ static int call_files(struct scene *s)
 	REFUSED(daxfs_getattr(fs, s->file, &a));
 	REFUSED(daxfs_setattr(fs, s->file, DAXFS_SET_MODE, &a, &a));
 	REFUSED(daxfs_readlink(fs, s->file, buf, sizeof(buf)));
-	REFUSED(daxfs_hold(fs, s->file));
-	REFUSED(daxfs_release(fs, s->file));
+	REFUSED(daxfs_file_open(fs, s->file));
+	REFUSED(daxfs_file_close(fs, s->file));
 	REFUSED(daxfs_read(fs, s->file, buf, sizeof(buf), 0));
 	REFUSED(daxfs_write(fs, s->file, "x", 1, 0, 0));
 	REFUSED(daxfs_write(fs, s->file, "x", 1, 0, DAXFS_APPEND));
@@ -124,7 +132,7 @@ static int call_files(struct scene *s)
 	return 0;
 }
 
-static int call_host(struct scene *s)
+static int call_host(struct fixture *s)
 {
 	struct daxfs_recovery recovery;
 	struct daxfs_inflight inflight;
@@ -132,13 +140,13 @@ static int call_host(struct scene *s)
 	struct daxfs_check check;
 	struct daxfs_geometry geometry;
 	struct daxfs *fs = s->fs;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	unsigned n = 0;
 
 	daxfs_geometry(fs, &geometry);
 	DEMAND(geometry.hosts == 3);
-	REFUSED(daxfs_join(fs, 1, "child", &why));
-	DEMAND(strstr(why.text, "child"));
+	REFUSED(daxfs_join(fs, 1, "child", &err));
+	DEMAND(strstr(err.text, "child"));
 	REFUSED(daxfs_leave(fs));
 	REFUSED(daxfs_beat(fs));
 	REFUSED(daxfs_recover_assigned(fs, &recovery, 1));
@@ -152,7 +160,7 @@ static int call_host(struct scene *s)
 	return 0;
 }
 
-static int call_member(struct scene *s)
+static int call_member(struct fixture *s)
 {
 	struct daxfs_manager_view manager = { .epoch = 5 };
 	struct daxfs_host_view host = { .id = 0 };
@@ -173,7 +181,7 @@ static int call_member(struct scene *s)
 }
 
 /* Each call is refused, and then the child lets go of its copies. */
-static int call_all(struct scene *s)
+static int call_all(struct fixture *s)
 {
 	int rc = call_names(s);
 
@@ -190,30 +198,30 @@ static int call_all(struct scene *s)
 
 static void child_is_refused(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
-	assert_int_equal(daxfs_hold(s.fs, s.file), 0); /* a table of open files that a child copies */
+	fixture_start(&s);
+	assert_int_equal(daxfs_file_open(s.fs, s.file), 0); /* a table of open files that a child copies */
 	assert_int_equal(in_child(call_all, &s), 0);
-	assert_int_equal(daxfs_release(s.fs, s.file), 0);
-	scene_stop(&s);
+	assert_int_equal(daxfs_file_close(s.fs, s.file), 0);
+	fixture_stop(&s);
 }
 
 /* A child of a child is one, too; and what it opens itself is its own. */
-static int grandchild(struct scene *s)
+static int grandchild(struct fixture *s)
 {
 	return in_child(call_files, s);
 }
 
-static int opens_anew(struct scene *s)
+static int opens_anew(struct fixture *s)
 {
-	struct scene own = *s;
-	struct daxfs_why why;
+	struct fixture own = *s;
+	struct daxfs_error err;
 
 	DEMAND(grandchild(s) == 0);
-	DEMAND(daxfs_open(path, DAXFS_READ_WRITE, &own.fs, &why) == 0);
-	DEMAND(daxfs_join(own.fs, 1, "child", &why) == 0);
+	DEMAND(daxfs_open(path, DAXFS_READ_WRITE, &own.fs, &err) == 0);
+	DEMAND(daxfs_join(own.fs, 1, "child", &err) == 0);
 	pod_create(own.fs, DAXFS_ROOT, "of the child");
 	DEMAND(in_child(call_files, &own) == 0);
 	daxfs_close(s->fs);
@@ -224,12 +232,12 @@ static int opens_anew(struct scene *s)
 
 static void child_opens_anew(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(in_child(opens_anew, &s), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- views and drafts --------------------------------------------------------------- */
@@ -239,7 +247,7 @@ static struct daxfs_draft *draft, *draft2;
 static const void *viewed;
 static void *drafted[1], *drafted2[1];
 
-static int use_views(struct scene *s)
+static int use_views(struct fixture *s)
 {
 	struct daxfs_draft *d;
 	struct daxfs_view *v;
@@ -257,13 +265,13 @@ static int use_views(struct scene *s)
 	return 0;
 }
 
-static int touch_view(struct scene *s)
+static int touch_view(struct fixture *s)
 {
 	(void)s;
 	return memcmp(viewed, "hello", 5) ? 1 : 2;
 }
 
-static int touch_draft(struct scene *s)
+static int touch_draft(struct fixture *s)
 {
 	(void)s;
 	memset(drafted[0], 'x', 4096);
@@ -272,11 +280,11 @@ static int touch_draft(struct scene *s)
 
 static void views_and_drafts(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	char buf[8] = "";
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(daxfs_view_open(s.fs, &view), 0);
 	assert_int_equal(daxfs_view_read(view, s.file, 0, &viewed), 5);
 	assert_int_equal(daxfs_draft_begin(s.fs, s.file, 0, 4096, drafted, &draft), 0);
@@ -292,12 +300,12 @@ static void views_and_drafts(void **state)
 	daxfs_view_close(view);
 	assert_int_equal(daxfs_read(s.fs, s.file, buf, 5, 0), 5);
 	assert_string_equal(buf, "ddddd");
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- threads ------------------------------------------------------------------------- */
 
-static int close_only(struct scene *s)
+static int close_only(struct fixture *s)
 {
 	daxfs_close(s->fs);
 	return 0;
@@ -305,7 +313,7 @@ static int close_only(struct scene *s)
 
 static void *wait_for_lane(void *arg)
 {
-	struct scene *s = arg;
+	struct fixture *s = arg;
 	struct daxfs_attr attr;
 
 	if (daxfs_getattr(s->fs, s->file, &attr))
@@ -329,12 +337,12 @@ static void await_waiting(struct daxfs *fs)
 static void cancelled_waiting(void **state)
 {
 	struct lane *lane[4];
-	struct scene s;
+	struct fixture s;
 	pthread_t thread;
 	void *result;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < 4; i++)
 		lane[i] = fs_take_lane(s.fs);
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_lane, &s), 0);
@@ -346,7 +354,7 @@ static void cancelled_waiting(void **state)
 		fs_put_lane(s.fs, lane[i]);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_ptr_equal(result, PTHREAD_CANCELED);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void report_cancelled(void *context, const char *line)
@@ -366,7 +374,7 @@ static void *call_pending(void *arg)
 	struct daxfs_attr attr;
 	struct daxfs_view *v;
 	struct daxfs_draft *d;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	unsigned lines = 0;
 	char other[sizeof(path) + 2];
 	void *page;
@@ -374,14 +382,13 @@ static void *call_pending(void *arg)
 
 	snprintf(other, sizeof(other), "%s-2", path);
 	pthread_cancel(pthread_self());
-	if (daxfs_mkfs(other, &options_of_pool, &why) || daxfs_open(other, DAXFS_READ_WRITE, &fs, &why) ||
-	    daxfs_join(fs, 1, "cancelled", &why) || daxfs_member_open(other, true, &member, &why))
+	if (daxfs_mkfs(other, &options_of_pool, &err) || daxfs_open(other, DAXFS_READ_WRITE, &fs, &err) ||
+	    daxfs_join(fs, 1, "cancelled", &err) || daxfs_member_open(other, true, &member, &err))
 		return arg;
 	reached = 1;
 	if (daxfs_mknod(fs, DAXFS_ROOT, "f", S_IFREG, 0, pod_root, true, &attr) ||
-	    daxfs_readdir(fs, DAXFS_ROOT, 0, fill, &lines) ||
-	    daxfs_write(fs, attr.ino, "x", 1, 0, 0) != 1 || daxfs_release(fs, attr.ino) ||
-	    daxfs_unlink(fs, DAXFS_ROOT, "f") || daxfs_view_open(fs, &v) ||
+	    daxfs_readdir(fs, DAXFS_ROOT, 0, fill, &lines) || daxfs_write(fs, attr.ino, "x", 1, 0, 0) != 1 ||
+	    daxfs_file_close(fs, attr.ino) || daxfs_unlink(fs, DAXFS_ROOT, "f") || daxfs_view_open(fs, &v) ||
 	    daxfs_draft_begin(fs, DAXFS_ROOT, 0, 4096, &page, &d) != -EISDIR || lines != 3)
 		return arg;
 	daxfs_view_close(v);
@@ -402,26 +409,26 @@ static void *call_pending(void *arg)
 static void cancelled_in_calls(void **state)
 {
 	char other[sizeof(path) + 2];
-	struct scene s;
+	struct fixture s;
 	pthread_t thread;
 	void *result;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(pthread_create(&thread, NULL, call_pending, &s), 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal(reached, 4);
 	assert_ptr_equal(result, PTHREAD_CANCELED);
 	snprintf(other, sizeof(other), "%s-2", path);
 	assert_int_equal(unlink(other), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(child_is_refused), cmocka_unit_test(child_opens_anew),
-		cmocka_unit_test(views_and_drafts), cmocka_unit_test(cancelled_waiting),
+		cmocka_unit_test(child_is_refused),   cmocka_unit_test(child_opens_anew),
+		cmocka_unit_test(views_and_drafts),   cmocka_unit_test(cancelled_waiting),
 		cmocka_unit_test(cancelled_in_calls),
 	};
 

@@ -18,7 +18,7 @@
 
 static struct watch {
 	struct pod *pod;
-	struct daxfs *beats;       /* whose worker is watched */
+	struct daxfs *beats; /* whose worker is watched */
 	unsigned looks, stuck;
 	void (*at_prune)(struct watch *w); /* looks at something in the middle of the work */
 	daxfs_ino other;
@@ -107,7 +107,7 @@ static void truncated(void **state)
 static void *hold_other(void *arg)
 {
 	struct watch *w = arg;
-	int rc = daxfs_hold(w->pod->fs[0], w->other);
+	int rc = daxfs_file_open(w->pod->fs[0], w->other);
 
 	return (void *)(intptr_t)rc;
 }
@@ -142,14 +142,14 @@ static void released(void **state)
 	other = pod_create(pod.fs[0], DAXFS_ROOT, "other");
 	before = free_pages(pod.fs[0]);
 	ino = large(pod.fs[0], "f");
-	assert_int_equal(daxfs_hold(pod.fs[0], ino), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[0], ino), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
 	watch_start(&pod, pod.fs[0], holds_other);
 	watch.other = other;
-	assert_int_equal(daxfs_release(pod.fs[0], ino), 0);
+	assert_int_equal(daxfs_file_close(pod.fs[0], ino), 0);
 	watch_stop();
 	assert_int_equal(free_pages(pod.fs[0]), before);
-	assert_int_equal(daxfs_release(pod.fs[0], other), 0);
+	assert_int_equal(daxfs_file_close(pod.fs[0], other), 0);
 	pod_check(&pod);
 	pod_stop(&pod);
 }
@@ -191,7 +191,7 @@ static void recovered(void **state)
 	(void)state;
 	pod_start(&pod, POOL_BYTES);
 	ino = large(pod.fs[0], "f");
-	assert_int_equal(daxfs_hold(pod.fs[0], ino), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[0], ino), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
 	lane = rig_enter(pod.fs[0]); /* and dies there */
 	pod_fence(&pod, 0);
@@ -207,7 +207,9 @@ static void recovered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unlinked), cmocka_unit_test(truncated), cmocka_unit_test(released),
+		cmocka_unit_test(unlinked),
+		cmocka_unit_test(truncated),
+		cmocka_unit_test(released),
 		cmocka_unit_test(recovered),
 	};
 

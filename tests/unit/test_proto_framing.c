@@ -188,7 +188,8 @@ static void encode_has_a_limit(void **state)
 
 /* -- the call -------------------------------------------------------------- */
 
-struct server { /* answers one connection with fixed bytes, then closes it */
+/* answers one connection with fixed bytes, then closes it */
+struct server {
 	char dir[64], path[96];
 	int fd;
 	const uint8_t *answer;
@@ -237,20 +238,20 @@ static void server_stop(struct server *s)
 	rmdir(s->dir);
 }
 
-static int call_status(const char *path, Fabric__Response **out, struct daxfs_why *why)
+static int call_status(const char *path, Fabric__Response **out, struct daxfs_error *err)
 {
 	Fabric__Request request;
 	Fabric__Status status;
 
 	make_status(&request, &status);
-	return fabric_call(path, &request, out, why);
+	return fabric_call(path, &request, out, err);
 }
 
 static void call_returns_an_answer(void **state)
 {
 	Fabric__Response response, *got = NULL;
 	char text[] = "well";
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	struct server server;
 	uint8_t *bytes;
 	size_t len;
@@ -260,7 +261,7 @@ static void call_returns_an_answer(void **state)
 	response.text = text;
 	assert_int_equal(fabric_encode(&response.base, &bytes, &len), 0);
 	server_start(&server, bytes, len);
-	assert_int_equal(call_status(server.path, &got, &why), 0);
+	assert_int_equal(call_status(server.path, &got, &err), 0);
 	assert_string_equal(got->text, "well");
 	fabric__response__free_unpacked(got, NULL);
 	server_stop(&server);
@@ -271,7 +272,7 @@ static void call_returns_the_error_of_an_answer(void **state)
 {
 	Fabric__Response response, *got = NULL;
 	char text[] = "host 9 does not exist";
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	struct server server;
 	uint8_t *bytes;
 	size_t len;
@@ -282,8 +283,8 @@ static void call_returns_the_error_of_an_answer(void **state)
 	response.text = text;
 	assert_int_equal(fabric_encode(&response.base, &bytes, &len), 0);
 	server_start(&server, bytes, len);
-	assert_int_equal(call_status(server.path, &got, &why), -EINVAL);
-	assert_string_equal(why.text, text);
+	assert_int_equal(call_status(server.path, &got, &err), -EINVAL);
+	assert_string_equal(err.text, text);
 	assert_null(got);
 	server_stop(&server);
 	free(bytes);
@@ -302,21 +303,21 @@ static void call_judges_bad_answers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		struct daxfs_why why = { "" };
+		struct daxfs_error err = { "" };
 		Fabric__Response *got = NULL;
 		struct server server;
 
 		server_start(&server, bad[i].bytes, bad[i].len);
-		assert_int_equal(call_status(server.path, &got, &why), -EPROTO);
+		assert_int_equal(call_status(server.path, &got, &err), -EPROTO);
 		assert_null(got);
-		assert_true(strlen(why.text) > 0);
+		assert_true(strlen(err.text) > 0);
 		server_stop(&server);
 	}
 }
 
 static void call_does_not_wait_for_ever(void **state)
 {
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	Fabric__Response *got = NULL;
 	struct timespec a, b;
 	struct server server;
@@ -325,7 +326,7 @@ static void call_does_not_wait_for_ever(void **state)
 	server_start(&server, NULL, 0);
 	server.linger = true;
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	assert_int_equal(call_status(server.path, &got, &why), -ETIMEDOUT);
+	assert_int_equal(call_status(server.path, &got, &err), -ETIMEDOUT);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	assert_true(b.tv_sec - a.tv_sec >= FABRIC_CALL_MS / 1000 - 1);
 	assert_true(b.tv_sec - a.tv_sec <= FABRIC_CALL_MS / 1000 + 5);
@@ -335,15 +336,15 @@ static void call_does_not_wait_for_ever(void **state)
 static void call_says_that_nobody_is_there(void **state)
 {
 	char path[200];
-	struct daxfs_why why = { "" };
+	struct daxfs_error err = { "" };
 	Fabric__Response *got = NULL;
 
 	(void)state;
-	assert_int_equal(call_status("/nonexistent/fabricd.sock", &got, &why), -ENOENT);
-	assert_non_null(strstr(why.text, "/nonexistent/fabricd.sock"));
+	assert_int_equal(call_status("/nonexistent/fabricd.sock", &got, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/nonexistent/fabricd.sock"));
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = 0;
-	assert_int_equal(call_status(path, &got, &why), -ENAMETOOLONG);
+	assert_int_equal(call_status(path, &got, &err), -ENAMETOOLONG);
 	assert_null(got);
 }
 

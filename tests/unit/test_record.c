@@ -10,7 +10,7 @@
 
 #define W DAXFS_W_ATTR
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	struct pool *pool;
 	struct lane *a, *b; /* of hosts 0 and 1, both inside */
@@ -18,7 +18,7 @@ struct scene {
 	uint64_t before[4];
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	alarm(60);
 	pod_start(&s->pod, 4 << 20);
@@ -31,7 +31,7 @@ static void scene_start(struct scene *s)
 	}
 }
 
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	struct record_tally tally = { 0 };
 
@@ -44,7 +44,7 @@ static void scene_stop(struct scene *s)
 }
 
 /* A record of lane over the first n words, highest first; word i gets i. */
-static void stage(struct scene *s, struct lane *lane, unsigned n)
+static void stage(struct fixture *s, struct lane *lane, unsigned n)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = n; i-- > 0;)
@@ -52,7 +52,7 @@ static void stage(struct scene *s, struct lane *lane, unsigned n)
 }
 
 /* Stage, sort and write out, so that rig_mark(lane, i) marks w[i]. */
-static void stage_undecided(struct scene *s, struct lane *lane, unsigned n)
+static void stage_undecided(struct fixture *s, struct lane *lane, unsigned n)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < n; i++)
@@ -60,12 +60,12 @@ static void stage_undecided(struct scene *s, struct lane *lane, unsigned n)
 	rig_undecided(lane);
 }
 
-static void expect_after(struct scene *s, unsigned i)
+static void expect_after(struct fixture *s, unsigned i)
 {
 	assert_int_equal(sm_load(s->w[i]), word_next(s->before[i], W, i));
 }
 
-static void expect_untouched(struct scene *s, unsigned i)
+static void expect_untouched(struct fixture *s, unsigned i)
 {
 	assert_int_equal(sm_load(s->w[i]), s->before[i]);
 }
@@ -74,11 +74,11 @@ static void expect_untouched(struct scene *s, unsigned i)
 
 static void all_words_change_in_order(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t last = 0;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage(&s, s.a, 4);
 	assert_int_equal(record_commit(s.a), 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -90,16 +90,16 @@ static void all_words_change_in_order(void **state)
 		last = address_offset(addr);
 	}
 	assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A word changed: those marked before it are undone with a bump, the rest untouched. */
 static void conflict_undoes(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage(&s, s.a, 4);
 	sm_store(s.w[2], word_bump(s.before[2], W)); /* the same payload: the version is what counts */
 	assert_int_equal(record_commit(s.a), -EAGAIN);
@@ -108,16 +108,16 @@ static void conflict_undoes(void **state)
 	assert_int_equal(sm_load(s.w[2]), word_bump(s.before[2], W));
 	expect_untouched(&s, 3);
 	assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A record that only demands an unchanged word changes its version all the same. */
 static void demanding_is_changing(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_SETATTR);
 	record_word(s.a, s.w[0], W, s.before[0], word_payload(s.before[0], W));
 	record_begin(s.b, OP_SETATTR);
@@ -125,16 +125,16 @@ static void demanding_is_changing(void **state)
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(record_commit(s.b), -EAGAIN);
 	assert_int_equal(sm_load(s.w[0]), word_bump(s.before[0], W));
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void giving_up(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage(&s, s.a, 2);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, page)), DAXFS_PRIVATE);
@@ -143,18 +143,18 @@ static void giving_up(void **state)
 	expect_untouched(&s, 0);
 	expect_untouched(&s, 1);
 	assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- counts ------------------------------------------------------------------------ */
 
 static void counts_add_up(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *count;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	count = s.w[0];
 	sm_store(count, 9ull << DAXFS_COUNT_BITS | 3);
 	record_begin(s.a, OP_RENAME);
@@ -170,17 +170,17 @@ static void counts_add_up(void **state)
 	record_count(s.a, count, sm_load(count), (int)DAXFS_COUNT_FROZEN);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(sm_load(count), 11ull << DAXFS_COUNT_BITS | DAXFS_COUNT_FROZEN);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Looks that do not agree cannot commit, and nothing happens to other words. */
 static void counts_that_do_not_fit(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *count;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	count = s.w[3];
 	sm_store(count, 9ull << DAXFS_COUNT_BITS | 1);
 	stage(&s, s.a, 1);
@@ -196,18 +196,18 @@ static void counts_that_do_not_fit(void **state)
 	assert_int_equal(record_commit(s.a), -EAGAIN);
 	expect_untouched(&s, 0);
 	assert_int_equal(sm_load(count), 9ull << DAXFS_COUNT_BITS);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- limits ------------------------------------------------------------------------- */
 
 static void full_of_words(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *w[DAXFS_RECORD_WORDS + 1];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i <= DAXFS_RECORD_WORDS; i++)
 		w[i] = rig_word(s.pool, 100 + i);
 	record_begin(s.a, OP_WRITE);
@@ -230,23 +230,23 @@ static void full_of_words(void **state)
 		record_word(s.a, w[i], W, sm_load(w[i]), 8);
 	record_count(s.a, w[DAXFS_RECORD_WORDS], sm_load(w[DAXFS_RECORD_WORDS]), 1);
 	assert_int_equal(record_commit(s.a), -EIO);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void full_of_objects(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t pages[DAXFS_RECORD_ALLOCS], page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, DAXFS_RECORD_ALLOCS, pages), 0);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), -E2BIG);
 	assert_int_equal(record_commit(s.a), 0);
 	for (unsigned i = 0; i < DAXFS_RECORD_ALLOCS; i++)
 		assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, pages[i]),
-				 state_make(DAXFS_LIVE, DAXFS_USE_DATA, nonce_make(s.a->id, s.a->seq)));
+				 state_make(DAXFS_LIVE, DAXFS_USE_DATA, txid_make(s.a->id, s.a->seq)));
 	record_begin(s.a, OP_FREE);
 	for (unsigned i = 0; i < DAXFS_RECORD_RETIRES; i++)
 		record_retire(s.a, DAXFS_T_PAGE, pages[i]);
@@ -262,10 +262,10 @@ static void full_of_objects(void **state)
 	assert_int_equal(record_commit(s.a), 0);
 	for (unsigned i = 0; i < DAXFS_RECORD_RETIRES; i++)
 		assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, pages[i])), DAXFS_RETIRED);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
-/* -- retiring by nonce ---------------------------------------------------------------- */
+/* -- retiring by txid ---------------------------------------------------------------- */
 
 static uint64_t take_live(struct lane *lane)
 {
@@ -279,53 +279,53 @@ static uint64_t take_live(struct lane *lane)
 
 static void retire_live(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page, epoch;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	page = take_live(s.a);
 	stage(&s, s.b, 1);
 	record_retire(s.b, DAXFS_T_PAGE, page);
-	epoch_snapshot(s.a); /* retired in the epoch of the commit, not of the staging */
+	epoch_rescan(s.a); /* retired in the epoch of the commit, not of the staging */
 	epoch = sm_load(&s.pool->member->manager.epoch);
 	assert_int_equal(record_commit(s.b), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	/* A second party that found it linked before does not retire it again. */
-	epoch_snapshot(s.a);
+	epoch_rescan(s.a);
 	record_begin(s.a, OP_FREE);
 	record_retire(s.a, DAXFS_T_PAGE, page);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void retire_another_tenant(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page, now;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	page = take_live(s.a);
 	record_begin(s.b, OP_FREE);
 	record_retire(s.b, DAXFS_T_PAGE, page);
 	/* Freed and taken by somebody else before our commit. */
-	now = state_make(DAXFS_LIVE, DAXFS_USE_DATA, nonce_make(s.a->id, s.a->seq + 1));
+	now = state_make(DAXFS_LIVE, DAXFS_USE_DATA, txid_make(s.a->id, s.a->seq + 1));
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], now);
 	assert_int_equal(record_commit(s.b), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), now);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void aborted_retires_nothing(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page, was;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	page = take_live(s.a);
 	was = rig_state(s.pool, DAXFS_T_PAGE, page);
 	stage(&s, s.b, 1);
@@ -334,25 +334,25 @@ static void aborted_retires_nothing(void **state)
 	assert_int_equal(record_commit(s.b), -EAGAIN);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), was);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* The owner committed and stopped before settling: its object is PRIVATE and
- * linked. settles: it goes on between the other's staging and commit. */
-static void retire_private(bool settles)
+ * linked. finalizes: it goes on between the other's staging and commit. */
+static void retire_private(bool finalizes)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally = { 0 };
 	uint64_t page, epoch;
 
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	rig_undecided(s.a);
 	rig_status(s.a, DAXFS_COMMITTED);
 	record_begin(s.b, OP_WRITE);
 	record_retire(s.b, DAXFS_T_PAGE, page);
-	if (settles) {
+	if (finalizes) {
 		record_recover(s.b, s.a->id, &tally);
 		assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, page)), DAXFS_LIVE);
 	}
@@ -363,8 +363,8 @@ static void retire_private(bool settles)
 	record_recover(s.b, s.a->id, &tally);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	assert_int_equal(tally.finished, 1);
-	assert_int_equal(tally.objects, settles ? 1 : 0);
-	scene_stop(&s);
+	assert_int_equal(tally.objects, finalizes ? 1 : 0);
+	fixture_stop(&s);
 }
 
 static void retire_unsettled(void **state)
@@ -378,11 +378,11 @@ static void retire_unsettled(void **state)
 
 static void readers_go_by_the_status(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t mark;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage_undecided(&s, s.a, 2);
 	rig_mark(s.a, 1);
 	mark = sm_load(s.w[1]);
@@ -392,27 +392,27 @@ static void readers_go_by_the_status(void **state)
 	rig_status(s.a, DAXFS_ABORTED);
 	assert_int_equal(word_load(s.b, s.w[1]), word_bump(s.before[1], W));
 	assert_int_equal(word_load(s.a, s.w[1]), word_bump(s.before[1], W)); /* the owner too */
-	assert_int_equal(sm_load(s.w[1]), mark); /* looked at, not changed */
+	assert_int_equal(sm_load(s.w[1]), mark);                             /* looked at, not changed */
 	assert_false(s.a->fault || s.b->fault);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Who wants to write finishes the record, whoever's it is; settling is left. */
 static void writers_finish(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally = { 0 };
 	uint64_t page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	for (unsigned i = 0; i < 3; i++)
 		record_word(s.a, s.w[i], W, s.before[i], i);
 	rig_undecided(s.a);
 	rig_mark(s.a, 0);
-	assert_int_equal(word_settle(s.b, s.w[0]), word_next(s.before[0], W, 0));
+	assert_int_equal(word_help(s.b, s.w[0]), word_next(s.before[0], W, 0));
 	for (unsigned i = 0; i < 3; i++)
 		expect_after(&s, i);
 	assert_int_equal(rig_status_of(s.a), DAXFS_COMMITTED);
@@ -420,15 +420,15 @@ static void writers_finish(void **state)
 	record_recover(s.b, s.a->id, &tally);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, page)), DAXFS_LIVE);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void helping_chains(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	/* b holds w[2] and needs w[3]; a holds w[0] and needs w[2]. */
 	record_begin(s.b, OP_WRITE);
 	record_word(s.b, s.w[2], W, s.before[2], 22);
@@ -438,30 +438,30 @@ static void helping_chains(void **state)
 	stage_undecided(&s, s.a, 3);
 	rig_mark(s.a, 0);
 	/* b's record goes through, so a's word 2 has changed: a's is undone. */
-	assert_int_equal(word_settle(s.a, s.w[0]), word_bump(s.before[0], W));
+	assert_int_equal(word_help(s.a, s.w[0]), word_bump(s.before[0], W));
 	assert_int_equal(rig_status_of(s.a), DAXFS_ABORTED);
 	assert_int_equal(rig_status_of(s.b), DAXFS_COMMITTED);
 	assert_int_equal(word_payload(sm_load(s.w[2]), W), 22);
 	assert_int_equal(word_payload(sm_load(s.w[3]), W), 33);
 	rig_status(s.b, DAXFS_IDLE);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- recovery of each status ---------------------------------------------------------------- */
 
 struct fate {
 	enum daxfs_status status;
-	unsigned marked;      /* words with marks */
-	bool finished, live;  /* what becomes of record and object */
+	unsigned marked;     /* words with marks */
+	bool finished, live; /* what becomes of record and object */
 };
 
 static void recover_one(const struct fate *fate)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally = { 0 };
 	uint64_t page;
 
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	for (unsigned i = 0; i < 3; i++)
@@ -487,7 +487,7 @@ static void recover_one(const struct fate *fate)
 			assert_int_equal(word_payload(sm_load(s.w[i]), W), word_payload(s.before[i], W));
 	}
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void recovery_of_each_status(void **state)
@@ -507,7 +507,7 @@ static void recovery_of_each_status(void **state)
 
 /* -- membership ------------------------------------------------------------------------------- */
 
-static void host_state(struct scene *s, enum daxfs_host_state to)
+static void host_state(struct fixture *s, enum daxfs_host_state to)
 {
 	sm_u64 *word = &s->pool->member->host[0].word;
 	struct host_word w;
@@ -520,12 +520,12 @@ static void host_state(struct scene *s, enum daxfs_host_state to)
 /* A host that is SUSPECT goes on; one that was revoked never reaches UNDECIDED. */
 static void the_dead_do_not_commit(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	uint64_t page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	host_state(&s, DAXFS_HOST_SUSPECT);
 	stage(&s, s.a, 1);
 	assert_int_equal(record_commit(s.a), 0);
@@ -540,18 +540,18 @@ static void the_dead_do_not_commit(void **state)
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), 0);
 	pod_fence(&s.pod, 0);
 	assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* The slot's next tenant is alive, this process is not it. */
 static void another_generation(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *word;
 	uint64_t was;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	word = &s.pool->member->host[0].word;
 	was = sm_load(word);
 	sm_store(word, was + (1ull << 40));
@@ -563,7 +563,7 @@ static void another_generation(void **state)
 	sm_store(word, was);
 	stage(&s, s.a, 1);
 	assert_int_equal(record_commit(s.a), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void operation_names(void **state)
@@ -581,16 +581,25 @@ static void operation_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_words_change_in_order), cmocka_unit_test(conflict_undoes),
-		cmocka_unit_test(demanding_is_changing), cmocka_unit_test(giving_up),
-		cmocka_unit_test(counts_add_up), cmocka_unit_test(counts_that_do_not_fit),
-		cmocka_unit_test(full_of_words), cmocka_unit_test(full_of_objects),
-		cmocka_unit_test(retire_live), cmocka_unit_test(retire_another_tenant),
-		cmocka_unit_test(aborted_retires_nothing), cmocka_unit_test(retire_unsettled),
+		cmocka_unit_test(all_words_change_in_order),
+		cmocka_unit_test(conflict_undoes),
+		cmocka_unit_test(demanding_is_changing),
+		cmocka_unit_test(giving_up),
+		cmocka_unit_test(counts_add_up),
+		cmocka_unit_test(counts_that_do_not_fit),
+		cmocka_unit_test(full_of_words),
+		cmocka_unit_test(full_of_objects),
+		cmocka_unit_test(retire_live),
+		cmocka_unit_test(retire_another_tenant),
+		cmocka_unit_test(aborted_retires_nothing),
+		cmocka_unit_test(retire_unsettled),
 		cmocka_unit_test(readers_go_by_the_status),
-		cmocka_unit_test(writers_finish), cmocka_unit_test(helping_chains),
-		cmocka_unit_test(recovery_of_each_status), cmocka_unit_test(the_dead_do_not_commit),
-		cmocka_unit_test(another_generation), cmocka_unit_test(operation_names),
+		cmocka_unit_test(writers_finish),
+		cmocka_unit_test(helping_chains),
+		cmocka_unit_test(recovery_of_each_status),
+		cmocka_unit_test(the_dead_do_not_commit),
+		cmocka_unit_test(another_generation),
+		cmocka_unit_test(operation_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

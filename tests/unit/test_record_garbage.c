@@ -10,7 +10,7 @@
 
 #define W DAXFS_W_ATTR
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	struct pool *pool;
 	struct lane *a, *b;
@@ -18,7 +18,7 @@ struct scene {
 	uint64_t before[3];
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	alarm(30); /* a hang is a failure */
 	pod_start(&s->pod, 4 << 20);
@@ -31,7 +31,7 @@ static void scene_start(struct scene *s)
 	}
 }
 
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	s->a->fault = s->b->fault = false;
 	rig_status(s->a, DAXFS_IDLE);
@@ -41,7 +41,7 @@ static void scene_stop(struct scene *s)
 	pod_stop(&s->pod);
 }
 
-static void stage_undecided(struct scene *s, struct lane *lane)
+static void stage_undecided(struct fixture *s, struct lane *lane)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < 3; i++)
@@ -49,8 +49,8 @@ static void stage_undecided(struct scene *s, struct lane *lane)
 	rig_undecided(lane);
 }
 
-/* Loading, settling, and a record over a word: all end in a fault. One of a single word fails; its next try settles. */
-static void expect_fault(struct scene *s, sm_u64 *word)
+/* Loading, helping, and a record over a word: all end in a fault. One of a single word fails; its next try helps. */
+static void expect_fault(struct fixture *s, sm_u64 *word)
 {
 	struct lane *b = s->b;
 	sm_u64 *other = rig_word(s->pool, 210);
@@ -60,7 +60,7 @@ static void expect_fault(struct scene *s, sm_u64 *word)
 	word_load(b, word);
 	assert_true(b->fault);
 	b->fault = false;
-	word_settle(b, word);
+	word_help(b, word);
 	assert_true(b->fault);
 	assert_int_equal(record_abort(b, -EIO), -EIO);
 	b->fault = false;
@@ -78,25 +78,25 @@ static void expect_fault(struct scene *s, sm_u64 *word)
 
 static void orphan_marks(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	unsigned id, lanes;
 	uint64_t seq;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	id = s.a->id;
 	lanes = s.pool->lanes_total;
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(record_commit(s.a), 0);
 	seq = s.a->seq;
 	const uint64_t marks[] = {
-		mark_make(id, 0, seq),                         /* of a record that is over */
+		mark_make(id, 0, seq), /* of a record that is over */
 		mark_make(id, 0, seq - 1),
-		mark_make(id, 0, seq + 1),                     /* of one that never was */
+		mark_make(id, 0, seq + 1), /* of one that never was */
 		mark_make(id, 0, DAXFS_SEQ_MASK),
-		mark_make(lanes, 0, seq),                      /* of no lane of this pool */
+		mark_make(lanes, 0, seq), /* of no lane of this pool */
 		mark_make(DAXFS_LANES_MAX - 1, 0, 0),
-		mark_make(id, DAXFS_RECORD_WORDS, seq),        /* of no word of a record */
+		mark_make(id, DAXFS_RECORD_WORDS, seq), /* of no word of a record */
 		mark_make(id, 127, seq),
 		UINT64_MAX,
 		DAXFS_MARK,
@@ -105,33 +105,33 @@ static void orphan_marks(void **state)
 		sm_store(s.w[0], marks[i]);
 		expect_fault(&s, s.w[0]);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A mark with the right lane and sequence in a word that the record does not have. */
 static void stray_marks(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	sm_u64 *stray;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stray = rig_word(s.pool, 200);
 	stage_undecided(&s, s.a);
 	sm_store(stray, mark_make(s.a->id, 1, s.a->seq));
 	expect_fault(&s, stray);
 	sm_store(stray, mark_make(s.a->id, 79, s.a->seq));
 	expect_fault(&s, stray);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A status out of range decides nothing. */
 static void senseless_status(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage_undecided(&s, s.a);
 	rig_mark(s.a, 0);
 	for (unsigned status = DAXFS_STATUSES; status < 256; status += 50) {
@@ -139,33 +139,33 @@ static void senseless_status(void **state)
 		expect_fault(&s, s.w[0]);
 		assert_int_equal(rig_status_of(s.a), status);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Each field of an UNDECIDED record ruined in turn: helpers and recovery refuse. */
 static void senseless_records(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally;
 	const uint64_t class = (uint64_t)W << 56;
 	const struct {
 		unsigned field; /* of word 0: address, before, after; 3: the number of words */
 		uint64_t value;
 	} ruin[] = {
-		{ 0, class | (4ull << 20) },            /* past the pool */
+		{ 0, class | (4ull << 20) }, /* past the pool */
 		{ 0, class | ((1ull << 56) - 8) },
-		{ 0, class | (DAXFS_PAGE_SIZE * 64 + 4) }, /* between two words */
-		{ 0, class | 0x58 },                    /* the superblock */
+		{ 0, class | (DAXFS_PAGE_SIZE * 64 + 4) },                        /* between two words */
+		{ 0, class | 0x58 },                                              /* the superblock */
 		{ 0, (uint64_t)DAXFS_WORD_CLASSES << 56 | DAXFS_PAGE_SIZE * 64 }, /* no such class */
 		{ 0, 255ull << 56 | DAXFS_PAGE_SIZE * 64 },
-		{ 1, DAXFS_MARK },                      /* values that are marks */
+		{ 1, DAXFS_MARK }, /* values that are marks */
 		{ 2, UINT64_MAX },
 		{ 3, DAXFS_RECORD_WORDS + 1 },
 		{ 3, UINT64_MAX },
 	};
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned i = 0; i < sizeof(ruin) / sizeof(ruin[0]); i++) {
 		memset(&tally, 0, sizeof(tally));
 		stage_undecided(&s, s.a);
@@ -182,16 +182,16 @@ static void senseless_records(void **state)
 		s.b->fault = false;
 		rig_status(s.a, DAXFS_IDLE);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* The same in a decided record: readers of its marks and resolvers refuse. */
 static void senseless_decided_record(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage_undecided(&s, s.a);
 	for (unsigned i = 0; i < 3; i++)
 		rig_mark(s.a, i);
@@ -202,41 +202,44 @@ static void senseless_decided_record(void **state)
 	s.b->fault = false;
 	assert_int_equal(word_load(s.b, s.w[0]), word_next(s.before[0], W, 0)); /* word 0 makes sense */
 	assert_false(s.b->fault);
-	word_settle(s.b, s.w[2]);
+	word_help(s.b, s.w[2]);
 	assert_true(s.b->fault);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Two records, each marked on what the other needs first: no order of addresses
  * leads there, so it is garbage, and helping does not go round for ever. */
 static void circle(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	stage_undecided(&s, s.a);
 	stage_undecided(&s, s.b);
 	sm_store(s.w[0], mark_make(s.b->id, 0, s.b->seq));
 	sm_store(s.w[1], mark_make(s.a->id, 1, s.a->seq));
 	/* b needs w[1] next, which a holds; a needs w[0], which b holds. */
-	word_settle(s.b, s.w[1]);
+	word_help(s.b, s.w[1]);
 	assert_true(s.b->fault);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Objects that do not exist, named in a record that is being recovered. */
 static void senseless_objects(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally = { 0 };
 	const uint64_t objects[] = {
-		UINT64_MAX, object_make(DAXFS_TYPES, 0), object_make(DAXFS_T_PAGE, UINT32_MAX), 255ull << 32,
+		UINT64_MAX,
+		object_make(DAXFS_TYPES, 0),
+		object_make(DAXFS_T_PAGE, UINT32_MAX),
+		255ull << 32,
 		object_make(DAXFS_T_INODE, UINT32_MAX),
 	};
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned status = DAXFS_PREPARE; status <= DAXFS_ABORTED; status++) {
 		record_begin(s.a, OP_WRITE);
 		for (unsigned i = 0; i < 5; i++) {
@@ -255,18 +258,18 @@ static void senseless_objects(void **state)
 	assert_int_equal(tally.finished, 2);
 	assert_int_equal(tally.rolled_back, 2);
 	assert_int_equal(tally.objects, 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* An object that is somebody else's is not freed by a record that names it. */
 static void objects_of_others(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct record_tally tally = { 0 };
 	uint64_t page, other;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.b, OP_WRITE);
 	assert_int_equal(space_take(s.b, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	other = rig_state(s.pool, DAXFS_T_PAGE, page);
@@ -277,20 +280,20 @@ static void objects_of_others(void **state)
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), other);
 	assert_int_equal(tally.objects, 0);
 	assert_int_equal(record_abort(s.b, 0), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* An operation of the API that meets a garbage mark says so, and goes on when it is gone. */
 static void through_the_api(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_attr attr, in = { .mode = 0600 };
 	struct sm_inode *sm;
 	daxfs_ino ino;
 	uint64_t was;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	ino = pod_create(s.pod.fs[2], DAXFS_ROOT, "f");
 	sm = &s.pool->inodes[handle_index(ino)];
 	was = sm_load(&sm->mode);
@@ -300,15 +303,20 @@ static void through_the_api(void **state)
 	sm_store(&sm->mode, was);
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], ino, DAXFS_SET_MODE, &in, &attr), 0);
 	assert_int_equal(attr.mode & 07777, 0600);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(orphan_marks), cmocka_unit_test(stray_marks), cmocka_unit_test(senseless_status),
-		cmocka_unit_test(senseless_records), cmocka_unit_test(senseless_decided_record),
-		cmocka_unit_test(circle), cmocka_unit_test(senseless_objects), cmocka_unit_test(objects_of_others),
+		cmocka_unit_test(orphan_marks),
+		cmocka_unit_test(stray_marks),
+		cmocka_unit_test(senseless_status),
+		cmocka_unit_test(senseless_records),
+		cmocka_unit_test(senseless_decided_record),
+		cmocka_unit_test(circle),
+		cmocka_unit_test(senseless_objects),
+		cmocka_unit_test(objects_of_others),
 		cmocka_unit_test(through_the_api),
 	};
 

@@ -10,8 +10,8 @@
 static void stage_two(struct lane *lane, struct sm_inode *a, struct sm_inode *b)
 {
 	record_begin(lane, OP_SETATTR);
-	record_word(lane, &a->mode, DAXFS_W_ATTR, word_settle(lane, &a->mode), S_IFREG | 0111);
-	record_word(lane, &b->mode, DAXFS_W_ATTR, word_settle(lane, &b->mode), S_IFREG | 0222);
+	record_word(lane, &a->mode, DAXFS_W_ATTR, word_help(lane, &a->mode), S_IFREG | 0111);
+	record_word(lane, &b->mode, DAXFS_W_ATTR, word_help(lane, &b->mode), S_IFREG | 0222);
 }
 
 static uint32_t mode_of(struct daxfs *fs, daxfs_ino ino)
@@ -22,14 +22,14 @@ static uint32_t mode_of(struct daxfs *fs, daxfs_ino ino)
 	return attr.mode & 07777;
 }
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	daxfs_ino a, b;
 	struct sm_inode *ia, *ib;
 	struct lane *lane;
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	pod_start(&s->pod, 4 << 20);
 	s->a = pod_create(s->pod.fs[1], DAXFS_ROOT, "a");
@@ -40,7 +40,7 @@ static void scene_start(struct scene *s)
 	stage_two(s->lane, s->ia, s->ib);
 }
 
-static struct daxfs_recovery scene_recover(struct scene *s)
+static struct daxfs_recovery fixture_recover(struct fixture *s)
 {
 	struct daxfs_recovery report, again;
 
@@ -54,14 +54,14 @@ static struct daxfs_recovery scene_recover(struct scene *s)
 
 static void prepared_is_undone(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	uint64_t page;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(space_take(s.lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
-	report = scene_recover(&s);
+	report = fixture_recover(&s);
 	assert_int_equal(report.rolled_back, 1);
 	assert_int_equal(report.objects, 1);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644);
@@ -70,13 +70,13 @@ static void prepared_is_undone(void **state)
 
 static void undecided_goes_forward(void **state)
 {
-	struct scene s;
+	struct fixture s;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	rig_undecided(s.lane);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644); /* readers see the old value */
-	assert_int_equal(scene_recover(&s).finished, 1);
+	assert_int_equal(fixture_recover(&s).finished, 1);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0111);
 	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0222);
 	pod_stop(&s.pod);
@@ -85,30 +85,30 @@ static void undecided_goes_forward(void **state)
 /* Without any recovery, whoever needs a marked word finishes the record. */
 static void writers_help(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_attr in = { .mode = 0777 };
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	rig_undecided(s.lane);
 	sm_store(&s.ia->mode, mark_make(s.lane->id, s.lane->words[0].word == &s.ia->mode ? 0 : 1, s.lane->seq));
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.a, DAXFS_SET_MODE, &in, NULL), 0);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0777);
 	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0222); /* the other word went along */
-	assert_int_equal(scene_recover(&s).finished, 1);
+	assert_int_equal(fixture_recover(&s).finished, 1);
 	pod_stop(&s.pod);
 }
 
 static void changed_word_aborts(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_attr in = { .mode = 0777 };
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.b, DAXFS_SET_MODE, &in, NULL), 0);
 	rig_undecided(s.lane);
-	assert_int_equal(scene_recover(&s).rolled_back, 1);
+	assert_int_equal(fixture_recover(&s).rolled_back, 1);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0644);
 	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0777);
 	pod_stop(&s.pod);
@@ -126,9 +126,9 @@ static void open_files_are_released(void **state)
 	pod_start(&pod, 4 << 20);
 	kept = pod_create(pod.fs[1], DAXFS_ROOT, "kept");
 	gone = pod_create(pod.fs[1], DAXFS_ROOT, "gone");
-	assert_int_equal(daxfs_hold(pod.fs[0], kept), 0);
-	assert_int_equal(daxfs_hold(pod.fs[0], gone), 0);
-	assert_int_equal(daxfs_hold(pod.fs[1], kept), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[0], kept), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[0], gone), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[1], kept), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[2], DAXFS_ROOT, "kept"), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[2], DAXFS_ROOT, "gone"), 0);
 	assert_int_equal(daxfs_getattr(pod.fs[2], gone, &attr), 0);
@@ -137,7 +137,7 @@ static void open_files_are_released(void **state)
 	assert_int_equal(report.opens, 2);
 	assert_int_equal(daxfs_getattr(pod.fs[2], gone, &attr), -ESTALE);
 	assert_int_equal(daxfs_getattr(pod.fs[2], kept, &attr), 0);
-	assert_int_equal(daxfs_release(pod.fs[1], kept), 0);
+	assert_int_equal(daxfs_file_close(pod.fs[1], kept), 0);
 	assert_int_equal(daxfs_getattr(pod.fs[2], kept, &attr), -ESTALE);
 	pod_stop(&pod);
 }
@@ -147,7 +147,7 @@ static void the_dead_stay_dead(void **state)
 {
 	struct pod pod;
 	struct daxfs_recovery report;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	struct daxfs *next;
 
 	(void)state;
@@ -155,10 +155,10 @@ static void the_dead_stay_dead(void **state)
 	pod_fence(&pod, 0);
 	assert_int_equal(daxfs_mknod(pod.fs[0], DAXFS_ROOT, "x", 0644, 0, pod_root, false, NULL), -ESTALE);
 	assert_int_equal(daxfs_beat(pod.fs[0]), -ESTALE);
-	assert_int_equal(fs_attach(pod.base, pod.size, &next, &why), 0);
-	assert_int_equal(daxfs_join(next, 0, "early", &why), -EBUSY);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	assert_int_equal(daxfs_join(next, 0, "early", &err), -EBUSY);
 	assert_int_equal(daxfs_recover(pod.fs[1], 0, &report), 0);
-	assert_int_equal(daxfs_join(next, 0, "next", &why), 0);
+	assert_int_equal(daxfs_join(next, 0, "next", &err), 0);
 	pod_create(next, DAXFS_ROOT, "y");
 	assert_int_equal(daxfs_mknod(pod.fs[0], DAXFS_ROOT, "x", 0644, 0, pod_root, false, NULL), -ESTALE);
 	assert_int_equal(daxfs_leave(next), 0);
@@ -169,25 +169,25 @@ static void the_dead_stay_dead(void **state)
 /* A recovery assigned to a former tenant of its slot is none of its business. */
 static void former_tenants_assignment_is_not_ours(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_recovery report;
 	struct host_word word;
 	sm_u64 *shared;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	rig_undecided(s.lane);
 	pod_fence(&s.pod, 0);
 	shared = &fs_host(s.pod.fs[1], 0)->word;
 	assert_int_equal(host_word_unpack(sm_load(shared), &word), 0);
 	word.state = DAXFS_HOST_RECOVERING;
 	word.recoverer = 1;
-	word.tenure = DAXFS_TENURE(s.pod.fs[1]->generation - 1);
+	word.recoverer_generation = DAXFS_RECOVERER_GENERATION(s.pod.fs[1]->generation - 1);
 	sm_store(shared, host_word_pack(word));
 	assert_int_equal(daxfs_recover_assigned(s.pod.fs[1], &report, 1), 0);
 	assert_int_equal(daxfs_recover(s.pod.fs[1], 0, &report), -EBUSY);
 	assert_int_equal(sm_load(shared), host_word_pack(word));
-	word.tenure = DAXFS_TENURE(s.pod.fs[1]->generation);
+	word.recoverer_generation = DAXFS_RECOVERER_GENERATION(s.pod.fs[1]->generation);
 	sm_store(shared, host_word_pack(word));
 	assert_int_equal(daxfs_recover_assigned(s.pod.fs[1], &report, 1), 1);
 	assert_int_equal(report.finished, 1);
@@ -198,10 +198,13 @@ static void former_tenants_assignment_is_not_ours(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(prepared_is_undone), cmocka_unit_test(undecided_goes_forward),
-		cmocka_unit_test(writers_help), cmocka_unit_test(changed_word_aborts),
+		cmocka_unit_test(prepared_is_undone),
+		cmocka_unit_test(undecided_goes_forward),
+		cmocka_unit_test(writers_help),
+		cmocka_unit_test(changed_word_aborts),
 		cmocka_unit_test(former_tenants_assignment_is_not_ours),
-		cmocka_unit_test(open_files_are_released), cmocka_unit_test(the_dead_stay_dead),
+		cmocka_unit_test(open_files_are_released),
+		cmocka_unit_test(the_dead_stay_dead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

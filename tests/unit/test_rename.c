@@ -113,8 +113,8 @@ static void like_a_model(void **state)
 		}
 		if (i % 7 == 0) {
 			want = want ? want : at[b] ? 0 : -ENOENT;
-			assert_int_equal(daxfs_rename(fs, dir[a % 3], from, dir[b % 3], to,
-						      DAXFS_RENAME_EXCHANGE), want);
+			assert_int_equal(daxfs_rename(fs, dir[a % 3], from, dir[b % 3], to, DAXFS_RENAME_EXCHANGE),
+					 want);
 			if (want == 0) {
 				daxfs_ino t = at[a];
 
@@ -142,7 +142,9 @@ static void like_a_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(move_and_replace), cmocka_unit_test(directories), cmocka_unit_test(exchange),
+		cmocka_unit_test(move_and_replace),
+		cmocka_unit_test(directories),
+		cmocka_unit_test(exchange),
 		cmocka_unit_test(like_a_model),
 	};
 

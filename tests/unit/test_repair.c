@@ -21,7 +21,7 @@ static uint64_t next(uint64_t *seed)
 #define POOLS 300u
 
 /* A byte of metadata: mostly of what is in use. */
-static uint64_t target(const struct scene *s, uint64_t *seed)
+static uint64_t target(const struct fixture *s, uint64_t *seed)
 {
 	unsigned id = (unsigned)(next(seed) % DAXFS_REGIONS);
 	const struct sm_region *r = &s->pool->super.region[id];
@@ -37,7 +37,7 @@ static uint64_t target(const struct scene *s, uint64_t *seed)
 
 static char flips[1000]; /* for people */
 
-static const char *place_of(const struct scene *s, uint64_t at, unsigned bit)
+static const char *place_of(const struct fixture *s, uint64_t at, unsigned bit)
 {
 	static char text[64];
 
@@ -54,11 +54,11 @@ static const char *place_of(const struct scene *s, uint64_t at, unsigned bit)
 	return text;
 }
 
-static void damage(struct scene *s, uint64_t *seed)
+static void damage(struct fixture *s, uint64_t *seed)
 {
 	unsigned n = 1 + (unsigned)(next(seed) % 8);
 
-	scene_restore(s);
+	fixture_restore(s);
 	flips[0] = '\0';
 	while (n--) {
 		uint64_t at = target(s, seed);
@@ -67,7 +67,7 @@ static void damage(struct scene *s, uint64_t *seed)
 		((uint8_t *)s->pod.base)[at] ^= (uint8_t)(1u << bit);
 		snprintf(flips + strlen(flips), sizeof(flips) - strlen(flips), " %s", place_of(s, at, bit));
 	}
-	scene_end_tenants(s);
+	fixture_end_tenants(s);
 }
 
 static unsigned must(int rc, int want, const char *what)
@@ -78,16 +78,16 @@ static unsigned must(int rc, int want, const char *what)
 }
 
 /* It can be worked with: names are made and removed in every directory, and it leaves no trace. */
-static unsigned use_it(struct scene *s, struct picture *now)
+static unsigned use_it(struct fixture *s, struct picture *now)
 {
 	const struct daxfs_cred root = { 0, 0 };
 	struct daxfs *fs = s->pod.fs[0];
 	struct daxfs_attr attr;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	unsigned wrong = 0;
 
-	if (daxfs_join(fs, 0, "uses", &why)) {
-		print_message("  %s\n", why.text);
+	if (daxfs_join(fs, 0, "uses", &err)) {
+		print_message("  %s\n", err.text);
 		return 1;
 	}
 	picture_take(fs, now);
@@ -98,7 +98,7 @@ static unsigned use_it(struct scene *s, struct picture *now)
 	return wrong;
 }
 
-static unsigned try_one(struct scene *s, void *image, uint64_t seed)
+static unsigned try_one(struct fixture *s, void *image, uint64_t seed)
 {
 	struct picture *seen = calloc(2, sizeof(*seen));
 	struct repaired r;
@@ -106,14 +106,14 @@ static unsigned try_one(struct scene *s, void *image, uint64_t seed)
 
 	damage(s, &seed);
 	memcpy(image, s->pod.base, SCENE_BYTES);
-	scene_picture_damaged(s, image, &seen[0]);
-	wrong += repair_scene(&s->pod, false, &r) != 0 || r.result.left || scene_check(s);
-	if (!wrong && !scene_recover_all(s))
+	fixture_picture_damaged(s, image, &seen[0]);
+	wrong += repair_scene(&s->pod, false, &r) != 0 || r.result.left || fixture_check(s);
+	if (!wrong && !fixture_recover_all(s))
 		wrong += 2;
 	if (!wrong)
 		wrong += use_it(s, &seen[1]) + (seen[0].n ? picture_unsaid(s->before, &seen[0], &seen[1], &r) : 0);
 	if (!wrong)
-		wrong += scene_check(s) != 0;
+		wrong += fixture_check(s) != 0;
 	for (unsigned i = 0; wrong && i < s->lines; i++)
 		print_message("  left: %s\n", s->line[i]);
 	for (unsigned i = 0; wrong && i < r.lines; i++)
@@ -125,20 +125,20 @@ static unsigned try_one(struct scene *s, void *image, uint64_t seed)
 
 static void any_damage(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	const char *given = getenv("DAXFS_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000;
 	void *image = malloc(SCENE_BYTES);
 	unsigned wrong = 0;
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	for (unsigned i = 0; i < POOLS && !wrong; i++, seed++) {
 		wrong = try_one(s, image, seed);
 		if (wrong)
 			print_message("DAXFS_SEED=%llu:%s\n", (unsigned long long)seed, flips);
 	}
-	scene_stop(s);
+	fixture_stop(s);
 	free(image);
 	free(s);
 	assert_int_equal(wrong, 0);
@@ -148,27 +148,27 @@ static void any_damage(void **unused)
 
 static void refused_while_in_use(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct daxfs_repaired out;
-	struct daxfs_why why;
+	struct daxfs_error err;
 	void *image = malloc(SCENE_BYTES);
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	for (unsigned state = DAXFS_HOST_JOINING; state < DAXFS_HOST_RECOVERED; state++) {
-		scene_restore(s);
-		scene_host(s, 1, (enum daxfs_host_state)state);
+		fixture_restore(s);
+		fixture_host(s, 1, (enum daxfs_host_state)state);
 		memcpy(image, s->pod.base, SCENE_BYTES);
-		assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), -EBUSY);
-		assert_non_null(strstr(why.text, "host 1"));
+		assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &err), -EBUSY);
+		assert_non_null(strstr(err.text, "host 1"));
 		assert_memory_equal(image, s->pod.base, SCENE_BYTES);
-		assert_int_equal(daxfs_repair(s->pod.fs[0], true, NULL, NULL, &out, &why), 0); /* looks */
+		assert_int_equal(daxfs_repair(s->pod.fs[0], true, NULL, NULL, &out, &err), 0); /* looks */
 	}
-	scene_restore(s);
-	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), 0);
-	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), -EBUSY);
+	fixture_restore(s);
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &err), 0);
+	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &err), -EBUSY);
 	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);
-	scene_stop(s);
+	fixture_stop(s);
 	free(image);
 	free(s);
 }
@@ -176,48 +176,47 @@ static void refused_while_in_use(void **unused)
 /* The repair was interrupted: nobody joins, and the next one ends it. */
 static void nobody_joins_before_it_ends(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct daxfs_repaired out;
 	struct host_word w;
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	sm_store(&s->pool->member->manager.repair, 1);
-	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), -EUCLEAN);
-	assert_non_null(strstr(why.text, "repair"));
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &err), -EUCLEAN);
+	assert_non_null(strstr(err.text, "repair"));
 	assert_int_equal(host_word_unpack(sm_load(&s->pool->member->host[0].word), &w), 0);
 	assert_int_equal(w.state, DAXFS_HOST_FREE);
-	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &why), 0);
+	assert_int_equal(daxfs_repair(s->pod.fs[0], false, NULL, NULL, &out, &err), 0);
 	assert_int_equal(out.left, 0);
-	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &why), 0);
+	assert_int_equal(daxfs_join(s->pod.fs[0], 0, "x", &err), 0);
 	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 
 /* A lane whose status makes no sense gets numbers that no object has known from it. */
 static void numbers_are_not_used_again(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct repaired r;
 	uint64_t last = 0;
 	unsigned lane;
 
 	(void)unused;
-	scene_start(s);
-	lane = nonce_lane(nonce_of(sm_load(scene_state(s, DAXFS_T_INODE, s->small)))); /* one that made something */
+	fixture_start(s);
+	lane = txid_lane(txid_of(sm_load(fixture_state(s, DAXFS_T_INODE, s->small)))); /* one that made something */
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		for (uint64_t i = 0; i < s->pool->objects[type]; i++) {
 			uint64_t w = sm_load(&s->pool->state[type][i]);
 
-			if (state_of(w) == DAXFS_LIVE && nonce_lane(nonce_of(w)) == lane &&
-			    nonce_seq(nonce_of(w)) > last)
-				last = nonce_seq(nonce_of(w));
+			if (state_of(w) == DAXFS_LIVE && txid_lane(txid_of(w)) == lane && txid_seq(txid_of(w)) > last)
+				last = txid_seq(txid_of(w));
 		}
 	assert_true(last > 0);
 	for (int way = 0; way < 2; way++) {
-		scene_restore(s);
+		fixture_restore(s);
 		sm_store(&s->pool->lanes[lane].status, way ? 1ull << 63 : 77); /* a number too large; no status */
 		assert_int_equal(repair_scene(&s->pod, false, &r), 0);
 		assert_int_equal(r.result.left, 0);
@@ -225,24 +224,24 @@ static void numbers_are_not_used_again(void **unused)
 		assert_true(status_seq(sm_load(&s->pool->lanes[lane].status)) < last + 1000);
 		repaired_free(&r);
 	}
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 
 /* A sound pool stays as it is, to the last byte but for nothing. */
 static void nothing_to_repair(void **unused)
 {
-	struct scene *s = calloc(1, sizeof(*s));
+	struct fixture *s = calloc(1, sizeof(*s));
 	struct repaired r;
 
 	(void)unused;
-	scene_start(s);
+	fixture_start(s);
 	assert_int_equal(repair_scene(&s->pod, false, &r), 0);
 	assert_int_equal(r.lines, 0);
 	assert_int_equal(r.result.repairs, 0);
 	assert_memory_equal(s->pristine, s->pod.base, SCENE_BYTES);
 	repaired_free(&r);
-	scene_stop(s);
+	fixture_stop(s);
 	free(s);
 }
 

@@ -2,7 +2,7 @@
 /* test_scale.c - many names in a directory; more names and pages over time than a pool has places. */
 #include "rig.h"
 
-#include "index/trie.h"
+#include "index/dirtrie.h"
 
 #define NAMES 100000u
 #define CHURN 10u /* times as many as there are places */

@@ -5,13 +5,13 @@
 
 #include "rig.h"
 
-struct scene {
+struct fixture {
 	struct pod pod;
 	struct pool *pool;
 	struct lane *a, *b;
 };
 
-static void scene_start(struct scene *s)
+static void fixture_start(struct fixture *s)
 {
 	alarm(60);
 	pod_start(&s->pod, 2 << 20);
@@ -20,14 +20,14 @@ static void scene_start(struct scene *s)
 	s->b = rig_enter(s->pod.fs[1]);
 }
 
-static void scene_stop(struct scene *s)
+static void fixture_stop(struct fixture *s)
 {
 	rig_exit(s->pod.fs[0], s->a);
 	rig_exit(s->pod.fs[1], s->b);
 	pod_stop(&s->pod);
 }
 
-static struct daxfs_usage usage(struct scene *s, enum daxfs_type type)
+static struct daxfs_usage usage(struct fixture *s, enum daxfs_type type)
 {
 	struct daxfs_usage u;
 	uint64_t nodes;
@@ -47,14 +47,14 @@ static int take(struct lane *lane, enum daxfs_type type, unsigned n, uint64_t *o
 /* What is taken is PRIVATE to the record and named in it. */
 static void taken_is_named(void **state)
 {
-	struct scene s;
-	uint64_t out[5], nonce;
+	struct fixture s;
+	uint64_t out[5], txid;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
 		record_begin(s.a, OP_WRITE);
-		nonce = nonce_make(s.a->id, s.a->seq);
+		txid = txid_make(s.a->id, s.a->seq);
 		assert_int_equal(take(s.a, (enum daxfs_type)type, 2, out), 0);
 		assert_int_equal(take(s.a, (enum daxfs_type)type, 3, out + 2), 0);
 		assert_int_equal(sm_load(&s.a->sm->n_allocs), 5);
@@ -63,25 +63,25 @@ static void taken_is_named(void **state)
 
 			assert_int_equal(sm_load(&s.a->sm->allocs[i]), object_make((enum daxfs_type)type, out[i]));
 			assert_int_equal(state_of(w), DAXFS_PRIVATE);
-			assert_int_equal(nonce_of(w), nonce);
+			assert_int_equal(txid_of(w), txid);
 			assert_int_not_equal(use_of(w), DAXFS_USE_NONE);
 			assert_int_equal(sm_load(&s.pool->birth[type][out[i]]), sm_load(&lane_manager(s.a)->epoch));
 		}
 		assert_int_equal(record_abort(s.a, 0), 0);
 	}
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Everything that is free can be had, once, and then there is nothing; index 0 and
  * the root are no inodes to take. */
 static void all_of_a_type(enum daxfs_type type)
 {
-	struct scene s;
+	struct fixture s;
 	struct daxfs_usage before;
 	uint8_t *seen;
 	uint64_t out[1], taken = 0;
 
-	scene_start(&s);
+	fixture_start(&s);
 	before = usage(&s, type);
 	seen = calloc(1, before.total);
 	record_begin(s.a, OP_WRITE);
@@ -106,7 +106,7 @@ static void all_of_a_type(enum daxfs_type type)
 			sm_store(&s.pool->state[type][i], 0);
 	assert_int_equal(usage(&s, type).free, before.free);
 	free(seen);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void all_of_each_type(void **state)
@@ -120,11 +120,11 @@ static void all_of_each_type(void **state)
 static void wanted_first(void **state)
 {
 	const uint64_t wanted[] = { 77, 77, UINT64_MAX, 0 };
-	struct scene s;
+	struct fixture s;
 	uint64_t out[4];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_CREATE);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(space_take_at(s.a, DAXFS_T_DIRENT, DAXFS_USE_DIRENT, wanted[i], &out[i]), 0);
@@ -135,21 +135,21 @@ static void wanted_first(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_DIRENT, out[i])), DAXFS_PRIVATE);
 	assert_int_equal(record_abort(s.a, 0), 0);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Asking for more than there is: nothing stays taken after the record is given up. */
 static void all_or_nothing(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t out[DAXFS_RECORD_ALLOCS];
 	struct daxfs_usage before;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	before = usage(&s, DAXFS_T_PAGE);
 	for (uint64_t i = 0, left = before.free; left > 40; i++)
-		if (sm_swap(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1)))
+		if (sm_cas(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1)))
 			left--;
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 41, out), -ENOSPC);
@@ -160,25 +160,25 @@ static void all_or_nothing(void **state)
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 40, out), 0);
 	assert_int_equal(record_abort(s.a, 0), 0);
 	for (uint64_t i = 0; i < before.total; i++)
-		sm_swap(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
+		sm_cas(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
 	assert_int_equal(usage(&s, DAXFS_T_PAGE).free, before.free);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Retired pages come back when nobody can see them, and not before. */
 static void retired_waits(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page, out[1];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	/* All pages but one are in use, and that one is retired now. */
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 1, &page), 0);
 	assert_int_equal(record_commit(s.a), 0);
 	for (uint64_t i = 0; i < s.pool->objects[DAXFS_T_PAGE]; i++)
-		sm_swap(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1));
+		sm_cas(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1));
 	record_begin(s.a, OP_FREE);
 	record_retire(s.a, DAXFS_T_PAGE, page);
 	assert_int_equal(record_commit(s.a), 0);
@@ -194,19 +194,19 @@ static void retired_waits(void **state)
 	record_abort(s.a, 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), 0);
 	for (uint64_t i = 0; i < s.pool->objects[DAXFS_T_PAGE]; i++)
-		sm_swap(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
+		sm_cas(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
 	lane_enter(s.a);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* What a lane retired itself is what it takes next: the page is warm. */
 static void own_retired_first(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t page[8], again[8];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 8, page), 0);
 	assert_int_equal(record_commit(s.a), 0);
@@ -216,7 +216,7 @@ static void own_retired_first(void **state)
 	assert_int_equal(record_commit(s.a), 0);
 	lane_exit(s.a);
 	lane_exit(s.b);
-	epoch_snapshot(s.a);
+	epoch_rescan(s.a);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 8, again), 0);
 	for (unsigned i = 0; i < 8; i++)
@@ -224,23 +224,23 @@ static void own_retired_first(void **state)
 	record_abort(s.a, 0);
 	lane_enter(s.a);
 	lane_enter(s.b);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* States that make no sense are nobody's to take. */
 static void senseless_states(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t total, left, out[1], kept[4];
 	const uint64_t odd[4] = { 1, state_make(DAXFS_FREE, DAXFS_USE_DATA, 7), 4ull << 61, UINT64_MAX };
 	struct daxfs_usage before;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	total = s.pool->objects[DAXFS_T_PAGE];
 	before = usage(&s, DAXFS_T_PAGE);
 	for (uint64_t i = 0; i < total; i++)
-		sm_swap(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1));
+		sm_cas(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1));
 	for (unsigned k = 0; k < 4; k++) {
 		kept[k] = total - 10 - k;
 		sm_store(&s.pool->state[DAXFS_T_PAGE][kept[k]], odd[k]);
@@ -253,19 +253,19 @@ static void senseless_states(void **state)
 		sm_store(&s.pool->state[DAXFS_T_PAGE][kept[k]], 0);
 	}
 	for (uint64_t i = left = 0; i < total; i++)
-		left += sm_swap(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
+		left += sm_cas(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
 	assert_int_equal(left + 4, before.free);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* A state that says EXTENT where none can be is not believed, whatever stands behind it. */
 static void senseless_extents(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t was[20], total;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	total = s.pool->objects[DAXFS_T_PAGE];
 	for (unsigned i = 0; i < 20; i++) {
 		was[i] = rig_state(s.pool, DAXFS_T_PAGE, 64 + i);
@@ -278,18 +278,18 @@ static void senseless_extents(void **state)
 	assert_false(extent_whole(s.pool, UINT64_MAX / 16 * 16));
 	for (unsigned i = 0; i < 20; i++)
 		sm_store(&s.pool->state[DAXFS_T_PAGE][64 + i], was[i]);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* Of each epoch at most a bounded number of objects is born in one lane, even
  * when everything is free: what a lane that stops holds back is bounded. */
 static void births_spread_over_epochs(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t out[32], first;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	first = sm_load(&lane_manager(s.a)->epoch);
 	for (unsigned i = 0; i < 8; i++) {
 		record_begin(s.a, OP_WRITE);
@@ -297,17 +297,17 @@ static void births_spread_over_epochs(void **state)
 		record_abort(s.a, 0);
 	}
 	assert_true(sm_load(&lane_manager(s.a)->epoch) >= first + 4);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 static void usage_counts(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	uint64_t nodes, out[6];
 	struct daxfs_usage u, before;
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	space_usage(s.pool, DAXFS_T_PAGE, &before, &nodes);
 	assert_int_equal(nodes, 1); /* the root directory */
 	assert_int_equal(before.live, 1);
@@ -330,7 +330,7 @@ static void usage_counts(void **state)
 	assert_int_equal(u.retired, 6);
 	assert_int_equal(u.live, before.live);
 	assert_int_equal(nodes, 1);
-	scene_stop(&s);
+	fixture_stop(&s);
 }
 
 /* -- two lanes at once --------------------------------------------------------------- */
@@ -411,15 +411,15 @@ static void *take_and_give(void *arg)
 
 static void no_two_take_one(void **state)
 {
-	struct scene s;
+	struct fixture s;
 	struct taker taker[2];
 	pthread_t thread[2];
 
 	(void)state;
-	scene_start(&s);
+	fixture_start(&s);
 	/* 48 pages for two takers of 16: they meet all the time, and always find enough. */
 	for (uint64_t i = 0, left = usage(&s, DAXFS_T_PAGE).free; left > 48; i++)
-		if (sm_swap(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1)))
+		if (sm_cas(&s.pool->state[DAXFS_T_PAGE][i], 0, state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1)))
 			left--;
 	taker[0] = (struct taker){ .lane = s.a };
 	taker[1] = (struct taker){ .lane = s.b };
@@ -434,18 +434,23 @@ static void no_two_take_one(void **state)
 	assert_int_equal(usage(&s, DAXFS_T_PAGE).free, 48);
 	free(taker[0].owner);
 	for (uint64_t i = 0; i < s.pool->objects[DAXFS_T_PAGE]; i++)
-		sm_swap(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
-	scene_stop(&s);
+		sm_cas(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
+	fixture_stop(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(taken_is_named), cmocka_unit_test(wanted_first), cmocka_unit_test(all_of_each_type),
-		cmocka_unit_test(all_or_nothing), cmocka_unit_test(retired_waits),
-		cmocka_unit_test(own_retired_first), cmocka_unit_test(senseless_states),
+		cmocka_unit_test(taken_is_named),
+		cmocka_unit_test(wanted_first),
+		cmocka_unit_test(all_of_each_type),
+		cmocka_unit_test(all_or_nothing),
+		cmocka_unit_test(retired_waits),
+		cmocka_unit_test(own_retired_first),
+		cmocka_unit_test(senseless_states),
 		cmocka_unit_test(senseless_extents),
-		cmocka_unit_test(births_spread_over_epochs), cmocka_unit_test(full_in_one_part),
+		cmocka_unit_test(births_spread_over_epochs),
+		cmocka_unit_test(full_in_one_part),
 		cmocka_unit_test(usage_counts),
 		cmocka_unit_test(no_two_take_one),
 	};

@@ -29,7 +29,10 @@ struct storm {
 	uint8_t *base;
 	struct pool pool;
 	struct daxfs *fs[3];
-	struct { unsigned seed; uint64_t pause_ns; } wind;
+	struct {
+		unsigned seed;
+		uint64_t pause_ns;
+	} wind;
 	int state; /* enum storm_state, by atomics */
 	unsigned long operations, failures, changes, recoveries;
 };
@@ -78,25 +81,16 @@ static sm_u64 *pick_word(struct storm *s, unsigned *seed)
 	struct sm_lane *lane = &p->lanes[(unsigned)rand_r(seed) % p->lanes_total];
 
 	switch (rand_r(seed) % 10) {
-	case 0:
-		return any_word(seed, lane, offsetof(struct sm_lane, words));
-	case 1:
-		return &lane->words[rand_r(seed) % 24];
-	case 2:
-		return any_word(seed, lane, sizeof(*lane));
-	case 3:
-		return any_word(seed, p->state[type], few * sizeof(sm_u64));
-	case 4:
-		return any_word(seed, p->count, few * sizeof(sm_u64));
-	case 5:
-		return any_word(seed, p->birth[type], few * sizeof(sm_u64));
+	case 0: return any_word(seed, lane, offsetof(struct sm_lane, words));
+	case 1: return &lane->words[rand_r(seed) % 24];
+	case 2: return any_word(seed, lane, sizeof(*lane));
+	case 3: return any_word(seed, p->state[type], few * sizeof(sm_u64));
+	case 4: return any_word(seed, p->count, few * sizeof(sm_u64));
+	case 5: return any_word(seed, p->birth[type], few * sizeof(sm_u64));
 	case 6:
-	case 7:
-		return any_word(seed, p->inodes, few * sizeof(struct sm_inode));
-	case 8:
-		return any_word(seed, p->dirents, few * sizeof(struct sm_dirent));
-	default:
-		return any_word(seed, p->pages, few * DAXFS_PAGE_SIZE);
+	case 7: return any_word(seed, p->inodes, few * sizeof(struct sm_inode));
+	case 8: return any_word(seed, p->dirents, few * sizeof(struct sm_dirent));
+	default: return any_word(seed, p->pages, few * DAXFS_PAGE_SIZE);
 	}
 }
 
@@ -112,20 +106,14 @@ static void scribble(struct storm *s, unsigned *seed)
 	sm_u64 *word = pick_word(s, seed);
 
 	switch (rand_r(seed) % 5) {
-	case 0:
-		sm_store(word, a_mark(s, seed));
-		break;
-	case 1:
-		sm_store(word, sm_load(pick_word(s, seed)));
-		break;
+	case 0: sm_store(word, a_mark(s, seed)); break;
+	case 1: sm_store(word, sm_load(pick_word(s, seed))); break;
 	case 2:
 		sm_store(word, word_next(sm_load(word), DAXFS_W_LINK,
 					 link_payload((enum daxfs_link_kind)(rand_r(seed) % 6),
 						      (unsigned)rand_r(seed) % 64)));
 		break;
-	default:
-		sm_store(word, sm_load(word) ^ 1ull << rand_r(seed) % 64);
-		break;
+	default: sm_store(word, sm_load(word) ^ 1ull << rand_r(seed) % 64); break;
 	}
 	count(&s->changes);
 }
@@ -189,58 +177,34 @@ static void on_names(struct worker *w, struct daxfs *fs, daxfs_ino dir)
 	case 1:
 		done(w->s, daxfs_mknod(fs, dir, a, S_IFREG | 0644, 0, pod_root, rand_r(&w->seed) % 4 == 0, &attr), 0);
 		break;
-	case 2:
-		done(w->s, daxfs_mkdir(fs, dir, a, 0755, pod_root, &attr), 0);
-		break;
-	case 3:
-		done(w->s, daxfs_unlink(fs, dir, a), 0);
-		break;
-	case 4:
-		done(w->s, daxfs_rmdir(fs, dir, a), 0);
-		break;
-	case 5:
-		done(w->s, daxfs_rename(fs, dir, a, DAXFS_ROOT, b, (unsigned)rand_r(&w->seed) % 3), 0);
-		break;
-	case 6:
-		done(w->s, daxfs_symlink(fs, dir, a, b, pod_root, &attr), 0);
-		break;
-	default:
-		done(w->s, daxfs_lookup(fs, dir, a, &attr), 0);
-		break;
+	case 2: done(w->s, daxfs_mkdir(fs, dir, a, 0755, pod_root, &attr), 0); break;
+	case 3: done(w->s, daxfs_unlink(fs, dir, a), 0); break;
+	case 4: done(w->s, daxfs_rmdir(fs, dir, a), 0); break;
+	case 5: done(w->s, daxfs_rename(fs, dir, a, DAXFS_ROOT, b, (unsigned)rand_r(&w->seed) % 3), 0); break;
+	case 6: done(w->s, daxfs_symlink(fs, dir, a, b, pod_root, &attr), 0); break;
+	default: done(w->s, daxfs_lookup(fs, dir, a, &attr), 0); break;
 	}
 }
 
 static void on_content(struct worker *w, struct daxfs *fs, daxfs_ino ino)
 {
 	struct daxfs_attr attr = { .size = (unsigned)rand_r(&w->seed) % 100000, .mode = 0644 };
-	struct daxfs_lock lock = { .start = (unsigned)rand_r(&w->seed) % 10, .end = 20, .owner = w->id,
+	struct daxfs_lock lock = { .start = (unsigned)rand_r(&w->seed) % 10,
+				   .end = 20,
+				   .owner = w->id,
 				   .type = (enum daxfs_lock_type)(rand_r(&w->seed) % 3) };
 	uint8_t bytes[3 * DAXFS_PAGE_SIZE] = { 0 };
 	size_t len = (size_t)rand_r(&w->seed) % sizeof(bytes);
 
 	switch (rand_r(&w->seed) % 8) {
-	case 0:
-		done(w->s, daxfs_setattr(fs, ino, DAXFS_SET_SIZE | DAXFS_SET_MODE, &attr, &attr), 0);
-		break;
-	case 1:
-		done(w->s, daxfs_write(fs, ino, bytes, len, attr.size, DAXFS_APPEND), (long)len);
-		break;
+	case 0: done(w->s, daxfs_setattr(fs, ino, DAXFS_SET_SIZE | DAXFS_SET_MODE, &attr, &attr), 0); break;
+	case 1: done(w->s, daxfs_write(fs, ino, bytes, len, attr.size, DAXFS_APPEND), (long)len); break;
 	case 2:
-	case 3:
-		done(w->s, daxfs_write(fs, ino, bytes, len, attr.size * 40, 0), (long)len);
-		break;
-	case 4:
-		done(w->s, daxfs_hold(fs, ino), 0);
-		break;
-	case 5:
-		done(w->s, daxfs_release(fs, ino), 0);
-		break;
-	case 6:
-		done(w->s, daxfs_lock(fs, ino, &lock), 0);
-		break;
-	default:
-		done(w->s, daxfs_read(fs, ino, bytes, len, attr.size), (long)len);
-		break;
+	case 3: done(w->s, daxfs_write(fs, ino, bytes, len, attr.size * 40, 0), (long)len); break;
+	case 4: done(w->s, daxfs_file_open(fs, ino), 0); break;
+	case 5: done(w->s, daxfs_file_close(fs, ino), 0); break;
+	case 6: done(w->s, daxfs_lock(fs, ino, &lock), 0); break;
+	default: done(w->s, daxfs_read(fs, ino, bytes, len, attr.size), (long)len); break;
 	}
 }
 
@@ -299,14 +263,14 @@ static void join(pthread_t thread, const char *who)
 static void open_pod(struct storm *s)
 {
 	const struct daxfs_mkfs_options options = { .hosts = HOSTS, .lanes = 4, .inodes = 64, .opens = 16 };
-	struct daxfs_why why;
+	struct daxfs_error err;
 
 	memset(s->base, 0, POOL_BYTES);
-	if (pool_format(s->base, POOL_BYTES, &options, &why))
-		fail_msg("%s", why.text);
+	if (pool_format(s->base, POOL_BYTES, &options, &err))
+		fail_msg("%s", err.text);
 	for (unsigned i = 0; i < 3; i++)
-		if (fs_attach(s->base, POOL_BYTES, &s->fs[i], &why) || daxfs_join(s->fs[i], i, "storm", &why))
-			fail_msg("%s", why.text);
+		if (fs_attach(s->base, POOL_BYTES, &s->fs[i], &err) || daxfs_join(s->fs[i], i, "storm", &err))
+			fail_msg("%s", err.text);
 	s->pool = *fs_pool(s->fs[0]);
 }
 

@@ -192,7 +192,8 @@ static void directory_breathes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everybody_wins_sometimes), cmocka_unit_test(truncation_under_fire),
+		cmocka_unit_test(everybody_wins_sometimes),
+		cmocka_unit_test(truncation_under_fire),
 		cmocka_unit_test(directory_breathes),
 	};
 

@@ -176,12 +176,9 @@ static void the_dead_see_nothing_new(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(up_to_its_page_or_the_end),
-		cmocka_unit_test(holes_are_zeros),
-		cmocka_unit_test(gone_with_its_name),
-		cmocka_unit_test(never_changes_while_held),
-		cmocka_unit_test(one_lane_is_left_for_calls),
-		cmocka_unit_test(the_dead_see_nothing_new),
+		cmocka_unit_test(up_to_its_page_or_the_end),  cmocka_unit_test(holes_are_zeros),
+		cmocka_unit_test(gone_with_its_name),         cmocka_unit_test(never_changes_while_held),
+		cmocka_unit_test(one_lane_is_left_for_calls), cmocka_unit_test(the_dead_see_nothing_new),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

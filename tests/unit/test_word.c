@@ -11,8 +11,8 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const enum daxfs_word_class classes[] = {
-	DAXFS_W_LINK, DAXFS_W_SIZE, DAXFS_W_NLINK, DAXFS_W_OPENERS, DAXFS_W_COUNT, DAXFS_W_ATTR, DAXFS_W_TICK,
-	DAXFS_W_LOCKS,
+	DAXFS_W_LINK,  DAXFS_W_SIZE, DAXFS_W_NLINK, DAXFS_W_OPENERS,
+	DAXFS_W_COUNT, DAXFS_W_ATTR, DAXFS_W_TICK,  DAXFS_W_LOCKS,
 };
 
 /* Each field at 0, 1 and its largest, with the other fields at theirs. */
@@ -112,7 +112,7 @@ static void sizes(void **state)
 	assert_true((DAXFS_COUNT_FROZEN | DAXFS_NODE_SLOTS) < 1ull << DAXFS_COUNT_BITS);
 }
 
-static void states_and_nonces(void **state)
+static void states_and_txids(void **state)
 {
 	const unsigned lanes[] = { 0, 1, DAXFS_LANES_MAX - 1 };
 	const uint64_t seqs[] = { 0, 1, DAXFS_SEQ_MASK };
@@ -122,21 +122,21 @@ static void states_and_nonces(void **state)
 		for (unsigned q = 0; q < COUNT(seqs); q++)
 			for (unsigned s = 0; s < 8; s++)
 				for (unsigned use = 0; use < 32; use++) {
-					uint64_t nonce = nonce_make(lanes[l], seqs[q]);
-					uint64_t w = state_make((enum daxfs_state)s, (enum daxfs_use)use, nonce);
+					uint64_t txid = txid_make(lanes[l], seqs[q]);
+					uint64_t w = state_make((enum daxfs_state)s, (enum daxfs_use)use, txid);
 
 					assert_int_equal(state_of(w), s);
 					assert_int_equal(use_of(w), use);
-					assert_int_equal(nonce_of(w), nonce);
-					assert_int_equal(nonce_lane(nonce), lanes[l]);
-					assert_int_equal(nonce_seq(nonce), seqs[q]);
-					/* Use and nonce, without the state: what a retirement names. */
-					assert_int_equal(w & DAXFS_USE_NONCE_MASK, (uint64_t)use << 56 | nonce);
+					assert_int_equal(txid_of(w), txid);
+					assert_int_equal(txid_lane(txid), lanes[l]);
+					assert_int_equal(txid_seq(txid), seqs[q]);
+					/* Use and txid, without the state: what a retirement names. */
+					assert_int_equal(w & DAXFS_USE_TXID_MASK, (uint64_t)use << 56 | txid);
 				}
 	assert_int_equal(state_make(DAXFS_FREE, DAXFS_USE_NONE, 0), 0);
 	assert_int_equal(state_make(DAXFS_RETIRED, DAXFS_USE_NONE, DAXFS_EPOCH_MASK) & DAXFS_EPOCH_MASK,
 			 DAXFS_EPOCH_MASK);
-	assert_int_equal(nonce_make(3, UINT64_MAX), nonce_make(3, DAXFS_SEQ_MASK));
+	assert_int_equal(txid_make(3, UINT64_MAX), txid_make(3, DAXFS_SEQ_MASK));
 }
 
 static void objects_and_handles(void **state)
@@ -150,7 +150,7 @@ static void objects_and_handles(void **state)
 	}
 	assert_int_equal(object_type(UINT64_MAX), 255); /* garbage stays recognizable */
 	assert_int_equal(handle_index(handle_make(UINT32_MAX, 7)), 7);
-	assert_int_equal(handle_incarnation(handle_make(UINT32_MAX, 7)), UINT32_MAX);
+	assert_int_equal(handle_generation(handle_make(UINT32_MAX, 7)), UINT32_MAX);
 	assert_int_equal(handle_make(0, DAXFS_ROOT_INO), 1);
 }
 
@@ -178,9 +178,14 @@ static void statuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(marks), cmocka_unit_test(versions), cmocka_unit_test(versions_wrap),
-		cmocka_unit_test(payloads), cmocka_unit_test(sizes), cmocka_unit_test(states_and_nonces),
-		cmocka_unit_test(objects_and_handles), cmocka_unit_test(statuses),
+		cmocka_unit_test(marks),
+		cmocka_unit_test(versions),
+		cmocka_unit_test(versions_wrap),
+		cmocka_unit_test(payloads),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(states_and_txids),
+		cmocka_unit_test(objects_and_handles),
+		cmocka_unit_test(statuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_cmds.h - changing the state of a host: by fabricd, or in the pool itself. */
+#ifndef DAXFSCTL_ORDER_H
+#define DAXFSCTL_ORDER_H
+
+#include "daxfsctl/ctl.h"
+
+enum order { ORDER_FENCE, ORDER_CONFIRM_DEAD, ORDER_RECOVER, ORDER_RECOVER_AGAIN };
+
+/* Each returns an exit code, having said what was done or why not. */
+int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wait_seconds); /* order.c */
+int order_recover_direct(struct ctl *ctl, const char *path, unsigned host, int as);         /* direct.c */
+int order_confirm_direct(struct ctl *ctl, const char *path, unsigned host);                 /* direct.c */
+/* One line of success, as text or JSON. */
+int order_done(struct ctl *ctl, unsigned host, const char *state, const char *text); /* order.c */
+
+#endif

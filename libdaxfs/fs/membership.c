@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * join.c - becoming and ceasing to be a host of the pod.
+ *
+ * A host slot is taken by one CAS of its word, FREE or RECOVERED -> JOINING, so
+ * two agents with the same id cannot both have it. Crash while JOINING: no
+ * heartbeat; the manager fences and the recovery finds nothing.
+ *
+ * A slot that is FREE holds nothing of a former tenant: nobody would ever look for
+ * it. So a host leaves only with idle lanes and an empty table of open files, and
+ * stays ALIVE, without a heartbeat, if it cannot: then it is fenced and recovered
+ * like a dead one. After leaving it stores only a reason, for display. A host that
+ * finds something all the same (damage, another version) gives the slot to recovery:
+ * it ends its own generation, JOINING -> FENCING -> FENCED. It has begun nothing, so
+ * the proof that it does nothing is its own. Crash between the two: it is fenced.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+#include "mem/process.h"
+#include "sync/member.h"
+
+static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t generation, enum daxfs_reason reason)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t seen = sm_load(&host->word);
+	struct host_word word;
+	int rc = host_word_unpack(seen, &word);
+
+	if (rc)
+		return rc;
+	word.state = to;
+	word.generation = generation;
+	word.recoverer = -1;
+	rc = member_move_own(&fs->pool, fs->host, seen, word);
+	if (rc == 0)
+		sm_store_relaxed(&host->reason, (uint64_t)reason);
+	return rc;
+}
+
+static int claim_slot(struct daxfs *fs, struct daxfs_error *err)
+{
+	uint64_t seen = sm_load(&fs_host(fs, fs->host)->word);
+	struct host_word word;
+
+	if (host_word_unpack(seen, &word))
+		return daxfs_error_set(err, -EIO, "host slot %u makes no sense; run daxfsctl check", fs->host);
+	if (word.state != DAXFS_HOST_FREE && word.state != DAXFS_HOST_RECOVERED)
+		return daxfs_error_set(
+			err, -EBUSY,
+			"host %u is %s (generation %u): another agent has this id, or it died and is not "
+			"recovered yet; choose another id, wait, or fence it",
+			fs->host, daxfs_host_state_name(word.state), word.generation);
+	word.state = DAXFS_HOST_JOINING;
+	word.recoverer = -1;
+	fs->generation = word.generation;
+	if (member_move_own(&fs->pool, fs->host, seen, word))
+		return daxfs_error_set(err, -EBUSY, "host %u was just taken by another agent; choose another id",
+				       fs->host);
+	return 0;
+}
+
+static void introduce(struct daxfs *fs, const char *name)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t words[4] = { 0 }, tenancy = 0;
+
+	if (name)
+		strncpy((char *)words, name, sizeof(words) - 1);
+	for (unsigned i = 0; i < 4; i++)
+		sm_store_relaxed(&host->name[i], words[i]);
+	if (getrandom(&tenancy, sizeof(tenancy), GRND_NONBLOCK) != sizeof(tenancy))
+		tenancy = fs_now();
+	sm_store_relaxed(&host->pid, (uint64_t)getpid());
+	/* ORD introduce: after the name; see daxfs_host_introduced. */
+	sm_store(&host->tenancy, (uint64_t)fs->generation << 40 | (tenancy & 0xffffffffffull) | 1);
+	sm_flush(&fs->pool.shm, host, sizeof(*host));
+	sm_drain(&fs->pool.shm);
+}
+
+/* What a former tenant may not have left behind. */
+static const char *leftovers(const struct daxfs *fs)
+{
+	const struct pool *pool = &fs->pool;
+
+	for (unsigned i = 0; i < pool->super.lanes_per_host; i++) {
+		const struct sm_lane *lane = &pool->lanes[fs->host * pool->super.lanes_per_host + i];
+
+		if (status_state(sm_load(&lane->status)) != DAXFS_IDLE)
+			return "a record in flight";
+		if (sm_load(&lane->todo))
+			return "an unfinished file";
+		if (sm_load(&lane->low))
+			return "an announced epoch";
+	}
+	for (unsigned i = 0; i < pool->super.opens_per_host; i++)
+		if (sm_load(&pool->open_table[(uint64_t)fs->host * pool->super.opens_per_host + i]))
+			return "an open file";
+	return NULL;
+}
+
+void fs_free_slots(struct daxfs *fs)
+{
+	for (unsigned i = 0; fs->slots && i < fs->n_slots; i++)
+		lane_fini(&fs->slots[i].lane);
+	free(fs->slots);
+	fs->slots = NULL;
+	fs->n_slots = fs->broken = 0;
+	open_table_fini(fs);
+}
+
+static int make_slots(struct daxfs *fs)
+{
+	unsigned per_host = fs->pool.super.lanes_per_host;
+	int rc = open_table_init(fs);
+
+	fs->n_slots = per_host;
+	fs->slots = calloc(per_host, sizeof(*fs->slots));
+	if (!fs->slots)
+		rc = -ENOMEM;
+	for (unsigned i = 0; rc == 0 && i < per_host; i++)
+		rc = lane_init(&fs->slots[i].lane, &fs->pool, fs->host * per_host + i, fs->host, fs->generation);
+	return rc;
+}
+
+/* Something of a former tenant is left in a slot that is JOINING and ours: it is for recovery to finalize. */
+static int hand_over(struct daxfs *fs, const char *left, struct daxfs_error *err)
+{
+	int rc = move_self(fs, DAXFS_HOST_FENCING, fs->generation, DAXFS_REASON_LEFTOVERS);
+
+	if (rc == 0)
+		move_self(fs, DAXFS_HOST_FENCED, fs->generation + 1, DAXFS_REASON_LEFTOVERS);
+	return daxfs_error_set(err, -EBUSY,
+			       "host slot %u still holds %s of a former tenant: wait until it is recovered", fs->host,
+			       left);
+}
+
+/* The slot is JOINING and ours: make it ALIVE. */
+static int join_activate(struct daxfs *fs, struct daxfs_error *err)
+{
+	const char *left;
+
+	/* ORD repair word: either the repair sees this slot taken, or we see the repair; inspect/repair_run.c. */
+	sm_fence();
+	if (sm_load(&fs->pool.member->manager.repair))
+		return daxfs_error_set(err, -EUCLEAN,
+				       "the pool is being repaired, or a repair of it was interrupted: "
+				       "let it end, or run daxfsctl repair again");
+	left = leftovers(fs);
+	if (left)
+		return hand_over(fs, left, err);
+	if (make_slots(fs))
+		return daxfs_error_set(err, -ENOMEM, "out of memory");
+	/* ORD alive: lanes name their owner (written back) before it is ALIVE. */
+	sm_drain(&fs->pool.shm);
+	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
+		return daxfs_error_set(err, -ESTALE, "declared dead while joining; try again");
+	return 0;
+}
+
+static void give_up(struct daxfs *fs)
+{
+	/* ORD give up: not introduced any more, then FREE: the next one has this generation too. */
+	sm_store(&fs_host(fs, fs->host)->tenancy, 0);
+	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
+}
+
+static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
+{
+	int rc;
+
+	if (!*fs->here)
+		return daxfs_error_set(err, -ECHILD,
+				       "this process is a child of the one that opened the pool: open it anew");
+	if (!fs->pool.writable)
+		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; open it for writing to join");
+	if (fs->joined)
+		return daxfs_error_set(err, -EALREADY, "already joined as host %u", fs->host);
+	if (host >= fs->pool.super.hosts)
+		return daxfs_error_set(err, -EINVAL, "host %u: this pool has hosts 0 to %u; choose one of them", host,
+				       fs->pool.super.hosts - 1);
+	fs->host = host;
+	rc = claim_slot(fs, err);
+	if (rc)
+		return rc;
+	introduce(fs, name);
+	rc = join_activate(fs, err);
+	if (rc) {
+		fs_free_slots(fs);
+		if (rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
+			give_up(fs);
+		return rc;
+	}
+	fs->joined = true;
+	return 0;
+}
+
+int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
+{
+	int was = process_cancel_off(), rc = join(fs, host, name, err);
+
+	process_cancel_restore(was);
+	return rc;
+}
+
+int daxfs_leave(struct daxfs *fs)
+{
+	int rc = -EAGAIN;
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (!fs->joined)
+		return -ESTALE;
+	if (atomic_load(&fs->parked))
+		return -EBUSY;
+	open_table_fini(fs);         /* releases what is still held */
+	if (fs_take_all_lanes(fs)) { /* nobody starts any more */
+		/* A record that made no sense is still in flight: only being
+		 * fenced and recovered frees this slot. */
+		fs->joined = false;
+		fs_free_slots(fs);
+		return -EIO;
+	}
+	/* ORD leave: idle lanes and withdrawn announcements are written back before the slot is FREE, for
+	 * nobody recovers it; so are emptied places of the open table (here, or when a lane was given back). */
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		sm_flush(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
+	sm_drain(&fs->pool.shm);
+	if (leftovers(fs)) { /* a file that could not be closed, or finished: for recovery */
+		fs->joined = false;
+		fs_free_slots(fs);
+		return -EIO;
+	}
+	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
+		/* A late heartbeat may have made us SUSPECT just now. */
+		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);
+		rc = move_self(fs, DAXFS_HOST_FREE, fs->generation + 1, DAXFS_REASON_LEFT);
+		if (rc == -EINVAL)
+			rc = -ESTALE; /* FENCING or worse: not ours to leave */
+	}
+	fs->joined = false;
+	fs_free_slots(fs);
+	return rc;
+}
+
+int daxfs_beat(struct daxfs *fs)
+{
+	struct sm_host *host = fs_host(fs, fs->host);
+	uint64_t lanes = 0, records = 0, owned = 0;
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (!fs->joined || !lane_alive(&fs->slots[0].lane))
+		return -ESTALE;
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		const struct sm_lane *lane = fs->slots[i].lane.sm;
+		bool busy = status_state(sm_load(&lane->status)) != DAXFS_IDLE;
+
+		lanes += atomic_load_explicit(&fs->slots[i].busy, memory_order_relaxed);
+		records += busy;
+		owned += busy ? sm_load(&lane->n_allocs) : 0;
+	}
+	sm_store_relaxed(&host->lanes, lanes);
+	sm_store_relaxed(&host->records, records);
+	sm_store_relaxed(&host->owned, owned);
+	sm_store_relaxed(&host->pins, open_table_count(fs));
+	/* ORD beat: one writer; the manager only asks whether it moved. */
+	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
+	sm_flush(&fs->pool.shm, &host->beat, DAXFS_LINE);
+	return 0;
+}
+
+bool daxfs_progressing(struct daxfs *fs, unsigned calls)
+{
+	bool progressing = true;
+
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		struct lane_slot *slot = &fs->slots[i];
+		unsigned now = atomic_load_explicit(&slot->lane.moved, memory_order_relaxed);
+		bool same = atomic_load_explicit(&slot->busy, memory_order_relaxed) &&
+			    !atomic_load_explicit(&slot->parked, memory_order_relaxed) && now == slot->seen;
+
+		slot->stuck = same ? slot->stuck + 1 : 0;
+		slot->seen = now;
+		progressing &= slot->stuck < calls;
+	}
+	return progressing;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * namei.c - making, finding and removing names.
+ *
+ * Each is one record over the slot of the name and the count of its node, plus
+ * the link count of the inode where that changes. A new inode is private until
+ * its name is there, so making one needs no word of it. A small file that nobody
+ * holds goes with its last name; of others that leaves an ORPHAN; what follows is
+ * clean-up that anybody can do (inode_finish), and lane.todo sees to it that somebody does.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+
+struct name_op {
+	daxfs_ino parent, ino;
+	const char *name, *target;
+	uint32_t mode, rdev;
+	struct daxfs_cred cred;
+	bool open;
+	struct daxfs_attr *out;
+};
+
+/* Where a name is in its directory. */
+static int locate(struct daxfs *fs, struct lane *lane, const struct name_op *op, bool intend, struct trie_name *name,
+		  struct inode *dir, struct trie_pos *pos)
+{
+	uint64_t root;
+	int rc = inode_get_dir(lane, op->parent, dir, &root);
+
+	if (rc == 0)
+		rc = name_init(&fs->pool, op->name, name);
+	return rc ? rc : trie_find(lane, root, name, intend, pos);
+}
+
+/* -- lookup ------------------------------------------------------------------- */
+
+/* The parent of a directory is not there: was the directory moved, or removed? Else the pool is damaged. */
+static int parent_gone(struct lane *lane, const struct inode *dir, uint64_t parent)
+{
+	struct inode still;
+	uint64_t now;
+	int rc = inode_get(lane, dir->handle, &still);
+
+	if (rc == 0)
+		rc = inode_parent(lane, dir, &now);
+	if (rc || now != parent)
+		return rc ? rc : -EAGAIN;
+	lane->fault = true;
+	return -EIO;
+}
+
+static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	int rc;
+
+	trie_nowhere(&pos);
+	rc = locate(fs, lane, op, false, &name, &dir, &pos);
+	if (rc == -EEXIST) { /* "." or ".." */
+		pos.handle = dir.handle;
+		pos.found = true;
+		rc = op->name[1] ? inode_parent(lane, &dir, &pos.handle) : 0;
+	}
+	if (rc)
+		return rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = op->out ? inode_attr(lane, pos.handle, op->out) : inode_get(lane, pos.handle, &inode);
+	/* Attributes of a time when it had this name. */
+	if (rc == 0 && op->out && pos.slot && word_load(lane, pos.slot) != pos.word)
+		rc = -EAGAIN;
+	if (rc == -ESTALE) /* removed after we found its name */
+		return pos.slot ? entry_gone(lane, &pos) : parent_gone(lane, &dir, pos.handle);
+	return rc;
+}
+
+int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+{
+	struct name_op op = { .parent = parent, .name = name, .out = out };
+
+	return fs_run(fs, lookup, &op);
+}
+
+/* -- making ------------------------------------------------------------------- */
+
+/* The page a new inode starts with: a directory's root node, a symlink's target. */
+static int first_page(struct lane *lane, const struct name_op *op, struct inode_init *init)
+{
+	bool dir = S_ISDIR(op->mode);
+	uint8_t *page;
+	int rc;
+
+	if (!dir && !op->target)
+		return 0;
+	rc = space_take(lane, DAXFS_T_PAGE, dir ? DAXFS_USE_NODE : DAXFS_USE_DATA, 1, &init->page);
+	if (rc)
+		return rc;
+	page = pool_page(lane->pool, init->page);
+	sm_zero(page, DAXFS_PAGE_SIZE);
+	if (op->target) {
+		init->size = strlen(op->target);
+		sm_write(page, op->target, init->size);
+	} else {
+		sm_u64 *count = &lane->pool->count[init->page];
+
+		sm_store_relaxed(count, word_next(sm_load(count) & ~DAXFS_MARK, DAXFS_W_COUNT, 0));
+		sm_flush(&lane->pool->shm, count, sizeof(*count));
+	}
+	sm_flush(&lane->pool->shm, page, DAXFS_PAGE_SIZE);
+	return 0;
+}
+
+/* Everything a new file needs, private: 0, what it is and its handle. */
+static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, struct inode_init *init,
+		      uint64_t *handle)
+{
+	uint64_t index;
+	int rc = space_take(lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index);
+
+	*init = (struct inode_init){
+		.mode = op->mode,
+		.rdev = op->rdev,
+		.cred = op->cred,
+		.parent = op->parent,
+		.now = fs_now(),
+		.opener = op->open ? fs->host + 1 : 0,
+	};
+	if (rc == 0)
+		rc = first_page(lane, op, init);
+	if (rc == 0 && op->open)
+		rc = opens_expect(fs, inode_next_handle(&fs->pool, index));
+	if (rc)
+		return rc;
+	*handle = inode_init(lane, index, init);
+	/* Its neighbour is what this lane takes next; there is room behind the last. */
+	sm_prefetch_write(&lane->pool->inodes[index + 1], sizeof(struct sm_inode));
+	return 0;
+}
+
+static int create(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir;
+	struct inode_init init;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t handle;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc;
+	if (pos.found)
+		return -EEXIST;
+	record_begin(lane, OP_CREATE);
+	rc = make_inode(fs, lane, op, &init, &handle);
+	if (rc)
+		return record_abort(lane, rc);
+	rc = entry_insert(lane, &pos, &name, handle, op->mode);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
+	if (rc && op->open && rc != -EIO) /* -EIO: it may yet come to be */
+		opens_forget(fs, handle);
+	if (rc)
+		return rc;
+	if (op->out)
+		inode_init_attr(handle, &init, op->out);
+	inode_changed(lane, dir.sm);
+	return 0;
+}
+
+int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, uint32_t rdev,
+		struct daxfs_cred cred, bool open, struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent,
+		.name = name,
+		.mode = mode,
+		.rdev = rdev,
+		.cred = cred,
+		.open = open,
+		.out = out,
+	};
+
+	if (!(mode & S_IFMT))
+		op.mode |= S_IFREG;
+	if (S_ISDIR(op.mode) || S_ISLNK(op.mode))
+		return -EINVAL;
+	return fs_run(fs, create, &op);
+}
+
+int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
+		struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent,
+		.name = name,
+		.mode = S_IFDIR | (mode & 07777),
+		.cred = cred,
+		.out = out,
+	};
+
+	return fs_run(fs, create, &op);
+}
+
+int daxfs_symlink(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target, struct daxfs_cred cred,
+		  struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent,
+		.name = name,
+		.target = target,
+		.mode = S_IFLNK | 0777,
+		.cred = cred,
+		.out = out,
+	};
+	size_t len = strnlen(target, DAXFS_SYMLINK_MAX + 1);
+
+	if (len == 0)
+		return -ENOENT;
+	if (len > DAXFS_SYMLINK_MAX)
+		return -ENAMETOOLONG;
+	return fs_run(fs, create, &op);
+}
+
+static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t nlink;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	if (rc)
+		return rc;
+	if (S_ISDIR(inode.mode))
+		return -EPERM;
+	rc = locate(fs, lane, op, true, &name, &dir, &pos);
+	if (rc)
+		return rc;
+	if (pos.found)
+		return -EEXIST;
+	nlink = word_help(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return -ENOENT; /* its last name went meanwhile */
+	if (nlink_count(nlink) >= DAXFS_NLINK_MAX)
+		return -EMLINK;
+	record_begin(lane, OP_LINK);
+	rc = entry_insert(lane, &pos, &name, op->ino, inode.mode);
+	if (rc)
+		return record_abort(lane, rc);
+	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
+		    nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
+	rc = record_commit(lane);
+	if (rc)
+		return rc;
+	inode_changed(lane, dir.sm);
+	inode_touch(lane, &inode.sm->ctime, fs_now());
+	if (op->out && inode_attr(lane, op->ino, op->out))
+		*op->out = (struct daxfs_attr){ .ino = op->ino, .mode = inode.mode }; /* removed since */
+	return 0;
+}
+
+int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+{
+	struct name_op op = { .parent = parent, .ino = ino, .name = name, .out = out };
+
+	return fs_run(fs, link_step, &op);
+}
+
+/* -- removing ----------------------------------------------------------------- */
+
+/* After a record removed a name: finish the inode. */
+static int after_removal(struct lane *lane, const struct trie_pos *pos, const struct inode *dir)
+{
+	inode_changed(lane, dir->sm);
+	return inode_finish(lane, pos->handle);
+}
+
+static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, inode;
+	struct trie_name name;
+	struct trie_pos pos;
+	uint64_t nlink;
+	bool gone;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc == -EEXIST ? -EISDIR : rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = inode_get(lane, pos.handle, &inode);
+	if (rc)
+		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
+	if (S_ISDIR(inode.mode))
+		return -EISDIR;
+	nlink = word_help(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
+		return entry_gone(lane, &pos);
+	record_begin(lane, OP_UNLINK);
+	entry_remove(lane, &pos);
+	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
+	rc = record_commit(lane);
+	if (rc)
+		return rc;
+	if (!gone)
+		inode_touch(lane, &inode.sm->ctime, fs_now());
+	return after_removal(lane, &pos, &dir);
+}
+
+int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name)
+{
+	struct name_op op = { .parent = parent, .name = name };
+
+	return fs_run(fs, unlink_step, &op);
+}
+
+int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_pos *pos)
+{
+	uint64_t root, count, nlink = word_help(lane, &dir->sm->nlink);
+	int rc = inode_get_dir(lane, dir->handle, dir, &root);
+
+	if (rc)
+		return rc == -ESTALE ? entry_gone(lane, pos) : rc;
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return entry_gone(lane, pos);
+	count = word_help(lane, &lane->pool->count[root]);
+	/* Still under its name: else it may have got its entries under another one. */
+	if (word_payload(count, DAXFS_W_COUNT) & ~DAXFS_COUNT_FROZEN)
+		return word_load(lane, pos->slot) == pos->word ? -ENOTEMPTY : -EAGAIN;
+	if (count & DAXFS_COUNT_FROZEN)
+		return entry_gone(lane, pos); /* removed meanwhile */
+	record_begin(lane, OP_RMDIR);
+	record_word(lane, &lane->pool->count[root], DAXFS_W_COUNT, count, DAXFS_COUNT_FROZEN);
+	record_word(lane, &dir->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	lane_todo(lane, dir->handle);
+	return 0;
+}
+
+static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	struct inode dir, victim;
+	struct trie_name name;
+	struct trie_pos pos;
+	int rc = locate(fs, lane, op, true, &name, &dir, &pos);
+
+	if (rc)
+		return rc == -EEXIST ? (op->name[1] ? -ENOTEMPTY : -EINVAL) : rc;
+	if (!pos.found)
+		return -ENOENT;
+	rc = inode_get(lane, pos.handle, &victim);
+	if (rc)
+		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
+	if (!S_ISDIR(victim.mode))
+		return -ENOTDIR;
+	rc = entry_stage_rmdir(lane, &victim, &pos);
+	if (rc)
+		return rc;
+	entry_remove(lane, &pos);
+	rc = record_commit(lane);
+	return rc ? rc : after_removal(lane, &pos, &dir);
+}
+
+int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)
+{
+	struct name_op op = { .parent = parent, .name = name };
+
+	return fs_run(fs, rmdir_step, &op);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open_table.c - files held open: a file without a name lives until its last holder.
+ *
+ * Shared: one bit a host in the inode's openers words, and the host's table of
+ * handles in the pool. A handle is listed before its bit is set and unlisted
+ * after it is cleared, so recovery clears what is listed and scans nothing.
+ * Private: how often each file is held, in a table under striped locks; only the
+ * first hold and the last release touch the pool. A lane is taken before a stripe
+ * is locked, never after: who holds a lane may wait for a stripe. Inodes next to
+ * each other share a stripe, for a lane takes those one after the other: so threads
+ * that make files of their own meet in no line of either table. A file that is
+ * created open is in the table before anybody can find it, so that no hold or
+ * release of another thread comes in between. The record that clears the bit ends
+ * the host's locks of the file, too (lock.c).
+ *
+ * Crash after listing: recovery finds no bit. After the bit: clears it. After clearing
+ * it: the handle is still listed, recovery finishes. A file without a name is finished after
+ * it is unlisted and its stripe let go, for others wait for that: lane.todo names it by then.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/fs.h"
+
+#define STRIPES 64u
+#define NEIGHBOURS 64u /* inodes next to each other, of one stripe */
+
+struct open_file {
+	uint64_t handle;
+	uint64_t count; /* would take centuries to come round */
+	unsigned slot;
+	struct open_file *next;
+};
+
+struct stripe {
+	pthread_mutex_t lock; /* of its chains, and what follows */
+	unsigned place;       /* of the pool's table: where to look first for a free one */
+	unsigned listed;      /* read by anybody */
+	char apart[2 * DAXFS_LINE];
+};
+
+struct open_table {
+	struct stripe stripe[STRIPES];
+	unsigned n_slots, chains; /* chains of each stripe */
+	struct open_file *chain[];
+};
+
+static sm_u64 *table(struct daxfs *fs)
+{
+	return fs->pool.open_table + (uint64_t)fs->host * fs->pool.super.opens_per_host;
+}
+
+int open_table_init(struct daxfs *fs)
+{
+	unsigned n_slots = fs->pool.super.opens_per_host, chains = n_slots / STRIPES + 1;
+	struct open_table *o = calloc(1, sizeof(*o) + chains * STRIPES * sizeof(struct open_file *));
+
+	if (!o)
+		return -ENOMEM;
+	o->n_slots = n_slots;
+	o->chains = chains;
+	for (unsigned i = 0; i < STRIPES; i++) {
+		pthread_mutex_init(&o->stripe[i].lock, NULL);
+		o->stripe[i].place = n_slots / STRIPES * i;
+	}
+	fs->open_table = o;
+	return 0;
+}
+
+unsigned open_table_count(struct daxfs *fs)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; fs->open_table && i < STRIPES; i++)
+		n += __atomic_load_n(&fs->open_table->stripe[i].listed, __ATOMIC_RELAXED);
+	return n;
+}
+
+/* -- the shared table --------------------------------------------------------- */
+
+/* A place of the table is free while it names nothing. */
+static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
+{
+	unsigned n = fs->open_table->n_slots;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = (stripe->place + i) % n;
+		sm_u64 *place = &table(fs)[at];
+
+		/* ORD list: before the openers bit (written back). A crash leaves a
+		 * listed file that nobody holds: nothing to do. */
+		if (sm_load_relaxed(place) || !sm_cas(place, 0, handle))
+			continue;
+		sm_flush(&fs->pool.shm, place, sizeof(*place));
+		sm_drain(&fs->pool.shm);
+		stripe->place = at + 1;
+		__atomic_store_n(&stripe->listed, stripe->listed + 1, __ATOMIC_RELAXED);
+		*slot = at;
+		return 0;
+	}
+	return -ENFILE;
+}
+
+static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
+{
+	sm_u64 *place = &table(fs)[slot];
+
+	/* ORD unlist: after the openers bit is clear (its record wrote it back), and a lane names
+	 * what is to be finished. A crash between leaves a listed file that nobody holds. */
+	sm_store(place, 0);
+	sm_flush(&fs->pool.shm, place, sizeof(*place));
+	stripe->place = slot;
+	__atomic_store_n(&stripe->listed, stripe->listed - 1, __ATOMIC_RELAXED);
+}
+
+/* -- bits --------------------------------------------------------------------- */
+
+static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
+{
+	struct inode inode;
+	uint64_t nlink, w, bit = 1ull << (host % 32);
+	int rc = inode_get(lane, handle, &inode);
+	sm_u64 *word;
+
+	if (rc)
+		return rc;
+	word = &inode.sm->openers[host / 32];
+	w = word_help(lane, word);
+	nlink = word_help(lane, &inode.sm->nlink);
+	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
+		return -ESTALE; /* nameless and not held by us: gone as far as we know */
+	if (w & bit)
+		return 0;
+	record_begin(lane, OP_OPEN);
+	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) | bit);
+	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink, word_payload(nlink, DAXFS_W_NLINK));
+	return record_commit(lane);
+}
+
+static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
+{
+	struct sm_inode *sm;
+	uint64_t w, bit = 1ull << (host % 32);
+	sm_u64 *word;
+	int rc;
+
+	if (!inode_is(lane, handle, &sm))
+		return 0;
+	word = &sm->openers[host / 32];
+	w = word_help(lane, word);
+	if (!(w & bit))
+		return lane->fault ? -EIO : 0;
+	record_begin(lane, OP_CLOSE);
+	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
+	rc = locks_stage_drop(lane, host, handle, sm);
+	return rc ? record_abort(lane, rc) : record_commit(lane);
+}
+
+static int drop_bit(struct lane *lane, unsigned host, uint64_t handle)
+{
+	int rc;
+
+	while ((rc = clear_bit(lane, host, handle)) == -EAGAIN)
+		lane_renew(lane);
+	return rc;
+}
+
+int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
+{
+	int rc = drop_bit(lane, host, handle);
+
+	return rc ? rc : inode_finish(lane, handle);
+}
+
+/*
+ * Our bit is clear: if the file has no name, nobody but us may be about to finish it, so the
+ * lane names it before the table does not. With a name there is nothing to finish: who takes
+ * that from now on finds no bit of ours.
+ */
+static void name_nameless(struct lane *lane, uint64_t handle)
+{
+	struct sm_inode *sm;
+
+	if (!inode_is(lane, handle, &sm) || nlink_life(word_help(lane, &sm->nlink)) == DAXFS_LIFE_ALIVE)
+		return;
+	lane_todo(lane, handle);
+	sm_drain(&lane->pool->shm); /* ORD unlist: the name is written back before the place of the table is */
+}
+
+/* -- holding ------------------------------------------------------------------ */
+
+/* Where a file is, or would be, in the table; its stripe is locked. */
+static struct open_file **find(struct open_table *o, uint64_t handle, struct stripe **stripe)
+{
+	uint64_t index = handle_index(handle), s = index / NEIGHBOURS % STRIPES;
+	struct open_file **at = &o->chain[s * o->chains + index % o->chains];
+
+	*stripe = &o->stripe[s];
+	pthread_mutex_lock(&(*stripe)->lock);
+	while (*at && (*at)->handle != handle)
+		at = &(*at)->next;
+	return at;
+}
+
+/* List a handle and count one hold of it, at the end of its chain. */
+static int add_held(struct daxfs *fs, struct stripe *stripe, struct open_file **at, uint64_t handle)
+{
+	struct open_file *held = malloc(sizeof(*held));
+	int rc;
+
+	if (!held)
+		return -ENOMEM;
+	*held = (struct open_file){ .handle = handle, .count = 1 };
+	rc = list(fs, stripe, handle, &held->slot);
+	if (rc)
+		free(held);
+	else
+		*at = held;
+	return rc;
+}
+
+/* keep: leave it listed, for recovery to look at. */
+static void remove_held(struct daxfs *fs, struct stripe *stripe, struct open_file **at, bool keep)
+{
+	struct open_file *held = *at;
+
+	*at = held->next;
+	if (!keep)
+		unlist(fs, stripe, held->slot);
+	free(held);
+}
+
+static bool hold_again(struct daxfs *fs, uint64_t handle)
+{
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	bool held = *at;
+
+	if (held)
+		(*at)->count++;
+	pthread_mutex_unlock(&stripe->lock);
+	return held;
+}
+
+static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	uint64_t handle = *(uint64_t *)arg;
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	int rc = 0;
+
+	if (*at) {
+		(*at)->count++;
+	} else {
+		rc = add_held(fs, stripe, at, handle);
+		if (rc == 0)
+			rc = set_bit(lane, fs->host, handle);
+		if (rc && *at) /* -EIO: the bit may be set, or get set */
+			remove_held(fs, stripe, at, rc == -EIO);
+	}
+	pthread_mutex_unlock(&stripe->lock);
+	return rc;
+}
+
+int daxfs_file_open(struct daxfs *fs, daxfs_ino ino)
+{
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
+	return hold_again(fs, ino) ? 0 : fs_run(fs, hold_step, &ino);
+}
+
+int opens_expect(struct daxfs *fs, uint64_t handle)
+{
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	int rc = add_held(fs, stripe, at, handle);
+
+	pthread_mutex_unlock(&stripe->lock);
+	return rc;
+}
+
+void opens_forget(struct daxfs *fs, uint64_t handle)
+{
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+
+	if (*at)
+		remove_held(fs, stripe, at, false);
+	pthread_mutex_unlock(&stripe->lock);
+}
+
+static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	uint64_t handle = *(uint64_t *)arg;
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	bool last = false;
+	int rc = 0;
+
+	if (!*at) {
+		rc = -EBADF;
+	} else if ((*at)->count > 1) {
+		(*at)->count--;
+	} else {
+		rc = drop_bit(lane, fs->host, handle);
+		if (rc == 0)
+			name_nameless(lane, handle);
+		remove_held(fs, stripe, at, rc != 0);
+		last = rc == 0;
+	}
+	pthread_mutex_unlock(&stripe->lock);
+	/* Without the stripe: it takes as long as the file is large. */
+	return last ? inode_finish(lane, handle) : rc;
+}
+
+int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
+{
+	return fs_run(fs, release_step, &ino);
+}
+
+static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	return opens_drop(lane, fs->host, *(uint64_t *)arg);
+}
+
+void open_table_fini(struct daxfs *fs)
+{
+	struct open_table *o = fs->open_table;
+
+	if (!o)
+		return;
+	for (unsigned i = 0; i < o->chains * STRIPES; i++)
+		while (o->chain[i]) {
+			uint64_t handle = o->chain[i]->handle;
+			bool kept = fs_run(fs, drop_step, &handle) != 0;
+
+			remove_held(fs, &o->stripe[i / o->chains], &o->chain[i], kept);
+		}
+	for (unsigned i = 0; i < STRIPES; i++)
+		pthread_mutex_destroy(&o->stripe[i].lock);
+	free(o);
+	fs->open_table = NULL;
+}

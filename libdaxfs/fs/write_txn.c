@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * txn.c - one record's worth of a write.
+ *
+ * A piece (up to 256 KiB) is one record over the link words of its pages, plus the
+ * size word if the file gets longer, plus the trunc word if a hole inside the file
+ * is filled. Pages are never written in place: new pages are taken, filled and
+ * linked, the old ones retired. Why these words suffice:
+ *
+ *   overwrite (page -> page)  no other word. A truncation that removes the page
+ *       changes its word. One that leaves it, but has committed its new size
+ *       below it, will remove the new page just the same (truncate.c).
+ *   fill (absent -> page)     demands an unchanged trunc word, or changes the
+ *       size word: no truncation was committed since we looked, so the node is
+ *       still linked and nobody is pruning it.
+ *   longer                    demands the size word as read: appends of several
+ *       hosts get disjoint ranges, and no PRUNE is pending.
+ *
+ * A group that is written whole once more becomes an extent if sixteen pages are to be
+ * had together: extent -> extent is one word. What is written in part, or cut, of an
+ * extent is not an extent any more: the piece grows to all of it, every page gets a word of
+ * its own, and those that stay, but the first, are kept (space_keep). A file never ends
+ * within an extent. If a group was found half as one and half as the other, its head has changed,
+ * and is in the record.
+ */
+#include "fs/write_txn.h"
+
+#include <errno.h>
+
+#define STREAM_BYTES (32u << 10) /* from here on they may go around the caches */
+#define CACHE_BYTES (64u << 20)  /* written by a lane: what it wrote before that is in no cache */
+#define AHEAD_BYTES 2048u        /* of the next page of a smaller one, fetched while one is filled */
+
+static void span_pages(struct write_txn *txn, uint64_t first, uint64_t last)
+{
+	txn->first = first;
+	txn->pages = (unsigned)(last - first + 1);
+}
+
+/* It is about bytes [from, end). */
+static void about(struct write_txn *txn, uint64_t from, uint64_t end)
+{
+	txn->from = from;
+	txn->end = end;
+	txn->longer = end > size_bytes(txn->size);
+	txn->cuts = false;
+	txn->own = txn->own_end = txn->n_nodes = 0;
+	span_pages(txn, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
+}
+
+int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct write_txn *txn)
+{
+	struct inode inode;
+	int rc = inode_get_file(lane, ino, &inode);
+	uint64_t from;
+
+	if (rc)
+		return rc;
+	txn->sm = inode.sm;
+	/* trunc before life: if the inode dies later, trunc will have changed. */
+	txn->size = word_help(lane, &inode.sm->size);
+	txn->trunc = word_help(lane, &inode.sm->trunc);
+	rc = inode_get(lane, ino, &inode);
+	if (rc)
+		return rc;
+	from = offset == PIECE_APPEND ? size_bytes(txn->size) : offset;
+	if (from >= DAXFS_FILE_MAX)
+		return -EFBIG;
+	if (len > DAXFS_FILE_MAX - from)
+		len = DAXFS_FILE_MAX - from; /* short; what is left is refused */
+	about(txn, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
+	return 0;
+}
+
+/* -- which words ---------------------------------------------------------------- */
+
+/* The node that our record puts at a place where the file lacks one: 0 and its page. */
+static int grow(struct lane *lane, struct write_txn *txn, const struct map_pos *at, uint64_t *page)
+{
+	unsigned i;
+	int rc;
+
+	for (i = 0; i < txn->n_nodes; i++)
+		if (txn->node[i].slot == at->slot) {
+			*page = txn->node[i].page;
+			return 0;
+		}
+	if (i == NODES_MAX)
+		return -EIO;
+	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, page);
+	if (rc)
+		return rc;
+	sm_zero(pool_page(lane->pool, *page), DAXFS_PAGE_SIZE);
+	txn->node[i].slot = at->slot;
+	txn->node[i].word = word_help(lane, at->slot);
+	txn->node[i].page = *page;
+	txn->n_nodes++;
+	return link_kind(txn->node[i].word) == DAXFS_ABSENT ? 0 : -EAGAIN;
+}
+
+/* Find the word of page i of the txn; *pos: of the page before it. -ENOENT: a cut needs none. */
+static int find_word(struct lane *lane, struct write_txn *txn, unsigned i, struct map_pos *pos)
+{
+	uint64_t page;
+	int rc = map_next(lane, txn->sm, txn->first + i, pos);
+
+	while (rc == -ENOENT && !txn->cuts) {
+		rc = grow(lane, txn, pos, &page);
+		if (rc == 0)
+			rc = map_below(lane, page, pos);
+	}
+	return rc;
+}
+
+/* Page i was found in an extent: the piece is about all of that. True: it is, now. */
+static bool widen(struct write_txn *txn, unsigned i)
+{
+	uint64_t p = txn->first + i, head = p - p % DAXFS_EXTENT_PAGES, last = txn->first + txn->pages - 1;
+
+	if (txn->first <= head && last >= head + DAXFS_EXTENT_PAGES - 1)
+		return false;
+	span_pages(txn, txn->first < head ? txn->first : head,
+		   last > head + DAXFS_EXTENT_PAGES - 1 ? last : head + DAXFS_EXTENT_PAGES - 1);
+	return true;
+}
+
+/* What page i is now. 1: the piece has grown, look again. */
+static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, struct map_pos *pos)
+{
+	struct write_txn_page *page = &txn->page[i];
+	struct map_look look;
+	int rc = find_word(lane, txn, i, pos);
+
+	if (rc)
+		return rc;
+	page->slot = pos->slot;
+	page->word = word_help(lane, pos->slot);
+	page->was = link_index(page->word);
+	page->from_extent = page->to_extent = false;
+	if (link_names(lane->pool, page->word, DAXFS_DATA)) {
+		space_warm_state(lane->pool, page->was);
+		return 0;
+	}
+	map_look(lane, pos->slot, txn->first + i, &look);
+	page->word = look.own;
+	page->was = look.page;
+	page->from_extent = look.extent;
+	txn->fills |= look.page == MAP_HOLE;
+	return look.extent && widen(txn, i) ? 1 : 0;
+}
+
+int write_txn_survey(struct lane *lane, struct write_txn *txn)
+{
+	struct map_pos pos;
+	int rc;
+
+	do {
+		rc = 0;
+		pos.left = 0;
+		txn->fills = false;
+		for (unsigned i = 0; rc == 0 && i < txn->pages; i++)
+			rc = survey_page(lane, txn, i, &pos);
+	} while (rc > 0);
+	if (rc)
+		return rc;
+	/* Words before size: if it is what it was, no truncation came between. */
+	if (word_help(lane, &txn->sm->size) != txn->size)
+		return -EAGAIN;
+	return lane->fault ? -EIO : 0;
+}
+
+/* -- new pages ------------------------------------------------------------------- */
+
+static bool is_own(const struct write_txn *txn, unsigned i)
+{
+	return i >= txn->own && i < txn->own_end;
+}
+
+/*
+ * Does page i begin a group that is written whole and had all of its pages? Who writes a file
+ * for the first time, and in large pieces, may go on to change it in small ones, each of
+ * which would break up an extent, and has gained next to nothing by it; who writes a whole
+ * group once more will do so again.
+ */
+static bool again(const struct write_txn *txn, unsigned i)
+{
+	uint64_t p = txn->first + i;
+
+	if (!map_is_head(p) || p * DAXFS_PAGE_SIZE < txn->from || (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE > txn->end)
+		return false;
+	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
+		if (txn->page[i + k].was == MAP_HOLE)
+			return false;
+	return true;
+}
+
+/* Find sixteen pages together for those from i on. */
+static bool find_extent(struct lane *lane, struct write_txn *txn, unsigned i, struct space_batch *batch)
+{
+	uint64_t head;
+	uint32_t age;
+
+	if (!again(txn, i) || !space_find_extent(lane, batch, &head, &age))
+		return false;
+	txn->extents++;
+	txn->warm += age < CACHE_BYTES / (txn->end - txn->from);
+	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++) {
+		txn->page[i + k].is = head + k;
+		txn->page[i + k].to_extent = true;
+	}
+	return true;
+}
+
+/* Is page i of an extent that is broken up, and nothing of it new? Then it stays, but for
+ * the head: see space/extent.c. */
+static bool keep(struct lane *lane, struct write_txn *txn, unsigned i, struct space_batch *batch)
+{
+	struct write_txn_page *page = &txn->page[i];
+	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
+
+	if (!page->from_extent || map_is_head(txn->first + i) ||
+	    (base + DAXFS_PAGE_SIZE > txn->from && base < txn->end) || !space_keep(lane, batch, page->was))
+		return false;
+	page->is = page->was;
+	return true;
+}
+
+/* Find a page for each of the txn, but for those that stay empty. */
+static int find_pages(struct lane *lane, struct write_txn *txn, struct space_batch *batch)
+{
+	int rc = 0;
+
+	space_begin(batch, DAXFS_T_PAGE);
+	txn->extents = txn->warm = 0;
+	for (unsigned i = 0; rc == 0 && i < txn->pages; i++) {
+		if (is_own(txn, i))
+			continue;
+		if (txn->cuts && (txn->first + i) * DAXFS_PAGE_SIZE >= txn->end)
+			txn->page[i].is = MAP_HOLE;
+		else if (find_extent(lane, txn, i, batch))
+			i += DAXFS_EXTENT_PAGES - 1;
+		else if (!keep(lane, txn, i, batch))
+			rc = space_find(lane, batch, DAXFS_USE_DATA, &txn->page[i].is);
+	}
+	return rc;
+}
+
+int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, uint64_t len)
+{
+	struct space_batch batch;
+	int rc;
+
+	txn->size = 0;
+	about(txn, offset, offset + len);
+	for (unsigned i = 0; i < txn->pages; i++)
+		txn->page[i] = (struct write_txn_page){ .slot = NULL }; /* as if each was there */
+	rc = find_pages(lane, txn, &batch);
+	return rc ? rc : space_claim(lane, &batch);
+}
+
+/*
+ * Around the caches goes what must leave them at once anyway, and much at once, unless it is
+ * going to be where this lane has written not long ago. Longer writes, of several pieces, come
+ * from memory or far caches themselves, and would only be in each other's way.
+ */
+static bool streams(const struct lane *lane, const struct write_txn *txn)
+{
+	uint64_t bytes = txn->end - txn->from;
+	bool warm = txn->extents && txn->extents == txn->warm && bytes < DAXFS_ATOMIC_WRITE_MAX;
+
+	return lane->pool->shm.wb || (bytes >= STREAM_BYTES && !warm);
+}
+
+/* Bytes of a page starting at byte `base` that come before `at`. */
+static uint64_t within(uint64_t base, uint64_t at)
+{
+	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
+}
+
+static void fill_old(uint8_t *to, const uint8_t *old, size_t n)
+{
+	if (n && old)
+		sm_write(to, old, n);
+	else if (n)
+		sm_zero(to, n);
+}
+
+/* Fill new page i of the piece: old bytes around the new ones. */
+static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, const uint8_t *in)
+{
+	const struct write_txn_page *page = &txn->page[i];
+	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
+	uint64_t start = within(base, txn->from), stop = within(base, txn->end);
+	uint8_t *to = pool_page(lane->pool, page->is);
+	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
+
+	fill_old(to, old, start);
+	if (start < stop && streams(lane, txn))
+		sm_write_stream(to + start, in + (base + start - txn->from), stop - start);
+	else if (start < stop)
+		sm_write(to + start, in + (base + start - txn->from), stop - start);
+	fill_old(to + stop, old && !txn->cuts ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
+	if (stop - start == DAXFS_PAGE_SIZE && streams(lane, txn))
+		sm_flush_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+	else
+		sm_flush(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
+}
+
+/* Has page i a new page, for us to fill? */
+static bool is_new(const struct write_txn *txn, unsigned i)
+{
+	return !is_own(txn, i) && txn->page[i].is != MAP_HOLE && txn->page[i].is != txn->page[i].was;
+}
+
+static void fill(struct lane *lane, const struct write_txn *txn, const uint8_t *in)
+{
+	for (unsigned i = 0; i < txn->pages; i++) {
+		if (i + 1 < txn->pages && is_new(txn, i + 1) && !streams(lane, txn))
+			sm_prefetch_write(pool_page(lane->pool, txn->page[i + 1].is), AHEAD_BYTES);
+		if (is_new(txn, i))
+			compose(lane, txn, i, in);
+	}
+}
+
+/* -- the record -------------------------------------------------------------------- */
+
+/* Is a word in one of the nodes that nobody but us sees yet? */
+static bool is_private(const struct lane *lane, const struct write_txn *txn, const sm_u64 *word)
+{
+	for (unsigned i = 0; i < txn->n_nodes; i++) {
+		const uint8_t *page = pool_page(lane->pool, txn->node[i].page);
+
+		if ((const uint8_t *)word >= page && (const uint8_t *)word < page + DAXFS_PAGE_SIZE)
+			return true;
+	}
+	return false;
+}
+
+/* Stage a link where others look, store it where only we do, until the record publishes the subtree. */
+static void set_link(struct lane *lane, const struct write_txn *txn, sm_u64 *slot, uint64_t word, uint64_t payload)
+{
+	if (is_private(lane, txn, slot))
+		sm_store_relaxed(slot, payload);
+	else
+		record_word(lane, slot, DAXFS_W_LINK, word, payload);
+}
+
+static void link_nodes(struct lane *lane, const struct write_txn *txn)
+{
+	for (unsigned i = 0; i < txn->n_nodes; i++)
+		set_link(lane, txn, txn->node[i].slot, txn->node[i].word, link_payload(DAXFS_NODE, txn->node[i].page));
+	for (unsigned i = 0; i < txn->n_nodes; i++)
+		sm_flush(&lane->pool->shm, pool_page(lane->pool, txn->node[i].page), DAXFS_PAGE_SIZE);
+}
+
+/* Stage what the word of page i becomes, and the end of what it named. */
+static void link_page(struct lane *lane, const struct write_txn *txn, unsigned i)
+{
+	const struct write_txn_page *page = &txn->page[i];
+	bool head = map_is_head(txn->first + i);
+	uint64_t payload = link_payload(page->to_extent ? DAXFS_EXTENT : DAXFS_DATA, page->is);
+
+	if (page->from_extent && page->to_extent && !head)
+		return; /* absent, and stays so */
+	if (page->is == MAP_HOLE || (page->to_extent && !head))
+		payload = link_payload(DAXFS_ABSENT, 0);
+	set_link(lane, txn, page->slot, page->word, payload);
+	if (link_kind(page->word) != DAXFS_ABSENT)
+		record_retire(lane, DAXFS_T_PAGE, link_index(page->word));
+}
+
+static void write_down(struct lane *lane, const struct write_txn *txn)
+{
+	record_unstage(lane);
+	for (unsigned i = 0; i < txn->pages; i++)
+		link_page(lane, txn, i);
+	link_nodes(lane, txn);
+	if (txn->longer)
+		record_word(lane, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
+	else if (txn->fills)
+		record_word(lane, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
+	record_write(lane);
+}
+
+int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
+{
+	struct space_batch batch;
+	int rc = find_pages(lane, txn, &batch);
+
+	if (rc)
+		return rc;
+	/* Where writing back is dear, the record goes the way of the names of its pages. */
+	if (lane->pool->shm.wb)
+		write_down(lane, txn);
+	rc = space_claim(lane, &batch);
+	if (rc)
+		return rc;
+	fill(lane, txn, in);
+	if (!lane->pool->shm.wb)
+		write_down(lane, txn); /* while the last streams drain */
+	if (streams(lane, txn))
+		sm_stream_end();
+	return 0;
+}
+
+/* -- cutting ------------------------------------------------------------------------- */
+
+/*
+ * The end is within a group that is no extent: it must not become one before the record
+ * commits. Pages behind the end would be in it, and be looked for in words of their own.
+ */
+static int demand_no_extent(struct lane *lane, const struct write_txn *txn)
+{
+	sm_u64 *head = txn->page[0].slot - txn->first % DAXFS_EXTENT_PAGES;
+	uint64_t word;
+
+	if (!map_has_head(txn->first))
+		return 0;
+	word = word_help(lane, head);
+	if (link_kind(word) == DAXFS_EXTENT) {
+		/* Not so beside a page that was there before and after: garbage. */
+		lane->fault |= link_kind(txn->page[0].word) != DAXFS_ABSENT &&
+			       word_help(lane, txn->page[0].slot) == txn->page[0].word;
+		return lane->fault ? -EIO : -EAGAIN;
+	}
+	record_word(lane, head, DAXFS_W_LINK, word, word_payload(word, DAXFS_W_LINK));
+	return 0;
+}
+
+/* Give the pages that stay, of an extent, or the last one, others that end where the file does. */
+static int cut_pages(struct lane *lane, struct write_txn *txn)
+{
+	struct space_batch batch;
+	int rc = find_pages(lane, txn, &batch);
+
+	if (rc == 0)
+		rc = space_claim(lane, &batch);
+	if (rc)
+		return rc;
+	fill(lane, txn, NULL);
+	for (unsigned i = 0; i < txn->pages; i++)
+		link_page(lane, txn, i);
+	return 0;
+}
+
+/* Others may break up the extent at any moment; what is staged here is not for map_collect to find again. */
+int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind)
+{
+	struct write_txn txn;
+	bool extent;
+	int rc;
+
+	*behind = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	if (size % EXTENT_BYTES == 0)
+		return 0;
+	txn.sm = sm;
+	txn.size = before;
+	about(&txn, size, size + 1); /* the page that this byte is in */
+	txn.end = size;
+	txn.cuts = true;
+	rc = write_txn_survey(lane, &txn);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc; /* a hole */
+	extent = txn.page[0].from_extent;
+	if (!extent && txn.pages > 1)
+		return -EAGAIN; /* broken up since it was found: it may be one again when its words are collected */
+	if (!extent)
+		rc = demand_no_extent(lane, &txn);
+	if (rc || (!extent && (txn.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
+		return rc;
+	*behind = txn.first + txn.pages;
+	return cut_pages(lane, &txn);
+}

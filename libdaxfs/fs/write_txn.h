@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* txn.h - one record's worth of a write: see txn.c. */
+#ifndef DAXFS_FS_WRITE_TXN_H
+#define DAXFS_FS_WRITE_TXN_H
+
+#include "fs/fs.h"
+
+#define EXTENT_BYTES (DAXFS_EXTENT_PAGES * DAXFS_PAGE_SIZE)
+/* The longest write from anywhere in a page, and all of the extents that it begins and ends in. */
+#define PIECE_PAGES (DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + DAXFS_EXTENT_PAGES)
+#define NODES_MAX (2 * DAXFS_INDIRECT) /* a piece crosses one border at most */
+
+struct write_txn_page {
+	sm_u64 *slot;     /* its own word */
+	uint64_t word;    /* as finalized */
+	uint64_t was, is; /* the page that held it, and that will; MAP_HOLE: none */
+	bool from_extent, to_extent;
+};
+
+struct write_txn {
+	struct sm_inode *sm;
+	uint64_t size, trunc; /* words as finalized */
+	uint64_t from, end;   /* bytes that are new */
+	uint64_t first;       /* page of the file; .. of page[0] */
+	unsigned pages;
+	bool fills, longer;
+	bool cuts;              /* no bytes are new: the file ends at `end` */
+	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
+	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
+	unsigned n_nodes;
+	struct {
+		sm_u64 *slot; /* that will name it: linked, or in another of these */
+		uint64_t word, page;
+	} node[NODES_MAX];
+	struct write_txn_page page[PIECE_PAGES];
+};
+
+#define PIECE_APPEND UINT64_MAX
+
+/* A write of len bytes at an offset, or at the end of the file, or as much as goes in one record. */
+int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct write_txn *txn);
+/* With a record begun: which words are its pages', through nodes of ours if need be. */
+int write_txn_survey(struct lane *lane, struct write_txn *txn);
+/* Take pages, fill them, and stage that they are the file's. */
+int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in);
+/* For who fills them before the file is looked at: take pages for len bytes from offset on, both whole pages. */
+int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, uint64_t len);
+/* Stage that nothing follows `size` in the page, or extent, that it is in; *behind: the next page to remove. */
+int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind);
+
+/* Nobody makes a file longer before what a truncation left is gone (prune). */
+static inline bool write_txn_must_prune(const struct write_txn *txn)
+{
+	return txn->longer && size_prune(txn->size);
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * finalize.c - the end of a record: what becomes of its objects, then IDLE.
+ *
+ * Done by the owner, or by the recoverer of its host after it was fenced; never
+ * by helpers, who only see to the words (record.c). Every change of a state is a
+ * CAS from a txid that no other record ever had, so each is made once, however
+ * often a recovery is begun, and whoever else retires the same object meanwhile.
+ */
+#include "sync/record.h"
+
+static bool object_sane(const struct pool *pool, uint64_t object)
+{
+	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)];
+}
+
+/* The epoch in which what was just unlinked is retired. */
+static uint64_t retirement(struct lane *by)
+{
+	/* ORD retire: the epoch is sampled after the unlinking commit. */
+	sm_fence_after_cas();
+	return state_make(DAXFS_RETIRED, DAXFS_USE_NONE, sm_load(&by->pool->member->manager.epoch));
+}
+
+/* Retired, an extent stays one, to be taken whole again. */
+static uint64_t retired_as(uint64_t retired, enum daxfs_use use)
+{
+	return use == DAXFS_USE_EXTENT ? retired | (uint64_t)DAXFS_USE_EXTENT << 56 : retired;
+}
+
+/* What becomes of an object that the record took. */
+static uint64_t finalized(uint64_t s, enum outcome outcome, uint64_t retired)
+{
+	if (outcome == HAPPENED)
+		return state_make(DAXFS_LIVE, use_of(s), txid_of(s));
+	/* A tail is a tail, and so again a page that was to be kept: the head says the rest. */
+	if (use_of(s) == DAXFS_USE_TAIL || use_of(s) == DAXFS_USE_KEPT)
+		return state_make(DAXFS_LIVE, DAXFS_USE_TAIL, txid_of(s));
+	/* Overtaken, it may have been seen while it was linked. */
+	return outcome == OVERTAKEN ? retired_as(retired, use_of(s)) : 0;
+}
+
+/* PRIVATE of this record -> what it becomes. Someone may have retired it meanwhile. */
+static void finalize_allocs(struct lane *by, unsigned owner, uint64_t seq, enum outcome outcome,
+			    struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	const struct sm_lane *record = record_of(by, owner);
+	uint64_t txid = txid_make(owner, seq), n = sm_load(&record->n_allocs);
+	uint64_t retired = outcome == OVERTAKEN ? retirement(by) : 0;
+	const sm_u64 *last = NULL;
+
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
+		uint64_t object = sm_load_relaxed(&record->allocs[i]);
+		sm_u64 *state;
+		uint64_t s;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		s = sm_load(state);
+		if (state_of(s) != DAXFS_PRIVATE || txid_of(s) != txid)
+			continue;
+		sm_flush_run(&pool->shm, &last, state);
+		/* ORD finalize: after the word, or every mark, is resolved. Crash:
+		 * PRIVATE stays and the record still says what it becomes. */
+		sm_cas(state, s, finalized(s, outcome, retired));
+		tally->objects++;
+	}
+	sm_flush_run(&pool->shm, &last, NULL);
+}
+
+/* LIVE (or still PRIVATE: its owner died after commit) under the txid it was
+ * found with -> RETIRED in the current epoch. */
+static void finalize_retires(struct lane *by, const struct sm_lane *record, struct record_tally *tally)
+{
+	struct pool *pool = by->pool;
+	uint64_t n = sm_load(&record->n_retires), retired;
+	const sm_u64 *last = NULL;
+
+	if (!n)
+		return;
+	retired = retirement(by);
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
+		uint64_t object = sm_load_relaxed(&record->retires[2 * i]);
+		uint64_t txid = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_TXID_MASK;
+		sm_u64 *state;
+
+		if (!object_sane(pool, object))
+			continue;
+		state = &pool->state[object_type(object)][object_index(object)];
+		sm_flush_run(&pool->shm, &last, state);
+		/* ORD retired: after the epoch was sampled. PRIVATE first: its owner may
+		 * make it LIVE between the two. Crash: retired again, by txid once. */
+		if ((state_of(sm_load(state)) == DAXFS_PRIVATE &&
+		     sm_cas(state, (uint64_t)DAXFS_PRIVATE << 61 | txid, retired_as(retired, use_of(txid)))) ||
+		    sm_cas(state, (uint64_t)DAXFS_LIVE << 61 | txid, retired_as(retired, use_of(txid))))
+			tally->objects++;
+	}
+	sm_flush_run(&pool->shm, &last, NULL);
+}
+
+void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome, struct record_tally *tally)
+{
+	struct sm_lane *record = record_of(by, owner);
+
+	finalize_allocs(by, owner, status_seq(status), outcome, tally);
+	if (outcome != DID_NOT)
+		finalize_retires(by, record, tally);
+	sm_drain(&by->pool->shm);
+	/* ORD idle: after everything above (written back). I1, I2. */
+	sm_store(&record->status, status_with(status, DAXFS_IDLE));
+	sm_flush(&by->pool->shm, &record->status, sizeof(record->status));
+}
+
+/* Is a node linked by a record that happened, whoever may have died before settling it? */
+static bool node_committed(const struct pool *pool, uint64_t state)
+{
+	uint64_t status;
+
+	if (state_of(state) != DAXFS_PRIVATE || txid_lane(txid_of(state)) >= pool->lanes_total)
+		return state_of(state) == DAXFS_LIVE;
+	status = sm_load(&pool->lanes[txid_lane(txid_of(state))].status);
+	return status_seq(status) == txid_seq(txid_of(state)) && status_state(status) == DAXFS_COMMITTED;
+}
+
+/* Outside of all pages, or in one that is a node? To be asked after the word was looked at. */
+static bool among_words(const struct pool *pool, const sm_u64 *p)
+{
+	uint64_t page = (uint64_t)((const uint8_t *)p - pool->pages) / DAXFS_PAGE_SIZE, state;
+	bool node;
+
+	if ((const uint8_t *)p < pool->pages || page >= pool->objects[DAXFS_T_PAGE])
+		return true;
+	do {
+		state = sm_load(&pool->state[DAXFS_T_PAGE][page]);
+		node = use_of(state) == DAXFS_USE_NODE && node_committed(pool, state);
+	} while (!node && sm_load(&pool->state[DAXFS_T_PAGE][page]) != state); /* finalized since */
+	return node;
+}
+
+/*
+ * Did a dead host's record of one word happen? By I6 it matters only what the
+ * word names now: what the record took (it did), what it was to retire (it did
+ * not, or its page was put back: no, that is not retired yet), or something
+ * else. Then someone replaced either; both are unlinked, and retiring by txid
+ * does no harm where that was done before. A version would not do: it changes
+ * when a record that staged the same word is undone. The next recoverer may
+ * find another answer here, for others work on, and by txid finds nothing left
+ * to do.
+ *
+ * The record may have been over: IDLE was lost with the cache, which nothing
+ * waits for, and what followed was not. Nobody protected the node of its word
+ * since then, and that page may hold anything now. That is something else, too.
+ */
+static enum outcome judge_single(struct lane *helper, const struct sm_lane *record)
+{
+	struct record_entry entry;
+	uint64_t now;
+
+	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1)
+		helper->fault = true;
+	if (helper->fault)
+		return DID_NOT;
+	now = word_payload(word_help(helper, entry.word), entry.class);
+	if (!among_words(helper->pool, entry.word)) {
+		helper->fault = false; /* it was no word that made no sense */
+		return OVERTAKEN;
+	}
+	if (now == word_payload(entry.after, entry.class))
+		return HAPPENED;
+	return now == word_payload(entry.before, entry.class) ? DID_NOT : OVERTAKEN;
+}
+
+void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
+{
+	struct sm_lane *record = record_of(helper, owner);
+	uint64_t status = sm_load(&record->status);
+	enum outcome outcome;
+
+	if (status_state(status) == DAXFS_IDLE)
+		return;
+	record_finish(helper, owner, status_seq(status));
+	status = sm_load(&record->status);
+	if (status_state(status) == DAXFS_SINGLE)
+		outcome = judge_single(helper, record);
+	else
+		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
+	if (helper->fault || status_state(status) == DAXFS_UNDECIDED)
+		return;
+	tally->finished += outcome != DID_NOT;
+	tally->rolled_back += outcome == DID_NOT;
+	record_finalize(helper, owner, status, outcome, tally);
+}

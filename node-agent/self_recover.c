@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* self_recover.c - see self_recover.h. */
+#include "node-agent/self_recover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daxfs/member.h"
+
+#define STEPS_MAX 100u /* heartbeats; a recovery assigned to us comes within a few */
+#define REPORTS_MAX 8
+
+/* Alive, perhaps alive, or not yet known to be off: not a case for a stand-in. */
+static bool may_live(enum daxfs_host_state state)
+{
+	return state == DAXFS_HOST_JOINING || state == DAXFS_HOST_ALIVE || state == DAXFS_HOST_SUSPECT ||
+	       state == DAXFS_HOST_FENCING;
+}
+
+/* Not for one that recoverers died of: that is for the operator to order. */
+static bool waits(const struct daxfs_host_view *v)
+{
+	return v->state == DAXFS_HOST_FENCED || (v->state == DAXFS_HOST_RECOVERING && v->deaths < DAXFS_RECOVERERS_MAX);
+}
+
+struct outlook {
+	bool waiting; /* our slot, for a recoverer */
+	bool alone;   /* no host is there to be one */
+	int spare;    /* the last free slot, -1: none */
+};
+
+/*
+ * A slot that makes no sense has no host that works: each checks its own word
+ * before whatever it does. It is neither waited for nor used.
+ */
+static struct outlook look(const struct self_recover *s)
+{
+	struct outlook o = { false, false, -1 };
+	struct daxfs_host_view view;
+	struct daxfs_member *m;
+	struct daxfs_error err;
+	unsigned live = 0;
+
+	if (daxfs_member_open(s->pool, false, &m, &err))
+		return o;
+	for (unsigned i = 0; i < s->hosts; i++) {
+		if (daxfs_member_host(m, i, &view))
+			continue;
+		live += may_live(view.state);
+		if (i == s->host)
+			o.waiting = waits(&view);
+		else if (view.state == DAXFS_HOST_FREE || view.state == DAXFS_HOST_RECOVERED)
+			o.spare = (int)i;
+	}
+	daxfs_member_close(m);
+	o.alone = live == 0;
+	return o;
+}
+
+static bool begin(struct self_recover *s)
+{
+	struct outlook o = look(s);
+	struct daxfs_error err;
+
+	if (!o.waiting || !o.alone || o.spare < 0 || daxfs_join(s->fs, (unsigned)o.spare, s->name, &err))
+		return false;
+	log_note("no host is left to recover host slot %u: standing in as host %d", s->host, o.spare);
+	s->slot = (unsigned)o.spare;
+	s->joined = true;
+	s->steps = 0;
+	daxfs_beat(s->fs);
+	return true;
+}
+
+static void log_recovered(const struct daxfs_recovery *r)
+{
+	log_note("recovered host %u generation %u: %llu records finished, %llu rolled back, %llu open files released",
+		 r->host, r->generation, (unsigned long long)r->finished, (unsigned long long)r->rolled_back,
+		 (unsigned long long)r->opens);
+}
+
+/* False when there is nothing more to do for us. */
+static bool work(struct self_recover *s)
+{
+	struct daxfs_recovery reports[REPORTS_MAX];
+	int error = daxfs_beat(s->fs), n;
+
+	if (error)
+		return false;
+	n = daxfs_recover_assigned(s->fs, reports, REPORTS_MAX); /* fabricd may have been quicker to find us */
+	for (int i = 0; i < n && i < REPORTS_MAX; i++)
+		log_recovered(&reports[i]);
+	error = daxfs_recover(s->fs, s->host, &reports[0]);
+	if (!error)
+		log_recovered(&reports[0]);
+	else if (error != -EBUSY && error != -EAGAIN)
+		log_fail("cannot recover host slot %u: %s; run daxfsctl check", s->host, strerror(-error));
+	return look(s).waiting;
+}
+
+bool self_recover_step(struct self_recover *s)
+{
+	if (!s->joined)
+		return begin(s);
+	if (work(s) && ++s->steps < STEPS_MAX)
+		return true;
+	self_recover_stop(s);
+	return true;
+}
+
+void self_recover_stop(struct self_recover *s)
+{
+	int error;
+
+	if (!s->joined)
+		return;
+	s->joined = false;
+	error = daxfs_leave(s->fs);
+	if (error)
+		log_warn("cannot leave host slot %u: %s; the pod will recover it", s->slot, strerror(-error));
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * random_schedule.c - two hosts that take turns at random, one of which may die.
+ *
+ * The other variants stop each host once. Some mistakes need more turns: a
+ * helper that read a record, sleeps while its owner ends it and begins the next
+ * one, and then acts. Each mix is a few turns of random length; most end just
+ * before a store or CAS, because it is what a host does after a long sleep that
+ * does harm. Between turns host 2 may recover the dead one, and whoever is free
+ * makes and removes things of its own. The n-th mix follows from n and the seed.
+ */
+#include "sim.h"
+
+#define TURNS_MAX 8u
+
+struct mix {
+	struct explorer *x;
+	uint64_t random;
+	struct performance part[2];
+	struct run run[2];
+	unsigned dead;      /* bit mask */
+	unsigned countdown; /* stores until the turn ends; 0: it ends by step */
+};
+
+static uint64_t draw(struct mix *mix, uint64_t below)
+{
+	mix->random = mix->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (mix->random >> 33) % below;
+}
+
+static bool stores(const struct sm_site *site)
+{
+	return !strcmp(site->call, "cas") || !strcmp(site->call, "store") || !strcmp(site->call, "write");
+}
+
+/* Ends the turn before the store that it was to stop at. */
+static void turn_hook(void *context, struct run *run, const struct seam_event *event)
+{
+	struct mix *mix = context;
+
+	if (mix->countdown && stores(event->site) && --mix->countdown == 0)
+		run->pause_at = event->step;
+}
+
+static bool active(const struct mix *mix, unsigned host)
+{
+	return mix->run[host].end == RUN_PAUSED && !(mix->dead & 1u << host);
+}
+
+static void take_turn(struct mix *mix, unsigned host)
+{
+	struct run *run = &mix->run[host];
+	bool by_store = draw(mix, 4) != 0;
+	uint64_t length = 1 + draw(mix, 120);
+
+	if (!active(mix, host))
+		return;
+	mix->countdown = by_store ? 2 + (unsigned)draw(mix, 12) : 0;
+	run_until(run, by_store ? 0 : run->steps + length);
+	if (run->end == RUN_BROKEN)
+		explore_violation(mix->x, run->err);
+}
+
+static void die(struct mix *mix, unsigned host)
+{
+	struct explorer *x = mix->x;
+	unsigned dirty = memory_dirty(host);
+
+	if (!active(mix, host))
+		return;
+	explore_fate(x, dirty, dirty ? (unsigned)draw(mix, 3) : 0, true, &x->fate[host]);
+	world_lose(host, x->fate[host]);
+	mix->dead |= 1u << host;
+}
+
+/* What happens between two turns. */
+static bool interlude(struct mix *mix)
+{
+	struct explorer *x = mix->x;
+
+	switch (draw(mix, 10)) {
+	case 0: return explore_churn(x, 2);
+	case 1: die(mix, 0); return true;
+	case 2: die(mix, 1); return true;
+	case 3:
+		if (mix->dead != 1 || x->history.recovered)
+			return true;
+		x->history.recovered = true;
+		return explore_succession(x);
+	default: return true;
+	}
+}
+
+static bool finish_runs(struct mix *mix)
+{
+	bool ok = true;
+
+	for (unsigned host = 0; host < 2; host++)
+		if (active(mix, host)) {
+			mix->countdown = 0;
+			ok &= explore_go_on(mix->x, &mix->run[host]);
+		}
+	return ok;
+}
+
+static void begin(struct mix *mix, unsigned host, const struct script *script)
+{
+	mix->part[host] = (struct performance){ .script = script, .history = &mix->x->history, .host = host };
+	run_start(&mix->run[host], host, perform, &mix->part[host]);
+	mix->run[host].hook = turn_hook;
+	mix->run[host].context = mix;
+	mix->run[host].steps_max = explore_steps_max(mix->x);
+	mix->run[host].end = RUN_PAUSED;
+}
+
+static void play(struct explorer *x)
+{
+	struct mix mix = { .x = x, .random = explore_draw(x, 0) };
+	bool ok = true;
+
+	world_rewind();
+	x->history = (struct history){ 0 };
+	x->site[0] = x->site[1] = NULL;
+	begin(&mix, 0, &x->a);
+	begin(&mix, 1, &x->b);
+	for (unsigned turn = 0; ok && turn < 2 + draw(&mix, TURNS_MAX - 1); turn++) {
+		take_turn(&mix, (unsigned)draw(&mix, 2));
+		ok = interlude(&mix);
+	}
+	if (ok && finish_runs(&mix))
+		explore_finish(x, mix.dead);
+	run_free(&mix.run[0]);
+	run_free(&mix.run[1]);
+}
+
+void explore_mixes(struct explorer *x)
+{
+	uint64_t mixes = explore_budget(x, V_MIX);
+
+	if (x->sc->flags & SC_MEMBER)
+		return;
+	world_mark();
+	x->variant = V_MIX;
+	for (x->n = 1; x->n <= mixes && !explore_exhausted(x); x->n++)
+		if (explore_wants(x, V_MIX))
+			play(x);
+	world_rewind();
+	world_drop();
+}
