@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_repair.c - daxfsctl repair: what the check finds in a pool that no host uses.
+ * cmd_repair.c - daxfsctl repair: what the check finds in a pool that no host uses; or,
+ * with --item, one removed file in a pool in use.
  *
  * All lines, as they come: findings, what was done ("did: ", in a dry run "would: "),
  * and what that lost ("lost: "). The last line, or JSON, has the figures.
  */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "daxfsctl/ctl.h"
@@ -76,16 +78,68 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 	return rc ? ctl_exit_of(rc) : result.left ? CTL_PROBLEMS : CTL_OK;
 }
 
+/* From a free slot, the last one: that is kept for such times. */
+static int join_any(struct daxfs *fs, struct daxfs_error *err)
+{
+	struct daxfs_geometry g;
+	int rc = -EBUSY;
+
+	daxfs_geometry(fs, &g);
+	for (unsigned host = g.hosts; rc && host > 0; host--)
+		rc = daxfs_join(fs, host - 1, "daxfsctl", err);
+	return rc;
+}
+
+static int repair_item(struct ctl *ctl, const char *pool, uint64_t inode)
+{
+	struct daxfs_error err = { .text = "" };
+	struct daxfs *fs;
+	struct json j;
+	int rc = daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err);
+
+	if (rc)
+		return ctl_fail_error(ctl, rc, &err);
+	rc = join_any(fs, &err);
+	if (rc == 0) {
+		if (ctl->json) {
+			json_begin(&j, ctl->out);
+			json_array(&j, "lines");
+		}
+		daxfs_beat(fs);
+		rc = daxfs_repair_item(fs, inode, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out,
+				       &err);
+		if (ctl->json) {
+			json_end(&j);
+			json_number(&j, "inode", inode);
+			json_bool(&j, "repaired", rc == 0);
+			json_finish(&j);
+		}
+		daxfs_leave(fs);
+	}
+	daxfs_close(fs);
+	if (rc)
+		fprintf(ctl->err, "daxfsctl: %s\n", err.text);
+	return rc ? ctl_exit_of(rc) : CTL_OK;
+}
+
 int cmd_repair(struct ctl *ctl, int argc, char **argv)
 {
 	bool dry_run = false;
-	const struct arg table[] = { { "dry-run", ARG_FLAG, &dry_run, 0 } };
+	struct arg_number item = { 0 };
+	const struct arg table[] = {
+		{ "dry-run", ARG_FLAG, &dry_run, 0 },
+		{ "item", ARG_NUMBER, &item, UINT32_MAX },
+	};
 	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
-	int code = ctl_parse(ctl, argc, argv, table, 1, 1, 1, "repair POOL [--dry-run]"), rc;
+	int code = ctl_parse(ctl, argc, argv, table, 2, 1, 1, "repair POOL [--dry-run | --item INODE]"), rc;
 
 	if (code)
 		return code;
+	if (item.given && dry_run)
+		return ctl_fail(ctl, CTL_USAGE, "--item has no dry run: check says what is wrong with the inode");
+	if (item.given)
+		return repair_item(ctl, ctl->words[0], item.value);
 	rc = daxfs_open(ctl->words[0], DAXFS_REPAIR, &fs, &err);
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);

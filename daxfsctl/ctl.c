@@ -34,6 +34,7 @@ static const char help[] =
 	"                                        your word that a host is dead\n"
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
+	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"
 	"  dump POOL super|member|lanes|inode N|dir N\n"
 	"                                        what is in there, as it is\n"
 	"  selftest POOL [--processes N] [--increments N]\n"

@@ -336,6 +336,14 @@ struct daxfs_repaired {
  */
 DAXFS_API int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context,
 			   struct daxfs_repaired *out, struct daxfs_error *err);
+/*
+ * Finish one removed file that nobody could finish ("orphan", "dead-inode" of the check), in a
+ * pool that is in use: links of it that make no sense, or name what belongs to others, are
+ * cut first. inode: its index. fs is joined. -EBUSY: it has a name or a holder, or is none
+ * (why says which); -EIO: still not.
+ */
+DAXFS_API int daxfs_repair_item(struct daxfs *fs, uint64_t inode, daxfs_report report, void *context,
+				struct daxfs_error *err);
 /* What host left in flight and what recovery would make of it, line by line. */
 DAXFS_API int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context);
 /* Records in flight, PRIVATE objects named by them, and open files of a host. */

@@ -243,7 +243,7 @@ static void check_accounts(struct check *c)
 
 /* -- all of it ---------------------------------------------------------------- */
 
-static int check_setup(struct check *c)
+int check_setup(struct check *c)
 {
 	const struct pool *pool = c->pool;
 	uint64_t inodes = pool->objects[DAXFS_T_INODE];

@@ -107,6 +107,9 @@ static inline bool check_is(const struct check *c, enum daxfs_type type, uint64_
 	return c->notes[type][index] & note;
 }
 
+/* Memory for the notes, to be freed as c->memory: 0 or -ENOMEM. */
+int check_setup(struct check *c);
+
 /* -- the other parts ---------------------------------------------------------- */
 
 void check_headers(struct check *c);                 /* check_head.c */

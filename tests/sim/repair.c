@@ -23,6 +23,7 @@
 static struct {
 	const char *damage;
 	uint64_t changes, deaths, violations, problems;
+	void (*finish)(void); /* NULL: of a repair of all */
 	daxfs_ino file, dir, sub, link;
 } at;
 
@@ -261,10 +262,14 @@ static void die(void *context, struct run *run, const struct seam_event *event)
 		return;
 	at.deaths++;
 	world_mark();
-	for (unsigned i = 0; i < (world.wb && memory_dirty(1) ? 4u : 1u); i++) {
+	for (unsigned i = 0; i < (world.wb && memory_dirty(1) ? 4u : 1u) && !at.violations; i++) {
 		world_lose(1, fates[i]);
-		judge_death();
-		finish();
+		if (at.finish) {
+			at.finish();
+		} else {
+			judge_death();
+			finish();
+		}
 		world_rewind();
 	}
 	world_drop();
@@ -295,6 +300,83 @@ static void repair_dying(const char *name)
 	finish();
 }
 
+/* -- one file, in use ------------------------------------------------------------------------- */
+
+/* `file` is removed, held by nobody, and two links of it lead where they must not. */
+static void orphan(void)
+{
+	struct sm_inode *sm = inode_of(at.file);
+	uint64_t root = link_index(peek_at(&inode_of(at.dir)->dir_root));
+	const sm_u64 *count = &world.pool.count[root];
+
+	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
+		const sm_u64 *slot = &map_node(&world.pool, root)->slot[i];
+		uint64_t w = peek_at(slot), handle;
+
+		if (link_kind(w) != DAXFS_DIRENT)
+			continue;
+		memcpy(&handle, memory_bytes() + memory_offset(&world.pool.dirents[link_index(w)].handle),
+		       sizeof(handle));
+		if (handle != at.file)
+			continue;
+		poke(&world.pool.state[DAXFS_T_DIRENT][link_index(w)], 0);
+		poke(slot, word_next(w, DAXFS_W_LINK, 0));
+		w = peek_at(count);
+		poke(count, word_next(w, DAXFS_W_COUNT, word_payload(w, DAXFS_W_COUNT) - 1));
+	}
+	poke(&sm->nlink, word_next(peek_at(&sm->nlink), DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0)));
+	poke(&sm->direct[4], link_payload(DAXFS_DATA, 0xffffff));
+	poke(&sm->direct[5], link_payload(DAXFS_DATA, link_index(peek_at(&inode_of(at.link)->direct[0]))));
+	poke(&sm->trunc, mark_make(1, 3, 77));
+}
+
+/* From a slot of its own, as daxfsctl does. It may be done already. */
+static long call_item(void *arg)
+{
+	unsigned host = *(unsigned *)arg;
+	int rc = daxfs_join(world.fs[host], host, "host", &reason);
+
+	if (rc)
+		return rc;
+	rc = daxfs_repair_item(world.fs[host], handle_index(at.file), NULL, NULL, &reason);
+	rc = rc == -EBUSY && strstr(reason.text, "not in use") ? 0 : rc;
+	return rc ? rc : daxfs_leave(world.fs[host]);
+}
+
+static void finish_item(void)
+{
+	struct world_check check = { .text = "" };
+
+	if (!recover_all() || !call(call_item, 2, "repair the file"))
+		return;
+	if (world_check(&check) && !check.problems)
+		return;
+	at.violations++;
+	printf("VIOLATION repair of one file: after death %" PRIu64 " the check says: %s\n", at.deaths, check.text);
+}
+
+static void item_dying(void)
+{
+	unsigned host = 1;
+	struct run run;
+
+	at.damage = "orphan";
+	orphan();
+	memory_quiesce();
+	at.changes = seam_changes();
+	at.finish = finish_item;
+	run_start(&run, 1, call_item, &host);
+	run.hook = die;
+	run_until(&run, 0);
+	if (run.end != RUN_RETURNED || run.result) {
+		at.violations++;
+		printf("VIOLATION repair of one file: %ld %s %s\n", run.result, run.err, reason.text);
+	}
+	run_free(&run);
+	finish_item();
+	at.finish = NULL;
+}
+
 uint64_t repairs(const struct options *opt)
 {
 	uint64_t violations = 0;
@@ -322,6 +404,13 @@ uint64_t repairs(const struct options *opt)
 			world_drop();
 			violations += at.violations;
 			at.violations = 0;
+		}
+		if (!one || !strcmp(opt->op, "orphan")) {
+			world_mark();
+			item_dying();
+			world_rewind();
+			world_drop();
+			violations += at.violations;
 		}
 		printf("repair %s: %zu damages, and all at once; died %" PRIu64 " times\n", wb ? "wb " : "gpf",
 		       N_DAMAGES, at.deaths);
