@@ -30,7 +30,8 @@
  * word covers a file from page 0 on, so that they line up with it; records of 96 words.
  * Format 3 - the use KEPT: an extent is broken up without copying all of it.
  * Format 4 - headroom: 32 kinds of links, 4096 lanes in a mark, a region table of 32
- * entries with a count; a record says the class of each word, not only its shift.
+ * entries with a count; a record says the class of each word, not only its shift;
+ * in what was reserved, the toll of a host and the repair word of the pool.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H

@@ -36,7 +36,7 @@ static void need_stack(struct fiber *fiber)
 {
 	if (fiber->stack)
 		return;
-	fiber->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fiber->stack = arena_host_map(STACK_BYTES);
 	if (fiber->stack == MAP_FAILED || mprotect(fiber->stack, 4096, PROT_NONE))
 		arena_die("no memory for a stack");
 }
