@@ -4,7 +4,7 @@
  *
  * Slot SPARE has a host that died while it was JOINING. To manage is to become
  * primary, to stamp every host, and to take that one all the way until it is
- * being recovered by host 2. Whoever finds it further on goes on from there, as a
+ * being recovered by host 2, of whose death it then knows. Whoever finds it further on goes on from there, as a
  * backup does whose primary died: so a manager may die at every step, and the
  * next one, doing the same, must come to the same end.
  */
@@ -67,6 +67,14 @@ static int move_on(struct manager *f)
 				 DAXFS_REASON_BEAT_LOST, 1);
 }
 
+/* As if host 2 had died of it: once, whoever does it. */
+static int count_death(struct manager *f)
+{
+	int rc = daxfs_member_count_death(f->m, &f->host, f->epoch);
+
+	return rc == -EAGAIN ? 0 : rc;
+}
+
 int manage(void)
 {
 	struct manager f = { .epoch = 0 };
@@ -80,9 +88,9 @@ int manage(void)
 	rc = take_over(&f);
 	while (rc == 0) {
 		rc = daxfs_member_host(f.m, SPARE, &f.host);
-		if (rc || f.host.state == DAXFS_HOST_RECOVERING)
+		if (rc || (f.host.state == DAXFS_HOST_RECOVERING && f.host.death_counted))
 			break;
-		rc = move_on(&f);
+		rc = f.host.state == DAXFS_HOST_RECOVERING ? count_death(&f) : move_on(&f);
 	}
 	daxfs_member_close(f.m);
 	return rc;
