@@ -70,12 +70,18 @@ static void introduce(struct daxfs *fs, const char *name)
 
 	if (name)
 		strncpy((char *)words, name, sizeof(words) - 1);
+	/* ORD introduce: nobody's before the name changes, ours after it (written back): whoever finds an
+	 * tenancy before and after the name has its name. See read_tenant, daxfs_host_introduced. */
+	sm_store_relaxed(&host->tenancy, 0);
+	sm_fence();
 	for (unsigned i = 0; i < 4; i++)
 		sm_store_relaxed(&host->name[i], words[i]);
 	if (getrandom(&tenancy, sizeof(tenancy), GRND_NONBLOCK) != sizeof(tenancy))
 		tenancy = fs_now();
 	sm_store_relaxed(&host->pid, (uint64_t)getpid());
-	/* ORD introduce: after the name; see daxfs_host_introduced. */
+	sm_flush(&fs->pool.shm, host->name, sizeof(host->name));
+	sm_drain(&fs->pool.shm);
+	/* ORD introduce: after the name. */
 	sm_store(&host->tenancy, (uint64_t)fs->generation << 40 | (tenancy & 0xffffffffffull) | 1);
 	sm_flush(&fs->pool.shm, host, sizeof(*host));
 	sm_drain(&fs->pool.shm);
@@ -163,8 +169,12 @@ static int join_activate(struct daxfs *fs, struct daxfs_error *err)
 
 static void give_up(struct daxfs *fs)
 {
-	/* ORD give up: not introduced any more, then FREE: the next one has this generation too. */
-	sm_store(&fs_host(fs, fs->host)->tenancy, 0);
+	sm_u64 *tenancy = &fs_host(fs, fs->host)->tenancy;
+
+	/* ORD give up: not introduced any more (written back), then FREE: the next one has this generation too. */
+	sm_store(tenancy, 0);
+	sm_flush(&fs->pool.shm, tenancy, sizeof(*tenancy));
+	sm_drain(&fs->pool.shm);
 	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 }
 
