@@ -206,6 +206,9 @@ int inode_finish(struct lane *lane, uint64_t handle)
 {
 	int rc;
 
+	/* ORD finish: our commit before we look. Who takes the last name and looks for openers, and who
+	 * clears the last openers bit and looks for names, must not both find the other one still there. */
+	sm_fence_after_cas();
 	while ((rc = finish_once(lane, handle)) == -EAGAIN && !lane->fault)
 		lane_renew(lane);
 	return rc < 0 ? rc : 0;
