@@ -35,17 +35,20 @@ struct shm {
 
 #ifdef DAXFS_SIM
 
-/* A call site of the seam: the simulator demands that each was a crash point. */
+enum sm_order { SM_RELAXED = 0, SM_ACQUIRE = 1, SM_RELEASE = 2, SM_ACQ_REL = 3, SM_SEQ_CST = 7 };
+
+/* A call site of the seam: the simulator demands that each was a crash point, and that each order is needed. */
 struct sm_site {
 	const char *file, *func, *call;
 	unsigned line;
 	unsigned hits, crashes;
-} __attribute__((aligned(64))); /* an array in its own section: no gaps */
+	enum sm_order order, without; /* what it asks for; what of that is not done, for a test */
+} __attribute__((aligned(64)));       /* an array in its own section: no gaps */
 
-#define SM_SITE(name)                                                                                                  \
+#define SM_SITE(name, order)                                                                                           \
 	(__extension__({                                                                                               \
-		static struct sm_site sm_site_                                                                         \
-			__attribute__((section("daxfs_sites"))) = { __FILE__, __func__, name, __LINE__, 0, 0 };        \
+		static struct sm_site sm_site_ __attribute__((                                                         \
+			section("daxfs_sites"))) = { __FILE__, __func__, name, __LINE__, 0, 0, order, 0 };             \
 		&sm_site_;                                                                                             \
 	}))
 
@@ -58,32 +61,34 @@ void sm_fence_at(struct sm_site *site);
 void sm_fence_acquire_at(struct sm_site *site);
 void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site);
 void sm_write_at(void *dst, const void *src, size_t len, struct sm_site *site);
+void sm_write_stream_at(void *dst, const void *src, size_t len, struct sm_site *site);
+void sm_stream_end_at(struct sm_site *site);
 void sm_zero_at(void *dst, size_t len, struct sm_site *site);
 void sm_flush_at(const struct shm *shm, const void *p, size_t len, struct sm_site *site);
 void sm_drain_at(const struct shm *shm, struct sm_site *site);
 
-#define sm_load(p) sm_load_at(p, SM_SITE("load"))
-#define sm_load_relaxed(p) sm_load_relaxed_at(p, SM_SITE("load"))
-#define sm_store(p, v) sm_store_at(p, v, SM_SITE("store"))
-#define sm_store_relaxed(p, v) sm_store_relaxed_at(p, v, SM_SITE("store"))
-#define sm_cas_value(p, expected, desired) sm_cas_value_at(p, expected, desired, SM_SITE("cas"))
-#define sm_cas(p, expected, desired) sm_cas_at(p, expected, desired, SM_SITE("cas"))
-#define sm_fence() sm_fence_at(SM_SITE("fence"))
-#define sm_fence_after_cas() sm_fence_at(SM_SITE("fence"))
-#define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence"))
-#define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read"))
-#define sm_same(p, bytes, len) sm_same_at(p, bytes, len, SM_SITE("read"))
-#define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
-#define sm_write_stream(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write"))
-#define sm_stream_end() ((void)0)
+#define sm_load(p) sm_load_at(p, SM_SITE("load", SM_ACQUIRE))
+#define sm_load_relaxed(p) sm_load_relaxed_at(p, SM_SITE("load", SM_RELAXED))
+#define sm_store(p, v) sm_store_at(p, v, SM_SITE("store", SM_RELEASE))
+#define sm_store_relaxed(p, v) sm_store_relaxed_at(p, v, SM_SITE("store", SM_RELAXED))
+#define sm_cas_value(p, expected, desired) sm_cas_value_at(p, expected, desired, SM_SITE("cas", SM_ACQ_REL))
+#define sm_cas(p, expected, desired) sm_cas_at(p, expected, desired, SM_SITE("cas", SM_ACQ_REL))
+#define sm_fence() sm_fence_at(SM_SITE("fence", SM_SEQ_CST))
+#define sm_fence_after_cas() sm_fence_at(SM_SITE("fence", SM_SEQ_CST))
+#define sm_fence_acquire() sm_fence_acquire_at(SM_SITE("fence", SM_ACQUIRE))
+#define sm_read(dst, src, len) sm_read_at(dst, src, len, SM_SITE("read", SM_RELAXED))
+#define sm_same(p, bytes, len) sm_same_at(p, bytes, len, SM_SITE("read", SM_RELAXED))
+#define sm_write(dst, src, len) sm_write_at(dst, src, len, SM_SITE("write", SM_RELAXED))
+#define sm_write_stream(dst, src, len) sm_write_stream_at(dst, src, len, SM_SITE("write", SM_RELAXED))
+#define sm_stream_end() sm_stream_end_at(SM_SITE("fence", SM_RELEASE))
 #define sm_peek(p) ((void)(p), UINT64_C(0))
 #define sm_pause() ((void)0)
 #define sm_prefetch(p, len) ((void)(p), (void)(len))
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
-#define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero"))
-#define sm_flush(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("flush"))
-#define sm_flush_stream(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("flush"))
-#define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain"))
+#define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero", SM_RELAXED))
+#define sm_flush(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("persist", SM_RELAXED))
+#define sm_flush_stream(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("persist", SM_RELAXED))
+#define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain", SM_RELAXED))
 
 static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
 {

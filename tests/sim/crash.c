@@ -150,7 +150,7 @@ static void death(struct explorer *x)
 		world_lose(0, x->fate[0]);
 		world_mark();
 		play(x, V_RECOVER, i == 0);
-		if (i < 2 || i % 5 == x->n % 5)
+		if (i < 2 || i % 5 == x->n % 5 || x->opt->full)
 			play(x, V_SURVIVE, false);
 		if (i < 2 && second_worth(x, V_RECOVER_CRASH))
 			play(x, V_RECOVER_CRASH, false);

@@ -22,17 +22,22 @@
  * The first `evil` of a story finds no page, and its looking for one moves the
  * epoch on, so that who enters afterwards does not protect what was retired before.
  *
+ * With opt->weak each choice of stops is told again in a weak memory (weak.h), several times.
+ *
  * In the end the state must be that of the commands that succeeded, one after
  * the other, in some order. A story whose last stop is never reached is a failure: it has come
  * to test nothing.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "arena.h"
 #include "sim.h"
+#include "weak.h"
 
 #define STOPS_MAX 4u
+#define POLICIES 8u /* of a weak memory, for each choice of stops */
 #define TURNS_MAX 12u
 
 /* A full pool but for the root node of directory d, once it is removed, and the index node of f, when it is cut. */
@@ -114,6 +119,8 @@ static struct teller {
 	} told[SCRIPT_MAX]; /* the commands in the order in which they began */
 	unsigned n_told, current[HOSTS];
 	uint64_t played, violations;
+	bool quiet;
+	unsigned policy; /* of a weak memory, + 1; 0: none */
 } teller;
 
 /* -- telling --------------------------------------------------------------------- */
@@ -192,14 +199,29 @@ static void begin(struct teller *t, const struct turn *turn)
 	run->context = t;
 }
 
+static void violation(struct teller *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void violation(struct teller *t, const char *format, ...)
+{
+	va_list args;
+
+	t->violations++;
+	if (t->quiet)
+		return;
+	printf("VIOLATION story %s: ", t->story->name);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+}
+
 static bool told_to_stop(struct teller *t, const struct turn *turn)
 {
 	t->now = turn;
 	t->seen = 0;
 	run_until(&t->run[turn->host], 0);
 	if (t->run[turn->host].end == RUN_BROKEN)
-		t->violations += printf("VIOLATION story %s: host %u: %s\n", t->story->name, turn->host,
-					t->run[turn->host].err) > 0;
+		violation(t, "host %u: %s", turn->host, t->run[turn->host].err);
 	if (t->run[turn->host].end != RUN_PAUSED && t->call[turn->host].result[0] == '-' &&
 	    !(t->dead & 1u << turn->host))
 		t->told[t->current[turn->host]].done = false;
@@ -249,16 +271,20 @@ static bool look(struct teller *t, struct state *out)
 			world_lose(host, (struct fate){ .kind = FATE_KEEP_ALL });
 	if (aftermath(t->dead, out, err, sizeof(err)))
 		return true;
-	t->violations += printf("VIOLATION story %s: %s\n", t->story->name, err) > 0;
+	violation(t, "%s", err);
 	return false;
 }
 
 static void print_place(const struct teller *t)
 {
+	if (t->quiet)
+		return;
 	printf("  turns %s, stopped at", t->story->turns);
 	for (unsigned i = 0; i < t->n_stops; i++)
 		printf(" %" PRIu64, t->choice[i]);
-	printf("\n  replay: daxfs-sim --story %s\n", t->story->name);
+	if (t->policy)
+		printf(", policy %u", t->policy - 1);
+	printf("\n  replay: daxfs-sim %s--story %s\n", t->policy ? "--weak " : "", t->story->name);
 }
 
 /* The commands that succeeded, in an order of hosts that respects each host's own. */
@@ -317,16 +343,15 @@ static void judge(struct teller *t)
 	/* As they began: so it nearly always is. */
 	if (explained(t, &got, order, t->n_told, left) || explained(t, &got, order, 0, left))
 		return;
-	t->violations += printf("VIOLATION story %s: no order of what was done explains\n%s\n", t->story->name,
-				got.text) > 0;
+	violation(t, "no order of what was done explains\n%s", got.text);
 	print_place(t);
 }
 
 /* -- all of them --------------------------------------------------------------------- */
 
-static void prepare(struct teller *t, const struct story *story, bool wb)
+static void prepare(struct teller *t, const struct story *story, bool wb, bool quiet)
 {
-	*t = (struct teller){ .story = story };
+	*t = (struct teller){ .story = story, .quiet = quiet };
 	world_make(wb, true, 7);
 	script_setup(story->setup);
 	for (unsigned host = 0; host < HOSTS; host++) {
@@ -341,6 +366,40 @@ static void prepare(struct teller *t, const struct story *story, bool wb)
 	world_mark();
 }
 
+static void rewind_all(struct teller *t)
+{
+	for (unsigned host = 0; host < HOSTS; host++)
+		forget(&t->run[host]);
+	world_rewind();
+}
+
+/* The same stops once more, in a weak memory. Who sees something late may go another way, and reach none. */
+static void tell_weakly(struct teller *t, const struct options *opt)
+{
+	unsigned policies = opt->orders ? 2 * (HOSTS + 1) : POLICIES;
+
+	for (t->policy = 1; t->policy <= policies && !(t->violations && opt->first_only); t->policy++) {
+		const struct weak_policy policy = {
+			.hide = opt->orders && t->policy % 2 ? HIDE_OTHERS
+				: t->policy == 1             ? HIDE_ALL
+							     : HIDE_SOME,
+			.of = opt->orders ? 1u << t->policy / 2 % (HOSTS + 1) & 7u : 0,
+			.n = opt->seed * 4096 + t->policy,
+			.density = opt->orders ? 256 : 16u << t->policy % 4,
+			.patience = 100,
+		};
+		bool whole;
+
+		weak_begin(&policy);
+		whole = tell(t);
+		weak_end();
+		if (whole)
+			judge(t);
+		rewind_all(t);
+	}
+	t->policy = 0;
+}
+
 static void explore_story(struct teller *t, const struct options *opt)
 {
 	unsigned level;
@@ -350,11 +409,11 @@ static void explore_story(struct teller *t, const struct options *opt)
 		bool whole = tell(t);
 
 		level = whole ? t->n_stops - 1 : t->level - 1; /* which choice is over; none: UINT_MAX */
-		if (whole)
+		if (whole && !opt->orders)
 			judge(t);
-		for (unsigned host = 0; host < HOSTS; host++)
-			forget(&t->run[host]);
-		world_rewind();
+		rewind_all(t);
+		if (whole && opt->weak)
+			tell_weakly(t, opt);
 		for (unsigned i = level + 1; i < STOPS_MAX; i++)
 			t->choice[i] = 1;
 		if (level < STOPS_MAX)
@@ -362,6 +421,11 @@ static void explore_story(struct teller *t, const struct options *opt)
 	} while (level < STOPS_MAX && !(t->violations && (opt->first_only || t->violations > 4)));
 	seam_trace(NULL, 0);
 	world_drop();
+}
+
+const char *story_name(unsigned n)
+{
+	return n < STORIES ? stories[n].name : NULL;
 }
 
 unsigned stories_tell(const struct options *opt)
@@ -373,13 +437,14 @@ unsigned stories_tell(const struct options *opt)
 
 		if ((opt->story && strcmp(opt->story, story->name)) || !(i % 2 ? opt->wb : opt->gpf))
 			continue;
-		prepare(&teller, story, i % 2);
+		prepare(&teller, story, i % 2, opt->quiet);
 		explore_story(&teller, opt);
-		if (!teller.played)
+		if (!teller.played && !opt->quiet)
 			printf("story %s: its stops are never reached: it tests nothing\n", story->name);
-		printf("story %-17s %-3s %" PRIu64 " states, %" PRIu64 " violations\n", story->name,
-		       i % 2 ? "wb" : "gpf", teller.played, teller.violations);
-		failed += teller.violations || !teller.played;
+		if (!opt->quiet)
+			printf("story %-17s %-3s %" PRIu64 " states, %" PRIu64 " violations\n", story->name,
+			       i % 2 ? "wb" : "gpf", teller.played, teller.violations);
+		failed += teller.violations || !(teller.played || opt->orders);
 		tried++;
 	}
 	return tried ? failed : 1;

@@ -45,7 +45,7 @@ bool explore_wants(const struct explorer *x, enum variant v)
 		return false;
 	if (x->opt->step && x->opt->step != x->n)
 		return false;
-	return v < V_PAUSE || v == V_REVOKE || !(x->sc->flags & SC_MEMBER);
+	return v < V_PAUSE || v == V_REVOKE || x->opt->weak || !(x->sc->flags & SC_MEMBER);
 }
 
 static uint64_t scatter(uint64_t h)
@@ -98,11 +98,22 @@ void explore_where(const struct explorer *x, FILE *out)
 			fprintf(out, " (%s %s:%u %s)", x->site[1]->call, x->site[1]->file, x->site[1]->line,
 				x->site[1]->func);
 	}
-	fprintf(out, "\n  replay: daxfs-sim --op %s --domain %s --variant %s --step %" PRIu64, x->sc->name,
-		x->wb ? "wb" : "gpf", variant_names[x->variant], x->n);
+	fprintf(out, "\n  replay: daxfs-sim %s--op %s --domain %s --variant %s --step %" PRIu64,
+		x->opt->weak ? "--weak " : "", x->sc->name, x->wb ? "wb" : "gpf", variant_names[x->variant], x->n);
 	if (x->m)
 		fprintf(out, " --recovery-step %" PRIu64, x->m);
 	fprintf(out, " --seed %" PRIu64 " --trace\n", x->opt->seed);
+}
+
+static void print_history(const struct explorer *x)
+{
+	const struct script *script[2] = { &x->a, &x->b };
+	const struct history *h = &x->history;
+
+	for (unsigned host = 0; host < 2; host++)
+		for (unsigned i = 0; i < h->n[host]; i++)
+			printf("  host %u %s: %" PRIu64 " to %" PRIu64 " \"%s\"\n", host, script[host]->command[i].text,
+			       h->event[host][i].begun, h->event[host][i].ended, h->event[host][i].result);
 }
 
 void explore_violation(struct explorer *x, const char *text)
@@ -111,8 +122,10 @@ void explore_violation(struct explorer *x, const char *text)
 		return;
 	printf("VIOLATION %s\n", text);
 	explore_where(x, stdout);
-	if (x->opt->trace)
+	if (x->opt->trace) {
+		print_history(x);
 		world_show_lanes(stdout);
+	}
 	fflush(stdout);
 }
 
@@ -282,8 +295,10 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 		explore_violation(&x, references_broken(x.refs));
 	} else {
 		check_death(&x);
-		explore_crashes(&x);
-		explore_pauses(&x);
+		if (!opt->weak) {
+			explore_crashes(&x);
+			explore_pauses(&x);
+		}
 		explore_mixes(&x);
 	}
 	references_free(x.refs);

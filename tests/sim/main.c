@@ -38,6 +38,11 @@ static const char usage_text[] =
 	"  --first             stop at the first violation\n"
 	"  --repairs           only repairs that die at every step (--op NAME: of that damage)\n"
 	"  --list              list the scenarios\n"
+	"  --weak              random turns in a weak memory: orders are taken at their word\n"
+	"  --mixes N           so many random turns a scenario\n"
+	"  --orders            leave out each memory order in turn: which one does nobody miss?\n"
+	"                      (--func, --op, --shard, --mixes before it)\n"
+	"  --litmus            the weak memory itself against verdicts that are known\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
 
 struct totals {
@@ -103,8 +108,9 @@ static int parse(int argc, char **argv, struct options *opt)
 		{ "mutants", 0, NULL, 'M' }, { "func", 1, NULL, 'F' },   { "first", 0, NULL, '1' },
 		{ "sites", 0, NULL, 'c' },   { "worlds", 0, NULL, 'w' }, { "world", 1, NULL, 'W' },
 		{ "shard", 1, NULL, 'K' },   { "from", 1, NULL, 'R' },   { "minutes", 1, NULL, 'T' },
-		{ "story", 1, NULL, 'Y' },   { "every", 0, NULL, 'E' },  { "repairs", 0, NULL, 'P' },
-		{ NULL, 0, NULL, 0 },
+		{ "litmus", 0, NULL, 'L' },  { "orders", 0, NULL, 'O' }, { "weak", 0, NULL, 'k' },
+		{ "mixes", 1, NULL, 'x' },   { "story", 1, NULL, 'Y' },  { "every", 0, NULL, 'E' },
+		{ "repairs", 0, NULL, 'P' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -142,6 +148,13 @@ static int parse(int argc, char **argv, struct options *opt)
 			if (sscanf(optarg, "%u/%u", &opt->shard, &opt->shards) != 2 || opt->shard - 1 >= opt->shards)
 				return -1;
 			break;
+		case 'k':
+			opt->weak = true;
+			opt->variant = "mix";
+			break;
+		case 'x': opt->mixes = strtoull(optarg, NULL, 0); break;
+		case 'O': opt->orders = true; break;
+		case 'L': exit(weak_litmus() != 0);
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;
 		}
@@ -172,6 +185,8 @@ int main(int argc, char **argv)
 		sites_report(false, opt.sites);
 		return totals.violations != 0;
 	}
+	if (opt.orders)
+		return weak_sites(&opt) != 0;
 	if (opt.worlds)
 		return (int)worlds(&opt);
 	if (opt.story) {
@@ -187,7 +202,7 @@ int main(int argc, char **argv)
 			run_scenario(&scenarios[i], &opt, &totals);
 	if (whole(&opt))
 		totals.violations += repairs(&opt);
-	missed = sites_report(whole(&opt), whole(&opt) || opt.sites);
+	missed = opt.weak ? 0 : sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
 		missed += selftest(&opt) + stories_tell(&opt);
 	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,

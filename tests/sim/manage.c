@@ -51,6 +51,47 @@ static int take_over(struct manager *f)
 	return rc ? rc : daxfs_member_manager_beat(f->m, f->epoch);
 }
 
+/* Become primary, and stamp every host twice, as if somebody else could become it meanwhile. */
+int manage_preside(void)
+{
+	struct manager f = { .epoch = 0 };
+	struct daxfs_manager_view seen;
+	struct daxfs_error err;
+	int rc;
+
+	pod.size = world.size;
+	rc = daxfs_member_open("pool", true, &f.m, &err);
+	if (rc)
+		return rc;
+	daxfs_member_manager(f.m, &seen);
+	rc = daxfs_member_claim(f.m, &seen, &f.epoch);
+	for (unsigned i = 0; rc == 0 && i < 2 * HOSTS; i++) {
+		rc = daxfs_member_host(f.m, i % HOSTS, &f.host);
+		if (rc == 0 && daxfs_member_stamp(f.m, &f.host, f.epoch) == 0 && f.host.manager_epoch > f.epoch)
+			rc = -EIO;
+	}
+	daxfs_member_close(f.m);
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+int manage_watch(void)
+{
+	struct daxfs_host_view host;
+	struct daxfs_member *m;
+	struct daxfs_error err;
+	int rc;
+
+	pod.size = world.size;
+	rc = daxfs_member_open("pool", true, &m, &err);
+	if (rc)
+		return rc;
+	rc = daxfs_member_host(m, 0, &host);
+	daxfs_member_close(m);
+	if (rc == 0 && daxfs_host_introduced(&host) && strcmp(host.name, host.generation ? "again" : "host0"))
+		rc = -EIO;
+	return rc;
+}
+
 /* One move on the way of the dead host. */
 static int move_on(struct manager *f)
 {

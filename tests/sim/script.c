@@ -9,8 +9,9 @@ long script_call(void *arg)
 	struct command_call *call = arg;
 
 	call->result[0] = '\0';
-	seam_new_thread(); /* each command by a thread of its own */
+	seam_command(); /* each command by a thread of its own */
 	script_verbs[call->command->verb].run(call);
+	seam_command_done();
 	return 0;
 }
 

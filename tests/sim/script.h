@@ -68,6 +68,8 @@ extern uint8_t script_evil[DAXFS_PAGE_SIZE];
 
 /* manage.c: fabricd's calls; a host for it to find dead. */
 int manage(void);
+int manage_preside(void); /* -EIO: a deposed manager was not refused */
+int manage_watch(void);   /* host 0: -EIO if it would be fenced by a name that is not its tenant's */
 void manage_appear(void);
 
 /* Contents that write and append produce, and a digest of contents. */

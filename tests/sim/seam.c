@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "weak.h"
 
 static struct seam {
 	struct run *current;
@@ -38,6 +39,8 @@ void run_start(struct run *run, unsigned host, long (*call)(void *arg), void *ar
 {
 	*run = (struct run){ .host = host, .call = call, .arg = arg, .steps_max = SEAM_STEPS_MAX };
 	run->fiber = fiber_new(enter_run, run);
+	if (weak_on)
+		run->weak = weak_thread(host) + 1;
 }
 
 enum run_end run_until(struct run *run, uint64_t pause_at)
@@ -49,8 +52,11 @@ enum run_end run_until(struct run *run, uint64_t pause_at)
 	run->pause_at = pause_at;
 	run->end = RUN_PAUSED;
 	seam.current = run;
-	if (fiber_resume(run->fiber))
+	if (fiber_resume(run->fiber)) {
 		run->end = RUN_RETURNED;
+		if (weak_on)
+			weak_thread_done(run->weak - 1);
+	}
 	seam.current = outer;
 	arena_use(was);
 	arena_owner(owner);
@@ -61,6 +67,25 @@ void seam_new_thread(void)
 {
 	if (seam.current)
 		memory_new_thread(seam.current->host, seam.current->thread);
+}
+
+/* The current run's thread of the weak memory. */
+static unsigned self(void)
+{
+	return seam.current->weak - 1;
+}
+
+void seam_command(void)
+{
+	seam_new_thread();
+	if (weak_on && seam.current)
+		weak_command(self());
+}
+
+void seam_command_done(void)
+{
+	if (weak_on && seam.current)
+		weak_command_done(self());
 }
 
 void run_free(struct run *run)
@@ -120,6 +145,12 @@ static void trace(const struct run *run, const struct seam_event *event)
 	fprintf(seam.trace, "%s\n", text);
 }
 
+static void trace_old(uint64_t taken, uint64_t newest)
+{
+	if (seam.trace && taken != newest)
+		fprintf(seam.trace, "  takes %" PRIx64 ", which is old: %" PRIx64 "\n", taken, newest);
+}
+
 /* The harness has control: no run is current and memory is the C library's. */
 static void call_hook(struct run *run, const struct seam_event *event)
 {
@@ -175,7 +206,14 @@ static uint64_t place(const void *p, size_t len, size_t align, const struct sm_s
 /* Nobody wants to know about this run's steps one by one. */
 static bool unwatched(const struct run *run)
 {
-	return run && !run->hook && !run->pause_at && !seam.trace && run->steps < run->steps_max;
+	return run && !run->hook && !run->pause_at && !seam.trace && run->steps < run->steps_max && !weak_on;
+}
+
+/* What a site asks for, but for what a test leaves out. */
+static enum sm_order order_of(const struct sm_site *site)
+{
+	weak_focus = site->without;
+	return site->order & ~site->without;
 }
 
 static uint64_t load(const sm_u64 *p, struct sm_site *site)
@@ -193,8 +231,17 @@ static uint64_t load(const sm_u64 *p, struct sm_site *site)
 	place(p, sizeof(*p), sizeof(*p), site);
 
 	step(site, offset, sizeof(*p), 0, 0);
-	memory_touch(seam.current->host, offset, sizeof(*p));
 	memcpy(&v, memory_bytes() + offset, sizeof(v));
+	if (weak_on) {
+		uint64_t newest = v;
+
+		v = weak_load(self(), offset, order_of(site));
+		trace_old(v, newest);
+		if (v == newest) /* an older one was loaded before: that touched nothing */
+			memory_touch(seam.current->host, offset, sizeof(*p));
+	} else {
+		memory_touch(seam.current->host, offset, sizeof(*p));
+	}
 	see(v);
 	return v;
 }
@@ -204,6 +251,8 @@ static void store(sm_u64 *p, uint64_t v, struct sm_site *site)
 	uint64_t offset = place(p, sizeof(*p), sizeof(*p), site);
 
 	step(site, offset, sizeof(*p), 0, v);
+	if (weak_on)
+		weak_store(self(), offset, v, order_of(site));
 	memory_store(seam.current->host, offset, &v, sizeof(v));
 	seam.changes++;
 }
@@ -240,6 +289,15 @@ bool sm_cas_value_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_
 			 });
 	memory_touch(seam.current->host, offset, sizeof(*p));
 	memcpy(&v, memory_bytes() + offset, sizeof(v));
+	if (weak_on) {
+		uint64_t found = *expected, newest = v;
+
+		if (weak_cas(self(), offset, &found, desired, order_of(site)))
+			v = *expected;
+		else
+			v = found;
+		trace_old(v, newest);
+	}
 	see(v);
 	if (v != *expected) {
 		*expected = v;
@@ -250,14 +308,28 @@ bool sm_cas_value_at(sm_u64 *p, uint64_t *expected, uint64_t desired, struct sm_
 	return true;
 }
 
-void sm_fence_at(struct sm_site *site)
+static void fence(struct sm_site *site)
 {
 	step(site, 0, 0, 0, 0);
+	if (weak_on)
+		weak_fence(self(), order_of(site));
+}
+
+void sm_fence_at(struct sm_site *site)
+{
+	fence(site);
 }
 
 void sm_fence_acquire_at(struct sm_site *site)
 {
+	fence(site);
+}
+
+void sm_stream_end_at(struct sm_site *site)
+{
 	step(site, 0, 0, 0, 0);
+	if (weak_on && order_of(site))
+		weak_stream_end(self());
 }
 
 /* -- copies: stops after the first, the middle and the line before the last ------ */
@@ -288,14 +360,29 @@ static size_t lines_of(uint64_t offset, size_t len)
 /* Copies from page to page read shared memory too. */
 static const uint8_t *source(const uint8_t *src, size_t n)
 {
+	static uint8_t seen[DAXFS_PAGE_SIZE];
+
 	if (!memory_owns(src, n))
 		return src;
+	weak_focus = false;
+	if (weak_on) {
+		weak_read(self(), memory_offset(src), seen, n);
+		return seen;
+	}
 	memory_touch(seam.current->host, memory_offset(src), n);
 	return memory_bytes() + memory_offset(src);
 }
 
+static void copy_part(uint64_t offset, const uint8_t *bytes, size_t n, bool stream)
+{
+	weak_focus = false;
+	if (weak_on)
+		weak_write(self(), offset, bytes, n, stream);
+	memory_store(seam.current->host, offset, bytes, n);
+}
+
 /* src NULL: zeros. */
-static void copy_in(uint64_t offset, const uint8_t *src, size_t len, struct sm_site *site)
+static void copy_in(uint64_t offset, const uint8_t *src, size_t len, bool stream, struct sm_site *site)
 {
 	static const uint8_t zeros[DAXFS_PAGE_SIZE];
 	size_t lines = lines_of(offset, len), done = 0, from = 0;
@@ -312,7 +399,7 @@ static void copy_in(uint64_t offset, const uint8_t *src, size_t len, struct sm_s
 			size_t n = bytes_of_lines(offset, len, done) - from;
 
 			n = n < sizeof(zeros) ? n : sizeof(zeros);
-			memory_store(seam.current->host, offset + from, src ? source(src + from, n) : zeros, n);
+			copy_part(offset + from, src ? source(src + from, n) : zeros, n, stream);
 			from += n;
 		}
 		seam.changes++;
@@ -343,7 +430,11 @@ void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site)
 		size_t upto = bytes_of_lines(offset, len, done = next_stop(done, lines));
 
 		memory_touch(seam.current->host, offset + from, upto - from);
-		memcpy(out + from, memory_bytes() + offset + from, upto - from);
+		weak_focus = false;
+		if (weak_on)
+			weak_read(self(), offset + from, out + from, upto - from);
+		else
+			memcpy(out + from, memory_bytes() + offset + from, upto - from);
 		see_bytes(out + from, upto - from);
 		from = upto;
 		if (done < lines)
@@ -353,12 +444,17 @@ void sm_read_at(void *dst, const void *src, size_t len, struct sm_site *site)
 
 void sm_write_at(void *dst, const void *src, size_t len, struct sm_site *site)
 {
-	copy_in(place(dst, len, 1, site), src, len, site);
+	copy_in(place(dst, len, 1, site), src, len, false, site);
+}
+
+void sm_write_stream_at(void *dst, const void *src, size_t len, struct sm_site *site)
+{
+	copy_in(place(dst, len, 1, site), src, len, true, site);
 }
 
 void sm_zero_at(void *dst, size_t len, struct sm_site *site)
 {
-	copy_in(place(dst, len, 1, site), NULL, len, site);
+	copy_in(place(dst, len, 1, site), NULL, len, false, site);
 }
 
 /* -- write-back ------------------------------------------------------------------ */

@@ -9,8 +9,8 @@
  * and rewind the world, and the run may pause (and be resumed, or forgotten: a
  * crash).
  *
- * Runs are sequentially consistent: what the memory orders of shm.h allow
- * beyond that is not explored here.
+ * Runs are sequentially consistent, unless weak.h is on: then loads and copies get
+ * what the memory orders of shm.h permit.
  */
 #ifndef SIM_SEAM_H
 #define SIM_SEAM_H
@@ -47,6 +47,7 @@ enum run_end {
 struct run {
 	unsigned host;
 	unsigned thread; /* of that host: another number for each run that goes on at the same time */
+	unsigned weak;   /* its thread of weak.h + 1, if that was on when it started */
 	long (*call)(void *arg);
 	void *arg;
 	long result;
@@ -66,6 +67,9 @@ enum run_end run_until(struct run *run, uint64_t pause_at);
 void run_free(struct run *run);
 /* Inside a run: what follows is done by another thread of the host. */
 void seam_new_thread(void);
+/* A command begins, by such a thread, and ends: what is told of it is told. */
+void seam_command(void);
+void seam_command_done(void);
 /* All of it. On RUN_BROKEN why is copied to why[160] if not NULL. */
 enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *result, char *err);
 

@@ -66,6 +66,17 @@ static void test_write_back(void)
 	lose(0, FATE_DROP_ALL, 0);
 	expect(get(AT) == 5, "what another host has seen stays");
 	put(0, AT, 6);
+	memory_persist(0, 1, AT, 8);
+	memory_drain(0, 0);
+	lose(0, FATE_DROP_ALL, 0);
+	expect(get(AT) == 5, "a drain does not wait for what another thread started");
+	put(0, AT, 6);
+	memory_persist(0, 1, AT, 8);
+	memory_new_thread(0, 1);
+	memory_drain(0, 1);
+	lose(0, FATE_DROP_ALL, 0);
+	expect(get(AT) == 5, "nor for what a thread started that is gone");
+	put(0, AT, 6);
 	put(1, AT + 8, 7);
 	lose(1, FATE_DROP_ALL, 0);
 	expect(get(AT) == 6 && get(AT + 8) == 0, "a line has one owner, and goes as a whole");

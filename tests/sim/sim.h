@@ -65,6 +65,9 @@ struct options {
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes;              /* 0: until all are done */
 	bool every;                    /* see interleave.h */
+	bool orders;                   /* see weak_sites.c */
+	bool weak;                     /* mixes in a weak memory: see random_schedule.c */
+	uint64_t mixes;                /* 0: as many as ever */
 };
 
 struct scenario {
@@ -76,6 +79,7 @@ struct scenario {
 #define SC_OUTSIDE 2u /* host 0 has not joined when a starts */
 #define SC_MEMBER 4u  /* a joins or leaves: host 0 is paused for nobody */
 #define SC_TIGHT 8u   /* hardly a free page: who is stopped may make others run out of them */
+#define SC_VAGUE 32u  /* what finds no space depends on more than the order of commands: not in a weak memory */
 #define SC_DEEP 16u   /* what matters is a window of few steps: stop both hosts more often */
 
 extern const struct scenario scenarios[];
@@ -107,6 +111,7 @@ struct explorer {
 	uint64_t last_changes;
 	unsigned last_ended;
 	uint64_t m_seen[VARIANTS];
+	uint64_t weak_stores; /* of both scripts */
 };
 
 const char *variant_name(enum variant v);
@@ -156,7 +161,7 @@ void explore_where(const struct explorer *x, FILE *out);
 unsigned sites_report(bool complete, bool list);
 
 /* The sites of those parts, one after the other: NULL, ..., NULL. */
-const struct sm_site *sites_next(const struct sm_site *site);
+struct sm_site *sites_next(const struct sm_site *site);
 
 /* -- can it fail? ---------------------------------------------------------------------- */
 
@@ -166,10 +171,21 @@ unsigned selftest(const struct options *opt);
 unsigned stories_tell(const struct options *opt);
 /* Repairs that die at every step: number of violations (repair.c). */
 uint64_t repairs(const struct options *opt);
+const char *story_name(unsigned n); /* NULL: there are fewer */
 /* Small worlds, exhaustively: 0, or 1 with violations (exhaustive.c). */
 unsigned worlds(const struct options *opt);
 /* Of two scripts in the tree of the first small worlds; stops at the first violation. */
 struct interleave_tally world_explored(const char *a, const char *b, bool wb, bool every);
+
+/* -- weak memory (weak.h) ----------------------------------------------------------------- */
+
+/* Litmus tests of the weak memory itself: number of those that go wrong (weak_litmus.c). */
+unsigned weak_litmus(void);
+/* Each memory order of the library left out in turn: number of those that nobody
+ * notices, and that have no reason (weak_sites.c). */
+unsigned weak_sites(const struct options *opt);
+/* Why an order that is left out need not be noticed; NULL: no reason (weak_reasons.c). */
+const char *weak_reason(const struct sm_site *site, enum sm_order without);
 
 /* Each write-back of the library left out in turn: number of those whose absence
  * no scenario notices (mutants.c). */

@@ -101,12 +101,13 @@ static void judge(struct coverage *c, const struct sm_site *site, unsigned crash
 		printf("never a crash point: %s:%u %s in %s\n", site->file, site->line, site->call, site->func);
 }
 
-const struct sm_site *sites_next(const struct sm_site *site)
+struct sm_site *sites_next(const struct sm_site *site)
 {
-	site = site ? site + 1 : __start_daxfs_sites;
-	while (site < __stop_daxfs_sites && !counts(in_library(site->file)))
-		site++;
-	return site < __stop_daxfs_sites ? site : NULL;
+	struct sm_site *next = site ? &__start_daxfs_sites[site - __start_daxfs_sites + 1] : __start_daxfs_sites;
+
+	while (next < __stop_daxfs_sites && !counts(in_library(next->file)))
+		next++;
+	return next < __stop_daxfs_sites ? next : NULL;
 }
 
 unsigned sites_report(bool complete, bool list)

@@ -170,8 +170,8 @@ static void do_draft(struct command_call *call)
 	script_fill(buf, n[1], n[2]);
 	do {
 		rc = daxfs_draft_begin(fs_of(call), call->command->ino, n[0], n[1], pages, &draft);
-		for (size_t i = 0; rc == 0 && i < n[1] / DAXFS_PAGE_SIZE; i++)
-			sm_write(pages[i], buf + i * DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
+		for (size_t i = 0; rc == 0 && i < n[1] / DAXFS_PAGE_SIZE; i++) /* its user may go around the caches */
+			sm_write_stream(pages[i], buf + i * DAXFS_PAGE_SIZE, DAXFS_PAGE_SIZE);
 		seam_new_thread(); /* who commits it need not be who began it */
 		rc = rc ? rc : daxfs_draft_commit(draft);
 	} while (rc == -EAGAIN);
@@ -374,6 +374,16 @@ static void do_manage(struct command_call *call)
 	put(call, manage());
 }
 
+static void do_preside(struct command_call *call)
+{
+	put(call, manage_preside());
+}
+
+static void do_watch(struct command_call *call)
+{
+	put(call, manage_watch());
+}
+
 static void do_appear(struct command_call *call)
 {
 	manage_appear();
@@ -520,6 +530,8 @@ const struct verb script_verbs[] = {
 	{ "evil", "i", do_evil },
 	{ "manage", "", do_manage },
 	{ "appear", "", do_appear },
+	{ "watch", "", do_watch },
+	{ "preside", "", do_preside },
 	{ "bad-rename", "pP", do_bad_rename },
 	{ "bad-append", "inn", do_bad_append },
 	{ "bad-wait", "", do_bad_wait },

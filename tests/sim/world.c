@@ -10,6 +10,7 @@
 #include "fs/fs.h"
 #include "inspect/check.h"
 #include "sync/member.h"
+#include "weak.h"
 
 #define POOL_BYTES (3u << 20)
 #define SMALL_POOL_BYTES (700u << 10)
@@ -137,14 +138,27 @@ static void set_host_word(unsigned host, struct host_word word)
 {
 	uint64_t offset = memory_offset(&world.pool.member->host[host].word), v = host_word_pack(word);
 
+	if (weak_on)
+		weak_declare(offset, v);
 	memory_store(OBSERVER, offset, &v, sizeof(v));
 	memory_persist(OBSERVER, 0, offset, sizeof(v));
 	memory_drain(OBSERVER, 0);
 }
 
+static void set_lost(uint64_t offset, uint64_t value)
+{
+	memory_store(OBSERVER, offset, &value, sizeof(value));
+	memory_persist(OBSERVER, 0, offset, sizeof(value));
+	memory_drain(OBSERVER, 0);
+}
+
 void world_lose(unsigned host, struct fate fate)
 {
+	if (weak_on && !world.wb)
+		weak_lose(host, set_lost);
 	memory_lose(host, fate);
+	if (weak_on && world.wb)
+		weak_follow(host);
 }
 
 bool world_fence(unsigned host, unsigned candidate)
