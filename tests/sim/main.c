@@ -41,7 +41,8 @@ static const char usage_text[] =
 	"  --weak              random turns in a weak memory: orders are taken at their word\n"
 	"  --mixes N           so many random turns a scenario\n"
 	"  --orders            leave out each memory order in turn: which one does nobody miss?\n"
-	"                      (--func, --op, --shard, --mixes before it)\n"
+	"                      (with --func, --op, --shard, --mixes; --every: look for who notices\n"
+	"                      what is listed with a reason, too; --table: only print the list)\n"
 	"  --litmus            the weak memory itself against verdicts that are known\n"
 	"  --pod ...           a whole pod from a seed: see --pod --help\n";
 
@@ -101,16 +102,16 @@ static int list(void)
 static int parse(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
-		{ "op", 1, NULL, 'o' },      { "domain", 1, NULL, 'd' }, { "variant", 1, NULL, 'v' },
-		{ "seed", 1, NULL, 's' },    { "quick", 0, NULL, 'q' },  { "full", 0, NULL, 'f' },
-		{ "step", 1, NULL, 'n' },    { "trace", 0, NULL, 't' },  { "recovery-step", 1, NULL, 'm' },
-		{ "list", 0, NULL, 'l' },    { "help", 0, NULL, 'h' },   { "selftest", 0, NULL, 'S' },
-		{ "mutants", 0, NULL, 'M' }, { "func", 1, NULL, 'F' },   { "first", 0, NULL, '1' },
-		{ "sites", 0, NULL, 'c' },   { "worlds", 0, NULL, 'w' }, { "world", 1, NULL, 'W' },
-		{ "shard", 1, NULL, 'K' },   { "from", 1, NULL, 'R' },   { "minutes", 1, NULL, 'T' },
-		{ "litmus", 0, NULL, 'L' },  { "orders", 0, NULL, 'O' }, { "weak", 0, NULL, 'k' },
-		{ "mixes", 1, NULL, 'x' },   { "story", 1, NULL, 'Y' },  { "every", 0, NULL, 'E' },
-		{ "repairs", 0, NULL, 'P' }, { NULL, 0, NULL, 0 },
+		{ "op", 1, NULL, 'o' },      { "domain", 1, NULL, 'd' },  { "variant", 1, NULL, 'v' },
+		{ "seed", 1, NULL, 's' },    { "quick", 0, NULL, 'q' },   { "full", 0, NULL, 'f' },
+		{ "step", 1, NULL, 'n' },    { "trace", 0, NULL, 't' },   { "recovery-step", 1, NULL, 'm' },
+		{ "list", 0, NULL, 'l' },    { "help", 0, NULL, 'h' },    { "selftest", 0, NULL, 'S' },
+		{ "mutants", 0, NULL, 'M' }, { "func", 1, NULL, 'F' },    { "first", 0, NULL, '1' },
+		{ "sites", 0, NULL, 'c' },   { "worlds", 0, NULL, 'w' },  { "world", 1, NULL, 'W' },
+		{ "shard", 1, NULL, 'K' },   { "from", 1, NULL, 'R' },    { "minutes", 1, NULL, 'T' },
+		{ "table", 0, NULL, 'B' },   { "litmus", 0, NULL, 'L' },  { "orders", 0, NULL, 'O' },
+		{ "weak", 0, NULL, 'k' },    { "mixes", 1, NULL, 'x' },   { "story", 1, NULL, 'Y' },
+		{ "every", 0, NULL, 'E' },   { "repairs", 0, NULL, 'P' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -154,6 +155,7 @@ static int parse(int argc, char **argv, struct options *opt)
 			break;
 		case 'x': opt->mixes = strtoull(optarg, NULL, 0); break;
 		case 'O': opt->orders = true; break;
+		case 'B': opt->table = true; break;
 		case 'L': exit(weak_litmus() != 0);
 		case 'M': exit(mutants(opt) != 0);
 		default: return -1;

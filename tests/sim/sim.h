@@ -65,7 +65,7 @@ struct options {
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes;              /* 0: until all are done */
 	bool every;                    /* see interleave.h */
-	bool orders;                   /* see weak_sites.c */
+	bool orders, table;            /* see weak_sites.c */
 	bool weak;                     /* mixes in a weak memory: see random_schedule.c */
 	uint64_t mixes;                /* 0: as many as ever */
 };
@@ -184,8 +184,17 @@ unsigned weak_litmus(void);
 /* Each memory order of the library left out in turn: number of those that nobody
  * notices, and that have no reason (weak_sites.c). */
 unsigned weak_sites(const struct options *opt);
-/* Why an order that is left out need not be noticed; NULL: no reason (weak_reasons.c). */
-const char *weak_reason(const struct sm_site *site, enum sm_order without);
+/* on an order that is left out */
+struct order_note {
+	const char *file, *func, *call;
+	unsigned nth;
+	enum sm_order without;
+	const char *by; /* the scenario or story that notices, in so many mixes (a story: 0) */
+	uint64_t mixes;
+	const char *because; /* ... or why nobody need notice */
+};
+/* NULL: none (weak_reasons.c). */
+const struct order_note *weak_note(const struct sm_site *site, enum sm_order without);
 
 /* Each write-back of the library left out in turn: number of those whose absence
  * no scenario notices (mutants.c). */

@@ -5,11 +5,14 @@
  * At each call of the seam that asks for an order, one step of that is left out, in
  * a weak memory (weak.h), and scenarios are played until one of them ends in a
  * violation. What nobody notices is either not needed or not tested: it has to be
- * in the list of reasons below, or the run fails.
+ * in the list of reasons, or the run fails.
  *
  *   load, fence   acquire -> relaxed         CAS    acq_rel -> acquire, acq_rel -> release
  *   store         release -> relaxed         fence  seq_cst -> acq_rel, seq_cst -> nothing
  *   the end of streamed copies -> nothing
+ *
+ * Who notices is listed in weak_reasons.c, and has to; opt->every looks for somebody else
+ * where there is only a reason. inspect/, but for repairs, only looks.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -188,46 +191,117 @@ static struct notice noticed(const struct options *opt, const struct survey *s, 
 	return n;
 }
 
-/* True: not noticed, and no reason is known. */
-static bool report(const struct sm_site *site, const struct step *step, const struct notice *n)
+/* By the one that is listed. */
+static struct notice noticed_by(const struct options *opt, const struct sm_site *site, enum sm_order without,
+				const struct order_note *note)
 {
-	const char *file = strstr(site->file, "libdaxfs/"), *reason = n->by ? NULL : weak_reason(site, step->without);
+	struct notice n = { NULL, 0 };
+	uint64_t violations;
+	unsigned i = 0;
 
-	printf("%s:%u %s %s %s: ", file ? file + strlen("libdaxfs/") : site->file, site->line, site->func, site->call,
-	       step->name);
+	while (play_name(i) && strcmp(play_name(i), note->by))
+		i++;
+	if (!play_name(i))
+		return n;
+	leave_out(site, without);
+	n.mixes = explore(opt, i, note->mixes, &violations);
+	leave_out(site, 0);
+	n.by = violations ? note->by : NULL;
+	return n;
+}
+
+static const char *file_of(const struct sm_site *site)
+{
+	const char *file = strstr(site->file, "libdaxfs/");
+
+	return file ? file + strlen("libdaxfs/") : site->file;
+}
+
+/* True: not noticed, and no reason is known. */
+static bool report(const struct sm_site *site, const struct step *step, const struct notice *n,
+		   const struct order_note *note)
+{
+	const char *because = note ? note->because : NULL;
+
+	printf("%s:%u %s %s %s: ", file_of(site), site->line, site->func, site->call, step->name);
 	if (n->by)
-		printf("%s, %" PRIu64 "\n", n->by, n->mixes);
+		printf("%s, %" PRIu64 "%s\n", n->by, n->mixes, because ? " (listed as not noticed)" : "");
 	else
-		printf("%s\n", reason ? reason : "NOT NOTICED");
+		printf("%s%s\n", because ? because : "NOT NOTICED", note && note->by ? " any more" : "");
 	fflush(stdout);
-	return !n->by && !reason;
+	return !n->by && !because;
 }
 
 static bool chosen(const struct options *opt, const struct sm_site *site, unsigned nth)
 {
-	return is_first(site) && !strstr(site->file, "/inspect/") && (!opt->func || !strcmp(opt->func, site->func)) &&
+	bool reads_only = strstr(site->file, "/inspect/") && !strstr(site->file, "/repair_run.c");
+
+	return is_first(site) && !reads_only && (!opt->func || !strcmp(opt->func, site->func)) &&
 	       nth % opt->shards == opt->shard - 1;
+}
+
+/* Rows of the table in docs/TESTING.md: calls of one function that are judged alike in one. */
+static unsigned print_table(void)
+{
+	const struct options all = { .shard = 1, .shards = 1 };
+	const struct order_note *last = NULL;
+	const char *func = "";
+
+	printf("| function | call | without | noticed by, or why not |\n|---|---|---|---|\n");
+	for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site))
+		for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+			const struct order_note *note;
+
+			if (steps[i].of != site->order || !chosen(&all, site, 0))
+				continue;
+			note = weak_note(site, steps[i].without);
+			if (note == last && !strcmp(func, site->func))
+				continue;
+			last = note;
+			func = site->func;
+			printf("| %s %s | %s | %s | %s%s%s |\n", file_of(site), site->func, site->call, steps[i].name,
+			       !note      ? "?"
+			       : note->by ? "`"
+					  : note->because,
+			       note && note->by ? note->by : "", note && note->by ? "`" : "");
+		}
+	return 0;
+}
+
+/* The k-th site without one of its orders. True: nobody notices, for no reason. */
+static bool try_step(const struct options *opt, struct survey *s, size_t k, const struct sm_site *site,
+		     const struct step *step)
+{
+	const struct order_note *note = opt->op ? NULL : weak_note(site, step->without);
+	struct notice n = { NULL, 0 };
+
+	if (note && note->by) {
+		n = noticed_by(opt, site, step->without, note);
+	} else if (!note || opt->every) {
+		if (!s->sites)
+			make_survey(opt, s);
+		n = noticed(opt, s, k, site, step->without);
+	}
+	return report(site, step, &n, note);
 }
 
 unsigned weak_sites(const struct options *given)
 {
 	struct options opt = *given;
 	struct survey s = { 0 };
-	unsigned failed, done = 0, nth = 0;
+	unsigned failed = 0, done = 0, nth = 0;
 	size_t k = 0;
 
+	if (given->table)
+		return print_table();
 	opt.quiet = opt.first_only = opt.weak = opt.orders = opt.gpf = true;
 	opt.wb = false;
 	opt.mixes = opt.mixes ? opt.mixes : MIXES;
-	failed = make_survey(&opt, &s);
 	for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site), k++)
 		for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-			struct notice n;
-
 			if (steps[i].of != site->order || !chosen(&opt, site, nth++))
 				continue;
-			n = noticed(&opt, &s, k, site, steps[i].without);
-			failed += report(site, &steps[i], &n);
+			failed += try_step(&opt, &s, k, site, &steps[i]);
 			done++;
 		}
 	free(s.before);
