@@ -17,7 +17,7 @@ B ?= build-$(subst $(comma),-,$(SAN))
 else
 B ?= build
 endif
-VERSION := 0.1.0
+VERSION := $(shell cat VERSION)
 
 SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib
@@ -35,7 +35,7 @@ INC_LIB := -Iinclude -Ilibdaxfs
 # Programs see include/, common/ and proto/ only; tests see everything.
 INC_PROG := -Iinclude -I. -I$(B)/gen -I$(B)/gen/proto
 INC_TEST := $(INC_LIB) $(INC_PROG) -Itests
-CPPFLAGS += -D_GNU_SOURCE
+CPPFLAGS += -D_GNU_SOURCE -DDAXFS_RELEASE='"$(VERSION)"'
 ifdef SAN
 # gcc warns of what only its own instrumentation made; the plain builds have -Werror.
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-error
@@ -101,10 +101,11 @@ BINS := $(if $(call main,$(FABRICD_OBJ)),$(B)/bin/fabricd) \
 	$(if $(SIM_SRC),$(if $(shell grep -l "^int main" $(SIM_SRC)),$(B)/bin/daxfs-sim))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
+EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard examples/*.c)))
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests chaos-programs bench-programs check check-long demo bench lint install uninstall clean help \
+.PHONY: all lib tests examples chaos-programs bench-programs check check-long demo bench lint install uninstall clean help \
 	deps deps-check FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -113,13 +114,15 @@ CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
 all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
-tests: all $(if $(SAN),,bench-programs) $(UNIT_BIN) $(CHAOS_BIN)
+examples: $(EXAMPLE_BIN)
+tests: all $(if $(SAN),,bench-programs examples) $(UNIT_BIN) $(CHAOS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
 	@echo 'make demo           the whole pod on this machine: three hosts, one is killed (DEMO_TREE=/usr/include)'
 	@echo 'make check          every test; ends with "N passed, N failed"'
 	@echo 'make check-long     what takes hours: seeds, worlds, mutants, fuzzing, kills (BUDGET=120, in minutes)'
+	@echo 'make examples       small programs that use the library, in $$(B)/examples'
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
@@ -164,6 +167,7 @@ clean:
 
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
 MAN5 := $(notdir $(wildcard deploy/man/*.5))
+MAN3 = $(shell scripts/man3 - --names)
 UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in)))
 CONFS := $(wildcard deploy/*.conf)
 # Fence agents are found by their names, like those of other packages.
@@ -171,9 +175,9 @@ FENCE := $(wildcard deploy/fence_*)
 INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
 	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
-	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) \
+	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) \
-	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,$(notdir $(CONFS))))
+	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,$(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
@@ -185,10 +189,11 @@ install: all
 	install -m 644 include/daxfs/daxfs.h include/daxfs/member.h $(DESTDIR)$(INCDIR)/daxfs
 	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
+	scripts/man3 $(DESTDIR)$(MANDIR)/man3
 	for unit in $(UNITS); do \
 		sed 's|@SBINDIR@|$(SBINDIR)|' deploy/$$unit.in >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
-	install -m 644 $(CONFS) $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 $(CONFS) examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
@@ -204,8 +209,8 @@ endif
 # A stamp that changes when the compiler or its flags change.
 $(B)/.flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-	 printf '%s\n' '$(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' >$@
+	@echo '$(CC) $(STD) $(WARN)' $(CPPFLAGS) '$(CFLAGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	 echo '$(CC) $(STD) $(WARN)' $(CPPFLAGS) '$(CFLAGS) $(SANFLAGS) $(LDFLAGS)' >$@
 FORCE:
 
 $(B)/obj/libdaxfs/%.o: libdaxfs/%.c $(B)/.flags
@@ -296,6 +301,11 @@ $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON
 $(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
+
+# As a stranger would build them: the public headers and the shared library, nothing else.
+$(EXAMPLE_BIN): $(B)/examples/%: examples/%.c examples/example.h $(B)/lib/libdaxfs.so $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=gnu11 $(WARN) $(CFLAGS) -Iinclude $< -L$(B)/lib -ldaxfs -Wl,-rpath,$(abspath $(B)/lib) -o $@
 
 # -- bench ----------------------------------------------------------------------
 

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/error.h"
 
 #define LINE_BYTES (PATH_MAX + 64)
 

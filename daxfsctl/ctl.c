@@ -129,11 +129,11 @@ int cmd_version(struct ctl *ctl, int argc, char **argv)
 	if (code)
 		return code;
 	if (!ctl->json) {
-		fputs("daxfsctl " CTL_VERSION "\n", ctl->out);
+		fprintf(ctl->out, "daxfsctl %s\n", daxfs_version());
 		return CTL_OK;
 	}
 	json_begin(&j, ctl->out);
-	json_text(&j, "version", CTL_VERSION);
+	json_text(&j, "version", daxfs_version());
 	json_finish(&j);
 	return CTL_OK;
 }

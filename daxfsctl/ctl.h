@@ -17,7 +17,6 @@
 #include "daxfs/daxfs.h"
 #include "daxfsctl/args.h"
 
-#define CTL_VERSION "0.1.0"
 
 /* Exit codes; those of check are the ones of fsck(8). Listed in daxfsctl(8). */
 enum ctl_exit {

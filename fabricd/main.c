@@ -23,7 +23,6 @@
 #include "fabricd/control.h"
 #include "fabricd/sigbus.h"
 
-#define FABRICD_VERSION "0.1.0"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_POOL = 4 };
 
@@ -211,7 +210,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (action == SETTINGS_VERSION) {
-		puts("fabricd " FABRICD_VERSION);
+		printf("fabricd %s\n", daxfs_version());
 		return 0;
 	}
 	return fabricd_main(&f);

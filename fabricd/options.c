@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/error.h"
 #include "fabricd/timing.h"
 
 const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [options]\n"

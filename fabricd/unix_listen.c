@@ -17,7 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/error.h"
 
 #define BACKLOG 16
 

@@ -8,7 +8,6 @@
 #include "node-agent/config.h"
 
 #define AGENT_NAME "daxfs-node-agent"
-#define AGENT_VERSION "0.1.0"
 #define AGENT_LOG_PATIENCE_MS 200 /* far below the silence that the pod takes for death */
 
 enum agent_exit {

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/error.h"
 
 const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mount DIR [options]\n"
 			    "\n"

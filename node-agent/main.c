@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 		return AGENT_EXIT_OK;
 	}
 	if (action == SETTINGS_VERSION) {
-		puts(AGENT_NAME " " AGENT_VERSION);
+		printf("%s %s\n", AGENT_NAME, daxfs_version());
 		return AGENT_EXIT_OK;
 	}
 	return agent_run(&config);

@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/error.h"
 #include "proto/framing.h"
 
 struct call {

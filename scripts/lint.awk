@@ -55,8 +55,10 @@ function open_file(	parts, n)
 
 function close_file()
 {
-	if (lines > FILE_MAX)
-		fail("file-length", lines " lines, at most " FILE_MAX)
+	# The public headers are the manual, too: most of their lines are contracts.
+	most = path ~ /^include\/daxfs\// ? 2 * FILE_MAX : FILE_MAX
+	if (lines > most)
+		fail("file-length", lines " lines, at most " most)
 	if (lines > file_longest) {
 		file_longest = lines
 		file_longest_path = path

@@ -49,6 +49,22 @@ struct daxfs_error {
 	char text[256];
 };
 
+/*
+ * daxfs_error_set - fill a reason and return an error
+ *
+ * For programs that report as the library does: formats into err, if that is not NULL, and returns
+ * error.
+ */
+DAXFS_API int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * daxfs_version - the version of the library
+ *
+ * "0.1.0" and the like; compare it with DAXFS_VERSION_STRING, what the program was compiled with.
+ */
+DAXFS_API const char *daxfs_version(void);
+
 /* -- pools ---------------------------------------------------------------- */
 
 struct daxfs_mkfs_options {
@@ -64,8 +80,17 @@ struct daxfs_mkfs_options {
 };
 
 /*
- * Make a pool at path. A missing file is created with the given size. Refuses
- * (-EEXIST) a path that holds a pool unless force. Not for a pool in use.
+ * daxfs_mkfs - make a pool
+ *
+ * Lays an empty pool over a file or device. A missing file is created with the given size. Not for a
+ * pool in use: nobody may have it mapped.
+ *
+ * Errors:
+ * -EEXIST   the path holds a pool, or other data, and force is not set
+ * -EINVAL   an option is out of range; err says which
+ * -ENOSPC   the size is too small for the options, or the disk is full
+ * -ENOMEM, -EACCES and others of open(2)
+ * Crash: the superblocks are written last, so what is there is the old pool or no pool; make it again.
  */
 DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err);
 
@@ -86,35 +111,91 @@ struct daxfs_geometry {
 	uint64_t pages, inodes, dirents;
 };
 
-/* Map the pool at path and validate its header. */
+/*
+ * daxfs_open - map a pool
+ *
+ * Maps the file or device and validates its superblocks and region headers. In read-write mode all of
+ * a file's blocks are reserved, so that no later store can fail for want of them. Nothing is joined:
+ * to change the pool call daxfs_join.
+ *
+ * Errors:
+ * -EINVAL   not a pool
+ * -EPROTONOSUPPORT another format version, or a feature that this version does not know
+ * -EUCLEAN  both superblocks, or a region header, are damaged
+ * -ENODATA  the file is shorter than the pool
+ * -ENOSPC   there is no room for the blocks of a sparse file
+ * -ENOMEM, -ENOENT, -EACCES and others of open(2)
+ */
 DAXFS_API int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_error *err);
-/* Unmap. Leaves first if joined. No view or draft of it may be open. In a child: frees its copy of fs. */
+
+/*
+ * daxfs_close - unmap a pool
+ *
+ * Leaves first if joined. No view or draft may be open, and no other call be under way. In a child of
+ * the process that opened the pool it frees the child's copy alone.
+ */
 DAXFS_API void daxfs_close(struct daxfs *fs);
+
+/*
+ * daxfs_geometry - what a pool was made with
+ *
+ * Fills *out from the copy of the superblock that was validated when the pool was opened. Never fails.
+ */
 DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
 
 /* -- membership of this host ---------------------------------------------- */
 
 /*
- * Join as host slot `host`. -EBUSY: the slot is taken by a live or not yet
- * recovered tenant (why says which), or a former tenant left something in it, and
- * it is now FENCED, for recovery. name: up to 31 bytes.
+ * daxfs_join - become a host of the pool
+ *
+ * Takes the slot `host` and makes it ALIVE. From here on the caller must beat (daxfs_beat) at the
+ * pool's interval, or it is declared dead. name is told to fence agents and shown in status: up to 31
+ * bytes, and no other slot's.
+ *
+ * Errors:
+ * -EBUSY    the slot has a living tenant, or a dead one that is not recovered yet; or a former tenant
+ *           left something in it, and it is now FENCED, for recovery; err says which
+ * -EALREADY this fs has joined
+ * -EROFS    opened read-only
+ * -EINVAL   no such slot
+ * -ESTALE   declared dead while joining
+ * -EIO      the slot makes no sense
+ * Crash: a host that dies here stays JOINING until fabricd declares it dead.
  */
 DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err);
+
 /*
- * Leave cleanly: releases open files, frees the slot; nothing is left to
- * recover. The caller has ended its other calls with fs and begins none before
- * this returns. -ESTALE if declared dead meanwhile; -EBUSY: views or drafts are
- * open, nothing happened; -EIO: something of it could not be put in order, so it
- * goes without its slot, which stays ALIVE until it is fenced and recovered.
+ * daxfs_leave - leave the pool in order
+ *
+ * Closes all open files, which ends their locks, and frees the slot: nothing is left to recover. No
+ * other call may be under way.
+ *
+ * Errors:
+ * -EBUSY    views or drafts are open; nothing happened
+ * -ESTALE   declared dead meanwhile: recovery does it
+ * -EIO      something could not be put in order: the host goes without its slot, which stays ALIVE
+ *           until it is fenced and recovered
+ * Crash: a host that dies here is recovered like any other.
  */
 DAXFS_API int daxfs_leave(struct daxfs *fs);
-/* Advance this host's heartbeat and publish its counters. One thread, every
- * heartbeat_ms. -ESTALE when this host was declared dead. */
-DAXFS_API int daxfs_beat(struct daxfs *fs);
+
 /*
- * False if some call has stood still for the last `calls` calls of this function: its worker is
- * stuck. A long call (a large file is deleted, or recovered from a dead host) goes on by
- * batches, each of which counts, so it may take as long as it takes. One thread.
+ * daxfs_beat - advance this host's heartbeat
+ *
+ * Counts the host's beat up by one and publishes its figures. One thread, every heartbeat_ms of the
+ * pool; never blocks.
+ *
+ * Errors:
+ * -ESTALE   this host was declared dead: stop using the pool
+ */
+DAXFS_API int daxfs_beat(struct daxfs *fs);
+
+/*
+ * daxfs_progressing - are all calls of this host moving on
+ *
+ * False if some call has stood still for the last `calls` calls of this function: its worker is stuck.
+ * A long call (a large file is deleted, or recovered from a dead host) goes on by batches, each of
+ * which counts, so it may take as long as it takes. One thread.
  */
 DAXFS_API bool daxfs_progressing(struct daxfs *fs, unsigned calls);
 
@@ -129,11 +210,28 @@ struct daxfs_recovery {
 	uint64_t ns;          /* duration */
 };
 
-/* Recover every host slot assigned to this host (RECOVERING by us). Fills at
- * most `max` reports; returns how many hosts were recovered. Call from one
- * thread, on each heartbeat. */
+/*
+ * daxfs_recover_assigned - recover the hosts that were assigned to this one
+ *
+ * Recovers each slot that is RECOVERING by this host. Returns how many were recovered; at most max
+ * reports are filled, oldest first. One thread, on each heartbeat.
+ *
+ * Crash: every step may be done again, so another host, named by fabricd, begins anew.
+ */
 DAXFS_API int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max);
-/* Claim a FENCED slot for this host and recover it (no fabricd needed). */
+
+/*
+ * daxfs_recover - recover one fenced host
+ *
+ * Claims a FENCED slot for this host and recovers it; no fabricd is needed. Finishes or undoes what
+ * that host had under way, closes its open files, ends its locks, frees the slot.
+ *
+ * Errors:
+ * -EBUSY    not FENCED, or somebody else recovers it
+ * -EINVAL   no such host
+ * -EIO      the slot makes no sense
+ * Crash: as daxfs_recover_assigned.
+ */
 DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report);
 
 /* -- filesystem ------------------------------------------------------------ */
@@ -162,7 +260,26 @@ struct daxfs_cred {
 	uint32_t uid, gid;
 };
 
+/*
+ * daxfs_lookup - find a name in a directory
+ *
+ * Fills *out with the attributes of what the name leads to. "." and ".." are names like others.
+ * Changes nothing.
+ *
+ * Errors:
+ * -ENOENT   no such name
+ * -ENOTDIR  parent is no directory
+ * -ENAMETOOLONG a name of more than 255 bytes
+ * -EINVAL   a name with a slash
+ */
 DAXFS_API int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out);
+
+/*
+ * daxfs_getattr - attributes of an inode
+ *
+ * Fills *out. Size, mode, uid, gid and link count are each of one moment, together or not; times are
+ * plain words beside them. blocks counts the pages that are really there.
+ */
 DAXFS_API int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out);
 
 /* which fields of struct daxfs_setattr count */
@@ -176,42 +293,179 @@ enum daxfs_set {
 	DAXFS_SET_ATIME_NOW = 64,
 	DAXFS_SET_MTIME_NOW = 128
 };
-/* mode, uid, gid and size change together or not at all. */
+
+/*
+ * daxfs_setattr - change attributes of an inode
+ *
+ * Changes the fields that `set` names; mode, uid, gid and size change together or not at all, times
+ * follow. Fills *out with all attributes afterwards. A size beyond the end leaves a hole; a smaller
+ * one cuts, and bytes that were cut read as zeros if the file grows again.
+ *
+ * Errors:
+ * -EISDIR   a size, for a directory
+ * -EINVAL   a size, for what is no regular file
+ * -EFBIG    a size of more than 4 TiB
+ * Crash: happened wholly or not at all, but for times. What was cut off is given back by recovery.
+ */
 DAXFS_API int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in,
 			    struct daxfs_attr *out);
 
 /*
- * Make a regular file, fifo, socket or device (mode has the type). -EEXIST if
- * the name exists: of any number of callers on any hosts exactly one succeeds.
- * With open = true the new file is already open (as by daxfs_file_open).
+ * daxfs_mknod - make a file, fifo, socket or device
+ *
+ * mode has the type and the permission bits. Of any number of callers on any hosts exactly one makes
+ * the name. With open = true the new file is open already, as by daxfs_file_open.
+ *
+ * Errors:
+ * -EEXIST   the name exists
+ * -ENOENT   parent has been removed
+ * -ENOTDIR  parent is no directory
+ * -EINVAL   mode has another type, or the name has a slash or is empty
+ * -ENAMETOOLONG a name of more than 255 bytes
+ * -ENFILE   open, and this host's table of open files is full
+ * Crash: the file is there, or it is not.
  */
 DAXFS_API int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, uint32_t rdev,
 			  struct daxfs_cred cred, bool open, struct daxfs_attr *out);
+
+/*
+ * daxfs_mkdir - make a directory
+ *
+ * Errors:
+ * -EEXIST   the name exists
+ * -ENOENT   parent has been removed
+ * -ENOTDIR  parent is no directory
+ * -EINVAL   the name has a slash or is empty
+ * -ENAMETOOLONG a name of more than 255 bytes
+ * Crash: the directory is there, or it is not.
+ */
 DAXFS_API int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
 			  struct daxfs_attr *out);
+
+/*
+ * daxfs_symlink - make a symbolic link
+ *
+ * The target is kept as it is: up to 4095 bytes, not looked at.
+ *
+ * Errors:
+ * -EEXIST   the name exists
+ * -ENOENT   parent has been removed, or the target is empty
+ * -ENOTDIR  parent is no directory
+ * -ENAMETOOLONG a name of more than 255 bytes, or a target of more than 4095
+ * Crash: the link is there, or it is not.
+ */
 DAXFS_API int daxfs_symlink(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target,
 			    struct daxfs_cred cred, struct daxfs_attr *out);
+
+/*
+ * daxfs_link - give an inode another name
+ *
+ * Errors:
+ * -EEXIST   the name exists
+ * -EPERM    ino is a directory
+ * -ENOENT   ino has no name any more, or parent has been removed
+ * -ENOTDIR  parent is no directory
+ * -EMLINK   2147483647 names are enough
+ * -ENAMETOOLONG a name of more than 255 bytes
+ * Crash: name and link count have changed, or neither.
+ */
 DAXFS_API int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out);
+
+/*
+ * daxfs_unlink - remove a name
+ *
+ * The inode goes with its last name, once no host has it open. Its pages are free as soon as nobody
+ * can be looking at them.
+ *
+ * Errors:
+ * -ENOENT   no such name
+ * -EISDIR   it is a directory
+ * -ENOTDIR  parent is no directory
+ * Crash: removed, or not. A large file that was being taken apart is finished by recovery.
+ */
 DAXFS_API int daxfs_unlink(struct daxfs *fs, daxfs_ino parent, const char *name);
+
+/*
+ * daxfs_rmdir - remove an empty directory
+ *
+ * Errors:
+ * -ENOENT   no such name
+ * -ENOTDIR  it is no directory, or parent is none
+ * -ENOTEMPTY it has names
+ * -EINVAL   the name is "."
+ * Crash: removed, or not.
+ */
 DAXFS_API int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name);
 
 #define DAXFS_RENAME_NOREPLACE 1u
 #define DAXFS_RENAME_EXCHANGE 2u
+
+/*
+ * daxfs_rename - move a name
+ *
+ * Replaces what new_name names, as rename(2) does; DAXFS_RENAME_NOREPLACE refuses that,
+ * DAXFS_RENAME_EXCHANGE changes two names for one another. At any moment every reader finds the old
+ * state or the new one.
+ *
+ * Errors:
+ * -ENOENT   no such name; or, to exchange, no such new_name
+ * -EEXIST   new_name exists, with NOREPLACE
+ * -ENOTEMPTY new_name is a directory with names
+ * -EISDIR   new_name is a directory, name is none
+ * -ENOTDIR  name is a directory, new_name is none; or a parent is no directory
+ * -EINVAL   a directory would move below itself; flags that are not known, or both
+ * -ENAMETOOLONG a name of more than 255 bytes
+ * Crash: happened wholly or not at all.
+ */
 DAXFS_API int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent,
 			   const char *new_name, unsigned flags);
-/* buf receives a NUL-terminated target; size >= 4096 always suffices. */
+
+/*
+ * daxfs_readlink - the target of a symbolic link
+ *
+ * buf receives it with a NUL; 4096 bytes always suffice.
+ *
+ * Errors:
+ * -EINVAL   not a symbolic link
+ * -ERANGE   buf is too small
+ */
 DAXFS_API int daxfs_readlink(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size);
 
 /*
- * Hold a file open: it stays readable and writable after its last name is
- * removed, on any host, until every holder on every host has released it or
- * died. Counted per host. -ESTALE if it is already gone, -ENFILE when the
- * host's table of open files is full.
+ * daxfs_file_open - keep a file open
+ *
+ * The file stays readable and writable after its last name is removed, on any host, until every host
+ * that has it open has closed it or died. Counted within a host: as many closes as opens.
+ *
+ * Errors:
+ * -ESTALE   it is gone already
+ * -ENFILE   this host's table of open files is full
+ * -ENOMEM
+ * Crash: what a dead host had open is closed by its recovery.
  */
 DAXFS_API int daxfs_file_open(struct daxfs *fs, daxfs_ino ino);
+
+/*
+ * daxfs_file_close - end one daxfs_file_open
+ *
+ * A host's last close of a file ends its locks of it, and frees a file that has no name and that no
+ * other host has open.
+ *
+ * Errors:
+ * -EBADF    this host does not have it open
+ */
 DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
 
-/* Bytes read or -errno. Short only at the end of the file. */
+/*
+ * daxfs_read - read bytes
+ *
+ * Returns how many bytes were read: fewer than len only at the end of the file. Sees each write wholly
+ * or not at all, unless the range is written without a pause.
+ *
+ * Errors:
+ * -EISDIR   a directory
+ * -EINVAL   not a regular file
+ */
 DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
 /*
  * Bytes written or -errno. A write of up to 256 KiB is all or nothing; a
@@ -221,6 +475,21 @@ DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t 
  */
 #define DAXFS_APPEND 1u
 #define DAXFS_ATOMIC_WRITE_MAX (256u * 1024u)
+
+/*
+ * daxfs_write - write bytes
+ *
+ * Returns how many bytes were written. A write of up to DAXFS_ATOMIC_WRITE_MAX is all or nothing; a
+ * larger one is a sequence of such pieces, and returns the count of those that happened if a later one
+ * fails. With DAXFS_APPEND offset is not looked at: the bytes go to the end of the file, and appends
+ * of any hosts never overlap.
+ *
+ * Errors:
+ * -EISDIR   a directory
+ * -EINVAL   not a regular file
+ * -EFBIG    at or beyond 4 TiB
+ * Crash: each piece happened wholly or not at all.
+ */
 DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset,
 			      unsigned flags);
 /*
@@ -234,9 +503,46 @@ DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, 
  * all the time.
  */
 struct daxfs_view;
+
+/*
+ * daxfs_view_open - begin to read without copying
+ *
+ * A view occupies one of this host's lanes until it is closed. One thread at a time.
+ *
+ * Errors:
+ * -EBUSY    only one lane is left
+ * -ENOMEM
+ * Crash: a view that its host left behind is closed by recovery.
+ */
 DAXFS_API int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out);
+
+/*
+ * daxfs_view_read - a pointer to a file's bytes
+ *
+ * *out points to the byte at offset; returns how many lie together there: up to the end of a page, or
+ * further where more of the file follows in memory, or up to the end of the file, where it returns 0.
+ * They never change, for a write replaces pages; they stay until the view is renewed or closed, and so
+ * does, in the pool, all that is replaced or removed meanwhile: renew often.
+ *
+ * Errors:
+ * -ESTALE   this host was declared dead, or the file is gone
+ * -EAGAIN   the file's size changes all the time: try again
+ * -EISDIR, -EINVAL as daxfs_read
+ */
 DAXFS_API ssize_t daxfs_view_read(struct daxfs_view *view, daxfs_ino ino, uint64_t offset, const void **out);
+
+/*
+ * daxfs_view_renew - let go of what a view has shown
+ *
+ * Pointers that it gave are void from here on.
+ */
 DAXFS_API void daxfs_view_renew(struct daxfs_view *view);
+
+/*
+ * daxfs_view_close - end a view
+ *
+ * Pointers that it gave are void from here on.
+ */
 DAXFS_API void daxfs_view_close(struct daxfs_view *view);
 /*
  * Writing without copying: the caller fills fresh pages, one commit publishes
@@ -250,13 +556,49 @@ DAXFS_API void daxfs_view_close(struct daxfs_view *view);
  * a longer file, its end meanwhile: nothing happened, draft it anew.
  */
 struct daxfs_draft;
+
+/*
+ * daxfs_draft_begin - begin to write without copying
+ *
+ * offset and len (up to DAXFS_ATOMIC_WRITE_MAX) are multiples of 4096. pages[] receives len / 4096
+ * pointers to pages of 4096 bytes with any contents, all of which the caller fills. A draft occupies
+ * one of this host's lanes until it ends. One thread at a time.
+ *
+ * Errors:
+ * -EBUSY    only one lane is left
+ * -EINVAL   offset or len is no such multiple, or len is too large or 0
+ * -EFBIG    beyond 4 TiB
+ * -ENOMEM
+ * Crash: the file is as it was; recovery frees the pages.
+ */
 DAXFS_API int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t len, void **pages,
 				struct daxfs_draft **out);
+
+/*
+ * daxfs_draft_commit - publish a draft
+ *
+ * All its pages become the file's at once; the file grows if they end past its end. Ends the draft,
+ * whatever it returns.
+ *
+ * Errors:
+ * -EAGAIN   somebody changed the range, or the end of a longer file, meanwhile: nothing happened, draft it anew
+ * Crash: happened wholly or not at all.
+ */
 DAXFS_API int daxfs_draft_commit(struct daxfs_draft *draft);
+
+/*
+ * daxfs_draft_abort - give a draft up
+ *
+ * Frees its pages.
+ */
 DAXFS_API void daxfs_draft_abort(struct daxfs_draft *draft);
 
-/* Completed writes are already as durable as the pool's domain makes them:
- * returns after a full fence; -EIO if this pool's domain cannot promise it. */
+/*
+ * daxfs_fsync - order this host's writes before what follows
+ *
+ * A write is as durable as the pool's domain makes it when it returns, so there is nothing to wait
+ * for: returns after a full fence.
+ */
 DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);
 
 /*
@@ -266,6 +608,18 @@ DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);
  * once. Includes "." and "..".
  */
 typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next);
+
+/*
+ * daxfs_readdir - list a directory
+ *
+ * Calls fill for each entry, "." and ".." included, from cookie on (0: the start), until it returns
+ * false; next is the cookie that goes on behind that entry. Cookies stay valid whatever changes: an
+ * entry that is there throughout is seen exactly once. fill may call the library, but for daxfs_close
+ * and daxfs_leave.
+ *
+ * Errors:
+ * -ENOTDIR  no directory
+ */
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
 
 enum daxfs_lock_type { DAXFS_UNLOCK = 0, DAXFS_LOCK_READ, DAXFS_LOCK_WRITE };
@@ -282,17 +636,30 @@ struct daxfs_lock {
 	enum daxfs_lock_type type;
 	enum daxfs_lock_kind kind;
 };
+
 /*
- * Set, change or give up (DAXFS_UNLOCK) an advisory lock of a file that this host
- * holds; what the owner had locked in the range becomes what is asked for, all at
- * once. Never waits: -EAGAIN when another owner, of any host, is in the way, and
- * nothing has changed. -EBADF: not held. -ENOLCK: the file has DAXFS_LOCKS_MAX
- * (126) locks, or no page is free; giving up whole locks never needs a page.
- * A host's locks of a file end with its last daxfs_file_close of it. Those of a
- * dead host keep others out until it is recovered.
+ * daxfs_lock - set, change or give up an advisory lock
+ *
+ * Of a file that this host has open. What the owner had locked in the range becomes what is asked for,
+ * all at once. Never waits.
+ *
+ * Errors:
+ * -EAGAIN   another owner, of any host, is in the way; nothing has changed
+ * -EBADF    this host does not have the file open
+ * -ENOLCK   the file has 126 locks, or no page is free; to give up whole locks never needs a page
+ * -EINVAL   start behind end, or end beyond DAXFS_LOCK_END
+ * Crash: the locks of a dead host keep others out until it is recovered.
  */
 DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
-/* The first lock that is in the way of one; type DAXFS_UNLOCK: none is. */
+
+/*
+ * daxfs_lock_get - what is in the way of a lock
+ *
+ * Fills *out with the first lock that is in the way; its type is DAXFS_UNLOCK if none is.
+ *
+ * Errors:
+ * -EINVAL   as daxfs_lock
+ */
 DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out);
 
 /* exact when nothing changes meanwhile: walks the state tables */
@@ -303,6 +670,12 @@ struct daxfs_statfs {
 	struct daxfs_usage pages, inodes, dirents;
 	uint64_t nodes; /* live pages that hold index or directory nodes */
 };
+
+/*
+ * daxfs_statfs - how full the pool is
+ *
+ * Fills *out.
+ */
 DAXFS_API int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out);
 
 /* -- inspection (read-only mode suffices) ---------------------------------- */
@@ -315,9 +688,13 @@ struct daxfs_check {
 	uint64_t files, directories, names, pages_used;
 	struct daxfs_statfs usage;
 };
+
 /*
- * Walk every structure: states against reachability, link counts, node counts,
- * marks, checksums of headers. Exact only while no host changes the pool.
+ * daxfs_check - look for damage
+ *
+ * Walks every structure: states against reachability, link counts, node counts, marks, checksums. One
+ * line for each finding goes to report. Exact only while no host changes the pool; read-only mode
+ * suffices.
  */
 DAXFS_API int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out);
 struct daxfs_repaired {
@@ -327,31 +704,70 @@ struct daxfs_repaired {
 	uint64_t found;    /* inodes without names that have one in /lost+found now */
 	uint64_t left;     /* problems that the check still finds */
 };
+
 /*
- * Repair whatever the check finds in a pool that no host uses, until it finds nothing. report
- * (may be NULL) gets the findings, and lines that begin with "did: " ("would: " in a dry run,
- * which changes nothing) and "lost: ". fs must not be joined. It may be interrupted at any
- * point and run again; until it ends no host can join. -EBUSY: a host has not left, or is not
- * recovered (why says which); -ECANCELED: another repair has begun meanwhile.
+ * daxfs_repair - put in order what check finds
+ *
+ * For a pool that no host uses; fs was opened with DAXFS_REPAIR and must not have joined. Repairs
+ * until the check finds nothing. report (may be NULL) gets the findings, and lines that begin with
+ * "did: " ("would: " in a dry run, which changes nothing) and "lost: ". Until it ends no host can
+ * join.
+ *
+ * Errors:
+ * -EBUSY    a host has not left, or is not recovered; err says which
+ * -ECANCELED another repair has begun meanwhile
+ * Crash: it may be interrupted at any point and run again.
  */
 DAXFS_API int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context,
 			   struct daxfs_repaired *out, struct daxfs_error *err);
+
 /*
- * Finish one removed file that nobody could finish ("orphan", "dead-inode" of the check), in a
- * pool that is in use: links of it that make no sense, or name what belongs to others, are
- * cut first. inode: its index. fs is joined. -EBUSY: it has a name or a holder, or is none
- * (why says which); -EIO: still not.
+ * daxfs_repair_item - finish one removed file that nobody could finish
+ *
+ * In a pool that is in use: "orphan" or "dead-inode" of the check. Links of it that make no sense, or
+ * that name what belongs to others, are cut first. inode is its index; fs has joined.
+ *
+ * Errors:
+ * -EBUSY    it has a name, or somebody has it open, or it is no inode; err says which
+ * -EIO      it still cannot be finished
+ * Crash: as daxfs_unlink; run it again.
  */
 DAXFS_API int daxfs_repair_item(struct daxfs *fs, uint64_t inode, daxfs_report report, void *context,
 				struct daxfs_error *err);
-/* What host left in flight and what recovery would make of it, line by line. */
+
+/*
+ * daxfs_recover_dry_run - what the recovery of a host would do
+ *
+ * Says line by line what the host left in flight and what would become of it. Changes nothing; read-
+ * only mode suffices.
+ *
+ * Errors:
+ * -EINVAL   no such host
+ */
 DAXFS_API int daxfs_recover_dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context);
 /* Records in flight, PRIVATE objects named by them, and open files of a host. */
 struct daxfs_inflight {
 	unsigned lanes, records, owned, opens;
 };
+
+/*
+ * daxfs_inflight - count what a host has in flight
+ *
+ * Read-only mode suffices; exact while the host stands still.
+ *
+ * Errors:
+ * -EINVAL   no such host
+ */
 DAXFS_API int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out);
-/* What: "super", "member", "lanes", "inode N", "dir N". */
+
+/*
+ * daxfs_dump - show shared bytes in words
+ *
+ * what: "super", "member", "lanes", "inode N", "dir N". Read-only mode suffices.
+ *
+ * Errors:
+ * -EINVAL   nothing of that name
+ */
 DAXFS_API int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context);
 
 struct daxfs_selftest {
@@ -359,11 +775,13 @@ struct daxfs_selftest {
 	uint64_t increments; /* made by this call */
 	uint64_t tries;      /* compare-and-swaps they took */
 };
+
 /*
- * Increment the pool's scratch word by compare-and-swap. Run by any number of
- * processes and hosts at once, the word must grow by the exact sum: 64-bit
- * compare-and-swap is atomic on this memory. Touches nothing else; harmless in a
- * pool in use. increments = 0 (read-only mode suffices) tells the value.
+ * daxfs_selftest - does compare-and-swap work on this memory
+ *
+ * Increments the pool's scratch word by compare-and-swap. Run by any number of processes and hosts at
+ * once, the word must grow by the exact sum. Touches nothing else: harmless in a pool in use.
+ * increments = 0 (read-only mode suffices) tells the value.
  */
 DAXFS_API int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out);
 

@@ -46,8 +46,18 @@ enum daxfs_reason {
 	DAXFS_REASONS
 };
 
+/*
+ * daxfs_host_state_name - a state of a host as a word
+ *
+ * "ALIVE" and the like; "?" for what is no state.
+ */
 DAXFS_API const char *daxfs_host_state_name(enum daxfs_host_state state);
-/* "heartbeat lost 512 ms" and the like; buf of 96 bytes suffices. */
+
+/*
+ * daxfs_reason_text - why a host is in its state, as text
+ *
+ * "heartbeat lost 512 ms" and the like, written to buf, of which 96 bytes suffice. Returns buf.
+ */
 DAXFS_API const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, size_t size);
 
 /*
@@ -58,9 +68,29 @@ DAXFS_API const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, c
 
 struct daxfs_member; /* the mapping */
 
-/* Reads and validates the header; writable = false for inspection. */
+/*
+ * daxfs_member_open - map the membership of a pool
+ *
+ * Maps only the superblock and the membership region, so that it works where the rest of the pool is
+ * damaged. writable = false for inspection.
+ *
+ * Errors:
+ * As daxfs_open.
+ */
 DAXFS_API int daxfs_member_open(const char *path, bool writable, struct daxfs_member **out, struct daxfs_error *err);
+
+/*
+ * daxfs_member_close - unmap it
+ *
+ * Frees m. In a child of the process that opened it, the child's copy alone.
+ */
 DAXFS_API void daxfs_member_close(struct daxfs_member *m);
+
+/*
+ * daxfs_member_geometry - what the pool was made with
+ *
+ * As daxfs_geometry.
+ */
 DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out);
 
 /* So many recoverers may die of one host; then nobody is assigned until the operator says so. */
@@ -96,26 +126,62 @@ static inline bool daxfs_host_introduced(const struct daxfs_host_view *v)
 {
 	return v->name[0] && v->tenancy && v->tenancy >> 40 == v->generation;
 }
-/* -EINVAL: no such host. -EIO: the word makes no sense (decide nothing). */
+
+/*
+ * daxfs_member_host - what is known of a host slot
+ *
+ * Fills *out with one look at the host's lines. Later moves are made against out->word, so a decision
+ * taken on a stale look fails.
+ *
+ * Errors:
+ * -EINVAL   no such host
+ * -EIO      the word makes no sense: decide nothing
+ */
 DAXFS_API int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out);
 
 /*
- * Move a host: CAS from seen->word to {generation (+1 when to == FENCED),
- * to, recoverer, epoch}, then store the reason. -EAGAIN: the word changed
- * since seen, or the recoverer is not ALIVE or SUSPECT any more; -ESTALE: epoch
- * is no longer the manager's; -EINVAL: not a legal move (the table is in
- * sync/member.c).
+ * daxfs_member_move - move a host from one state to another
+ *
+ * CAS of the host's word from seen->word to the state `to`, with the recoverer and the manager's
+ * epoch; the generation moves on with FENCED. Then stores the reason.
+ *
+ * Errors:
+ * -EAGAIN   the word changed since seen, or the recoverer does not work any more
+ * -ESTALE   epoch is not the manager's any more
+ * -EINVAL   not a legal move (the table is in sync/member.c)
+ * -EOVERFLOW the slot's last generation: make the pool anew
+ * Crash: moved, or not; the reason may be that of the move before.
  */
 DAXFS_API int daxfs_member_move(struct daxfs_member *m, const struct daxfs_host_view *seen, enum daxfs_host_state to,
 				int recoverer, uint32_t epoch, enum daxfs_reason reason, uint32_t ms);
+
 /*
- * The recoverer that seen names died: once more in the count of those that did.
- * It is counted before the recovery is handed on, and once, whoever counts: the
- * count names the last one. -EAGAIN: counted by somebody else; -EINVAL: seen is not RECOVERING.
+ * daxfs_member_count_death - count a recoverer that died of its work
+ *
+ * The recoverer that seen names died: one more in the count of those that did. It is counted before
+ * the recovery is handed on, and once, whoever counts: the count names the last one.
+ *
+ * Errors:
+ * -EAGAIN   counted by somebody else, or the word changed
+ * -EINVAL   seen is not RECOVERING
+ * -ESTALE   epoch is not the manager's any more
  */
 DAXFS_API int daxfs_member_count_death(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
-/* The operator says that the next one will not die: count from 0. Errors as above. */
+
+/*
+ * daxfs_member_forget_deaths - the operator says that the next recoverer will not die
+ *
+ * Sets the count of daxfs_member_count_death to 0.
+ *
+ * Errors:
+ * -EAGAIN   the word changed
+ * -ESTALE   epoch is not the manager's any more
+ */
 DAXFS_API int daxfs_member_forget_deaths(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
+
+/*
+ * daxfs_member_fence_took - tell status how long fencing took
+ */
 DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
 
 struct daxfs_manager_view {
@@ -124,14 +190,52 @@ struct daxfs_manager_view {
 	uint64_t beat;
 	uint64_t reclaim_epoch; /* E, for display */
 };
+
+/*
+ * daxfs_member_manager - what is known of the manager
+ *
+ * Fills *out with one look at the manager's line.
+ */
 DAXFS_API void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out);
-/* Become primary with epoch seen->epoch + 1; *epoch set. -EAGAIN: lost the race. */
+
+/*
+ * daxfs_member_claim - become the primary manager
+ *
+ * CAS of the manager's word to seen->epoch + 1, which *epoch receives. Moves of earlier epochs fail
+ * from here on.
+ *
+ * Errors:
+ * -EAGAIN   somebody else was faster
+ */
 DAXFS_API int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *seen, uint32_t *epoch);
-/* Is that epoch still in force? To be asked just before something is done outside the pool. -ESTALE: it is not. */
+
+/*
+ * daxfs_member_in_force - is an epoch still the manager's
+ *
+ * To be asked just before something is done outside the pool.
+ *
+ * Errors:
+ * -ESTALE   another epoch is in force
+ */
 DAXFS_API int daxfs_member_in_force(const struct daxfs_member *m, uint32_t epoch);
-/* Advance the primary's beat. -ESTALE: another epoch is in force. */
+
+/*
+ * daxfs_member_manager_beat - advance the primary's heartbeat
+ *
+ * Errors:
+ * -ESTALE   another epoch is in force
+ */
 DAXFS_API int daxfs_member_manager_beat(struct daxfs_member *m, uint32_t epoch);
-/* Put the new primary's epoch into a host word without changing its state. */
+
+/*
+ * daxfs_member_stamp - put the manager's epoch into a host's word
+ *
+ * Without changing its state: moves that a former manager still tries fail.
+ *
+ * Errors:
+ * -EAGAIN   the word changed since seen
+ * -ESTALE   epoch is not the manager's any more
+ */
 DAXFS_API int daxfs_member_stamp(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * why.c - one-line reasons for failures, filled where the failure is understood.
+ * error.c - one-line reasons for failures, and which library it is that gives them.
  *
- * Private memory of the caller; no state.
+ * Works on the caller's memory alone, from any thread; no state.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,4 +19,9 @@ int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
 	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
 	return error;
+}
+
+const char *daxfs_version(void)
+{
+	return DAXFS_RELEASE;
 }

@@ -58,7 +58,4 @@ static inline uint8_t *pool_page(const struct pool *pool, uint64_t index)
 	return pool->pages + index * DAXFS_PAGE_SIZE;
 }
 
-/* Fill *err and return error: `return daxfs_error_set(why, -EINVAL, "...", ...)`. */
-int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
 #endif

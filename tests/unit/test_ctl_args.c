@@ -251,18 +251,20 @@ static void usage_errors(void **unused)
 static void help_and_version(void **unused)
 {
 	struct ctl_run r = { 0 };
+	char version[64];
 
 	(void)unused;
 	ctl_run(&r, "help");
 	ctl_expect(&r, CTL_OK, "confirm-dead");
 	ctl_run(&r, "mkfs --help");
 	ctl_expect(&r, CTL_OK, "usage: daxfsctl");
+	snprintf(version, sizeof(version), "daxfsctl %s\n", daxfs_version());
 	ctl_run(&r, "version");
-	ctl_expect(&r, CTL_OK, "daxfsctl " CTL_VERSION);
+	ctl_expect(&r, CTL_OK, version);
 	ctl_run(&r, "--version");
-	ctl_expect(&r, CTL_OK, "daxfsctl " CTL_VERSION);
+	ctl_expect(&r, CTL_OK, version);
 	ctl_run(&r, "--json version");
-	ctl_expect(&r, CTL_OK, CTL_VERSION);
+	ctl_expect(&r, CTL_OK, daxfs_version());
 	ctl_expect_json(&r, "\"version\"");
 	ctl_run_end(&r);
 }
