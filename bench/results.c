@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * out.c - results: one line of JSON each for bench/report, one short line each
+ * results.c - one line of JSON for each result, for bench/report.jq, one short line each
  * on the terminal while they come in. Nothing here knows a goal.
  */
 #include <errno.h>

@@ -133,8 +133,8 @@ static bool try_slot(struct lane_slot *slot)
 	return atomic_compare_exchange_strong(&slot->busy, &free_now, true);
 }
 
-/* A free lane, searched from the place of this processor: there it is warm, and who else
- * comes here has been put in our place in the middle of an operation. */
+/* Start at the slot of the current CPU, whose cache lines are likely local. If it is taken,
+ * its owner was preempted on this CPU in mid-operation. */
 static struct lane_slot *try_slots(struct daxfs *fs)
 {
 	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;

@@ -150,8 +150,8 @@ static bool epochs_in_order(const struct check *c, uint64_t birth, uint64_t reti
 }
 
 /*
- * In the same way a new object that nobody ever saw can be left with the birth it
- * had before, and retired with that: the earlier it is, the longer it is kept.
+ * Likewise (wb) an allocation lost with a cache may keep its previous, earlier birth
+ * epoch; that only delays its reuse.
  */
 static bool birth_sane(const struct check *c, uint64_t s, uint64_t birth)
 {

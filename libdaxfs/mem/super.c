@@ -2,7 +2,7 @@
 /*
  * super.c - superblocks and region headers: made, judged, read.
  *
- * A superblock is valid if it keeps the seven rules of format.h; rules[] below
+ * A superblock is valid if it keeps the seven rules of format.h; broken_rule()
  * is that list, in that order. Both are written once, by mkfs, and constant
  * afterwards, so reading them needs no synchronisation; either copy serves, so
  * one that was scribbled over costs nothing.
@@ -23,35 +23,6 @@ static uint32_t super_crc(const struct sm_super *s)
 	return crc32c(0, &copy, sizeof(copy));
 }
 
-static bool bad_magic(const struct sm_super *s, uint64_t region_size)
-{
-	(void)region_size;
-	return s->magic != DAXFS_MAGIC;
-}
-
-static bool bad_crc(const struct sm_super *s, uint64_t region_size)
-{
-	(void)region_size;
-	return s->crc != super_crc(s);
-}
-
-static bool bad_version(const struct sm_super *s, uint64_t region_size)
-{
-	(void)region_size;
-	return s->version != DAXFS_VERSION;
-}
-
-static bool bad_incompat(const struct sm_super *s, uint64_t region_size)
-{
-	(void)region_size;
-	return s->incompat & ~SUPER_INCOMPAT_KNOWN;
-}
-
-static bool bad_size(const struct sm_super *s, uint64_t region_size)
-{
-	return s->size > region_size;
-}
-
 /* A region of a later feature that an older program may ignore has a size we do not know. */
 static bool bad_elem_size(const struct sm_region *r, unsigned id)
 {
@@ -67,11 +38,10 @@ static bool bad_region(const struct sm_super *s, unsigned id, uint64_t before)
 	       r->count > DAXFS_OBJECTS_MAX || region_end(r) > s->size;
 }
 
-static bool bad_table(const struct sm_super *s, uint64_t region_size)
+static bool bad_table(const struct sm_super *s)
 {
 	uint64_t before = 2 * DAXFS_PAGE_SIZE;
 
-	(void)region_size;
 	if (s->n_regions < DAXFS_REGIONS || s->n_regions > DAXFS_REGIONS_MAX)
 		return true;
 	for (unsigned id = 0; id < s->n_regions; id++) {
@@ -97,9 +67,8 @@ static bool bad_counts(const struct sm_super *s)
 	return objects[DAXFS_T_PAGE] < 1 || objects[DAXFS_T_INODE] < 2 || objects[DAXFS_T_DIRENT] < 1;
 }
 
-static bool bad_limits(const struct sm_super *s, uint64_t region_size)
+static bool bad_limits(const struct sm_super *s)
 {
-	(void)region_size;
 	return s->hosts < 1 || s->hosts > DAXFS_HOSTS_MAX || s->lanes_per_host < 1 ||
 	       (uint64_t)s->hosts * s->lanes_per_host > DAXFS_LANES_MAX || s->opens_per_host < 1 ||
 	       s->opens_per_host > LAYOUT_OPENS_MAX || s->heartbeat_ms < 1 ||
@@ -107,25 +76,41 @@ static bool bad_limits(const struct sm_super *s, uint64_t region_size)
 	       s->name[sizeof(s->name) - 1] || bad_counts(s);
 }
 
-static const struct {
-	bool (*broken)(const struct sm_super *s, uint64_t region_size);
-	struct super_flaw flaw;
-} rules[] = {
-	{ bad_magic, { 1, -EINVAL, "no magic number" } },
-	{ bad_crc, { 2, -EUCLEAN, "wrong checksum" } },
-	{ bad_version, { 3, -EPROTONOSUPPORT, "another format version" } },
-	{ bad_incompat, { 4, -EPROTONOSUPPORT, "a feature this version does not know" } },
-	{ bad_size, { 5, -ENODATA, "larger than its region" } },
-	{ bad_table, { 6, -EUCLEAN, "a region that is missing, lies outside, overlaps or has another element size" } },
-	{ bad_limits, { 7, -EUCLEAN, "hosts, lanes or counts beyond the limits" } },
+/* The rules of format.h, by number. */
+static const struct super_flaw flaws[] = {
+	{ 1, -EINVAL, "no magic number" },
+	{ 2, -EUCLEAN, "wrong checksum" },
+	{ 3, -EPROTONOSUPPORT, "another format version" },
+	{ 4, -EPROTONOSUPPORT, "a feature this version does not know" },
+	{ 5, -ENODATA, "larger than its region" },
+	{ 6, -EUCLEAN, "a region that is missing, lies outside, overlaps or has another element size" },
+	{ 7, -EUCLEAN, "hosts, lanes or counts beyond the limits" },
 };
+
+static unsigned broken_rule(const struct sm_super *s, uint64_t region_size)
+{
+	if (s->magic != DAXFS_MAGIC)
+		return 1;
+	if (s->crc != super_crc(s))
+		return 2;
+	if (s->version != DAXFS_VERSION)
+		return 3;
+	if (s->incompat & ~SUPER_INCOMPAT_KNOWN)
+		return 4;
+	if (s->size > region_size)
+		return 5;
+	if (bad_table(s))
+		return 6;
+	if (bad_limits(s))
+		return 7;
+	return 0;
+}
 
 const struct super_flaw *super_invalid(const struct sm_super *s, uint64_t region_size)
 {
-	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (rules[i].broken(s, region_size))
-			return &rules[i].flaw;
-	return NULL;
+	unsigned rule = broken_rule(s, region_size);
+
+	return rule ? &flaws[rule - 1] : NULL;
 }
 
 void super_seal(struct sm_super *s)

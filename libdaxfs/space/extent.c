@@ -17,9 +17,10 @@
  * Invariants:
  *  X1 A page with TAIL is free unless its head's use is EXTENT.
  *  X2 Forming takes all sixteen pages, each by CAS from the state in which it was
- *     found free, with the txid of the record in it. So a TAIL that is what it
- *     was has been in no extent since: who finds it, and then a head that is none,
- *     may take it. (In the other order the extent could be formed in between.)
+ *     found free, with the txid of the record in it. If a page's TAIL
+ *     state is unchanged and its head, read afterwards, is not an EXTENT, the page
+ *     belongs to no extent and may be allocated. (Read in the other order, the extent
+ *     could be formed in between.)
  *  X3 A record that took some pages of an extent and lost one of them is aborted: its
  *     head becomes free, and with it the tails.
  *  X4 A RETIRED extent is used again only if all its others, looked at after the state of
