@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #define LINE_BYTES (PATH_MAX + 64)
 
 /* How much of a text that somebody typed is shown: the beginning of its first line. */

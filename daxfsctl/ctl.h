@@ -17,7 +17,6 @@
 #include "daxfs/daxfs.h"
 #include "daxfsctl/args.h"
 
-
 /* Exit codes; those of check are the ones of fsck(8). Listed in daxfsctl(8). */
 enum ctl_exit {
 	CTL_OK = 0,

@@ -23,7 +23,6 @@
 #include "fabricd/control.h"
 #include "fabricd/sigbus.h"
 
-
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_POOL = 4 };
 
 struct fabricd {

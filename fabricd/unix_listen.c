@@ -17,7 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-
 #define BACKLOG 16
 
 static int lock_directory(const char *path, int *lock, struct daxfs_error *err)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mount DIR [options]\n"
 			    "\n"
 			    "Joins the pool at PATH as host slot ID, keeps its heartbeat, mounts the\n"
