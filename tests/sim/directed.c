@@ -43,6 +43,9 @@
 /* A full pool but for the root node of directory d, once it is removed, and the index node of f, when it is cut. */
 #define FULL "mkdir d;mkdir e;create d/x;create f;write f 36864 4096 1;create g;write g 0 4096 2;create h;fill h "
 
+/* Where f has no page yet; so many pages are free. */
+#define NEW "mkdir d;create f;create g;write g 0 4096 2;create k;write k 0 8192 1;create h;fill h "
+
 static const struct story {
 	const char *name, *setup, *script[HOSTS], *turns;
 } stories[] = {
@@ -82,7 +85,30 @@ static const struct story {
 	  { "write f 36864 4096 3", "write f 36864 4096 4", "" },
 	  "0~finalize_allocs:c 1~finalize_retires:c 0. 1." },
 	/* The page that a record retired is somebody else's when its IDLE is lost, and it is settled again. */
-	{ "idle-lost", "create k;write k 0 4096 3;" FULL "0", { "unlink k", "", "append g 4096 5" }, "0 2 0*" },
+	{ "idle-lost",
+	  "create k;write k 0 4096 3;" FULL "0",
+	  { "unlink k", "", "append g 4096 5" },
+	  "0~fs_put_lane:d 2 0*" },
+	/* A node was made in the very epoch in which a host enters and finds it: none of it is used again meanwhile. */
+	{ "born-now",
+	  NEW "4",
+	  { "write f 36864 4096 1", "trunc f 32768", "trunc f 0;evil g;evil g;evil g" },
+	  "0 1~mark_word:c 2 2 2 2 1." },
+	/* The epoch that a dead host moved to, and made a node in, is not lost: the node would be younger than now. */
+	{ "epoch-lost",
+	  NEW "0;trunc k 0",
+	  { "write f 36864 4096 1", "trunc f 32768", "trunc f 0;evil g;evil g;evil g" },
+	  "0 0* 1r 1~mark_word:c 2 2 2 2 1." },
+	/* A lock given up is not there again when a host that is changing the page beside it dies with its caches. */
+	{ "lock-given-up",
+	  "create f;hold f;1:hold f;2:hold f;lock f 0 9 2;1:lock f 20 29 2",
+	  { "lock f 0 9 0", "lock f 40 49 2", "lock f 0 9 2;lock f 0 9 0" },
+	  "1~mark_word:c 0 2 1* 2" },
+	/* A host that takes the rest of a long truncation sleeps, and 64 pages are written where it is about to. */
+	{ "slept-on",
+	  "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2",
+	  { "trunc d/f 4096", "trunc d/f 5000;write d/f 4096 262144 3;write d/f 266240 12288 4", "" },
+	  "0~mark_word:c40 1 1 1 0." },
 	/* The group that a truncation ends in is broken up while it looks, and an extent again when it goes on. */
 	{ "cut-again",
 	  "mkdir d;create d/f;draft d/f 65536 65536 1",

@@ -3,7 +3,9 @@
  * exhaustive.c - small worlds, explored to the end.
  *
  * Two directories, two files and a third name, and every operation on them; then
- * a file with an extent, and what makes, breaks, shows and frees one. Of each of
+ * a file with an extent, and what makes, breaks, shows and frees one; then a file that
+ * both hosts have open and have locked in part; then directories that are moved below each other, and pages
+ * that are written over in one go or singly. Of each of
  * these families: each pair of operations on two hosts, and each sequence of two
  * on one, woven as interleave.h says, in gpf and in wb pools; with an extent there is no
  * preemption but by death, because its records have so many words. Worlds are numbered, a
@@ -76,6 +78,20 @@ static const char *const on_extents[] = {
 	"draft a 69632 4096 8",
 };
 
+/* Both hosts have a open. */
+static const char *const on_open[] = {
+	"hold a",       "release a",     "hold b",         "lock a 0 9 2",   "lock a 5 14 1",
+	"lock a 0 9 0", "lock a 0 99 0", "lock a 40 49 2", "flock a 2",      "locked a 0 99 2",
+	"unlink a",     "unlink b",      "rename b a",     "append a 100 3", "getattr a",
+};
+
+/* Who is above whom, three directories deep; and pages of f inside its size. */
+static const char *const on_trees[] = {
+	"rename d/s e/t/s",   "rename e/t d/s/t",    "rename d/s e/s",      "rename e/t d/t",
+	"exchange d/s e/t",   "rmdir d/s",           "write f 4096 8192 3", "write f 4096 4096 4",
+	"write f 5000 100 5", "write f 8192 4096 6", "trunc f 8000",
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct family {
@@ -86,6 +102,10 @@ static const struct family {
 	{ "mkdir d;mkdir e;mkdir d/s;create d/a;write d/a 0 5000 1;create e/b;write e/b 0 700 2", operations,
 	  COUNT(operations), PREEMPTIONS_MAX },
 	{ "create a;draft a 65536 65536 1", on_extents, COUNT(on_extents), 0 },
+	{ "create a;write a 0 700 1;create b;hold a;1:hold a;lock a 0 9 2;1:lock a 20 29 1", on_open, COUNT(on_open),
+	  PREEMPTIONS_MAX },
+	{ "mkdir d;mkdir e;mkdir d/s;mkdir e/t;create f;write f 0 16384 1", on_trees, COUNT(on_trees),
+	  PREEMPTIONS_MAX },
 };
 
 struct small_world {

@@ -11,18 +11,19 @@
 #define NO_SPACE "-28"
 
 struct reference {
-	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect; 'r' host 0 is recovered */
+	char order[ORDER_MAX + 1]; /* hosts: '0' '1', 'x' 'y' without effect; 'r' 's' they are recovered */
 	char result[ORDER_MAX][RESULT_BYTES];
 	char late[ORDER_MAX][RESULT_BYTES];  /* when nothing is reclaimed before the end */
 	char after[ORDER_MAX][RESULT_BYTES]; /* of host 1, after the recovery of host 0 */
 	struct state *state;                 /* one for each set of the dead */
+	bool lacks[DEAD_MAX];                /* there is none: who would recover and look is laid to rest */
 };
 
 struct references {
 	const struct script *script[2];
 	unsigned dead[DEAD_MAX], n_dead;
-	bool tight, locks;
-	char broken[1200]; /* why there are none */
+	bool tight, lets_go; /* the death of a host lets go of what others may want */
+	char broken[1200];   /* why there are none */
 	struct reference *at;
 	size_t n, capacity;
 };
@@ -166,14 +167,19 @@ static bool does_something(char c)
 	return c == '0' || c == '1';
 }
 
-/* Host 0 died after its last command and is recovered. */
-static void lay_to_rest(struct references *refs, const char *order)
+/* A host died after its last command and is recovered. */
+static void lay_to_rest(struct references *refs, const char *order, unsigned host)
 {
 	char err[160] = "";
 
-	world_lose(0, (struct fate){ .kind = FATE_KEEP_ALL });
-	if (world_fence(0, 2) && world_recover(2, 0, err))
+	world_lose(host, (struct fate){ .kind = FATE_KEEP_ALL });
+	if (world_fence(host, 2) && world_recover(2, host, err))
 		no_reference(refs, order, err);
+}
+
+static bool is_rest(char c)
+{
+	return c == 'r' || c == 's';
 }
 
 /* rest_from: place before which host 0 is laid to rest; none if beyond the end. */
@@ -187,9 +193,9 @@ static void run_order(struct references *refs, const char *order, size_t rest_fr
 		struct command_call call = { .command = &refs->script[host]->command[next[host]], .host = host };
 
 		snprintf(result[i], RESULT_BYTES, NO_SPACE);
-		if (i == rest_from || order[i] == 'r')
-			lay_to_rest(refs, order);
-		next[host] += order[i] != 'r';
+		if (i == rest_from || is_rest(order[i]))
+			lay_to_rest(refs, order, order[i] == 's');
+		next[host] += !is_rest(order[i]);
 		if (!does_something(order[i]))
 			continue;
 		if (run_all(host, script_call, &call, NULL, err) != RUN_RETURNED)
@@ -205,6 +211,9 @@ static void execute(struct references *refs, struct reference *ref)
 	world_mark();
 	run_order(refs, ref->order, ORDER_MAX, ref->result);
 	for (unsigned i = 0; i < refs->n_dead; i++) {
+		ref->lacks[i] = strchr(ref->order, 's') && aftermath_by(refs->dead[i]) == 1;
+		if (ref->lacks[i])
+			continue;
 		world_mark();
 		for (unsigned host = 0; host < HOSTS; host++)
 			if (refs->dead[i] & 1u << host)
@@ -253,17 +262,34 @@ static void execute_after(struct references *refs, struct reference *ref)
 	world_drop();
 }
 
-static bool at_rest(const char *order, unsigned len)
+/* Is the host, or any (2), laid to rest in that order? */
+static bool at_rest(const char *order, unsigned len, unsigned host)
 {
-	return memchr(order, 'r', len);
+	return (host != 1 && memchr(order, 'r', len)) || (host != 0 && memchr(order, 's', len));
 }
 
-static bool has_locks(const struct script *script)
+#define ANY_HOST 2u
+
+static bool has_any(const struct script *script, const char *word)
 {
 	for (unsigned i = 0; i < script->n; i++)
-		if (strstr(script->command[i].text, "lock"))
+		if (strstr(script->command[i].text, word))
 			return true;
 	return false;
+}
+
+static bool lets_go(const struct script *script)
+{
+	return has_any(script, "lock") || has_any(script, "hold") || has_any(script, "release");
+}
+
+/* Host 1 is recovered while host 0 works only where it may be the only one that died (interleave.h). */
+static const char *may_rest(const struct references *refs)
+{
+	for (unsigned i = 0; i < refs->n_dead; i++)
+		if (refs->dead[i] == 2u)
+			return "rs";
+	return "r";
 }
 
 /* Every order of a beginning of a with a beginning of b. */
@@ -281,13 +307,13 @@ static void execute_all(struct references *refs, char *order, unsigned len, unsi
 	for (const char *c = refs->tight ? "01xy" : "01"; *c; c++) {
 		unsigned host = host_of(*c);
 
-		if ((host ? b : a) == refs->script[host]->n || (host == 0 && at_rest(order, len)))
+		if ((host ? b : a) == refs->script[host]->n || at_rest(order, len, host))
 			continue;
 		order[len] = *c;
 		execute_all(refs, order, len + 1, a + !host, b + host);
 	}
-	if (refs->locks && !at_rest(order, len)) {
-		order[len] = 'r';
+	for (const char *c = refs->lets_go && !at_rest(order, len, ANY_HOST) ? may_rest(refs) : ""; *c; c++) {
+		order[len] = *c;
 		execute_all(refs, order, len + 1, a, b);
 	}
 }
@@ -299,7 +325,7 @@ struct references *references_make(const struct script *a, const struct script *
 	char order[ORDER_MAX + 1];
 
 	*refs = (struct references){ .script = { a, b }, .n_dead = n_dead, .tight = tight };
-	refs->locks = has_locks(a) || has_locks(b);
+	refs->lets_go = lets_go(a) || lets_go(b);
 	memcpy(refs->dead, dead, n_dead * sizeof(*dead));
 	execute_all(refs, order, 0, 0, 0);
 	return refs;
@@ -329,7 +355,7 @@ static const struct reference *reference_find(const struct references *refs, con
 static const struct state *state_of_dead(const struct references *refs, const struct reference *ref, unsigned dead)
 {
 	for (unsigned i = 0; i < refs->n_dead; i++)
-		if (refs->dead[i] == dead)
+		if (refs->dead[i] == dead && !ref->lacks[i])
 			return &ref->state[i];
 	return NULL;
 }
@@ -378,7 +404,7 @@ static bool may_end(const struct judging *j)
 static bool result_fits(const struct history *h, const char *result, const struct reference *ref, unsigned i)
 {
 	return !strcmp(result, ref->result[i]) || !strcmp(result, ref->late[i]) ||
-	       (h->recovered && !strcmp(result, ref->after[i]));
+	       (h->recovered == 1 && !strcmp(result, ref->after[i]));
 }
 
 /* Was the other host at work in the meantime? */
@@ -397,7 +423,7 @@ static bool alone(const struct history *h, unsigned host, unsigned at)
 static const char *result_in(const struct reference *ref, unsigned host, unsigned at)
 {
 	for (unsigned i = 0; ref->order[i]; i++)
-		if (ref->order[i] != 'r' && host_of(ref->order[i]) == host && at-- == 0)
+		if (!is_rest(ref->order[i]) && host_of(ref->order[i]) == host && at-- == 0)
 			return ref->result[i];
 	return NULL;
 }
@@ -472,7 +498,7 @@ static bool fits(struct judging *j)
 	for (unsigned i = 0; i < j->len; i++) {
 		unsigned host = host_of(j->order[i]), at = next[host];
 
-		if (j->order[i] == 'r')
+		if (is_rest(j->order[i]))
 			continue;
 		next[host]++;
 		if (!j->h->event[host][at].ended || result_fits(j->h, j->h->event[host][at].result, ref, i) ||
@@ -484,8 +510,8 @@ static bool fits(struct judging *j)
 		return false;
 	}
 	want = state_of_dead(j->refs, ref, j->dead);
-	if (state_equal(j->state, want))
-		return true;
+	if (!want || state_equal(j->state, want))
+		return want;
 	n = snprintf(j->buf, j->size, "state not as in order \"%s\": ", j->order);
 	state_explain(j->state, want, j->buf + n, j->size - (size_t)n);
 	return false;
@@ -501,7 +527,7 @@ static bool search(struct judging *j)
 		unsigned host = host_of(*c);
 		bool found;
 
-		if (!may_follow(j, host) || (host == 0 && at_rest(j->order, j->len)))
+		if (!may_follow(j, host) || at_rest(j->order, j->len, host))
 			continue;
 		j->order[j->len++] = *c;
 		j->next[host]++;
@@ -511,14 +537,14 @@ static bool search(struct judging *j)
 		if (found)
 			return true;
 	}
-	return j->refs->locks && j->h->recovered && !at_rest(j->order, j->len) && search_rest(j);
+	return j->refs->lets_go && j->h->recovered && !at_rest(j->order, j->len, ANY_HOST) && search_rest(j);
 }
 
 static bool search_rest(struct judging *j)
 {
 	bool found;
 
-	j->order[j->len++] = 'r';
+	j->order[j->len++] = j->h->recovered == 1 ? 'r' : 's';
 	found = search(j);
 	j->len--;
 	return found;

@@ -17,10 +17,10 @@
  * An inode without name and holder is reclaimed some time after its last name
  * went: by who removed it, or, had that host died, by recovery. Until then its
  * handle works. So a command's result may also be the one it has when nothing
- * is reclaimed before the end; the state afterwards is the same. And when host 0
- * is recovered while host 1 works, what it held open goes at some moment then. If
- * it may have had locks, what host 1 may do changes at that moment, and so does the
- * state: then the recovery has a place in the order, as 'r'.
+ * is reclaimed before the end; the state afterwards is the same. And when one host
+ * is recovered while the other works, what it held open goes at some moment then. If
+ * it may have had locks, or open files, what the other may do changes at that moment, and so does the
+ * state: then the recovery has a place in the order, as 'r' of host 0, 's' of host 1.
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
@@ -30,9 +30,9 @@
 
 struct history {
 	uint64_t clock;
-	bool recovered;  /* host 0 died, and was recovered while host 1 was at work */
-	unsigned n[2];   /* commands begun */
-	uint64_t digest; /* of what judging asks of the following */
+	unsigned recovered; /* 1 + the host that died, and was recovered while the other was at work; or 0 */
+	unsigned n[2];      /* commands begun */
+	uint64_t digest;    /* of what judging asks of the following */
 	struct {
 		uint64_t begun, ended; /* ended 0: not */
 		char result[RESULT_BYTES];

@@ -131,7 +131,7 @@ static bool recover_early(struct interleave *w)
 		ok = false;
 	}
 	run_free(&run);
-	w->history.recovered = w->path.dead == 0;
+	w->history.recovered = 1 + w->path.dead;
 	w->candidate = aftermath_by(1u << w->path.dead) == 2 ? arena_digest(2) : 0;
 	*recovery_of(w, before) = (struct recovery){ before, digest_image(w) };
 	return ok;
@@ -228,10 +228,10 @@ static struct crash crash_of(struct interleave *w, unsigned dead)
 		.over = other->end == RUN_RETURNED,
 		.midway = other->end == RUN_PAUSED && other->steps > 0,
 	};
-	bool recovered = w->history.recovered;
+	unsigned recovered = w->history.recovered;
 
 	crash.rest = crash.over ? interleave_digest_end(w, 1u << dead) : digest_rest(w, dead, other);
-	w->history.recovered = dead == 0;
+	w->history.recovered = 1 + dead;
 	crash.rest_early = digest_rest(w, dead, other);
 	w->history.recovered = recovered;
 	return crash;

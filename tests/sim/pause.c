@@ -171,7 +171,7 @@ static void bystand(struct explorer *x, uint64_t m)
 		world_lose(0, x->fate[0]);
 		explore_survive(x, &b, NULL, m);
 		x->site[1] = b.site;
-		x->history.recovered = true;
+		x->history.recovered = 1;
 		if (b.end == RUN_PAUSED && explore_succession(x) && explore_go_on(x, &b))
 			explore_finish(x, 1);
 		run_free(&b);

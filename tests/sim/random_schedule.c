@@ -97,7 +97,7 @@ static bool interlude(struct mix *mix)
 	case 3:
 		if (mix->dead != 1 || x->history.recovered)
 			return true;
-		x->history.recovered = true;
+		x->history.recovered = 1;
 		return explore_succession(x);
 	default: return true;
 	}

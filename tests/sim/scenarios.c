@@ -48,6 +48,7 @@ const struct scenario scenarios[] = {
 	/* removing names */
 	{ "unlink-last", FILE_F, "unlink d/f", "link d/f d/h;stat d/f;create d/f", 0 },
 	{ "unlink-both", FILE_F, "unlink d/f", "unlink d/f;read d/f", 0 },
+	{ "unlink-two", TREE "create d/x", "unlink d/f;unlink d/x", "unlink d/x;create d/f;stat d/x", 0 },
 	{ "unlink-one", FILE_F "link d/f d/h", "unlink d/f", "unlink d/h;getattr d/f", 0 },
 	{ "unlink-held-here", FILE_F "hold d/f;note d/f 0", "unlink d/f", "read d/f;create d/f", SC_HOLDS },
 	{ "unlink-held-there", FILE_F "1:hold d/f;note d/f 0", "unlink d/f", "read d/f;release d/f", 0 },
@@ -71,13 +72,16 @@ const struct scenario scenarios[] = {
 	  0 },
 	{ "rename-across", TREE, "rename d/f e/h", "rename d/f e/k;stat e/h", 0 },
 	{ "rename-dir-across", TREE "mkdir d/s;create d/s/x", "rename d/s e/s", "rename d/s d/t;rmdir e/s", 0 },
-	{ "rename-cycle", "mkdir d;mkdir e;mkdir d/s;mkdir e/t", "rename d e/t/d", "rename e d/s/e", 0 },
+	{ "rename-cycle", "mkdir d;mkdir e;mkdir d/s;mkdir e/t", "rename d/s e/t/s", "rename e/t d/s/t", 0 },
+	{ "rename-cycle-top", "mkdir d;mkdir e;mkdir d/s;mkdir e/t", "rename d e/t/d", "rename e d/s/e", 0 },
 	{ "rename-into-itself", "mkdir d;mkdir d/s", "rename d d/s/d", "rename d/s t", 0 },
 	{ "noreplace", TREE, "noreplace d/f d/h", "create d/h;stat d/f", 0 },
 	{ "noreplace-refused", TREE, "noreplace d/f e/g", "unlink e/g;stat d/f", 0 },
 	{ "exchange", TREE, "exchange d/f e/g", "rename d/f d/h;stat e/g", 0 },
 	{ "exchange-both", TREE, "exchange d/f e/g", "exchange e/g d/f", 0 },
 	{ "exchange-dir", TREE "mkdir d/s;create d/s/x", "exchange d/s e/g", "create d/s/y;unlink e/g", 0 },
+	{ "exchange-dirs", TREE "mkdir d/s;mkdir e/t;create d/s/x", "exchange d/s e/t",
+	  "rename e/t d/s/t;rename d/s e/t/s", 0 },
 	{ "exchange-missing", TREE, "exchange d/f d/h", "create d/h", 0 },
 	/* a directory that leaves its name before it gets an entry was never full under it (c/x: of what c was) */
 	{ "rmdir-moved", "mkdir c", "rmdir c", "rename c k;create c/x", 0 },
@@ -89,6 +93,12 @@ const struct scenario scenarios[] = {
 	{ "trunc-zero", FILE_F, "trunc d/f 0", "write d/f 3000 3000 3;read d/f", 0 },
 	{ "trunc-nodes", "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2", "trunc d/f 7000",
 	  "append d/f 300 3;trunc d/f 90000", 0 },
+	/* More pages are cut than a record holds: whoever takes the rest sleeps, and they are written anew. */
+	{ "trunc-written-since", "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2", "trunc d/f 4096",
+	  "write d/f 4096 262144 3;write d/f 266240 12288 4", SC_DEEP },
+	/* So many that a batch of the rest is not the last one. */
+	{ "trunc-slept", "mkdir d;create d/f;" FOUR_TIMES("append d/f 155648 1;"), "trunc d/f 4096",
+	  "write d/f 4096 262144 3;write d/f 266240 262144 4;write d/f 528384 94208 5", 0 },
 	{ "trunc-up", FILE_F, "trunc d/f 20000", "trunc d/f 300;append d/f 100 5", 0 },
 	{ "trunc-down-up", FILE_F, "trunc d/f 10;trunc d/f 9000", "trunc d/f 5;read d/f", 0 },
 	/* data */
@@ -205,6 +215,19 @@ const struct scenario scenarios[] = {
 	  "unlink d/=6k,y;create d/=6k,z", 0 },
 	{ "collide-rename", "mkdir d;create d/=2k,x;create d/=1k,w", "rename d/=1k,w d/=2k,y", "rename d/=2k,x d/=2k,y",
 	  0 },
+	/* A handle from before: of what was removed, and its inode is somebody else's now, or becomes so. */
+	{ "stale-create", SIXTEEN "write o/b 0 100 1;note o/b 0;unlink o/b", "create o/z",
+	  "append $0 10 5;getattr $0;trunc $0 100;chattr $0 0600 1 2 50;read $0", SC_TIGHT | SC_DEEP },
+	{ "stale-links", SIXTEEN "note o/b 0;unlink o/b", "create o/z",
+	  "link $0 o/y;hold $0;lock $0 0 9 2;write $0 0 10 5;draft $0 0 4096 6", SC_TIGHT | SC_DEEP | SC_HOLDS },
+	{ "stale-mkdir", SIXTEEN "unlink o/b;mkdir o/b;note o/b 0;rmdir o/b", "mkdir o/z",
+	  "rename o/a $0/a;stat $0/a;ls $0;rmdir $0/a;link o/c $0/c", SC_TIGHT | SC_DEEP },
+	{ "stale-unlink", "mkdir o;create o/b;write o/b 0 5000 1;note o/b 0", "unlink o/b;create o/b",
+	  "append $0 10 5;trunc $0 100;getattr $0", SC_DEEP },
+	{ "stale-rmdir", "mkdir o;mkdir o/b;create o/a;note o/b 0", "rmdir o/b;mkdir o/b",
+	  "rename o/a $0/a;create $0/x", SC_DEEP },
+	{ "stale-twice", SIXTEEN "note o/b 0;unlink o/b;create o/b;unlink o/b", "create o/z;unlink o/z",
+	  "append $0 10 5;getattr $0", SC_TIGHT | SC_DEEP },
 	/* pages that are used again: hosts have taken enough to look for them */
 	{ "reuse-write", REUSE, "write d/f 0 4096 3;write d/f 0 4096 4;write d/f 0 4096 5",
 	  "write e/g 0 4096 6;write d/f 0 4096 7;write e/g 0 4096 8", 0 },

@@ -214,8 +214,18 @@ static void *race_main(void *context)
 		if (fd < 0 && errno != EEXIST)
 			r->error = errno;
 		r->ino[i] = fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
-		if (fd >= 0)
+		/* Whoever made it: each has it open by itself, when the other has closed it and its name is gone. */
+		pthread_barrier_wait(r->start);
+		if (fd >= 0 && i % 2 == r->host)
 			close(fd);
+		if (i % 2 == r->host)
+			unlink(at(r->pod, r->host, name));
+		pthread_barrier_wait(r->start);
+		if (fd < 0 || i % 2 == r->host)
+			continue;
+		if (pwrite(fd, "x", 1, 0) != 1)
+			r->error = errno;
+		close(fd);
 	}
 	return NULL;
 }

@@ -337,6 +337,21 @@ static void the_overdue_do_not_recover(void **state)
 	assert_int_equal(pod.in.view[2].recoverer, 1);
 }
 
+/* Nor is one that the operator has just ordered off, though it beats. */
+static void the_ordered_off_do_not_recover(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	polls(&pod, 3);
+	host_is(&pod, 2, DAXFS_HOST_FENCED);
+	pod.in.order[0] = ORDER_FENCE;
+	polls(&pod, 1);
+	assert_int_equal(state_of(&pod, 2), DAXFS_HOST_RECOVERING);
+	assert_int_equal(pod.in.view[2].recoverer, 1);
+}
+
 static void dead_recoverer_is_replaced(void **state)
 {
 	struct pod pod;
@@ -502,6 +517,7 @@ int main(void)
 		cmocka_unit_test(quick_successor_is_not_silence),
 		cmocka_unit_test(each_tenant_is_fenced_for_itself),
 		cmocka_unit_test(the_overdue_do_not_recover),
+		cmocka_unit_test(the_ordered_off_do_not_recover),
 		cmocka_unit_test(dead_recoverer_is_replaced),
 		cmocka_unit_test(recoverer_that_left_is_replaced),
 		cmocka_unit_test(after_the_third_nobody_is_assigned),

@@ -81,6 +81,10 @@ static void exchange(void **state)
 	assert_int_equal(pod_lookup(pod.fs[2], e, "..", &up), 0);
 	assert_int_equal(up, DAXFS_ROOT);
 	assert_int_equal(daxfs_rename(pod.fs[1], DAXFS_ROOT, "d", d, "e", DAXFS_RENAME_EXCHANGE), -EINVAL);
+	/* Either of the two would end below itself. */
+	pod_mkdir(pod.fs[0], d, "s");
+	assert_int_equal(daxfs_rename(pod.fs[1], d, "s", DAXFS_ROOT, "d", DAXFS_RENAME_EXCHANGE), -EINVAL);
+	assert_int_equal(daxfs_rename(pod.fs[1], DAXFS_ROOT, "d", d, "s", DAXFS_RENAME_EXCHANGE), -EINVAL);
 	pod_stop(&pod);
 }
 
