@@ -96,9 +96,6 @@ const struct scenario scenarios[] = {
 	/* More pages are cut than a record holds: whoever takes the rest sleeps, and they are written anew. */
 	{ "trunc-written-since", "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2", "trunc d/f 4096",
 	  "write d/f 4096 262144 3;write d/f 266240 12288 4", SC_DEEP },
-	/* So many that a batch of the rest is not the last one. */
-	{ "trunc-slept", "mkdir d;create d/f;" FOUR_TIMES("append d/f 155648 1;"), "trunc d/f 4096",
-	  "write d/f 4096 262144 3;write d/f 266240 262144 4;write d/f 528384 94208 5", 0 },
 	{ "trunc-up", FILE_F, "trunc d/f 20000", "trunc d/f 300;append d/f 100 5", 0 },
 	{ "trunc-down-up", FILE_F, "trunc d/f 10;trunc d/f 9000", "trunc d/f 5;read d/f", 0 },
 	/* data */
