@@ -202,10 +202,10 @@ static void every_lane_is_seen(void **state)
 		sm_store(&pool->lanes[i].low, epoch);
 		epoch_rescan(looker);
 		epoch_rescan(looker);
-		assert_false(epoch_reusable(&looker->snapshot, epoch, epoch));
+		assert_false(epoch_reusable(&looker->scan, epoch, epoch));
 		sm_store(&pool->lanes[i].low, low);
 		epoch_rescan(looker);
-		assert_true(epoch_reusable(&looker->snapshot, epoch, epoch));
+		assert_true(epoch_reusable(&looker->scan, epoch, epoch));
 	}
 	fs_put_lane(m.fs[7], looker);
 	many_stop(&m);
