@@ -239,10 +239,12 @@ int daxfs_leave(struct daxfs *fs)
 	for (unsigned i = 0; i < fs->n_slots; i++)
 		sm_flush(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
-	if (leftovers(fs)) { /* a file that could not be closed, or finished: for recovery */
+	if (leftovers(fs)) {
+		/* Declared dead in the middle; or a file that could not be closed, or finished: for recovery. */
+		rc = lane_alive(&fs->slots[0].lane) ? -EIO : -ESTALE;
 		fs->joined = false;
 		fs_free_slots(fs);
-		return -EIO;
+		return rc;
 	}
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
