@@ -144,6 +144,7 @@ static bool second_worth(struct explorer *x, enum variant v)
 static void death(struct explorer *x)
 {
 	unsigned dirty = memory_dirty(0);
+	bool second;
 
 	world_mark();
 	for (unsigned i = 0; explore_fate(x, dirty, i, false, &x->fate[0]); i++) {
@@ -152,9 +153,11 @@ static void death(struct explorer *x)
 		play(x, V_RECOVER, i == 0);
 		if (i < 2 || i % 5 == x->n % 5 || x->opt->full)
 			play(x, V_SURVIVE, false);
-		if (i < 2 && second_worth(x, V_RECOVER_CRASH))
+		/* All lines are kept, or none; quick: one of the two, by turns, where there are two. */
+		second = i < 2 && (!x->opt->quick || x->opt->step || !x->wb || !dirty || i == x->n % 2);
+		if (second && second_worth(x, V_RECOVER_CRASH))
 			play(x, V_RECOVER_CRASH, false);
-		if (i < 2 && second_worth(x, V_SURVIVE_CRASH))
+		if (second && second_worth(x, V_SURVIVE_CRASH))
 			play(x, V_SURVIVE_CRASH, false);
 		world_drop();
 		world_rewind();

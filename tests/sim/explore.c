@@ -18,20 +18,20 @@ static const char *const variant_names[VARIANTS] = {
 
 /* States a scenario may cost in each variant that is a product of steps. */
 static const struct {
-	uint64_t quick, full;
+	uint64_t quick, usual, full;
 } budgets[VARIANTS] = {
-	[V_RECOVER] = { UINT64_MAX, UINT64_MAX },
-	[V_SURVIVE] = { UINT64_MAX, UINT64_MAX },
-	[V_RECOVER_CRASH] = { 250, 20000 },
-	[V_SURVIVE_CRASH] = { 200, 20000 },
-	[V_PAUSE] = { 150, UINT64_MAX },
-	[V_PAUSE_BOTH] = { 120, 20000 },
-	[V_PAUSE_CRASH] = { 80, 20000 },
-	[V_RESUME_CRASH] = { 150, 20000 },
-	[V_TANGLE] = { 120, 20000 },
-	[V_BYSTAND] = { 120, 20000 },
-	[V_REVOKE] = { 60, 20000 },
-	[V_MIX] = { 250, 20000 },
+	[V_RECOVER] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
+	[V_SURVIVE] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
+	[V_RECOVER_CRASH] = { 80, 250, 20000 },
+	[V_SURVIVE_CRASH] = { 60, 200, 20000 },
+	[V_PAUSE] = { 50, 150, UINT64_MAX },
+	[V_PAUSE_BOTH] = { 40, 120, 20000 },
+	[V_PAUSE_CRASH] = { 25, 80, 20000 },
+	[V_RESUME_CRASH] = { 50, 150, 20000 },
+	[V_TANGLE] = { 40, 120, 20000 },
+	[V_BYSTAND] = { 40, 120, 20000 },
+	[V_REVOKE] = { 20, 60, 20000 },
+	[V_MIX] = { 80, 250, 20000 },
 };
 
 const char *variant_name(enum variant v)
@@ -62,7 +62,7 @@ uint64_t explore_draw(const struct explorer *x, uint64_t i)
 
 uint64_t explore_budget(const struct explorer *x, enum variant v)
 {
-	return x->opt->full ? budgets[v].full : budgets[v].quick;
+	return x->opt->full ? budgets[v].full : x->opt->quick ? budgets[v].quick : budgets[v].usual;
 }
 
 /* Each state is in or out by a hash of its place and the seed, so that one
@@ -102,7 +102,10 @@ void explore_where(const struct explorer *x, FILE *out)
 		x->opt->weak ? "--weak " : "", x->sc->name, x->wb ? "wb" : "gpf", variant_names[x->variant], x->n);
 	if (x->m)
 		fprintf(out, " --recovery-step %" PRIu64, x->m);
-	fprintf(out, " --seed %" PRIu64 " --trace\n", x->opt->seed);
+	fprintf(out, " --seed %" PRIu64 "%s --trace\n", x->opt->seed,
+		x->opt->full    ? " --full"
+		: x->opt->quick ? " --quick"
+				: "");
 }
 
 static void print_history(const struct explorer *x)
@@ -136,7 +139,8 @@ bool explore_exhausted(const struct explorer *x)
 
 bool explore_fate(const struct explorer *x, unsigned dirty, unsigned nth, bool few, struct fate *out)
 {
-	unsigned singles = few ? 0 : x->opt->full ? 64 : 6, randoms = few ? 1 : x->opt->full ? 16 : 4;
+	unsigned singles = few ? 0 : x->opt->full ? 64 : x->opt->quick ? 2 : 6;
+	unsigned randoms = few || x->opt->quick ? 1 : x->opt->full ? 16 : 4;
 
 	singles = singles < dirty ? singles : dirty;
 	*out = (struct fate){ .kind = FATE_KEEP_ALL };

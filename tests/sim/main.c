@@ -20,7 +20,7 @@ static const char usage_text[] =
 	"  --variant NAME      only recover, survive, recover-crash, survive-crash, pause,\n"
 	"                      pause-both, pause-crash, resume-crash, tangle, bystand, revoke or mix\n"
 	"  --seed S            which states are sampled, which lines are lost (default 1)\n"
-	"  --quick | --full    sample products of steps (default), or try nearly all\n"
+	"  --quick | --full    fewer samples of products of steps, or nearly all of them\n"
 	"  --step N            only this step of the operation\n"
 	"  --recovery-step M   only this step of the recovery, or of the second host\n"
 	"  --trace             print the seam calls of the operation\n"
@@ -125,7 +125,7 @@ static int parse(int argc, char **argv, struct options *opt)
 			break;
 		case 'v': opt->variant = optarg; break;
 		case 's': opt->seed = strtoull(optarg, NULL, 0); break;
-		case 'q': opt->full = false; break;
+		case 'q': opt->quick = true; break;
 		case 'f': opt->full = true; break;
 		case 'n': opt->step = strtoull(optarg, NULL, 0); break;
 		case 'm': opt->recovery_step = strtoull(optarg, NULL, 0); break;

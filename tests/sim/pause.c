@@ -229,12 +229,14 @@ static uint64_t steps_of(struct explorer *x, const struct script *script, unsign
 /* Running host 0 to its end costs something even if no state is tried. */
 static bool worth(const struct explorer *x)
 {
-	return x->opt->full || x->opt->step || (x->n * 31 + x->opt->seed) % 100 * x->distinct < 3000;
+	return x->opt->full || x->opt->step ||
+	       (x->n * 31 + x->opt->seed) % 100 * x->distinct < (x->opt->quick ? 1000 : 3000);
 }
 
 static void pauses_at(struct explorer *x, uint64_t steps_a, uint64_t steps_b)
 {
-	uint64_t draws = x->n == 1 && (x->sc->flags & SC_DEEP) ? DRAWS_DEEP : x->opt->full ? 8 : 1;
+	bool deep = x->n == 1 && (x->sc->flags & SC_DEEP);
+	uint64_t draws = deep ? (x->opt->quick ? DRAWS_DEEP / 3 : DRAWS_DEEP) : x->opt->full ? 8 : 1;
 
 	x->variant = V_PAUSE;
 	if (explore_wants(x, V_PAUSE) && explore_samples(x, 0, NULL))
@@ -249,7 +251,7 @@ static void pauses_at(struct explorer *x, uint64_t steps_a, uint64_t steps_b)
 	if (explore_wants(x, V_RESUME_CRASH) && worth(x))
 		resume_crash(x, steps_b);
 	x->variant = V_TANGLE;
-	for (uint64_t i = 0; explore_wants(x, V_TANGLE) && (worth(x) || draws == DRAWS_DEEP) && i < draws; i++)
+	for (uint64_t i = 0; explore_wants(x, V_TANGLE) && (worth(x) || deep) && i < draws; i++)
 		tangle(x, steps_a, steps_b, explore_draw(x, i));
 	x->variant = V_REVOKE;
 	if (explore_wants(x, V_REVOKE) && worth(x))

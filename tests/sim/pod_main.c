@@ -15,7 +15,7 @@
 
 #define OPS_MAX 4096u /* more than any seed has */
 #define CHECK_SEED 1u
-#define CHECK_SEEDS 500u
+#define CHECK_SEEDS 250u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
 
 static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
@@ -23,7 +23,7 @@ static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
 				 "  --seeds N        how many (default 1)\n"
 				 "  --trace          print everything that happens\n"
 				 "  --keep-going     not only up to the first violation\n"
-				 "  --check          the canary, then 500 seeds from the first one: for scripts/check\n"
+				 "  --check          the canary, then 250 seeds from the first one: for scripts/check\n"
 				 "  --mutants        plant each mistake in turn: which one does nobody notice?\n"
 				 "  --mutant NAME    only that one\n"
 				 "of one seed, to make it smaller:\n"

@@ -58,7 +58,7 @@ struct options {
 	const char *func;                   /* mutants: only sites in this function */
 	const char *story;                  /* only this one */
 	uint64_t seed, step, recovery_step; /* 0: all */
-	bool gpf, wb, full, trace, sites;
+	bool gpf, wb, quick, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
 	bool worlds, one_world, repairs;
