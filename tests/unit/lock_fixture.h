@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/lockset.h"
+#include "hang.h"
 #include "rig.h"
 
 #define R DAXFS_LOCK_READ
@@ -20,7 +21,7 @@ struct fixture {
 
 static inline void fixture_start(struct fixture *s, unsigned inodes)
 {
-	alarm(120); /* a hang is a failure */
+	alarm(HANG_S);
 	pod_start_with(&s->pod, 4 << 20, (struct daxfs_mkfs_options){ .inodes = inodes, .lanes = 2, .opens = 16 });
 	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");
 	for (unsigned i = 0; i < POD_HOSTS; i++)

@@ -36,9 +36,10 @@
 #include "daxfs/member.h"
 #include "node-agent/agent.h"
 #include "node-agent/mountpoint.h"
+#include "hang.h"
 
 #define POD_HOSTS 3
-#define POD_WAIT_MS 20000 /* far more than anything takes, on any machine */
+#define POD_WAIT_MS (HANG_S * 1000)
 #define POD_BYTES (64u << 20)
 
 struct pod {

@@ -18,8 +18,7 @@
 #include <time.h>
 
 #include "daxfs/daxfs.h"
-
-#define DEADLINE_S 20
+#include "hang.h"
 
 struct pod {
 	char dir[64], pool[96], socket[96], agent[96];
@@ -133,7 +132,7 @@ static void until(struct pod *p, const char *what, const char *words)
 		if (p->r.code == CTL_OK && strstr(p->r.out, words))
 			return;
 		usleep(5000);
-	} while (time(NULL) - start < DEADLINE_S);
+	} while (time(NULL) - start < HANG_S);
 	fail_msg("\"%s\" never said \"%s\": %s%s", what, words, p->r.out, p->r.err);
 }
 
@@ -208,10 +207,10 @@ static void orders_refused(struct pod *p)
 
 static void fenced_and_recovered(struct pod *p)
 {
-	ctl_run(&p->r, "fence --socket %s --host 1 --wait %d", p->socket, DEADLINE_S);
+	ctl_run(&p->r, "fence --socket %s --host 1 --wait %d", p->socket, HANG_S);
 	ctl_expect(&p->r, CTL_OK, "host 1 is ");
 	/* fabricd assigns the recovery by itself: whoever comes first. */
-	ctl_run(&p->r, "recover --socket %s --host 1 --wait %d --json", p->socket, DEADLINE_S);
+	ctl_run(&p->r, "recover --socket %s --host 1 --wait %d --json", p->socket, HANG_S);
 	ctl_expect(&p->r, CTL_OK, "");
 	ctl_expect_json(&p->r, "\"host\": 1");
 	until(p, "status", "last recovery ");

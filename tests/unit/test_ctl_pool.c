@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -331,12 +332,17 @@ static void recoverer_died(void **unused)
 	teardown(&p);
 }
 
+struct beater {
+	struct daxfs_member *m;
+	atomic_bool done;
+};
+
 static void *beat_manager(void *context)
 {
-	struct daxfs_member *m = context;
+	struct beater *b = context;
 
-	for (int i = 0; i < 1000; i++) {
-		daxfs_member_manager_beat(m, 1);
+	while (!atomic_load(&b->done)) {
+		daxfs_member_manager_beat(b->m, 1);
 		usleep(1000);
 	}
 	return NULL;
@@ -351,7 +357,8 @@ static void fabricd_is_at_work(void **unused)
 	struct place p;
 	struct child c;
 	uint32_t epoch;
-	pthread_t beater;
+	struct beater beater;
+	pthread_t thread;
 
 	(void)unused;
 	setup(&p, "");
@@ -360,12 +367,14 @@ static void fabricd_is_at_work(void **unused)
 	assert_int_equal(daxfs_member_open(p.pool, true, &m, &err), 0);
 	daxfs_member_manager(m, &seen);
 	assert_int_equal(daxfs_member_claim(m, &seen, &epoch), 0);
-	assert_int_equal(pthread_create(&beater, NULL, beat_manager, m), 0);
+	beater = (struct beater){ .m = m };
+	assert_int_equal(pthread_create(&thread, NULL, beat_manager, &beater), 0);
 	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
 	ctl_expect(&p.r, CTL_REFUSED, "is at work");
 	ctl_run(&p.r, "status %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "(primary)");
-	pthread_join(beater, NULL);
+	atomic_store(&beater.done, true);
+	pthread_join(thread, NULL);
 	ctl_run(&p.r, "status %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "fabricd does not beat");
 	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);

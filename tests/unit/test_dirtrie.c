@@ -6,6 +6,7 @@
  */
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define HASH_ALL ((1ull << DAXFS_HASH_BITS) - 1)
@@ -31,7 +32,7 @@ static uint64_t live_pages(struct fixture *s)
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start_with(&s->pod, 8 << 20, (struct daxfs_mkfs_options){ .inodes = 2048, .lanes = 4 });
 	s->pool = rig_pool(&s->pod);
 	s->dir = pod_mkdir(s->pod.fs[0], DAXFS_ROOT, "d");

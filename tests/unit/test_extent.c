@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define PAGE DAXFS_PAGE_SIZE
@@ -26,7 +27,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 16 << 20);
 	s->pool = rig_pool(&s->pod);
 	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "fabricd/fence_agent.h"
+#include "hang.h"
 
 struct bench {
 	struct ev_loop *loop;
@@ -77,10 +78,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/* Run the loop until the condition holds, or five seconds have passed. */
+/* Run the loop until the condition holds. */
 static void run_loop(struct bench *b, unsigned done, bool reaped)
 {
-	for (unsigned i = 0; i < 500; i++) {
+	for (unsigned i = 0; i < HANG_S * 100; i++) {
 		ev_timer tick;
 
 		if (b->done >= done && (!reaped || !b->agents.first))
@@ -169,18 +170,18 @@ static void a_hung_agent_is_killed_with_its_children(void **state)
 	b.script[strlen(b.script) - 4] = 0;
 	child = (pid_t)atoi(line);
 	assert_true(child > 1);
-	for (unsigned i = 0; i < 100 && kill(child, 0) == 0; i++) {
+	for (unsigned i = 0; i < HANG_S * 100 && kill(child, 0) == 0; i++) {
 		char stat[64], buf[256] = "";
 
 		snprintf(stat, sizeof(stat), "/proc/%d/stat", child);
 		file = fopen(stat, "r");
 		if (file) {
 			if (fgets(buf, sizeof(buf), file) && strstr(buf, ") Z"))
-				i = 100; /* dead; nobody reaps it here */
+				i = HANG_S * 100; /* dead; nobody reaps it here */
 			fclose(file);
 		}
 		usleep(10000);
-		assert_true(i != 99);
+		assert_true(i != HANG_S * 100 - 1);
 	}
 	stop(&b);
 }
@@ -206,7 +207,7 @@ static void one_agent_a_host(void **state)
 
 	(void)state;
 	start(&b, "grep -q plug=host2 ${0%agent}seen && exit 0; sleep 1000");
-	b.options.fence_timeout_ms = 4000;
+	b.options.fence_timeout_ms = HANG_S * 1000; /* only the second one ends by itself */
 	agents_start(&b.agents, 1, "host1", true);
 	usleep(200000); /* it has read its input by then, or is stopped before */
 	agents_start(&b.agents, 2, "host2", true);

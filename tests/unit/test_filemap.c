@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define S1 512ull
@@ -52,7 +53,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 8 << 20);
 	s->pool = rig_pool(&s->pod);
 	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 struct fixture {
@@ -15,7 +16,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 8 << 20);
 	s->pool = rig_pool(&s->pod);
 	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define THREADS 6
@@ -10,7 +11,7 @@
 
 static void pod_with_lanes(struct pod *pod, unsigned lanes)
 {
-	alarm(8); /* a hang is a failure */
+	alarm(HANG_S);
 	pod_start_with(pod, 4 << 20, (struct daxfs_mkfs_options){ .inodes = 128, .lanes = lanes });
 }
 
@@ -274,7 +275,7 @@ static void file_pool_start(struct file_pool *f)
 	struct daxfs_mkfs_options options = { .size = 4 << 20, .hosts = 2, .lanes = 2, .inodes = 64, .name = "ctx" };
 	struct daxfs_error err;
 
-	alarm(60);
+	alarm(HANG_S);
 	snprintf(f->path, sizeof(f->path), "/dev/shm/daxfs-test-context.%d", (int)getpid());
 	unlink(f->path);
 	assert_int_equal(daxfs_mkfs(f->path, &options, &err), 0);

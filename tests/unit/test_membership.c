@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 struct fixture {
@@ -16,7 +17,7 @@ struct fixture {
 /* Host 0 has left, so slot 0 is free. */
 static void fixture_start(struct fixture *s)
 {
-	alarm(30);
+	alarm(HANG_S);
 	pod_start(&s->pod, 4 << 20);
 	s->pool = rig_pool(&s->pod);
 	assert_int_equal(daxfs_leave(s->pod.fs[0]), 0);

@@ -3,13 +3,14 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define OPENS 20u
 
 static void small_pod(struct pod *pod, unsigned lanes)
 {
-	alarm(60); /* a hang is a failure */
+	alarm(HANG_S);
 	pod_start_with(pod, 8 << 20, (struct daxfs_mkfs_options){ .inodes = 512, .lanes = lanes, .opens = OPENS });
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define NAMES 200u
@@ -66,7 +67,7 @@ static void del(struct fixture *s, unsigned i)
 
 static void fixture_start(struct fixture *s, unsigned names)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 8 << 20);
 	s->dir = pod_mkdir(s->pod.fs[0], DAXFS_ROOT, "d");
 	for (unsigned i = 0; i < names; i++)

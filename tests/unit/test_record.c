@@ -6,6 +6,7 @@
  */
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 #define W DAXFS_W_ATTR
@@ -20,7 +21,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 4 << 20);
 	s->pool = rig_pool(&s->pod);
 	s->a = rig_enter(s->pod.fs[0]);

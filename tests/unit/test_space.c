@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "rig.h"
 
 struct fixture {
@@ -13,7 +14,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *s)
 {
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&s->pod, 2 << 20);
 	s->pool = rig_pool(&s->pod);
 	s->a = rig_enter(s->pod.fs[0]);
@@ -354,7 +355,7 @@ static void full_in_one_part(void **unused)
 	uint64_t full, out;
 
 	(void)unused;
-	alarm(60);
+	alarm(HANG_S);
 	pod_start(&pod, 256 << 20);
 	pool = rig_pool(&pod);
 	lane = rig_enter(pod.fs[0]);

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "pod.h"
 
 #define SPACE (1ull << 30)
@@ -21,7 +22,6 @@
 #define HOSTS 4u /* 0 and 1 work, 2 recovers, 3 is always dead */
 #define WORKERS 3u
 #define ROUND_MS 150u
-#define HANG_S 30
 
 enum storm_state { RUNNING, OVER };
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "pod.h"
 
 #define THREADS 6
@@ -85,7 +86,7 @@ static void everybody_wins_sometimes(void **state)
 	uint64_t record[2], last[THREADS] = { 0 }, seen = 0;
 
 	(void)state;
-	alarm(120);
+	alarm(HANG_S);
 	pod_start_with(&pod, 16 << 20, (struct daxfs_mkfs_options){ .inodes = 512, .lanes = 2 });
 	dir = pod_mkdir(pod.fs[0], DAXFS_ROOT, "d");
 	file = pod_create(pod.fs[0], DAXFS_ROOT, "f");
@@ -137,7 +138,7 @@ static void truncation_under_fire(void **state)
 	daxfs_ino file;
 
 	(void)state;
-	alarm(120);
+	alarm(HANG_S);
 	pod_start_with(&pod, 32 << 20, (struct daxfs_mkfs_options){ .inodes = 64 });
 	file = pod_create(pod.fs[0], DAXFS_ROOT, "f");
 	for (unsigned i = 0; i < THREADS; i++)
@@ -177,7 +178,7 @@ static void directory_breathes(void **state)
 	daxfs_ino dir;
 
 	(void)state;
-	alarm(120);
+	alarm(HANG_S);
 	pod_start_with(&pod, 32 << 20, (struct daxfs_mkfs_options){ .inodes = 4096 });
 	dir = pod_mkdir(pod.fs[0], DAXFS_ROOT, "d");
 	for (unsigned i = 0; i < THREADS; i++)
