@@ -82,8 +82,12 @@ pod_spawn() { # cgroup, output file, command...
 # Exit status of a job; 137 if it was killed.
 pod_reap() { wait "$1" 2>/dev/null; }
 
+# Seconds are what it may take on a machine that does nothing else. A wait in vain ends after so many times
+# that, so that only what never comes is missed.
+POD_PATIENCE=${POD_PATIENCE:-30}
+
 pod_until() { # seconds, what (for the message), command...
-	local end=$((SECONDS + $1)) what=$2
+	local end=$((SECONDS + $1 * POD_PATIENCE)) what=$2
 	shift 2
 	until "$@"; do
 		if [ $SECONDS -gt $end ]; then
