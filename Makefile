@@ -37,8 +37,8 @@ INC_PROG := -Iinclude -I. -I$(B)/gen -I$(B)/gen/proto
 INC_TEST := $(INC_LIB) $(INC_PROG) -Itests
 CPPFLAGS += -D_GNU_SOURCE -DDAXFS_RELEASE='"$(VERSION)"'
 ifdef SAN
-# gcc warns of what only its own instrumentation made; the plain builds have -Werror.
-SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-error
+# gcc warns of what only its own instrumentation made; the plain build has -Werror.
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all $(if $(findstring clang,$(CC)),,-Wno-error)
 ifneq ($(findstring thread,$(SAN)),)
 # gcc warns that tsan does not model fences; shared words do not rely on it.
 SANFLAGS += $(if $(findstring clang,$(CC)),,-Wno-tsan)
@@ -115,7 +115,7 @@ all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
 examples: $(EXAMPLE_BIN)
-tests: all $(if $(SAN),,bench-programs examples) $(UNIT_BIN) $(CHAOS_BIN)
+tests: all bench-programs examples $(UNIT_BIN) $(CHAOS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
@@ -135,7 +135,7 @@ help:
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev spin
+DEPS_CHECK := clang libcmocka-dev spin tcc
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
