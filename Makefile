@@ -135,7 +135,7 @@ help:
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev spin tcc
+DEPS_CHECK := clang libcmocka-dev spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
@@ -251,7 +251,7 @@ define archive
 $(call list_of,$(1),$(2))
 $(1): $(2) $(1).list
 	@mkdir -p $$(@D)
-	$$(call say,AR,$(1))rm -f $$@ && ar rcs $$@ $(2)
+	$$(call say,AR,$(1))rm -f $$@ && $$(AR) rcs $$@ $(2)
 endef
 $(eval $(call archive,$(LIB_A),$(LIB_OBJ)))
 $(eval $(call archive,$(PROTO_A),$(PROTO_OBJ)))
