@@ -106,7 +106,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 # -- targets ------------------------------------------------------------------
 
 .PHONY: all lib tests examples chaos-programs bench-programs check check-long demo bench lint install uninstall clean help \
-	deps deps-check FORCE
+	deps deps-check deps-lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -126,7 +126,8 @@ help:
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
-	@echo 'make lint           rules of the house (scripts/lint)'
+	@echo 'make lint           rules of the house (scripts/lint), and what standard tools find (scripts/lint-tools)'
+	@echo 'make compile_commands.json   for editors and clang tools'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local'
 	@echo 'make uninstall      the same DESTDIR= PREFIX='
@@ -136,12 +137,15 @@ help:
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+DEPS_LINT := shellcheck mandoc codespell cppcheck clang-tidy
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
 	@scripts/deps $(B)/.deps $(DEPS_BUILD)
 deps-check:
-	@scripts/deps $(B)/.deps-check $(DEPS_BUILD) $(DEPS_CHECK)
+	@scripts/deps $(B)/.deps-check $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
+deps-lint:
+	@scripts/deps $(B)/.deps-lint $(DEPS_BUILD) $(DEPS_LINT)
 
 # Own invocations, so that what deps installs is there before anything is read.
 demo: deps
@@ -159,8 +163,19 @@ bench:
 	@$(MAKE) --no-print-directory -j2 all chaos-programs bench-programs
 	@B='$(B)' bench/run $(BENCH)
 
-lint:
+lint: deps-lint compile_commands.json $(PROTO_HDR)
 	@scripts/lint
+	@scripts/lint-tools
+
+# For editors and clang-tidy: what would be run to compile everything.
+compile_commands.json: FORCE
+	@$(MAKE) --no-print-directory -Bn V=1 B=$(B) tests 2>/dev/null | awk -v dir='$(CURDIR)' ' \
+		/ -c / && $$(NF - 1) == "-o" { \
+			gsub(/[\\"]/, "\\\\&"); \
+			printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", n++ ? ",\n" : "[\n", dir, $$(NF - 2), $$0 \
+		} \
+		END { print n ? "\n]" : "[]" }' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 clean:
 	rm -rf build build-*
