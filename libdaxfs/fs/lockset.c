@@ -21,20 +21,45 @@ static bool lock_sane(const struct sm_lock *lock)
 	       (lock->type == DAXFS_LOCK_READ || lock->type == DAXFS_LOCK_WRITE) && lock->kind <= DAXFS_LOCK_FLOCK;
 }
 
+static bool comes_before(const struct sm_lock *a, const struct sm_lock *b)
+{
+	if (a->kind != b->kind)
+		return a->kind < b->kind;
+	if (a->start != b->start)
+		return a->start < b->start;
+	return a->host != b->host ? a->host < b->host : a->owner < b->owner;
+}
+
+/* Does lock i come in order, and overlap no later one of its owner? Those that overlap it come next. */
+static bool lock_in_place(const struct sm_locks *page, unsigned i)
+{
+	const struct sm_lock *lock = &page->lock[i];
+
+	if (i && !comes_before(&page->lock[i - 1], lock))
+		return false;
+	for (unsigned k = i + 1; k < page->count; k++) {
+		const struct sm_lock *next = &page->lock[k];
+
+		if (next->kind != lock->kind || next->start > lock->end)
+			break;
+		if (lock_same_owner(next, lock) && lock_overlaps(next, lock))
+			return false;
+	}
+	return true;
+}
+
 bool locks_page_sane(const struct sm_locks *page, uint64_t inode)
 {
 	if (page->count == 0 || page->count > DAXFS_LOCKS_MAX || page->inode != inode ||
 	    page->crc != locks_page_crc(page))
 		return false;
-	for (unsigned i = 0; i < page->count; i++) {
+	for (unsigned i = 0; i < page->count; i++)
 		if (!lock_sane(&page->lock[i]))
 			return false;
-		/* More than tidiness: a change of a set relies on it for its room. */
-		for (unsigned k = 0; k < i; k++)
-			if (lock_same_owner(&page->lock[k], &page->lock[i]) &&
-			    lock_overlaps(&page->lock[k], &page->lock[i]))
-				return false;
-	}
+	/* More than tidiness: a change of a set relies on it for its room. */
+	for (unsigned i = 0; i < page->count; i++)
+		if (!lock_in_place(page, i))
+			return false;
 	return true;
 }
 
@@ -92,15 +117,6 @@ bool lockset_only_loses(const struct lockset *set, const struct sm_lock *want)
 		if (touched(&set->lock[i], want) && !lockset_loses(set, i, want))
 			return false;
 	return want->type == DAXFS_UNLOCK;
-}
-
-static bool comes_before(const struct sm_lock *a, const struct sm_lock *b)
-{
-	if (a->kind != b->kind)
-		return a->kind < b->kind;
-	if (a->start != b->start)
-		return a->start < b->start;
-	return a->host != b->host ? a->host < b->host : a->owner < b->owner;
 }
 
 static void insert(struct lockset *set, const struct sm_lock *lock)

@@ -2,20 +2,25 @@
 /*
  * crc32c.c - CRC-32C (Castagnoli, reflected polynomial 0x82f63b78) of private bytes.
  *
- * The instruction of SSE4.2 when the build may use it, a table otherwise; both
- * give the same value, so pools move between builds. Pure, no state.
+ * The instruction of the processor where it has one, a table otherwise; both
+ * give the same value, so pools move between builds and machines. Pure, no state.
  */
 #include "mem/crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-#ifdef __SSE4_2__
+#ifdef __x86_64__
 
 #include <nmmintrin.h>
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+static bool has_instruction(void)
 {
-	const uint8_t *p = data;
+	return __builtin_cpu_supports("sse4.2");
+}
+
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t len)
+{
 	uint64_t c = ~crc, word;
 
 	for (; len >= 8; p += 8, len -= 8) {
@@ -28,6 +33,20 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 }
 
 #else
+
+static bool has_instruction(void)
+{
+	return false;
+}
+
+static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t len)
+{
+	(void)p;
+	(void)len;
+	return crc;
+}
+
+#endif
 
 /* table[i]: the remainder of byte i. */
 static const uint32_t table[256] = {
@@ -62,7 +81,7 @@ static const uint32_t table[256] = {
 	0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
@@ -72,4 +91,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 	return ~crc;
 }
 
-#endif
+uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+{
+	return has_instruction() ? by_instruction(crc, data, len) : crc32c_by_table(crc, data, len);
+}

@@ -45,6 +45,17 @@ static void one_owner_twice(struct fixture *s, struct sm_inode *sm, struct sm_lo
 	page->crc = locks_page_crc(page);
 }
 
+static void out_of_order(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
+{
+	(void)s, (void)sm;
+	page->lock[1] = page->lock[0];
+	page->lock[0].start = page->lock[1].end + 10;
+	page->lock[0].end = page->lock[1].end + 19;
+	page->count = 2;
+	sm_store(&page->live[0], 3);
+	page->crc = locks_page_crc(page);
+}
+
 static void bad_kind(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s;
@@ -69,6 +80,7 @@ static const struct damage damages[] = {
 	{ "inode", "bad-locks", other_inode },  { "range", "bad-locks", backwards },
 	{ "kind", "bad-locks", bad_kind },      { "index", "bad-locks", beyond_the_pool },
 	{ "mark", "orphan-mark", orphan_mark }, { "overlap", "bad-locks", one_owner_twice },
+	{ "order", "bad-locks", out_of_order },
 };
 
 static void note_finding(void *context, const char *line)

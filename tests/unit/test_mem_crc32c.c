@@ -35,6 +35,19 @@ static void test_chained(void **state)
 		assert_int_equal(crc32c(crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut), whole);
 }
 
+/* Pools move between machines with the instruction and without it. */
+static void test_table_and_instruction(void **state)
+{
+	uint8_t bytes[300];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * i * 7 + 3);
+	for (size_t from = 0; from < 9; from++)
+		for (size_t len = 0; len + from <= sizeof(bytes); len++)
+			assert_int_equal(crc32c(5, bytes + from, len), crc32c_by_table(5, bytes + from, len));
+}
+
 static void test_every_bit_counts(void **state)
 {
 	uint8_t bytes[64] = { 0 };
@@ -53,6 +66,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_published),
 		cmocka_unit_test(test_chained),
+		cmocka_unit_test(test_table_and_instruction),
 		cmocka_unit_test(test_every_bit_counts),
 	};
 
