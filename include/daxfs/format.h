@@ -31,7 +31,8 @@
  * Format 3 - the use KEPT: an extent is broken up without copying all of it.
  * Format 4 - headroom: 32 kinds of links, 4096 lanes in a mark, a region table of 32
  * entries with a count; a record says the class of each word, not only its shift;
- * in what was reserved, the toll of a host and the repair word of the pool.
+ * in what was reserved, the toll of a host and the repair word of the pool. Names lie
+ * together in leaves of a directory, with twins in the entries.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -79,6 +80,7 @@ enum daxfs_word_class {
 	DAXFS_W_ATTR,    /* mode, uid, gid: 32 bits each */
 	DAXFS_W_LOCKS,   /* one bit a lock of a page of locks */
 	DAXFS_W_TICK,    /* no payload: a pure version (trunc, tree) */
+	DAXFS_W_NAME,    /* [42:37] hint, [36:0] as LINK: a slot of a directory */
 	DAXFS_WORD_CLASSES
 };
 #define DAXFS_LINK_BITS 37u
@@ -89,6 +91,7 @@ enum daxfs_word_class {
 #define DAXFS_ATTR_BITS 32u
 #define DAXFS_LOCKS_BITS 32u
 #define DAXFS_TICK_BITS 0u
+#define DAXFS_NAME_BITS 43u
 
 enum daxfs_link_kind {
 	DAXFS_ABSENT = 0,
@@ -98,6 +101,7 @@ enum daxfs_link_kind {
 	DAXFS_INODE = 4,  /* index of an inode (parent word) */
 	DAXFS_LOCKS = 5,  /* index of a page of locks */
 	DAXFS_EXTENT = 6, /* index of the first page of an extent */
+	DAXFS_LEAF = 7,   /* index of a page of 64 buckets of names */
 };
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
@@ -354,12 +358,13 @@ struct sm_dirent {
 	uint64_t handle;      /* 08 of the inode */
 	uint8_t type;         /* 10 DT_* */
 	uint8_t len;          /* 11 of name, 1..255 */
-	uint8_t pad[6];       /* 12 */
+	uint8_t twin;         /* 12 tells names of one hash apart, 0..7 */
+	uint8_t pad[5];       /* 13 */
 	char name[256];       /* 18 NUL-terminated */
 	uint64_t reserved[5]; /* 118 */
 };
 
-/* a page of link words: file index node or directory node */
+/* a page of words: file index node (LINK), directory node or leaf (NAME) */
 struct sm_node {
 	sm_u64 slot[DAXFS_NODE_SLOTS];
 };
@@ -393,9 +398,21 @@ struct sm_locks {
 	struct sm_lock lock[DAXFS_LOCKS_MAX]; /* 40 by kind, start, host, owner */
 };
 
-/* Directory trie: six levels of nine bits, then one level of unordered slots. */
+/*
+ * Directory: a trie of six levels of nine bits, whose lowest nodes are leaves. A slot of a
+ * node names an entry, the next level's node, or a leaf; a leaf is shared by a run of
+ * 2^hint slots, aligned to that. A leaf is 64 buckets of 8 slots, which name entries: the
+ * bucket is given by the six bits of the hash that follow those which the run stands for.
+ * The hint of a slot that names an entry is the lowest six bits of its hash; see
+ * index/dirtrie.h.
+ */
 #define DAXFS_HASH_BITS 54u
 #define DAXFS_HASH_LEVELS 6u
+#define DAXFS_HINT_SHIFT 37u
+#define DAXFS_HINT_BITS 6u
+#define DAXFS_RUN_MAX 6u /* log2 of the slots that share a leaf */
+#define DAXFS_BUCKET_BITS 6u
+#define DAXFS_BUCKET_SLOTS 8u
 
 #define DAXFS_SIZE_IS(type, n) static_assert(sizeof(type) == (n), #type " size")
 #define DAXFS_AT(type, field, n) static_assert(offsetof(type, field) == (n), #type "." #field)

@@ -16,7 +16,8 @@ int name_init(const struct pool *pool, const char *name, struct trie_name *out)
 	return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')) ? -EEXIST : 0;
 }
 
-void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode)
+void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, unsigned twin, uint64_t handle,
+		uint32_t mode)
 {
 	const size_t fixed = offsetof(struct sm_dirent, name);
 	struct sm_dirent *sm = &lane->pool->dirents[index], entry;
@@ -26,6 +27,7 @@ void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name,
 	entry.handle = handle;
 	entry.type = (uint8_t)((mode & S_IFMT) >> 12); /* DT_* */
 	entry.len = name->len;
+	entry.twin = (uint8_t)twin;
 	sm_write(sm, &entry, fixed);
 	sm_write(sm->name, name->name, name->len + 1ull); /* what is behind its end means nothing */
 	sm_flush(&lane->pool->shm, sm, fixed + name->len + 1);
@@ -44,15 +46,13 @@ static int take_entry(struct lane *lane, uint64_t handle, uint64_t *entry)
 int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		 uint32_t mode)
 {
-	uint64_t entry, nodes[TRIE_NODES_MAX];
+	uint64_t entry;
 	int rc = take_entry(lane, handle, &entry);
 
-	if (rc == 0 && pos->nodes)
-		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, pos->nodes, nodes);
 	if (rc)
 		return rc;
-	entry_init(lane, entry, name, handle, mode);
-	trie_insert(lane, pos, name, entry, nodes);
+	entry_init(lane, entry, name, pos->twin, handle, mode);
+	trie_insert(lane, pos, name, entry);
 	return 0;
 }
 
@@ -70,15 +70,15 @@ int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct tr
 
 	if (rc)
 		return rc;
-	entry_init(lane, entry, name, handle, mode);
-	trie_replace(lane, pos, entry);
+	entry_init(lane, entry, name, pos->twin, handle, mode);
+	trie_replace(lane, pos, name, entry);
 	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
 	return 0;
 }
 
 int entry_gone(struct lane *lane, const struct trie_pos *pos)
 {
-	if (word_load(lane, pos->slot) != pos->word)
+	if (!trie_unchanged(lane, pos))
 		return -EAGAIN;
 	lane->fault = true;
 	return -EIO;

@@ -129,8 +129,9 @@ void inode_changed(struct lane *lane, struct sm_inode *sm); /* mtime and ctime *
 /* Check a name and hash it: -ENAMETOOLONG, -EINVAL, -EEXIST for "." and "..". */
 int name_init(const struct pool *pool, const char *name, struct trie_name *out);
 /* Fill a PRIVATE entry. */
-void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, uint64_t handle, uint32_t mode);
-/* Take what an insertion at pos needs and stage it: a dirent naming handle. */
+void entry_init(struct lane *lane, uint64_t index, const struct trie_name *name, unsigned twin, uint64_t handle,
+		uint32_t mode);
+/* Stage an insertion at pos, where there is room (trie_make_room): a dirent naming handle. */
 int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		 uint32_t mode);
 /* Stage the removal of a found entry, or its replacement by a new one. */

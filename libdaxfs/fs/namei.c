@@ -71,7 +71,7 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 		return -ENOENT;
 	rc = op->out ? inode_attr(lane, pos.handle, op->out) : inode_get(lane, pos.handle, &inode);
 	/* Attributes of a time when it had this name. */
-	if (rc == 0 && op->out && pos.slot && word_load(lane, pos.slot) != pos.word)
+	if (rc == 0 && op->out && pos.slot && !trie_unchanged(lane, &pos))
 		rc = -EAGAIN;
 	if (rc == -ESTALE) /* removed after we found its name */
 		return pos.slot ? entry_gone(lane, &pos) : parent_gone(lane, &dir, pos.handle);
@@ -153,8 +153,9 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 
 	if (rc)
 		return rc;
-	if (pos.found)
-		return -EEXIST;
+	rc = pos.found ? -EEXIST : trie_make_room(lane, &pos);
+	if (rc)
+		return rc;
 	record_begin(lane, OP_CREATE);
 	rc = make_inode(fs, lane, op, &init, &handle);
 	if (rc)
@@ -239,10 +240,10 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (S_ISDIR(inode.mode))
 		return -EPERM;
 	rc = locate(fs, lane, op, true, &name, &dir, &pos);
+	if (rc == 0)
+		rc = pos.found ? -EEXIST : trie_make_room(lane, &pos);
 	if (rc)
 		return rc;
-	if (pos.found)
-		return -EEXIST;
 	nlink = word_help(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
 		return -ENOENT; /* its last name went meanwhile */
@@ -332,7 +333,7 @@ int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_po
 	count = word_help(lane, &lane->pool->count[root]);
 	/* Still under its name: else it may have got its entries under another one. */
 	if (word_payload(count, DAXFS_W_COUNT) & ~DAXFS_COUNT_FROZEN)
-		return word_load(lane, pos->slot) == pos->word ? -ENOTEMPTY : -EAGAIN;
+		return trie_unchanged(lane, pos) ? -ENOTEMPTY : -EAGAIN;
 	if (count & DAXFS_COUNT_FROZEN)
 		return entry_gone(lane, pos); /* removed meanwhile */
 	record_begin(lane, OP_RMDIR);

@@ -190,6 +190,8 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 		return NOTHING_TO_DO; /* two names of one file, says POSIX */
 	if (to->pos.found)
 		rc = check_replace(from, to);
+	else if (from->pos.slot != to->pos.slot)
+		rc = trie_make_room(lane, &to->pos);
 	if (rc)
 		return rc;
 	parents = check_tree(lane, from, to, false, &tree);
@@ -244,8 +246,7 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return after_move(lane, op, &from, &to);
 	/* An answer that changed nothing must have been true at one moment: when
 	 * we looked at what the two lead to, they still did. */
-	if (word_help(lane, from.pos.slot) != from.pos.word ||
-	    (to.pos.found && word_help(lane, to.pos.slot) != to.pos.word))
+	if (!trie_unchanged(lane, &from.pos) || (to.pos.found && !trie_unchanged(lane, &to.pos)))
 		return -EAGAIN;
 	return rc == NOTHING_TO_DO ? 0 : rc;
 }

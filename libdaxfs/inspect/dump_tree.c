@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dump_tree.c - inodes and directories. Read only; a directory is walked by a
- * recursion of at most seven levels that enters no more nodes than the pool has
+ * recursion of at most six levels and a leaf that enters no more nodes than the pool has
  * pages, so one whose nodes name each other ends too.
  */
 #include <errno.h>
@@ -138,40 +138,76 @@ static void dump_entry(const struct dump *d, uint64_t page, unsigned slot, unsig
 	escape_name(entry.name, entry.len, name, sizeof(name));
 	DUMP(d,
 	     "level=%u page=%" PRIu64 " slot=%u dirent=%" PRIu64 " hash=%#" PRIx64 " inode=%" PRIu64 "/%" PRIu64
-	     " type=%u name=\"%s\"",
+	     " type=%u twin=%u name=\"%s\"",
 	     level, page, slot, index, entry.hash, handle_index(entry.handle), handle_generation(entry.handle),
-	     entry.type, name);
+	     entry.type, entry.twin, name);
 }
 
 static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left);
 
-static void dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t *left)
-{
-	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_W_LINK);
-	bool page_exists = link_index(w) < d->pool->objects[DAXFS_T_PAGE];
-
-	if (link_kind(w) == DAXFS_DIRENT)
-		dump_entry(d, page, slot, level, link_index(w));
-	else if (link_kind(w) == DAXFS_NODE && level < DAXFS_HASH_LEVELS && page_exists)
-		dump_node(d, link_index(w), level + 1, left);
-	else if (link_kind(w) != DAXFS_ABSENT)
-		DUMP(d, "level=%u page=%" PRIu64 " slot=%u DAMAGED: link of kind %u index %" PRIu64, level, page, slot,
-		     link_kind(w), link_index(w));
-}
-
-static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left)
+/* One line for a node or leaf. False: there are more than pages. */
+static bool dump_page(const struct dump *d, uint64_t page, unsigned level, const char *what, uint64_t *left)
 {
 	uint64_t count = inspect_word(d->pool, &d->pool->count[page], DAXFS_W_COUNT);
 
 	if (!*left) {
 		DUMP(d, "level=%u page=%" PRIu64 " DAMAGED: more nodes than the pool has pages", level, page);
-		return;
+		return false;
 	}
 	--*left;
-	DUMP(d, "level=%u page=%" PRIu64 " count=%" PRIu64 "%s", level, page,
+	DUMP(d, "level=%u page=%" PRIu64 "%s count=%" PRIu64 "%s", level, page, what,
 	     (uint64_t)(count & (DAXFS_COUNT_FROZEN - 1)), count & DAXFS_COUNT_FROZEN ? " FROZEN" : "");
-	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS && *left; slot++)
-		dump_slot(d, page, slot, level, left);
+	return true;
+}
+
+static void dump_bad(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t w)
+{
+	DUMP(d, "level=%u page=%" PRIu64 " slot=%u DAMAGED: link of kind %u index %" PRIu64, level, page, slot,
+	     link_kind(w), link_index(w));
+}
+
+static void dump_leaf(const struct dump *d, uint64_t page, unsigned level, uint64_t *left)
+{
+	if (!dump_page(d, page, level, " leaf", left))
+		return;
+	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS; slot++) {
+		uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_W_NAME);
+
+		if (link_kind(w) == DAXFS_DIRENT)
+			dump_entry(d, page, slot, level, link_index(w));
+		else if (link_kind(w) != DAXFS_ABSENT)
+			dump_bad(d, page, slot, level, w);
+	}
+}
+
+/* The slots that are told of with this one: of a run that is whole, all. */
+static unsigned dump_slot(const struct dump *d, uint64_t page, unsigned slot, unsigned level, uint64_t *left)
+{
+	uint64_t w = inspect_word(d->pool, &map_node(d->pool, page)->slot[slot], DAXFS_W_NAME);
+	bool page_exists = link_index(w) < d->pool->objects[DAXFS_T_PAGE];
+	unsigned run = name_hint(w);
+
+	if (link_kind(w) == DAXFS_DIRENT) {
+		dump_entry(d, page, slot, level, link_index(w));
+	} else if (trie_names_leaf(d->pool, w) && trie_run_start(slot, run) == slot) {
+		DUMP(d, "level=%u page=%" PRIu64 " slots=%u-%u leaf=%" PRIu64, level, page, slot,
+		     slot + (1u << run) - 1, link_index(w));
+		dump_leaf(d, link_index(w), level + 1, left);
+		return 1u << run;
+	} else if (link_kind(w) == DAXFS_NODE && level + 1 < DAXFS_HASH_LEVELS && page_exists) {
+		dump_node(d, link_index(w), level + 1, left);
+	} else if (link_kind(w) != DAXFS_ABSENT) {
+		dump_bad(d, page, slot, level, w);
+	}
+	return 1;
+}
+
+static void dump_node(const struct dump *d, uint64_t page, unsigned level, uint64_t *left)
+{
+	if (!dump_page(d, page, level, "", left))
+		return;
+	for (unsigned slot = 0; slot < DAXFS_NODE_SLOTS && *left;)
+		slot += dump_slot(d, page, slot, level, left);
 }
 
 int dump_dir(const struct dump *d, uint64_t i)

@@ -151,11 +151,11 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 static void link_text(uint64_t payload, char *buf, size_t size)
 {
 	static const char *const name[] = { "nothing", "data page", "node page", "dirent",
-					    "inode",   "lock page", "extent" };
+					    "inode",   "lock page", "extent",    "leaf page" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
-	else if (link_kind(payload) > DAXFS_EXTENT)
+	else if (link_kind(payload) > DAXFS_LEAF)
 		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
 	else
 		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));
@@ -167,7 +167,8 @@ void inspect_value_text(uint64_t payload, enum daxfs_word_class class, char *buf
 	uint64_t count = payload & (DAXFS_COUNT_FROZEN - 1);
 
 	switch (class) {
-	case DAXFS_W_LINK: link_text(payload, buf, size); break;
+	case DAXFS_W_LINK:
+	case DAXFS_W_NAME: link_text(payload, buf, size); break;
 	case DAXFS_W_SIZE:
 		snprintf(buf, size, "%" PRIu64 " bytes%s", size_bytes(payload), size_prune(payload) ? " PRUNE" : "");
 		break;

@@ -50,7 +50,7 @@ const char *record_operation_name(unsigned operation)
 {
 	static const char *const name[OP_COUNT] = {
 		"none",  "create", "link",   "unlink", "rmdir", "rename", "exchange", "setattr",
-		"write", "prune",  "orphan", "free",   "open",  "close",  "lock",
+		"write", "prune",  "orphan", "free",   "open",  "close",  "lock",     "split",
 	};
 
 	return operation < OP_COUNT ? name[operation] : "unknown";

@@ -177,6 +177,7 @@ enum record_operation {
 	OP_OPEN,
 	OP_CLOSE,
 	OP_LOCK,
+	OP_SPLIT,
 	OP_COUNT
 };
 const char *record_operation_name(unsigned operation);

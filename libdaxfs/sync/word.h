@@ -47,10 +47,11 @@ static inline uint64_t mark_seq(uint64_t w)
 static inline unsigned word_shift(enum daxfs_word_class class)
 {
 	static const uint8_t bits[DAXFS_WORD_CLASSES] = {
-		[DAXFS_W_LINK] = DAXFS_LINK_BITS,   [DAXFS_W_SIZE] = DAXFS_SIZE_BITS,
-		[DAXFS_W_NLINK] = DAXFS_NLINK_BITS, [DAXFS_W_OPENERS] = DAXFS_OPENERS_BITS,
-		[DAXFS_W_COUNT] = DAXFS_COUNT_BITS, [DAXFS_W_ATTR] = DAXFS_ATTR_BITS,
-		[DAXFS_W_LOCKS] = DAXFS_LOCKS_BITS, [DAXFS_W_TICK] = DAXFS_TICK_BITS,
+		[DAXFS_W_LINK] = DAXFS_LINK_BITS,       [DAXFS_W_NAME] = DAXFS_NAME_BITS,
+		[DAXFS_W_SIZE] = DAXFS_SIZE_BITS,       [DAXFS_W_NLINK] = DAXFS_NLINK_BITS,
+		[DAXFS_W_OPENERS] = DAXFS_OPENERS_BITS, [DAXFS_W_COUNT] = DAXFS_COUNT_BITS,
+		[DAXFS_W_ATTR] = DAXFS_ATTR_BITS,       [DAXFS_W_LOCKS] = DAXFS_LOCKS_BITS,
+		[DAXFS_W_TICK] = DAXFS_TICK_BITS,
 	};
 
 	return class < DAXFS_WORD_CLASSES ? bits[class] : 0;
@@ -110,6 +111,17 @@ static inline unsigned link_kind(uint64_t w)
 static inline uint64_t link_index(uint64_t w)
 {
 	return w & 0xffffffffull;
+}
+
+/* A slot of a directory: a link, and a hint of six bits. */
+static inline uint64_t name_payload(enum daxfs_link_kind kind, uint64_t index, uint64_t hint)
+{
+	return hint << DAXFS_HINT_SHIFT | link_payload(kind, index);
+}
+
+static inline unsigned name_hint(uint64_t w)
+{
+	return (w >> DAXFS_HINT_SHIFT) & ((1u << DAXFS_HINT_BITS) - 1);
 }
 
 static inline uint64_t nlink_payload(enum daxfs_life life, uint64_t count)

@@ -165,9 +165,12 @@ static uint64_t a_link(const struct fixture *s, uint64_t was, uint64_t v)
 	uint64_t index = kind == DAXFS_INODE    ? pick(s, DAXFS_T_INODE, by)
 			 : kind == DAXFS_DIRENT ? pick(s, DAXFS_T_DIRENT, by)
 			 : kind == DAXFS_NODE   ? pick_node(s, by)
+			 : kind == DAXFS_LEAF   ? pick_node(s, by)
 			 : kind == DAXFS_EXTENT ? pick_extent(s, by)
 						: pick(s, DAXFS_T_PAGE, by);
 
+	if (v >> 24 & 1)
+		return word_next(was, DAXFS_W_NAME, name_payload((enum daxfs_link_kind)kind, index, v >> 25 & 63));
 	return word_next(was, DAXFS_W_LINK, link_payload((enum daxfs_link_kind)kind, index));
 }
 
@@ -182,9 +185,8 @@ static uint64_t a_mark(const struct fixture *s, uint64_t v)
 static uint64_t an_address(const struct fixture *s, uint64_t v)
 {
 	static const uint64_t classes[] = {
-		DAXFS_W_LINK, DAXFS_W_SIZE,  DAXFS_W_NLINK, DAXFS_W_OPENERS, DAXFS_W_COUNT,
-		DAXFS_W_ATTR, DAXFS_W_LOCKS, DAXFS_W_TICK,  DAXFS_W_NONE,    DAXFS_WORD_CLASSES,
-		63,
+		DAXFS_W_LINK,  DAXFS_W_SIZE, DAXFS_W_NLINK, DAXFS_W_OPENERS, DAXFS_W_COUNT,      DAXFS_W_ATTR,
+		DAXFS_W_LOCKS, DAXFS_W_TICK, DAXFS_W_NAME,  DAXFS_W_NONE,    DAXFS_WORD_CLASSES, 63,
 	};
 	struct item at = { .kind = (uint8_t)(v % (PLACE_ANY + 1)), .a = (uint16_t)(v >> 16), .b = (uint16_t)(v >> 32) };
 

@@ -248,6 +248,7 @@ static void commit(unsigned id, uint64_t status)
 	oracle.lane[id].logged = false;
 	switch (operation) {
 	case OP_PRUNE:
+	case OP_SPLIT: /* changes no name */
 	case OP_LOCK: /* see pod_locks.h */ break;
 	case OP_ORPHAN:
 	case OP_FREE: commit_end(id); break;

@@ -5,7 +5,8 @@
  * its way, by host 1, the sharpest conflict first.
  *
  * Names "=NBASE,REST" hash like "=NBASE" in the first N levels of a directory
- * trie and by their whole in the rest (hash_collision.c), so that they meet in slots.
+ * trie and by their whole in the rest, names "=:NNBASE,REST" like "BASE" in the first
+ * NN bits (hash_collision.c), so that they meet in slots and buckets.
  */
 #include "sim.h"
 
@@ -30,6 +31,11 @@
 #define HOLD_5(p)                                                                                                      \
 	"create o/" p "1;hold o/" p "1;create o/" p "2;hold o/" p "2;create o/" p "3;hold o/" p "3;"                   \
 	"create o/" p "4;hold o/" p "4;create o/" p "5;hold o/" p "5;"
+
+/* A bucket of a leaf that is full of names with NN bits in common: a ninth one splits it. */
+#define BUCKET(nn)                                                                                                     \
+	"mkdir d;create d/=:" nn "k,a;create d/=:" nn "k,b;create d/=:" nn "k,c;create d/=:" nn "k,d;"                 \
+	"create d/=:" nn "k,e;create d/=:" nn "k,f;create d/=:" nn "k,g;create d/=:" nn "k,h;"
 
 /* As many inodes as a tight pool has: 0, the root, the directory and these. */
 #define SIXTEEN                                                                                                        \
@@ -225,6 +231,35 @@ const struct scenario scenarios[] = {
 	  "rename o/a $0/a;create $0/x", SC_DEEP },
 	{ "stale-twice", SIXTEEN "note o/b 0;unlink o/b;create o/b;unlink o/b", "create o/z;unlink o/z",
 	  "append $0 10 5;getattr $0", SC_TIGHT | SC_DEEP },
+	/* leaves: names with nine bits in common are in one bucket of a leaf for 64 slots of the root */
+	{ "leaf-halve", BUCKET("09") "create d/=:03k,+z", "create d/=:09k,i", "create d/=:09k,j;unlink d/=:09k,a;ls d",
+	  0 },
+	{ "leaf-halve-one", BUCKET("09"), "create d/=:09k,i", "unlink d/=:09k,a;create d/=:03k,+z", 0 },
+	{ "leaf-halve-rename", BUCKET("09") "create d/=:03k,+z", "rename d/=:03k,+z d/=:09k,i",
+	  "rename d/=:09k,a d/=:09k,i;rename d/=:09k,b d/=:09k,a", 0 },
+	{ "leaf-halve-replace", BUCKET("09") "mkdir e;create e/g", "rename e/g d/=:09k,c",
+	  "create d/=:09k,i;unlink d/=:09k,c", 0 },
+	{ "leaf-halve-exchange", BUCKET("09") "mkdir e;create e/g", "exchange e/g d/=:09k,c",
+	  "create d/=:09k,i;rename d/=:09k,c e/h", 0 },
+	{ "leaf-halve-unlink", BUCKET("09"), "unlink d/=:09k,c", "create d/=:09k,i;create d/=:09k,c", 0 },
+	{ "leaf-halve-link", BUCKET("09") "mkdir e;create e/g", "link e/g d/=:09k,i", "unlink e/g;create d/=:09k,j",
+	  0 },
+	{ "leaf-deepen", BUCKET("15") "create d/=:14k,+z", "create d/=:15k,i",
+	  "create d/=:15k,j;rename d/=:14k,+z d/=:15k,a;ls d", 0 },
+	{ "leaf-deepen-unlink", BUCKET("15") "create d/=:14k,+z", "unlink d/=:15k,c;unlink d/=:14k,+z",
+	  "create d/=:15k,i;ls d", 0 },
+	{ "leaf-look", BUCKET("09"), "stat d/=:09k,c;stat d/=:09k,i;ls d;stat d/=:09k,c",
+	  "create d/=:09k,i;unlink d/=:09k,c", 0 },
+	{ "leaf-list", "mkdir d;create d/=:09k,a;create d/=:04k,+y", "ls d", "create d/=:09k,b;unlink d/=:09k,b", 0 },
+	{ "leaf-list-split", BUCKET("09") "create d/=:03k,+z", "ls d", "create d/=:09k,i;unlink d/=:03k,+z", 0 },
+	{ "leaf-empty", "mkdir d;create d/=:09k,a;create d/=:09k,b;unlink d/=:09k,b", "unlink d/=:09k,a;rmdir d",
+	  "create d/=:03k,+z;stat d/=:09k,a", 0 },
+	{ "leaf-move", "mkdir d;create d/=:09k,a;create d/=:09k,b;unlink d/=:09k,b;mkdir e", "rename d/=:09k,a e/x",
+	  "create d/=:09k,c;rmdir d", 0 },
+	{ "leaf-twins", "mkdir d;create d/=6k,x;create d/=6k,y;unlink d/=6k,x", "create d/=6k,z;ls d",
+	  "create d/=6k,x;unlink d/=6k,y", 0 },
+	{ "leaf-no-page", BUCKET("09") "create g;fill g 0", "create d/=:09k,i;unlink d/=:09k,a;create d/=:09k,i",
+	  "unlink d/=:09k,b;trunc g 0", SC_TIGHT },
 	/* pages that are used again: hosts have taken enough to look for them */
 	{ "reuse-write", REUSE, "write d/f 0 4096 3;write d/f 0 4096 4;write d/f 0 4096 5",
 	  "write e/g 0 4096 6;write d/f 0 4096 7;write e/g 0 4096 8", 0 },

@@ -7,7 +7,8 @@
  * links are told from copies; and its locks. Then the noted handles: what is open without a
  * name. Directory listings, lookups and ".." are compared with one another on
  * the way; a contradiction becomes a line that no legal state has. Times are
- * left out: they are outside the all-or-nothing promise.
+ * left out: they are outside the all-or-nothing promise; so is how the names of a
+ * directory lie in its pages.
  */
 #ifndef SIM_STATE_H
 #define SIM_STATE_H

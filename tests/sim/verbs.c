@@ -281,8 +281,9 @@ static void do_ls(struct command_call *call)
 	int rc = daxfs_readdir(fs_of(call), call->command->ino, 0, take_name, &list);
 	int used = snprintf(call->result, sizeof(call->result), "%d", rc);
 
-	for (unsigned i = 0; i < list.n; i++)
-		used += snprintf(call->result + used, sizeof(call->result) - (size_t)used, " %05x", list.name[i]);
+	for (unsigned i = 0; i < list.n; i++) /* one that comes twice is like no name that there is */
+		used += snprintf(call->result + used, sizeof(call->result) - (size_t)used, " %05x%s", list.name[i],
+				 i && list.name[i] == list.name[i - 1] ? "-twice" : "");
 }
 
 static void do_readlink(struct command_call *call)

@@ -192,7 +192,7 @@ static bool is_name_of(struct fixture *s, uint64_t w, uint64_t inode)
 static bool is_node(struct fixture *s, uint64_t w, uint64_t page)
 {
 	(void)s;
-	return link_kind(w) == DAXFS_NODE && link_index(w) == page;
+	return (link_kind(w) == DAXFS_NODE || link_kind(w) == DAXFS_LEAF) && link_index(w) == page;
 }
 
 sm_u64 *fixture_slot(struct fixture *s, uint64_t inode, uint64_t *page, uint64_t *dirent)
@@ -205,13 +205,15 @@ sm_u64 *fixture_slot(struct fixture *s, uint64_t inode, uint64_t *page, uint64_t
 	return slot;
 }
 
-/* Clear a word of a node: the use that is left of it. */
+/* Clear a word of a node, or those of a run from its first on: the use that is left of it. */
 static uint64_t clear_slot(struct fixture *s, sm_u64 *slot, uint64_t page)
 {
+	unsigned n = link_kind(sm_load(slot)) == DAXFS_LEAF ? 1u << name_hint(sm_load(slot)) : 1;
 	sm_u64 *count = &s->pool->count[page];
-	uint64_t left = word_payload(sm_load(count), DAXFS_W_COUNT) - 1;
+	uint64_t left = word_payload(sm_load(count), DAXFS_W_COUNT) - n;
 
-	fixture_set(slot, DAXFS_W_LINK, 0);
+	for (unsigned i = 0; i < n; i++)
+		fixture_set(&slot[i], DAXFS_W_NAME, 0);
 	fixture_set(count, DAXFS_W_COUNT, left);
 	return left;
 }

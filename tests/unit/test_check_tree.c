@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_check_tree.c - the check on files, inodes, directories and names: see test_check.c. */
 #include "check_fixture.h"
+#include "index/dirtrie.h"
 #include "mem/siphash.h"
 
 static struct sm_dirent *dirent_of(struct fixture *s, uint64_t inode, uint64_t *index)
@@ -188,9 +189,9 @@ static void entry_moved(struct fixture *s)
 	for (unsigned i = 0; !other; i++)
 		if (link_kind(sm_load(&map_node(s->pool, page)->slot[i])) == DAXFS_ABSENT)
 			other = &map_node(s->pool, page)->slot[i];
-	w = word_payload(sm_load(slot), DAXFS_W_LINK);
-	fixture_set(slot, DAXFS_W_LINK, 0);
-	fixture_set(other, DAXFS_W_LINK, w);
+	w = word_payload(sm_load(slot), DAXFS_W_NAME);
+	fixture_set(slot, DAXFS_W_NAME, 0);
+	fixture_set(other, DAXFS_W_NAME, w);
 	fixture_want(s, "misplaced: dirent %llu", (unsigned long long)dirent);
 }
 
@@ -245,7 +246,7 @@ static void node_without_names(struct fixture *s)
 
 	memset(pool_page(s->pool, node), 0, DAXFS_PAGE_SIZE);
 	fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 0);
-	fixture_set(&map_node(s->pool, root)->slot[3], DAXFS_W_LINK, link_payload(DAXFS_NODE, node));
+	fixture_set(&map_node(s->pool, root)->slot[3], DAXFS_W_NAME, link_payload(DAXFS_NODE, node));
 	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
 	fixture_want(s, "empty-node: page %llu", (unsigned long long)node);
 }
@@ -281,7 +282,7 @@ static void dir_node_names_itself(struct fixture *s)
 {
 	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
 
-	fixture_set(&map_node(s->pool, root)->slot[500], DAXFS_W_LINK, link_payload(DAXFS_NODE, root));
+	fixture_set(&map_node(s->pool, root)->slot[500], DAXFS_W_NAME, link_payload(DAXFS_NODE, root));
 	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, 1);
 	fixture_want(s, "double-use: page %llu slot[500]", (unsigned long long)root);
 }
@@ -292,31 +293,136 @@ static void root_is_no_directory(struct fixture *s)
 	fixture_want(s, "bad-mode: inode 1");
 }
 
-/* A chain of nodes down to an unordered one with two entries of one name in it. */
+/* A leaf for the run of slots that a name belongs to, in the empty directory: its page; *entry: that name, filled. */
+static uint64_t leaf_for(struct fixture *s, struct sm_dirent *entry)
+{
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
+	uint64_t leaf = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
+	unsigned first;
+
+	*entry = (struct sm_dirent){ .type = 1, .len = 3, .name = "dup" };
+	entry->handle = handle_make(sm_load(&fixture_inode(s, s->fifo)->i_generation), s->fifo);
+	entry->hash = siphash24(s->pool->super.hash_key, "dup", 3) >> 10;
+	first = trie_run_start(trie_digit(entry->hash, 0), 5);
+	memset(pool_page(s->pool, leaf), 0, DAXFS_PAGE_SIZE);
+	for (unsigned i = first; i < first + 32; i++)
+		fixture_set(&map_node(s->pool, root)->slot[i], DAXFS_W_NAME, name_payload(DAXFS_LEAF, leaf, 5));
+	fixture_set(&s->pool->count[root], DAXFS_W_COUNT, 32);
+	fixture_set(&s->pool->count[leaf], DAXFS_W_COUNT, 0);
+	return leaf;
+}
+
+/* Put another entry into a leaf: `at` slots behind the start of its bucket. */
+static uint64_t put_in_leaf(struct fixture *s, uint64_t leaf, const struct sm_dirent *entry, unsigned at)
+{
+	uint64_t dirent = claim(s, DAXFS_T_DIRENT, DAXFS_USE_DIRENT);
+	uint64_t n = word_payload(sm_load(&s->pool->count[leaf]), DAXFS_W_COUNT) + 1;
+
+	memcpy(&s->pool->dirents[dirent], entry, sizeof(*entry));
+	fixture_set(&map_node(s->pool, leaf)->slot[trie_bucket(entry->hash, 0, 5) * DAXFS_BUCKET_SLOTS + at],
+		    DAXFS_W_NAME, name_payload(DAXFS_DIRENT, dirent, trie_hint(entry->hash)));
+	fixture_set(&s->pool->count[leaf], DAXFS_W_COUNT, n);
+	fixture_set(&fixture_inode(s, s->fifo)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1 + n));
+	return dirent;
+}
+
 static void name_twice(struct fixture *s)
 {
-	struct sm_dirent entry = { .type = 1, .len = 3, .name = "dup" };
-	uint64_t node = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root)), dirent;
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry), dirent;
 
-	entry.handle = handle_make(sm_load(&fixture_inode(s, s->fifo)->i_generation), s->fifo);
-	entry.hash = siphash24(s->pool->super.hash_key, "dup", 3) >> 10;
-	for (unsigned level = 0; level < DAXFS_HASH_LEVELS; level++) {
-		uint64_t below = claim(s, DAXFS_T_PAGE, DAXFS_USE_NODE);
-
-		memset(pool_page(s->pool, below), 0, DAXFS_PAGE_SIZE);
-		fixture_set(&map_node(s->pool, node)->slot[entry.hash >> (9 * (5 - level)) & 511], DAXFS_W_LINK,
-			    link_payload(DAXFS_NODE, below));
-		fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 1);
-		node = below;
-	}
-	fixture_set(&s->pool->count[node], DAXFS_W_COUNT, 2);
-	for (unsigned i = 0; i < 2; i++) {
-		dirent = claim(s, DAXFS_T_DIRENT, DAXFS_USE_DIRENT);
-		memcpy(&s->pool->dirents[dirent], &entry, sizeof(entry));
-		fixture_set(&map_node(s->pool, node)->slot[7 + i], DAXFS_W_LINK, link_payload(DAXFS_DIRENT, dirent));
-	}
-	fixture_set(&fixture_inode(s, s->fifo)->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 3));
+	put_in_leaf(s, leaf, &entry, 2);
+	entry.twin = 1;
+	dirent = put_in_leaf(s, leaf, &entry, 5);
 	fixture_want(s, "double-name: dirent %llu", (unsigned long long)dirent);
+}
+
+/* Two names with one hash, which only the stored one can be. */
+static void twin_twice(struct fixture *s)
+{
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry), dirent;
+
+	put_in_leaf(s, leaf, &entry, 2);
+	entry.name[0] = 'D';
+	dirent = put_in_leaf(s, leaf, &entry, 5);
+	fixture_want(s, "bad-twin: dirent %llu", (unsigned long long)dirent);
+}
+
+static void twin_too_large(struct fixture *s)
+{
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry);
+
+	entry.twin = 8;
+	fixture_want(s, "bad-twin: dirent %llu", (unsigned long long)put_in_leaf(s, leaf, &entry, 2));
+}
+
+static void wrong_hint(struct fixture *s)
+{
+	uint64_t page, dirent;
+	sm_u64 *slot = fixture_slot(s, s->fifo, &page, &dirent);
+
+	fixture_set(slot, DAXFS_W_NAME, word_payload(sm_load(slot), DAXFS_W_NAME) ^ 1ull << DAXFS_HINT_SHIFT);
+	fixture_want(s, "bad-hint: page %llu", (unsigned long long)page);
+}
+
+static void wrong_bucket(struct fixture *s)
+{
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry), dirent = put_in_leaf(s, leaf, &entry, 2);
+	sm_u64 *slot = &map_node(s->pool, leaf)->slot[trie_bucket(entry.hash, 0, 5) * DAXFS_BUCKET_SLOTS + 2];
+	uint64_t w = word_payload(sm_load(slot), DAXFS_W_NAME);
+
+	fixture_set(slot, DAXFS_W_NAME, 0);
+	slot = &map_node(s->pool, leaf)->slot[(trie_bucket(entry.hash, 0, 5) ^ 1) * DAXFS_BUCKET_SLOTS];
+	fixture_set(slot, DAXFS_W_NAME, w);
+	fixture_want(s, "misplaced: dirent %llu", (unsigned long long)dirent);
+}
+
+static void leaf_without_names(struct fixture *s)
+{
+	struct sm_dirent entry;
+
+	fixture_want(s, "empty-node: page %llu", (unsigned long long)leaf_for(s, &entry));
+}
+
+static void node_in_leaf(struct fixture *s)
+{
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry);
+
+	put_in_leaf(s, leaf, &entry, 2);
+	fixture_set(&map_node(s->pool, leaf)->slot[511], DAXFS_W_NAME, name_payload(DAXFS_LEAF, leaf, 5));
+	fixture_set(&s->pool->count[leaf], DAXFS_W_COUNT, 2);
+	fixture_want(s, "bad-kind: page %llu slot[511]", (unsigned long long)leaf);
+}
+
+/* One slot of a run has lost its leaf. */
+static void run_broken(struct fixture *s)
+{
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
+	struct sm_dirent entry;
+	unsigned at;
+
+	put_in_leaf(s, leaf_for(s, &entry), &entry, 2);
+	at = trie_run_start(trie_digit(entry.hash, 0), 5) + 7;
+	fixture_set(&map_node(s->pool, root)->slot[at], DAXFS_W_NAME, 0);
+	fixture_want(s, "bad-run: page %llu slot[%u]", (unsigned long long)root, at);
+}
+
+/* All slots of a run say that it is shorter: its leaf has two names, and entries of other slots. */
+static void run_too_short(struct fixture *s)
+{
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
+	struct sm_dirent entry;
+	uint64_t leaf = leaf_for(s, &entry);
+	unsigned first = trie_run_start(trie_digit(entry.hash, 0), 5);
+
+	put_in_leaf(s, leaf, &entry, 2);
+	for (unsigned i = first; i < first + 32; i++)
+		fixture_set(&map_node(s->pool, root)->slot[i], DAXFS_W_NAME, name_payload(DAXFS_LEAF, leaf, 4));
+	fixture_want(s, "double-use: page %llu slot[%u]", (unsigned long long)root, first + 16);
 }
 
 /* -- all of them ---------------------------------------------------------------- */
@@ -357,6 +463,14 @@ static const struct damage damages[] = {
 	DAMAGE(dir_node_names_itself, 1),
 	DAMAGE(root_is_no_directory, 0),
 	DAMAGE(name_twice, 1),
+	DAMAGE(twin_twice, 0),
+	DAMAGE(twin_too_large, 1),
+	DAMAGE(wrong_hint, 1),
+	DAMAGE(wrong_bucket, 1),
+	DAMAGE(leaf_without_names, 1),
+	DAMAGE(node_in_leaf, 1),
+	DAMAGE(run_broken, 1),
+	DAMAGE(run_too_short, 0),
 };
 
 static void every_damage_is_found(void **unused)
