@@ -25,7 +25,7 @@
 #include "daxfs/daxfs.h"
 
 #define WORKERS_MAX 4u
-#define TARGETS_MAX 5u
+#define TARGETS_MAX 6u
 #define ROUNDS 5u
 
 #define KIB 1024ull
@@ -160,6 +160,7 @@ void out_measured(const struct workload *workload, const struct measured *m);
 /* One figure that is not a comparison. */
 void out_figure(const char *name, double value, const char *unit, const struct spread *spread);
 void out_machine(void);
+void out_call(void);
 void out_mapping(const struct rig *rig);
 
 /* -- what there is to measure ------------------------------------------------------------ */
@@ -170,6 +171,7 @@ void bench_cas(void);
 void bench_recovery(void);
 void bench_cost(void);
 void bench_scale(void);
+void bench_cliff(void);
 void bench_fuse(void);   /* with a mount and a passthrough */
 void bench_detect(void); /* with a pod */
 

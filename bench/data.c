@@ -21,7 +21,7 @@
 #define VARIANTS_MAX 4u /* different source blocks of a worker */
 #define FILL_BYTES (256 * KIB)
 
-enum { OURS, TMPFS, HUGE_TMPFS, RAW, STREAM };
+enum { OURS, TMPFS, HUGE_TMPFS };
 
 /* of one worker */
 struct own {
@@ -30,7 +30,7 @@ struct own {
 	unsigned variants;
 	uint8_t *source, *buf;
 	uint8_t *last[TARGETS_MAX]; /* variant + 1 that was last written to a block */
-	int fd, huge_fd;
+	int fd, huge_fd, fallocated_fd;
 	daxfs_ino ino;
 	struct daxfs_view *view;
 	uint8_t *raw;
@@ -139,7 +139,9 @@ static void open_files(struct worker *w, struct own *own)
 		bench_fail("%s: no file %s in the pool", spec->name, name);
 	own->ino = attr.ino;
 	own->fd = rig_tmpfs(w->rig, false, name, O_RDWR | (spec->op == DATA_APPEND ? O_APPEND : 0));
-	own->huge_fd = rig_tmpfs(w->rig, true, name, O_RDWR);
+	own->huge_fd = rig_tmpfs(w->rig, true, name, O_RDWR | (spec->op == DATA_APPEND ? O_APPEND : 0));
+	snprintf(name, sizeof(name), "fallocated%u", w->id);
+	own->fallocated_fd = spec->op == DATA_FIRST ? rig_tmpfs(w->rig, false, name, O_RDWR | O_CREAT) : -1;
 }
 
 void data_open(struct worker *w)
@@ -311,6 +313,17 @@ static void view_ours(struct worker *w, unsigned n)
 	}
 }
 
+/* A mapping of a file: what a program that knows where everything lies can do. */
+static void view_mapping(struct worker *w, unsigned n)
+{
+	EACH_BLOCK(w, n)
+	{
+		uint64_t at = next_block(w, own) * bs;
+
+		check_word(own, own->raw + at, (uint64_t)(own->raw - w->rig->raw) + at);
+	}
+}
+
 /* The source is copied into the pages: no less than what a write to tmpfs does. */
 static void draft_ours(struct worker *w, unsigned n)
 {
@@ -366,6 +379,24 @@ static void cut_huge(struct worker *w, unsigned n)
 	cut_fd(w, ((struct own *)w->own)->huge_fd);
 }
 
+/* Pages that are there, and were never written. */
+static void fallocate_anew(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+
+	(void)n;
+	cut_fd(w, own->fallocated_fd);
+	if (posix_fallocate(own->fallocated_fd, 0, (off_t)own->span))
+		failed(own, "tmpfs fallocate", -1);
+}
+
+static void write_fallocated(struct worker *w, unsigned n)
+{
+	struct own *own = w->own;
+
+	write_fd(w, n, own->fallocated_fd, own->last[TMPFS]);
+}
+
 /* -- appends: every record says whose it is and which -------------------------------------- */
 
 struct record {
@@ -382,13 +413,20 @@ static void append_ours(struct worker *w, unsigned n)
 			failed(own, "daxfs append", 0);
 }
 
+static int append_fd(const struct worker *w)
+{
+	const struct own *own = w->own;
+
+	return w->job == HUGE_TMPFS ? own->huge_fd : own->fd;
+}
+
 static void append_tmpfs(struct worker *w, unsigned n)
 {
 	struct own *own = w->own;
 	struct record record = { .writer = w->id };
 
 	for (; record.number < n; record.number++)
-		if (write(own->fd, &record, sizeof(record)) != sizeof(record))
+		if (write(append_fd(w), &record, sizeof(record)) != sizeof(record))
 			failed(own, "tmpfs append", -1);
 }
 
@@ -400,8 +438,9 @@ static void first_cuts_ours(struct worker *w, unsigned n)
 
 static void first_cuts_tmpfs(struct worker *w, unsigned n)
 {
+	(void)n;
 	if (w->id == 0)
-		cut_tmpfs(w, n);
+		cut_fd(w, append_fd(w));
 }
 
 /* All records of all workers are there, each whole and in its worker's order, and nothing else. */
@@ -427,7 +466,8 @@ static void check_appends(struct worker *w, unsigned n, bool ours)
 
 	if (!p)
 		return;
-	bytes = ours ? daxfs_read(w->fs, own->ino, p, RECORDS_BYTES + 1, 0) : pread(own->fd, p, RECORDS_BYTES + 1, 0);
+	bytes = ours ? daxfs_read(w->fs, own->ino, p, RECORDS_BYTES + 1, 0)
+		     : pread(append_fd(w), p, RECORDS_BYTES + 1, 0);
 	check_records(w, p, bytes < 0 ? 0 : (uint64_t)bytes, n);
 	free(p);
 }
@@ -495,6 +535,8 @@ void data_close(struct worker *w)
 	close(own->fd);
 	if (own->huge_fd >= 0)
 		close(own->huge_fd);
+	if (own->fallocated_fd >= 0)
+		close(own->fallocated_fd);
 	free(own->source);
 	free(own->buf);
 	free(own);
@@ -510,7 +552,7 @@ static void add_job(struct workload *w, const char *target, void (*prepare)(stru
 
 void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workload *w)
 {
-	bool huge = rig->huge_mounted && !w->pairs;
+	bool huge = rig->huge_mounted;
 
 	w->n_jobs = 0;
 	switch (spec->op) {
@@ -521,18 +563,22 @@ void data_jobs(const struct data_spec *spec, const struct rig *rig, struct workl
 		if (huge)
 			add_job(w, "tmpfs-huge", NULL, read_huge);
 		add_job(w, "memcpy", NULL, read_raw);
+		if (spec->op == DATA_VIEW)
+			add_job(w, "mmap", NULL, view_mapping);
 		break;
 	case DATA_FIRST:
 		add_job(w, "daxfs", cut_ours, write_ours);
 		add_job(w, "tmpfs", cut_tmpfs, write_tmpfs);
 		if (huge)
 			add_job(w, "tmpfs-huge", cut_huge, write_huge);
+		add_job(w, "fallocated", fallocate_anew, write_fallocated);
 		add_job(w, "memcpy", NULL, write_raw);
 		break;
 	case DATA_APPEND:
 		w->job[0] = (struct job){ "daxfs", first_cuts_ours, append_ours, check_ours };
 		w->job[1] = (struct job){ "tmpfs", first_cuts_tmpfs, append_tmpfs, check_tmpfs };
-		w->n_jobs = 2;
+		w->job[2] = (struct job){ "tmpfs-huge", first_cuts_tmpfs, append_tmpfs, check_tmpfs };
+		w->n_jobs = huge ? 3 : 2;
 		break;
 	case DATA_WRITE:
 	case DATA_DRAFT:

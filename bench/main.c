@@ -64,8 +64,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } groups[] = {
-	{ "data", bench_data }, { "names", bench_names }, { "cas", bench_cas },   { "recovery", bench_recovery },
-	{ "cost", bench_cost }, { "scale", bench_scale }, { "fuse", bench_fuse }, { "detect", bench_detect },
+	{ "data", bench_data },         { "names", bench_names }, { "cas", bench_cas },
+	{ "recovery", bench_recovery }, { "cost", bench_cost },   { "scale", bench_scale },
+	{ "cliff", bench_cliff },       { "fuse", bench_fuse },   { "detect", bench_detect },
 };
 
 static const struct option options[] = {
@@ -113,6 +114,8 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	out_open(out);
 	out_machine();
+	group = "machine";
+	out_call();
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		group = groups[i].name;
 		groups[i].run();

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -92,6 +93,28 @@ void out_machine(void)
 		line_of("/proc/meminfo", "MemTotal", mem, sizeof(mem)), u.release, u.machine, sysconf(_SC_PAGESIZE),
 		line_of("/sys/kernel/mm/transparent_hugepage/shmem_enabled", NULL, shmem, sizeof(shmem)),
 		sysconf(_SC_LEVEL2_CACHE_SIZE), sysconf(_SC_LEVEL3_CACHE_SIZE));
+}
+
+#define CALLS 20000u
+
+/* What a system call costs here: ratios to tmpfs, which takes one for each operation, hold for machines like this. */
+void out_call(void)
+{
+	double ns[ROUNDS];
+	struct spread spread;
+
+	if (!bench_wants("system-call"))
+		return;
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		uint64_t began = cpu_ns();
+
+		for (unsigned i = 0; i < CALLS; i++)
+			syscall(SYS_getppid);
+		ns[r] = (double)(cpu_ns() - began) / CALLS;
+	}
+	spread = spread_of(ns, ROUNDS);
+	out_figure("system-call", spread.median,
+		   "ns (getppid: ratios to tmpfs do not travel to machines where it differs)", &spread);
 }
 
 void out_mapping(const struct rig *rig)

@@ -378,20 +378,27 @@ static void by_pool(struct series *s)
 /* In one pool, which has all these files at once: its point is the first. */
 static void by_directory(struct series *s)
 {
-	static const unsigned entries[] = { 100, 10000, 1000000 };
+	static const unsigned entries[] = { 100, 10000, 100000, 1000000 };
 	struct daxfs *fs = add_pool(s, &(struct daxfs_mkfs_options){ .size = 2 * GIB, .inodes = INODES_MANY },
 				    "%u entries", entries[0])
 				   ->fs;
 	struct daxfs_attr attr;
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		struct point *p = i ? add_point(s, fs, "%u entries", entries[i]) : &s->point[0];
+		struct daxfs_statfs before, after;
+		char figure[32];
 
 		must(daxfs_mkdir(fs, DAXFS_ROOT, p->label, 0700, cred, &attr), "mkdir");
 		p->dir = attr.ino;
 		p->entries = entries[i];
+		must(daxfs_statfs(fs, &before), "statfs");
 		for (unsigned k = 0; k < entries[i]; k++)
 			make_file(fs, p->dir, "old", k);
+		must(daxfs_statfs(fs, &after), "statfs");
+		snprintf(figure, sizeof(figure), "memory-name-%u", entries[i]);
+		out_figure(figure, (double)(after.pages.live - before.pages.live) * 4096 / entries[i],
+			   "bytes a name, beside its entry and inode", NULL);
 	}
 }
 
