@@ -244,7 +244,7 @@ const struct scenario scenarios[] = {
 	{ "leaf-halve-unlink", BUCKET("09"), "unlink d/=:09k,c", "create d/=:09k,i;create d/=:09k,c", 0 },
 	{ "leaf-halve-link", BUCKET("09") "mkdir e;create e/g", "link e/g d/=:09k,i", "unlink e/g;create d/=:09k,j",
 	  0 },
-	{ "leaf-deepen", BUCKET("15") "create d/=:14k,+z", "create d/=:15k,i",
+	{ "leaf-deepen", BUCKET("15") "create d/=:14k,+z;create d/=:09k,+y", "create d/=:15k,i",
 	  "create d/=:15k,j;rename d/=:14k,+z d/=:15k,a;ls d", 0 },
 	{ "leaf-deepen-unlink", BUCKET("15") "create d/=:14k,+z", "unlink d/=:15k,c;unlink d/=:14k,+z",
 	  "create d/=:15k,i;ls d", 0 },

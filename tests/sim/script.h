@@ -22,7 +22,7 @@
 #include "world.h"
 
 #define SCRIPT_MAX 16u
-#define RESULT_BYTES 80u
+#define RESULT_BYTES 112u
 
 struct command {
 	char text[96];

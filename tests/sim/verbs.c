@@ -257,7 +257,7 @@ static void do_getattr(struct command_call *call)
 
 struct listing {
 	unsigned n;
-	uint32_t name[12]; /* digests, with the type: 20 bits */
+	uint32_t name[16]; /* digests, with the type: 20 bits */
 };
 
 static bool take_name(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
