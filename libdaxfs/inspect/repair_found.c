@@ -60,8 +60,8 @@ static int name_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = name_init(&fs->pool, n->name, &name);
 	if (rc == 0)
 		rc = trie_find(lane, root, &name, true, &pos);
-	if (rc == 0 && pos.found)
-		rc = -EEXIST;
+	if (rc == 0)
+		rc = pos.found ? -EEXIST : trie_make_room(lane, &pos);
 	if (rc)
 		return rc;
 	nlink = word_help(lane, &inode.sm->nlink);
