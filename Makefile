@@ -115,7 +115,7 @@ all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
 examples: $(EXAMPLE_BIN)
-tests: all bench-programs examples $(UNIT_BIN) $(CHAOS_BIN)
+tests: all bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'

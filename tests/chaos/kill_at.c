@@ -2,11 +2,11 @@
 /*
  * kill_at.c - kill a host at a moment that chance would seldom hit.
  *
- *	sniper --pool PATH --cgroups DIR --host N --busy K [--least STATUS] [--seconds N]
+ *	kill_at --pool PATH --cgroups DIR --host N --busy K [--least STATUS] [--seconds N]
  *		kill N when K of its lanes have a record in flight of at least that
  *		status (enum daxfs_status: 1 being prepared, 2 undecided, 3 decided):
  *		stop its agent when it looks so, look again, and kill it or let it go on
- *	sniper --pool PATH --cgroups DIR --host N --recoverer [--working] [--seconds N]
+ *	kill_at --pool PATH --cgroups DIR --host N --recoverer [--working] [--seconds N]
  *		N is dead or about to die: kill whoever is to recover it, at once or,
  *		with --working, when the first of its lanes or files has been settled
  *
@@ -32,7 +32,7 @@
 
 #define STOP_NS 100000ull
 
-struct sniper {
+struct kill_at {
 	const char *path, *cgroups;
 	unsigned host, busy, least;
 	bool recoverer, working;
@@ -43,12 +43,12 @@ struct sniper {
 	uint64_t end;
 };
 
-static const struct sm_lane *lane_of(const struct sniper *s, unsigned i)
+static const struct sm_lane *lane_of(const struct kill_at *s, unsigned i)
 {
 	return &s->pool.lanes[s->host * s->pool.super.lanes_per_host + i];
 }
 
-static unsigned in_flight(const struct sniper *s)
+static unsigned in_flight(const struct kill_at *s)
 {
 	unsigned n = 0;
 
@@ -58,7 +58,7 @@ static unsigned in_flight(const struct sniper *s)
 }
 
 /* How much the dead host has left to settle: lanes and listed open files. */
-static unsigned unsettled(const struct sniper *s)
+static unsigned unsettled(const struct kill_at *s)
 {
 	unsigned opens = s->pool.super.opens_per_host, n = in_flight(s);
 
@@ -69,10 +69,10 @@ static unsigned unsettled(const struct sniper *s)
 	return n;
 }
 
-static int shoot(const struct sniper *s, int host)
+static int shoot(const struct kill_at *s, int host)
 {
 	if (host < 0 || host >= (int)DAXFS_HOSTS_MAX || s->kill_fd[host] < 0 || write(s->kill_fd[host], "1", 1) != 1) {
-		fprintf(stderr, "sniper: cannot kill host %d\n", host);
+		fprintf(stderr, "kill_at: cannot kill host %d\n", host);
 		return 2;
 	}
 	return 0;
@@ -83,7 +83,7 @@ static int shoot(const struct sniper *s, int host)
  * no more of the program; one that is does so until the interrupt comes, within
  * microseconds.
  */
-static unsigned stop_and_look(const struct sniper *s, pid_t agent)
+static unsigned stop_and_look(const struct kill_at *s, pid_t agent)
 {
 	uint64_t until;
 
@@ -93,7 +93,7 @@ static unsigned stop_and_look(const struct sniper *s, pid_t agent)
 	return in_flight(s);
 }
 
-static int shoot_busy(struct sniper *s)
+static int shoot_busy(struct kill_at *s)
 {
 	uint64_t begun = now_ns(), now;
 	struct daxfs_host_view view;
@@ -119,7 +119,7 @@ static int shoot_busy(struct sniper *s)
 	return rc;
 }
 
-static enum daxfs_host_state state_of_target(const struct sniper *s, int *recoverer)
+static enum daxfs_host_state state_of_target(const struct kill_at *s, int *recoverer)
 {
 	struct daxfs_host_view view;
 
@@ -130,7 +130,7 @@ static enum daxfs_host_state state_of_target(const struct sniper *s, int *recove
 }
 
 /* At once: to kill a whole cgroup takes longer than a recovery. */
-static void stop(const struct sniper *s, int host)
+static void stop(const struct kill_at *s, int host)
 {
 	struct daxfs_host_view view;
 
@@ -138,14 +138,14 @@ static void stop(const struct sniper *s, int host)
 		kill((pid_t)view.pid, SIGSTOP);
 }
 
-static int shoot_recoverer(struct sniper *s)
+static int shoot_recoverer(struct kill_at *s)
 {
 	int recoverer = -1, later, rc;
 	unsigned before;
 
 	while (state_of_target(s, &recoverer) != DAXFS_HOST_RECOVERING)
 		if (now_ns() > s->end) {
-			fprintf(stderr, "sniper: nobody recovered host %u within %.0f s\n", s->host, s->seconds);
+			fprintf(stderr, "kill_at: nobody recovered host %u within %.0f s\n", s->host, s->seconds);
 			return 1;
 		}
 	before = unsettled(s);
@@ -159,7 +159,7 @@ static int shoot_recoverer(struct sniper *s)
 	return rc;
 }
 
-static int parse(int argc, char **argv, struct sniper *s)
+static int parse(int argc, char **argv, struct kill_at *s)
 {
 	static const struct option options[] = {
 		{ "pool", required_argument, NULL, 'p' },
@@ -190,7 +190,7 @@ static int parse(int argc, char **argv, struct sniper *s)
 	return s->path && s->cgroups && optind == argc && s->recoverer == !s->busy ? 0 : -EINVAL;
 }
 
-static int aim(struct sniper *s)
+static int aim(struct kill_at *s)
 {
 	struct daxfs_error err;
 	char path[4096];
@@ -200,11 +200,11 @@ static int aim(struct sniper *s)
 		s->kill_fd[i] = open(path, O_WRONLY | O_CLOEXEC);
 	}
 	if (pool_map(s->path, DAXFS_READ_ONLY, &s->pool, &err) || daxfs_member_open(s->path, false, &s->member, &err)) {
-		fprintf(stderr, "sniper: %s\n", err.text);
+		fprintf(stderr, "kill_at: %s\n", err.text);
 		return 2;
 	}
 	if (s->host >= s->pool.super.hosts) {
-		fprintf(stderr, "sniper: the pool has no host %u\n", s->host);
+		fprintf(stderr, "kill_at: the pool has no host %u\n", s->host);
 		return 2;
 	}
 	s->end = now_ns() + (uint64_t)(s->seconds * 1e9);
@@ -213,11 +213,11 @@ static int aim(struct sniper *s)
 
 int main(int argc, char **argv)
 {
-	static struct sniper s = { .seconds = 15, .least = DAXFS_PREPARE };
+	static struct kill_at s = { .seconds = 15, .least = DAXFS_PREPARE };
 	int rc;
 
 	if (parse(argc, argv, &s)) {
-		fprintf(stderr, "usage: sniper --pool PATH --cgroups DIR --host N [--seconds N] "
+		fprintf(stderr, "usage: kill_at --pool PATH --cgroups DIR --host N [--seconds N] "
 				"{ --busy K [--least STATUS] | --recoverer [--working] }\n");
 		return 2;
 	}

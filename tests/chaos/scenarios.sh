@@ -37,9 +37,9 @@ kill_busy() { # host
 	local busy least
 	draw busy 1 2
 	draw least 1 3
-	nice -n -15 "$POD_TESTS/sniper" --pool "$POD_POOL" --cgroups "$POD_CGROUP" --host "$1" --busy "$busy" --least "$least" \
-		--seconds 1 >"$POD_DIR/sniper" || load_fail "cannot kill host $1"
-	grep -q 'no better' "$POD_DIR/sniper" || add kills_in_flight 1
+	nice -n -15 "$POD_TESTS/kill_at" --pool "$POD_POOL" --cgroups "$POD_CGROUP" --host "$1" --busy "$busy" --least "$least" \
+		--seconds 1 >"$POD_DIR/kill_at" || load_fail "cannot kill host $1"
+	grep -q 'no better' "$POD_DIR/kill_at" || add kills_in_flight 1
 	count_kills "$1"
 }
 
@@ -314,7 +314,7 @@ scenario_two() {
 }
 
 # The recoverer is killed the moment it is to recover, or the moment it has settled the first thing; another
-# takes over. A recovery is over in less than a millisecond: the sniper may miss it, and says so.
+# takes over. A recovery is over in less than a millisecond: the kill_at may miss it, and says so.
 scenario_recoverer() {
 	local i victim recoverer survivor hits=0 shots=0 mode
 	for ((i = 0; i < $1; i++)); do
@@ -325,15 +325,15 @@ scenario_recoverer() {
 		pause_ms 300
 		mode=()
 		((i % 3 == 0)) || mode=(--working)
-		nice -n -15 "$POD_TESTS/sniper" --pool "$POD_POOL" --host "$victim" --cgroups "$POD_CGROUP" --recoverer \
-			"${mode[@]}" --seconds 5 >"$POD_DIR/sniper" 2>&1 &
+		nice -n -15 "$POD_TESTS/kill_at" --pool "$POD_POOL" --host "$victim" --cgroups "$POD_CGROUP" --recoverer \
+			"${mode[@]}" --seconds 5 >"$POD_DIR/kill_at" 2>&1 &
 		pod_kill_host "$victim"
 		wait $! || true
-		recoverer=$(sed -n 's/^killed host\([0-9]*\) .*/\1/p' "$POD_DIR/sniper")
+		recoverer=$(sed -n 's/^killed host\([0-9]*\) .*/\1/p' "$POD_DIR/kill_at")
 		count_kills "$victim"
 		if [ -n "$recoverer" ]; then
 			shots=$((shots + 1))
-			! grep -q 'still RECOVERING' "$POD_DIR/sniper" || hits=$((hits + 1))
+			! grep -q 'still RECOVERING' "$POD_DIR/kill_at" || hits=$((hits + 1))
 			count_kills "$recoverer"
 			recovered "$recoverer"
 			restart_host "$recoverer"
