@@ -27,9 +27,10 @@
 
 #include <errno.h>
 
-#define STREAM_BYTES (32u << 10) /* from here on they may go around the caches */
-#define CACHE_BYTES (64u << 20)  /* written by a lane: what it wrote before that is in no cache */
-#define AHEAD_BYTES 2048u        /* of the next page of a smaller one, fetched while one is filled */
+#include "fs/copying.h"
+
+#define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
+#define AHEAD_BYTES 2048u       /* of the next page of a smaller one, fetched while one is filled */
 
 static void span_pages(struct write_txn *txn, uint64_t first, uint64_t last)
 {
@@ -43,7 +44,7 @@ static void about(struct write_txn *txn, uint64_t from, uint64_t end)
 	txn->from = from;
 	txn->end = end;
 	txn->longer = end > size_bytes(txn->size);
-	txn->cuts = false;
+	txn->cuts = txn->streams = false;
 	txn->own = txn->own_end = txn->n_nodes = 0;
 	span_pages(txn, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
 }
@@ -258,19 +259,6 @@ int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, ui
 	return rc ? rc : space_claim(lane, &batch);
 }
 
-/*
- * Around the caches goes what must leave them at once anyway, and much at once, unless it is
- * going to be where this lane has written not long ago. Longer writes, of several pieces, come
- * from memory or far caches themselves, and would only be in each other's way.
- */
-static bool streams(const struct lane *lane, const struct write_txn *txn)
-{
-	uint64_t bytes = txn->end - txn->from;
-	bool warm = txn->extents && txn->extents == txn->warm && bytes < DAXFS_ATOMIC_WRITE_MAX;
-
-	return lane->pool->shm.wb || (bytes >= STREAM_BYTES && !warm);
-}
-
 /* Bytes of a page starting at byte `base` that come before `at`. */
 static uint64_t within(uint64_t base, uint64_t at)
 {
@@ -295,12 +283,12 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
 
 	fill_old(to, old, start);
-	if (start < stop && streams(lane, txn))
+	if (start < stop && txn->streams)
 		sm_write_stream(to + start, in + (base + start - txn->from), stop - start);
 	else if (start < stop)
 		sm_write(to + start, in + (base + start - txn->from), stop - start);
 	fill_old(to + stop, old && !txn->cuts ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
-	if (stop - start == DAXFS_PAGE_SIZE && streams(lane, txn))
+	if (stop - start == DAXFS_PAGE_SIZE && txn->streams)
 		sm_flush_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
 	else
 		sm_flush(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
@@ -315,7 +303,7 @@ static bool is_new(const struct write_txn *txn, unsigned i)
 static void fill(struct lane *lane, const struct write_txn *txn, const uint8_t *in)
 {
 	for (unsigned i = 0; i < txn->pages; i++) {
-		if (i + 1 < txn->pages && is_new(txn, i + 1) && !streams(lane, txn))
+		if (i + 1 < txn->pages && is_new(txn, i + 1) && !txn->streams)
 			sm_prefetch_write(pool_page(lane->pool, txn->page[i + 1].is), AHEAD_BYTES);
 		if (is_new(txn, i))
 			compose(lane, txn, i, in);
@@ -384,7 +372,9 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 
 int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
 {
+	uint64_t bytes = in ? txn->end - txn->from : 0;
 	struct space_batch batch;
+	struct copying copying;
 	int rc = find_pages(lane, txn, &batch);
 
 	if (rc)
@@ -395,11 +385,14 @@ int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
 	rc = space_claim(lane, &batch);
 	if (rc)
 		return rc;
+	copying_begin(lane, bytes, txn->extents && txn->extents == txn->warm, &copying);
+	txn->streams = copying.streams;
 	fill(lane, txn, in);
 	if (!lane->pool->shm.wb)
 		write_down(lane, txn); /* while the last streams drain */
-	if (streams(lane, txn))
+	if (txn->streams)
 		sm_stream_end();
+	copying_end(lane, bytes, &copying);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct write_txn {
 	bool fills, longer;
 	bool cuts;              /* no bytes are new: the file ends at `end` */
 	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
+	bool streams;           /* what is new goes around the caches */
 	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
 	unsigned n_nodes;
 	struct {

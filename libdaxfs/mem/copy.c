@@ -58,7 +58,14 @@ void sm_stream_end(void)
 	_mm_sfence();
 }
 
+uint64_t sm_ticks(void)
+{
+	return __rdtsc();
+}
+
 #else
+
+#include <time.h>
 
 void sm_write_stream(void *dst, const void *src, size_t len)
 {
@@ -67,6 +74,14 @@ void sm_write_stream(void *dst, const void *src, size_t len)
 
 void sm_stream_end(void)
 {
+}
+
+uint64_t sm_ticks(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 #endif

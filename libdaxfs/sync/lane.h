@@ -67,6 +67,8 @@ struct lane {
 	uint64_t extent_cursor; /* in extents */
 	uint64_t next_page;     /* found and fetched for the next record, if next_known; nobody keeps it for us */
 	bool next_known;
+	uint32_t copy_ticks[2][2]; /* what a KiB took, 0: not tried; see fs/copying.c */
+	unsigned copies;
 	uint64_t dice; /* how long to pause where two meet, where to look next */
 };
 
