@@ -66,13 +66,12 @@ bool member_move_ends_generation(unsigned from, unsigned to)
 /* May the word go from -> to in all its parts? Sets what the move dictates. */
 static int judge_move(const struct pool *pool, const struct host_word *from, struct host_word *to)
 {
-	uint32_t generation = from->generation + member_move_ends_generation(from->state, to->state);
+	uint32_t generation = (from->generation + member_move_ends_generation(from->state, to->state)) &
+			      HOST_GENERATION_MAX;
 
 	if (!member_move_legal(from->state, to->state))
 		return -EINVAL;
-	if (generation > HOST_GENERATION_MAX)
-		return -EOVERFLOW;
-	if (to->generation != generation)
+	if ((to->generation & HOST_GENERATION_MAX) != generation)
 		return -EINVAL;
 	if (to->state != DAXFS_HOST_RECOVERING) {
 		to->recoverer = -1;
@@ -483,19 +482,18 @@ int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *
 {
 	sm_u64 *word = &m->pool.member->manager.word;
 	uint64_t before = (uint64_t)seen->epoch << 32 | seen->pid;
+	uint32_t next = seen->epoch == UINT32_MAX ? 1 : seen->epoch + 1; /* 0: none yet */
 
 	if (!*m->here)
 		return -ECHILD;
 	if (!m->pool.writable)
 		return -EROFS;
-	if (seen->epoch == UINT32_MAX)
-		return -EOVERFLOW;
 	/* ORD claim: before any stamp; see the head of this file. */
-	if (!sm_cas(word, before, (uint64_t)(seen->epoch + 1) << 32 | (uint32_t)getpid()))
+	if (!sm_cas(word, before, (uint64_t)next << 32 | (uint32_t)getpid()))
 		return -EAGAIN;
 	sm_flush(&m->pool.shm, word, sizeof(*word));
 	sm_drain(&m->pool.shm);
-	*epoch = seen->epoch + 1;
+	*epoch = next;
 	return 0;
 }
 

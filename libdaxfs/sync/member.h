@@ -73,7 +73,7 @@ bool member_move_ends_generation(unsigned from, unsigned to);
  * carry the generation that move calls for; a recoverer is dropped unless to is
  * RECOVERING. Written back and drained in the wb domain before it returns.
  * -EAGAIN: the word is no longer `seen`; -EINVAL: not legal; -EIO: seen makes no
- * sense; -EOVERFLOW: the slot has used up its generations.
+ * sense. After the last generation comes the first again: see Counters in format.h.
  */
 int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
 /*
