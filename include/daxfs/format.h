@@ -18,11 +18,38 @@
  * version, bumped by every change of the word; S is fixed by the word's class
  * (enum daxfs_word_class). Bit 63 set: the mark of an operation in flight,
  *
- *   63 62      51 50    44 43            0
- *   |1|  lane12  | widx7  |    seq44     |
+ *   63 62      51 50    44  43  42       0
+ *   |1|  lane12  | widx7  |helped| seq43 |
  *
  * that is word number widx of the commit record of that lane, if that lane's
- * status word still carries seq; {lane, seq} names one operation for ever.
+ * status word still carries seq; {lane, seq} names one operation (see Counters).
+ * HELPED: put there after others took the record over (sync/record.c). With widx
+ * DAXFS_WIDX_CLAIM it is no mark yet but the claim number seq of that lane, which
+ * is about to put one there: struct sm_claim of the lane says which.
+ *
+ * Counters. Each comes round; how long it lasts at 10 million changes a second, and what then:
+ *
+ *   version of SIZE, LINK    0.05 s, 7 s   A CAS that sleeps that long and finds its word the same
+ *     NLINK                  54 s          puts a mark that is taken for one only if its record is
+ *     OPENERS, ATTR, LOCKS   3.6 min       still to be decided: sync/claim.c needs no versions.
+ *     COUNT                  81 days       A record that was staged before demands the same payloads:
+ *                                          what they name is protected, and it has all words that it
+ *                                          relies on. Only a reader that looks twice and sleeps in
+ *                                          between for exactly such a time may take it for no change.
+ *   version of TICK          29,000 years
+ *   seq of a lane, number    10 days       The lane rests until nobody is inside who was there before, and
+ *     of its claims                        starts again at 1: sync/rest.c. The others go on.
+ *   reclamation epoch, of 56 bits in RETIRED   228 years
+ *   i_generation of an inode  7 min         of one index, which is then not used again: its space stays
+ *                                          unused, one inode for 4 billion files.
+ *   generation of a host, 24 bits          Each takes a join and a leave, or a death. Then 0 again: only
+ *     the recoverer's generation, 12 bits                  equality is asked for, and of a tenant that lasts that long
+ *                                          meanwhile. One of the same recoverer_generation goes on with a recovery.
+ *   epoch of the manager, 32 bits          Each takes a manager that was given up. Then 1 again.
+ *     16 of them in a host word            A manager that slept for 65,536 others may make the move that it
+ *                                          had decided on, if the host is again as it saw it: to SUSPECT or
+ *                                          FENCING at worst. FENCED it makes nobody: FENCING is not left otherwise.
+ *   random part of a host's i_generation, 40 bits, with the generation: two alike once in 2^39.
  *
  * Changelog: format 1 - first. Its inodes got their word of locks out of reserved
  * bytes (zero: no locks), so pools made before are what they would be now.
@@ -31,8 +58,8 @@
  * Format 3 - the use KEPT: an extent is broken up without copying all of it.
  * Format 4 - headroom: 32 kinds of links, 4096 lanes in a mark, a region table of 32
  * entries with a count; a record says the class of each word, not only its shift;
- * in what was reserved, the toll of a host and the repair word of the pool. Names lie
- * together in leaves of a directory, with twins in the entries.
+ * records that are helped, and claims; in what was reserved, the toll of a host and the
+ * repair word of the pool. Names lie together in leaves of a directory, with twins in the entries.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -66,7 +93,9 @@ typedef struct {
 #define DAXFS_MARK (1ull << 63)
 #define DAXFS_LANE_BITS 12u
 #define DAXFS_WIDX_BITS 7u
-#define DAXFS_SEQ_BITS 44u
+#define DAXFS_SEQ_BITS 43u
+#define DAXFS_MARK_HELPED (1ull << DAXFS_SEQ_BITS)
+#define DAXFS_WIDX_CLAIM 127u
 #define DAXFS_SEQ_MASK ((1ull << DAXFS_SEQ_BITS) - 1)
 
 /* Classes of words, and how many bits S of each are payload: payload is [S-1:0], version [62:S]. */
@@ -118,8 +147,8 @@ enum daxfs_life {
 
 /*
  * Object states, one word per page, inode and directory entry, apart from the
- * object:  [63:61] state  [60:56] use  [55:0] txid {lane12, seq44} of the
- * operation that allocated it; in RETIRED [43:0] is the epoch of retirement.
+ * object:  [63:61] state  [60:56] use  [54:0] txid {lane12, seq43} of the
+ * operation that allocated it; in RETIRED [55:0] is the epoch of retirement.
  *
  * An extent is DAXFS_EXTENT_PAGES pages, the first of them (its head) a multiple of
  * that, which are one object: the state of its head is that of all, and keeps the
@@ -276,7 +305,7 @@ struct sm_member {
  * except status, which any helper moves from UNDECIDED by CAS, and everything,
  * which the recoverer of a fenced owner may write.
  *
- * Status word: [61:18] seq44  [17:8] operation  [7:0] enum daxfs_status
+ * Status word: [61] HELPED  [60:18] seq43  [17:8] operation  [7:0] enum daxfs_status
  */
 enum daxfs_status {
 	DAXFS_IDLE = 0,
@@ -303,6 +332,14 @@ struct sm_record_retire {
 	uint64_t txid;   /* 08 low 61 bits of its state word when it was found linked */
 };
 
+/* of a word, for a record that is helped; written by the lane alone */
+struct sm_claim {
+	sm_u64 number; /* 00 of its claim; 0: none yet */
+	sm_u64 where;  /* 08 pool offset of the word */
+	sm_u64 mark;   /* 10 that is to be put there */
+	sm_u64 before; /* 18 the value that it had, and still has */
+};
+
 struct sm_lane {
 	sm_u64 status;                            /* 000 */
 	sm_u64 owner;                             /* 008 [63:32] generation, [31:0] host */
@@ -317,7 +354,8 @@ struct sm_lane {
 	sm_u64 words[3 * DAXFS_RECORD_WORDS];     /* 080 struct sm_record_word[] */
 	sm_u64 allocs[DAXFS_RECORD_ALLOCS];       /* 980 [39:32] type, [31:0] index */
 	sm_u64 retires[2 * DAXFS_RECORD_RETIRES]; /* c80 struct sm_record_retire[] */
-	uint64_t reserved2[48];                   /* 1280 */
+	struct sm_claim claim;                    /* 1280 */
+	uint64_t reserved2[44];                   /* 12a0 */
 };
 
 /*
@@ -454,9 +492,9 @@ DAXFS_SIZE_IS(struct sm_lock, 32);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
-static_assert(1 + DAXFS_LANE_BITS + DAXFS_WIDX_BITS + DAXFS_SEQ_BITS == 64, "a mark fills a word");
+static_assert(1 + DAXFS_LANE_BITS + DAXFS_WIDX_BITS + 1 + DAXFS_SEQ_BITS == 64, "a mark fills a word");
 static_assert(DAXFS_LANES_MAX <= 1u << DAXFS_LANE_BITS, "a mark names any lane");
-static_assert(DAXFS_RECORD_WORDS <= 1u << DAXFS_WIDX_BITS, "a mark names any word of a record");
+static_assert(DAXFS_RECORD_WORDS <= DAXFS_WIDX_CLAIM, "a mark names any word of a record, and no claim");
 static_assert(DAXFS_REGIONS <= DAXFS_REGIONS_MAX, "an entry for each region");
 static_assert(DAXFS_LOCKS_MAX <= 32 * DAXFS_LOCK_WORDS, "a bit for each lock");
 

@@ -27,6 +27,7 @@ struct lane_slot {
 	struct lane lane;
 	atomic_bool busy;
 	unsigned seen, stuck;       /* of daxfs_progressing */
+	unsigned looks;             /* whether it may end its rest */
 	atomic_bool parked;         /* held by a view or a draft: its user may take its time */
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
@@ -18,11 +19,14 @@
 
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
 #define BACK_OFF_DOUBLINGS 4u
+#define REST_LOOKS 16u  /* a lane that rests looks every so often whether it may work */
+#define WAIT_NS 1000000 /* between two looks for a free lane */
 #define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
 
 static int context_new(struct daxfs **out, struct daxfs_error *err)
 {
 	struct daxfs *fs = calloc(1, sizeof(*fs));
+	pthread_condattr_t monotonic;
 	int rc;
 
 	if (!fs)
@@ -33,7 +37,10 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 		return rc;
 	}
 	pthread_mutex_init(&fs->wait_lock, NULL);
-	pthread_cond_init(&fs->wait_free, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&fs->wait_free, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*out = fs;
 	return 0;
 }
@@ -126,31 +133,51 @@ static struct lane_slot *slot_of(struct lane *lane)
 	return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
 }
 
-static bool try_slot(struct lane_slot *slot)
+/* Not one that has to rest, unless no more records are to be made. */
+static bool try_slot(struct lane_slot *slot, bool last)
 {
 	bool free_now = false;
 
-	return atomic_compare_exchange_strong(&slot->busy, &free_now, true);
+	if (!atomic_compare_exchange_strong(&slot->busy, &free_now, true))
+		return false;
+	if (!lane_spent(&slot->lane) || last)
+		return true;
+	if ((!slot->lane.rests || slot->looks++ % REST_LOOKS == 0) && lane_rest(&slot->lane))
+		return true;
+	atomic_store(&slot->busy, false);
+	return false;
 }
 
 /* Start at the slot of the current CPU, whose cache lines are likely local. If it is taken,
  * its owner was preempted on this CPU in mid-operation. */
-static struct lane_slot *try_slots(struct daxfs *fs)
+static struct lane_slot *try_slots(struct daxfs *fs, bool last)
 {
 	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
-		if (try_slot(&fs->slots[at]))
+		if (try_slot(&fs->slots[at], last))
 			return &fs->slots[at];
 		at = at + 1 < fs->n_slots ? at + 1 : 0;
 	}
 	return NULL;
 }
 
-/* Wait for a free lane; NULL: more than so many are broken, and none is free. */
-static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max)
+/* Until a lane is given back, or so long: one that rests becomes free by what other hosts do. */
+static void wait_a_while(struct daxfs *fs)
 {
-	struct lane_slot *slot = try_slots(fs);
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&fs->wait_free, &fs->wait_lock, &until);
+}
+
+/* Wait for a free lane; NULL: more than so many are broken, and none is free. last: for no more records. */
+static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
+{
+	struct lane_slot *slot = try_slots(fs, last);
 	int was;
 
 	if (!slot) {
@@ -158,8 +185,8 @@ static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max)
 		was = process_cancel_off();
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
-		while (!(slot = try_slots(fs)) && fs->broken <= broken_max)
-			pthread_cond_wait(&fs->wait_free, &fs->wait_lock);
+		while (!(slot = try_slots(fs, last)) && fs->broken <= broken_max)
+			wait_a_while(fs);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
 		process_cancel_restore(was);
@@ -169,13 +196,13 @@ static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max)
 
 struct lane *fs_take_lane(struct daxfs *fs)
 {
-	return wait_lane(fs, fs->n_slots - 1);
+	return wait_lane(fs, fs->n_slots - 1, false);
 }
 
 int fs_take_all_lanes(struct daxfs *fs)
 {
 	for (unsigned i = 0; i < fs->n_slots; i++)
-		if (!wait_lane(fs, 0))
+		if (!wait_lane(fs, 0, true))
 			return -EIO;
 	return 0;
 }

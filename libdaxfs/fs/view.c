@@ -90,8 +90,8 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 }
 
 /*
- * Bytes and size as they were at one moment. Nothing is cut off a file without
- * another size (or version of it), so if that is the same at a second look, they are its bytes.
+ * Bytes and size as they were at one moment. Nothing is cut off a file without another tick of
+ * `trunc`, so if that and the size are the same at a second look, they are its bytes.
  * Returns how many, 0 at the end.
  */
 static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const uint8_t **out)
@@ -101,12 +101,13 @@ static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const 
 	int rc = find_inode(v, ino);
 
 	for (int i = 0; rc == 0 && i < LOOKS; i++) {
+		uint64_t trunc = word_load(v->lane, &v->sm->trunc);
 		uint64_t size = word_load(v->lane, &v->sm->size), bytes = size_bytes(size);
 
 		if (offset >= bytes)
 			return inode_get(v->lane, ino, &inode);
 		rc = find_bytes(v->lane, v->sm, offset, out, &together);
-		if (rc == 0 && word_load(v->lane, &v->sm->size) == size)
+		if (rc == 0 && word_load(v->lane, &v->sm->size) == size && word_load(v->lane, &v->sm->trunc) == trunc)
 			return (ssize_t)(bytes - offset < together ? bytes - offset : together);
 	}
 	return rc ? rc : -EAGAIN;

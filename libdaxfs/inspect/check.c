@@ -58,10 +58,10 @@ void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class
 	if (!word_is_mark(w))
 		return;
 	entry = inspect_mark(c->pool, word, w, &status);
-	if (!entry)
+	if (!entry && !inspect_claim(c->pool, word, w, &status))
 		check_problem(c, "orphan-mark", at, "marked by lane %u operation %" PRIu64 ", which has no such record",
 			      mark_lane(w), mark_seq(w));
-	else if (address_class(sm_load_relaxed(entry)) != class)
+	else if (entry && address_class(sm_load_relaxed(entry)) != class)
 		check_problem(c, "bad-record", at, "lane %u takes it for a word of another class", mark_lane(w));
 	else if (!check_lane_owned(c, mark_lane(w)))
 		check_problem(c, "dead-mark", at, "still marked by lane %u, whose host slot nobody owns", mark_lane(w));

@@ -65,7 +65,7 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 /* A lane's status: one of those there are, under a number that fits into its marks. */
 static inline bool check_status_sane(uint64_t status)
 {
-	return status_state(status) < DAXFS_STATUSES && status_seq(status) <= DAXFS_SEQ_MASK;
+	return status_state(status) < DAXFS_STATUSES && status < 2 * DAXFS_STATUS_HELPED; /* no bits above that */
 }
 
 /* -- check.c: following words ------------------------------------------------ */

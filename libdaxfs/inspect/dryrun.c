@@ -38,7 +38,7 @@ static enum verdict judge_word(const struct pool *pool, unsigned id, unsigned i,
 	if (offset % 8 || offset > pool->shm.size - 8)
 		return DRY_ABORT;
 	w = sm_load((const sm_u64 *)pool_at(pool, offset));
-	if (w == mark_make(id, i, seq) || w == sm_load_relaxed(entry + 1))
+	if ((w & ~DAXFS_MARK_HELPED) == mark_make(id, i, seq) || w == sm_load_relaxed(entry + 1))
 		return DRY_COMMIT;
 	return word_is_mark(w) ? DRY_DEPENDS : DRY_ABORT;
 }

@@ -30,12 +30,24 @@ const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t
 	lane = &pool->lanes[mark_lane(mark)];
 	*status = sm_load(&lane->status);
 	if (status_seq(*status) != mark_seq(mark) || !inspect_has_record(*status) ||
-	    status_state(*status) == DAXFS_SINGLE)
+	    status_state(*status) == DAXFS_SINGLE || (mark_helped(mark) && !status_helped(*status)))
 		return NULL;
 	entry = &lane->words[3 * mark_widx(mark)];
 	if (address_offset(sm_load_relaxed(entry)) != pool_offset(pool, word))
 		return NULL;
 	return mark_widx(mark) < sm_load_relaxed(&lane->n_words) ? entry : NULL;
+}
+
+bool inspect_claim(const struct pool *pool, const sm_u64 *word, uint64_t w, uint64_t *before)
+{
+	const struct sm_claim *claim;
+
+	if (!word_is_claim(w) || mark_lane(w) >= pool->lanes_total)
+		return false;
+	claim = &pool->lanes[mark_lane(w)].claim;
+	*before = sm_load_relaxed(&claim->before);
+	return sm_load(&claim->number) == mark_seq(w) && sm_load_relaxed(&claim->where) == pool_offset(pool, word) &&
+	       !word_is_mark(*before) && word_is_mark(sm_load_relaxed(&claim->mark));
 }
 
 uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_word_class class)
@@ -45,10 +57,14 @@ uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_wo
 
 	if (!word_is_mark(w))
 		return word_payload(w, class);
+	if (word_is_claim(w))
+		return inspect_claim(pool, word, w, &status) ? word_payload(status, class) : 0;
 	entry = inspect_mark(pool, word, w, &status);
 	if (!entry)
 		return 0;
-	return word_payload(sm_load_relaxed(status_state(status) == DAXFS_COMMITTED ? entry + 2 : entry + 1), class);
+	if (status_state(status) == DAXFS_COMMITTED && mark_helped(w) == status_helped(status))
+		entry++; /* what was decided */
+	return word_payload(sm_load_relaxed(entry + 1), class);
 }
 
 /* -- locks ------------------------------------------------------------------ */

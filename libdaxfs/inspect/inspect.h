@@ -18,6 +18,8 @@
  * is no such record about this word.
  */
 const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t mark, uint64_t *status);
+/* Is w, found in `word`, a claim that its lane knows? *before is the value that it stands for. */
+bool inspect_claim(const struct pool *pool, const sm_u64 *word, uint64_t w, uint64_t *before);
 /* The payload of a word, of the value its mark stands for if it is marked; 0 for an orphan mark. */
 uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_word_class class);
 

@@ -105,7 +105,7 @@ void repair_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class clas
 {
 	uint64_t w = sm_load(word), status, value = check_value(c, word, class);
 
-	if (!inspect_mark(c->pool, word, w, &status)) {
+	if (!inspect_mark(c->pool, word, w, &status) && !inspect_claim(c->pool, word, w, &status)) {
 		/* Its value was in a record that is no more. An inode in use is alive until its names are counted. */
 		if (class == DAXFS_W_NLINK)
 			value = nlink_payload(DAXFS_LIFE_ALIVE, 0);

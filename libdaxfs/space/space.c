@@ -39,11 +39,19 @@ bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t inde
 	return epoch_reusable(&lane->scan, state & DAXFS_EPOCH_MASK, birth);
 }
 
+/* An index that has had its last i_generation is not used again: its handles would come again. */
+static bool inode_worn(const struct pool *pool, uint64_t index)
+{
+	return sm_load_relaxed(&pool->inodes[index].i_generation) >= UINT32_MAX;
+}
+
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
 {
 	uint64_t s = sm_load(&lane->pool->state[batch->type][index]);
 
 	*state = s;
+	if (batch->type == DAXFS_T_INODE && inode_worn(lane->pool, index))
+		return false;
 	switch (state_of(s)) {
 	case DAXFS_FREE: return s == 0;
 	case DAXFS_RETIRED:

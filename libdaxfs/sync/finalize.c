@@ -172,12 +172,30 @@ static enum outcome judge_single(struct lane *helper, const struct sm_lane *reco
 	return now == word_payload(entry.before, entry.class) ? DID_NOT : OVERTAKEN;
 }
 
+/*
+ * Take off what a dead helper had claimed. Its announcement still protects the page of that word, unless
+ * the claim is long over: then there may be anything in it, but a node has no bytes that look like this claim.
+ */
+static void recover_claim(struct lane *helper, unsigned owner)
+{
+	const struct sm_claim *claim = &record_of(helper, owner)->claim;
+	uint64_t number = sm_load(&claim->number), where = sm_load(&claim->where);
+	uint64_t w = claim_make(owner, number);
+	sm_u64 *p = pool_at(helper->pool, where);
+
+	if (!number || where % sizeof(*p) || where < DAXFS_PAGE_SIZE || where > helper->pool->shm.size - sizeof(*p))
+		return;
+	if (sm_load(p) == w && among_words(helper->pool, p))
+		claim_resolve(helper, p, w);
+}
+
 void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
 {
 	struct sm_lane *record = record_of(helper, owner);
 	uint64_t status = sm_load(&record->status);
 	enum outcome outcome;
 
+	recover_claim(helper, owner);
 	if (status_state(status) == DAXFS_IDLE)
 		return;
 	record_finish(helper, owner, status_seq(status));

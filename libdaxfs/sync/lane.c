@@ -19,6 +19,7 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	lane->host = host;
 	lane->generation = generation;
 	lane->seq = status_seq(sm_load(&lane->sm->status));
+	lane->claims = sm_load(&lane->sm->claim.number);
 	/* Lanes start to look for free objects in places of their own. */
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;

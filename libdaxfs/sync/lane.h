@@ -50,6 +50,8 @@ struct lane {
 	bool starved;        /* -ENOSPC, but retired objects are waiting for lanes to move on */
 	atomic_uint moved;   /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
 	uint64_t seq;        /* of the record being made or last made */
+	uint64_t claims;     /* made so far */
+	uint64_t rests;      /* since this epoch, for its numbers are used up; 0: it does not */
 	struct interval announced;
 	unsigned n_words, n_allocs, n_retires;
 	struct staged_word words[DAXFS_RECORD_WORDS];
@@ -93,6 +95,18 @@ static inline void lane_moved(struct lane *lane)
 
 	atomic_store_explicit(&lane->moved, n + 1, memory_order_relaxed);
 }
+
+#define LANE_NUMBERS_LEFT (1ull << 32) /* more than one call can use */
+
+/* Has the lane few numbers left? Then it makes no more records until lane_rest says that it may. */
+static inline bool lane_spent(const struct lane *lane)
+{
+	const uint64_t end = DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT;
+
+	return __builtin_expect(lane->seq >= end || lane->claims >= end, 0);
+}
+/* Of a lane that is spent, idle and nobody else's: start again, if nobody can hold an old number any more. */
+bool lane_rest(struct lane *lane);
 
 static inline struct sm_manager *lane_manager(const struct lane *lane)
 {

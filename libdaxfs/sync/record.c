@@ -6,18 +6,22 @@
  * descriptor is also the redo log (PMwCAS 2018). Invariants:
  *
  *  I1 A mark {lane, i, seq} is in a word only while that lane's status carries
- *     seq and is UNDECIDED, COMMITTED or ABORTED.
+ *     seq and is UNDECIDED, COMMITTED or ABORTED. (And HELPED, if the mark is.)
  *  I2 The fields of a record change only while the status is IDLE or PREPARE.
  *     A reader of fields re-reads the status afterwards; the same seq in one of
  *     the other states means that what it read is the record.
  *  I3 Every change of a word bumps its version, undoing included, so a CAS that
- *     comes late fails.
+ *     comes late fails, unless the version came round: then I7.
  *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
- *     mark, for ABORTED when some word was found changed.
+ *     mark, for ABORTED when some word was found changed. While it is not HELPED, only
+ *     the owner marks and decides; whoever wants to help makes it HELPED first.
  *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
  *     taken; objects are finalized by the owner, or its recoverer, by txid.
  *  I6 What a record without marks takes is linked by its word or not at all, as
  *     long as it lives; what it retires was linked there.
+ *  I7 A mark that comes late, after the record was decided, stands for the value that it replaced.
+ *     The owner puts marks by one CAS while it decides alone: such a mark in a HELPED record stands
+ *     for `before`, until it is replaced by a HELPED one. Those are put by way of claims (claim.c).
  *
  * A record of one word puts no mark: its word goes from before to after in one
  * CAS, so nobody meets it and nobody need help. Whether it happened is judged by
@@ -26,7 +30,7 @@
  *
  * Who died where (R: what recovery does; anybody else helps or passes by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
- *   UNDECIDED   some words marked               R: go on marking, then decide
+ *   UNDECIDED   some words marked               R: make it HELPED, go on marking, then decide
  *   COMMITTED   some marks left, objects not finalized   R: resolve, finalize
  *   ABORTED     same                            R: resolve to the old values, free
  *   SINGLE      the word changed or not, objects not finalized   R: judge, finalize
@@ -36,7 +40,8 @@
  * In a wb pool: body before UNDECIDED, UNDECIDED before the first mark, a mark
  * before the next one in another line, marks before the decision, decision
  * before its first resolved word, resolved words and finalized objects before
- * IDLE, IDLE before the fields change, PREPARE and names before an object is taken.
+ * IDLE, IDLE before the fields change, HELPED before the first mark that says so,
+ * PREPARE and names before an object is taken.
  * What was filled: before UNDECIDED, for then anyone may link it; of a record of
  * one word, before the word, for until then it did not happen. So there the body may
  * go out with the names (record_write), and SINGLE with what was filled.
@@ -74,6 +79,8 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	uint64_t status, again;
 	bool sane;
 
+	if (word_is_claim(w))
+		return claim_value(pool, p, w, value);
 	if (mark_lane(w) >= pool->lanes_total || mark_widx(w) >= DAXFS_RECORD_WORDS)
 		return -EIO;
 	record = record_of(lane, mark_lane(w));
@@ -90,9 +97,12 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	 * have left fields that were stored after it. */
 	if (status_state(status) < DAXFS_UNDECIDED || status_state(again) < DAXFS_UNDECIDED)
 		return 0;
-	if (!sane || entry.word != p || status_state(status) > DAXFS_ABORTED)
+	if (!sane || entry.word != p || status_state(status) > DAXFS_ABORTED ||
+	    (mark_helped(w) && !status_helped(status)))
 		return -EIO;
-	if (status_state(status) == DAXFS_COMMITTED)
+	if (status_helped(status) && !mark_helped(w))
+		*value = entry.before; /* the owner's: taken over next, or it came late */
+	else if (status_state(status) == DAXFS_COMMITTED)
 		*value = entry.after;
 	else if (status_state(status) == DAXFS_UNDECIDED)
 		*value = entry.before;
@@ -131,7 +141,10 @@ uint64_t word_help(struct lane *lane, sm_u64 *p)
 	uint64_t w;
 
 	while (word_is_mark(w = epoch_load(lane, p))) {
-		finish(lane, mark_lane(w), mark_seq(w), 0);
+		if (word_is_claim(w))
+			claim_resolve(lane, p, w);
+		else
+			finish(lane, mark_lane(w), mark_seq(w), 0);
 		if (lane->fault)
 			return 0;
 		if (sm_load(p) == w) {
@@ -146,13 +159,53 @@ uint64_t word_help(struct lane *lane, sm_u64 *p)
 
 enum marking { MARKED, CHANGED, DECIDED };
 
-/* Put the mark of entry i of a record, whose status was `undecided`, into its
- * word. *last is the word that was marked before it. */
+/* What is in the way of a record's mark, out of it. */
+static void clear_word(struct lane *helper, sm_u64 *p, uint64_t w, unsigned depth)
+{
+	if (word_is_claim(w))
+		claim_resolve(helper, p, w);
+	else
+		finish(helper, mark_lane(w), mark_seq(w), depth + 1);
+	helper->fault |= sm_load(p) == w;
+}
+
+/* Put the mark of a record, whose status was `undecided`, into the word of an entry. */
+static enum marking mark_entry(struct lane *helper, uint64_t undecided, const struct record_entry *entry, uint64_t mark,
+			       unsigned depth)
+{
+	const struct sm_lane *record = record_of(helper, mark_lane(mark));
+	uint64_t early = mark & ~DAXFS_MARK_HELPED; /* the owner's, before others took over */
+
+	while (!helper->fault) {
+		uint64_t w = sm_load(entry->word);
+
+		if (w == mark)
+			return MARKED;
+		if (w != early && word_is_mark(w)) {
+			clear_word(helper, entry->word, w, depth);
+			continue;
+		}
+		/* ORD still undecided: the status after the word, which may have come round since. */
+		if (sm_load(&record->status) != undecided)
+			return DECIDED;
+		if (w != early && w != entry->before)
+			return CHANGED;
+		/* ORD mark: after UNDECIDED is visible (and written back), and HELPED, which a
+		 * helper's needs. A crash here leaves some words marked: anyone goes on. */
+		if (w == early || !status_helped(undecided))
+			sm_cas(entry->word, w, mark);
+		else
+			claim_word(helper, entry->word, mark, entry->before);
+	}
+	return DECIDED;
+}
+
+/* The same for entry i. *last is the word that was marked before it. */
 static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t undecided, unsigned i, unsigned depth,
 			      const sm_u64 **last)
 {
 	struct sm_lane *record = record_of(helper, owner);
-	uint64_t mark = mark_make(owner, i, status_seq(undecided));
+	uint64_t mark = status_mark(undecided, owner, i);
 	struct record_entry entry;
 	bool sane = record_entry_read(helper->pool, record, i, &entry);
 
@@ -166,22 +219,10 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 	 * hold what the other needs first, and helping would go in a circle. */
 	if (sm_flush_run(&helper->pool->shm, last, entry.word))
 		sm_drain(&helper->pool->shm);
-	while (!helper->fault) {
-		uint64_t w = sm_load(entry.word);
-
-		if (w != mark && word_is_mark(w)) {
-			finish(helper, mark_lane(w), mark_seq(w), depth + 1);
-			helper->fault |= sm_load(entry.word) == w;
-			continue;
-		}
-		if (w != mark && w != entry.before)
-			return CHANGED;
-		/* ORD mark: after UNDECIDED is visible (and written back). A
-		 * crash here leaves some words marked: anyone goes on. */
-		if (w == mark || sm_cas(entry.word, entry.before, mark))
-			return MARKED;
-	}
-	return DECIDED;
+	/* ORD mark: as in mark_entry. The owner, alone, finds nearly always what it expects. */
+	if (sane && !status_helped(undecided) && sm_cas(entry.word, entry.before, mark))
+		return MARKED;
+	return mark_entry(helper, undecided, &entry, mark, depth);
 }
 
 static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsigned depth)
@@ -207,11 +248,35 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 	sm_cas(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
 }
 
+/* Take the mark of a decided record off the word of an entry. */
+static void resolve_entry(struct lane *helper, uint64_t decided, const struct record_entry *entry, uint64_t mark)
+{
+	uint64_t undone = word_bump(entry->before, entry->class), w;
+	bool committed = status_state(decided) == DAXFS_COMMITTED;
+
+	/* ORD resolve: after the decision. Crash: the mark stays and readers
+	 * go through the status, as before. I3: undoing bumps. */
+	if (!status_helped(decided)) {
+		sm_cas(entry->word, mark, committed ? entry->after : undone);
+		return;
+	}
+	/* At most from the owner's mark, or a claim, to the mark, and on. */
+	for (unsigned steps = 0; steps < 3 && word_is_mark(w = sm_load(entry->word)); steps++) {
+		if (w == mark)
+			sm_cas(entry->word, w, committed ? entry->after : undone); /* ORD resolve */
+		else if (w == (mark & ~DAXFS_MARK_HELPED))
+			sm_cas(entry->word, w, undone); /* ORD resolve: the owner's that came late */
+		else if (word_is_claim(w) && claim_is_for(helper->pool, entry->word, w, mark))
+			claim_resolve(helper, entry->word, w);
+		else
+			return;
+	}
+}
+
 /* Replace the marks of a decided record by the values it decided for. */
 static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 {
 	struct sm_lane *record = record_of(helper, owner);
-	bool committed = status_state(decided) == DAXFS_COMMITTED;
 	uint64_t n = sm_load(&record->n_words);
 	const sm_u64 *last = NULL;
 
@@ -227,13 +292,20 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 			return;
 		}
 		sm_flush_run(&helper->pool->shm, &last, entry.word);
-		/* ORD resolve: after the decision. Crash: the mark stays and
-		 * readers go through the status, as before. I3: undoing bumps. */
-		sm_cas(entry.word, mark_make(owner, i, status_seq(decided)),
-		       committed ? entry.after : word_bump(entry.before, entry.class));
+		resolve_entry(helper, decided, &entry, status_mark(decided, owner, i));
 	}
 	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
+}
+
+/* Make the record HELPED: from here on its owner decides nothing alone. Returns the status. */
+static uint64_t take_over(struct lane *helper, struct sm_lane *record, uint64_t undecided)
+{
+	/* ORD take over: written back before the first mark that says so. Crash: helped by anybody. */
+	sm_cas(&record->status, undecided, undecided | DAXFS_STATUS_HELPED);
+	sm_flush(&helper->pool->shm, &record->status, sizeof(record->status));
+	sm_drain(&helper->pool->shm);
+	return sm_load(&record->status);
 }
 
 static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned depth)
@@ -249,14 +321,16 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 	if (owner != helper->id)
 		epoch_adopt(helper, record); /* before the status is believed */
 	status = sm_load(&record->status);
-	if (status_seq(status) != seq)
-		return;
-	if (status_state(status) == DAXFS_UNDECIDED) {
+	while (status_seq(status) == seq && status_state(status) == DAXFS_UNDECIDED && !helper->fault) {
+		if (owner != helper->id && !status_helped(status)) {
+			status = take_over(helper, record, status);
+			continue;
+		}
 		decide(helper, owner, status, depth);
 		status = sm_load(&record->status);
-		if (status_seq(status) != seq)
-			return;
 	}
+	if (status_seq(status) != seq)
+		return;
 	if (status_state(status) != DAXFS_COMMITTED && status_state(status) != DAXFS_ABORTED)
 		return;
 	/* Whoever decided may not have written it back yet. */

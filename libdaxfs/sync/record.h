@@ -22,6 +22,16 @@ enum outcome { HAPPENED, DID_NOT, OVERTAKEN };
 void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome,
 		     struct record_tally *tally);
 
+/* Claims of words, by helpers: claim.c. What the claim w found at p stands for: 1 *value set; 0 look at
+ * the word again; -EIO no such claim. */
+int claim_value(const struct pool *pool, const sm_u64 *p, uint64_t w, uint64_t *value);
+/* Is w, found at p, a claim to put this mark there? */
+bool claim_is_for(const struct pool *pool, const sm_u64 *p, uint64_t w, uint64_t mark);
+/* Take the claim w off p: for its mark or for what was there before. */
+void claim_resolve(struct lane *helper, sm_u64 *p, uint64_t w);
+/* Put a mark into p if that has the value `before` and the record is still to be decided. */
+void claim_word(struct lane *helper, sm_u64 *p, uint64_t mark, uint64_t before);
+
 static inline struct sm_lane *record_of(const struct lane *lane, unsigned id)
 {
 	return &lane->pool->lanes[id];

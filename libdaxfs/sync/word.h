@@ -22,23 +22,38 @@ static inline bool word_is_mark(uint64_t w)
 
 static inline uint64_t mark_make(unsigned lane, unsigned widx, uint64_t seq)
 {
-	return DAXFS_MARK | (uint64_t)lane << (DAXFS_SEQ_BITS + DAXFS_WIDX_BITS) | (uint64_t)widx << DAXFS_SEQ_BITS |
-	       (seq & DAXFS_SEQ_MASK);
+	return DAXFS_MARK | (uint64_t)lane << (DAXFS_SEQ_BITS + 1 + DAXFS_WIDX_BITS) |
+	       (uint64_t)widx << (DAXFS_SEQ_BITS + 1) | (seq & DAXFS_SEQ_MASK);
 }
 
 static inline unsigned mark_lane(uint64_t w)
 {
-	return (w >> (DAXFS_SEQ_BITS + DAXFS_WIDX_BITS)) & ((1u << DAXFS_LANE_BITS) - 1);
+	return (w >> (DAXFS_SEQ_BITS + 1 + DAXFS_WIDX_BITS)) & ((1u << DAXFS_LANE_BITS) - 1);
 }
 
 static inline unsigned mark_widx(uint64_t w)
 {
-	return (w >> DAXFS_SEQ_BITS) & ((1u << DAXFS_WIDX_BITS) - 1);
+	return (w >> (DAXFS_SEQ_BITS + 1)) & ((1u << DAXFS_WIDX_BITS) - 1);
 }
 
 static inline uint64_t mark_seq(uint64_t w)
 {
 	return w & DAXFS_SEQ_MASK;
+}
+
+static inline bool mark_helped(uint64_t w)
+{
+	return w & DAXFS_MARK_HELPED;
+}
+
+static inline bool word_is_claim(uint64_t w)
+{
+	return word_is_mark(w) && mark_widx(w) == DAXFS_WIDX_CLAIM;
+}
+
+static inline uint64_t claim_make(unsigned lane, uint64_t number)
+{
+	return mark_make(lane, DAXFS_WIDX_CLAIM, number);
 }
 
 /* -- versioned values ------------------------------------------------------ */
@@ -153,7 +168,7 @@ static inline bool size_prune(uint64_t w)
 
 #define DAXFS_TXID_MASK ((1ull << 56) - 1)
 #define DAXFS_USE_TXID_MASK ((1ull << 61) - 1)
-#define DAXFS_EPOCH_MASK DAXFS_SEQ_MASK
+#define DAXFS_EPOCH_MASK DAXFS_TXID_MASK
 
 static inline uint64_t state_make(enum daxfs_state state, enum daxfs_use use, uint64_t txid)
 {
@@ -211,12 +226,19 @@ static inline uint64_t object_index(uint64_t o)
 
 static inline uint64_t status_make(uint64_t seq, unsigned operation, enum daxfs_status status)
 {
-	return seq << 18 | (uint64_t)(operation & 1023) << 8 | (uint64_t)status;
+	return (seq & DAXFS_SEQ_MASK) << 18 | (uint64_t)(operation & 1023) << 8 | (uint64_t)status;
 }
 
 static inline uint64_t status_seq(uint64_t s)
 {
-	return s >> 18;
+	return (s >> 18) & DAXFS_SEQ_MASK;
+}
+
+#define DAXFS_STATUS_HELPED (1ull << (18 + DAXFS_SEQ_BITS))
+
+static inline bool status_helped(uint64_t s)
+{
+	return s & DAXFS_STATUS_HELPED;
 }
 
 static inline unsigned status_operation(uint64_t s)
@@ -227,6 +249,12 @@ static inline unsigned status_operation(uint64_t s)
 static inline unsigned status_state(uint64_t s)
 {
 	return s & 255;
+}
+
+/* The mark that a record of this status puts into its word widx. */
+static inline uint64_t status_mark(uint64_t s, unsigned lane, unsigned widx)
+{
+	return mark_make(lane, widx, status_seq(s)) | (status_helped(s) ? DAXFS_MARK_HELPED : 0);
 }
 
 static inline uint64_t status_with(uint64_t s, enum daxfs_status status)

@@ -37,9 +37,9 @@ static const struct mutant {
 	enum twist twist;
 	unsigned nth, within; /* so many seeds it must be noticed; 0: see daxfs-sim --op reuse-clash */
 } mutants_of_pod[] = {
-	{ "canary", "resolve", 'c', TWIST_UNDO, 0, 50 },
-	{ "help-without-resolving", "resolve", 'c', TWIST_ONE_WORD, 0, 50 },
-	{ "abort-keeps-version", "resolve", 'c', TWIST_SAME_VERSION, 0, 50 },
+	{ "canary", "resolve_entry", 'c', TWIST_UNDO, 0, 50 },
+	{ "help-without-resolving", "resolve_entry", 'c', TWIST_ONE_WORD, 0, 50 },
+	{ "abort-keeps-version", "resolve_entry", 'c', TWIST_SAME_VERSION, 0, 50 },
 	{ "no-announcement", "lane_enter", 's', TWIST_ZERO, 0, 50 },
 	{ "no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0, 0 },
 	{ "freed-not-retired", "finalize_retires", 'c', TWIST_ZERO, 0, 50 },

@@ -116,7 +116,8 @@ static const struct field fields[] = {
 	FIELD(sm_lane, words, 0x080, 0x900),
 	FIELD(sm_lane, allocs, 0x980, 0x300),
 	FIELD(sm_lane, retires, 0xc80, 0x600),
-	FIELD(sm_lane, reserved2, 0x1280, 0x180),
+	FIELD(sm_lane, claim, 0x1280, 0x020),
+	FIELD(sm_lane, reserved2, 0x12a0, 0x160),
 	FIELD(sm_inode, size, 0x000, 0x008),
 	FIELD(sm_inode, trunc, 0x008, 0x008),
 	FIELD(sm_inode, nlink, 0x010, 0x008),
@@ -196,8 +197,10 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_MARK, 0x8000000000000000ull),
 	CONSTANT(DAXFS_LANE_BITS, 12),
 	CONSTANT(DAXFS_WIDX_BITS, 7),
-	CONSTANT(DAXFS_SEQ_BITS, 44),
-	CONSTANT(DAXFS_SEQ_MASK, 0xfffffffffffull),
+	CONSTANT(DAXFS_SEQ_BITS, 43),
+	CONSTANT(DAXFS_SEQ_MASK, 0x7ffffffffffull),
+	CONSTANT(DAXFS_MARK_HELPED, 0x80000000000ull),
+	CONSTANT(DAXFS_WIDX_CLAIM, 127),
 	CONSTANT(DAXFS_SIZE_PRUNE, 0x80000000000ull),
 	CONSTANT(DAXFS_SIZE_MASK, 0x7ffffffffffull),
 	CONSTANT(DAXFS_COUNT_FROZEN, 0x10000ull),
@@ -358,12 +361,12 @@ static void test_byte_order(void **state)
 /* The parts of a mark fill the word exactly. */
 static void test_mark(void **state)
 {
-	uint64_t lanes = (uint64_t)((1u << DAXFS_LANE_BITS) - 1) << 51, words = 127ull << DAXFS_SEQ_BITS;
+	uint64_t lanes = (uint64_t)((1u << DAXFS_LANE_BITS) - 1) << 51, words = 127ull << 44;
 
 	(void)state;
 	assert_true(DAXFS_RECORD_WORDS <= 128);
-	assert_int_equal(DAXFS_MARK ^ lanes ^ words ^ DAXFS_SEQ_MASK, UINT64_MAX);
-	assert_int_equal(DAXFS_MARK + lanes + words + DAXFS_SEQ_MASK, UINT64_MAX);
+	assert_int_equal(DAXFS_MARK ^ lanes ^ words ^ DAXFS_MARK_HELPED ^ DAXFS_SEQ_MASK, UINT64_MAX);
+	assert_int_equal(DAXFS_MARK + lanes + words + DAXFS_MARK_HELPED + DAXFS_SEQ_MASK, UINT64_MAX);
 }
 
 int main(void)

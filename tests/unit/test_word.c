@@ -20,7 +20,7 @@ static void marks(void **state)
 {
 	const unsigned lanes[] = { 0, 1, 511, DAXFS_LANES_MAX - 1, 4095 };
 	const unsigned widxs[] = { 0, 1, DAXFS_RECORD_WORDS - 1, 127 };
-	const uint64_t seqs[] = { 0, 1, 1ull << 43, DAXFS_SEQ_MASK };
+	const uint64_t seqs[] = { 0, 1, 1ull << 42, DAXFS_SEQ_MASK };
 
 	(void)state;
 	for (unsigned l = 0; l < COUNT(lanes); l++)
@@ -33,7 +33,11 @@ static void marks(void **state)
 				assert_int_equal(mark_widx(mark), widxs[w]);
 				assert_int_equal(mark_seq(mark), seqs[s]);
 			}
-	assert_int_equal(mark_make(4095, 127, DAXFS_SEQ_MASK), UINT64_MAX);
+	assert_int_equal(mark_make(4095, 127, DAXFS_SEQ_MASK) | DAXFS_MARK_HELPED, UINT64_MAX);
+	assert_true(word_is_claim(UINT64_MAX) && mark_helped(UINT64_MAX));
+	assert_int_equal(status_mark(status_make(5, 3, DAXFS_UNDECIDED), 7, 9), mark_make(7, 9, 5));
+	assert_int_equal(status_mark(status_make(5, 3, DAXFS_UNDECIDED) | DAXFS_STATUS_HELPED, 7, 9),
+			 mark_make(7, 9, 5) | DAXFS_MARK_HELPED);
 	assert_false(word_is_mark(DAXFS_MARK - 1));
 	/* A sequence that is too long touches neither lane nor index. */
 	assert_int_equal(mark_make(0, 0, UINT64_MAX), DAXFS_MARK | DAXFS_SEQ_MASK);
