@@ -291,10 +291,12 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
 	return (ssize_t)len;
 }
 
-/* The library's own mappings: pages that tell a process from its children. Here there are none. */
+/* The library's own mappings: pages that tell a process from its children, for a byte. Here there are none. */
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return arena.on ? __wrap_calloc(1, len) : __real_mmap(at, len, prot, flags, fd, offset);
+	if (arena.on && len <= ALIGN)
+		return __wrap_calloc(1, len);
+	return __real_mmap(at, len, prot, flags, fd, offset);
 }
 
 int __wrap_munmap(void *p, size_t len)
