@@ -182,7 +182,8 @@ static const struct order_note notes[] = {
 		"the word showed the claim, acquired, whose CAS has released the fields"),
 	BECAUSE("sync/claim.c", "claim_read", "load", 2, 0, COMES_LAST),
 	BECAUSE("sync/claim.c", "claim_read", "fence", 0, 0,
-		"against a lane that claims anew between two looks at its number (C2): too rare for a run; what is done "
+		"against a lane that claims anew between two looks at its number (C2): too rare for a run; what "
+		"is done "
 		"with the fields is a CAS from a claim that is off by then"),
 	BECAUSE("sync/claim.c", "claim_resolve", "load", 0, 0,
 		"behind the word, which was acquired: model claim/status-first; " BY_CAS),
@@ -196,7 +197,7 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_ACQUIRE,
 		"the status is loaded behind it, from the seen claim; " BY_CAS),
 	BECAUSE("sync/rest.c", "lane_rest", "store", 0, 0,
-		"behind the looks at all announcements, which acquire; whoever comes later sees an idle lane either way"),
+		"behind the looks at all announcements, which acquire; whoever comes later sees an idle lane"),
 	NOTICED("sync/record.c", "finish", "load", 1, 0, "create", 500),
 	NOTICED("sync/record.c", "finish", "load", 2, 0, "reuse-tight-help", 3000),
 	BECAUSE("sync/record.c", "record_begin", "store", 0, 0,
