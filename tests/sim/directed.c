@@ -53,17 +53,17 @@ static const struct story {
 	{ "adopt",
 	  FULL "0",
 	  { "rename d/x e/y", "unlink e/y", "rmdir d;evil g;evil g" },
-	  "0~resolve:c 2 2 1~resolve:c 0. 2 1." },
+	  "0~resolve_entry:c 2 2 1~resolve_entry:c 0. 2 1." },
 	/* The same, while somebody looks at the announcements of both. */
 	{ "two-looks",
 	  FULL "0",
 	  { "unlink e/y", "rename d/x e/y", "rmdir d;evil g;evil g" },
-	  "1~resolve:c 2 2 2~look:l40 0~resolve:c 1. 2. 0." },
+	  "1~resolve_entry:c 2 2 2~look:l40 0~resolve_entry:c 1. 2. 0." },
 	/* The helper is the one who recovers the owner. */
 	{ "withdraw",
 	  FULL "0",
 	  { "rename d/x e/y", "", "rmdir d;evil g;evil g" },
-	  "0~resolve:c 0! 2 2 1r~resolve:c 2 1." },
+	  "0~resolve_entry:c 0! 2 2 1r~resolve_entry:c 2 1." },
 	/* A host that was declared dead, and is not yet off, wakes up before its CAS. */
 	{ "revoked",
 	  FULL "1",

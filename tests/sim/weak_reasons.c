@@ -73,7 +73,7 @@ static const struct order_note notes[] = {
 		"this host's table, read by itself and, after its fence, by its recoverer, for whom a listed file "
 		"that "
 		"nobody holds is nothing to do"),
-	NOTICED("fs/write_txn.c", "write_txn_stage", "fence", 0, 0, "write-256k-over", 200),
+	NOTICED("fs/write_txn.c", "write_txn_stage", "fence", 0, 0, "extent-form", 200),
 	NOTICED("fs/truncate.c", "inode_finish", "fence", 0, 0, "release-named", 300),
 	/* -- repair --------------------------------------------------------------------------- */
 	BECAUSE("inspect/repair_run.c", NULL, "fence", 0, 0, REPAIR),
@@ -199,7 +199,8 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/rest.c", "lane_rest", "store", 0, 0,
 		"behind the looks at all announcements, which acquire; whoever comes later sees an idle lane"),
 	NOTICED("sync/record.c", "finish", "load", 1, 0, "create", 500),
-	NOTICED("sync/record.c", "finish", "load", 2, 0, "reuse-tight-help", 3000),
+	BECAUSE("sync/record.c", "finish", "load", 2, 0,
+		"the fields were acquired with the first look at this status; the decision alone is new, and " BY_CAS),
 	BECAUSE("sync/record.c", "record_begin", "store", 0, 0,
 		"fields are released one by one behind it (record_write), and names come to be believed by the "
 		"CAS that takes an object"),
