@@ -181,10 +181,11 @@ static void recover_claim(struct lane *helper, unsigned owner)
 	const struct sm_claim *claim = &record_of(helper, owner)->claim;
 	uint64_t number = sm_load(&claim->number), where = sm_load(&claim->where);
 	uint64_t w = claim_make(owner, number);
-	sm_u64 *p = pool_at(helper->pool, where);
+	sm_u64 *p;
 
 	if (!number || where % sizeof(*p) || where < DAXFS_PAGE_SIZE || where > helper->pool->shm.size - sizeof(*p))
 		return;
+	p = pool_at(helper->pool, where);
 	if (sm_load(p) == w && among_words(helper->pool, p))
 		claim_resolve(helper, p, w);
 }
