@@ -214,15 +214,18 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 /* After the record: times, and the victim. */
 static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
+	int rc;
+
 	inode_changed(lane, from->dir.sm);
 	if (to->dir.sm != from->dir.sm)
 		inode_changed(lane, to->dir.sm);
 	inode_touch(lane, &from->inode.sm->ctime, fs_now());
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;
-	if (to->pos.found && to->pos.handle != from->pos.handle)
-		return inode_finish(lane, to->pos.handle);
-	return 0;
+	if (!to->pos.found || to->pos.handle == from->pos.handle)
+		return 0;
+	rc = inode_finish_or_list(lane, to->pos.handle);
+	return rc > 0 ? 0 : rc;
 }
 
 static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
