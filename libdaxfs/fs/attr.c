@@ -138,14 +138,28 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 	return fs_run(fs, setattr, &op);
 }
 
+static struct daxfs_usage usage_of(const struct pool *pool, enum daxfs_type type, uint64_t live)
+{
+	struct daxfs_usage u = { .total = pool->objects[type], .live = live };
+
+	/* In the middle of something the sum may be of a moment that never was. */
+	if (u.live > u.total)
+		u.live = u.total;
+	u.free = u.total - u.live;
+	return u;
+}
+
 int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
 {
-	uint64_t none;
+	uint64_t used[DAXFS_TYPES];
 
 	if (!*fs->here)
 		return -ECHILD;
-	space_usage(&fs->pool, DAXFS_T_PAGE, &out->pages, &out->nodes);
-	space_usage(&fs->pool, DAXFS_T_INODE, &out->inodes, &none);
-	space_usage(&fs->pool, DAXFS_T_DIRENT, &out->dirents, &none);
+	account_sum(&fs->pool, used);
+	out->pages = usage_of(&fs->pool, DAXFS_T_PAGE, used[DAXFS_T_PAGE]);
+	out->inodes = usage_of(&fs->pool, DAXFS_T_INODE, used[DAXFS_T_INODE]);
+	out->dirents = usage_of(&fs->pool, DAXFS_T_DIRENT, used[DAXFS_T_DIRENT]);
+	out->nodes = 0;
+	out->reserved = space_reserve(&fs->pool);
 	return 0;
 }

@@ -125,5 +125,7 @@ void check_orphans(struct check *c);                 /* check_inode.c: everythin
 void check_found(struct check *c);                   /* check_inode.c: in a repair, what lost its name */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
 void check_marks(struct check *c);                   /* check_inode.c: words outside of nodes */
+void check_counters(struct check *c);                /* check_space.c: after the states were counted */
+void check_summary(struct check *c);                 /* check_space.c: where it is said that nothing is free */
 
 #endif

@@ -12,6 +12,13 @@
 #include "daxfs/daxfs.h"
 #include "mem/shm.h"
 
+/* Words over the states of a type, by level: sync/summary.h. */
+struct pool_summary {
+	unsigned levels;
+	uint64_t count[DAXFS_GROUP_LEVELS_MAX];
+	sm_u64 *word[DAXFS_GROUP_LEVELS_MAX];
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -24,6 +31,8 @@ struct pool {
 	struct sm_inode *inodes; /* index 0 is never used */
 	struct sm_dirent *dirents;
 	uint8_t *pages;
+	struct pool_summary summary[DAXFS_TYPES];
+	sm_u64 *scarce;                /* a hint: few pages are free */
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */

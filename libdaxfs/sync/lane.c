@@ -19,12 +19,7 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	lane->host = host;
 	lane->generation = generation;
 	lane->seq = status_seq(sm_load(&lane->sm->status));
-	/* Lanes start to look for free objects in places of their own. */
-	for (unsigned type = 0; type < DAXFS_TYPES; type++)
-		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;
-	/* Extents half a place further on, where single pages come last. */
-	lane->extent_cursor = pool->objects[DAXFS_T_PAGE] * (2ull * id + 1) / (2ull * pool->lanes_total) /
-			      DAXFS_EXTENT_PAGES;
+	alloc_cache_init(&lane->cache, pool, id);
 	sm_store_relaxed(&lane->sm->owner, (uint64_t)generation << 32 | host);
 	sm_flush(&pool->shm, &lane->sm->owner, sizeof(lane->sm->owner)); /* whoever joins drains */
 	return 0;

@@ -11,6 +11,7 @@
 
 #include "index/dirtrie.h"
 #include "pod.h"
+#include "sync/summary.h"
 
 static inline struct lane *rig_enter(struct daxfs *fs)
 {
@@ -63,6 +64,7 @@ static inline void rig_undecided(struct lane *lane)
 	}
 	sm_store(&sm->n_words, lane->n_words);
 	sm_store(&sm->n_retires, lane->n_retires);
+	sm_store(&sm->delta, account_delta(&lane->account));
 	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
 }
 
@@ -84,6 +86,31 @@ static inline unsigned rig_status_of(const struct lane *lane)
 static inline uint64_t rig_state(const struct pool *pool, enum daxfs_type type, uint64_t index)
 {
 	return sm_load(&pool->state[type][index]);
+}
+
+/* Bring the counters, and what is summed up, in line with states that a test has set by hand. */
+static inline void rig_recount(struct pool *pool)
+{
+	uint64_t more[DAXFS_TYPES], used[DAXFS_TYPES], nodes, words[2];
+	struct daxfs_usage u;
+
+	account_sum(pool, used);
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		space_usage(pool, (enum daxfs_type)type, &u, &nodes);
+		more[type] = u.live - used[type];
+		for (uint64_t i = 0; i < pool->objects[type]; i++)
+			summary_open(pool, (enum daxfs_type)type, i);
+	}
+	account_adjusted(&pool->lanes[0], more, words);
+	sm_store(&pool->lanes[0].used[0], words[0]);
+	sm_store(&pool->lanes[0].used[1], words[1]);
+}
+
+/* A page that a test had taken is free again. */
+static inline void rig_free(struct pool *pool, uint64_t page)
+{
+	sm_store(&pool->state[DAXFS_T_PAGE][page], 0);
+	rig_recount(pool);
 }
 
 #endif
