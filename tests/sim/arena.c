@@ -291,10 +291,11 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
 	return (ssize_t)len;
 }
 
-/* The library's own mappings: pages that tell a process from its children. Here there are none. */
+/* The library's own mappings: a byte that tells a process from its children. Here there are none.
+ * Stacks of fibers are whole pages. */
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return arena.on ? __wrap_calloc(1, len) : __real_mmap(at, len, prot, flags, fd, offset);
+	return arena.on && len < 4096 ? __wrap_calloc(1, len) : __real_mmap(at, len, prot, flags, fd, offset);
 }
 
 int __wrap_munmap(void *p, size_t len)
