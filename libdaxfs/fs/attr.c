@@ -140,13 +140,11 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 
 static struct daxfs_usage usage_of(const struct pool *pool, enum daxfs_type type, uint64_t live)
 {
-	struct daxfs_usage u = { .total = pool->objects[type], .live = live };
-
-	/* In the middle of something the sum may be of a moment that never was. */
-	if (u.live > u.total)
-		u.live = u.total;
-	u.free = u.total - u.live;
-	return u;
+	return (struct daxfs_usage){
+		.total = pool->objects[type],
+		.live = live,
+		.free = pool->objects[type] - live,
+	};
 }
 
 int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)

@@ -18,7 +18,8 @@
 
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
 #define BACK_OFF_DOUBLINGS 4u
-#define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
+#define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
+#define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here: some milliseconds in all, or turns of others */
 
 static int context_new(struct daxfs **out, struct daxfs_error *err)
 {
@@ -256,6 +257,13 @@ static void back_off(struct lane *lane, unsigned refused)
 		sm_pause();
 }
 
+/* Nothing is announced here. A try that finds nothing is short, so it is time that others need. */
+static void let_others_on(unsigned tries)
+{
+	for (unsigned i = 1u << (tries < STARVED_DOUBLINGS ? tries : STARVED_DOUBLINGS); i; i--)
+		sched_yield();
+}
+
 /*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
  * waiting to be reused, or nothing came of letting everybody move on: our own
@@ -269,7 +277,7 @@ static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refuse
 	if (rc == -ENOSPC && lane->starved && ++*starved <= STARVED_MAX) {
 		epoch_rescan(lane);
 		lane_exit(lane);
-		sched_yield();
+		let_others_on(*starved);
 		lane_enter(lane);
 		return true;
 	}

@@ -49,13 +49,26 @@ void account_adjusted(const struct sm_lane *lane, const uint64_t more[DAXFS_TYPE
 	used[1] = add_files(files, more[DAXFS_T_INODE], more[DAXFS_T_DIRENT]) | (files & TOLD);
 }
 
+/*
+ * A sum, modulo mask + 1, as a number of objects. In the middle of things it may be of a moment
+ * that never was: less than nothing, where what one lane took and has not told yet another
+ * has given up and told; or more than there are.
+ */
+static uint64_t in_use(uint64_t sum, uint64_t mask, uint64_t objects)
+{
+	sum &= mask;
+	if (sum <= objects)
+		return sum;
+	return mask - sum < sum - objects ? 0 : objects;
+}
+
 uint64_t account_pages(const struct pool *pool)
 {
 	uint64_t pages = 0;
 
 	for (unsigned i = 0; i < pool->lanes_total; i++)
 		pages += sm_load_relaxed(&pool->lanes[i].used[0]);
-	return pages & ~TOLD;
+	return in_use(pages, TOLD - 1, pool->objects[DAXFS_T_PAGE]);
 }
 
 void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
@@ -69,6 +82,6 @@ void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
 		dirents += field(files, 0, DIRENT_BITS);
 	}
 	used[DAXFS_T_PAGE] = account_pages(pool);
-	used[DAXFS_T_INODE] = field(inodes, 0, INODE_BITS);
-	used[DAXFS_T_DIRENT] = field(dirents, 0, DIRENT_BITS);
+	used[DAXFS_T_INODE] = in_use(inodes, (1ull << INODE_BITS) - 1, pool->objects[DAXFS_T_INODE]);
+	used[DAXFS_T_DIRENT] = in_use(dirents, (1ull << DIRENT_BITS) - 1, pool->objects[DAXFS_T_DIRENT]);
 }

@@ -41,7 +41,7 @@ static inline uint64_t account_delta(const struct account *a)
 
 /* Add it, or nothing, for record seq of a lane; before its IDLE. */
 void account_settle(struct sm_lane *record, uint64_t seq, bool happened);
-/* Objects in use; exact but for the records in flight. */
+/* Objects in use, from none to all; exact but for the records in flight. */
 void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES]);
 /* The words of used of one lane, were each type counted `more` higher (for repairs). */
 void account_adjusted(const struct sm_lane *lane, const uint64_t more[DAXFS_TYPES], uint64_t used[2]);

@@ -342,6 +342,34 @@ static void counted(void **state)
 	pod_stop(&pod);
 }
 
+/* What was taken is not told yet, but that it was given up is: then less than nothing is in use,
+ * which is no reason to refuse anything. */
+static void less_than_nothing(void **state)
+{
+	struct daxfs_statfs st;
+	struct pod pod;
+	daxfs_ino ino;
+	uint64_t was[2];
+	sm_u64 *used;
+	char c = 1;
+
+	(void)state;
+	pod_start(&pod, 16 * MIB);
+	ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	used = rig_pool(&pod)->lanes[11].used;
+	for (unsigned i = 0; i < 2; i++)
+		was[i] = sm_load(&used[i]);
+	sm_store(&used[0], (was[0] - 50) & ~(1ull << 63));
+	sm_store(&used[1], (was[1] & 1ull << 63) | (0x7fffffffull - 20) << 32 | (0xffffffffull - 20));
+	assert_int_equal(daxfs_statfs(pod.fs[0], &st), 0);
+	assert_int_equal(st.pages.live + st.inodes.live + st.dirents.live, 0);
+	assert_int_equal(daxfs_write(pod.fs[0], ino, &c, 1, 0, DAXFS_APPEND), 1);
+	sm_store(&used[0], was[0]);
+	sm_store(&used[1], was[1]);
+	pod_check(&pod);
+	pod_stop(&pod);
+}
+
 /* What says that nothing is free although something is, is found. */
 static void check_finds_denials(void **state)
 {
@@ -404,6 +432,7 @@ int main(void)
 		cmocka_unit_test(counted),
 		cmocka_unit_test(check_finds_denials),
 		cmocka_unit_test(repair_opens_and_counts),
+		cmocka_unit_test(less_than_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
