@@ -139,25 +139,40 @@ static void count_anew(struct check *c, const uint64_t more[DAXFS_TYPES])
 		repair_plain(c, &lane->used[i], used[i]);
 }
 
+/* A lane at rest has told of its last record; else it would not tell of the next. */
+static void check_told(struct check *c, unsigned id)
+{
+	const struct sm_lane *lane = &c->pool->lanes[id];
+	uint64_t status = sm_load(&lane->status);
+
+	for (unsigned i = 0; i < 2 && status_state(status) == DAXFS_IDLE; i++) {
+		if (account_told(lane, i, status_seq(status)))
+			continue;
+		check_problem(c, "bad-used", PLACE("lane", id),
+			      "word %u of its share of what is in use is not that of its last operation", i);
+		if (repair_do(c, PLACE("lane", id), "it is now"))
+			repair_plain(c, &lane->used[i], sm_load(&lane->used[i]) ^ 1ull << 63);
+	}
+}
+
 void check_counters(struct check *c)
 {
-	const struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes,
-							 &c->out->usage.dirents };
+	const struct daxfs_statfs *u = &c->out->usage;
+	const uint64_t live[DAXFS_TYPES] = { u->pages.live, u->inodes.live, u->dirents.live };
 	uint64_t used[DAXFS_TYPES], more[DAXFS_TYPES];
-	bool wrong = false;
 
 	c->out->usage.reserved = space_reserve(c->pool);
+	for (unsigned id = 0; id < c->pool->lanes_total; id++)
+		check_told(c, id);
 	if (c->out->problems || !all_idle(c->pool))
 		return; /* another finding may be the reason */
+	if (!account_missing(c->pool, live, more))
+		return;
 	account_sum(c->pool, used);
-	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
-		more[type] = usage[type]->live - used[type];
-		wrong |= more[type] != 0;
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		if (more[type])
 			check_problem(c, "bad-used", PLACE("type", type),
 				      "%" PRIu64 " objects are counted as in use, %" PRIu64 " are", used[type],
-				      usage[type]->live);
-	}
-	if (wrong)
-		count_anew(c, more);
+				      live[type]);
+	count_anew(c, more);
 }

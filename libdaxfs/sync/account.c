@@ -16,6 +16,12 @@ static uint64_t delta_of(uint64_t delta, enum daxfs_type type)
 	return (uint64_t)(int64_t)(int16_t)rest;
 }
 
+static const uint64_t mask_of[DAXFS_TYPES] = {
+	TOLD - 1,
+	(1ull << INODE_BITS) - 1,
+	(1ull << DIRENT_BITS) - 1,
+};
+
 static uint64_t field(uint64_t w, unsigned shift, unsigned bits)
 {
 	return w >> shift & ((1ull << bits) - 1);
@@ -71,17 +77,39 @@ uint64_t account_pages(const struct pool *pool)
 	return in_use(pages, TOLD - 1, pool->objects[DAXFS_T_PAGE]);
 }
 
-void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
+static void sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
 {
-	uint64_t inodes = 0, dirents = 0;
-
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		used[type] = 0;
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
 		uint64_t files = sm_load_relaxed(&pool->lanes[i].used[1]);
 
-		inodes += field(files, DIRENT_BITS, INODE_BITS);
-		dirents += field(files, 0, DIRENT_BITS);
+		used[DAXFS_T_PAGE] += sm_load_relaxed(&pool->lanes[i].used[0]);
+		used[DAXFS_T_INODE] += field(files, DIRENT_BITS, INODE_BITS);
+		used[DAXFS_T_DIRENT] += field(files, 0, DIRENT_BITS);
 	}
-	used[DAXFS_T_PAGE] = account_pages(pool);
-	used[DAXFS_T_INODE] = in_use(inodes, (1ull << INODE_BITS) - 1, pool->objects[DAXFS_T_INODE]);
-	used[DAXFS_T_DIRENT] = in_use(dirents, (1ull << DIRENT_BITS) - 1, pool->objects[DAXFS_T_DIRENT]);
+}
+
+void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
+{
+	sum(pool, used);
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		used[type] = in_use(used[type], mask_of[type], pool->objects[type]);
+}
+
+bool account_missing(const struct pool *pool, const uint64_t live[DAXFS_TYPES], uint64_t more[DAXFS_TYPES])
+{
+	bool any = false;
+
+	sum(pool, more);
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		more[type] = (live[type] - more[type]) & mask_of[type];
+		any |= more[type] != 0;
+	}
+	return any;
+}
+
+bool account_told(const struct sm_lane *lane, unsigned word, uint64_t seq)
+{
+	return sm_load_relaxed(&lane->used[word]) >> 63 == (seq & 1);
 }

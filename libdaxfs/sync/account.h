@@ -43,6 +43,10 @@ static inline uint64_t account_delta(const struct account *a)
 void account_settle(struct sm_lane *record, uint64_t seq, bool happened);
 /* Objects in use, from none to all; exact but for the records in flight. */
 void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES]);
+/* By how much each sum, modulo its field, is less than it should be. False: by nothing. */
+bool account_missing(const struct pool *pool, const uint64_t live[DAXFS_TYPES], uint64_t more[DAXFS_TYPES]);
+/* Does a word of used say that record seq, the last of an IDLE lane, was settled into it? */
+bool account_told(const struct sm_lane *lane, unsigned word, uint64_t seq);
 /* The words of used of one lane, were each type counted `more` higher (for repairs). */
 void account_adjusted(const struct sm_lane *lane, const uint64_t more[DAXFS_TYPES], uint64_t used[2]);
 /* Pages in use. */

@@ -76,6 +76,8 @@ static inline void rig_mark(struct lane *lane, unsigned i)
 static inline void rig_status(struct lane *lane, enum daxfs_status status)
 {
 	sm_store(&lane->sm->status, status_with(sm_load(&lane->sm->status), status));
+	if (status == DAXFS_IDLE)
+		account_settle(lane->sm, lane->seq, false);
 }
 
 static inline unsigned rig_status_of(const struct lane *lane)
@@ -91,16 +93,16 @@ static inline uint64_t rig_state(const struct pool *pool, enum daxfs_type type, 
 /* Bring the counters, and what is summed up, in line with states that a test has set by hand. */
 static inline void rig_recount(struct pool *pool)
 {
-	uint64_t more[DAXFS_TYPES], used[DAXFS_TYPES], nodes, words[2];
+	uint64_t live[DAXFS_TYPES], more[DAXFS_TYPES], nodes, words[2];
 	struct daxfs_usage u;
 
-	account_sum(pool, used);
 	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
 		space_usage(pool, (enum daxfs_type)type, &u, &nodes);
-		more[type] = u.live - used[type];
+		live[type] = u.live;
 		for (uint64_t i = 0; i < pool->objects[type]; i++)
 			summary_open(pool, (enum daxfs_type)type, i);
 	}
+	account_missing(pool, live, more);
 	account_adjusted(&pool->lanes[0], more, words);
 	sm_store(&pool->lanes[0].used[0], words[0]);
 	sm_store(&pool->lanes[0].used[1], words[1]);

@@ -309,7 +309,7 @@ static void overtaken_is_clean(void **state)
 	put_word(&f->s, GROUP, DAXFS_ABSENT, 0, "");
 	put_state(&f->s, f->head, DAXFS_RETIRED, DAXFS_USE_EXTENT);
 	used = &f->s.pool->lanes[0].used[0]; /* whoever replaced it counted that */
-	sm_store(used, sm_load(used) - GROUP);
+	sm_store(used, ((sm_load(used) - GROUP) & ~(1ull << 63)) | (sm_load(used) & 1ull << 63));
 	clean(f);
 	flight_land(f);
 }
