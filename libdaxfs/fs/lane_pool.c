@@ -19,7 +19,8 @@
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
 #define BACK_OFF_DOUBLINGS 4u
 #define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
-#define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here: some milliseconds in all, or turns of others */
+#define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
+#define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */
 
 static int context_new(struct daxfs **out, struct daxfs_error *err)
 {
@@ -260,8 +261,13 @@ static void back_off(struct lane *lane, unsigned refused)
 /* Nothing is announced here. A try that finds nothing is short, so it is time that others need. */
 static void let_others_on(unsigned tries)
 {
-	for (unsigned i = 1u << (tries < STARVED_DOUBLINGS ? tries : STARVED_DOUBLINGS); i; i--)
+	uint64_t start = fs_now();
+
+	for (unsigned i = 1u << (tries < STARVED_DOUBLINGS ? tries : STARVED_DOUBLINGS); i; i--) {
 		sched_yield();
+		if (fs_now() - start > STARVED_NS)
+			return;
+	}
 }
 
 /*
