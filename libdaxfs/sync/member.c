@@ -116,12 +116,13 @@ int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_wor
 	return rc ? rc : swap_word(pool, host, seen, to);
 }
 
-/* A stamp comes with a new manager only, so few come in a row. */
+/* Each failure is a stamp, which comes with a new manager only: few in a row, and the bound is for a bug. */
+#define STAMPS_MAX (1u << 20)
 int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host_word to)
 {
 	int rc = member_move(pool, host, seen, to);
 
-	for (unsigned tries = 0; rc == -EAGAIN && tries < 100; tries++) {
+	for (unsigned tries = 0; rc == -EAGAIN && tries < STAMPS_MAX; tries++) {
 		uint64_t now = sm_load(&pool->member->host[host].word);
 
 		if ((now ^ seen) & ~(uint64_t)HOST_EPOCH_MASK)
