@@ -56,7 +56,7 @@ LIBS_PROG = -lev -lsystemd -lprotobuf-c $(shell pkg-config --libs fuse3) $(LIBS)
 LIB_SRC := $(sort $(wildcard libdaxfs/*.c libdaxfs/*/*.c))
 # The simulator replaces the seam, so it has its own idea of writing back.
 SIM_LIB_SRC := $(filter-out libdaxfs/mem/writeback.c,$(LIB_SRC))
-SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+SIM_SRC := $(sort $(wildcard tests/sim/*.c tests/sim/*/*.c))
 # What a simulated pod runs of the daemons: all that decides.
 SIM_PROG_SRC := $(addprefix fabricd/,decide.c decide_observe.c decide_table.c events.c monitor.c) node-agent/self_recover.c
 PROTO := $(sort $(wildcard proto/*.proto))

@@ -45,7 +45,7 @@ function open_file(	parts, n)
 	part = parts[1]
 	layer = part != "libdaxfs" ? "" : n == 2 ? "api" : parts[2]
 	product = part != "tests"
-	seam = path == "libdaxfs/mem/shm.h" || path ~ /^tests\/sim\/seam/
+	seam = path == "libdaxfs/mem/shm.h" || path ~ /^tests\/sim\/machine\/seam/
 	header = path ~ /\.h$/
 	lines = 0
 	in_comment = depth = in_body = ord_line = header_text = 0

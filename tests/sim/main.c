@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "pod.h"
+#include "pod/pod.h"
 #include "sim.h"
 
 static const char usage_text[] =

@@ -33,8 +33,8 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
-#include "history.h"
-#include "interleave.h"
+#include "exhaustive/history.h"
+#include "exhaustive/interleave.h"
 
 enum variant {
 	V_RECOVER,
@@ -65,7 +65,7 @@ struct options {
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes;              /* 0: until all are done */
 	bool every;                    /* see interleave.h */
-	bool orders, table;            /* see weak_sites.c */
+	bool orders, table;            /* see weak/sites.c */
 	bool weak;                     /* mixes in a weak memory: see random_schedule.c */
 	uint64_t mixes;                /* 0: as many as ever */
 };
@@ -179,10 +179,10 @@ struct interleave_tally world_explored(const char *a, const char *b, bool wb, bo
 
 /* -- weak memory (weak.h) ----------------------------------------------------------------- */
 
-/* Litmus tests of the weak memory itself: number of those that go wrong (weak_litmus.c). */
+/* Litmus tests of the weak memory itself: number of those that go wrong (weak/litmus.c). */
 unsigned weak_litmus(void);
 /* Each memory order of the library left out in turn: number of those that nobody
- * notices, and that have no reason (weak_sites.c). */
+ * notices, and that have no reason (weak/sites.c). */
 unsigned weak_sites(const struct options *opt);
 /* on an order that is left out */
 struct order_note {
@@ -193,7 +193,7 @@ struct order_note {
 	uint64_t mixes;
 	const char *because; /* ... or why nobody need notice */
 };
-/* NULL: none (weak_reasons.c). */
+/* NULL: none (weak/reasons.c). */
 const struct order_note *weak_note(const struct sm_site *site, enum sm_order without);
 
 /* Each write-back of the library left out in turn: number of those whose absence

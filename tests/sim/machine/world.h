@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h - a pool in simulated memory and the hosts that use it.
+ *
+ * Host 0 is the one that dies or is paused, 1 and 2 survive; the observer is
+ * no host of the pod: it formats, plays fabricd and checks. Everything - pool,
+ * caches, each host's private memory - goes back to a mark together.
+ */
+#ifndef SIM_MACHINE_WORLD_H
+#define SIM_MACHINE_WORLD_H
+
+#include "daxfs/daxfs.h"
+#include "mem/pool.h"
+#include "machine/seam.h"
+
+#define HOSTS 3u
+#define OBSERVER 8u
+#define NOTES 10u
+
+struct world {
+	bool wb;
+	uint64_t size;    /* of the pool; the memory may be larger */
+	struct pool pool; /* the observer's */
+	struct daxfs *fs[HOSTS];
+	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
+	bool noted[NOTES];
+};
+
+extern struct world world;
+
+/* Format, attach all hosts; join those of the mask. Dies if it cannot. */
+void world_make(bool wb, bool small, unsigned join);
+void world_mark(void);
+void world_rewind(void);
+void world_drop(void);
+
+/* A host dies, not noticed by anybody: its dirty lines meet their fate. */
+void world_lose(unsigned host, struct fate fate);
+/*
+ * fabricd fences a host and hands what it was recovering to another. False if
+ * it owned nothing to recover: its slot is FREE or RECOVERED.
+ */
+bool world_fence(unsigned host, unsigned candidate);
+/* fabricd revokes a host that still runs: FENCING. False if it owns no slot. */
+bool world_revoke(unsigned host);
+/* fabricd assigns the recovery of a FENCED host, RECOVERING by another. */
+void world_assign(unsigned dead, unsigned by);
+/* Lanes that are not idle, for people. */
+void world_show_lanes(FILE *out);
+/* By a survivor; 0 or -errno, or -ELOOP when the run broke (why). */
+int world_recover(unsigned by, unsigned dead, char *err);
+/* As a joined host whose slot is recovered: a fresh context, joined again. */
+int world_rejoin(unsigned host, char *err);
+/* Make a RECOVERED host FENCED again, as if recovery had not been noticed. */
+void world_unrecover(unsigned host);
+
+struct world_check {
+	uint64_t problems;
+	char text[512]; /* the first ones */
+	struct daxfs_statfs usage;
+};
+/* False when the check itself broke or failed. */
+bool world_check(struct world_check *out);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * actor.c - what runs on machines: agents, recoverers; see pod/work.c for
+ * workers. A process is what a node-agent is, and is made and ended here.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "machine/arena.h"
+#include "fs/fs.h"
+#include "node-agent/self_recover.h"
+#include "pod/locks.h"
+#include "pod/work.h"
+
+#define STEPS_MAX 600000u /* in which something must come to its end, if nobody else makes progress */
+#define STUCK_BEATS 600u
+#define REPORTS_MAX 8
+
+/* -- actors ---------------------------------------------------------------------- */
+
+struct actor *actor_of(enum actor_kind kind, unsigned machine, unsigned nth)
+{
+	if (kind == ACTOR_MANAGER)
+		return &pod.actor[MACHINES_MAX * (2 + WORKERS_MAX) + machine];
+	nth = kind == ACTOR_AGENT ? 0 : kind == ACTOR_RECOVER ? 1 : 2 + nth;
+	return &pod.actor[machine * (2 + WORKERS_MAX) + nth];
+}
+
+void actor_text(const struct actor *a, char *buf, size_t size)
+{
+	static const char *const kinds[ACTOR_KINDS] = { "agent", "recoverer", "worker", "manager" };
+
+	if (a->kind == ACTOR_MANAGER)
+		snprintf(buf, size, "manager %u", a->machine);
+	else
+		snprintf(buf, size, "machine %u %s %u", a->machine, kinds[a->kind], a->nth);
+}
+
+void actor_start(struct actor *a, unsigned cache, long (*call)(void *arg))
+{
+	uint64_t priority = rng_next(&pod.life);
+
+	if (a->used)
+		run_free(&a->run);
+	a->done = false;
+	a->pending = NULL;
+	a->wake_ns = pod.now_ns;
+	a->priority = priority;
+	a->recovering = a->napping = false;
+	a->single = -1;
+	a->used = true;
+	run_start(&a->run, cache, call, a);
+	a->run.thread = (unsigned)a->kind * (WORKERS_MAX + 1) + a->nth;
+	memory_new_thread(cache, a->run.thread); /* another process may have had the number */
+	a->run.steps_max = STEPS_MAX;
+}
+
+bool actor_ready(const struct actor *a)
+{
+	return a->used && !a->done && a->wake_ns <= pod.now_ns &&
+	       (a->kind == ACTOR_MANAGER || pod.machine[a->machine].paused_ns <= pod.now_ns);
+}
+
+struct actor *actor_current(void)
+{
+	return pod.current;
+}
+
+void actor_sleep(struct actor *a, uint64_t until_ns)
+{
+	a->wake_ns = until_ns;
+	if (!a->pending) /* in the middle of a draft */
+		a->run.steps_max = a->run.steps + STEPS_MAX;
+	fiber_pause(a->run.fiber);
+}
+
+/* -- threads of one process wait for each other ------------------------------------ */
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+
+/* Its turn is over; it looks again a moment later. */
+static void stand_by(struct actor *a)
+{
+	a->wake_ns = pod.now_ns + 20 * pod.step_ns;
+	fiber_pause(a->run.fiber);
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	if (!pod.current)
+		return __real_pthread_mutex_lock(mutex);
+	while (pthread_mutex_trylock(mutex))
+		stand_by(pod.current);
+	return 0;
+}
+
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	if (!pod.current)
+		return __real_pthread_cond_wait(cond, mutex);
+	pthread_mutex_unlock(mutex);
+	stand_by(pod.current);
+	return __wrap_pthread_mutex_lock(mutex); /* woken for nothing, perhaps: it looks */
+}
+
+/* -- the recoverer -------------------------------------------------------------------- */
+
+static long recover_main(void *arg)
+{
+	struct actor *a = arg;
+	struct machine *m = &pod.machine[a->machine];
+	struct daxfs_recovery reports[REPORTS_MAX];
+
+	while (!m->leave) {
+		int n;
+
+		a->recovering = true;
+		n = daxfs_recover_assigned(m->fs, reports, REPORTS_MAX);
+		a->recovering = false;
+		if (n < 0 && n != -ESTALE && n != -EAGAIN && !pod.damaged)
+			pod_violation("machine %u cannot recover: %d", a->machine, n);
+		if (n > 0)
+			trace_line("machine %u recovered %d", a->machine, n);
+		actor_sleep(a, pod.now_ns + (pod.liveness ? HEARTBEAT_NS : pod.recover_ns));
+	}
+	return 0;
+}
+
+/* -- the agent --------------------------------------------------------------------------- */
+
+static void name_of(unsigned machine, char name[16])
+{
+	snprintf(name, 16, "host%u", machine);
+}
+
+/* The process ends here, by itself. */
+static void exit_process(struct actor *a)
+{
+	pod.machine[a->machine].exits = true;
+	actor_sleep(a, FOREVER);
+}
+
+static void start_threads(struct actor *a)
+{
+	struct machine *m = &pod.machine[a->machine];
+
+	m->slot = a->machine;
+	m->generation = m->fs->generation;
+	m->process = PROCESS_JOINED;
+	m->workers_done = 0;
+	actor_start(actor_of(ACTOR_RECOVER, a->machine, 0), a->machine, recover_main);
+	for (unsigned i = 0; i < pod.workers; i++)
+		actor_start(actor_of(ACTOR_WORKER, a->machine, i), a->machine, worker_main);
+}
+
+static void stand_in(struct actor *a, struct self_recover *s)
+{
+	struct machine *m = &pod.machine[a->machine];
+	bool was = s->joined;
+
+	self_recover_step(s);
+	if (s->joined) {
+		m->slot = s->slot;
+		m->generation = m->fs->generation;
+	}
+	m->standing_in = s->joined;
+	pod.tallies->standins += !was && s->joined;
+}
+
+static void join(struct actor *a)
+{
+	struct machine *m = &pod.machine[a->machine];
+	struct self_recover s = { .fs = m->fs, .pool = "pool", .host = a->machine, .hosts = pod.pool.super.hosts };
+	struct daxfs_error err = { .text = "" };
+	char name[16];
+
+	name_of(a->machine, name);
+	s.name = name;
+	for (;;) {
+		int rc = s.joined ? -EBUSY : daxfs_join(m->fs, a->machine, name, &err);
+
+		if (rc == 0)
+			return;
+		if (rc != -EBUSY && rc != -ESTALE && !pod.damaged)
+			pod_violation("machine %u cannot join: %d %s", a->machine, rc, err.text);
+		if (rc == -EBUSY)
+			stand_in(a, &s);
+		actor_sleep(a, pod.now_ns + HEARTBEAT_NS);
+	}
+}
+
+static bool threads_done(const struct actor *a)
+{
+	bool done = actor_of(ACTOR_RECOVER, a->machine, 0)->done;
+
+	for (unsigned i = 0; i < pod.workers; i++)
+		done &= actor_of(ACTOR_WORKER, a->machine, i)->done;
+	return done;
+}
+
+static void leave(struct actor *a)
+{
+	struct machine *m = &pod.machine[a->machine];
+	int rc;
+
+	m->process = PROCESS_LEAVING;
+	locks_ending(m->slot);
+	rc = daxfs_leave(m->fs);
+	trace_line("machine %u leaves: %d", a->machine, rc);
+	if (rc && rc != -ESTALE && !pod.damaged)
+		pod_violation("machine %u cannot leave: %d", a->machine, rc);
+	exit_process(a);
+}
+
+static long agent_main(void *arg)
+{
+	struct actor *a = arg;
+	struct machine *m = &pod.machine[a->machine];
+	struct daxfs_error err = { .text = "" };
+	uint64_t due;
+
+	if (fs_attach(memory_base(), pod.size, &m->fs, &err)) {
+		if (!pod.damaged)
+			pod_violation("machine %u cannot attach: %s", a->machine, err.text);
+		exit_process(a);
+	}
+	join(a);
+	start_threads(a);
+	pod.tallies->rejoins += m->lives > 1;
+	for (due = pod.now_ns;; actor_sleep(a, due)) {
+		if (m->leave && threads_done(a))
+			leave(a);
+		m->withheld = !daxfs_progressing(m->fs, STUCK_BEATS) && !m->fence_lies;
+		if (!m->withheld && daxfs_beat(m->fs) == -ESTALE)
+			exit_process(a);
+		due = due + HEARTBEAT_NS > pod.now_ns ? due + HEARTBEAT_NS : pod.now_ns;
+	}
+	return 0;
+}
+
+/* -- processes and machines ------------------------------------------------------------------ */
+
+void machine_start(unsigned machine)
+{
+	struct machine *m = &pod.machine[machine];
+
+	*m = (struct machine){
+		.on = true,
+		.process = PROCESS_JOINING,
+		.lives = m->lives + 1,
+		.slot = UINT32_MAX,
+		.restart_ns = FOREVER,
+	};
+	trace_line("machine %u starts, for the %u. time", machine, m->lives);
+	actor_start(actor_of(ACTOR_AGENT, machine, 0), machine, agent_main);
+}
+
+void process_end(unsigned machine)
+{
+	struct machine *m = &pod.machine[machine];
+
+	for (unsigned i = 0; i < 2 + WORKERS_MAX; i++) {
+		struct actor *a = &pod.actor[machine * (2 + WORKERS_MAX) + i];
+
+		if (a->used)
+			run_free(&a->run);
+		a->used = false;
+		a->pending = NULL;
+	}
+	oracle_died(machine);
+	faults_forget(machine);
+	m->process = PROCESS_NONE;
+	m->exits = m->leave = m->fence_lies = m->standing_in = false;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * manage.c - fabricd's calls of the library, one after the other, as a command.
+ *
+ * Slot SPARE has a host that died while it was JOINING. To manage is to become
+ * primary, to stamp every host, and to take that one all the way until it is
+ * being recovered by host 2, of whose death it then knows. Whoever finds it further on goes on from there, as a
+ * backup does whose primary died: so a manager may die at every step, and the
+ * next one, doing the same, must come to the same end.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "machine/arena.h"
+#include "daxfs/member.h"
+#include "pod/pod.h"
+#include "script/script.h"
+#include "sync/member.h"
+
+#define SPARE HOSTS /* the pool has a slot more than hosts */
+
+struct manager {
+	struct daxfs_member *m;
+	struct daxfs_host_view host;
+	uint32_t epoch;
+};
+
+/* For setups: by the observer. */
+void manage_appear(void)
+{
+	struct host_word word = { .generation = 1, .state = DAXFS_HOST_JOINING, .recoverer = -1 };
+	uint64_t offset = memory_offset(&world.pool.member->host[SPARE].word), v = host_word_pack(word);
+
+	memory_store(OBSERVER, offset, &v, sizeof(v));
+	memory_persist(OBSERVER, 0, offset, sizeof(v));
+	memory_drain(OBSERVER, 0);
+}
+
+static int take_over(struct manager *f)
+{
+	struct daxfs_manager_view seen;
+	int rc;
+
+	daxfs_member_manager(f->m, &seen);
+	rc = daxfs_member_claim(f->m, &seen, &f->epoch);
+	for (unsigned id = 0; rc == 0 && id <= SPARE; id++)
+		do /* it may move by itself at the same time */
+			rc = daxfs_member_host(f->m, id, &f->host) ? -EIO
+								   : daxfs_member_stamp(f->m, &f->host, f->epoch);
+		while (rc == -EAGAIN);
+	return rc ? rc : daxfs_member_manager_beat(f->m, f->epoch);
+}
+
+/* Become primary, and stamp every host twice, as if somebody else could become it meanwhile. */
+int manage_preside(void)
+{
+	struct manager f = { .epoch = 0 };
+	struct daxfs_manager_view seen;
+	struct daxfs_error err;
+	int rc;
+
+	pod.size = world.size;
+	rc = daxfs_member_open("pool", true, &f.m, &err);
+	if (rc)
+		return rc;
+	daxfs_member_manager(f.m, &seen);
+	rc = daxfs_member_claim(f.m, &seen, &f.epoch);
+	for (unsigned i = 0; rc == 0 && i < 2 * HOSTS; i++) {
+		rc = daxfs_member_host(f.m, i % HOSTS, &f.host);
+		if (rc == 0 && daxfs_member_stamp(f.m, &f.host, f.epoch) == 0 && f.host.manager_epoch > f.epoch)
+			rc = -EIO;
+	}
+	daxfs_member_close(f.m);
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+int manage_watch(void)
+{
+	struct daxfs_host_view host;
+	struct daxfs_member *m;
+	struct daxfs_error err;
+	int rc;
+
+	pod.size = world.size;
+	rc = daxfs_member_open("pool", true, &m, &err);
+	if (rc)
+		return rc;
+	rc = daxfs_member_host(m, 0, &host);
+	daxfs_member_close(m);
+	if (rc == 0 && daxfs_host_introduced(&host) && strcmp(host.name, host.generation ? "again" : "host0"))
+		rc = -EIO;
+	return rc;
+}
+
+/* One move on the way of the dead host. */
+static int move_on(struct manager *f)
+{
+	static const enum daxfs_host_state next[DAXFS_HOST_STATES] = {
+		[DAXFS_HOST_JOINING] = DAXFS_HOST_FENCING,
+		[DAXFS_HOST_FENCING] = DAXFS_HOST_FENCED,
+		[DAXFS_HOST_FENCED] = DAXFS_HOST_RECOVERING,
+	};
+	enum daxfs_host_state to = next[f->host.state];
+
+	if (to == DAXFS_HOST_FENCED)
+		daxfs_member_fence_took(f->m, SPARE, 1);
+	return daxfs_member_move(f->m, &f->host, to, to == DAXFS_HOST_RECOVERING ? 2 : -1, f->epoch,
+				 DAXFS_REASON_BEAT_LOST, 1);
+}
+
+/* As if host 2 had died of it: once, whoever does it. */
+static int count_death(struct manager *f)
+{
+	int rc = daxfs_member_count_death(f->m, &f->host, f->epoch);
+
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+int manage(void)
+{
+	struct manager f = { .epoch = 0 };
+	struct daxfs_error err;
+	int rc;
+
+	pod.size = world.size; /* of the mapping that pod/manager.c has in the place of a file */
+	rc = daxfs_member_open("pool", true, &f.m, &err);
+	if (rc)
+		return rc;
+	rc = take_over(&f);
+	while (rc == 0) {
+		rc = daxfs_member_host(f.m, SPARE, &f.host);
+		if (rc || (f.host.state == DAXFS_HOST_RECOVERING && f.host.death_counted))
+			break;
+		rc = f.host.state == DAXFS_HOST_RECOVERING ? count_death(&f) : move_on(&f);
+	}
+	daxfs_member_close(f.m);
+	return rc;
+}

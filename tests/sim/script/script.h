@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * script.h - operations as text: "create d/f; write d/f 100 4096 7".
+ *
+ *   create P | hold-new P | mkdir P | symlink P TARGET | link P NEW | unlink P | rmdir P
+ *   rename P NEW | noreplace P NEW | exchange P NEW
+ *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
+ *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
+ *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
+ *   hold P | release P | fsync P | statfs | join | leave | beat
+ *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
+ *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
+ *   appear (for setups) | manage (manage.c)
+ *
+ * Paths start at the root, or with $N at the handle noted under N. A command is
+ * prepared once: every handle it needs is looked up then, so that running it is
+ * one call of the library, and works on what the names meant at that time.
+ */
+#ifndef SIM_SCRIPT_H
+#define SIM_SCRIPT_H
+
+#include "machine/world.h"
+
+#define SCRIPT_MAX 16u
+#define RESULT_BYTES 112u
+
+struct command {
+	char text[96];
+	unsigned verb;
+	daxfs_ino parent[2], ino;
+	char name[2][DAXFS_NAME_MAX + 2];
+	char word[64];
+	uint64_t n[4];
+};
+
+struct script {
+	unsigned n;
+	struct command command[SCRIPT_MAX];
+};
+
+/* Take apart; dies on nonsense, which is a mistake in a table. */
+void script_parse(struct script *script, const char *text);
+/* Resolve by a host; dies when something is not there. */
+void script_prepare(struct script *script, unsigned host);
+
+/* one command by one host, as the argument of a run */
+struct command_call {
+	const struct command *command;
+	unsigned host;
+	char result[RESULT_BYTES]; /* set by the run: "0", "-17", "0 f 644 ..." */
+};
+long script_call(void *arg);
+
+/* What a verb takes: i a path that exists, p a path by parent and name, P a
+ * second one, n a number, w a word. */
+struct verb {
+	const char *name, *takes;
+	void (*run)(struct command_call *call);
+};
+extern const struct verb script_verbs[]; /* verbs.c */
+extern const unsigned script_n_verbs;
+
+/* Prepare and run each; dies on a result other than success. */
+void script_setup(const char *text);
+
+/* What `evil` writes: a page, filled by directed.c. */
+extern uint8_t script_evil[DAXFS_PAGE_SIZE];
+
+/* manage.c: fabricd's calls; a host for it to find dead. */
+int manage(void);
+int manage_preside(void); /* -EIO: a deposed manager was not refused */
+int manage_watch(void);   /* host 0: -EIO if it would be fenced by a name that is not its tenant's */
+void manage_appear(void);
+
+/* Contents that write and append produce, and a digest of contents. */
+void script_fill(uint8_t *buf, size_t len, uint64_t tag);
+uint64_t script_digest(const uint8_t *buf, size_t len);
+
+#endif

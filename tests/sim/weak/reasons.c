@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reasons.c - each memory order of the library: who notices when it is left out, or
+ * why nobody need.
+ *
+ * The first line that fits counts. `nth` counts the calls of one kind and order in a function, in
+ * the order of lines; 0: any. `without` 0: whatever is left out.
+ */
+#include "sim.h"
+
+#define NOTICED(file, func, call, nth, without, by, mixes)                                                             \
+	{                                                                                                              \
+		file, func, call, nth, without, by, mixes, NULL                                                        \
+	}
+#define BECAUSE(file, func, call, nth, without, text)                                                                  \
+	{                                                                                                              \
+		file, func, call, nth, without, NULL, 0, text                                                          \
+	}
+
+/* Reasons that come up again. */
+#define OWN "of this lane alone: a thread sees what it stored itself"
+#define BY_CAS "the CAS that follows takes the newest value or fails, and has the order that is needed"
+#define SHOWN "for display: decides nothing"
+#define FENCED "recovery follows a fence: all that the dead host did is there, and RECOVERING was acquired"
+#define TAKEN                                                                                                          \
+	"the object is PRIVATE to this record: who had it before released it, and that was acquired when "             \
+	"it was found"
+#define BODY "the order is that of the CAS or release that publishes the record, behind it"
+#define COMES_LAST "nothing is read behind it on the strength of this"
+#define FOUND_ACQUIRED                                                                                                 \
+	"what it expects was acquired when it was found, and nothing is read behind it on the strength of more"
+#define LB "needed against load buffering, which this memory does not do"
+#define LATE "needed against stores of one word that come late (2+2W), which this memory does not do"
+#define REPAIR                                                                                                         \
+	"OPEN: matters to a join and a repair that begin at once (store buffering); not played: hosts are "            \
+	"joined here"
+#define EACH_ACQUIRES                                                                                                  \
+	"a second look at the status acquires, and what was read before it is believed only if that is the same"
+
+static const struct order_note notes[] = {
+	/* -- fs ------------------------------------------------------------------------ */
+	BECAUSE("fs/lane_pool.c", "fs_put_lane", "load", 0, 0, OWN),
+	NOTICED("fs/draft.c", "stage", "fence", 0, 0, "draft", 200),
+	BECAUSE("fs/file.c", "view_holds", "fence", 0, 0,
+		"the pages copied do not change while they can be reached; what the second look must be behind "
+		"are the "
+		"first looks, and those acquire"),
+	BECAUSE("fs/file.c", "daxfs_fsync", "fence", 0, 0, "orders what its caller does, outside the pool"),
+	NOTICED("fs/inode.c", "inode_init", "store", 0, 0, "reuse-handle", 1500),
+	NOTICED("fs/inode.c", "inode_is", "load", 1, 0, "rmdir-moved", 500),
+	BECAUSE("fs/inode.c", "inode_is", "load", 2, 0,
+		"life was acquired before (ORD life); every word that is looked at behind it acquires by itself"),
+	BECAUSE("fs/inode.c", "inode_parent", "load", 0, 0, "the word that names the parent acquires; " COMES_LAST),
+	BECAUSE("fs/inode.c", "fill_attr", "load", 0, 0,
+		"times, and what is constant since the life that was acquired"),
+	BECAUSE("fs/inode.c", "inode_next_handle", "load", 0, 0, TAKEN),
+	BECAUSE("fs/inode.c", "inode_touch", "cas", 0, 0, "times are plain words"),
+	NOTICED("fs/membership.c", "introduce", "store", 0, 0, "join-watched", 500),
+	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 4000),
+	BECAUSE("fs/membership.c", "introduce", "fence", 0, 0,
+		"a release fence would do; the seam has none that is cheaper"),
+	BECAUSE("fs/membership.c", "join_activate", "fence", 0, 0, REPAIR),
+	BECAUSE("fs/membership.c", "leftovers", "load", 0, 0,
+		"the slot was taken by a CAS that acquires what its last user released"),
+	BECAUSE("fs/membership.c", "daxfs_beat", NULL, 0, 0,
+		SHOWN ", but for the beat itself, of which only a change is asked"),
+	BECAUSE("fs/membership.c", "give_up", "store", 0, 0, "the move to FREE behind it releases"),
+	BECAUSE("fs/membership.c", NULL, "load", 0, 0, BY_CAS),
+	BECAUSE("fs/namei.c", "first_page", "load", 0, 0, TAKEN),
+	BECAUSE("fs/open_table.c", "list", "cas", 0, 0,
+		"this host's table, read by itself and, after its fence, by its recoverer; " BODY),
+	BECAUSE("fs/open_table.c", "unlist", "store", 0, 0,
+		"this host's table, read by itself and, after its fence, by its recoverer, for whom a listed file "
+		"that "
+		"nobody holds is nothing to do"),
+	NOTICED("fs/write_txn.c", "write_txn_stage", "fence", 0, 0, "extent-form", 200),
+	NOTICED("fs/truncate.c", "inode_finish", "fence", 0, 0, "release-named", 300),
+	/* -- repair --------------------------------------------------------------------------- */
+	BECAUSE("inspect/repair_run.c", NULL, "fence", 0, 0, REPAIR),
+	BECAUSE("inspect/repair_run.c", NULL, NULL, 0, 0,
+		"alone in the pool, but for who joins: that is the fence's business"),
+	/* -- recovery --------------------------------------------------------------------- */
+	BECAUSE("recover/recover.c", NULL, "load", 0, 0, FENCED),
+	BECAUSE("recover/recover.c", "withdraw", "store", 0, 0,
+		"the records that it must come after were ended by CAS and release of this same host, and a "
+		"helper that "
+		"still saw one in flight looks at the status behind its own fence; model adopt/drop-early"),
+	BECAUSE("recover/recover.c", NULL, "store", 0, 0,
+		"read by recoverers alone; the move to RECOVERED behind it releases"),
+	/* -- space -------------------------------------------------------------------------- */
+	BECAUSE("space/extent.c", "extent_gone", "load", 0, 0, BY_CAS ": of the tail, from the state loaded before"),
+	BECAUSE("space/extent.c", "extent_whole", "load", 0, 0, BY_CAS ": of the head, from the state loaded before"),
+	BECAUSE("space/extent.c", NULL, "load", 0, 0, BY_CAS "; models extent/*"),
+	BECAUSE("space/space.c", "object_allocatable", "load", 0, 0,
+		BY_CAS "; a birth that is older than right keeps longer; models extent/*"),
+	BECAUSE("space/space.c", "birth_of", "load", 0, 0,
+		"an epoch that is old is a birth too early: it is kept longer"),
+	NOTICED("space/space.c", "take", "cas", 0, SM_RELEASE, "draft-removed", 500),
+	BECAUSE("space/space.c", "take", "cas", 0, SM_ACQUIRE, "the state was acquired when it was found; " LATE),
+	BECAUSE("space/space.c", "take", "store", 0, 0, BODY),
+	/* -- epochs ---------------------------------------------------------------------------- */
+	BECAUSE("sync/epoch.c", "lane_enter", "load", 0, 0, "an epoch that is old announces more"),
+	BECAUSE("sync/epoch.c", "lane_enter", "store", 0, 0,
+		"the fence behind it releases both, before anything is loaded"),
+	NOTICED("sync/epoch.c", "lane_enter", "fence", 0, 0, "reuse-tight-help", 3000),
+	BECAUSE("sync/epoch.c", "lane_exit", "store", 0, 0, LB),
+	BECAUSE("sync/epoch.c", "epoch_extend", "store", 0, 0, "the fence behind it releases"),
+	BECAUSE("sync/epoch.c", "epoch_extend", "fence", 0, 0,
+		"model reclaim/no-reload, no-fence: the same as on entering"),
+	BECAUSE("sync/epoch.c", "epoch_adopt", "store", 0, 0, "the fence behind it releases"),
+	BECAUSE("sync/epoch.c", "epoch_adopt", "load", 0, 0,
+		"the status is looked at again behind the fence; an epoch that is old is noticed by epoch_load"),
+	NOTICED("sync/epoch.c", "epoch_adopt", "fence", 0, 0, "adopt", 0),
+	BECAUSE("sync/epoch.c", "advance", NULL, 0, 0,
+		"that the epoch has moved on is known from what carries it: births and the fence behind"),
+	BECAUSE("sync/epoch.c", "look", "load", 0, 0,
+		"the fences before and between the looks order them; " COMES_LAST),
+	BECAUSE("sync/epoch.c", "epoch_rescan", "fence", 1, 0,
+		"the other half of lane_enter's; model reclaim/no-fence"),
+	BECAUSE("sync/epoch.c", "epoch_rescan", "fence", 2, 0,
+		"model adopt/one-pass: the second look must not be the first one"),
+	/* -- lanes, words ------------------------------------------------------------------------ */
+	BECAUSE("sync/lane.c", "lane_init", "load", 0, 0, OWN " and the slot was taken by a CAS that acquires"),
+	BECAUSE("sync/lane.c", "lane_alive", "load", 0, 0,
+		"may be late in any case: who revokes a host waits for its fence"),
+	BECAUSE("sync/lane.c", "lane_todo", "store", 0, 0, "read by the recoverer alone; " BODY),
+	NOTICED("sync/lane.h", "epoch_load", "load", 1, 0, "create", 500),
+	BECAUSE("sync/lane.h", "epoch_load", "load", 2, 0, "the word before it acquires; " COMES_LAST),
+	/* -- membership ------------------------------------------------------------------------------ */
+	NOTICED("sync/member.c", "read_tenant", "load", 1, 0, "join-watched", 500),
+	BECAUSE("sync/member.c", "read_tenant", "load", 2, 0, "the name before it acquires; " COMES_LAST),
+	NOTICED("sync/member.c", "read_name", "load", 0, 0, "rejoin-watched", 3000),
+	NOTICED("sync/member.c", "daxfs_member_host", "load", 0, 0, "preside", 500),
+	BECAUSE("sync/member.c", "swap_word", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/member.c", "swap_word", "cas", 0, SM_RELEASE,
+		"what a move publishes was drained or released by a CAS before it; model takeover/no-stamp for "
+		"stamps"),
+	BECAUSE("sync/member.c", "daxfs_member_claim", "cas", 0, 0,
+		"the stamps behind it release it; it expects what was acquired"),
+	BECAUSE("sync/member.c", "name_recoverer", "load", 0, 0, BY_CAS),
+	BECAUSE("sync/member.c", "read_figures", "load", 0, 0,
+		SHOWN ", but for the beat itself, of which only a change is asked"),
+	BECAUSE("sync/member.c", "swap_toll", "cas", 0, 0, "a count by itself"),
+	BECAUSE("sync/member.c", NULL, "load", 0, 0, SHOWN ", or checked again by the CAS that follows"),
+	/* -- records ---------------------------------------------------------------------------------- */
+	NOTICED("sync/record.c", "mark_value", "load", 1, 0, "extent-break-both", 500),
+	NOTICED("sync/record.c", "mark_value", "load", 2, 0, "extent-cut-broken", 500),
+	BECAUSE("sync/record.c", "mark_value", "fence", 0, 0, "model record/early-fields, no-recheck; " EACH_ACQUIRES),
+	BECAUSE("sync/record.c", "word_load_marked", "load", 0, 0,
+		COMES_LAST ": the value is returned if the epoch is old enough, and looked for again if not"),
+	BECAUSE("sync/record.c", "word_help", "load", 0, 0,
+		"whether the mark is gone, which was resolved or acquired before; " COMES_LAST),
+	BECAUSE("sync/record.c", "mark_word", "fence", 0, 0, "model record/no-recheck; " EACH_ACQUIRES),
+	BECAUSE("sync/record.c", "mark_word", "load", 0, 0, BY_CAS),
+	NOTICED("sync/record.c", "mark_word", "cas", 0, SM_RELEASE, "rename-back", 500),
+	BECAUSE("sync/record.c", "mark_word", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/record.c", "decide", "load", 0, 0, "published with the status that was acquired"),
+	NOTICED("sync/record.c", "decide", "cas", 0, SM_RELEASE, "unlink-both", 500),
+	BECAUSE("sync/record.c", "decide", "cas", 0, SM_ACQUIRE, "the status is loaded again behind it, acquiring"),
+	BECAUSE("sync/record.c", "resolve", "load", 1, 0, "published with the status that was acquired"),
+	NOTICED("sync/record.c", "resolve", "load", 2, 0, "create", 1000),
+	BECAUSE("sync/record.c", "resolve", "fence", 0, 0, "model record/no-recheck; " EACH_ACQUIRES),
+	NOTICED("sync/record.c", "resolve_entry", "cas", 1, SM_RELEASE, "readlink", 500),
+	BECAUSE("sync/record.c", "resolve_entry", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/record.c", "resolve_entry", "cas", 0, SM_RELEASE,
+		"of a record that is helped: who put the mark released what it leads to, and that was acquired; a "
+		"decision is acquired by all that rely on it"),
+	BECAUSE("sync/record.c", "resolve_entry", "load", 0, 0, BY_CAS),
+	BECAUSE("sync/record.c", "clear_word", "load", 0, 0, "only asks whether the word is the same: a fault if so"),
+	BECAUSE("sync/record.c", "mark_entry", "load", 1, 0,
+		"before the status, which was acquired: model claim, words without versions; " BY_CAS),
+	BECAUSE("sync/record.c", "mark_entry", "load", 2, 0, BY_CAS "; tests/unit/test_claim"),
+	BECAUSE("sync/record.c", "mark_entry", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/record.c", "mark_entry", "cas", 0, SM_RELEASE,
+		"as that of mark_word; the owner's first mark, which a helper replaces, has released the record"),
+	BECAUSE("sync/record.c", "take_over", "load", 0, 0,
+		"the CAS before it acquired the status, or found a newer one"),
+	BECAUSE("sync/record.c", "take_over", "cas", 0, 0,
+		"nothing of this helper comes before it; its owner released the record with the status"),
+	/* -- claims: the word is acquired first, and with it what its claimer released -- */
+	BECAUSE("sync/claim.c", "claim_read", "load", 1, 0,
+		"the word showed the claim, acquired, whose CAS has released the fields"),
+	BECAUSE("sync/claim.c", "claim_read", "load", 2, 0, COMES_LAST),
+	BECAUSE("sync/claim.c", "claim_read", "fence", 0, 0,
+		"against a lane that claims anew between two looks at its number (C2): too rare for a run; what "
+		"is done "
+		"with the fields is a CAS from a claim that is off by then"),
+	BECAUSE("sync/claim.c", "claim_resolve", "load", 0, 0,
+		"behind the word, which was acquired: model claim/status-first; " BY_CAS),
+	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_RELEASE,
+		"the record was released by its owner, with the status that whoever finds the mark acquires"),
+	BECAUSE("sync/claim.c", "claim_word", "store", 0, 0,
+		"the CAS that puts the claim releases them; that the number is first, as claim_read's fence"),
+	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_RELEASE,
+		"OPEN: releases the fields to who finds the claim; no run has another host meet one so soon"),
+	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_ACQUIRE,
+		"the status is loaded behind it, from the seen claim; " BY_CAS),
+	BECAUSE("sync/rest.c", "lane_rest", "store", 0, 0,
+		"behind the looks at all announcements, which acquire; whoever comes later sees an idle lane"),
+	NOTICED("sync/record.c", "finish", "load", 1, 0, "create", 500),
+	BECAUSE("sync/record.c", "finish", "load", 2, 0,
+		"the fields were acquired with the first look at this status; the decision alone is new, and " BY_CAS),
+	BECAUSE("sync/record.c", "record_begin", "store", 0, 0,
+		"fields are released one by one behind it (record_write), and names come to be believed by the "
+		"CAS that takes an object"),
+	BECAUSE("sync/record.c", "record_intended", "store", 0, 0, "the CAS that takes an object releases it"),
+	BECAUSE("sync/record.c", "record_retire", "load", 0, 0,
+		"the word that links the object acquires; if that changes the record does not commit"),
+	BECAUSE("sync/record.c", "record_write", "store", 0, 0,
+		"model record/early-fields; one field of three that is early does harm only to who takes all it "
+		"reads for one record: the next field, or the status, says no"),
+	NOTICED("sync/record.c", "publish", "store", 0, 0, "create", 500),
+	NOTICED("sync/record.c", "swap_single", "cas", 0, SM_RELEASE, "draft-removed", 500),
+	BECAUSE("sync/record.c", "swap_single", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/record.c", "record_commit", "load", 0, 0,
+		"its own record, decided by itself or acquired in finish"),
+	BECAUSE("sync/record.c", "record_abort", "load", 0, 0, OWN),
+	/* -- the end of a record ----------------------------------------------------------------------- */
+	NOTICED("sync/finalize.c", "record_finalize", "store", 0, 0, "create", 500),
+	BECAUSE("sync/finalize.c", "retirement", "fence", 0, 0,
+		"the commit was a CAS and the epoch moves by CAS: an epoch older than the commit would have to be "
+		"read past both; model reclaim/early-retire"),
+	BECAUSE("sync/finalize.c", "retirement", "load", 0, 0, "behind the fence; " COMES_LAST),
+	BECAUSE("sync/finalize.c", "finalize_allocs", "load", 0, 0, OWN ", or recovery; " BY_CAS),
+	BECAUSE("sync/finalize.c", "finalize_retires", "load", 0, 0, BY_CAS),
+	BECAUSE("sync/finalize.c", "finalize_allocs", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/finalize.c", "finalize_retires", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
+	BECAUSE("sync/finalize.c", "finalize_allocs", "cas", 0, SM_RELEASE,
+		"who takes the object next may find it FREE before what was stored in it: " LATE),
+	BECAUSE("sync/finalize.c", "finalize_retires", "cas", 0, SM_RELEASE,
+		"who takes the object next does so behind a seq_cst fence, and the commit that unlinked it was "
+		"released before"),
+	BECAUSE("sync/finalize.c", NULL, "load", 0, 0, FENCED),
+};
+
+/* Which of the calls of this kind and order in its function? */
+static unsigned place_of(const struct sm_site *place)
+{
+	unsigned nth = 0, line = 0, next;
+
+	do {
+		next = place->line;
+		for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site))
+			if (!strcmp(site->file, place->file) && !strcmp(site->func, place->func) &&
+			    !strcmp(site->call, place->call) && site->order == place->order && site->line > line &&
+			    site->line < next)
+				next = site->line;
+		line = next;
+		nth++;
+	} while (line != place->line);
+	return nth;
+}
+
+static bool fits(const char *want, const char *got)
+{
+	return !want || !strcmp(want, got);
+}
+
+const struct order_note *weak_note(const struct sm_site *site, enum sm_order without)
+{
+	const char *file = strstr(site->file, "libdaxfs/");
+
+	for (size_t i = 0; file && i < sizeof(notes) / sizeof(notes[0]); i++) {
+		const struct order_note *note = &notes[i];
+
+		if (!strcmp(file + strlen("libdaxfs/"), note->file) && fits(note->func, site->func) &&
+		    fits(note->call, site->call) && (!note->nth || note->nth == place_of(site)) &&
+		    (!note->without || note->without == without))
+			return note;
+	}
+	return NULL;
+}
