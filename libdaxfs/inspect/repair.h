@@ -30,6 +30,9 @@ struct repair {
 	uint64_t next_page; /* where to look for a free one */
 };
 
+/* Set the repair word: from here on no host joins. -EBUSY: one that is there, or was, has to go first. */
+int repair_begin(struct daxfs *fs, uint64_t id, struct daxfs_error *err);
+
 /* Say what is done about the last finding. True: then do it. */
 bool repair_do(struct check *c, const struct place *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Say what that loses. */

@@ -57,7 +57,7 @@ static int tenant(const struct pool *pool, enum daxfs_host_state *state)
 	return -1;
 }
 
-static int begin(struct daxfs *fs, uint64_t id, struct daxfs_error *err)
+int repair_begin(struct daxfs *fs, uint64_t id, struct daxfs_error *err)
 {
 	struct pool *pool = &fs->pool;
 	uint64_t before = sm_load(repair_mark_of(pool));
@@ -109,7 +109,7 @@ int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *cont
 	if (!dry_run && !fs->pool.writable)
 		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; open it for writing to repair it");
 	if (!dry_run)
-		rc = begin(fs, id, err);
+		rc = repair_begin(fs, id, err);
 	if (rc)
 		return rc;
 	rc = passes(fs, &fix, id, report, context);

@@ -202,6 +202,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_scenarios && !(opt.first_only && totals.failed); i++)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
+	if (opt.weak)
+		totals.violations += pairs_play(&opt, &totals.passed);
 	if (whole(&opt))
 		totals.violations += repairs(&opt);
 	missed = opt.weak ? 0 : sites_report(whole(&opt), whole(&opt) || opt.sites);

@@ -179,6 +179,10 @@ struct interleave_tally world_explored(const char *a, const char *b, bool wb, bo
 
 /* -- weak memory (weak.h) ----------------------------------------------------------------- */
 
+/* Two calls of which one at most may succeed: violations, and how many were played (weak/pair.c). */
+uint64_t pairs_play(const struct options *opt, unsigned *played);
+const char *pair_name(unsigned n); /* NULL: there are fewer */
+
 /* Litmus tests of the weak memory itself: number of those that go wrong (weak/litmus.c). */
 unsigned weak_litmus(void);
 /* Each memory order of the library left out in turn: number of those that nobody

@@ -109,6 +109,11 @@ static const struct story {
 	  "mkdir d;create d/f;write d/f 0 262144 1;write d/f 262144 65536 2",
 	  { "trunc d/f 4096", "trunc d/f 5000;write d/f 4096 262144 3;write d/f 266240 12288 4", "" },
 	  "0~mark_word:c40 1 1 1 0." },
+	/* Two come by a record in flight; the second meets what the first puts into its words before it marks them. */
+	{ "claim-met",
+	  FULL "0;create e/y",
+	  { "rename d/x e/y", "unlink d/x", "exchange e/y f" },
+	  "0~mark_word:c 1~claim_read:l 2 1. 0." },
 	/* The group that a truncation ends in is broken up while it looks, and an extent again when it goes on. */
 	{ "cut-again",
 	  "mkdir d;create d/f;draft d/f 65536 65536 1",

@@ -31,9 +31,6 @@
 	"what it expects was acquired when it was found, and nothing is read behind it on the strength of more"
 #define LB "needed against load buffering, which this memory does not do"
 #define LATE "needed against stores of one word that come late (2+2W), which this memory does not do"
-#define REPAIR                                                                                                         \
-	"OPEN: matters to a join and a repair that begin at once (store buffering); not played: hosts are "            \
-	"joined here"
 #define EACH_ACQUIRES                                                                                                  \
 	"a second look at the status acquires, and what was read before it is believed only if that is the same"
 
@@ -59,7 +56,8 @@ static const struct order_note notes[] = {
 	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 4000),
 	BECAUSE("fs/membership.c", "introduce", "fence", 0, 0,
 		"a release fence would do; the seam has none that is cheaper"),
-	BECAUSE("fs/membership.c", "join_activate", "fence", 0, 0, REPAIR),
+	BECAUSE("fs/membership.c", "join_activate", "fence", 0, 0,
+		"introduce's fence lies between the CAS and the look, too; without both, join-repair notices"),
 	BECAUSE("fs/membership.c", "leftovers", "load", 0, 0,
 		"the slot was taken by a CAS that acquires what its last user released"),
 	BECAUSE("fs/membership.c", "daxfs_beat", NULL, 0, 0,
@@ -76,7 +74,7 @@ static const struct order_note notes[] = {
 	NOTICED("fs/write_txn.c", "write_txn_stage", "fence", 0, 0, "extent-form", 200),
 	NOTICED("fs/truncate.c", "inode_finish", "fence", 0, 0, "release-named", 300),
 	/* -- repair --------------------------------------------------------------------------- */
-	BECAUSE("inspect/repair_run.c", NULL, "fence", 0, 0, REPAIR),
+	NOTICED("inspect/repair_run.c", "set_repair", "fence", 0, 0, "join-repair", 300),
 	BECAUSE("inspect/repair_run.c", NULL, NULL, 0, 0,
 		"alone in the pool, but for who joins: that is the fence's business"),
 	/* -- recovery --------------------------------------------------------------------- */
@@ -192,8 +190,7 @@ static const struct order_note notes[] = {
 		"the record was released by its owner, with the status that whoever finds the mark acquires"),
 	BECAUSE("sync/claim.c", "claim_word", "store", 0, 0,
 		"the CAS that puts the claim releases them; that the number is first, as claim_read's fence"),
-	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_RELEASE,
-		"OPEN: releases the fields to who finds the claim; no run has another host meet one so soon"),
+	NOTICED("sync/claim.c", "claim_word", "cas", 0, SM_RELEASE, "claim-met", 50),
 	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_ACQUIRE,
 		"the status is loaded behind it, from the seen claim; " BY_CAS),
 	BECAUSE("sync/rest.c", "lane_rest", "store", 0, 0,

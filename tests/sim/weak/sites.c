@@ -84,10 +84,17 @@ struct survey {
 	uint64_t cost[PLAYS_MAX];
 };
 
-/* What is played: scenarios, then stories. */
+/* What is played: scenarios, then pairs, then stories. */
 static const char *play_name(unsigned i)
 {
-	return i < n_scenarios ? scenarios[i].name : story_name(i - n_scenarios);
+	unsigned n_pairs = 0;
+
+	while (pair_name(n_pairs))
+		n_pairs++;
+	if (i < n_scenarios)
+		return scenarios[i].name;
+	i -= n_scenarios;
+	return i < n_pairs ? pair_name(i) : story_name(i - n_pairs);
 }
 
 static unsigned count_plays(void)
@@ -102,16 +109,21 @@ static unsigned count_plays(void)
 /* States played. */
 static uint64_t explore(const struct options *opt, unsigned i, uint64_t mixes, uint64_t *violations)
 {
+	const char *name = play_name(i);
 	struct options few = *opt;
 	struct tally tally = { 0 };
+	unsigned played = 0;
+	bool pair = false;
 
+	for (unsigned n = 0; pair_name(n); n++)
+		pair |= !strcmp(pair_name(n), name);
 	few.mixes = mixes;
-	few.weak = i < n_scenarios || mixes != SURVEY_MIXES; /* stories are dear */
-	few.story = play_name(i);
+	few.weak = pair || i < n_scenarios || mixes != SURVEY_MIXES; /* stories are dear */
+	few.op = few.story = name;
 	if (i < n_scenarios)
 		explore_scenario(&scenarios[i], &few, false, &tally);
 	else
-		tally.violations = stories_tell(&few);
+		tally.violations = pair ? pairs_play(&few, &played) : stories_tell(&few);
 	*violations = tally.violations;
 	return tally.states[V_MIX];
 }
