@@ -115,8 +115,8 @@ static uint64_t play_all(const struct pair *pair, const struct options *opt, boo
 	}
 	world_drop();
 	if (!opt->quiet)
-		printf("pair %-18s %-3s %" PRIu64 " mixes, %" PRIu64 " violations\n", pair->name, wb ? "wb" : "gpf", mixes,
-		       violations);
+		printf("pair %-18s %-3s %" PRIu64 " mixes, %" PRIu64 " violations\n", pair->name, wb ? "wb" : "gpf",
+		       mixes, violations);
 	return violations;
 }
 
