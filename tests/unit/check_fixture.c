@@ -3,7 +3,7 @@
 #include "check_fixture.h"
 
 #include "inspect/inspect.h"
-#include "repair_scene.h"
+#include "repair_fixture.h"
 
 /* -- what is in it ------------------------------------------------------------ */
 

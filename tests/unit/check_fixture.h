@@ -6,8 +6,8 @@
  * All hosts have left. The pristine image is kept; fixture_restore() goes back to
  * it, so one scene serves any number of damages.
  */
-#ifndef TESTS_UNIT_CHECK_SCENE_H
-#define TESTS_UNIT_CHECK_SCENE_H
+#ifndef TESTS_UNIT_CHECK_FIXTURE_H
+#define TESTS_UNIT_CHECK_FIXTURE_H
 
 #include "pod.h"
 
@@ -15,7 +15,7 @@
 #define SCENE_NAMES 100
 #define SCENE_LINES 64
 
-struct picture; /* repair_scene.h */
+struct picture; /* repair_fixture.h */
 
 struct fixture {
 	struct pod pod;

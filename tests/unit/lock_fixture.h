@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lock_fixture.h - one file that all hosts of a small pod hold open, to be locked by them. */
-#ifndef TESTS_UNIT_LOCK_SCENE_H
-#define TESTS_UNIT_LOCK_SCENE_H
+#ifndef TESTS_UNIT_LOCK_FIXTURE_H
+#define TESTS_UNIT_LOCK_FIXTURE_H
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* member_fixture.h - a pool of two hosts, its manager's mapping, and one to look and meddle. */
-#ifndef TESTS_UNIT_MEMBER_SCENE_H
-#define TESTS_UNIT_MEMBER_SCENE_H
+#ifndef TESTS_UNIT_MEMBER_FIXTURE_H
+#define TESTS_UNIT_MEMBER_FIXTURE_H
 
 #include <errno.h>
 

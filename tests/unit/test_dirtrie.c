@@ -3,7 +3,7 @@
  * test_dirtrie.c - names under hashes that the test chooses: collisions of every depth,
  * counts, nodes and leaves that come and go, against a model, garbage (index/).
  */
-#include "trie_scene.h"
+#include "trie_fixture.h"
 
 /* -- collisions --------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_leaf.c - leaves of a directory: full ones, halves, twins, what conflicts with a split (index/leaf.c). */
-#include "trie_scene.h"
+#include "trie_fixture.h"
 
 /* A full bucket: its leaf is halved until its run is one slot, then there is another level; and so on. */
 static void full_buckets(void **state)

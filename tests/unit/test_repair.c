@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "repair_scene.h"
+#include "repair_fixture.h"
 
 static uint64_t next(uint64_t *seed)
 {

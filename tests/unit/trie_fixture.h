@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trie_scene.h - a directory whose names have the hashes that a test chooses. The
+ * trie_fixture.h - a directory whose names have the hashes that a test chooses. The
  * entries name the root directory and are gone again before the pool is checked.
  */
-#ifndef TESTS_UNIT_TRIE_SCENE_H
-#define TESTS_UNIT_TRIE_SCENE_H
+#ifndef TESTS_UNIT_TRIE_FIXTURE_H
+#define TESTS_UNIT_TRIE_FIXTURE_H
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* repair_scene.c - see repair_scene.h. */
-#include "repair_scene.h"
+/* repair_fixture.c - see repair_fixture.h. */
+#include "repair_fixture.h"
 
 #include <inttypes.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * repair_scene.h - a damaged pool is repaired: then the check is clean, and what
+ * repair_fixture.h - a damaged pool is repaired: then the check is clean, and what
  * reads otherwise than before the damage is what the repair has spoken of.
  */
-#ifndef TESTS_UNIT_REPAIR_SCENE_H
-#define TESTS_UNIT_REPAIR_SCENE_H
+#ifndef TESTS_UNIT_REPAIR_FIXTURE_H
+#define TESTS_UNIT_REPAIR_FIXTURE_H
 
 #include "check_fixture.h"
 
