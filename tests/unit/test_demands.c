@@ -4,9 +4,18 @@
  * only demands to be as they were. What is missing here is a race that hardly any test meets, so
  * the record itself is looked at: it stays in its lane when it is over. See the tables of ARCHITECTURE.md.
  */
+#include "index/dirtrie.h"
 #include "rig.h"
 
 #define ROOM 400u
+
+/* Names are spread by their first letter: under a hash with a random key two may meet, and then lie in a leaf. */
+uint64_t __wrap_trie_hash(const struct pool *pool, const char *name, size_t len);
+uint64_t __wrap_trie_hash(const struct pool *pool, const char *name, size_t len)
+{
+	(void)pool;
+	return (uint64_t)name[0] << (DAXFS_HASH_BITS - TRIE_BITS) | len;
+}
 
 struct fixture {
 	struct pod pod;
