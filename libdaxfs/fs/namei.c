@@ -365,7 +365,10 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	entry_remove(lane, &pos);
 	rc = record_commit(lane);
-	return rc ? rc : after_removal(lane, &pos, &dir);
+	if (rc)
+		return rc;
+	inode_touch(lane, &victim.sm->ctime, fs_now()); /* somebody may hold it */
+	return after_removal(lane, &pos, &dir);
 }
 
 int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)

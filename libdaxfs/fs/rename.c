@@ -30,6 +30,7 @@ struct end {
 	struct inode dir, inode; /* inode: what the name leads to, if found */
 	struct trie_name name;
 	struct trie_pos pos;
+	bool gone; /* staged: the inode is gone with this name */
 };
 
 static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const char *name, struct end *end)
@@ -37,6 +38,7 @@ static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const
 	uint64_t root;
 	int rc = inode_get_dir(lane, parent, &end->dir, &root);
 
+	end->gone = false;
 	if (rc == 0)
 		rc = name_init(&fs->pool, name, &end->name);
 	if (rc)
@@ -128,7 +130,7 @@ static int stage_victim(struct lane *lane, struct end *to)
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &to->pos);
 	record_begin(lane, OP_RENAME);
-	inode_stage_unlink(lane, to->pos.handle, to->inode.sm, nlink);
+	to->gone = inode_stage_unlink(lane, to->pos.handle, to->inode.sm, nlink);
 	return 0;
 }
 
@@ -211,18 +213,18 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 	return record_commit(lane);
 }
 
-/* After the record: times, and the victim. */
+/* After the record: times, and the victim, which may have other names, or be held. */
 static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
 	inode_changed(lane, from->dir.sm);
 	if (to->dir.sm != from->dir.sm)
 		inode_changed(lane, to->dir.sm);
 	inode_touch(lane, &from->inode.sm->ctime, fs_now());
-	if (op->flags & DAXFS_RENAME_EXCHANGE)
+	if (!to->pos.found || to->pos.handle == from->pos.handle)
 		return 0;
-	if (to->pos.found && to->pos.handle != from->pos.handle)
-		return inode_finish(lane, to->pos.handle);
-	return 0;
+	if (!to->gone)
+		inode_touch(lane, &to->inode.sm->ctime, fs_now());
+	return op->flags & DAXFS_RENAME_EXCHANGE ? 0 : inode_finish(lane, to->pos.handle);
 }
 
 static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)

@@ -143,12 +143,36 @@ static void like_a_model(void **state)
 	pod_stop(&pod);
 }
 
+/* What loses a name, or changes one for another, has changed. */
+static void times(void **state)
+{
+	struct pod pod;
+	struct sm_inode *inodes;
+	daxfs_ino victim, other;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	inodes = fs_pool_writable(pod.fs[0])->inodes;
+	pod_create(pod.fs[0], DAXFS_ROOT, "a");
+	victim = pod_create(pod.fs[0], DAXFS_ROOT, "b");
+	other = pod_create(pod.fs[0], DAXFS_ROOT, "c");
+	assert_int_equal(daxfs_link(pod.fs[0], victim, DAXFS_ROOT, "b2", NULL), 0);
+	sm_store(&inodes[handle_index(victim)].ctime, 1);
+	assert_int_equal(daxfs_rename(pod.fs[1], DAXFS_ROOT, "a", DAXFS_ROOT, "b", 0), 0);
+	assert_true(sm_load(&inodes[handle_index(victim)].ctime) > 1);
+	sm_store(&inodes[handle_index(other)].ctime, 1);
+	assert_int_equal(daxfs_rename(pod.fs[1], DAXFS_ROOT, "b", DAXFS_ROOT, "c", DAXFS_RENAME_EXCHANGE), 0);
+	assert_true(sm_load(&inodes[handle_index(other)].ctime) > 1);
+	pod_stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(move_and_replace),
 		cmocka_unit_test(directories),
 		cmocka_unit_test(exchange),
+		cmocka_unit_test(times),
 		cmocka_unit_test(like_a_model),
 	};
 
