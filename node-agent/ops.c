@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/log.h"
 
@@ -31,8 +32,9 @@ struct scratch {
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ops *ops = userdata;
-	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
-			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
+	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
+			FUSE_CAP_EXPORT_SUPPORT;
 
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
 	/* Shared mappings of direct_io files. Without it (libfuse before 3.17)
@@ -40,7 +42,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	want |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
 	/*
-	 * Not wanted: ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which
+	 * Not wanted: ASYNC_DIO, with which the kernel sends the pieces of one large
+	 * asynchronous write at once, and each would be appended where the end is when
+	 * it comes; ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which
 	 * the kernel also drops set-user-ID bits; HANDLE_KILLPRIV for the same
 	 * reason (op_write does it for writes); WRITEBACK_CACHE and splicing.
 	 */
@@ -53,17 +57,18 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	ops->ready(ops->context);
 }
 
+/* The kernel forgets all its lookups at once, but for one that came to nothing. */
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-	(void)ino;
 	(void)lookups;
+	tombstone_forget(&ops_of(req)->tombstones, ino);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-	(void)count;
-	(void)forgets;
+	for (size_t i = 0; i < count; i++)
+		tombstone_forget(&ops_of(req)->tombstones, forgets[i].ino);
 	fuse_reply_none(req);
 }
 
@@ -103,10 +108,15 @@ const struct fuse_lowlevel_ops ops_table = {
 int ops_start(struct ops *ops)
 {
 	int error = -pthread_key_create(&ops->scratch, free);
+	struct timespec t;
 
 	if (error)
 		return error;
+	clock_gettime(CLOCK_BOOTTIME, &t); /* files are opened less often than once a nanosecond */
+	atomic_store(&ops->next_fh, (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec);
 	lookup_pins_init(&ops->pins, ops->fs);
+	tombstones_init(&ops->tombstones, ops->fs);
+	lock_owners_init(&ops->lock_owners, ops->fs);
 	lockwait_init(&ops->lockwait, ops->fs);
 	return 0;
 }
@@ -119,6 +129,8 @@ void ops_quiesce(struct ops *ops)
 void ops_stop(struct ops *ops)
 {
 	lockwait_fini(&ops->lockwait);
+	lock_owners_fini(&ops->lock_owners);
+	tombstones_fini(&ops->tombstones);
 	lookup_pins_fini(&ops->pins);
 	pthread_key_delete(ops->scratch);
 }
@@ -172,6 +184,13 @@ int ops_inode_error(fuse_req_t req, int error)
 	if (error == -ESTALE)
 		lookup_pins_raced(&ops_of(req)->pins);
 	return error;
+}
+
+int ops_getattr(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *out)
+{
+	int error = daxfs_getattr(ops_fs(req), ino, out);
+
+	return error == -ESTALE ? tombstone_getattr(&ops_of(req)->tombstones, ino, out) : error;
 }
 
 static void to_timespec(uint64_t ns, struct timespec *out)

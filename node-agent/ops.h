@@ -3,9 +3,11 @@
  * ops.h - the filesystem as the kernel asks for it (FUSE low-level requests).
  *
  * A request is one call of libdaxfs and one answer; nothing is kept between
- * requests except the pool's own count of open files (and lookup_pin.h). A FUSE node
- * id is a daxfs handle, so there is no table of inodes, nothing to forget, and
- * the generation is always 0 (handles are never reused).
+ * requests except the pool's own count of open files (and lookup_pin.h, lock_owner.h,
+ * tombstone.h). A FUSE node id is a daxfs handle, so there is no table of inodes,
+ * next to nothing to forget, and the generation is always 0 (handles are never
+ * reused): the kernel may come back with one, for whom it exports the files to.
+ * An open file has a number that no other one of this tenant gets.
  *
  * Coherence first: other hosts change the pool without telling this kernel, so
  * by default it trusts neither names nor attributes (timeouts 0) nor cached
@@ -19,11 +21,14 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/lock_owner.h"
 #include "node-agent/lockwait.h"
 #include "node-agent/lookup_pin.h"
+#include "node-agent/tombstone.h"
 
 static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
 static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle");
@@ -40,8 +45,11 @@ struct ops {
 	void *context;
 	pthread_key_t scratch; /* a buffer a worker keeps */
 
-	struct lookup_pins pins;  /* has its own lock */
-	struct lockwait lockwait; /* has its own lock and thread */
+	atomic_ullong next_fh;          /* number of the next open file */
+	struct lookup_pins pins;        /* these have locks of their own */
+	struct tombstones tombstones;
+	struct lock_owners lock_owners;
+	struct lockwait lockwait;       /* .. and a thread */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;
@@ -71,6 +79,8 @@ bool ops_alive(fuse_req_t req);
 int ops_name_error(fuse_req_t req, int error);
 /* Note the error of a request for an inode, on its way to the answer. */
 int ops_inode_error(fuse_req_t req, int error);
+/* Attributes of an inode, which may be one that only the kernel has open any more. */
+int ops_getattr(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *out);
 /* Answer without data: error is 0 or -errno. */
 void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
@@ -84,7 +94,7 @@ int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred
 /* May the caller open a file of these attributes with these flags? */
 bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 
-/* ops_open.c: not 0: nobody took the answer */
+/* ops_open.c: an open file with a new number. Not 0: nobody took the answer */
 int ops_reply_open(fuse_req_t req);
 int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr);
 
@@ -119,8 +129,8 @@ void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *l, int sleep);
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-/* The flock of an open file that goes, if it has one. */
-void ops_release_flock(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi);
+/* The locks of an open file that goes. */
+void ops_release_locks(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi);
 
 /* ops_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -32,7 +32,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int error;
 
 	(void)fi;
-	error = daxfs_getattr(ops_fs(req), ino, &attr);
+	error = ops_getattr(req, ino, &attr);
 	reply_attr(req, error, &attr);
 }
 
@@ -89,6 +89,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	want.atime_ns = to_ns(&in->st_atim);
 	want.mtime_ns = to_ns(&in->st_mtim);
 	error = daxfs_setattr(ops_fs(req), ino, ops_set_bits(to_set), &want, &attr);
+	if (error == -ESTALE)
+		error = tombstone_setattr(&ops_of(req)->tombstones, ino, ops_set_bits(to_set), &want, &attr);
 	reply_attr(req, error, &attr);
 }
 

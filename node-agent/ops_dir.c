@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { DIR_NOT_HELD = 0, DIR_HELD = 1 }; /* what the number of an open directory says */
+
 /* an answer being filled */
 struct listing {
 	fuse_req_t req;
@@ -141,16 +143,18 @@ out:
 	free(list.found);
 }
 
-/* Nothing to hold: an open directory that is removed just becomes empty. */
+/*
+ * Held, so that its attributes outlive its name, whoever removes that. Not if it is gone
+ * already, or this host's table is full: it can be listed all the same.
+ */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
-	fuse_reply_open(req, fi);
+	fi->fh = daxfs_file_open(ops_fs(req), ino) == 0 ? DIR_HELD : DIR_NOT_HELD;
+	if (fuse_reply_open(req, fi) != 0 && fi->fh == DIR_HELD)
+		daxfs_file_close(ops_fs(req), ino);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
-	(void)fi;
-	ops_reply(req, 0);
+	ops_reply(req, fi->fh == DIR_HELD ? daxfs_file_close(ops_fs(req), ino) : 0);
 }

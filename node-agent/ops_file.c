@@ -107,7 +107,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ops_release_flock(req, ino, fi);
+	ops_release_locks(req, ino, fi);
 	ops_reply(req, daxfs_file_close(ops_fs(req), ino));
 }
 

@@ -4,9 +4,9 @@
  * processes of all hosts.
  *
  * The kernel keeps none itself and says what ends them: a flush, at every close,
- * the POSIX locks of a process; the release of an open file its flock (close()
- * does not wait for that, so the flock goes a moment later). What an agent that
- * dies had locked ends with its recovery.
+ * the POSIX locks of a process; the release of an open file its flock and its OFD
+ * locks (lock_owner.h; close() does not wait for that, so they go a moment later).
+ * What an agent that dies had locked ends with its recovery.
  *
  * Who must wait is put on a list (lockwait.h), so any number of them leave all
  * workers to others. Two processes that wait for each other's POSIX locks do so
@@ -18,19 +18,23 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-/* Set a lock; who waits on this host may have waited for it. */
-static int set_lock(fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock)
+/* Set a lock through open file fh; who waits on this host may have waited for it. */
+static int set_lock(fuse_req_t req, daxfs_ino ino, uint64_t fh, const struct daxfs_lock *lock)
 {
-	int error = daxfs_lock(ops_fs(req), ino, lock);
+	int error;
 
+	if (lock->kind == DAXFS_LOCK_FLOCK)
+		error = daxfs_lock(ops_fs(req), ino, lock);
+	else
+		error = lock_owner_set(&ops_of(req)->lock_owners, ino, fh, lock);
 	if (error == 0 && lock->type != DAXFS_LOCK_WRITE)
 		lockwait_poke(&ops_of(req)->lockwait);
 	return error;
 }
 
-static void lock_or_wait(fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock, bool wait)
+static void lock_or_wait(fuse_req_t req, daxfs_ino ino, uint64_t fh, const struct daxfs_lock *lock, bool wait)
 {
-	int error = set_lock(req, ino, lock);
+	int error = set_lock(req, ino, fh, lock);
 
 	if (error == -EAGAIN && wait) {
 		error = lockwait_add(&ops_of(req)->lockwait, req, ino, lock);
@@ -83,46 +87,53 @@ void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 {
 	struct daxfs_lock lock = posix_lock(fi, l);
 
-	lock_or_wait(req, ino, &lock, sleep);
+	lock_or_wait(req, ino, fi->fh, &lock, sleep);
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct daxfs_lock all = { .end = DAXFS_LOCK_END, .owner = fi->lock_owner, .kind = DAXFS_LOCK_POSIX };
+	int error = lock_owner_flush(&ops_of(req)->lock_owners, ino, fi->lock_owner);
 
-	ops_reply(req, set_lock(req, ino, &all));
+	if (error == 0)
+		lockwait_poke(&ops_of(req)->lockwait);
+	ops_reply(req, error);
 }
 
 /* -- flock -------------------------------------------------------------------------- */
 
 /*
+ * A flock belongs to an open file, which our number of it names for ever; the kernel
+ * names the next open file as it named this one, maybe before the release of this arrives.
+ *
  * Who waits to change a lock has given it up first, as everywhere (flock(2)), so
  * that two who share one and both want it for themselves do not wait for ever.
  */
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
-	struct daxfs_lock lock = { .owner = fi->lock_owner, .kind = DAXFS_LOCK_FLOCK };
+	struct daxfs_lock lock = { .owner = fi->fh, .kind = DAXFS_LOCK_FLOCK };
 	struct daxfs_lock none = lock;
 	bool wait = !(op & LOCK_NB);
 	int error;
 
 	op &= ~LOCK_NB;
 	lock.type = op == LOCK_EX ? DAXFS_LOCK_WRITE : op == LOCK_SH ? DAXFS_LOCK_READ : DAXFS_UNLOCK;
-	error = set_lock(req, ino, &lock);
+	error = set_lock(req, ino, fi->fh, &lock);
 	if (error == -EAGAIN && wait) {
-		error = set_lock(req, ino, &none);
+		error = set_lock(req, ino, fi->fh, &none);
 		if (error == 0) {
-			lock_or_wait(req, ino, &lock, true);
+			lock_or_wait(req, ino, fi->fh, &lock, true);
 			return;
 		}
 	}
 	ops_reply(req, error);
 }
 
-void ops_release_flock(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi)
+void ops_release_locks(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi)
 {
-	struct daxfs_lock none = { .owner = fi->lock_owner, .kind = DAXFS_LOCK_FLOCK };
+	struct daxfs_lock none = { .owner = fi->fh, .kind = DAXFS_LOCK_FLOCK };
 
 	if (fi->flock_release)
-		set_lock(req, ino, &none);
+		set_lock(req, ino, fi->fh, &none);
+	if (lock_owner_release(&ops_of(req)->lock_owners, ino, fi->fh))
+		lockwait_poke(&ops_of(req)->lockwait);
 }

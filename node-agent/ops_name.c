@@ -3,24 +3,30 @@
  * ops_name.c - names: lookup and everything that makes or removes one.
  *
  * Each request is one atomic operation of the pool, so there is nothing to
- * undo here. Another host may remove a directory, or the source of a link,
+ * undo here. What loses its last name may still be open to the kernel (tombstone.h). Another host may remove a directory, or the source of a link,
  * after the kernel has found it: see ops_name_error().
  */
 #include "node-agent/ops.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static_assert(DAXFS_RENAME_NOREPLACE == RENAME_NOREPLACE && DAXFS_RENAME_EXCHANGE == RENAME_EXCHANGE, "flags");
 
 #define TARGET_BYTES 4096 /* always suffices */
 
+/* "." of any inode: the kernel has its number from a file handle (open_by_handle_at, NFS). */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct daxfs_attr attr;
-	int error = lookup_pins_lookup(&ops_of(req)->pins, parent, name, &attr);
+	int error;
 
+	if (strcmp(name, ".") == 0)
+		error = daxfs_getattr(ops_fs(req), parent, &attr);
+	else
+		error = lookup_pins_lookup(&ops_of(req)->pins, parent, name, &attr);
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
@@ -29,6 +35,8 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	char target[TARGET_BYTES];
 	int error = daxfs_readlink(ops_fs(req), ino, target, sizeof(target));
 
+	if (error == -ESTALE)
+		error = tombstone_readlink(&ops_of(req)->tombstones, ino, target, sizeof(target));
 	if (error < 0)
 		ops_reply(req, ops_inode_error(req, error));
 	else
@@ -80,23 +88,37 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
+static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
+			int (*remove)(struct daxfs *fs, daxfs_ino parent, const char *name))
+{
+	struct tombstone *stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
+	int error = remove(ops_fs(req), parent, name);
+
+	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
+	ops_reply(req, ops_name_error(req, error));
+}
+
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	ops_reply(req, ops_name_error(req, daxfs_unlink(ops_fs(req), parent, name)));
+	remove_name(req, parent, name, daxfs_unlink);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	ops_reply(req, ops_name_error(req, daxfs_rmdir(ops_fs(req), parent, name)));
+	remove_name(req, parent, name, daxfs_rmdir);
 }
 
 /* The kernel's flags are the pool's; another one (WHITEOUT) is not supported. */
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
 	       unsigned int flags)
 {
+	struct tombstone *stone = NULL;
 	int error = -EINVAL;
 
+	if (!flags)
+		stone = tombstone_make(&ops_of(req)->tombstones, new_parent, new_name);
 	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))
 		error = daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags);
+	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
 	ops_reply(req, ops_name_error(req, error));
 }

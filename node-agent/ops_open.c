@@ -15,11 +15,19 @@
  * DIRECT_IO: every read asks the pool, because other hosts write. Not NOFLUSH: a
  * write that has returned is in the pool, but locks end with close() (ops_lock.c).
  */
-static const struct fuse_open_out opened = { .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES };
+static struct fuse_open_out opened(fuse_req_t req)
+{
+	return (struct fuse_open_out){
+		.fh = atomic_fetch_add(&ops_of(req)->next_fh, 1),
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+	};
+}
 
 int ops_reply_open(fuse_req_t req)
 {
-	return fuse_reply_buf(req, (const char *)&opened, sizeof(opened));
+	struct fuse_open_out out = opened(req);
+
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
 static void put_attr(const struct stat *st, struct fuse_attr *out)
@@ -55,7 +63,7 @@ int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr)
 	struct {
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
-	} out = { .open = opened };
+	} out = { .open = opened(req) };
 
 	static_assert(sizeof(out) == sizeof(out.entry) + sizeof(out.open), "as on the wire");
 	ops_entry(ops_of(req), attr, &entry);

@@ -619,6 +619,7 @@ typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsig
  *
  * Errors:
  * -ENOTDIR  no directory
+ * -ESTALE   it has been removed, even if it is still open
  */
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
 

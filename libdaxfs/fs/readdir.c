@@ -30,6 +30,8 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 	(void)fs;
 	if (rc)
 		return rc;
+	if (nlink_life(word_load(lane, &dir.sm->nlink)) != DAXFS_LIFE_ALIVE)
+		return lane->fault ? -EIO : -ESTALE; /* removed, and held: not even "." is in it */
 	op->self = dir.handle;
 	rc = inode_parent(lane, &dir, &op->parent);
 	return rc ? rc : trie_list(lane, root, from, LIST_BATCH, op->entry, &op->n);

@@ -121,6 +121,91 @@ static void test_close_and_exit(void **state)
 	close(b);
 }
 
+/* -- open file descriptions -------------------------------------------------------- */
+
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK 37
+#endif
+
+/* The kernel does not wait for the release of an open file: try until it is there. */
+static void expect_free_soon(int fd)
+{
+	while (lock(fd, F_OFD_SETLK, F_WRLCK, 0, 0))
+		sched_yield();
+	assert_int_equal(lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0), 0);
+}
+
+/* Its locks end with its last descriptor, whoever else has the file open; a process that
+ * closes another one of the file takes nothing from it. */
+static void test_open_file_locks(void **state)
+{
+	int keep, a, dup_a, b, ready[2];
+	pid_t child;
+	char byte;
+
+	if (!pod_possible())
+		skip();
+	keep = open_at(*state, A, "ofd");
+	a = open_at(*state, A, "ofd");
+	b = open_at(*state, B, "ofd");
+	assert_int_equal(lock(a, F_OFD_SETLK, F_WRLCK, 0, 0), 0);
+	assert_int_equal(lock(keep, F_OFD_SETLK, F_RDLCK, 5, 1), -EAGAIN);
+	close(open_at(*state, A, "ofd"));
+	dup_a = dup(a);
+	close(a);
+	assert_int_equal(lock(b, F_OFD_SETLK, F_RDLCK, 5, 1), -EAGAIN);
+	close(dup_a);
+	expect_free_soon(b);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		a = open_at(*state, A, "ofd");
+		byte = (char)-lock(a, F_OFD_SETLK, F_WRLCK, 0, 0);
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 0);
+	assert_int_equal(lock(b, F_OFD_SETLK, F_RDLCK, 5, 1), -EAGAIN);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	expect_free_soon(b);
+	close(ready[0]);
+	close(ready[1]);
+	close(keep);
+	close(b);
+}
+
+/*
+ * The kernel calls the next open file by the name of the one that was just closed, and the
+ * release of that may come late: what the next one locks stays locked, a flock as well.
+ */
+#define REOPENED 300
+
+static void test_reopened(void **state)
+{
+	int a, b;
+
+	if (!pod_possible())
+		skip();
+	b = open_at(*state, B, "reopened");
+	for (int i = 0; i < REOPENED; i++) {
+		for (int again = 0; again < 2; again++) {
+			a = open_at(*state, A, "reopened");
+			while (lock(a, F_OFD_SETLK, F_WRLCK, 0, 0) || flock(a, LOCK_EX | LOCK_NB))
+				sched_yield();
+			if (again == 0)
+				close(a);
+		}
+		assert_int_equal(lock(b, F_OFD_SETLK, F_RDLCK, 5, 1), -EAGAIN);
+		expect_error(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+		close(a);
+		expect_free_soon(b);
+	}
+	close(b);
+}
+
 /* -- waiting ----------------------------------------------------------------------- */
 
 struct wait {
@@ -351,6 +436,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pod_start_both),    cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_getlk_here),   cmocka_unit_test(test_close_and_exit),
+		cmocka_unit_test(test_open_file_locks), cmocka_unit_test(test_reopened),
 		cmocka_unit_test(test_waiting),      cmocka_unit_test(test_woken),
 		cmocka_unit_test(test_interrupted),  cmocka_unit_test(test_flock),
 		cmocka_unit_test(test_both_upgrade), cmocka_unit_test(test_stopped_beside_waiters),
