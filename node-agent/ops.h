@@ -45,11 +45,11 @@ struct ops {
 	void *context;
 	pthread_key_t scratch; /* a buffer a worker keeps */
 
-	atomic_ullong next_fh;          /* number of the next open file */
-	struct lookup_pins pins;        /* these have locks of their own */
+	atomic_ullong next_fh;   /* number of the next open file */
+	struct lookup_pins pins; /* these have locks of their own */
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;
-	struct lockwait lockwait;       /* .. and a thread */
+	struct lockwait lockwait; /* .. and a thread */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;

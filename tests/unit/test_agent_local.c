@@ -311,10 +311,14 @@ static void test_ctime(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pod_start_both),	  cmocka_unit_test(test_removed_directory),
-		cmocka_unit_test(test_removed_elsewhere), cmocka_unit_test(test_removed_others),
-		cmocka_unit_test(test_handles),		  cmocka_unit_test(test_async_append),
-		cmocka_unit_test(test_ctime),		  cmocka_unit_test(pod_stop_both),
+		cmocka_unit_test(pod_start_both),
+		cmocka_unit_test(test_removed_directory),
+		cmocka_unit_test(test_removed_elsewhere),
+		cmocka_unit_test(test_removed_others),
+		cmocka_unit_test(test_handles),
+		cmocka_unit_test(test_async_append),
+		cmocka_unit_test(test_ctime),
+		cmocka_unit_test(pod_stop_both),
 	};
 
 	return cmocka_run_group_tests(tests, pod_setup, pod_teardown);

@@ -434,12 +434,12 @@ static void test_stopped_beside_waiters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pod_start_both),    cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_getlk_here),   cmocka_unit_test(test_close_and_exit),
+		cmocka_unit_test(pod_start_both),       cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_getlk_here),      cmocka_unit_test(test_close_and_exit),
 		cmocka_unit_test(test_open_file_locks), cmocka_unit_test(test_reopened),
-		cmocka_unit_test(test_waiting),      cmocka_unit_test(test_woken),
-		cmocka_unit_test(test_interrupted),  cmocka_unit_test(test_flock),
-		cmocka_unit_test(test_both_upgrade), cmocka_unit_test(test_stopped_beside_waiters),
+		cmocka_unit_test(test_waiting),         cmocka_unit_test(test_woken),
+		cmocka_unit_test(test_interrupted),     cmocka_unit_test(test_flock),
+		cmocka_unit_test(test_both_upgrade),    cmocka_unit_test(test_stopped_beside_waiters),
 		cmocka_unit_test(pod_stop_both),
 	};
 

@@ -169,10 +169,8 @@ static void times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(move_and_replace),
-		cmocka_unit_test(directories),
-		cmocka_unit_test(exchange),
-		cmocka_unit_test(times),
+		cmocka_unit_test(move_and_replace), cmocka_unit_test(directories),
+		cmocka_unit_test(exchange),         cmocka_unit_test(times),
 		cmocka_unit_test(like_a_model),
 	};
 
