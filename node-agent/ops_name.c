@@ -3,8 +3,9 @@
  * ops_name.c - names: lookup and everything that makes or removes one.
  *
  * Each request is one atomic operation of the pool, so there is nothing to
- * undo here. What loses its last name may still be open to the kernel (tombstone.h). Another host may remove a directory, or the source of a link,
- * after the kernel has found it: see ops_name_error().
+ * undo here. What loses its last name may still be open to the kernel (tombstone.h).
+ * Another host may remove a directory, or the source of a link, after the kernel
+ * has found it: see ops_name_error().
  */
 #include "node-agent/ops.h"
 
