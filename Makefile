@@ -359,7 +359,7 @@ $(B)/obj-fuzz/gen/%.o: $(B)/gen/%.c $(B)/.flags
 $(B)/obj-fuzz/%.o: %.c $(B)/.flags | $(PROTO_HDR)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)$(FUZZ_COMPILE) $(WARN) $(FUZZ_SOURCES) $(INC_TEST) -Itests/fuzz $< -o $@
-$(eval $(call archive,$(FUZZ_A),$(call fuzz_obj,$(FUZZ_HELP) $(SIM_LIB_SRC) $(PROTO_SRC) $(COMMON_SRC) node-agent/config.c \
+$(eval $(call archive,$(FUZZ_A),$(call fuzz_obj,$(FUZZ_HELP) $(SIM_LIB_SRC) $(PROTO_SRC) $(COMMON_SRC) node-agent/config.c node-agent/mount_options.c \
 	$(filter-out %/main.c,$(FABRICD_SRC) $(CTL_SRC))) $(PROTO_GEN:$(B)/%.c=$(B)/obj-fuzz/%.o)))
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/obj-fuzz/tests/fuzz/fuzz_%.o $(FUZZ_A)
 	@mkdir -p $(@D)

@@ -262,6 +262,7 @@ static void start_serving(struct agent *a)
 	struct daxfs_error err;
 
 	a->session.threads = workers(a);
+	a->session.options = a->config->options;
 	a->session.ops.fs = a->fs;
 	a->session.ops.host = (unsigned)a->config->host;
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
@@ -411,7 +412,7 @@ static enum agent_exit check_mount(struct agent *a)
 	struct daxfs_error err;
 	int fd;
 
-	if (mountpoint_prepare(a->config->mount, a->session.mountpoint, &err) != 0)
+	if (mountpoint_prepare(a->config->mount, a->config->options.nonempty, a->session.mountpoint, &err) != 0)
 		return refuse(AGENT_EXIT_MOUNT, &err);
 	if (mountpoint_open_fuse(&fd, &err) != 0)
 		return refuse(AGENT_EXIT_MOUNT, &err);

@@ -24,6 +24,8 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "  --join-wait SECONDS wait for a slot whose last tenant is not recovered yet (0)\n"
 			    "  --attr-timeout S    seconds the kernel may trust attributes and names without\n"
 			    "                      asking; other hosts' changes are seen that late (0)\n"
+			    "  --options LIST      mount options, separated by commas: ro, noexec, suid, dev,\n"
+			    "                      noallow_other, nonempty and others (nosuid,nodev)\n"
 			    "  --no-realtime       heartbeat at ordinary priority\n"
 			    "  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
 			    "                      `realtime = no` for --no-realtime\n"
@@ -92,6 +94,14 @@ static int set_attr_timeout(void *target, const char *key, const char *value, st
 	return 0;
 }
 
+static int set_options(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+
+	(void)key;
+	return mount_options_set(&c->options, value, err);
+}
+
 static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
@@ -107,6 +117,7 @@ static const struct setting table[] = {
 	{ "threads", set_threads, SETTING_VALUE },
 	{ "join-wait", set_join_wait, SETTING_VALUE },
 	{ "attr-timeout", set_attr_timeout, SETTING_VALUE },
+	{ "options", set_options, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },
 	{ NULL, NULL, SETTING_VALUE },
 };
@@ -136,6 +147,7 @@ void config_defaults(struct config *config)
 	memset(config, 0, sizeof(*config));
 	config->host = -1;
 	config->realtime = true;
+	mount_options_default(&config->options);
 }
 
 int config_parse(int argc, char **argv, struct config *config, enum settings_action *action, struct daxfs_error *err)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/settings.h"
+#include "node-agent/mount_options.h"
 
 #define CONFIG_THREADS_MAX 1024u
 #define CONFIG_JOIN_WAIT_MAX_S 86400u
@@ -22,7 +23,8 @@ struct config {
 	unsigned threads;      /* FUSE workers; 0: lanes of the host less two */
 	unsigned join_wait_s;  /* how long to wait for the slot to be recovered */
 	double attr_timeout_s; /* how old the kernel's attributes and names may be */
-	bool realtime;         /* SCHED_FIFO and locked memory for the heartbeat */
+	struct mount_options options;
+	bool realtime; /* SCHED_FIFO and locked memory for the heartbeat */
 };
 
 /*

@@ -23,6 +23,8 @@ struct waiter {
 	fuse_req_t req;
 	daxfs_ino ino;
 	struct daxfs_lock lock;
+	struct lockwait_then then;
+	struct timespec since;
 	atomic_bool interrupted;
 	struct waiter *next;
 };
@@ -73,8 +75,22 @@ static void answer(struct waiter *waiter, int error)
 {
 	fuse_req_interrupt_func(waiter->req, NULL, NULL);
 	atomic_fetch_sub(&waiter->of->waiting, 1);
-	fuse_reply_err(waiter->req, -error);
+	if (waiter->then.done)
+		waiter->then.done(waiter->req, waiter->ino, &waiter->then, error);
+	else
+		fuse_reply_err(waiter->req, -error);
 	free(waiter);
+}
+
+static bool too_long(const struct waiter *waiter)
+{
+	struct timespec now;
+
+	if (!waiter->then.ms)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - waiter->since.tv_sec) * 1000 + (now.tv_nsec - waiter->since.tv_nsec) / NS_PER_MS >
+	       (long)waiter->then.ms;
 }
 
 /* Try each once, in order, and answer those that are done. True if any is. */
@@ -86,6 +102,8 @@ static bool try_all(struct lockwait *w, struct waiter **list)
 
 	while ((waiter = *list)) {
 		error = atomic_load(&waiter->interrupted) ? -EINTR : daxfs_lock(w->fs, waiter->ino, &waiter->lock);
+		if (error == -EAGAIN && too_long(waiter))
+			error = -ETIMEDOUT;
 		if (error == -EAGAIN) {
 			list = &waiter->next;
 			continue;
@@ -174,7 +192,8 @@ static int start_thread(struct lockwait *w)
 	return -error;
 }
 
-int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock)
+int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock,
+		 const struct lockwait_then *then)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 	int error;
@@ -185,6 +204,8 @@ int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct
 	waiter->req = req;
 	waiter->ino = ino;
 	waiter->lock = *lock;
+	waiter->then = *then;
+	clock_gettime(CLOCK_MONOTONIC, &waiter->since);
 	atomic_fetch_add(&w->waiting, 1); /* before an interrupt may come */
 	fuse_req_interrupt_func(req, on_interrupt, waiter);
 	pthread_mutex_lock(&w->lock);

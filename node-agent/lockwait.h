@@ -24,6 +24,14 @@
 
 struct waiter;
 
+/* What to do with a request once it need not wait any more; all zero: answer it, and wait as long as it takes. */
+struct lockwait_then {
+	void (*done)(fuse_req_t req, daxfs_ino ino, const struct lockwait_then *then, int error); /* answers it */
+	size_t size;                                                                              /* for done */
+	off_t offset;                                                                             /* for done */
+	unsigned ms; /* -ETIMEDOUT after that; 0: never */
+};
+
 struct lockwait {
 	struct daxfs *fs;
 	atomic_uint waiting;  /* on a list: without any, there is nobody to tell */
@@ -36,7 +44,8 @@ struct lockwait {
 
 void lockwait_init(struct lockwait *w, struct daxfs *fs);
 /* Wait with a request that is answered later. -errno: it is not, and still the caller's. */
-int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock);
+int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock,
+		 const struct lockwait_then *then);
 /* This host gave up a lock: try now. */
 void lockwait_poke(struct lockwait *w);
 /* When no worker is left, and libfuse still is: whoever waits is told that the mount is gone. */

@@ -8,15 +8,22 @@
  * An agent that is killed leaves its mount behind, and every access to it fails
  * with ENOTCONN. The next agent on the same directory detaches it. Killed
  * between mount(2) and its first answer it leaves just the same.
+ *
+ * What programs write by path while nothing is mounted would lie beneath the next mount,
+ * hidden. So the directory must be empty, and is made immutable (chattr +i): then nothing
+ * can be made in it, now and after the next boot, by root neither. It stays so.
  */
 #include "node-agent/mountpoint.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -114,7 +121,58 @@ static int check_not_mounted(const char *dir, struct daxfs_error *err)
 	return 0;
 }
 
-int mountpoint_prepare(const char *dir, char *real, struct daxfs_error *err)
+static int check_empty(const char *dir, struct daxfs_error *err)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	if (!d)
+		return fail(err, -errno, dir, strerror(errno));
+	do
+		entry = readdir(d);
+	while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	closedir(d);
+	if (entry)
+		return fail(err, -ENOTEMPTY, dir,
+			    "is not empty, and what is in it would be hidden: empty it, or give the option nonempty");
+	return 0;
+}
+
+int mountpoint_seal(const char *dir, bool sealed)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0, error = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		error = -errno;
+	if (!error && !!(flags & FS_IMMUTABLE_FL) != sealed) {
+		flags ^= FS_IMMUTABLE_FL;
+		error = ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? -errno : 0;
+	}
+	close(fd);
+	return error;
+}
+
+/* Sealed before it is looked into, so that nothing comes in between; a seal that was there before stays. */
+static int seal_empty(const char *dir, struct daxfs_error *err)
+{
+	int unsealed = check_empty(dir, err), error;
+
+	if (unsealed)
+		return unsealed;
+	error = mountpoint_seal(dir, true);
+	if (error)
+		log_note("cannot make %s immutable (%s): what is written there while nothing is mounted will be "
+			 "hidden by the next mount, which is refused then",
+			 dir, strerror(-error));
+	error = check_empty(dir, err);
+	if (error)
+		mountpoint_seal(dir, false);
+	return error;
+}
+
+int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_error *err)
 {
 	int error = detach_stale(dir, err);
 
@@ -124,7 +182,8 @@ int mountpoint_prepare(const char *dir, char *real, struct daxfs_error *err)
 		return error;
 	if (!realpath(dir, real))
 		return fail(err, -errno, dir, strerror(errno));
-	return check_not_mounted(real, err);
+	error = check_not_mounted(real, err);
+	return error || nonempty ? error : seal_empty(real, err);
 }
 
 int mountpoint_open_fuse(int *fd, struct daxfs_error *err)
@@ -147,19 +206,14 @@ int mountpoint_open_fuse(int *fd, struct daxfs_error *err)
 	return f;
 }
 
-/*
- * nosuid and nodev: any host of the pod can write any mode and any device
- * number, so one host's root must not become every host's.
- */
-int mountpoint_mount(const char *dir, int fuse_fd, struct daxfs_error *err)
+int mountpoint_mount(const char *dir, int fuse_fd, const struct mount_options *wanted, struct daxfs_error *err)
 {
 	char options[128];
 	int error;
 
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other", fuse_fd,
-		 (unsigned)geteuid(), (unsigned)getegid());
-	if (mount("daxfs", dir, "fuse.daxfs", MS_NOSUID | MS_NODEV, options) == 0)
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions%s", fuse_fd,
+		 (unsigned)geteuid(), (unsigned)getegid(), wanted->owner_only ? "" : ",allow_other");
+	if (mount(wanted->source, dir, "fuse.daxfs", wanted->flags, options) == 0)
 		return 0;
 	error = -errno;
 	if (error == -EPERM)

@@ -36,12 +36,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
 			FUSE_CAP_EXPORT_SUPPORT;
 
-#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
-	/* Shared mappings of direct_io files. Without it (libfuse before 3.17)
-	 * mmap(MAP_SHARED) says ENODEV; private mappings always work. */
-	want |= FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
-#endif
 	/*
+	 * Shared mappings are asked for in channel.c, whatever libfuse knows of them.
 	 * Not wanted: ASYNC_DIO, with which the kernel sends the pieces of one large
 	 * asynchronous write at once, and each would be appended where the end is when
 	 * it comes; ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which

@@ -11,7 +11,7 @@
  *
  * Coherence first: other hosts change the pool without telling this kernel, so
  * by default it trusts neither names nor attributes (timeouts 0) nor cached
- * data (direct_io on every open).
+ * data (direct_io on every open). Mappings alone have pages in its cache: ops_map.c.
  */
 #ifndef AGENT_OPS_H
 #define AGENT_OPS_H
@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/channel.h"
 #include "node-agent/lock_owner.h"
 #include "node-agent/lockwait.h"
 #include "node-agent/lookup_pin.h"
@@ -44,6 +45,7 @@ struct ops {
 	void (*ready)(void *context); /* the kernel has finished the handshake */
 	void *context;
 	pthread_key_t scratch; /* a buffer a worker keeps */
+	struct channel *channel;
 
 	atomic_ullong next_fh;   /* number of the next open file */
 	struct lookup_pins pins; /* these have locks of their own */
@@ -131,6 +133,13 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* The locks of an open file that goes. */
 void ops_release_locks(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi);
+
+/* Answer a read. */
+void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+
+/* ops_map.c: pages for a mapping that may be written, now or later; may such a page be written back? */
+void ops_map_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+int ops_map_write(fuse_req_t req, daxfs_ino ino);
 
 /* ops_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -176,10 +176,17 @@ static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t o
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	if (channel_reads_for_cache() && (fi->flags & O_ACCMODE) == O_RDWR)
+		ops_map_read(req, ino, size, offset);
+	else
+		ops_read(req, ino, size, offset);
+}
+
+void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
+{
 	ssize_t n = -ENOMEM;
 	void *buf;
 
-	(void)fi;
 	if (size >= IN_PLACE_MIN && size <= OPS_IO_MAX && read_in_place(req, ino, size, (uint64_t)offset))
 		return;
 	buf = ops_scratch(ops_of(req), size);
@@ -221,7 +228,7 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	unsigned flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
-	ssize_t n = drop_privileges(req, ino);
+	ssize_t n = fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
 
 	if (n == 0)
 		n = daxfs_write(ops_fs(req), ino, buf, size, (uint64_t)offset, flags);

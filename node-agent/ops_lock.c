@@ -34,10 +34,11 @@ static int set_lock(fuse_req_t req, daxfs_ino ino, uint64_t fh, const struct dax
 
 static void lock_or_wait(fuse_req_t req, daxfs_ino ino, uint64_t fh, const struct daxfs_lock *lock, bool wait)
 {
+	static const struct lockwait_then answer;
 	int error = set_lock(req, ino, fh, lock);
 
 	if (error == -EAGAIN && wait) {
-		error = lockwait_add(&ops_of(req)->lockwait, req, ino, lock);
+		error = lockwait_add(&ops_of(req)->lockwait, req, ino, lock, &answer);
 		if (!error)
 			return; /* answered later */
 	}
@@ -75,7 +76,7 @@ void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 	}
 	l->l_type = F_UNLCK;
 	if (found.type != DAXFS_UNLOCK) {
-		l->l_type = found.type == DAXFS_LOCK_WRITE ? F_WRLCK : F_RDLCK;
+		l->l_type = found.type == DAXFS_LOCK_WRITE || found.kind == DAXFS_LOCK_MAP ? F_WRLCK : F_RDLCK;
 		l->l_start = (off_t)found.start;
 		l->l_len = found.end == DAXFS_LOCK_END ? 0 : (off_t)(found.end - found.start + 1);
 		l->l_pid = found.host == ops_of(req)->host ? (pid_t)found.pid : 0;

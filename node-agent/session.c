@@ -2,8 +2,8 @@
 /*
  * session.c - libfuse's session around our own mount.
  *
- * libfuse gets the mounted /dev/fuse descriptor ("/dev/fd/N"), so it neither
- * mounts nor unmounts. Its multi-threaded loop runs in a thread of ours and
+ * libfuse gets the mounted /dev/fuse descriptor and reads and writes it by way of a
+ * channel, so it neither mounts nor unmounts. Its multi-threaded loop runs in a thread of ours and
  * makes the workers, each with its own clone of the descriptor.
  *
  * The loop ends by itself when the kernel ends the connection (somebody
@@ -80,26 +80,26 @@ static int start_thread(struct session *s)
 	return -error;
 }
 
-/* *fd belongs to the session if this succeeds. */
-static int new_session(struct session *s, int fd)
+/* The connection belongs to the session if this succeeds. */
+static int new_session(struct session *s)
 {
-	char name[] = "daxfs", path[32];
+	char name[] = "daxfs";
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	struct fuse_session *se;
+	int error;
 
 	fuse_set_log_func(log_fuse);
 	se = fuse_session_new(&args, &ops_table, sizeof(ops_table), &s->ops);
 	fuse_opt_free_args(&args);
 	if (!se)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-	if (fuse_session_mount(se, path) == 0) {
+	error = channel_attach(&s->channel, se);
+	if (error == 0)
 		atomic_store(&s->se, se);
-		return 0;
-	}
-	fuse_session_destroy(se);
-	return -EIO;
+	else
+		fuse_session_destroy(se);
+	return error;
 }
 
 /* The connection, mounted and known to libfuse. */
@@ -110,10 +110,14 @@ static int connect_kernel(struct session *s, struct daxfs_error *err)
 	error = mountpoint_open_fuse(&fd, err);
 	if (error)
 		return error;
-	error = mountpoint_mount(s->mountpoint, fd, err);
+	error = mountpoint_mount(s->mountpoint, fd, &s->options, err);
 	if (error)
 		goto close_fd;
-	error = new_session(s, fd);
+	error = channel_greet(&s->channel, fd);
+	if (!error && !(s->channel.can & CHANNEL_MAPPINGS))
+		log_note("this kernel has no shared mappings (MAP_SHARED) of files here: 6.6 or newer is needed");
+	if (!error)
+		error = new_session(s);
 	if (!error)
 		return 0;
 	snprintf(err->text, sizeof(err->text), "libfuse cannot start a session: %s", strerror(-error));
@@ -125,8 +129,10 @@ close_fd:
 
 int session_start(struct session *s, struct daxfs_error *err)
 {
-	int error = ops_start(&s->ops);
+	int error;
 
+	s->ops.channel = &s->channel;
+	error = ops_start(&s->ops);
 	if (error) {
 		snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));
 		return error;

@@ -9,12 +9,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "node-agent/mount_options.h"
 #include "node-agent/ops.h"
 
 struct session {
 	/* set by the caller */
 	char mountpoint[PATH_MAX];    /* as mountpoint_prepare() made it */
 	unsigned threads;             /* workers at most */
+	struct mount_options options; /* of mountpoint_mount() */
 	struct ops ops;               /* fs, timeout_s, ready, context */
 	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */
 
@@ -24,6 +26,7 @@ struct session {
 
 	/* private */
 	_Atomic(struct fuse_session *) se;
+	struct channel channel;
 	pthread_t thread;
 };
 

@@ -624,9 +624,11 @@ typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsig
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
 
 enum daxfs_lock_type { DAXFS_UNLOCK = 0, DAXFS_LOCK_READ, DAXFS_LOCK_WRITE };
-/* Locks of one kind do not see those of the other. POSIX: of ranges, split and
- * merged. FLOCK: of whole files, start and end are ignored. */
-enum daxfs_lock_kind { DAXFS_LOCK_POSIX = 0, DAXFS_LOCK_FLOCK };
+/* POSIX and FLOCK do not see each other. POSIX: of ranges, split and merged. FLOCK: of whole files, start
+ * and end are ignored. MAP: this host has pages of the file mapped to be written, and other hosts see
+ * what is written there only later; of whole files, without owners, READ. It keeps the locks
+ * of other hosts out, and where there are locks, the mappings of a second host. */
+enum daxfs_lock_kind { DAXFS_LOCK_POSIX = 0, DAXFS_LOCK_FLOCK, DAXFS_LOCK_MAP };
 #define DAXFS_LOCK_END ((uint64_t)INT64_MAX) /* the last byte there may be */
 
 struct daxfs_lock {
@@ -648,7 +650,7 @@ struct daxfs_lock {
  * -EAGAIN   another owner, of any host, is in the way; nothing has changed
  * -EBADF    this host does not have the file open
  * -ENOLCK   the file has 126 locks, or no page is free; to give up whole locks never needs a page
- * -EINVAL   start behind end, or end beyond DAXFS_LOCK_END
+ * -EINVAL   start behind end, or end beyond DAXFS_LOCK_END; a MAP that is WRITE
  * Crash: the locks of a dead host keep others out until it is recovered.
  */
 DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);

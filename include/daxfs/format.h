@@ -60,6 +60,7 @@
  * entries with a count; a record says the class of each word, not only its shift;
  * records that are helped, and claims; in what was reserved, the toll of a host and the
  * repair word of the pool. Names lie together in leaves of a directory, with twins in the entries.
+ * Among the locks of a file are mappings (DAXFS_LOCK_MAP).
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H

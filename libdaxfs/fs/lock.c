@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lock.c - POSIX and flock locks, of all hosts.
+ * lock.c - POSIX and flock locks, and mappings (lockset.h), of all hosts.
  *
  * An inode's locks word names a page of locks, or nothing. Invariants:
  *
@@ -247,16 +247,17 @@ static int get_step(struct daxfs *fs, struct lane *lane, void *arg)
 /* -EINVAL: no such lock. */
 static int op_make(const struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct lock_op *op)
 {
-	bool whole = lock->kind == DAXFS_LOCK_FLOCK;
+	bool whole = lock->kind != DAXFS_LOCK_POSIX, map = lock->kind == DAXFS_LOCK_MAP;
 
-	if ((unsigned)lock->kind > DAXFS_LOCK_FLOCK || (unsigned)lock->type > DAXFS_LOCK_WRITE ||
+	if ((unsigned)lock->kind > DAXFS_LOCK_MAP || (unsigned)lock->type > DAXFS_LOCK_WRITE ||
+	    (map && lock->type == DAXFS_LOCK_WRITE) ||
 	    (!whole && (lock->start > lock->end || lock->end > DAXFS_LOCK_END)))
 		return -EINVAL;
 	*op = (struct lock_op){
 		.ino = ino,
 		.want = {
 			.start = whole ? 0 : lock->start, .end = whole ? DAXFS_LOCK_END : lock->end,
-			.owner = lock->owner, .pid = lock->pid, .host = (uint8_t)fs->host,
+			.owner = map ? 0 : lock->owner, .pid = lock->pid, .host = (uint8_t)fs->host,
 			.type = (uint8_t)lock->type, .kind = (uint8_t)lock->kind,
 		},
 	};

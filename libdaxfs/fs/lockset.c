@@ -18,7 +18,7 @@ uint32_t locks_page_crc(const struct sm_locks *page)
 static bool lock_sane(const struct sm_lock *lock)
 {
 	return lock->start <= lock->end && lock->end <= DAXFS_LOCK_END && lock->host < DAXFS_HOSTS_MAX &&
-	       (lock->type == DAXFS_LOCK_READ || lock->type == DAXFS_LOCK_WRITE) && lock->kind <= DAXFS_LOCK_FLOCK;
+	       (lock->type == DAXFS_LOCK_READ || lock->type == DAXFS_LOCK_WRITE) && lock->kind <= DAXFS_LOCK_MAP;
 }
 
 static bool comes_before(const struct sm_lock *a, const struct sm_lock *b)
@@ -79,12 +79,31 @@ bool lock_conflicts(const struct sm_lock *a, const struct sm_lock *b)
 	       (a->type == DAXFS_LOCK_WRITE || b->type == DAXFS_LOCK_WRITE);
 }
 
-const struct sm_lock *lockset_conflict(const struct lockset *set, const struct sm_lock *want)
+/* The mapping of a host other than that of `want`. */
+static const struct sm_lock *foreign_mapping(const struct lockset *set, const struct sm_lock *want)
 {
-	for (unsigned i = 0; want->type != DAXFS_UNLOCK && i < set->n; i++)
-		if (lock_conflicts(&set->lock[i], want))
+	for (unsigned i = 0; i < set->n; i++)
+		if (set->lock[i].kind == DAXFS_LOCK_MAP && set->lock[i].host != want->host)
 			return &set->lock[i];
 	return NULL;
+}
+
+static bool has_locks(const struct lockset *set)
+{
+	for (unsigned i = 0; i < set->n; i++)
+		if (set->lock[i].kind != DAXFS_LOCK_MAP)
+			return true;
+	return false;
+}
+
+const struct sm_lock *lockset_conflict(const struct lockset *set, const struct sm_lock *want)
+{
+	if (want->type == DAXFS_UNLOCK)
+		return NULL;
+	for (unsigned i = 0; i < set->n; i++)
+		if (lock_conflicts(&set->lock[i], want))
+			return &set->lock[i];
+	return want->kind != DAXFS_LOCK_MAP || has_locks(set) ? foreign_mapping(set, want) : NULL;
 }
 
 static bool covers(const struct sm_lock *a, const struct sm_lock *b)

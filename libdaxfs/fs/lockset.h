@@ -6,6 +6,12 @@
  * In a set the locks of one owner (host, owner, kind) never overlap, and two of
  * the same type never touch: they are one. Sets are ordered by kind, start, host
  * and owner.
+ *
+ * A mapping (DAXFS_LOCK_MAP) says that a host has pages of the file mapped to be written. Other
+ * hosts do not see what is written there before it is written back, so where programs rely
+ * on locks, one host alone may map: a mapping keeps the locks of other hosts out, and
+ * where there are locks, mappings of a second host. Locks that were there when the first mapping
+ * came stay; their hosts cannot map any more. Mappings without locks are in nobody's way.
  */
 #ifndef DAXFS_FS_LOCKSET_H
 #define DAXFS_FS_LOCKSET_H

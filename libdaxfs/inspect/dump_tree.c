@@ -51,8 +51,12 @@ static void dump_links(const struct dump *d, uint64_t i, const char *field, cons
 static void dump_lock(const struct dump *d, uint64_t i, const struct sm_lock *lock)
 {
 	DUMP(d, "inode=%" PRIu64 " lock=%s type=%s start=%" PRIu64 " end=%" PRIu64 " host=%u owner=%#" PRIx64 " pid=%u",
-	     i, lock->kind == DAXFS_LOCK_FLOCK ? "flock" : "posix", lock->type == DAXFS_LOCK_WRITE ? "write" : "read",
-	     lock->start, lock->end, lock->host, lock->owner, lock->pid);
+	     i,
+	     lock->kind == DAXFS_LOCK_POSIX   ? "posix"
+	     : lock->kind == DAXFS_LOCK_FLOCK ? "flock"
+					      : "map",
+	     lock->type == DAXFS_LOCK_WRITE ? "write" : "read", lock->start, lock->end, lock->host, lock->owner,
+	     lock->pid);
 }
 
 static void dump_locks(const struct dump *d, uint64_t i)

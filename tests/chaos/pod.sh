@@ -213,6 +213,7 @@ pod_cleanup() {
 	if [ -n "${POD_DIR:-}" ]; then
 		for mount in "$POD_DIR"/m*; do
 			umount -l "$mount" 2>/dev/null
+			[ ! -d "$mount" ] || chattr -i "$mount" 2>/dev/null # the agent has sealed it
 		done
 		if [ "$1" != 0 ] && [ -n "${POD_KEEP:-}" ]; then
 			pod_say "pod: kept in $POD_DIR"

@@ -4,6 +4,8 @@
  */
 #include "settings_try.h"
 
+#include <sys/mount.h>
+
 #include "node-agent/config.h"
 
 static void refused(int argc, char **argv, const char *says)
@@ -22,10 +24,11 @@ static void test_all_options(void **state)
 	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
-					  "--join-wait", "7", "--attr-timeout", "1.5", "--no-realtime"),
-				      &c, &action, &err),
-			 0);
+	assert_int_equal(
+		config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
+				 "--join-wait", "7", "--attr-timeout", "1.5", "--options", "ro,dev", "--no-realtime"),
+			     &c, &action, &err),
+		0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(c.pool, "/p");
 	assert_int_equal(c.host, 3);
@@ -34,6 +37,7 @@ static void test_all_options(void **state)
 	assert_int_equal(c.threads, 5);
 	assert_int_equal(c.join_wait_s, 7);
 	assert_true(c.attr_timeout_s > 1.49 && c.attr_timeout_s < 1.51);
+	assert_true(c.options.flags == (MS_RDONLY | MS_NOSUID));
 	assert_false(c.realtime);
 }
 
@@ -49,6 +53,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.threads, 0);
 	assert_int_equal(c.join_wait_s, 0);
 	assert_true(c.attr_timeout_s <= 0);
+	assert_true(c.options.flags == (MS_NOSUID | MS_NODEV));
 	assert_true(c.realtime);
 }
 
@@ -80,6 +85,7 @@ static void test_refusals(void **state)
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "3601"), "seconds");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--name", "01234567890123456789012345678901"),
 		"short enough");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--options", "ro,wo"), "\"wo\" is no mount option");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--bogus"), "--bogus is not an option");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount"), "--mount needs a value");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "stray"), "what is \"stray\"");
@@ -166,7 +172,7 @@ static void test_example(void **state)
 			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
-	assert_int_equal(keys, 8);
+	assert_int_equal(keys, 9);
 	assert_int_equal(c.host, 0);
 	assert_string_equal(c.mount, "/mnt/daxfs");
 }

@@ -217,6 +217,7 @@ static inline void pod_destroy(struct pod *pod)
 			pod_stop(pod, i, SIGKILL);
 		while (pod_mounted(pod, i) && umount2(pod->mount[i], MNT_DETACH) == 0)
 			;
+		mountpoint_seal(pod->mount[i], false);
 		rmdir(pod->mount[i]);
 		unlink(pod->log[i]);
 	}

@@ -186,7 +186,9 @@ static void refused_arguments(void **state)
 	assert_int_equal(range(&s, 0, 1, W, 5, 4), -EINVAL);
 	assert_int_equal(range(&s, 0, 1, W, 0, END + 1), -EINVAL);
 	assert_int_equal(range(&s, 0, 1, (enum daxfs_lock_type)3, 0, 1), -EINVAL);
-	lock.kind = (enum daxfs_lock_kind)2;
+	lock.kind = DAXFS_LOCK_MAP; /* of type W */
+	assert_int_equal(daxfs_lock(s.pod.fs[0], s.ino, &lock), -EINVAL);
+	lock.kind = (enum daxfs_lock_kind)3;
 	assert_int_equal(daxfs_lock(s.pod.fs[0], s.ino, &lock), -EINVAL);
 	assert_int_equal(daxfs_lock_get(s.pod.fs[0], s.ino, &lock, &out), -EINVAL);
 	lock.kind = DAXFS_LOCK_POSIX;
@@ -195,6 +197,85 @@ static void refused_arguments(void **state)
 	assert_int_equal(range(&s, 0, 1, R, 0, 1), -EBADF); /* who does not hold does not lock */
 	assert_int_equal(range(&s, 0, 1, U, 0, 1), -EBADF);
 	assert_int_equal(daxfs_lock_get(s.pod.fs[0], s.ino, &lock, &out), 0); /* but may ask */
+	pod_stop(&s.pod);
+}
+
+/* -- mappings --------------------------------------------------------------------- */
+
+static int map(struct fixture *s, unsigned host)
+{
+	struct daxfs_lock lock = { .kind = DAXFS_LOCK_MAP, .type = R, .owner = 7 };
+
+	return daxfs_lock(s->pod.fs[host], s->ino, &lock);
+}
+
+/* Without locks mappings are in nobody's way; then locks of any kind are refused: each has a foreign one. */
+static void mappings_without_locks(void **state)
+{
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s, 64);
+	assert_int_equal(map(&s, 0), 0);
+	assert_int_equal(map(&s, 1), 0);
+	assert_int_equal(map(&s, 0), 0);
+	assert_int_equal(count(&s), 2);
+	for (unsigned host = 0; host < POD_HOSTS; host++) {
+		assert_int_equal(range(&s, host, 1, R, 5, 5), -EAGAIN);
+		assert_int_equal(whole(&s, host, 1, R), -EAGAIN);
+		assert_int_equal(range(&s, host, 1, U, 0, END), 0);
+	}
+	pod_check(&s.pod);
+	pod_stop(&s.pod);
+}
+
+/* One host's mapping and locks keep out the locks and mappings of others, until it closes the file. */
+static void a_mapping_keeps_locks_out(void **state)
+{
+	struct daxfs_lock lock = { .start = 3, .end = 3, .owner = 1, .type = R }, found;
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s, 64);
+	assert_int_equal(range(&s, 0, 1, R, 0, 9), 0);
+	assert_int_equal(map(&s, 0), 0);
+	assert_int_equal(range(&s, 0, 2, R, 0, 9), 0);
+	assert_int_equal(range(&s, 0, 1, U, 0, 9), 0);
+	assert_int_equal(range(&s, 1, 1, R, 20, 20), -EAGAIN);
+	assert_int_equal(whole(&s, 1, 1, R), -EAGAIN);
+	assert_int_equal(map(&s, 1), -EAGAIN);
+	assert_int_equal(daxfs_lock_get(s.pod.fs[1], s.ino, &lock, &found), 0);
+	assert_int_equal(found.kind, DAXFS_LOCK_MAP);
+	assert_int_equal(found.host, 0);
+	pod_check(&s.pod);
+	assert_int_equal(daxfs_file_close(s.pod.fs[0], s.ino), 0);
+	assert_int_equal(link_kind(locks_word(&s)), DAXFS_ABSENT);
+	assert_int_equal(range(&s, 1, 1, R, 20, 20), 0);
+	assert_int_equal(map(&s, 1), 0);
+	pod_stop(&s.pod);
+}
+
+/* Both had a lock before either mapped: the first to map goes on, the other's locks stay, but it cannot map. */
+static void the_first_mapping_wins(void **state)
+{
+	struct daxfs_recovery report;
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s, 64);
+	assert_int_equal(range(&s, 0, 1, R, 0, 9), 0);
+	assert_int_equal(range(&s, 1, 1, R, 0, 9), 0);
+	assert_int_equal(map(&s, 1), 0);
+	assert_int_equal(map(&s, 0), -EAGAIN);
+	assert_int_equal(range(&s, 0, 1, R, 10, 19), -EAGAIN);
+	assert_int_equal(range(&s, 1, 2, R, 10, 19), 0);
+	assert_int_equal(range(&s, 0, 1, U, 0, 9), 0);
+	pod_check(&s.pod);
+	pod_fence(&s.pod, 1); /* a dead host's mapping stays until it is recovered, as its locks do */
+	assert_int_equal(range(&s, 0, 1, R, 30, 39), -EAGAIN);
+	assert_int_equal(daxfs_recover(s.pod.fs[2], 1, &report), 0);
+	assert_int_equal(range(&s, 0, 1, R, 30, 39), 0);
+	assert_int_equal(map(&s, 0), 0);
 	pod_stop(&s.pod);
 }
 
@@ -497,6 +578,9 @@ int main(void)
 		cmocka_unit_test(like_the_model),
 		cmocka_unit_test(nothing_to_do),
 		cmocka_unit_test(refused_arguments),
+		cmocka_unit_test(mappings_without_locks),
+		cmocka_unit_test(a_mapping_keeps_locks_out),
+		cmocka_unit_test(the_first_mapping_wins),
 		cmocka_unit_test(the_last_release_unlocks),
 		cmocka_unit_test(recovery_unlocks),
 		cmocka_unit_test(nameless_and_locked),

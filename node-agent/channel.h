@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel.h - what passes between libfuse and the kernel's connection.
+ *
+ * libfuse reads requests and writes answers through here, so that the agent can
+ * offer the kernel more than the installed libfuse knows of (Debian 12's is older
+ * than shared mappings of direct files), and see what libfuse does not tell.
+ */
+#ifndef AGENT_CHANNEL_H
+#define AGENT_CHANNEL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHANNEL_INIT_MAX 512u /* bytes of the kernel's first request that are of interest */
+
+/* what a kernel can do, of what we ask for */
+#define CHANNEL_MAPPINGS 1u /* shared mappings of direct files: 6.6 */
+
+struct fuse_session;
+
+struct channel {
+	unsigned can; /* CHANNEL_*, once channel_greet() has returned */
+
+	/* private */
+	int fd;                               /* the connection; workers may have clones of it */
+	unsigned char init[CHANNEL_INIT_MAX]; /* the kernel's first request */
+	size_t init_len;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t changed;
+	enum { CHANNEL_NEW, CHANNEL_GREETED, CHANNEL_OPEN } phase;
+};
+
+/*
+ * Read the kernel's first request from a connection that is mounted. 0 or -errno:
+ * -EPROTO is no such request.
+ */
+int channel_greet(struct channel *c, int fd);
+/* Let a session, whose user data has c, read and write by way of it; the descriptor is the session's then. */
+int channel_attach(const struct channel *c, struct fuse_session *se);
+void channel_fini(struct channel *c);
+
+/* Is the read that this thread is serving one of the kernel for its page cache, as mappings need it? */
+bool channel_reads_for_cache(void);
+
+#endif
