@@ -9,7 +9,6 @@
 #include "node-agent/ops.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -156,20 +155,33 @@ static bool same_places(const struct places *a, const struct places *b)
 	return a->bytes == b->bytes && a->n == b->n && memcmp(a->iov, b->iov, sizeof(a->iov[0]) * (size_t)a->n) == 0;
 }
 
+/* Load a byte of each page: the pool learns which of them cannot be read. */
+static int touch_places(void *context)
+{
+	const struct places *p = context;
+	unsigned sum = 0;
+
+	for (int i = 0; i < p->n; i++)
+		for (size_t at = 0; at < p->iov[i].iov_len; at += 4096)
+			sum += __atomic_load_n((const uint8_t *)p->iov[i].iov_base + at, __ATOMIC_RELAXED);
+	return (int)(sum & 1);
+}
+
 /* Answer a large read from where its bytes lie. False: not done, in any way. */
 static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t offset)
 {
+	struct daxfs *fs = ops_fs(req);
 	struct daxfs_view *view;
 	struct places first, again;
 	bool done;
 
-	if (daxfs_view_open(ops_fs(req), &view))
+	if (daxfs_view_open(fs, &view))
 		return false;
 	done = find_places(view, ino, size, offset, &first) == 0 && find_places(view, ino, size, offset, &again) == 0 &&
 	       same_places(&first, &again);
-	/* Memory that cannot be read would leave the request without an answer: end as a copy of it would. */
+	/* Where memory fails the kernel, which copies, has ended the request in EIO. */
 	if (done && fuse_reply_iov(req, first.iov, first.n) == -EFAULT)
-		raise(SIGBUS);
+		daxfs_guard(fs, touch_places, &first);
 	daxfs_view_close(view);
 	return done;
 }

@@ -80,6 +80,7 @@ static int start_thread(struct recover *r)
 	int error;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&r->thread, NULL, recover_main, r);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

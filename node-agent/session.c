@@ -74,6 +74,7 @@ static int start_thread(struct session *s)
 	sigemptyset(&nudge.sa_mask);
 	sigaction(SIGUSR1, &nudge, NULL);
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&s->thread, NULL, session_main, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -208,6 +208,7 @@ struct daxfs_recovery {
 	uint64_t opens;       /* open files released */
 	uint64_t files;       /* truncations and unlinks finished */
 	uint64_t ns;          /* duration */
+	uint64_t passed;      /* files it could not finish and lanes it could not tell: see daxfs_repair_list */
 };
 
 /*
@@ -233,6 +234,65 @@ DAXFS_API int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *re
  * Crash: as daxfs_recover_assigned.
  */
 DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report);
+
+/* -- memory that fails --------------------------------------------------------- */
+
+/*
+ * A load of the pool that fails (SIGBUS) ends the call that made it in -EIO; what the call
+ * had begun is finished or undone. The 4 KiB around it are listed in the pool: what lay
+ * there is lost, and is never handed out again. The handler of SIGBUS is installed when a
+ * pool is opened; faults outside of a call, or of other memory, go to the one that was
+ * there before. A program that installs another one later must pass on what it does not know, and
+ * a thread that blocks SIGBUS ends its process when a load of it fails.
+ */
+
+/*
+ * daxfs_guard - run a function whose own loads of the pool may fail
+ *
+ * A program's loads through a view or a draft are its own matter. Returns what use(context) returns,
+ * or -EIO if a load of this pool failed in it. It is then left where it was, so it must hold no lock
+ * and leave nothing half done. Guards nest.
+ *
+ * Errors:
+ * -EIO      a load of the pool failed
+ * Crash: nothing of it is in the pool but what use does.
+ */
+DAXFS_API int daxfs_guard(struct daxfs *fs, int (*use)(void *context), void *context);
+
+enum daxfs_repair_kind {
+	DAXFS_REPAIR_PAGE, /* subject: offset in the pool of 4 KiB that failed */
+	DAXFS_REPAIR_FILE, /* subject: handle of an inode that could not be finished: pages of it may never be free */
+	DAXFS_REPAIR_LANE, /* subject: a lane of no host whose record makes no sense, or cannot be read */
+};
+struct daxfs_repair {
+	enum daxfs_repair_kind kind;
+	uint64_t subject;
+	char what[80]; /* the same in words: "page 17", "inodes 16 to 31" */
+};
+typedef bool (*daxfs_repair_fill)(void *context, const struct daxfs_repair *item);
+
+/*
+ * daxfs_repair_list - what is left to repair
+ *
+ * Memory that failed, files that could not be finished, lanes of no host that rest. fill (may be
+ * NULL) returns false to stop. Read-only mode suffices. Returns how many there are.
+ *
+ * Crash: reads only.
+ */
+DAXFS_API int daxfs_repair_list(struct daxfs *fs, daxfs_repair_fill fill, void *context);
+
+/*
+ * daxfs_repair_done - take a page or a file off the list
+ *
+ * It is in order again: its memory was replaced and nothing of it is believed, or the file was finished.
+ *
+ * Errors:
+ * -ENOENT   it is not on the list
+ * -EINVAL   of lanes: one is in order when its record is
+ * -EROFS    the pool is mapped read-only
+ * Crash: it is off the list, or still on it.
+ */
+DAXFS_API int daxfs_repair_done(struct daxfs *fs, enum daxfs_repair_kind kind, uint64_t subject);
 
 /* -- filesystem ------------------------------------------------------------ */
 
@@ -667,7 +727,7 @@ DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs
 
 /* exact when nothing changes meanwhile: walks the state tables */
 struct daxfs_usage {
-	uint64_t total, free, live, private_, retired;
+	uint64_t total, free, live, private_, retired, quarantined;
 };
 struct daxfs_statfs {
 	struct daxfs_usage pages, inodes, dirents;

@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | pages |
+ *   | inodes | dirents | trouble | pages |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -59,8 +59,9 @@
  * Format 4 - headroom: 32 kinds of links, 4096 lanes in a mark, a region table of 32
  * entries with a count; a record says the class of each word, not only its shift;
  * records that are helped, and claims; in what was reserved, the toll of a host and the
- * repair word of the pool. Names lie together in leaves of a directory, with twins in the entries.
- * Among the locks of a file are mappings (DAXFS_LOCK_MAP).
+ * repair word of the pool. Names lie together in leaves of a directory, with twins in the
+ * entries. Among the locks of a file are mappings (DAXFS_LOCK_MAP). The trouble region (memory
+ * that failed, files to repair) and the use BAD.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -156,6 +157,9 @@ enum daxfs_life {
  * use EXTENT when it is RETIRED. The others have the use TAIL, which says nothing by
  * itself: such a page is free unless its head has the use EXTENT. One that is kept when
  * the extent is broken up has the use KEPT, and is as one of DATA. See space/extent.c.
+ *
+ * LIVE with the use BAD: in quarantine. Nothing names it and it is never handed out,
+ * for memory of it, or of its entries in the tables, failed (struct sm_trouble).
  */
 #define DAXFS_EXTENT_PAGES 16u
 enum daxfs_state {
@@ -174,7 +178,8 @@ enum daxfs_use {
 	DAXFS_USE_LOCKS,
 	DAXFS_USE_EXTENT,
 	DAXFS_USE_TAIL,
-	DAXFS_USE_KEPT
+	DAXFS_USE_KEPT,
+	DAXFS_USE_BAD
 };
 
 /* Object types: which table an index is in. */
@@ -193,6 +198,7 @@ enum daxfs_region_id {
 	DAXFS_R_COUNT, /* used slots, one word per page, for directory nodes */
 	DAXFS_R_INODES,
 	DAXFS_R_DIRENTS,
+	DAXFS_R_TROUBLE,
 	DAXFS_R_PAGES,
 	DAXFS_REGIONS
 };
@@ -438,6 +444,26 @@ struct sm_locks {
 };
 
 /*
+ * Trouble: what memory lost, and what of it is left to repair. Two tables of words, each
+ * entry put in and changed by CAS, found by probing from a place that follows from it
+ * (mem/trouble.c) up to the first 0. A page is listed before anybody goes past what it
+ * held; what lies in a page that is listed is lost, whatever can be read there later.
+ */
+#define DAXFS_BAD_MAX 1024u
+#define DAXFS_REPAIR_MAX 1024u
+#define DAXFS_REPAIR_NONE (1ull << 32) /* a file that has been repaired: no handle has the index 0 */
+
+enum daxfs_bad { DAXFS_BAD_LISTED = 1, DAXFS_BAD_REPAIRED = 2 };
+
+struct sm_trouble {
+	sm_u64 changes;                /* 00 goes up after each change of a table */
+	sm_u64 missed;                 /* 08 pages and files that found no place */
+	uint64_t reserved[6];          /* 10 */
+	sm_u64 bad[DAXFS_BAD_MAX];     /* 40 [63:12] pool offset of 4 KiB, [11:0] enum daxfs_bad; 0: nothing */
+	sm_u64 file[DAXFS_REPAIR_MAX]; /* 2040 handle of an inode that could not be finished; 0: nothing */
+};
+
+/*
  * Directory: a trie of six levels of nine bits, whose lowest nodes are leaves. A slot of a
  * node names an entry, the next level's node, or a leaf; a leaf is shared by a run of
  * 2^hint slots, aligned to that. A leaf is 64 buckets of 8 slots, which name entries: the
@@ -493,6 +519,9 @@ DAXFS_SIZE_IS(struct sm_lock, 32);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
+DAXFS_SIZE_IS(struct sm_trouble, 0x4040);
+DAXFS_AT(struct sm_trouble, bad, 0x40);
+DAXFS_AT(struct sm_trouble, file, 0x2040);
 static_assert(1 + DAXFS_LANE_BITS + DAXFS_WIDX_BITS + 1 + DAXFS_SEQ_BITS == 64, "a mark fills a word");
 static_assert(DAXFS_LANES_MAX <= 1u << DAXFS_LANE_BITS, "a mark names any lane");
 static_assert(DAXFS_RECORD_WORDS <= DAXFS_WIDX_CLAIM, "a mark names any word of a record, and no claim");

@@ -138,14 +138,27 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 	return fs_run(fs, setattr, &op);
 }
 
+struct statfs_call {
+	const struct pool *pool;
+	struct daxfs_statfs *out;
+};
+
+static int count(void *arg)
+{
+	const struct statfs_call *call = arg;
+	uint64_t none;
+
+	space_usage(call->pool, DAXFS_T_PAGE, &call->out->pages, &call->out->nodes);
+	space_usage(call->pool, DAXFS_T_INODE, &call->out->inodes, &none);
+	space_usage(call->pool, DAXFS_T_DIRENT, &call->out->dirents, &none);
+	return 0;
+}
+
 int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
 {
-	uint64_t none;
+	struct statfs_call call = { &fs->pool, out };
 
 	if (!*fs->here)
 		return -ECHILD;
-	space_usage(&fs->pool, DAXFS_T_PAGE, &out->pages, &out->nodes);
-	space_usage(&fs->pool, DAXFS_T_INODE, &out->inodes, &none);
-	space_usage(&fs->pool, DAXFS_T_DIRENT, &out->dirents, &none);
-	return 0;
+	return fs_look(fs, count, &call);
 }

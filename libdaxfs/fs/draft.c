@@ -22,11 +22,13 @@ struct daxfs_draft {
 	struct write_txn taken;
 };
 
-static int take_pages(struct daxfs_draft *d, void **out)
+static int take_pages(struct daxfs *fs, struct lane *lane, void *arg)
 {
+	struct daxfs_draft *d = arg;
 	struct inode inode;
-	int rc = inode_get_file(d->lane, d->ino, &inode);
+	int rc = inode_get_file(lane, d->ino, &inode);
 
+	(void)fs;
 	if (rc)
 		return rc;
 	do {
@@ -35,8 +37,6 @@ static int take_pages(struct daxfs_draft *d, void **out)
 		if (rc)
 			record_abort(d->lane, rc);
 	} while (rc == -EAGAIN);
-	for (unsigned i = 0; rc == 0 && i < d->taken.pages; i++)
-		out[i] = pool_page(d->lane->pool, d->taken.page[i].is);
 	/* ORD hand over: the states of the pages, before another thread seals the record. */
 	sm_drain(&d->fs->pool.shm);
 	return rc;
@@ -70,9 +70,11 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 		free(d);
 		return rc;
 	}
-	rc = take_pages(d, pages);
+	rc = fs_try(fs, d->lane, take_pages, d);
 	if (rc)
 		return finish(d, rc);
+	for (unsigned i = 0; i < d->taken.pages; i++)
+		pages[i] = pool_page(d->lane->pool, d->taken.page[i].is);
 	*out = d;
 	return 0;
 }
@@ -117,26 +119,39 @@ static int clear_the_way(struct daxfs_draft *d, int rc)
 	return rc;
 }
 
-int daxfs_draft_commit(struct daxfs_draft *d)
+static int commit_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
+	struct daxfs_draft *d = arg;
 	struct write_txn txn;
 	int rc;
 
+	(void)fs;
+	rc = stage(d, &txn);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
+	if (rc == 0)
+		inode_changed(lane, txn.sm);
+	return clear_the_way(d, rc);
+}
+
+static int abort_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs, (void)arg;
+	return record_abort(lane, 0);
+}
+
+int daxfs_draft_commit(struct daxfs_draft *d)
+{
 	if (!*d->fs->here) {
 		free(d);
 		return -ECHILD;
 	}
-	rc = stage(d, &txn);
-	rc = rc ? record_abort(d->lane, rc) : record_commit(d->lane);
-	if (rc == 0)
-		inode_changed(d->lane, txn.sm);
-	return finish(d, clear_the_way(d, rc));
+	return finish(d, fs_try(d->fs, d->lane, commit_step, d));
 }
 
 void daxfs_draft_abort(struct daxfs_draft *d)
 {
 	if (*d->fs->here)
-		finish(d, record_abort(d->lane, 0));
+		finish(d, fs_try(d->fs, d->lane, abort_step, d));
 	else
 		free(d);
 }

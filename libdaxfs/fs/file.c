@@ -52,11 +52,14 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 }
 
 /* As in read_ahead, the words that an overwrite changes. */
-static void write_ahead(struct daxfs *fs, const struct file_op *op)
+static void write_ahead(struct daxfs *fs, const void *arg)
 {
+	const struct file_op *op = arg;
 	uint64_t page;
 	sm_u64 *slot;
 
+	if (op->append || op->done)
+		return;
 	if (map_guess(&fs->pool, handle_index(op->ino), op->offset / DAXFS_PAGE_SIZE, &slot, &page)) {
 		sm_prefetch_write(slot, sizeof(*slot));
 		space_warm_state(&fs->pool, page);
@@ -78,10 +81,8 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		op.len = SSIZE_MAX_WRITE;
 	if (!op.append && offset > DAXFS_FILE_MAX)
 		return -EFBIG;
-	if (rc == 0 && !op.append)
-		write_ahead(fs, &op);
 	while (rc == 0 && op.done < op.len)
-		rc = fs_run(fs, write_piece, &op);
+		rc = fs_run_ahead(fs, write_ahead, write_piece, &op);
 	return op.done ? (ssize_t)op.done : rc;
 }
 
@@ -112,6 +113,8 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 
 	map_look(lane, slot, p, &look);
 	pages = look.behind < last - p ? look.behind + 1 : (unsigned)(last - p) + 1;
+	lane->fault |= look.page != MAP_HOLE &&
+		       pool_lost(lane->pool, pool_page(lane->pool, look.page), (size_t)pages * DAXFS_PAGE_SIZE);
 	view->seen[view->n].slot = look.slot;
 	view->seen[view->n].word = look.word;
 	view->seen[view->n].page = look.page == MAP_HOLE ? NULL : pool_page(lane->pool, look.page);
@@ -246,8 +249,9 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
  * The first bytes come to the caches while a lane is taken and an interval announced,
  * for neither of which the processor waits with other things outstanding.
  */
-static void read_ahead(struct daxfs *fs, const struct file_op *op)
+static void read_ahead(struct daxfs *fs, const void *arg)
 {
+	const struct file_op *op = arg;
 	uint64_t from = op->offset + op->done;
 	size_t at = from % DAXFS_PAGE_SIZE, n = DAXFS_PAGE_SIZE - at;
 	uint64_t page;
@@ -268,10 +272,8 @@ ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint6
 		op.len = SSIZE_MAX_WRITE;
 	if (offset > DAXFS_FILE_MAX)
 		return 0;
-	while (rc == 0 && op.done < op.len) {
-		read_ahead(fs, &op);
-		rc = fs_run(fs, read_piece, &op);
-	}
+	while (rc == 0 && op.done < op.len)
+		rc = fs_run_ahead(fs, read_ahead, read_piece, &op);
 	return op.done || rc > 0 ? (ssize_t)op.done : rc;
 }
 

@@ -28,6 +28,10 @@ struct lane_slot {
 	atomic_bool busy;
 	unsigned seen, stuck;       /* of daxfs_progressing */
 	unsigned looks;             /* whether it may end its rest */
+	bool torn;                  /* a load failed in it: to be mended before it is used again */
+	uint64_t torn_at;           /* pool offset of that */
+	bool rests;                 /* broken for good: its record cannot be told */
+	atomic_bool broken;         /* could not be mended, for now */
 	atomic_bool parked;         /* held by a view or a draft: its user may take its time */
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };
@@ -42,7 +46,8 @@ struct daxfs {
 	unsigned n_slots;
 	pthread_mutex_t wait_lock; /* for a free lane */
 	pthread_cond_t wait_free;
-	unsigned waiting, broken; /* threads that wait; lanes that will never be free */
+	unsigned waiting;         /* threads */
+	unsigned broken, resting; /* lanes that are not to be used; of them, those that never will be */
 	atomic_uint parked;
 	struct open_table *open_table;
 };
@@ -65,23 +70,65 @@ static inline int fs_ready(const struct daxfs *fs)
 }
 
 typedef int (*fs_step)(struct daxfs *fs, struct lane *lane, void *arg);
-/* Run a step until it returns something else than -EAGAIN. */
+/*
+ * Run a step until it returns something else than -EAGAIN. -EIO also if a load of the pool
+ * failed: the step ended there, its lane has been mended. It may hold no lock around what touches
+ * the pool, and allocate nothing, unless it runs that by fs_try.
+ */
 int fs_run(struct daxfs *fs, fs_step step, void *arg);
+/* The same; before a lane is taken, `ahead` may fetch what the step will look at first. */
+typedef void (*fs_ahead)(struct daxfs *fs, const void *arg);
+int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg);
+/* Something that only looks, without a lane. Where a load fails it begins again, and goes around
+ * that page: it must ask pool_lost before it looks anywhere. -EIO: it looked there once more. */
+int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg);
+/* Within a step, or with a lane of one's own: -EIO if a load failed in it, and the lane is torn. */
+int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg);
 /* Waits for a free lane; NULL: every lane is broken. */
 struct lane *fs_take_lane(struct daxfs *fs);
+/* Back, mended first if a step left it with a fault. */
 void fs_put_lane(struct daxfs *fs, struct lane *lane);
+/* Try again to mend lanes that could not be: their memory may have come back. */
+void fs_retry_broken(struct daxfs *fs);
+/* A fault in looking alone: the lane, without a record, goes on. */
+void fs_spare(struct daxfs *fs, struct lane *lane);
 /* A lane, entered, for longer than a call. -EBUSY: one is kept for calls. */
 int fs_park(struct daxfs *fs, struct lane **out);
 void fs_unpark(struct daxfs *fs, struct lane *lane);
 /* Let go of the lanes and the open files, in this process's memory. */
 void fs_free_slots(struct daxfs *fs);
-/* For good: waits for calls in progress. -EIO: one of the lanes is broken. */
+/* For good, but for those that rest: waits for calls in progress. -EIO: one of them is broken. */
 int fs_take_all_lanes(struct daxfs *fs);
 
 static inline struct sm_host *fs_host(struct daxfs *fs, unsigned host)
 {
 	return &fs->pool.member->host[host];
 }
+
+/* -- recovery of a lane (mend.c) ----------------------------------------------- */
+
+struct mend_tally {
+	struct record_tally records;
+	uint64_t files, opens; /* finished, released */
+	uint64_t passed;       /* files listed as ones to repair, lanes that rest */
+};
+/* What is left to do of a lane that nobody uses any more, step by step; see mend.c. 0 or -errno. */
+int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record_tally *tally);
+int mend_todo(struct daxfs *fs, struct lane *by, unsigned owner, struct mend_tally *tally);
+/* The same without a try: list what there is to finish. */
+int mend_pass_todo(struct daxfs *fs, unsigned owner, struct mend_tally *tally);
+void mend_withdraw(struct daxfs *fs, unsigned owner);
+/* An open file of a dead host: release and finish it; the same without a try. *open is then 0. */
+int mend_open(struct daxfs *fs, struct lane *by, unsigned host, sm_u64 *open, struct mend_tally *tally);
+/* The same for a handle that no table names any more. */
+int mend_held(struct daxfs *fs, struct lane *by, unsigned host, uint64_t handle, struct mend_tally *tally);
+int mend_pass_open(struct daxfs *fs, sm_u64 *open, struct mend_tally *tally);
+/* All of it, of a lane of this host by that lane itself. -EUCLEAN: its record cannot be told, the lane
+ * rests; -EIO and others: not possible now. */
+int mend_lane(struct daxfs *fs, struct lane *lane);
+/* List the page around an offset, and put in quarantine what of it nobody uses. False: it was
+ * known, or cannot be listed. */
+bool mend_page(struct daxfs *fs, struct lane *lane, uint64_t offset);
 
 /* -- inodes (inode.c) -------------------------------------------------------- */
 
@@ -165,6 +212,9 @@ bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm,
  * and no opener. Harmless at any time, by any number of lanes, repeatedly.
  */
 int inode_finish(struct lane *lane, uint64_t handle);
+/* The same, but what cannot be finished, for it makes no sense or its memory is lost, is listed as to
+ * be repaired, and forgotten: 1. */
+int inode_finish_or_list(struct lane *lane, uint64_t handle);
 
 /* -- open files (open_table.c) ------------------------------------------------------ */
 
@@ -175,8 +225,9 @@ void open_table_fini(struct daxfs *fs);
 int opens_expect(struct daxfs *fs, uint64_t handle);
 void opens_forget(struct daxfs *fs, uint64_t handle);
 unsigned open_table_count(struct daxfs *fs);
-/* Clear the openers bit of a host, end its locks and finish the inode. */
-int opens_drop(struct lane *lane, unsigned host, uint64_t handle);
+/* Clear the openers bit of a host and end its locks; the inode is then to be finished. past: of a
+ * dead host, which must not fail for locks that make no sense. */
+int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);
 
 /* -- locks (lock.c) --------------------------------------------------------------- */
 

@@ -29,7 +29,14 @@ bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
 
 	if (!possible(pool, handle))
 		return false;
-	state = state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
+	if (pool_lost(pool, &pool->inodes[index], sizeof(struct sm_inode))) {
+		lane->fault = true;
+		return false;
+	}
+	/* With its state lost an inode is not used again, so its i_generation tells all. */
+	state = pool_lost(pool, &pool->state[DAXFS_T_INODE][index], sizeof(sm_u64))
+			? DAXFS_LIVE
+			: state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
 	if (state != DAXFS_LIVE && state != DAXFS_PRIVATE)
 		return false;
 	*out = &pool->inodes[index];

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "mem/guard.h"
 #include "mem/process.h"
 #include "mem/super.h"
 #include "sync/member.h"
@@ -201,30 +202,27 @@ struct lane *fs_take_lane(struct daxfs *fs)
 
 int fs_take_all_lanes(struct daxfs *fs)
 {
-	for (unsigned i = 0; i < fs->n_slots; i++)
-		if (!wait_lane(fs, 0, true))
+	for (unsigned i = fs->resting; i < fs->n_slots; i++)
+		if (!wait_lane(fs, fs->resting, true))
 			return -EIO;
 	return 0;
 }
 
-/* A record that could not be ended (shared bytes made no sense) keeps its lane
- * for good: reusing it would orphan its marks. */
-static void keep_broken(struct daxfs *fs)
+/* A record that could not be ended keeps its lane, or its marks would be orphans:
+ * until memory that could not be reached can be, or for good. */
+static void keep_broken(struct daxfs *fs, struct lane_slot *slot, bool rests)
 {
 	pthread_mutex_lock(&fs->wait_lock);
 	fs->broken++;
+	fs->resting += rests;
+	slot->rests = rests;
+	atomic_store(&slot->broken, true);
 	pthread_cond_broadcast(&fs->wait_free);
 	pthread_mutex_unlock(&fs->wait_lock);
 }
 
-void fs_put_lane(struct daxfs *fs, struct lane *lane)
+static inline void give_back(struct daxfs *fs, struct lane_slot *slot)
 {
-	struct lane_slot *slot = slot_of(lane);
-
-	if (lane->fault && status_state(sm_load(&lane->sm->status)) >= DAXFS_UNDECIDED) {
-		keep_broken(fs);
-		return;
-	}
 	/* ORD hand over: a drain waits for what its own thread wrote back, and the next user of the
 	 * lane may be another one: IDLE of the last record before its fields change, `todo` as well. */
 	sm_drain(&fs->pool.shm);
@@ -236,9 +234,65 @@ void fs_put_lane(struct daxfs *fs, struct lane *lane)
 	}
 }
 
+void fs_put_lane(struct daxfs *fs, struct lane *lane)
+{
+	struct lane_slot *slot = slot_of(lane);
+	uint64_t at = slot->torn_at;
+	bool torn = slot->torn;
+	int rc;
+
+	if (__builtin_expect(!torn && !lane->fault, 1)) {
+		give_back(fs, slot);
+		return;
+	}
+	slot->torn = false;
+	rc = mend_lane(fs, lane);
+	if (torn)
+		mend_page(fs, lane, at);
+	if (rc)
+		keep_broken(fs, slot, rc == -EUCLEAN);
+	else
+		give_back(fs, slot);
+}
+
+void fs_retry_broken(struct daxfs *fs)
+{
+	for (unsigned i = 0; fs->broken && i < fs->n_slots; i++) {
+		struct lane_slot *slot = &fs->slots[i];
+		bool broken = true;
+		int rc;
+
+		if (slot->rests || !atomic_compare_exchange_strong(&slot->broken, &broken, false))
+			continue;
+		pthread_mutex_lock(&fs->wait_lock);
+		fs->broken--;
+		pthread_mutex_unlock(&fs->wait_lock);
+		rc = mend_lane(fs, &slot->lane);
+		if (rc)
+			keep_broken(fs, slot, rc == -EUCLEAN);
+		else
+			give_back(fs, slot);
+	}
+}
+
+static int leave_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs, (void)arg;
+	lane_exit(lane);
+	return 0;
+}
+
+static int enter_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs, (void)arg;
+	lane_enter(lane);
+	return lane_alive(lane) ? 0 : -ESTALE;
+}
+
 void fs_unpark(struct daxfs *fs, struct lane *lane)
 {
-	lane_exit(lane);
+	if (!lane->fault) /* else its record comes first: fs_put_lane */
+		fs_try(fs, lane, leave_step, NULL);
 	atomic_store(&slot_of(lane)->parked, false);
 	fs_put_lane(fs, lane);
 	atomic_fetch_sub(&fs->parked, 1);
@@ -261,13 +315,12 @@ int fs_park(struct daxfs *fs, struct lane **out)
 		return -EIO;
 	}
 	atomic_store(&slot_of(lane)->parked, true);
-	lane_enter(lane);
-	if (!lane_alive(lane)) {
+	rc = fs_try(fs, lane, enter_step, NULL);
+	if (rc)
 		fs_unpark(fs, lane);
-		return -ESTALE;
-	}
-	*out = lane;
-	return 0;
+	else
+		*out = lane;
+	return rc;
 }
 
 /*
@@ -308,29 +361,130 @@ static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refuse
 	return true;
 }
 
-int fs_run(struct daxfs *fs, fs_step step, void *arg)
+static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 {
-	struct lane *lane;
 	unsigned starved = 0, refused = 0;
-	int rc = fs_ready(fs);
+	int rc = -ESTALE;
 
-	if (rc)
-		return rc;
-	lane = fs_take_lane(fs);
-	if (!lane)
-		return -EIO;
 	lane_enter(lane);
-	rc = -ESTALE;
 	if (lane_alive(lane))
 		do {
 			lane_moved(lane);
 			rc = step(fs, lane, arg);
 		} while (again(lane, rc, &starved, &refused));
 	if (lane->fault)
-		rc = -EIO;
-	else if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))
+		return -EIO; /* fs_put_lane sees to what is left */
+	if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))
 		lane_todo(lane, 0); /* finished, or of a try that did not commit; the dead leave it */
 	lane_exit(lane);
-	fs_put_lane(fs, lane);
+	return rc;
+}
+
+/* what fs_run runs under a guard */
+struct run {
+	struct daxfs *fs;
+	fs_ahead ahead;
+	fs_step step;
+	void *arg;
+	struct lane *lane; /* once it has one */
+};
+
+static int run_step(void *arg)
+{
+	struct run *run = arg;
+
+	if (run->ahead)
+		run->ahead(run->fs, run->arg);
+	if (!run->lane)
+		run->lane = fs_take_lane(run->fs);
+	return run->lane ? repeat(run->fs, run->lane, run->step, run->arg) : -EIO;
+}
+
+/* A load failed: the lane, if it had got that far, is as a thread leaves it that dies there. */
+static int note_fault(struct daxfs *fs, struct lane *lane, const struct shm_guard *guard)
+{
+	if (lane && !slot_of(lane)->torn) {
+		slot_of(lane)->torn = true;
+		slot_of(lane)->torn_at = guard->offset;
+	} else if (!lane) {
+		trouble_add_page(&fs->pool, guard->offset);
+	}
+	return -EIO;
+}
+
+int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg)
+{
+	struct run run = { fs, ahead, step, arg, NULL };
+	struct shm_guard guard;
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
+	shm_guard_init(&guard, &fs->pool.shm);
+	rc = shm_guard_run(&guard, run_step, &run);
+	if (guard.hit)
+		rc = note_fault(fs, run.lane, &guard);
+	if (run.lane)
+		fs_put_lane(fs, run.lane);
 	return rc == -EAGAIN ? -ESTALE : rc;
+}
+
+int fs_run(struct daxfs *fs, fs_step step, void *arg)
+{
+	return fs_run_ahead(fs, NULL, step, arg);
+}
+
+int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc;
+
+	do {
+		guard.hit = false;
+		rc = shm_guard_run(&guard, look, arg);
+	} while (guard.hit &&
+		 (trouble_add_page(&fs->pool, guard.offset) > 0 || trouble_note_page(&fs->pool, guard.offset)));
+	return rc;
+}
+
+static int try_step(void *arg)
+{
+	struct run *run = arg;
+
+	return run->step(run->fs, run->lane, run->arg);
+}
+
+int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	struct run run = { fs, NULL, step, arg, lane };
+	int rc = shm_guard_run(&guard, try_step, &run);
+
+	if (guard.hit) {
+		rc = note_fault(fs, lane, &guard);
+		lane->fault = true; /* nothing more is done with it */
+	}
+	return rc;
+}
+
+void fs_spare(struct daxfs *fs, struct lane *lane)
+{
+	struct lane_slot *slot = slot_of(lane);
+
+	if (slot->torn)
+		mend_page(fs, lane, slot->torn_at);
+	slot->torn = lane->fault = false;
+}
+
+int daxfs_guard(struct daxfs *fs, int (*use)(void *context), void *context)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	rc = shm_guard_run(&guard, use, context);
+	if (guard.hit)
+		trouble_add_page(&fs->pool, guard.offset);
+	return rc;
 }

@@ -81,7 +81,7 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 	view->set.n = 0;
 	if (link_kind(view->word) == DAXFS_ABSENT)
 		return lane->fault ? -EIO : 0;
-	if (!link_names(lane->pool, view->word, DAXFS_LOCKS)) {
+	if (!link_names(lane->pool, view->word, DAXFS_LOCKS) || pool_lost_page(lane->pool, link_index(view->word))) {
 		lane->fault = true;
 		return -EIO;
 	}

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "mem/guard.h"
 #include "mem/process.h"
 #include "sync/member.h"
 
@@ -87,14 +88,23 @@ static void introduce(struct daxfs *fs, const char *name)
 	sm_drain(&fs->pool.shm);
 }
 
+/* A lane whose record cannot be told, after a recovery that went past it: nobody's. */
+static bool rests(const struct pool *pool, unsigned id)
+{
+	return lane_lost(pool, id) || status_state(sm_load(&pool->lanes[id].status)) >= DAXFS_STATUSES;
+}
+
 /* What a former tenant may not have left behind. */
 static const char *leftovers(const struct daxfs *fs)
 {
 	const struct pool *pool = &fs->pool;
 
 	for (unsigned i = 0; i < pool->super.lanes_per_host; i++) {
-		const struct sm_lane *lane = &pool->lanes[fs->host * pool->super.lanes_per_host + i];
+		unsigned id = fs->host * pool->super.lanes_per_host + i;
+		const struct sm_lane *lane = &pool->lanes[id];
 
+		if (rests(pool, id))
+			continue;
 		if (status_state(sm_load(&lane->status)) != DAXFS_IDLE)
 			return "a record in flight";
 		if (sm_load(&lane->todo))
@@ -102,9 +112,12 @@ static const char *leftovers(const struct daxfs *fs)
 		if (sm_load(&lane->low))
 			return "an announced epoch";
 	}
-	for (unsigned i = 0; i < pool->super.opens_per_host; i++)
-		if (sm_load(&pool->open_table[(uint64_t)fs->host * pool->super.opens_per_host + i]))
+	for (unsigned i = 0; i < pool->super.opens_per_host; i++) {
+		const sm_u64 *open = &pool->open_table[(uint64_t)fs->host * pool->super.opens_per_host + i];
+
+		if (!pool_lost(pool, open, sizeof(*open)) && sm_load(open))
 			return "an open file";
+	}
 	return NULL;
 }
 
@@ -114,7 +127,7 @@ void fs_free_slots(struct daxfs *fs)
 		lane_fini(&fs->slots[i].lane);
 	free(fs->slots);
 	fs->slots = NULL;
-	fs->n_slots = fs->broken = 0;
+	fs->n_slots = fs->broken = fs->resting = 0;
 	open_table_fini(fs);
 }
 
@@ -127,8 +140,16 @@ static int make_slots(struct daxfs *fs)
 	fs->slots = calloc(per_host, sizeof(*fs->slots));
 	if (!fs->slots)
 		rc = -ENOMEM;
-	for (unsigned i = 0; rc == 0 && i < per_host; i++)
+	for (unsigned i = 0; rc == 0 && i < per_host; i++) {
+		bool resting = rests(&fs->pool, fs->host * per_host + i);
+
 		rc = lane_init(&fs->slots[i].lane, &fs->pool, fs->host * per_host + i, fs->host, fs->generation);
+		atomic_init(&fs->slots[i].busy, resting);
+		atomic_init(&fs->slots[i].broken, resting);
+		fs->slots[i].rests = resting;
+		fs->broken += resting;
+		fs->resting += resting;
+	}
 	return rc;
 }
 
@@ -160,6 +181,9 @@ static int join_activate(struct daxfs *fs, struct daxfs_error *err)
 		return hand_over(fs, left, err);
 	if (make_slots(fs))
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
+	if (fs->broken == fs->n_slots)
+		return daxfs_error_set(err, -EIO, "memory of every lane of host slot %u failed: choose another id",
+				       fs->host);
 	/* ORD alive: lanes name their owner (written back) before it is ALIVE. */
 	sm_drain(&fs->pool.shm);
 	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
@@ -178,8 +202,33 @@ static void give_up(struct daxfs *fs)
 	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 }
 
+struct join_call {
+	struct daxfs *fs;
+	const char *name;
+	struct daxfs_error *err;
+};
+
+static int take_slot(void *arg)
+{
+	const struct join_call *call = arg;
+	struct daxfs *fs = call->fs;
+	int rc = claim_slot(fs, call->err);
+
+	if (rc)
+		return rc;
+	introduce(fs, call->name);
+	rc = join_activate(fs, call->err);
+	if (rc)
+		fs_free_slots(fs);
+	if (rc && rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
+		give_up(fs);
+	return rc;
+}
+
 static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
 {
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	struct join_call call = { fs, name, err };
 	int rc;
 
 	if (!*fs->here)
@@ -193,19 +242,16 @@ static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_
 		return daxfs_error_set(err, -EINVAL, "host %u: this pool has hosts 0 to %u; choose one of them", host,
 				       fs->pool.super.hosts - 1);
 	fs->host = host;
-	rc = claim_slot(fs, err);
-	if (rc)
-		return rc;
-	introduce(fs, name);
-	rc = join_activate(fs, err);
-	if (rc) {
+	rc = shm_guard_run(&guard, take_slot, &call);
+	if (guard.hit) { /* as if it had died while JOINING: the manager sees to the slot */
 		fs_free_slots(fs);
-		if (rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
-			give_up(fs);
-		return rc;
+		trouble_add_page(&fs->pool, guard.offset);
+		return daxfs_error_set(err, -EIO,
+				       "memory of the pool failed at offset %#llx: try again, or choose another id",
+				       (unsigned long long)guard.offset);
 	}
-	fs->joined = true;
-	return 0;
+	fs->joined = rc == 0;
+	return rc;
 }
 
 int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
@@ -216,36 +262,19 @@ int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_e
 	return rc;
 }
 
-int daxfs_leave(struct daxfs *fs)
+static int leave(void *arg)
 {
+	struct daxfs *fs = arg;
 	int rc = -EAGAIN;
 
-	if (!*fs->here)
-		return -ECHILD;
-	if (!fs->joined)
-		return -ESTALE;
-	if (atomic_load(&fs->parked))
-		return -EBUSY;
-	open_table_fini(fs);         /* releases what is still held */
-	if (fs_take_all_lanes(fs)) { /* nobody starts any more */
-		/* A record that made no sense is still in flight: only being
-		 * fenced and recovered frees this slot. */
-		fs->joined = false;
-		fs_free_slots(fs);
-		return -EIO;
-	}
 	/* ORD leave: idle lanes and withdrawn announcements are written back before the slot is FREE, for
 	 * nobody recovers it; so are emptied places of the open table (here, or when a lane was given back). */
 	for (unsigned i = 0; i < fs->n_slots; i++)
 		sm_flush(&fs->pool.shm, fs->slots[i].lane.sm, 2 * DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
-	if (leftovers(fs)) {
-		/* Declared dead in the middle; or a file that could not be closed, or finished: for recovery. */
-		rc = lane_alive(&fs->slots[0].lane) ? -EIO : -ESTALE;
-		fs->joined = false;
-		fs_free_slots(fs);
-		return rc;
-	}
+	/* Declared dead in the middle; or a file that could not be closed, or finished: for recovery. */
+	if (leftovers(fs))
+		return lane_alive(&fs->slots[0].lane) ? -EIO : -ESTALE;
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);
@@ -253,23 +282,46 @@ int daxfs_leave(struct daxfs *fs)
 		if (rc == -EINVAL)
 			rc = -ESTALE; /* FENCING or worse: not ours to leave */
 	}
+	return rc;
+}
+
+int daxfs_leave(struct daxfs *fs)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (!fs->joined)
+		return -ESTALE;
+	if (atomic_load(&fs->parked))
+		return -EBUSY;
+	open_table_fini(fs); /* releases what is still held */
+	fs_retry_broken(fs);
+	rc = fs_take_all_lanes(fs); /* nobody starts any more */
+	if (rc == 0)
+		rc = shm_guard_run(&guard, leave, fs);
+	if (guard.hit)
+		trouble_add_page(&fs->pool, guard.offset);
+	/* -EIO: a record that could not be told is still in flight: only being fenced and
+	 * recovered frees this slot. */
 	fs->joined = false;
 	fs_free_slots(fs);
 	return rc;
 }
 
-int daxfs_beat(struct daxfs *fs)
+static int beat(void *arg)
 {
+	struct daxfs *fs = arg;
 	struct sm_host *host = fs_host(fs, fs->host);
 	uint64_t lanes = 0, records = 0, owned = 0;
 
-	if (!*fs->here)
-		return -ECHILD;
-	if (!fs->joined || !lane_alive(&fs->slots[0].lane))
+	if (!lane_alive(&fs->slots[0].lane))
 		return -ESTALE;
 	for (unsigned i = 0; i < fs->n_slots; i++) {
 		const struct sm_lane *lane = fs->slots[i].lane.sm;
-		bool busy = status_state(sm_load(&lane->status)) != DAXFS_IDLE;
+		bool busy = !lane_lost(&fs->pool, fs->slots[i].lane.id) &&
+			    status_state(sm_load(&lane->status)) != DAXFS_IDLE;
 
 		lanes += atomic_load_explicit(&fs->slots[i].busy, memory_order_relaxed);
 		records += busy;
@@ -283,6 +335,23 @@ int daxfs_beat(struct daxfs *fs)
 	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
 	sm_flush(&fs->pool.shm, &host->beat, DAXFS_LINE);
 	return 0;
+}
+
+int daxfs_beat(struct daxfs *fs)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (!fs->joined)
+		return -ESTALE;
+	do { /* a lane whose memory fails must not keep the heart from beating */
+		guard.hit = false;
+		rc = shm_guard_run(&guard, beat, fs);
+	} while (guard.hit && trouble_add_page(&fs->pool, guard.offset) > 0);
+	trouble_sync(&fs->pool);
+	return rc;
 }
 
 bool daxfs_progressing(struct daxfs *fs, unsigned calls)

@@ -18,6 +18,7 @@ struct name_op {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
 	bool open;
+	uint64_t expected; /* handle that is listed as held, of a file that is being made */
 	struct daxfs_attr *out;
 };
 
@@ -131,8 +132,10 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, s
 	};
 	if (rc == 0)
 		rc = first_page(lane, op, init);
-	if (rc == 0 && op->open)
-		rc = opens_expect(fs, inode_next_handle(&fs->pool, index));
+	if (rc == 0 && op->open) {
+		op->expected = inode_next_handle(&fs->pool, index);
+		rc = opens_expect(fs, op->expected);
+	}
 	if (rc)
 		return rc;
 	*handle = inode_init(lane, index, init);
@@ -162,8 +165,10 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 		return record_abort(lane, rc);
 	rc = entry_insert(lane, &pos, &name, handle, op->mode);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
-	if (rc && op->open && rc != -EIO) /* -EIO: it may yet come to be */
+	if (rc && op->open && rc != -EIO) { /* -EIO: it may have come to be, or yet do so */
 		opens_forget(fs, handle);
+		op->expected = 0;
+	}
 	if (rc)
 		return rc;
 	if (op->out)
@@ -184,12 +189,16 @@ int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t m
 		.open = open,
 		.out = out,
 	};
+	int rc;
 
 	if (!(mode & S_IFMT))
 		op.mode |= S_IFREG;
 	if (S_ISDIR(op.mode) || S_ISLNK(op.mode))
 		return -EINVAL;
-	return fs_run(fs, create, &op);
+	rc = fs_run(fs, create, &op);
+	if (rc == -EIO && op.expected)
+		daxfs_file_close(fs, op.expected); /* whether it is there or not, nobody here holds it */
+	return rc;
 }
 
 int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
@@ -277,8 +286,11 @@ int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *na
 /* After a record removed a name: finish the inode. */
 static int after_removal(struct lane *lane, const struct trie_pos *pos, const struct inode *dir)
 {
+	int rc;
+
 	inode_changed(lane, dir->sm);
-	return inode_finish(lane, pos->handle);
+	rc = inode_finish_or_list(lane, pos->handle);
+	return rc > 0 ? 0 : rc;
 }
 
 static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)

@@ -14,6 +14,10 @@
  * release of another thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
  *
+ * A load that fails under a stripe's lock is caught there (fs_try, shm_guard_run): the lock is let go
+ * of, and what the tables then say is looked after like any -EIO. A file that could not be
+ * released stays listed.
+ *
  * Crash after listing: recovery finds no bit. After the bit: clears it. After clearing
  * it: the handle is still listed, recovery finishes. A file without a name is finished after
  * it is unlisted and its stripe let go, for others wait for that: lane.todo names it by then.
@@ -22,6 +26,7 @@
 #include <stdlib.h>
 
 #include "fs/fs.h"
+#include "mem/guard.h"
 
 #define STRIPES 64u
 #define NEIGHBOURS 64u /* inodes next to each other, of one stripe */
@@ -79,8 +84,16 @@ unsigned open_table_count(struct daxfs *fs)
 
 /* -- the shared table --------------------------------------------------------- */
 
+/* what goes into the table, or comes out of it */
+struct listing {
+	struct daxfs *fs;
+	struct stripe *stripe;
+	uint64_t handle;
+	unsigned slot;
+};
+
 /* A place of the table is free while it names nothing. */
-static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
+static int find_place(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
 {
 	unsigned n = fs->open_table->n_slots;
 
@@ -88,6 +101,8 @@ static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsign
 		unsigned at = (stripe->place + i) % n;
 		sm_u64 *place = &table(fs)[at];
 
+		if (pool_lost(&fs->pool, place, sizeof(*place)))
+			continue;
 		/* ORD list: before the openers bit (written back). A crash leaves a
 		 * listed file that nobody holds: nothing to do. */
 		if (sm_load_relaxed(place) || !sm_cas(place, 0, handle))
@@ -102,14 +117,52 @@ static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsign
 	return -ENFILE;
 }
 
-static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
+static int list_guarded(void *arg)
 {
-	sm_u64 *place = &table(fs)[slot];
+	struct listing *l = arg;
+
+	return find_place(l->fs, l->stripe, l->handle, &l->slot);
+}
+
+static int clear_guarded(void *arg)
+{
+	struct listing *l = arg;
+	sm_u64 *place = &table(l->fs)[l->slot];
 
 	/* ORD unlist: after the openers bit is clear (its record wrote it back), and a lane names
 	 * what is to be finished. A crash between leaves a listed file that nobody holds. */
-	sm_store(place, 0);
-	sm_flush(&fs->pool.shm, place, sizeof(*place));
+	if (!pool_lost(&l->fs->pool, place, sizeof(*place))) {
+		sm_store(place, 0);
+		sm_flush(&l->fs->pool.shm, place, sizeof(*place));
+	}
+	return 0;
+}
+
+static int guarded(struct daxfs *fs, int (*run)(void *arg), struct listing *l)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc = shm_guard_run(&guard, run, l);
+
+	if (guard.hit)
+		trouble_add_page(&fs->pool, guard.offset);
+	return rc;
+}
+
+static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
+{
+	struct listing l = { fs, stripe, handle, 0 };
+	int rc = guarded(fs, list_guarded, &l);
+
+	*slot = l.slot;
+	return rc;
+}
+
+/* A place whose memory fails is as good as empty: recovery goes past it. */
+static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
+{
+	struct listing l = { fs, stripe, 0, slot };
+
+	guarded(fs, clear_guarded, &l);
 	stripe->place = slot;
 	__atomic_store_n(&stripe->listed, stripe->listed - 1, __ATOMIC_RELAXED);
 }
@@ -138,7 +191,8 @@ static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
 	return record_commit(lane);
 }
 
-static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
+/* past: the host is dead, and if its locks cannot be found the bit goes without them. */
+static int clear_bit(struct lane *lane, unsigned host, uint64_t handle, bool past)
 {
 	struct sm_inode *sm;
 	uint64_t w, bit = 1ull << (host % 32);
@@ -146,7 +200,7 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 	int rc;
 
 	if (!inode_is(lane, handle, &sm))
-		return 0;
+		return lane->fault ? -EIO : 0;
 	word = &sm->openers[host / 32];
 	w = word_help(lane, word);
 	if (!(w & bit))
@@ -154,23 +208,29 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle)
 	record_begin(lane, OP_CLOSE);
 	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
 	rc = locks_stage_drop(lane, host, handle, sm);
+	if (rc == -EIO && past) {
+		lane->fault = false;
+		rc = 0;
+	}
 	return rc ? record_abort(lane, rc) : record_commit(lane);
 }
 
-static int drop_bit(struct lane *lane, unsigned host, uint64_t handle)
+int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past)
 {
 	int rc;
 
-	while ((rc = clear_bit(lane, host, handle)) == -EAGAIN)
+	while ((rc = clear_bit(lane, host, handle, past)) == -EAGAIN)
 		lane_renew(lane);
 	return rc;
 }
 
-int opens_drop(struct lane *lane, unsigned host, uint64_t handle)
+static int drop(struct lane *lane, unsigned host, uint64_t handle)
 {
-	int rc = drop_bit(lane, host, handle);
+	int rc = opens_clear(lane, host, handle, false);
 
-	return rc ? rc : inode_finish(lane, handle);
+	if (rc == 0)
+		rc = inode_finish_or_list(lane, handle);
+	return rc > 0 ? 0 : rc;
 }
 
 /*
@@ -243,6 +303,26 @@ static bool hold_again(struct daxfs *fs, uint64_t handle)
 	return held;
 }
 
+static int set_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	return set_bit(lane, fs->host, *(uint64_t *)arg);
+}
+
+static int let_go_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	uint64_t handle = *(uint64_t *)arg;
+	int rc = opens_clear(lane, fs->host, handle, false);
+
+	if (rc == 0)
+		name_nameless(lane, handle);
+	return rc;
+}
+
+static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	return drop(lane, fs->host, *(uint64_t *)arg);
+}
+
 static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	uint64_t handle = *(uint64_t *)arg;
@@ -255,7 +335,7 @@ static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 	} else {
 		rc = add_held(fs, stripe, at, handle);
 		if (rc == 0)
-			rc = set_bit(lane, fs->host, handle);
+			rc = fs_try(fs, lane, set_step, &handle);
 		if (rc && *at) /* -EIO: the bit may be set, or get set */
 			remove_held(fs, stripe, at, rc == -EIO);
 	}
@@ -305,25 +385,20 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	} else if ((*at)->count > 1) {
 		(*at)->count--;
 	} else {
-		rc = drop_bit(lane, fs->host, handle);
-		if (rc == 0)
-			name_nameless(lane, handle);
+		rc = fs_try(fs, lane, let_go_step, &handle);
 		remove_held(fs, stripe, at, rc != 0);
 		last = rc == 0;
 	}
 	pthread_mutex_unlock(&stripe->lock);
 	/* Without the stripe: it takes as long as the file is large. */
-	return last ? inode_finish(lane, handle) : rc;
+	if (last)
+		rc = inode_finish_or_list(lane, handle);
+	return rc > 0 ? 0 : rc;
 }
 
 int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
 {
 	return fs_run(fs, release_step, &ino);
-}
-
-static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	return opens_drop(lane, fs->host, *(uint64_t *)arg);
 }
 
 void open_table_fini(struct daxfs *fs)

@@ -87,7 +87,8 @@ static int readlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	size = size_bytes(word_load(lane, &inode.sm->size));
 	if (link_kind(w) == DAXFS_ABSENT)
 		return lane->fault ? -EIO : -ESTALE; /* freed under our eyes */
-	if (!link_names(lane->pool, w, DAXFS_DATA) || size > DAXFS_SYMLINK_MAX)
+	if (!link_names(lane->pool, w, DAXFS_DATA) || size > DAXFS_SYMLINK_MAX ||
+	    pool_lost_page(lane->pool, link_index(w)))
 		return -EIO;
 	if (size + 1 > op->size)
 		return -ERANGE;

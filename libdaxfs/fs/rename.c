@@ -216,6 +216,8 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 /* After the record: times, and the victim, which may have other names, or be held. */
 static int after_move(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
+	int rc;
+
 	inode_changed(lane, from->dir.sm);
 	if (to->dir.sm != from->dir.sm)
 		inode_changed(lane, to->dir.sm);
@@ -224,7 +226,10 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 		return 0;
 	if (!to->gone)
 		inode_touch(lane, &to->inode.sm->ctime, fs_now());
-	return op->flags & DAXFS_RENAME_EXCHANGE ? 0 : inode_finish(lane, to->pos.handle);
+	if (op->flags & DAXFS_RENAME_EXCHANGE)
+		return 0;
+	rc = inode_finish_or_list(lane, to->pos.handle);
+	return rc > 0 ? 0 : rc;
 }
 
 static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)

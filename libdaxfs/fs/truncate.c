@@ -140,12 +140,14 @@ bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm,
 {
 	uint64_t left = nlink_count(nlink) - 1ull;
 	struct ending end;
-	bool gone = left == 0 && look_unheld(lane, sm, &end);
+	bool gone = left == 0 && look_unheld(lane, sm, &end) && !lane->fault;
 
 	end.nlink = nlink;
 	if (gone) {
 		look_pages(lane, sm, &end);
-		gone = end.batch.n <= DAXFS_DIRECT; /* the record has room for so many */
+		/* The record has room for so many; what cannot be looked at does not keep a name. */
+		gone = end.batch.n <= DAXFS_DIRECT && !lane->fault;
+		lane->fault = false;
 	}
 	if (gone)
 		stage_end(lane, handle, sm, &end);
@@ -188,7 +190,7 @@ static int finish_once(struct lane *lane, uint64_t handle)
 	int rc;
 
 	if (!inode_is(lane, handle, &sm))
-		return 0;
+		return lane->fault ? -EIO : 0;
 	nlink = word_help(lane, &sm->nlink);
 	if (lane->fault)
 		return -EIO;
@@ -212,4 +214,19 @@ int inode_finish(struct lane *lane, uint64_t handle)
 	while ((rc = finish_once(lane, handle)) == -EAGAIN && !lane->fault)
 		lane_renew(lane);
 	return rc < 0 ? rc : 0;
+}
+
+int inode_finish_or_list(struct lane *lane, uint64_t handle)
+{
+	int rc = inode_finish(lane, handle);
+
+	if (rc != -EIO)
+		return rc;
+	/* ORD repair: listed (written back) before its lane, or the table of open files, forgets
+	 * it. A list that is full has counted it: check finds what nobody holds. */
+	rc = trouble_add_file(lane->pool, handle);
+	if (rc && rc != -ENOSPC)
+		return rc;
+	lane->fault = false; /* it was of that file alone */
+	return 1;
 }

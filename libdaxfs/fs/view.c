@@ -21,6 +21,15 @@ struct daxfs_view {
 	struct sm_inode *sm;
 };
 
+/* a view_read, and where it leads */
+struct view_look {
+	struct daxfs_view *view;
+	daxfs_ino ino;
+	uint64_t offset;
+	const uint8_t *found;
+	ssize_t n;
+};
+
 static const uint8_t hole[DAXFS_PAGE_SIZE];
 
 int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out)
@@ -49,11 +58,18 @@ void daxfs_view_close(struct daxfs_view *v)
 	free(v);
 }
 
+static int renew_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs, (void)arg;
+	lane_renew(lane);
+	return 0;
+}
+
 void daxfs_view_renew(struct daxfs_view *v)
 {
 	if (!*v->fs->here)
 		return;
-	lane_renew(v->lane);
+	fs_try(v->fs, v->lane, renew_step, NULL);
 	v->ino = 0;
 }
 
@@ -68,6 +84,13 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 		return rc;
 	if (rc == 0)
 		map_look(lane, pos.slot, offset / DAXFS_PAGE_SIZE, &look);
+	while (look.page != MAP_HOLE && look.behind &&
+	       pool_lost(lane->pool, pool_page(lane->pool, look.page), (look.behind + 1ull) * DAXFS_PAGE_SIZE))
+		look.behind--; /* up to the page that is lost */
+	if (look.page != MAP_HOLE && pool_lost_page(lane->pool, look.page)) {
+		lane->fault = true;
+		return -EIO;
+	}
 	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
 	*together = (look.behind + 1ull) * DAXFS_PAGE_SIZE - offset % DAXFS_PAGE_SIZE;
 	return 0;
@@ -113,19 +136,27 @@ static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const 
 	return rc ? rc : -EAGAIN;
 }
 
+static int look_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct view_look *l = arg;
+
+	(void)fs;
+	l->n = lane_alive(lane) ? look(l->view, l->ino, l->offset, &l->found) : -ESTALE;
+	return 0;
+}
+
 ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const void **out)
 {
-	const uint8_t *found = NULL;
-	ssize_t n;
+	struct view_look l = { .view = v, .ino = ino, .offset = offset };
 
 	if (!*v->fs->here)
 		return -ECHILD;
-	n = lane_alive(v->lane) ? look(v, ino, offset, &found) : -ESTALE;
+	fs_try(v->fs, v->lane, look_step, &l);
 	if (v->lane->fault) {
-		v->lane->fault = false; /* other files may be sound */
+		fs_spare(v->fs, v->lane); /* other files may be sound */
 		return -EIO;
 	}
-	if (n > 0)
-		*out = found;
-	return n;
+	if (l.n > 0)
+		*out = l.found;
+	return l.n;
 }

@@ -282,6 +282,10 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 	uint8_t *to = pool_page(lane->pool, page->is);
 	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
 
+	if (old && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
+		lane->fault = true; /* the rest of it cannot be kept */
+		return;
+	}
 	fill_old(to, old, start);
 	if (start < stop && txn->streams)
 		sm_write_stream(to + start, in + (base + start - txn->from), stop - start);

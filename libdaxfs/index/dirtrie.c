@@ -20,7 +20,8 @@ int trie_broken(struct lane *lane)
 
 int trie_read_entry(struct lane *lane, uint64_t w, struct sm_dirent *out)
 {
-	if (!link_names(lane->pool, w, DAXFS_DIRENT))
+	if (!link_names(lane->pool, w, DAXFS_DIRENT) ||
+	    pool_lost(lane->pool, &lane->pool->dirents[link_index(w)], sizeof(struct sm_dirent)))
 		return trie_broken(lane);
 	sm_read(out, &lane->pool->dirents[link_index(w)], offsetof(struct sm_dirent, name));
 	/* A longer hash would send a listing backwards. */

@@ -47,7 +47,8 @@ static int descend(struct lane *lane, struct map_pos *pos)
 		pos->word = word_load(lane, pos->slot);
 		if (link_kind(pos->word) == DAXFS_ABSENT)
 			return lane->fault ? -EIO : -ENOENT;
-		if (!link_names(lane->pool, pos->word, DAXFS_NODE)) {
+		if (!link_names(lane->pool, pos->word, DAXFS_NODE) ||
+		    pool_lost_page(lane->pool, link_index(pos->word))) {
 			lane->fault = true;
 			return -EIO;
 		}
@@ -84,7 +85,7 @@ bool map_guess(const struct pool *pool, uint64_t inode, uint64_t p, sm_u64 **slo
 	struct map_pos pos = { .p = p };
 	uint64_t w;
 
-	if (inode >= pool->objects[DAXFS_T_INODE])
+	if (inode >= pool->objects[DAXFS_T_INODE] || pool_troubled(pool))
 		return false;
 	pos.slot = root_of(&pool->inodes[inode], p, &pos.height);
 	while (w = sm_peek(pos.slot), pos.height) {
@@ -171,7 +172,7 @@ static bool collect(struct lane *lane, struct map_batch *batch, sm_u64 *slot, un
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return true;
-	if (!in_place(lane->pool, w, height, base)) {
+	if (!in_place(lane->pool, w, height, base) || (height && pool_lost_page(lane->pool, link_index(w)))) {
 		lane->fault = true;
 		return false;
 	}
@@ -206,7 +207,8 @@ static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64
 	w = word_load(lane, slot);
 	if (height == 0 && link_names_extent(lane->pool, w))
 		*pages += DAXFS_EXTENT_PAGES;
-	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA))
+	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA) ||
+	    (height && pool_lost_page(lane->pool, link_index(w))))
 		return;
 	++*pages;
 	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS; i++)

@@ -50,13 +50,33 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 
 /* -- objects and the words that name them ----------------------------------- */
 
+bool check_unknown(const struct check *c, const sm_u64 *word)
+{
+	uint64_t w;
+
+	if (!pool_troubled(c->pool))
+		return false;
+	if (pool_lost(c->pool, word, sizeof(*word)))
+		return true;
+	w = sm_load(word);
+	return word_is_mark(w) && mark_lane(w) < c->pool->lanes_total && lane_lost(c->pool, mark_lane(w));
+}
+
 void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class, const struct place *at)
 {
-	uint64_t w = sm_load(word), status;
+	uint64_t w, status;
 	const sm_u64 *entry;
 
+	if (pool_lost(c->pool, word, sizeof(*word)))
+		return;
+	w = sm_load(word);
 	if (!word_is_mark(w))
 		return;
+	if (check_unknown(c, word)) {
+		check_problem(c, "lost-mark", at, "marked by lane %u, whose record is lost", mark_lane(w));
+		c->blind++;
+		return;
+	}
 	entry = inspect_mark(c->pool, word, w, &status);
 	if (!entry && !inspect_claim(c->pool, word, w, &status))
 		check_problem(c, "orphan-mark", at, "marked by lane %u operation %" PRIu64 ", which has no such record",
@@ -74,6 +94,8 @@ bool check_in_flight(const struct check *c, uint64_t txid, unsigned statuses)
 {
 	uint64_t status;
 
+	if (txid_lane(txid) < c->pool->lanes_total && lane_lost(c->pool, txid_lane(txid)))
+		return true; /* for all that can be said */
 	if (!check_lane_owned(c, txid_lane(txid)))
 		return false;
 	status = sm_load(&c->pool->lanes[txid_lane(txid)].status);
@@ -83,9 +105,12 @@ bool check_in_flight(const struct check *c, uint64_t txid, unsigned statuses)
 
 void check_state(struct check *c, enum daxfs_type type, uint64_t index, enum daxfs_use use, const struct place *at)
 {
-	uint64_t s = sm_load(&c->pool->state[type][index]);
 	bool sane = true;
+	uint64_t s;
 
+	if (pool_lost(c->pool, &c->pool->state[type][index], sizeof(sm_u64)))
+		return;
+	s = sm_load(&c->pool->state[type][index]);
 	switch (state_of(s)) {
 	case DAXFS_FREE:
 		check_problem(c, "free-in-use", at, "names %s %" PRIu64 ", which is FREE", type_name[type], index);
@@ -160,9 +185,12 @@ static bool birth_sane(const struct check *c, uint64_t s, uint64_t birth)
 
 static void check_epochs(struct check *c, enum daxfs_type type, uint64_t index, uint64_t s)
 {
-	uint64_t birth = sm_load_relaxed(&c->pool->birth[type][index]), retired = s & DAXFS_EPOCH_MASK;
+	uint64_t birth, retired = s & DAXFS_EPOCH_MASK;
 	const struct place *at = PLACE(type_name[type], index);
 
+	if (pool_lost(c->pool, &c->pool->birth[type][index], sizeof(sm_u64)))
+		return;
+	birth = sm_load_relaxed(&c->pool->birth[type][index]);
 	if (!birth_sane(c, s, birth)) {
 		check_problem(c, "bad-epoch", at, "born in epoch %" PRIu64 ", now is %" PRIu64, birth, c->epoch);
 		if (repair_do(c, at, "born now"))
@@ -185,6 +213,13 @@ static void check_unreached(struct check *c, enum daxfs_type type, uint64_t inde
 {
 	const struct place *at = PLACE(type_name[type], index);
 
+	if (state_of(s) == DAXFS_LIVE && use_of(s) == DAXFS_USE_BAD &&
+	    (!c->fix || space_lost_object(c->pool, type, index)))
+		return; /* in quarantine */
+	if (c->blind && state_of(s) != DAXFS_FREE && state_of(s) != DAXFS_RETIRED) {
+		c->below++; /* of something that cannot be read, for all that can be said */
+		return;
+	}
 	if (state_of(s) == DAXFS_LIVE && !is_tail(type, index, s) && !check_is(c, type, index, CHECK_RETIRING)) {
 		check_problem(c, "leak", at, "state LIVE but not reachable");
 		repair_free(c, type, index, at);
@@ -198,8 +233,11 @@ static void check_unreached(struct check *c, enum daxfs_type type, uint64_t inde
 
 static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 {
-	uint64_t s = sm_load(&c->pool->state[type][index]);
+	uint64_t s;
 
+	if (pool_lost(c->pool, &c->pool->state[type][index], sizeof(sm_u64)))
+		return;
+	s = sm_load(&c->pool->state[type][index]);
 	if (state_of(s) > DAXFS_RETIRED || (state_of(s) == DAXFS_FREE && s != 0)) {
 		check_problem(c, "bad-state", PLACE(type_name[type], index), "state word %#" PRIx64 " makes no sense",
 			      s);
@@ -207,7 +245,8 @@ static void check_object(struct check *c, enum daxfs_type type, uint64_t index)
 			repair_free(c, type, index, PLACE(type_name[type], index));
 		return;
 	}
-	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s)) || state_of(s) == DAXFS_RETIRED)
+	if ((state_of(s) == DAXFS_LIVE && !is_tail(type, index, s) && use_of(s) != DAXFS_USE_BAD) ||
+	    state_of(s) == DAXFS_RETIRED)
 		check_epochs(c, type, index, s);
 	if (!check_is(c, type, index, CHECK_REACHED))
 		check_unreached(c, type, index, s);
@@ -220,7 +259,7 @@ static void check_states(struct check *c)
 			check_object(c, (enum daxfs_type)type, i);
 }
 
-/* free + live + private + retired == total, and every LIVE page was reached or is being retired. */
+/* free + live + private + retired + quarantined == total, and every LIVE page was reached or is being retired. */
 static void check_accounts(struct check *c)
 {
 	struct daxfs_usage *usage[DAXFS_TYPES] = { &c->out->usage.pages, &c->out->usage.inodes,
@@ -233,11 +272,12 @@ static void check_accounts(struct check *c)
 		space_usage(c->pool, (enum daxfs_type)type, u, &nodes);
 		if (type == DAXFS_T_PAGE)
 			c->out->usage.nodes = nodes;
-		if (u->free + u->live + u->private_ + u->retired != u->total)
+		if (u->free + u->live + u->private_ + u->retired + u->quarantined != u->total)
 			check_problem(c, "bad-total", PLACE("type", type),
 				      "%" PRIu64 " free + %" PRIu64 " live + %" PRIu64 " private + %" PRIu64
-				      " retired are not %" PRIu64 " %ss",
-				      u->free, u->live, u->private_, u->retired, u->total, type_name[type]);
+				      " retired + %" PRIu64 " in quarantine are not %" PRIu64 " %ss",
+				      u->free, u->live, u->private_, u->retired, u->quarantined, u->total,
+				      type_name[type]);
 	}
 }
 
@@ -258,6 +298,8 @@ int check_setup(struct check *c)
 	c->notes[DAXFS_T_PAGE] = p + inodes * 16;
 	c->notes[DAXFS_T_INODE] = c->notes[DAXFS_T_PAGE] + pool->objects[DAXFS_T_PAGE];
 	c->notes[DAXFS_T_DIRENT] = c->notes[DAXFS_T_INODE] + inodes;
+	if (pool_lost(pool, &pool->member->manager, sizeof(struct sm_manager)))
+		return -EIO; /* nothing can be judged */
 	c->epoch = sm_load(&pool->member->manager.epoch);
 	return 0;
 }
@@ -268,12 +310,15 @@ int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report,
 	struct check c = { .pool = pool, .fix = fix, .report = report, .context = context, .out = &result };
 	int rc = check_setup(&c);
 
-	if (rc)
+	if (rc) {
+		free(c.memory);
 		return rc;
+	}
 	check_headers(&c);
 	check_members(&c);
 	check_lanes(&c);
 	check_opens(&c);
+	check_repairs(&c);
 	check_marks(&c);
 	check_tree(&c);
 	check_orphans(&c);
@@ -282,6 +327,7 @@ int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report,
 	check_inodes(&c);
 	check_states(&c);
 	check_accounts(&c);
+	check_trouble(&c);
 	if (fix)
 		repair_lanes(&c);
 	free(c.memory);

@@ -69,6 +69,11 @@ bool check_target(struct dir_walk *d, const struct sm_dirent *entry, uint64_t di
 	uint32_t mode;
 
 	c->out->names++;
+	if (index && index < c->pool->objects[DAXFS_T_INODE] &&
+	    check_blind(c, &c->pool->inodes[index], sizeof(struct sm_inode))) {
+		c->notes[DAXFS_T_INODE][index] |= CHECK_REACHED;
+		return true; /* for all that can be said */
+	}
 	if (index == 0 || index >= c->pool->objects[DAXFS_T_INODE] ||
 	    sm_load(&c->pool->inodes[index].i_generation) != handle_generation(entry->handle)) {
 		check_problem(c, "bad-handle", at, "names handle %#" PRIx64 ", which is no inode", entry->handle);
@@ -124,6 +129,8 @@ void check_tree(struct check *c)
 
 	c->notes[DAXFS_T_INODE][0] |= CHECK_REACHED; /* nobody's, and never to be taken */
 	check_state(c, DAXFS_T_INODE, 0, DAXFS_USE_NONE, PLACE("inode", 0));
+	if (check_blind(c, &c->pool->inodes[DAXFS_ROOT_INO], sizeof(struct sm_inode)))
+		return;
 	if (!S_ISDIR(mode)) {
 		check_problem(c, "bad-mode", at, "the root is not a directory but %#o", mode);
 		if (!repair_do(c, at, "a directory"))

@@ -80,6 +80,8 @@ static void check_tail(struct walk *f, uint64_t page)
 	uint8_t bytes[DAXFS_PAGE_SIZE];
 	uint64_t end = f->size % DAXFS_PAGE_SIZE;
 
+	if (pool_lost_page(f->c->pool, page))
+		return;
 	sm_read(bytes, pool_page(f->c->pool, page), sizeof(bytes));
 	if (f->symlink && memchr(bytes, '\0', end)) {
 		check_problem(f->c, "bad-symlink", PLACE("inode", f->inode),
@@ -140,6 +142,8 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 {
 	uint64_t start = base & ~(span(height) - 1);
 
+	if (check_blind(f->c, pool_page(f->c->pool, node), DAXFS_PAGE_SIZE))
+		return;
 	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
 		const sm_u64 *below = &map_node(f->c->pool, node)->slot[i];
 		struct place slot = { "page", node, "slot", (int)i };
@@ -206,8 +210,9 @@ void check_file(struct check *c, uint64_t inode)
 	const struct sm_inode *sm = &c->pool->inodes[inode];
 	uint64_t size = check_value(c, &sm->size, DAXFS_W_SIZE);
 	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR);
-	struct walk f = { .c = c, .inode = inode, .size = size_bytes(size), .prune = size_prune(size) };
+	struct walk f = { .c = c, .inode = inode, .size = size_bytes(size) };
 
+	f.prune = size_prune(size) || check_unknown(c, &sm->size);
 	f.pages = (f.size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	f.ends = !(c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN));
 	f.symlink = S_ISLNK(mode) && !f.prune;

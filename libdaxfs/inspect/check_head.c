@@ -18,6 +18,8 @@ static void check_super(struct check *c, unsigned copy)
 	const struct super_flaw *flaw;
 	struct sm_super s;
 
+	if (pool_lost(c->pool, pool_at(c->pool, copy * DAXFS_PAGE_SIZE), sizeof(s)))
+		return;
 	super_load(c->pool->shm.base, copy, &s);
 	flaw = super_invalid(&s, c->pool->shm.size);
 	if (!flaw && memcmp(&s, &c->pool->super, sizeof(s)) == 0)
@@ -37,6 +39,8 @@ void check_headers(struct check *c)
 		struct sm_region_hdr hdr;
 		const char *flaw;
 
+		if (pool_lost(c->pool, pool_at(c->pool, c->pool->super.region[id].offset), sizeof(hdr)))
+			continue;
 		sm_read(&hdr, pool_at(c->pool, c->pool->super.region[id].offset), sizeof(hdr));
 		flaw = region_hdr_invalid(&c->pool->super, id, &hdr);
 		if (!flaw)
@@ -51,9 +55,15 @@ void check_headers(struct check *c)
 /* A slot has an owner until it is FREE or RECOVERED; one whose word makes no sense may have. */
 static void check_host(struct check *c, unsigned host)
 {
-	uint64_t v = sm_load(&c->pool->member->host[host].word);
+	const sm_u64 *p = &c->pool->member->host[host].word;
 	struct host_word word;
+	uint64_t v;
 
+	if (pool_lost(c->pool, p, sizeof(*p))) {
+		c->owned |= 1ull << host;
+		return;
+	}
+	v = sm_load(p);
 	if (host_word_unpack(v, &word) || word.recoverer >= (int)c->pool->super.hosts) {
 		check_problem(c, "bad-host", PLACE("host", host), "word %#" PRIx64 " makes no sense", v);
 		c->owned |= c->fix ? 0 : 1ull << host; /* in a repair: nobody uses the pool */
@@ -70,7 +80,8 @@ void check_members(struct check *c)
 	for (unsigned host = 0; host < c->pool->super.hosts; host++)
 		check_host(c, host);
 	for (unsigned host = c->pool->super.hosts; host < DAXFS_HOSTS_MAX; host++)
-		if (sm_load(&c->pool->member->host[host].word)) {
+		if (!pool_lost(c->pool, &c->pool->member->host[host].word, sizeof(sm_u64)) &&
+		    sm_load(&c->pool->member->host[host].word)) {
 			check_problem(c, "bad-host", PLACE("host", host), "in use, but the pool has only %u hosts",
 				      c->pool->super.hosts);
 			if (repair_do(c, PLACE("host", host), "nobody's"))

@@ -37,7 +37,7 @@ static void check_incarnation(struct check *c, uint64_t inode)
 {
 	const sm_u64 *word = &c->pool->inodes[inode].i_generation;
 	const struct place *at = PLACE_FIELD("inode", inode, "i_generation", -1);
-	uint64_t v = sm_load(word);
+	uint64_t v = pool_lost(c->pool, word, sizeof(*word)) ? 0 : sm_load(word);
 
 	uint64_t right = inode == DAXFS_ROOT_INO ? 0 : (uint32_t)v;
 
@@ -103,6 +103,8 @@ void check_content(struct check *c, uint64_t inode)
 	uint32_t mode = (uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR);
 	bool pages, used = false;
 
+	if (check_unknown(c, &sm->mode))
+		return;
 	if (!mode_known(mode)) {
 		check_problem(c, "bad-mode", PLACE("inode", inode), "%#o is no type of file", mode);
 		mode = repair_mode(c, inode, mode);
@@ -137,7 +139,7 @@ static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
 	bool dir = S_ISDIR((uint32_t)check_value(c, &sm->mode, DAXFS_W_ATTR));
-	bool todo = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO);
+	bool todo = check_is(c, DAXFS_T_INODE, inode, CHECK_TODO) || c->blind;
 	const struct place *at = PLACE("inode", inode);
 
 	c->notes[DAXFS_T_INODE][inode] |= CHECK_REACHED | CHECK_ORPHAN;
@@ -164,9 +166,13 @@ static void check_orphan(struct check *c, uint64_t inode, enum daxfs_life life)
 void check_orphans(struct check *c)
 {
 	for (uint64_t i = 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
-		uint64_t s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
 		enum daxfs_life life;
+		uint64_t s;
 
+		if (check_blind(c, &c->pool->inodes[i], sizeof(struct sm_inode)) ||
+		    check_blind(c, &c->pool->state[DAXFS_T_INODE][i], sizeof(sm_u64)))
+			continue;
+		s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
 		if (check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) ||
 		    (state_of(s) != DAXFS_LIVE && !check_in_flight(c, txid_of(s), CHECK_COMMITTED)))
 			continue;
@@ -203,7 +209,10 @@ static void find_inode(struct check *c, uint64_t inode)
 void check_found(struct check *c)
 {
 	for (uint64_t i = DAXFS_ROOT_INO + 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
-		uint64_t s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
+		uint64_t s = pool_lost(c->pool, &c->pool->state[DAXFS_T_INODE][i], sizeof(sm_u64)) ||
+					     pool_lost(c->pool, &c->pool->inodes[i], sizeof(struct sm_inode))
+				     ? 0
+				     : sm_load(&c->pool->state[DAXFS_T_INODE][i]);
 
 		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) && state_of(s) == DAXFS_LIVE &&
 		    use_of(s) == DAXFS_USE_INODE &&
@@ -230,6 +239,8 @@ static void check_links(struct check *c, uint64_t inode)
 
 	if (inode == DAXFS_ROOT_INO && c->names[inode])
 		check_problem(c, "double-dir", at, "the root is named in some directory");
+	if (c->blind)
+		return; /* names may be where nobody can look */
 	if (!orphan && nlink_life(nlink) != DAXFS_LIFE_ALIVE)
 		check_problem(c, "bad-life", at, "%u names, but its life is %u", names, (unsigned)nlink_life(nlink));
 	else if (nlink_count(nlink) != (orphan ? 0 : names))
@@ -284,6 +295,8 @@ static void check_openers(struct check *c, uint64_t inode)
 			check_problem(c, "bad-opener", at, "held open by host %u, the pool has %u", host, hosts);
 		else if (!check_host_owned(c, host))
 			check_problem(c, "dead-opener", at, "held open by host %u, whose slot nobody owns", host);
+		else if (c->blind)
+			continue; /* its table may be where nobody can look */
 		else
 			check_problem(c, "unlisted-opener", at, "held open by host %u, whose table does not say so",
 				      host);
@@ -294,7 +307,8 @@ static void check_openers(struct check *c, uint64_t inode)
 void check_inodes(struct check *c)
 {
 	for (uint64_t i = 1; i < c->pool->objects[DAXFS_T_INODE]; i++) {
-		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED))
+		if (!check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) ||
+		    pool_lost(c->pool, &c->pool->inodes[i], sizeof(struct sm_inode)))
 			continue;
 		check_links(c, i); /* of what was found, too: 0 links */
 		check_size(c, i);

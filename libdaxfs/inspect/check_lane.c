@@ -70,6 +70,8 @@ static void check_retires(struct check *c, unsigned id, const struct sm_lane *la
 				      "%#" PRIx64 " is no object of this pool", object);
 			continue;
 		}
+		if (pool_lost(c->pool, &c->pool->state[type][object_index(object)], sizeof(sm_u64)))
+			continue;
 		s = sm_load(&c->pool->state[type][object_index(object)]);
 		if (finalizes && (s & DAXFS_USE_TXID_MASK) == (txid & DAXFS_USE_TXID_MASK))
 			c->notes[type][object_index(object)] |= CHECK_RETIRING;
@@ -117,7 +119,8 @@ static void check_owner(struct check *c, unsigned id, const struct sm_lane *lane
 	uint64_t owner = sm_load(&lane->owner);
 	struct host_word word;
 
-	if (host_word_unpack(sm_load(&c->pool->member->host[host].word), &word) || word.state != DAXFS_HOST_ALIVE)
+	if (pool_lost(c->pool, &c->pool->member->host[host].word, sizeof(sm_u64)) ||
+	    host_word_unpack(sm_load(&c->pool->member->host[host].word), &word) || word.state != DAXFS_HOST_ALIVE)
 		return;
 	if (owner != ((uint64_t)word.generation << 32 | host))
 		check_problem(c, "bad-owner", PLACE("lane", id),
@@ -125,11 +128,12 @@ static void check_owner(struct check *c, unsigned id, const struct sm_lane *lane
 			      (unsigned)(owner >> 32), host, word.generation);
 }
 
-static void note_todo(struct check *c, uint64_t handle)
+void check_note_todo(struct check *c, uint64_t handle)
 {
 	uint64_t index = handle_index(handle);
 
 	if (handle && index < c->pool->objects[DAXFS_T_INODE] &&
+	    !check_blind(c, &c->pool->inodes[index], sizeof(struct sm_inode)) &&
 	    (sm_load(&c->pool->inodes[index].i_generation) & 0xffffffffull) == handle_generation(handle))
 		c->notes[DAXFS_T_INODE][index] |= CHECK_TODO;
 }
@@ -137,9 +141,13 @@ static void note_todo(struct check *c, uint64_t handle)
 static void check_lane(struct check *c, unsigned id)
 {
 	const struct sm_lane *lane = &c->pool->lanes[id];
-	uint64_t status = sm_load(&lane->status);
-	unsigned state = status_state(status);
+	uint64_t status;
+	unsigned state;
 
+	if (check_blind(c, lane, sizeof(*lane)))
+		return;
+	status = sm_load(&lane->status);
+	state = status_state(status);
 	if (!check_status_sane(status)) {
 		check_problem(c, "bad-status", PLACE("lane", id), "status word %#" PRIx64 " makes no sense", status);
 		return;
@@ -151,7 +159,7 @@ static void check_lane(struct check *c, unsigned id)
 		return;
 	}
 	check_owner(c, id, lane);
-	note_todo(c, sm_load(&lane->todo));
+	check_note_todo(c, sm_load(&lane->todo));
 }
 
 void check_lanes(struct check *c)
@@ -188,6 +196,8 @@ static void check_open(struct check *c, unsigned host, unsigned slot, uint64_t h
 			      index);
 		repair_open(c, host, slot, &at);
 	}
+	if (check_blind(c, &c->pool->inodes[index], sizeof(struct sm_inode)))
+		return;
 	if ((sm_load(&c->pool->inodes[index].i_generation) & 0xffffffffull) == handle_generation(handle))
 		c->listed[index] |= 1ull << host;
 }
@@ -198,7 +208,8 @@ void check_opens(struct check *c)
 
 	for (unsigned host = 0; host < c->pool->super.hosts; host++)
 		for (unsigned slot = 0; slot < per_host; slot++) {
-			uint64_t handle = sm_load(&c->pool->open_table[(uint64_t)host * per_host + slot]);
+			const sm_u64 *open = &c->pool->open_table[(uint64_t)host * per_host + slot];
+			uint64_t handle = check_blind(c, open, sizeof(*open)) ? 0 : sm_load(open);
 
 			if (handle)
 				check_open(c, host, slot, handle);

@@ -80,7 +80,8 @@ static bool entry_of(const struct dir_walk *d, const struct spot *spot, unsigned
 {
 	uint64_t w = slot_value(d, spot->page, i);
 
-	if (i == spot->slot || link_kind(w) != DAXFS_DIRENT || link_index(w) >= d->c->pool->objects[DAXFS_T_DIRENT])
+	if (i == spot->slot || link_kind(w) != DAXFS_DIRENT || link_index(w) >= d->c->pool->objects[DAXFS_T_DIRENT] ||
+	    pool_lost(d->c->pool, &d->c->pool->dirents[link_index(w)], sizeof(*out)))
 		return false;
 	sm_read(out, &d->c->pool->dirents[link_index(w)], sizeof(*out));
 	return true;
@@ -171,6 +172,8 @@ static bool walk_entry(struct dir_walk *d, uint64_t w, const struct spot *spot)
 	if (!check_reach(c, DAXFS_T_DIRENT, link_index(w), DAXFS_USE_DIRENT,
 			 PLACE_FIELD("page", spot->page, "slot", (int)spot->slot)))
 		return false;
+	if (check_blind(c, &c->pool->dirents[link_index(w)], sizeof(entry)))
+		return true; /* it stays, whatever it is */
 	sm_read(&entry, &c->pool->dirents[link_index(w)], sizeof(entry));
 	if (spot->leaf && named_before(d, spot, &entry)) {
 		check_problem(c, "double-name", PLACE("dirent", link_index(w)),
@@ -261,8 +264,11 @@ static bool walk_leaf_slot(struct dir_walk *d, const struct spot *spot)
 static unsigned walk_leaf(struct dir_walk *d, uint64_t w, const struct spot *up)
 {
 	struct spot spot = *up;
+	uint64_t blind = d->c->blind;
 	unsigned used = 0;
 
+	if (check_blind(d->c, pool_page(d->c->pool, link_index(w)), DAXFS_PAGE_SIZE))
+		return 1; /* for all that can be said */
 	spot.page = link_index(w);
 	spot.leaf = true;
 	spot.run = name_hint(w);
@@ -270,6 +276,8 @@ static unsigned walk_leaf(struct dir_walk *d, uint64_t w, const struct spot *up)
 	spot.key >>= spot.run;
 	for (spot.slot = 0; spot.slot < DAXFS_NODE_SLOTS; spot.slot++)
 		used += walk_leaf_slot(d, &spot);
+	if (d->c->blind != blind || check_unknown(d->c, &d->c->pool->count[spot.page]))
+		return used ? used : 1;
 	check_count(d, spot.page, false, used);
 	return used;
 }
@@ -297,7 +305,7 @@ static unsigned unite_run(struct dir_walk *d, uint64_t w, const struct spot *spo
 		const struct place *at = PLACE_FIELD("page", spot->page, "slot", (int)i);
 		uint64_t v = slot_value(d, spot->page, i);
 
-		if (v == w)
+		if (v == w || check_unknown(d->c, slot_word(d, spot->page, i)))
 			continue;
 		check_problem(d->c, "bad-run", at, "does not name page %" PRIu64 ", the leaf of its run",
 			      link_index(w));
@@ -360,14 +368,19 @@ static unsigned walk_slot(struct dir_walk *d, const struct spot *spot, unsigned 
 static unsigned walk_node(struct dir_walk *d, uint64_t page, unsigned level, uint64_t key)
 {
 	struct spot spot = { .page = page, .level = level, .bits = trie_fixed_bits(level, 0) };
+	uint64_t blind = d->c->blind;
 	unsigned used = 0, absent = 0;
 
+	if (check_blind(d->c, pool_page(d->c->pool, page), DAXFS_PAGE_SIZE))
+		return 1; /* for all that can be said */
 	while (spot.slot < DAXFS_NODE_SLOTS) {
 		spot.key = key << TRIE_BITS | spot.slot;
 		spot.slot += walk_slot(d, &spot, &absent);
 	}
 	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++)
 		used += link_kind(slot_value(d, page, i)) != DAXFS_ABSENT;
+	if (d->c->blind != blind || check_unknown(d->c, &d->c->pool->count[page]))
+		return used ? used : 1;
 	check_count(d, page, level == 0, used + absent);
 	return used;
 }

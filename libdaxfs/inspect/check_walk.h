@@ -42,6 +42,8 @@ struct check {
 	uint32_t *names;             /* inode: directory entries that name it */
 	uint32_t *queue;             /* directories to walk, each at most once */
 	uint64_t queued;
+	uint64_t blind;     /* places that lead on, and cannot be read */
+	uint64_t below;     /* objects that were not reached, though in use: below those, perhaps */
 	void *memory;       /* of all arrays */
 	struct repair *fix; /* NULL: only look */
 };
@@ -59,6 +61,15 @@ struct place {
 
 /* A place in words; returns their length. */
 int check_place(char *buf, size_t size, const struct place *at);
+/* Is memory lost that leads on to more? Then what is not reached may be below it. */
+static inline bool check_blind(struct check *c, const void *p, size_t len)
+{
+	bool lost = pool_lost(c->pool, p, len);
+
+	c->blind += lost;
+	return lost;
+}
+
 void check_problem(struct check *c, const char *code, const struct place *at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -76,6 +87,8 @@ static inline uint64_t check_value(const struct check *c, const sm_u64 *word, en
 	return inspect_word(c->pool, word, class);
 }
 
+/* Is it lost what a word is: its own memory, or the record whose mark it carries? */
+bool check_unknown(const struct check *c, const sm_u64 *word);
 /* Complain about a mark that nobody will resolve. */
 void check_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class, const struct place *at);
 /* Complain if an object that a word names is not in a state to be named. */
@@ -124,6 +137,9 @@ void check_locks(struct check *c, uint64_t inode);   /* check_lock.c: its page o
 void check_orphans(struct check *c);                 /* check_inode.c: everything that has none */
 void check_found(struct check *c);                   /* check_inode.c: in a repair, what lost its name */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
-void check_marks(struct check *c);                   /* check_inode.c: words outside of nodes */
+void check_note_todo(struct check *c, uint64_t handle);
+void check_repairs(struct check *c); /* check_trouble.c: notes TODO of what is to be repaired */
+void check_trouble(struct check *c); /* check_trouble.c */
+void check_marks(struct check *c);   /* check_inode.c: words outside of nodes */
 
 #endif

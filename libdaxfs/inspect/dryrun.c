@@ -274,28 +274,56 @@ static void show_host(const struct dry *d)
 		     word.generation, advice);
 }
 
-static int dry_run(const struct daxfs *fs, unsigned host, daxfs_report report, void *context)
+struct part {
+	struct dry *d;
+	unsigned id; /* of a lane */
+};
+
+static int host_part(void *arg)
+{
+	const struct part *part = arg;
+
+	show_host(part->d);
+	return 0;
+}
+
+static int lane_part(void *arg)
+{
+	const struct part *part = arg;
+	struct dry *d = part->d;
+	uint64_t low = sm_load(&d->pool->lanes[part->id].low);
+
+	show_record(d, part->id);
+	show_todo(d, part->id);
+	if (low)
+		inspect_line(d->report, d->context,
+			     "lane %u: holds back what lived in epochs %" PRIu64 " to %" PRIu64 ": would be withdrawn",
+			     part->id, low, sm_load(&d->pool->lanes[part->id].high));
+	return 0;
+}
+
+static int opens_part(void *arg)
+{
+	const struct part *part = arg;
+
+	show_opens(part->d);
+	return 0;
+}
+
+static int dry_run(struct daxfs *fs, unsigned host, daxfs_report report, void *context)
 {
 	struct dry d = { .pool = fs_pool(fs), .report = report, .context = context, .host = host };
 	unsigned lanes = d.pool->super.lanes_per_host;
+	struct part part = { &d, host * lanes };
 
 	if (!*fs->here)
 		return -ECHILD;
 	if (host >= d.pool->super.hosts)
 		return -EINVAL;
-	show_host(&d);
-	for (unsigned id = host * lanes; id < (host + 1) * lanes; id++) {
-		uint64_t low = sm_load(&d.pool->lanes[id].low);
-
-		show_record(&d, id);
-		show_todo(&d, id);
-		if (low)
-			inspect_line(report, context,
-				     "lane %u: holds back what lived in epochs %" PRIu64 " to %" PRIu64
-				     ": would be withdrawn",
-				     id, low, sm_load(&d.pool->lanes[id].high));
-	}
-	show_opens(&d);
+	inspect_part(fs, host_part, &part, report, context);
+	for (; part.id < (host + 1) * lanes; part.id++)
+		inspect_part(fs, lane_part, &part, report, context);
+	inspect_part(fs, opens_part, &part, report, context);
 	inspect_line(report, context,
 		     "host %u: %" PRIu64 " records to finish, %" PRIu64 " to roll back, %" PRIu64
 		     " objects to finalize, %" PRIu64 " files to finish, %" PRIu64 " open files to release",

@@ -112,9 +112,16 @@ static bool parse_index(const char *what, const char *word, uint64_t *index)
 	return *end == '\0' && errno == 0;
 }
 
-static int dump_what(const struct dump *dump, const char *what)
+struct dump_call {
+	struct dump d;
+	const char *what;
+};
+
+static int dump_what(void *arg)
 {
-	struct dump d = *dump;
+	struct dump_call *call = arg;
+	struct dump d = call->d;
+	const char *what = call->what;
 	uint64_t index;
 
 	if (parse_index(what, "inode", &index))
@@ -134,13 +141,13 @@ static int dump_what(const struct dump *dump, const char *what)
 
 int daxfs_dump(struct daxfs *fs, const char *what, daxfs_report report, void *context)
 {
-	struct dump d = { .pool = fs_pool(fs), .report = report, .context = context };
+	struct dump_call call = { { .pool = fs_pool(fs), .report = report, .context = context }, what };
 	int was, rc;
 
 	if (!*fs->here)
 		return -ECHILD;
 	was = process_cancel_off();
-	rc = dump_what(&d, what);
+	rc = inspect_part(fs, dump_what, &call, report, context);
 	process_cancel_restore(was);
 	return rc;
 }

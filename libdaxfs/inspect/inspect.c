@@ -16,6 +16,7 @@
 #include "fs/fs.h"
 #include "fs/lockset.h"
 #include "inspect/check.h"
+#include "mem/guard.h"
 #include "mem/process.h"
 
 /* -- words ------------------------------------------------------------------ */
@@ -28,6 +29,8 @@ const sm_u64 *inspect_mark(const struct pool *pool, const sm_u64 *word, uint64_t
 	if (mark_lane(mark) >= pool->lanes_total || mark_widx(mark) >= DAXFS_RECORD_WORDS)
 		return NULL;
 	lane = &pool->lanes[mark_lane(mark)];
+	if (pool_lost(pool, lane, sizeof(*lane)))
+		return NULL;
 	*status = sm_load(&lane->status);
 	if (status_seq(*status) != mark_seq(mark) || !inspect_has_record(*status) ||
 	    status_state(*status) == DAXFS_SINGLE || (mark_helped(mark) && !status_helped(*status)))
@@ -52,9 +55,12 @@ bool inspect_claim(const struct pool *pool, const sm_u64 *word, uint64_t w, uint
 
 uint64_t inspect_word(const struct pool *pool, const sm_u64 *word, enum daxfs_word_class class)
 {
-	uint64_t w = sm_load(word), status;
+	uint64_t w, status;
 	const sm_u64 *entry;
 
+	if (pool_lost(pool, word, sizeof(*word)))
+		return 0;
+	w = sm_load(word);
 	if (!word_is_mark(w))
 		return word_payload(w, class);
 	if (word_is_claim(w))
@@ -79,6 +85,8 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 	out->n = 0;
 	if (link_kind(w) != DAXFS_LOCKS || link_index(w) >= pool->objects[DAXFS_T_PAGE])
 		return "no page of locks";
+	if (pool_lost_page(pool, link_index(w)))
+		return NULL; /* nothing can be said of it */
 	page = (const struct sm_locks *)(const void *)pool_page(pool, link_index(w));
 	sm_read(&copy.inode, &page->inode, sizeof(copy) - from);
 	if (!locks_page_sane(&copy, handle_make(sm_load(&pool->inodes[i].i_generation), i)))
@@ -217,6 +225,8 @@ bool inspect_is_private_to(const struct pool *pool, uint64_t object, unsigned la
 
 	if (type >= DAXFS_TYPES || object_index(object) >= pool->objects[type])
 		return false;
+	if (pool_lost(pool, &pool->state[type][object_index(object)], sizeof(sm_u64)))
+		return false;
 	s = sm_load(&pool->state[type][object_index(object)]);
 	return state_of(s) == DAXFS_PRIVATE && txid_of(s) == txid_make(lane, seq);
 }
@@ -234,17 +244,56 @@ void inspect_line(daxfs_report report, void *context, const char *format, ...)
 
 /* -- public calls ------------------------------------------------------------- */
 
+struct check_call {
+	struct daxfs *fs;
+	daxfs_report report;
+	void *context;
+	struct daxfs_check *out;
+	unsigned begun;
+};
+
+/* One load of each 4 KiB: what cannot be read is known before anything is said. */
+static int touch_all(void *arg)
+{
+	const struct check_call *call = arg;
+	const struct pool *pool = fs_pool(call->fs);
+
+	for (uint64_t at = 0; at < pool->super.size; at += DAXFS_PAGE_SIZE)
+		if (!pool_lost(pool, pool_at(pool, at), sizeof(sm_u64)))
+			sm_load_relaxed(pool_at(pool, at));
+	return 0;
+}
+
+static int check_all(void *arg)
+{
+	struct check_call *call = arg;
+
+	if (call->begun++)
+		inspect_line(call->report, call->context, "memory failed meanwhile: all is checked again");
+	return check_pool(fs_pool(call->fs), call->report, call->context, call->out);
+}
+
 int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out)
 {
+	struct check_call call = { fs, report, context, out, 0 };
 	int was, rc;
 
 	if (!*fs->here)
 		return -ECHILD;
 	was = process_cancel_off();
-	rc = check_pool(fs_pool(fs), report, context, out);
+	trouble_sync(fs_pool_writable(fs));
+	rc = fs_look(fs, touch_all, &call);
+	if (rc == 0)
+		rc = fs_look(fs, check_all, &call);
 	process_cancel_restore(was);
 	return rc;
 }
+
+struct inflight_call {
+	const struct pool *pool;
+	unsigned host;
+	struct daxfs_inflight *out;
+};
 
 static unsigned private_objects(const struct pool *pool, unsigned id, uint64_t status)
 {
@@ -257,44 +306,74 @@ static unsigned private_objects(const struct pool *pool, unsigned id, uint64_t s
 	return owned;
 }
 
-int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out)
+static int count_inflight(void *arg)
 {
-	const struct pool *pool = fs_pool(fs);
-	unsigned lanes = pool->super.lanes_per_host, opens = pool->super.opens_per_host;
+	const struct inflight_call *call = arg;
+	const struct pool *pool = call->pool;
+	unsigned lanes = pool->super.lanes_per_host, opens = pool->super.opens_per_host, host = call->host;
 	struct daxfs_inflight sum = { 0 };
 
-	if (!*fs->here)
-		return -ECHILD;
-	if (host >= pool->super.hosts)
-		return -EINVAL;
 	for (unsigned id = host * lanes; id < (host + 1) * lanes; id++) {
-		uint64_t status = sm_load(&pool->lanes[id].status);
-		bool record = status_state(status) != DAXFS_IDLE;
+		uint64_t status;
+		bool record;
 
+		if (lane_lost(pool, id))
+			continue;
+		status = sm_load(&pool->lanes[id].status);
+		record = status_state(status) != DAXFS_IDLE;
 		sum.lanes += record || sm_load(&pool->lanes[id].low);
 		sum.records += record;
 		sum.owned += record ? private_objects(pool, id, status) : 0;
 	}
-	for (unsigned i = 0; i < opens; i++)
-		sum.opens += sm_load(&pool->open_table[(uint64_t)host * opens + i]) != 0;
-	*out = sum;
+	for (unsigned i = 0; i < opens; i++) {
+		const sm_u64 *open = &pool->open_table[(uint64_t)host * opens + i];
+
+		sum.opens += !pool_lost(pool, open, sizeof(*open)) && sm_load(open) != 0;
+	}
+	*call->out = sum;
 	return 0;
 }
 
-int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out)
+int daxfs_inflight(struct daxfs *fs, unsigned host, struct daxfs_inflight *out)
 {
-	struct pool *pool = fs_pool_writable(fs);
-	struct daxfs_selftest result = { 0 };
-	uint64_t header = pool->super.region[DAXFS_R_LANES].offset;
-	sm_u64 *word = pool_at(pool, header + DAXFS_SCRATCH_OFFSET);
-	uint64_t seen;
+	struct inflight_call call = { fs_pool(fs), host, out };
 
 	if (!*fs->here)
 		return -ECHILD;
-	if (increments && !pool->writable)
-		return -EROFS;
-	seen = sm_load(word);
-	while (result.increments < increments) {
+	return host < call.pool->super.hosts ? fs_look(fs, count_inflight, &call) : -EINVAL;
+}
+
+int inspect_part(struct daxfs *fs, int (*show)(void *arg), void *arg, daxfs_report report, void *context)
+{
+	const struct pool *pool = fs_pool(fs);
+	struct shm_guard guard = shm_guard_of(&pool->shm);
+	int rc = shm_guard_run(&guard, show, arg);
+	char text[INSPECT_TEXT];
+
+	if (!guard.hit)
+		return rc;
+	inspect_page_text(pool, guard.offset & ~(DAXFS_PAGE_SIZE - 1ull), text, sizeof(text));
+	inspect_line(report, context, "memory failed at offset %#" PRIx64 " (%s): the rest of this cannot be shown",
+		     guard.offset, text);
+	return 0;
+}
+
+struct selftest_call {
+	struct pool *pool;
+	uint64_t increments;
+	struct daxfs_selftest *out;
+};
+
+static int selftest(void *arg)
+{
+	const struct selftest_call *call = arg;
+	struct pool *pool = call->pool;
+	struct daxfs_selftest result = { 0 };
+	uint64_t header = pool->super.region[DAXFS_R_LANES].offset;
+	sm_u64 *word = pool_at(pool, header + DAXFS_SCRATCH_OFFSET);
+	uint64_t seen = sm_load(word);
+
+	while (result.increments < call->increments) {
 		/* ORD none: only the word's own atomicity is under test. */
 		bool won = sm_cas_value(word, &seen, seen + 1);
 
@@ -303,6 +382,18 @@ int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest 
 		seen += won;
 	}
 	result.value = sm_load(word);
-	*out = result;
+	*call->out = result;
 	return 0;
+}
+
+int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out)
+{
+	struct selftest_call call = { fs_pool_writable(fs), increments, out };
+	struct shm_guard guard = shm_guard_of(&call.pool->shm);
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (increments && !call.pool->writable)
+		return -EROFS;
+	return shm_guard_run(&guard, selftest, &call);
 }

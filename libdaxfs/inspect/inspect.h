@@ -9,7 +9,7 @@
 #ifndef DAXFS_RECOVER_INSPECT_H
 #define DAXFS_RECOVER_INSPECT_H
 
-#include "mem/pool.h"
+#include "mem/trouble.h"
 #include "sync/word.h"
 
 /*
@@ -39,6 +39,8 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 const char *inspect_status_name(unsigned status);
 /* Where an offset into the pool is: "inode 5 size", "page 12 slot[3]". */
 void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, size_t size);
+/* What lies in 4 KiB of the pool. */
+void inspect_page_text(const struct pool *pool, uint64_t offset, char *buf, size_t size);
 /* A payload in words: "dirent 7", "4096 bytes", "ALIVE 1". */
 void inspect_value_text(uint64_t payload, enum daxfs_word_class class, char *buf, size_t size);
 /* "inode 7" for an object of a record; false if the pool has no such object. */
@@ -46,6 +48,8 @@ bool inspect_object_text(const struct pool *pool, uint64_t object, char *buf, si
 /* Is an object still PRIVATE to operation seq of a lane? */
 bool inspect_is_private_to(const struct pool *pool, uint64_t object, unsigned lane, uint64_t seq);
 
+/* Show a part of something: where memory fails, a line says so, and that part ends. Else what show returns. */
+int inspect_part(struct daxfs *fs, int (*show)(void *arg), void *arg, daxfs_report report, void *context);
 /* One formatted line to a report. */
 void inspect_line(daxfs_report report, void *context, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

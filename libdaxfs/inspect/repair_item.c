@@ -204,8 +204,13 @@ int daxfs_repair_item(struct daxfs *fs, uint64_t inode, daxfs_report report, voi
 		reach_others(&c, inode);
 		refused = c.names[inode] ? "it has a name: repair the whole pool" : NULL;
 	}
-	if (!refused)
+	if (!refused) {
+		uint64_t handle = handle_make((uint32_t)sm_load(&fs->pool.inodes[inode].i_generation), inode);
+
 		rc = fs_run(fs, finish_step, &it);
+		if (rc == 0)
+			trouble_end_file(&fs->pool, handle); /* if whoever could not finish it listed it */
+	}
 	free(c.memory);
 	if (refused)
 		return daxfs_error_set(err, -EBUSY, "inode %" PRIu64 ": %s", inode, refused);

@@ -23,6 +23,7 @@
 #include "fs/fs.h"
 #include "inspect/repair.h"
 #include "inspect/repair_found.h"
+#include "mem/guard.h"
 #include "sync/member.h"
 
 #define PASSES_MAX 40u
@@ -74,6 +75,52 @@ int repair_begin(struct daxfs *fs, uint64_t id, struct daxfs_error *err)
 			       daxfs_host_state_name(state));
 }
 
+/* -- memory that failed ------------------------------------------------------------ */
+
+struct failed {
+	const struct pool *pool;
+	uint64_t offset;
+};
+
+static int load_page(void *arg)
+{
+	const struct failed *page = arg;
+
+	for (uint64_t at = 0; at < DAXFS_PAGE_SIZE; at += DAXFS_LINE)
+		sm_load_relaxed(pool_at(page->pool, page->offset + at));
+	return 0;
+}
+
+/* Bytes of a file, or those that could be: they are lost whatever can be loaded there now, for nobody could tell. */
+static bool holds_bytes(const struct pool *pool, uint64_t offset)
+{
+	uint64_t page = (offset - pool_offset(pool, pool->pages)) / DAXFS_PAGE_SIZE, s;
+
+	if (offset < pool_offset(pool, pool->pages) || page >= pool->objects[DAXFS_T_PAGE] ||
+	    pool_lost(pool, &pool->state[DAXFS_T_PAGE][page], sizeof(sm_u64)))
+		return false;
+	s = sm_load(&pool->state[DAXFS_T_PAGE][page]);
+	return state_of(s) != DAXFS_FREE && state_of(s) != DAXFS_RETIRED && use_of(s) != DAXFS_USE_NODE &&
+	       use_of(s) != DAXFS_USE_LOCKS && use_of(s) != DAXFS_USE_BAD;
+}
+
+/* What can be loaded again comes off the list: whatever it holds now, the check tells sense from nonsense there. */
+static void take_off_list(struct pool *pool)
+{
+	for (unsigned i = 0; i < DAXFS_BAD_MAX; i++) {
+		uint64_t entry = trouble_entry(pool, i);
+		struct failed page = { pool, entry - DAXFS_BAD_LISTED };
+		struct shm_guard guard = shm_guard_of(&pool->shm);
+
+		if ((entry & (DAXFS_PAGE_SIZE - 1)) != DAXFS_BAD_LISTED || entry >= pool->shm.size ||
+		    holds_bytes(pool, page.offset))
+			continue;
+		shm_guard_run(&guard, load_page, &page);
+		if (!guard.hit)
+			trouble_end_page(pool, page.offset);
+	}
+}
+
 static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_report report, void *context)
 {
 	struct daxfs_check result;
@@ -95,12 +142,30 @@ static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_repor
 	return 0;
 }
 
+struct passes_call {
+	struct daxfs *fs;
+	struct repair *fix;
+	uint64_t id;
+	daxfs_report report;
+	void *context;
+};
+
+static int run_passes(void *arg)
+{
+	const struct passes_call *call = arg;
+
+	if (!call->fix->dry)
+		take_off_list(&call->fs->pool);
+	return passes(call->fs, call->fix, call->id, call->report, call->context);
+}
+
 int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context, struct daxfs_repaired *out,
 		 struct daxfs_error *err)
 {
 	struct daxfs_repaired result = { 0 };
 	struct repair fix = { .pool = &fs->pool, .dry = dry_run, .out = &result };
 	uint64_t id = fs_now() | 1;
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
 	struct daxfs_check check;
 	int rc = 0;
 
@@ -112,7 +177,13 @@ int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *cont
 		rc = repair_begin(fs, id, err);
 	if (rc)
 		return rc;
-	rc = passes(fs, &fix, id, report, context);
+	rc = shm_guard_run(&guard, run_passes, &(struct passes_call){ fs, &fix, id, report, context });
+	if (guard.hit) {
+		trouble_add_page(&fs->pool, guard.offset);
+		return daxfs_error_set(err, -EIO,
+				       "memory failed at offset %#llx, which is listed now: run the repair again",
+				       (unsigned long long)guard.offset);
+	}
 	if (rc)
 		return daxfs_error_set(err, rc, "%s",
 				       rc == -ECANCELED ? "another repair has begun: let that one end"

@@ -10,7 +10,9 @@
 
 #include <errno.h>
 
+#include "mem/guard.h"
 #include "mem/super.h"
+#include "mem/trouble.h"
 
 int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err)
 {
@@ -52,5 +54,7 @@ int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error
 	}
 	layout_place(&p);
 	*pool = p;
+	shm_guard_install();
+	trouble_sync(pool);
 	return 0;
 }

@@ -30,6 +30,7 @@ static const struct {
 	[DAXFS_R_COUNT] = { "node counts", sizeof(sm_u64) },
 	[DAXFS_R_INODES] = { "inodes", sizeof(struct sm_inode) },
 	[DAXFS_R_DIRENTS] = { "dirents", sizeof(struct sm_dirent) },
+	[DAXFS_R_TROUBLE] = { "trouble", sizeof(struct sm_trouble) },
 	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
 };
 
@@ -47,7 +48,8 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 			 const uint64_t objects[DAXFS_TYPES])
 {
 	switch (id) {
-	case DAXFS_R_MEMBER: return 1;
+	case DAXFS_R_MEMBER:
+	case DAXFS_R_TROUBLE: return 1;
 	case DAXFS_R_LANES: return (uint64_t)hosts * lanes_per_host;
 	case DAXFS_R_OPEN_TABLE: return (uint64_t)hosts * opens_per_host;
 	case DAXFS_R_STATE1:
@@ -204,5 +206,6 @@ void layout_place(struct pool *pool)
 	pool->count = array_at(pool, DAXFS_R_COUNT);
 	pool->inodes = array_at(pool, DAXFS_R_INODES);
 	pool->dirents = array_at(pool, DAXFS_R_DIRENTS);
+	pool->trouble = array_at(pool, DAXFS_R_TROUBLE);
 	pool->pages = array_at(pool, DAXFS_R_PAGES);
 }

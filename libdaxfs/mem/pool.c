@@ -14,7 +14,9 @@
 
 #include "mem/attach.h"
 #include "mem/backing.h"
+#include "mem/guard.h"
 #include "mem/super.h"
+#include "mem/trouble.h"
 
 static int open_pool(const char *path, bool writable, struct backing *s, struct daxfs_error *err)
 {
@@ -104,6 +106,8 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	}
 	layout_place(&p);
 	*pool = p;
+	shm_guard_install();
+	trouble_sync(pool);
 	return 0;
 }
 

@@ -12,6 +12,16 @@
 #include "daxfs/daxfs.h"
 #include "mem/shm.h"
 
+#define TROUBLE_BLIND 8u /* pages that the tables of struct sm_trouble lie in, and more */
+
+/* This process's copy of the pool's table of bad pages (mem/trouble.c). */
+struct bad_pages {
+	unsigned n;                    /* listed */
+	uint64_t changes;              /* of the table, when it was copied */
+	uint64_t blind[TROUBLE_BLIND]; /* pages of the tables that could not be read */
+	uint64_t entry[DAXFS_BAD_MAX];
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -23,12 +33,14 @@ struct pool {
 	sm_u64 *count;           /* one a page */
 	struct sm_inode *inodes; /* index 0 is never used */
 	struct sm_dirent *dirents;
+	struct sm_trouble *trouble;
 	uint8_t *pages;
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */
 	bool owns_map;
 	bool writable;
+	struct bad_pages bad; /* last, for it is large, and the first of it is asked all the time */
 };
 
 /* Lay a fresh, empty pool over zeroed-or-not memory. Superblocks go last. */

@@ -17,6 +17,10 @@
  * Steps 3 and 4 take as long as the files are large. They go on by batches, between which
  * the recoverer renews its protection and counts as making progress.
  *
+ * Nothing of that can fail for long: a record is finalized past words whose memory is lost or that
+ * make no sense, a file that cannot be finished is listed as one to repair (fs/mend.c), and a lane
+ * whose record cannot be told rests as it is, for good. The slot becomes free all the same.
+ *
  * Cost: the host's lanes, its table of open files, and what was in flight.
  * Survivors need none of this to go on.
  */
@@ -24,14 +28,15 @@
 #include <time.h>
 
 #include "fs/fs.h"
+#include "mem/guard.h"
 #include "sync/member.h"
 
 struct recovery {
 	unsigned host;
 	unsigned lane; /* of the dead host: index in the pool */
 	sm_u64 *open;  /* entry of its open table */
-	struct record_tally tally;
-	struct daxfs_recovery *report;
+	uint64_t inode;
+	struct mend_tally tally;
 };
 
 static uint64_t monotonic_ns(void)
@@ -46,68 +51,119 @@ static int finalize_record(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
 
-	record_recover(lane, r->lane, &r->tally);
-	return status_state(sm_load(&fs->pool.lanes[r->lane].status)) == DAXFS_IDLE ? 0 : -EIO;
-}
-
-static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	struct recovery *r = arg;
-	struct sm_lane *dead = &fs->pool.lanes[r->lane];
-
-	(void)lane;
-	/* ORD withdraw: after every record of the host is finalized; see epoch.c. */
-	sm_store(&dead->low, 0);
-	sm_flush(&fs->pool.shm, &dead->low, sizeof(dead->low));
-	return 0;
+	return mend_record(fs, lane, r->lane, &r->tally.records);
 }
 
 static int finish_todo(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
-	sm_u64 *todo = &fs->pool.lanes[r->lane].todo;
-	uint64_t handle = sm_load(todo);
-	int rc;
 
-	if (!handle)
-		return 0;
-	rc = inode_finish(lane, handle);
-	if (rc)
-		return rc;
-	/* ORD todo: after the file is finished (written back by its records). */
-	sm_store(todo, 0);
-	sm_flush(&fs->pool.shm, todo, sizeof(*todo));
-	r->report->files++;
-	return 0;
+	return mend_todo(fs, lane, r->lane, &r->tally);
+}
+
+static int pass_todo(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+
+	(void)lane;
+	return mend_pass_todo(fs, r->lane, &r->tally);
 }
 
 static int drop_open(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
-	uint64_t handle = sm_load(r->open);
-	int rc;
 
-	if (!handle)
-		return 0;
-	rc = opens_drop(lane, r->host, handle);
-	if (rc)
-		return rc;
-	/* ORD unlist: after the bit is cleared. Crash: dropped again. */
-	sm_store(r->open, 0);
-	sm_flush(&fs->pool.shm, r->open, sizeof(*r->open));
-	r->report->opens++;
+	return mend_open(fs, lane, r->host, r->open, &r->tally);
+}
+
+static int pass_open(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+
+	(void)lane;
+	return mend_pass_open(fs, r->open, &r->tally);
+}
+
+static int pass_inode(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs, (void)lane, (void)arg;
+	return 0; /* its memory fails: it is listed as that */
+}
+
+static int withdraw(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+
+	(void)lane;
+	/* Of every lane after every record of the host is finalized; see epoch.c. */
+	mend_withdraw(fs, r->lane);
 	return 0;
 }
 
-static int each_lane(struct daxfs *fs, struct recovery *r, fs_step step)
+/*
+ * A step whose memory fails is done again, for now it knows of that page and goes past it;
+ * if it meets what it knew of, or its lane cannot be mended, `pass` goes past all of it. Without
+ * one, the lane's record cannot be told: it rests, and the lane with it.
+ */
+static int do_step(struct daxfs *fs, struct recovery *r, fs_step step, fs_step pass)
+{
+	unsigned known;
+	int rc;
+
+	do {
+		known = fs->pool.bad.n;
+		rc = fs_run(fs, step, r);
+	} while (rc == -EIO && fs->pool.bad.n != known);
+	if (rc == -EIO && pass)
+		rc = fs_run(fs, pass, r);
+	if (rc != -EUCLEAN)
+		return rc;
+	r->tally.passed++;
+	return 0;
+}
+
+static int each_lane(struct daxfs *fs, struct recovery *r, fs_step step, fs_step pass)
 {
 	unsigned per_host = fs->pool.super.lanes_per_host;
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < per_host; i++) {
 		r->lane = r->host * per_host + i;
-		rc = fs_run(fs, step, r);
+		rc = do_step(fs, r, step, pass);
 	}
+	return rc;
+}
+
+static int look_open(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+
+	(void)lane;
+	return !pool_lost(&fs->pool, r->open, sizeof(*r->open)) && sm_load(r->open);
+}
+
+/* Does the dead host hold an inode? What cannot be read is not asked. */
+static int drop_held(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+	struct sm_inode *sm = &fs->pool.inodes[r->inode];
+	uint64_t bits;
+
+	if (pool_lost(&fs->pool, sm, sizeof(*sm)))
+		return 0;
+	bits = word_load(lane, &sm->openers[r->host / 32]);
+	if (lane->fault || !(bits >> r->host % 32 & 1))
+		return 0;
+	return mend_held(fs, lane, r->host, handle_make(sm_load(&sm->i_generation), r->inode), &r->tally);
+}
+
+/* A part of the table of open files is lost: what it named is found from the inodes, all of them. */
+static int each_inode(struct daxfs *fs, struct recovery *r)
+{
+	int rc = 0;
+
+	for (r->inode = 1; rc == 0 && r->inode < fs->pool.objects[DAXFS_T_INODE]; r->inode++)
+		rc = do_step(fs, r, drop_held, pass_inode);
 	return rc;
 }
 
@@ -118,54 +174,61 @@ static int each_open(struct daxfs *fs, struct recovery *r)
 
 	for (unsigned i = 0; rc == 0 && i < per_host; i++) {
 		r->open = &fs->pool.open_table[(uint64_t)r->host * per_host + i];
-		if (sm_load(r->open))
-			rc = fs_run(fs, drop_open, r);
+		rc = do_step(fs, r, look_open, NULL);
+		if (rc > 0)
+			rc = do_step(fs, r, drop_open, pass_open);
 	}
+	if (rc == 0 &&
+	    pool_lost(&fs->pool, &fs->pool.open_table[(uint64_t)r->host * per_host], per_host * sizeof(sm_u64)))
+		rc = each_inode(fs, r);
 	return rc;
 }
 
 /* Numbers for status displays; then the slot is done with. */
-static int publish(struct daxfs *fs, const struct recovery *r, uint64_t seen, struct host_word word)
+static int publish(struct daxfs *fs, const struct daxfs_recovery *report, uint64_t seen, struct host_word word)
 {
-	struct sm_host *host = fs_host(fs, r->host);
+	struct sm_host *host = fs_host(fs, report->host);
 
-	sm_store_relaxed(&host->rec_ns, r->report->ns);
-	sm_store_relaxed(&host->rec_done, r->report->finished);
-	sm_store_relaxed(&host->rec_undone, r->report->rolled_back);
-	sm_store_relaxed(&host->rec_objects, r->report->objects);
-	sm_store_relaxed(&host->rec_opens, r->report->opens);
-	sm_store_relaxed(&host->rec_files, r->report->files);
+	sm_store_relaxed(&host->rec_ns, report->ns);
+	sm_store_relaxed(&host->rec_done, report->finished);
+	sm_store_relaxed(&host->rec_undone, report->rolled_back);
+	sm_store_relaxed(&host->rec_objects, report->objects);
+	sm_store_relaxed(&host->rec_opens, report->opens);
+	sm_store_relaxed(&host->rec_files, report->files);
 	sm_flush(&fs->pool.shm, &host->rec_ns, DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
 	word.state = DAXFS_HOST_RECOVERED;
 	word.recoverer = -1;
-	return member_move_own(&fs->pool, r->host, seen, word);
+	return member_move_own(&fs->pool, report->host, seen, word);
 }
 
 /* The host is RECOVERING by us under the word `seen`. */
 static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct host_word word,
 			struct daxfs_recovery *report)
 {
-	struct recovery r = { .host = host, .report = report };
+	struct recovery r = { .host = host };
 	uint64_t start = monotonic_ns();
 	int rc;
 
 	*report = (struct daxfs_recovery){ .host = host, .generation = word.generation - 1 };
-	rc = each_lane(fs, &r, finalize_record);
+	rc = each_lane(fs, &r, finalize_record, NULL);
 	if (rc == 0)
-		rc = each_lane(fs, &r, withdraw);
+		rc = each_lane(fs, &r, withdraw, NULL);
 	if (rc == 0)
-		rc = each_lane(fs, &r, finish_todo);
+		rc = each_lane(fs, &r, finish_todo, pass_todo);
 	if (rc == 0)
 		rc = each_open(fs, &r);
 	if (rc)
 		return rc;
 	sm_drain(&fs->pool.shm);
-	report->finished = r.tally.finished;
-	report->rolled_back = r.tally.rolled_back;
-	report->objects = r.tally.objects;
+	report->finished = r.tally.records.finished;
+	report->rolled_back = r.tally.records.rolled_back;
+	report->objects = r.tally.records.objects;
+	report->opens = r.tally.opens;
+	report->files = r.tally.files;
+	report->passed = r.tally.passed;
 	report->ns = monotonic_ns() - start;
-	return publish(fs, &r, seen, word);
+	return publish(fs, report, seen, word);
 }
 
 /* Assigned to this tenant of our slot, not to a former one. */
@@ -175,20 +238,40 @@ static bool ours(const struct daxfs *fs, const struct host_word *word)
 	       word->recoverer_generation == DAXFS_RECOVERER_GENERATION(fs->generation);
 }
 
-int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max)
+struct recover_call {
+	struct daxfs *fs;
+	struct daxfs_recovery *reports;
+	unsigned max, host;
+};
+
+/* Under a guard: host words, too, are memory that may fail. */
+static int guarded(int (*run)(void *arg), struct recover_call *call)
 {
+	struct shm_guard guard = shm_guard_of(&call->fs->pool.shm);
+	int rc = shm_guard_run(&guard, run, call);
+
+	if (guard.hit)
+		trouble_add_page(&call->fs->pool, guard.offset);
+	return rc;
+}
+
+static int recover_assigned(void *arg)
+{
+	const struct recover_call *call = arg;
+	struct daxfs *fs = call->fs;
 	unsigned n = 0;
-	int rc = fs_ready(fs);
 
-	if (rc)
-		return rc;
-	for (unsigned host = 0; host < fs->pool.super.hosts && n < max; host++) {
-		uint64_t seen = sm_load(&fs_host(fs, host)->word);
+	for (unsigned host = 0; host < fs->pool.super.hosts && n < call->max; host++) {
 		struct host_word word;
+		uint64_t seen;
+		int rc;
 
+		if (pool_lost(&fs->pool, &fs_host(fs, host)->word, sizeof(sm_u64)))
+			continue;
+		seen = sm_load(&fs_host(fs, host)->word);
 		if (host_word_unpack(seen, &word) || !ours(fs, &word))
 			continue;
-		rc = recover_host(fs, host, seen, word, &reports[n]);
+		rc = recover_host(fs, host, seen, word, &call->reports[n]);
 		if (rc)
 			return rc;
 		n++;
@@ -196,28 +279,45 @@ int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, uns
 	return (int)n;
 }
 
-int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report)
+static int claim_and_recover(void *arg)
 {
+	const struct recover_call *call = arg;
+	struct daxfs *fs = call->fs;
+	uint64_t seen = sm_load(&fs_host(fs, call->host)->word);
 	struct host_word word;
-	uint64_t seen;
-	int rc = fs_ready(fs);
+	int rc = host_word_unpack(seen, &word);
 
-	if (rc)
-		return rc;
-	if (host >= fs->pool.super.hosts)
-		return -EINVAL;
-	seen = sm_load(&fs_host(fs, host)->word);
-	rc = host_word_unpack(seen, &word);
 	if (rc)
 		return rc;
 	if (word.state == DAXFS_HOST_FENCED) {
 		word.state = DAXFS_HOST_RECOVERING;
 		word.recoverer = (int)fs->host;
 		word.recoverer_generation = DAXFS_RECOVERER_GENERATION(fs->generation);
-		rc = member_move_own(&fs->pool, host, seen, word);
+		rc = member_move_own(&fs->pool, call->host, seen, word);
 		if (rc)
 			return rc;
 		seen = host_word_pack(word); /* but for a stamp, which publish() does not mind */
 	}
-	return ours(fs, &word) ? recover_host(fs, host, seen, word, report) : -EBUSY;
+	return ours(fs, &word) ? recover_host(fs, call->host, seen, word, call->reports) : -EBUSY;
+}
+
+int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max)
+{
+	struct recover_call call = { .fs = fs, .reports = reports, .max = max };
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
+	fs_retry_broken(fs);
+	return guarded(recover_assigned, &call);
+}
+
+int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report)
+{
+	struct recover_call call = { .fs = fs, .reports = report, .host = host };
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
+	return host < fs->pool.super.hosts ? guarded(claim_and_recover, &call) : -EINVAL;
 }

@@ -51,7 +51,8 @@ bool extent_whole(const struct pool *pool, uint64_t head)
 	uint64_t pages = pool->objects[DAXFS_T_PAGE];
 
 	/* Some state said EXTENT: of a page in the middle, or of no page at all, if that was garbage. */
-	if (head % DAXFS_EXTENT_PAGES || head >= pages || pages - head < DAXFS_EXTENT_PAGES)
+	if (head % DAXFS_EXTENT_PAGES || head >= pages || pages - head < DAXFS_EXTENT_PAGES ||
+	    space_lost_pages(pool, head, DAXFS_EXTENT_PAGES))
 		return false;
 	for (unsigned i = 1; i < DAXFS_EXTENT_PAGES; i++) {
 		uint64_t state = sm_load(&pool->state[DAXFS_T_PAGE][head + i]);

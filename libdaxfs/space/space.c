@@ -47,8 +47,13 @@ static bool inode_worn(const struct pool *pool, uint64_t index)
 
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
 {
-	uint64_t s = sm_load(&lane->pool->state[batch->type][index]);
+	uint64_t s;
 
+	if (space_lost(lane, batch->type, index)) {
+		*state = state_make(DAXFS_LIVE, DAXFS_USE_BAD, 0);
+		return false;
+	}
+	s = sm_load(&lane->pool->state[batch->type][index]);
 	*state = s;
 	if (batch->type == DAXFS_T_INODE && inode_worn(lane->pool, index))
 		return false;
@@ -373,8 +378,11 @@ void space_warm_on(struct lane *lane)
 /* The state of an object, or of the extent that it is part of. */
 static uint64_t whole_state(const struct pool *pool, enum daxfs_type type, uint64_t i)
 {
-	uint64_t s = sm_load_relaxed(&pool->state[type][i]), head;
+	uint64_t s, head;
 
+	if (pool_lost(pool, &pool->state[type][i], sizeof(sm_u64)))
+		return state_make(DAXFS_LIVE, DAXFS_USE_BAD, 0);
+	s = sm_load_relaxed(&pool->state[type][i]);
 	if (type != DAXFS_T_PAGE || use_of(s) != DAXFS_USE_TAIL || state_of(s) != DAXFS_LIVE)
 		return s;
 	head = sm_load_relaxed(&pool->state[type][i - i % DAXFS_EXTENT_PAGES]);
@@ -390,7 +398,8 @@ void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usa
 
 		out->free += state_of(s) == DAXFS_FREE;
 		out->private_ += state_of(s) == DAXFS_PRIVATE;
-		out->live += state_of(s) == DAXFS_LIVE;
+		out->live += state_of(s) == DAXFS_LIVE && use_of(s) != DAXFS_USE_BAD;
+		out->quarantined += state_of(s) == DAXFS_LIVE && use_of(s) == DAXFS_USE_BAD;
 		out->retired += state_of(s) == DAXFS_RETIRED;
 		*nodes += state_of(s) == DAXFS_LIVE && use_of(s) == DAXFS_USE_NODE;
 	}

@@ -55,6 +55,14 @@ bool record_has_room(const struct lane *lane, unsigned n);
 void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
 /* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
 bool extent_gone(const struct pool *pool, uint64_t index);
+/*
+ * Is an object lost (lost.c)? Then it is not to be handed out, and if nobody uses it, it goes into
+ * quarantine; the same for all objects that lie in a page of the pool.
+ */
+bool space_lost(struct lane *lane, enum daxfs_type type, uint64_t index);
+void space_quarantine(struct lane *lane, uint64_t offset);
+bool space_lost_object(const struct pool *pool, enum daxfs_type type, uint64_t index); /* looks only */
+bool space_lost_pages(const struct pool *pool, uint64_t index, unsigned n);
 /* Has an extent, LIVE or RETIRED, all of its pages? Else some go their own way (X4). */
 bool extent_whole(const struct pool *pool, uint64_t head);
 

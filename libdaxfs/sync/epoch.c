@@ -18,6 +18,10 @@
  * as its own, fences, and only then checks that A's record is still in flight:
  * at that moment A's announcement stood and so did ours, and reuse looks at
  * both. This is why recovery drops a dead lane's announcement last.
+ *
+ * An announcement whose memory is lost protects nothing any more: the operation, or view,
+ * that made it meets the same memory, and ends. A pointer that a view handed out before may
+ * then show other bytes than those it was given for.
  */
 #include "sync/lane.h"
 
@@ -82,8 +86,12 @@ void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
 static void look(struct epoch_scan *scan, const struct pool *pool)
 {
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
-		uint64_t low = sm_load(&pool->lanes[i].low);
+		uint64_t low;
 
+		/* Nobody can tell what was announced there, and its owner can do nothing with it. */
+		if (pool_lost(pool, &pool->lanes[i].low, sizeof(sm_u64)))
+			continue;
+		low = sm_load(&pool->lanes[i].low);
 		if (!low)
 			continue;
 		scan->announced[scan->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };

@@ -9,9 +9,11 @@
  */
 #include "sync/record.h"
 
+/* Is it an object of this pool, whose state can be told? */
 static bool object_sane(const struct pool *pool, uint64_t object)
 {
-	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)];
+	return object_type(object) < DAXFS_TYPES && object_index(object) < pool->objects[object_type(object)] &&
+	       !pool_lost(pool, &pool->state[object_type(object)][object_index(object)], sizeof(sm_u64));
 }
 
 /* The epoch in which what was just unlinked is retired. */
@@ -31,7 +33,7 @@ static uint64_t retired_as(uint64_t retired, enum daxfs_use use)
 /* What becomes of an object that the record took. */
 static uint64_t finalized(uint64_t s, enum outcome outcome, uint64_t retired)
 {
-	if (outcome == HAPPENED)
+	if (outcome == HAPPENED || outcome == UNKNOWN)
 		return state_make(DAXFS_LIVE, use_of(s), txid_of(s));
 	/* A tail is a tail, and so again a page that was to be kept: the head says the rest. */
 	if (use_of(s) == DAXFS_USE_TAIL || use_of(s) == DAXFS_USE_KEPT)
@@ -51,10 +53,13 @@ static void finalize_allocs(struct lane *by, unsigned owner, uint64_t seq, enum 
 	const sm_u64 *last = NULL;
 
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_ALLOCS; i++) {
-		uint64_t object = sm_load_relaxed(&record->allocs[i]);
+		uint64_t object;
 		sm_u64 *state;
 		uint64_t s;
 
+		if (pool_lost(pool, &record->allocs[i], sizeof(sm_u64)))
+			continue;
+		object = sm_load_relaxed(&record->allocs[i]);
 		if (!object_sane(pool, object))
 			continue;
 		state = &pool->state[object_type(object)][object_index(object)];
@@ -82,10 +87,13 @@ static void finalize_retires(struct lane *by, const struct sm_lane *record, stru
 		return;
 	retired = retirement(by);
 	for (unsigned i = 0; i < n && i < DAXFS_RECORD_RETIRES; i++) {
-		uint64_t object = sm_load_relaxed(&record->retires[2 * i]);
-		uint64_t txid = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_TXID_MASK;
+		uint64_t object, txid;
 		sm_u64 *state;
 
+		if (pool_lost(pool, &record->retires[2 * i], 2 * sizeof(sm_u64)))
+			continue;
+		object = sm_load_relaxed(&record->retires[2 * i]);
+		txid = sm_load_relaxed(&record->retires[2 * i + 1]) & DAXFS_USE_TXID_MASK;
 		if (!object_sane(pool, object))
 			continue;
 		state = &pool->state[object_type(object)][object_index(object)];
@@ -105,7 +113,7 @@ void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outc
 	struct sm_lane *record = record_of(by, owner);
 
 	finalize_allocs(by, owner, status_seq(status), outcome, tally);
-	if (outcome != DID_NOT)
+	if (outcome == HAPPENED || outcome == OVERTAKEN)
 		finalize_retires(by, record, tally);
 	sm_drain(&by->pool->shm);
 	/* ORD idle: after everything above (written back). I1, I2. */
@@ -118,10 +126,20 @@ static bool node_committed(const struct pool *pool, uint64_t state)
 {
 	uint64_t status;
 
-	if (state_of(state) != DAXFS_PRIVATE || txid_lane(txid_of(state)) >= pool->lanes_total)
+	if (state_of(state) != DAXFS_PRIVATE || txid_lane(txid_of(state)) >= pool->lanes_total ||
+	    pool_lost(pool, &pool->lanes[txid_lane(txid_of(state))].status, sizeof(sm_u64)))
 		return state_of(state) == DAXFS_LIVE;
 	status = sm_load(&pool->lanes[txid_lane(txid_of(state))].status);
 	return status_seq(status) == txid_seq(txid_of(state)) && status_state(status) == DAXFS_COMMITTED;
+}
+
+/* Can it not be told what the page of a word is? */
+static bool state_lost(const struct pool *pool, const sm_u64 *p)
+{
+	uint64_t page = (uint64_t)((const uint8_t *)p - pool->pages) / DAXFS_PAGE_SIZE;
+
+	return (const uint8_t *)p >= pool->pages && page < pool->objects[DAXFS_T_PAGE] &&
+	       pool_lost(pool, &pool->state[DAXFS_T_PAGE][page], sizeof(sm_u64));
 }
 
 /* Outside of all pages, or in one that is a node? To be asked after the word was looked at. */
@@ -157,16 +175,18 @@ static enum outcome judge_single(struct lane *helper, const struct sm_lane *reco
 {
 	struct record_entry entry;
 	uint64_t now;
+	bool lost;
 
-	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1)
-		helper->fault = true;
-	if (helper->fault)
-		return DID_NOT;
+	if (!record_entry_read(helper->pool, record, 0, &entry) || sm_load(&record->n_words) != 1 ||
+	    state_lost(helper->pool, entry.word))
+		return UNKNOWN;
 	now = word_payload(word_help(helper, entry.word), entry.class);
-	if (!among_words(helper->pool, entry.word)) {
-		helper->fault = false; /* it was no word that made no sense */
-		return OVERTAKEN;
-	}
+	lost = helper->fault;
+	helper->fault = false; /* of this word, which is not ours */
+	if (!among_words(helper->pool, entry.word))
+		return OVERTAKEN; /* it was no word that made no sense */
+	if (lost)
+		return UNKNOWN;
 	if (now == word_payload(entry.after, entry.class))
 		return HAPPENED;
 	return now == word_payload(entry.before, entry.class) ? DID_NOT : OVERTAKEN;
@@ -186,28 +206,34 @@ static void recover_claim(struct lane *helper, unsigned owner)
 	if (!number || where % sizeof(*p) || where < DAXFS_PAGE_SIZE || where > helper->pool->shm.size - sizeof(*p))
 		return;
 	p = pool_at(helper->pool, where);
+	if (pool_lost(helper->pool, p, sizeof(*p)) || state_lost(helper->pool, p))
+		return; /* whoever looks at that word is told */
 	if (sm_load(p) == w && among_words(helper->pool, p))
 		claim_resolve(helper, p, w);
 }
 
-void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
+bool record_recover(struct lane *helper, unsigned owner, struct record_tally *tally)
 {
 	struct sm_lane *record = record_of(helper, owner);
-	uint64_t status = sm_load(&record->status);
 	enum outcome outcome;
+	uint64_t status;
 
+	if (pool_lost(helper->pool, record, sizeof(*record)))
+		return false;
 	recover_claim(helper, owner);
+	status = sm_load(&record->status);
 	if (status_state(status) == DAXFS_IDLE)
-		return;
+		return true;
 	record_finish(helper, owner, status_seq(status));
 	status = sm_load(&record->status);
+	if (status_state(status) >= DAXFS_STATUSES || status_state(status) == DAXFS_UNDECIDED)
+		return false;
 	if (status_state(status) == DAXFS_SINGLE)
 		outcome = judge_single(helper, record);
 	else
 		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
-	if (helper->fault || status_state(status) == DAXFS_UNDECIDED)
-		return;
 	tally->finished += outcome != DID_NOT;
 	tally->rolled_back += outcome == DID_NOT;
 	record_finalize(helper, owner, status, outcome, tally);
+	return true;
 }

@@ -18,14 +18,16 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	lane->id = id;
 	lane->host = host;
 	lane->generation = generation;
-	lane->seq = status_seq(sm_load(&lane->sm->status));
-	lane->claims = sm_load(&lane->sm->claim.number);
 	/* Lanes start to look for free objects in places of their own. */
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;
 	/* Extents half a place further on, where single pages come last. */
 	lane->extent_cursor = pool->objects[DAXFS_T_PAGE] * (2ull * id + 1) / (2ull * pool->lanes_total) /
 			      DAXFS_EXTENT_PAGES;
+	if (lane_lost(pool, id))
+		return 0; /* never to be used */
+	lane->seq = status_seq(sm_load(&lane->sm->status));
+	lane->claims = sm_load(&lane->sm->claim.number);
 	sm_store_relaxed(&lane->sm->owner, (uint64_t)generation << 32 | host);
 	sm_flush(&pool->shm, &lane->sm->owner, sizeof(lane->sm->owner)); /* whoever joins drains */
 	return 0;
@@ -35,6 +37,29 @@ void lane_fini(struct lane *lane)
 {
 	free(lane->scan.announced);
 	lane->scan.announced = NULL;
+}
+
+bool lane_lost(const struct pool *pool, unsigned id)
+{
+	return pool_lost(pool, &pool->lanes[id], sizeof(struct sm_lane));
+}
+
+void lane_take_over(struct lane *lane)
+{
+	uint64_t seq = status_seq(sm_load(&lane->sm->status)), low = sm_load(&lane->sm->low);
+	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+
+	uint64_t claims = sm_load(&lane->sm->claim.number);
+
+	lane->seq = seq > lane->seq ? seq : lane->seq;
+	lane->claims = claims > lane->claims ? claims : lane->claims;
+	lane->fault = lane->lost = lane->next_known = false;
+	lane->hint_head = lane->hint_tail = lane->extents_head = lane->extents_tail = 0;
+	/* ORD take over: what it announced stays announced, and more; as on entering. */
+	lane->announced = (struct interval){ low && low < epoch ? low : epoch, epoch };
+	sm_store_relaxed(&lane->sm->high, epoch);
+	sm_store(&lane->sm->low, lane->announced.low);
+	sm_fence();
 }
 
 bool lane_alive(const struct lane *lane)

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "mem/pool.h"
+#include "mem/trouble.h"
 #include "sync/word.h"
 
 #define LANE_HINTS 256u  /* recently retired pages, tried first by the allocator */
@@ -43,6 +43,7 @@ struct lane {
 	unsigned host;
 	uint32_t generation; /* of the host when it joined */
 	bool fault;          /* shared bytes made no sense: the operation ends in -EIO */
+	bool lost;           /* a record was decided that some word could not be part of: of ours, -EIO */
 	bool conflict;       /* the record being made is known not to fit: -EAGAIN */
 	bool written;        /* its body is in the shared record */
 	bool durable;        /* ... and would survive the loss of our caches */
@@ -84,6 +85,14 @@ static inline uint64_t lane_random(struct lane *lane, uint64_t n)
 /* Bind a lane to its shared side. -ENOMEM. The host must own it. */
 int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation);
 void lane_fini(struct lane *lane);
+/*
+ * The thread that used a lane was stopped somewhere in an operation, and will not go on: make
+ * this side of it what the shared side says, still announced as it was. Then the record can be
+ * recovered like a dead one's, by this very lane.
+ */
+void lane_take_over(struct lane *lane);
+/* Is memory of a lane's shared side lost? Then nothing can be told of its record. */
+bool lane_lost(const struct pool *pool, unsigned id);
 
 /*
  * The work of this lane goes on. Called once a bounded piece of work, in every loop that is as
@@ -167,8 +176,13 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t found);
 /* The value of a word, marks resolved by looking. Never blocks, never writes. */
 static inline uint64_t word_load(struct lane *lane, const sm_u64 *p)
 {
-	uint64_t w = epoch_load(lane, p);
+	uint64_t w;
 
+	if (pool_lost(lane->pool, p, sizeof(*p))) {
+		lane->fault = true;
+		return 0;
+	}
+	w = epoch_load(lane, p);
 	return __builtin_expect(word_is_mark(w), 0) ? word_load_marked(lane, p, w) : w;
 }
 /* The value of a word with no mark on it: finishes whose mark it finds. */
@@ -235,8 +249,12 @@ void record_finish(struct lane *helper, unsigned owner, uint64_t seq);
 struct record_tally {
 	uint64_t finished, rolled_back, objects;
 };
-/* Recovery: bring a dead lane's record to its end and leave it IDLE. */
-void record_recover(struct lane *helper, unsigned owner, struct record_tally *tally);
+/*
+ * Recovery: bring a dead lane's record to its end and leave it IDLE, past words and objects
+ * that make no sense or whose memory is lost. helper may be that lane itself (lane_take_over).
+ * False: its status makes no sense or is lost; the lane rests as it is, for good.
+ */
+bool record_recover(struct lane *helper, unsigned owner, struct record_tally *tally);
 
 /* Is this process's host still a member under the generation it joined with? */
 bool lane_alive(const struct lane *lane);

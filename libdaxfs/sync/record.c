@@ -58,9 +58,12 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 
 bool record_entry_read(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out)
 {
-	uint64_t addr = sm_load_relaxed(&record->words[3 * i]);
-	uint64_t offset = address_offset(addr);
+	uint64_t addr, offset;
 
+	if (pool_lost(pool, &record->words[3 * i], sizeof(struct sm_record_word)))
+		return false;
+	addr = sm_load_relaxed(&record->words[3 * i]);
+	offset = address_offset(addr);
 	out->before = sm_load_relaxed(&record->words[3 * i + 1]);
 	out->after = sm_load_relaxed(&record->words[3 * i + 2]);
 	out->class = address_class(addr);
@@ -84,6 +87,8 @@ static int mark_value(const struct lane *lane, const sm_u64 *p, uint64_t w, uint
 	if (mark_lane(w) >= pool->lanes_total || mark_widx(w) >= DAXFS_RECORD_WORDS)
 		return -EIO;
 	record = record_of(lane, mark_lane(w));
+	if (pool_lost(pool, &record->status, sizeof(record->status)))
+		return -EIO;
 	status = sm_load(&record->status);
 	if (status_seq(status) != mark_seq(w))
 		return 0;
@@ -140,6 +145,10 @@ uint64_t word_help(struct lane *lane, sm_u64 *p)
 {
 	uint64_t w;
 
+	if (pool_lost(lane->pool, p, sizeof(*p))) {
+		lane->fault = true;
+		return 0;
+	}
 	while (word_is_mark(w = epoch_load(lane, p))) {
 		if (word_is_claim(w))
 			claim_resolve(lane, p, w);
@@ -157,16 +166,20 @@ uint64_t word_help(struct lane *lane, sm_u64 *p)
 
 /* -- deciding --------------------------------------------------------------- */
 
-enum marking { MARKED, CHANGED, DECIDED };
+/* LOST: the entry, or the memory of the word, or the record whose mark is in the word. */
+enum marking { MARKED, CHANGED, LOST, DECIDED };
 
-/* What is in the way of a record's mark, out of it. */
-static void clear_word(struct lane *helper, sm_u64 *p, uint64_t w, unsigned depth)
+/* What is in the way of a record's mark, out of it. False: that cannot be. */
+static bool clear_word(struct lane *helper, sm_u64 *p, uint64_t w, unsigned depth)
 {
 	if (word_is_claim(w))
 		claim_resolve(helper, p, w);
 	else
 		finish(helper, mark_lane(w), mark_seq(w), depth + 1);
-	helper->fault |= sm_load(p) == w;
+	if (!helper->fault && sm_load(p) != w)
+		return true;
+	helper->fault = false; /* what it met is not the record that is being finished here */
+	return false;
 }
 
 /* Put the mark of a record, whose status was `undecided`, into the word of an entry. */
@@ -182,7 +195,8 @@ static enum marking mark_entry(struct lane *helper, uint64_t undecided, const st
 		if (w == mark)
 			return MARKED;
 		if (w != early && word_is_mark(w)) {
-			clear_word(helper, entry->word, w, depth);
+			if (!clear_word(helper, entry->word, w, depth))
+				return LOST;
 			continue;
 		}
 		/* ORD still undecided: the status after the word, which may have come round since. */
@@ -212,40 +226,46 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 	sm_fence_acquire(); /* ORD weak descriptor */
 	if (sm_load(&record->status) != undecided)
 		return DECIDED;
-	if (!sane)
-		helper->fault = true;
+	if (!sane || pool_lost(helper->pool, entry.word, sizeof(*entry.word)))
+		return LOST;
 	/* ORD ladder: marks are written back in order of address. If a lost
 	 * cache left a later mark without an earlier one, two records could each
 	 * hold what the other needs first, and helping would go in a circle. */
 	if (sm_flush_run(&helper->pool->shm, last, entry.word))
 		sm_drain(&helper->pool->shm);
 	/* ORD mark: as in mark_entry. The owner, alone, finds nearly always what it expects. */
-	if (sane && !status_helped(undecided) && sm_cas(entry.word, entry.before, mark))
+	if (!status_helped(undecided) && sm_cas(entry.word, entry.before, mark))
 		return MARKED;
 	return mark_entry(helper, undecided, &entry, mark, depth);
 }
 
+/*
+ * Mark all words, and decide. A record that has a word that is LOST is aborted, but only after
+ * all the others were marked, or found changed: a helper to which that word is not lost
+ * may be about to mark one of them, and must find it with another version (I3).
+ */
 static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsigned depth)
 {
 	struct sm_lane *record = record_of(helper, owner);
 	uint64_t n = sm_load(&record->n_words);
 	enum marking marking = MARKED;
+	bool lost = n > DAXFS_RECORD_WORDS; /* in what is behind those there are, nothing is of this record */
 	const sm_u64 *last = NULL;
 
-	if (n > DAXFS_RECORD_WORDS) {
-		helper->fault |= sm_load(&record->status) == undecided;
-		return;
-	}
-	for (unsigned i = 0; i < n && marking == MARKED; i++)
+	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS && (marking == MARKED || marking == LOST); i++) {
 		marking = mark_word(helper, owner, undecided, i, depth, &last);
+		lost |= marking == LOST;
+	}
 	if (marking == DECIDED)
 		return;
+	helper->lost |= lost && owner == helper->id;
+	lost |= marking == CHANGED;
 	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
 	 * rolled forward, after it a decided one. */
-	sm_cas(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
+	sm_cas(&record->status, undecided, status_with(undecided, lost ? DAXFS_ABORTED : DAXFS_COMMITTED));
 }
 
 /* Take the mark of a decided record off the word of an entry. */
@@ -287,10 +307,8 @@ static void resolve(struct lane *helper, unsigned owner, uint64_t decided)
 		sm_fence_acquire(); /* ORD weak descriptor */
 		if (sm_load(&record->status) != decided)
 			return;
-		if (!sane) {
-			helper->fault = true;
-			return;
-		}
+		if (!sane || pool_lost(helper->pool, entry.word, sizeof(*entry.word)))
+			continue; /* whoever looks at that word is told */
 		sm_flush_run(&helper->pool->shm, &last, entry.word);
 		resolve_entry(helper, decided, &entry, status_mark(decided, owner, i));
 	}
@@ -318,6 +336,10 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 		return;
 	}
 	record = record_of(helper, owner);
+	if (pool_lost(helper->pool, &record->status, 2 * DAXFS_LINE)) {
+		helper->fault = true;
+		return;
+	}
 	if (owner != helper->id)
 		epoch_adopt(helper, record); /* before the status is believed */
 	status = sm_load(&record->status);
@@ -352,7 +374,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 
 	lane->seq++;
 	lane->n_allocs = 0;
-	lane->conflict = lane->movable = false;
+	lane->conflict = lane->movable = lane->lost = false;
 	record_unstage(lane);
 	/* IDLE of the last record is written back, long ago if not just now: its
 	 * fields are free to change. */
@@ -412,8 +434,12 @@ uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
 
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 {
-	uint64_t state = sm_load(&lane->pool->state[type][index]);
+	uint64_t state;
 
+	/* Lost, its state says nothing to anybody: it is never handed out again. */
+	if (pool_lost(lane->pool, &lane->pool->state[type][index], sizeof(sm_u64)))
+		return;
+	state = sm_load(&lane->pool->state[type][index]);
 	if (lane->n_retires == DAXFS_RECORD_RETIRES) {
 		lane->fault = true;
 		return;
@@ -559,7 +585,7 @@ int record_commit(struct lane *lane)
 	}
 	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
-		return -EAGAIN;
+		return lane->lost ? -EIO : -EAGAIN;
 	remember_retired(lane);
 	return 0;
 }

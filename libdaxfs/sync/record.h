@@ -15,8 +15,12 @@ struct record_entry {
  * the copy; false: no such place in this pool. */
 bool record_entry_read(const struct pool *pool, const struct sm_lane *record, unsigned i, struct record_entry *out);
 
-/* What became of a record. OVERTAKEN: of one word, and that names something else by now. */
-enum outcome { HAPPENED, DID_NOT, OVERTAKEN };
+/*
+ * What became of a record. OVERTAKEN: of one word, and that names something else by now.
+ * UNKNOWN: of one word, and that cannot be told or read: neither what it took nor what it was to
+ * retire may be used again.
+ */
+enum outcome { HAPPENED, DID_NOT, OVERTAKEN, UNKNOWN };
 
 /* All words of a record are as the outcome says: finalize its objects, then IDLE. */
 void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome,

@@ -163,6 +163,11 @@ static const struct field fields[] = {
 	FIELD(sm_locks, crc, 0x02c, 0x004),
 	FIELD(sm_locks, reserved, 0x030, 0x010),
 	FIELD(sm_locks, lock, 0x040, 0xfc0),
+	FIELD(sm_trouble, changes, 0x000, 0x008),
+	FIELD(sm_trouble, missed, 0x008, 0x008),
+	FIELD(sm_trouble, reserved, 0x010, 0x030),
+	FIELD(sm_trouble, bad, 0x040, 0x2000),
+	FIELD(sm_trouble, file, 0x2040, 0x2000),
 };
 
 static const struct constant sizes[] = {
@@ -180,6 +185,7 @@ static const struct constant sizes[] = {
 	{ "sm_node", sizeof(struct sm_node), 0x1000 },
 	{ "sm_lock", sizeof(struct sm_lock), 0x020 },
 	{ "sm_locks", sizeof(struct sm_locks), 0x1000 },
+	{ "sm_trouble", sizeof(struct sm_trouble), 0x4040 },
 	{ "sm_u64", sizeof(sm_u64), 0x008 },
 };
 
@@ -269,6 +275,12 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_USE_EXTENT, 6),
 	CONSTANT(DAXFS_USE_TAIL, 7),
 	CONSTANT(DAXFS_USE_KEPT, 8),
+	CONSTANT(DAXFS_USE_BAD, 9),
+	CONSTANT(DAXFS_BAD_MAX, 1024),
+	CONSTANT(DAXFS_REPAIR_MAX, 1024),
+	CONSTANT(DAXFS_REPAIR_NONE, 1ull << 32),
+	CONSTANT(DAXFS_BAD_LISTED, 1),
+	CONSTANT(DAXFS_BAD_REPAIRED, 2),
 	CONSTANT(DAXFS_EXTENT_PAGES, 16),
 	CONSTANT(DAXFS_T_PAGE, 0),
 	CONSTANT(DAXFS_T_INODE, 1),
@@ -286,8 +298,9 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_R_COUNT, 9),
 	CONSTANT(DAXFS_R_INODES, 10),
 	CONSTANT(DAXFS_R_DIRENTS, 11),
-	CONSTANT(DAXFS_R_PAGES, 12),
-	CONSTANT(DAXFS_REGIONS, 13),
+	CONSTANT(DAXFS_R_TROUBLE, 12),
+	CONSTANT(DAXFS_R_PAGES, 13),
+	CONSTANT(DAXFS_REGIONS, 14),
 	CONSTANT(DAXFS_REGIONS_MAX, 32),
 	CONSTANT(DAXFS_DOMAIN_GPF, 0),
 	CONSTANT(DAXFS_DOMAIN_WB, 1),

@@ -80,21 +80,22 @@ static const struct change changes[] = {
 	{ FIELD(region[0].offset), 8193, 6 },
 	{ FIELD(region[0].offset), 1ull << 40, 6 },
 	{ FIELD(region[1].offset), 8192, 6 }, /* on top of region 0 */
-	{ FIELD(region[12].offset), UINT64_MAX - 4095, 6 },
-	{ FIELD(region[12].offset), UTIL_POOL_BYTES, 6 },
+	{ FIELD(region[13].offset), UINT64_MAX - 4095, 6 },
+	{ FIELD(region[13].offset), UTIL_POOL_BYTES, 6 },
 	{ FIELD(region[0].elem_size), 8, 6 },
 	{ FIELD(region[3].elem_size), 0, 6 },
 	{ FIELD(region[10].elem_size), UINT64_MAX, 6 },
-	{ FIELD(region[12].count), 1ull << 32, 6 },
-	{ FIELD(region[12].count), UINT64_MAX, 6 },
-	{ FIELD(region[12].count), UINT64_MAX / 4096 + 2, 6 }, /* product overflows to a small number */
+	{ FIELD(region[13].count), 1ull << 32, 6 },
+	{ FIELD(region[13].count), UINT64_MAX, 6 },
+	{ FIELD(region[13].count), UINT64_MAX / 4096 + 2, 6 }, /* product overflows to a small number */
 	{ FIELD(region[0].count), 0, 7 },
 	{ FIELD(region[1].count), 3, 7 },
 	{ FIELD(region[2].count), 1, 7 },
 	{ FIELD(region[4].count), 31, 7 },
 	{ FIELD(region[8].count), 1, 7 },
 	{ FIELD(region[9].count), 1, 7 },
-	{ FIELD(region[12].count), 1, 7 }, /* its state table has more */
+	{ FIELD(region[12].count), 0, 7 },
+	{ FIELD(region[13].count), 1, 7 }, /* its state table has more */
 	{ FIELD(hosts), 0, 7 },
 	{ FIELD(hosts), 3, 7 },
 	{ FIELD(hosts), 65, 7 },

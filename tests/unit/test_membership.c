@@ -160,11 +160,16 @@ static void leftovers(void **state)
 	fixture_stop(&s);
 }
 
-/* A file that cannot be closed is still open: the slot is not free before that is finalized. */
+static int finish_file(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	(void)fs;
+	return inode_finish(lane, *(uint64_t *)arg);
+}
+
+/* Whoever lets go of it lists it as a file to repair; that is no reason to stay. */
 static void leaving_with_a_file_that_is_damaged(void **state)
 {
 	char bytes[2 * DAXFS_PAGE_SIZE];
-	struct daxfs_recovery report;
 	struct fixture s;
 	struct daxfs *fs;
 	sm_u64 *link;
@@ -182,11 +187,34 @@ static void leaving_with_a_file_that_is_damaged(void **state)
 	link = &s.pool->inodes[(uint32_t)file].direct[1];
 	was = sm_load(link);
 	sm_store(link, was ^ 2ull << 32); /* one bit: a kind that no file has there */
-	assert_int_equal(daxfs_file_close(fs, file), -EIO);
+	assert_int_equal(daxfs_file_close(fs, file), 0);
+	assert_int_equal(daxfs_repair_list(fs, NULL, NULL), 1);
+	assert_int_equal(daxfs_leave(fs), 0);
+	assert_int_equal(daxfs_join(fs, 1, "again", &s.err), 0);
+	sm_store(link, was);
+	assert_int_equal(fs_run(fs, finish_file, &file), 0);
+	assert_int_equal(daxfs_repair_done(fs, DAXFS_REPAIR_FILE, file), 0);
+	assert_int_equal(daxfs_repair_done(fs, DAXFS_REPAIR_FILE, file), -ENOENT);
+	assert_int_equal(daxfs_repair_list(fs, NULL, NULL), 0);
+	fixture_stop(&s);
+}
+
+/* A file that cannot be closed is still open: the slot is not free before that is finalized. */
+static void leaving_with_a_file_that_is_listed(void **state)
+{
+	struct daxfs_recovery report;
+	struct fixture s;
+	struct daxfs *fs;
+	daxfs_ino file;
+
+	(void)state;
+	fixture_start(&s);
+	fs = s.pod.fs[1];
+	file = pod_create(fs, DAXFS_ROOT, "f");
+	sm_store(&s.pool->open_table[s.pool->super.opens_per_host + 3], file);
 	assert_int_equal(daxfs_leave(fs), -EIO);
 	assert_int_equal(word_of(&s, 1).state, DAXFS_HOST_ALIVE);
 	assert_int_equal(daxfs_beat(fs), -ESTALE); /* so it will be fenced */
-	sm_store(link, was);
 	set_state(&s, 1, DAXFS_HOST_FENCED);
 	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.err), 0);
 	assert_int_equal(daxfs_recover(s.fs, 1, &report), 0);
@@ -397,6 +425,7 @@ int main(void)
 		cmocka_unit_test(wrong_hosts),
 		cmocka_unit_test(busy_slots),
 		cmocka_unit_test(leaving_with_a_file_that_is_damaged),
+		cmocka_unit_test(leaving_with_a_file_that_is_listed),
 		cmocka_unit_test(joining_while_managers_change),
 		cmocka_unit_test(leftovers),
 		cmocka_unit_test(generations),

@@ -156,7 +156,7 @@ static void place_text(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
 		"member",      NULL,           "open", "page-state", "inode-state", "dirent-state", "page-birth",
-		"inode-birth", "dirent-birth", NULL,   NULL,         "dirent",      NULL,
+		"inode-birth", "dirent-birth", NULL,   NULL,         "dirent",      "trouble",      NULL,
 	};
 
 	inspect_place_text(&pod.pool, offset, buf, size);

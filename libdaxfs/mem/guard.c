@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guard.c - SIGBUS in a pool ends the call that met it.
+ *
+ * This file has the only mutable state of the library that belongs to no context: a signal
+ * has one handler in a process, and what interrupts a thread must be found by that thread
+ * alone. It is the handler that was there before, set once, and each thread's innermost guard.
+ *
+ * Why a jump, and not a page of zeros put in the place of the bad one: after the load nothing
+ * of the call runs, so nothing that came out of such a page is ever believed, copied, or
+ * swapped in. What is left is exactly what a thread leaves that dies at that load: a record in
+ * some state, an announcement. For that there is recovery, which is tested at every step;
+ * with a page of zeros each step would need a look of its own before its next change.
+ *
+ * The jump is not async-unsafe here: the signal comes from an instruction of ours that touches
+ * the pool (never from within malloc or stdio), and the mask is as it was (SA_NODEFER, no
+ * signal blocked), so nothing has to be restored.
+ */
+#include "mem/guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#ifdef DAXFS_SIM
+
+int shm_guard_install(void)
+{
+	return 0;
+}
+
+int shm_guard_run(struct shm_guard *guard, int (*run)(void *arg), void *arg)
+{
+	(void)guard;
+	return run(arg);
+}
+
+#else
+
+static _Thread_local struct shm_guard *innermost __attribute__((tls_model("initial-exec")));
+static struct sigaction before_us;
+
+#ifdef GUARD_PORTABLE
+#define guard_set(guard) sigsetjmp((guard)->place, 0)
+#define guard_jump(guard) siglongjmp((guard)->place, 1)
+#else
+#define guard_set(guard) __builtin_setjmp((guard)->place)
+#define guard_jump(guard) __builtin_longjmp((guard)->place, 1)
+#endif
+
+/* Not ours: as if we were not there. A default action returns into the same fault, and acts. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	const struct sigaction fallback = { .sa_handler = SIG_DFL };
+
+	if (before_us.sa_flags & SA_SIGINFO)
+		before_us.sa_sigaction(number, info, context);
+	else if (before_us.sa_handler != SIG_DFL && before_us.sa_handler != SIG_IGN)
+		before_us.sa_handler(number);
+	else if (before_us.sa_handler == SIG_DFL || info->si_code > 0)
+		sigaction(number, &fallback, NULL);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+	struct shm_guard *guard = innermost;
+	uint64_t offset = guard ? (uint64_t)((const uint8_t *)info->si_addr - guard->shm->base) : 0;
+
+	if (!guard || info->si_code <= 0 || offset >= guard->shm->size) {
+		pass_on(number, info, context);
+		return;
+	}
+	if (info->si_code == BUS_MCEERR_AO)
+		return; /* memory that nobody has loaded: whoever does will be told again */
+	guard->hit = true;
+	guard->offset = offset;
+	guard_jump(guard);
+}
+
+static void install(void)
+{
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+
+	action.sa_sigaction = on_sigbus;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGBUS, &action, &before_us);
+}
+
+int shm_guard_install(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	return -pthread_once(&once, install);
+}
+
+/* Apart, so that nobody keeps a variable in a register across the place that is jumped to. */
+__attribute__((noinline)) int shm_guard_run(struct shm_guard *guard, int (*run)(void *arg), void *arg)
+{
+	int rc;
+
+	guard->outer = innermost;
+	if (guard_set(guard)) {
+		guard = innermost;
+		innermost = guard->outer;
+		return -EIO;
+	}
+	innermost = guard;
+	rc = run(arg);
+	innermost = innermost->outer;
+	return rc;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lost.c - objects whose memory failed, and what keeps them from being handed out.
+ *
+ * An object is lost if its bytes, or its entries in the tables of states, births and counts, lie
+ * in a page that is listed (mem/trouble.c). Where it is in use, it stays so: what of it can be
+ * read is read, and whoever replaces or removes it retires it like any other. Once it could be
+ * handed out again its state becomes LIVE with the use BAD, for hosts that have not
+ * learned of the page yet; if the state itself is lost, it is passed over.
+ *
+ * Crash: one CAS. A page in quarantine of an extent that is retired makes that no whole one, as one
+ * that was kept does (X4 of extent.c).
+ */
+#include "space/space.h"
+
+static bool entries_lost(const struct pool *pool, enum daxfs_type type, uint64_t index)
+{
+	return pool_lost(pool, &pool->birth[type][index], sizeof(sm_u64)) ||
+	       (type == DAXFS_T_PAGE && pool_lost(pool, &pool->count[index], sizeof(sm_u64)));
+}
+
+static bool bytes_lost(const struct pool *pool, enum daxfs_type type, uint64_t index)
+{
+	if (type == DAXFS_T_INODE)
+		return pool_lost(pool, &pool->inodes[index], sizeof(struct sm_inode));
+	if (type == DAXFS_T_DIRENT)
+		return pool_lost(pool, &pool->dirents[index], sizeof(struct sm_dirent));
+	return pool_lost_page(pool, index);
+}
+
+bool space_lost_pages(const struct pool *pool, uint64_t index, unsigned n)
+{
+	return pool_lost(pool, pool_page(pool, index), (size_t)n * DAXFS_PAGE_SIZE) ||
+	       pool_lost(pool, &pool->state[DAXFS_T_PAGE][index], n * sizeof(sm_u64)) ||
+	       pool_lost(pool, &pool->birth[DAXFS_T_PAGE][index], n * sizeof(sm_u64));
+}
+
+bool space_lost_object(const struct pool *pool, enum daxfs_type type, uint64_t index)
+{
+	return pool_lost(pool, &pool->state[type][index], sizeof(sm_u64)) || bytes_lost(pool, type, index) ||
+	       entries_lost(pool, type, index);
+}
+
+/* Whom nobody uses goes into quarantine. */
+static void quarantine(struct lane *lane, enum daxfs_type type, uint64_t index)
+{
+	struct pool *pool = lane->pool;
+	sm_u64 *word = &pool->state[type][index];
+	uint64_t s = sm_load(word);
+
+	if (s != 0 && state_of(s) != DAXFS_RETIRED &&
+	    (state_of(s) != DAXFS_LIVE || use_of(s) != DAXFS_USE_TAIL || !extent_gone(pool, index)))
+		return;
+	/* ORD quarantine: nothing depends on it. Lost, it is done again by whoever looks. */
+	if (sm_cas(word, s, state_make(DAXFS_LIVE, DAXFS_USE_BAD, 0)))
+		sm_flush(&pool->shm, word, sizeof(*word));
+}
+
+bool space_lost(struct lane *lane, enum daxfs_type type, uint64_t index)
+{
+	const struct pool *pool = lane->pool;
+
+	if (!pool_troubled(pool))
+		return false;
+	if (pool_lost(pool, &pool->state[type][index], sizeof(sm_u64)))
+		return true;
+	if (!bytes_lost(pool, type, index) && !entries_lost(pool, type, index))
+		return false;
+	quarantine(lane, type, index);
+	return true;
+}
+
+void space_quarantine(struct lane *lane, uint64_t offset)
+{
+	static const unsigned arrays[DAXFS_TYPES] = { DAXFS_R_PAGES, DAXFS_R_INODES, DAXFS_R_DIRENTS };
+	const struct pool *pool = lane->pool;
+	uint64_t page = offset & ~(DAXFS_PAGE_SIZE - 1ull);
+
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		const struct sm_region *r = &pool->super.region[arrays[type]];
+		uint64_t first = r->offset + DAXFS_PAGE_SIZE, i;
+
+		if (page < first)
+			continue;
+		i = (page - first) / r->elem_size;
+		for (; i < r->count && first + i * r->elem_size < page + DAXFS_PAGE_SIZE; i++)
+			space_lost(lane, (enum daxfs_type)type, i);
+	}
+}
