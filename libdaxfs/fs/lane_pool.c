@@ -134,8 +134,25 @@ static struct lane_slot *slot_of(struct lane *lane)
 	return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
 }
 
+static int rest(void *arg)
+{
+	return lane_rest(arg);
+}
+
+/*
+ * May a lane that is spent start again? If memory fails that this needs, and that was known to fail,
+ * the call that gets the lane needs it, too, and says so.
+ */
+static bool rested(struct daxfs *fs, struct lane *lane)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	int rc = shm_guard_run(&guard, rest, lane);
+
+	return guard.hit ? trouble_add_page(&fs->pool, guard.offset) <= 0 : rc;
+}
+
 /* Not one that has to rest, unless no more records are to be made. */
-static bool try_slot(struct lane_slot *slot, bool last)
+static bool try_slot(struct daxfs *fs, struct lane_slot *slot, bool last)
 {
 	bool free_now = false;
 
@@ -143,7 +160,7 @@ static bool try_slot(struct lane_slot *slot, bool last)
 		return false;
 	if (!lane_spent(&slot->lane) || last)
 		return true;
-	if ((!slot->lane.rests || slot->looks++ % REST_LOOKS == 0) && lane_rest(&slot->lane))
+	if ((!slot->lane.rests || slot->looks++ % REST_LOOKS == 0) && rested(fs, &slot->lane))
 		return true;
 	atomic_store(&slot->busy, false);
 	return false;
@@ -156,7 +173,7 @@ static struct lane_slot *try_slots(struct daxfs *fs, bool last)
 	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
-		if (try_slot(&fs->slots[at], last))
+		if (try_slot(fs, &fs->slots[at], last))
 			return &fs->slots[at];
 		at = at + 1 < fs->n_slots ? at + 1 : 0;
 	}

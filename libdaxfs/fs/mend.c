@@ -6,7 +6,8 @@
  * the pool failed in the middle of its operation, is mended in three steps, each of which finds
  * nothing to do where it was done before:
  *
- *   1 its record is finished, its objects finalized, IDLE         sync/record.c, sync/finalize.c
+ *   1 its claim is taken off; its record is finished, its objects finalized, IDLE
+ *                                                                sync/record.c, sync/finalize.c
  *   2 the file it had to finish is finished, or listed as one to repair
  *   3 its announcement is withdrawn
  *
@@ -140,16 +141,19 @@ static int mend_once(void *arg)
 
 	if (lane_lost(&m->fs->pool, lane->id))
 		return -EUCLEAN;
-	if (status_state(sm_load(&lane->sm->status)) == DAXFS_IDLE && !sm_load(&lane->sm->todo)) {
+	if (status_state(sm_load(&lane->sm->status)) == DAXFS_IDLE && !sm_load(&lane->sm->todo) && !lane->claiming) {
 		mend_withdraw(m->fs, lane->id);
 		return 0; /* needs no memory but its own */
 	}
+	if (!lane_alive(lane))
+		return -ESTALE; /* for recovery of the host */
 	lane_take_over(lane);
 	rc = mend_record(m->fs, lane, lane->id, &tally.records);
 	if (rc == 0)
 		rc = m->past_file ? mend_pass_todo(m->fs, lane->id, &tally) : mend_todo(m->fs, lane, lane->id, &tally);
 	if (rc == 0)
 		mend_withdraw(m->fs, lane->id);
+	lane->claiming &= rc != 0;
 	return rc;
 }
 

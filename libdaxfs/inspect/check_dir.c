@@ -80,7 +80,10 @@ bool check_target(struct dir_walk *d, const struct sm_dirent *entry, uint64_t di
 		return false;
 	}
 	c->names[index]++;
-	mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR);
+	if (check_unknown(c, &c->pool->inodes[index].mode))
+		mode = (uint32_t)entry->type << 12; /* for all that can be said */
+	else
+		mode = (uint32_t)check_value(c, &c->pool->inodes[index].mode, DAXFS_W_ATTR);
 	if (entry->type != (mode & S_IFMT) >> 12) {
 		check_problem(c, "bad-type", at, "says type %u, mode of inode %" PRIu64 " is %#o", entry->type, index,
 			      mode);

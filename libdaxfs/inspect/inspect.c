@@ -48,6 +48,8 @@ bool inspect_claim(const struct pool *pool, const sm_u64 *word, uint64_t w, uint
 	if (!word_is_claim(w) || mark_lane(w) >= pool->lanes_total)
 		return false;
 	claim = &pool->lanes[mark_lane(w)].claim;
+	if (pool_lost(pool, claim, sizeof(*claim)))
+		return false;
 	*before = sm_load_relaxed(&claim->before);
 	return sm_load(&claim->number) == mark_seq(w) && sm_load_relaxed(&claim->where) == pool_offset(pool, word) &&
 	       !word_is_mark(*before) && word_is_mark(sm_load_relaxed(&claim->mark));

@@ -21,7 +21,10 @@
  *     of its record, too, before it is IDLE (record.c, resolve): no mark comes after that.
  *
  * Anybody who meets a claim finds all that it needs in the lane that it names, so nobody waits for a
- * helper that died. Crash: the claim stays until it is met, or that lane recovered.
+ * helper that died. Crash: the claim stays until it is met, or that lane recovered. So does one whose helper a
+ * load stopped that failed; its lane is mended (fs/mend.c) before it makes another one, for C2.
+ * A claim for a record that is lost is taken off for `before`: that record counts no word any more.
+ * One of a lane that is lost cannot be told, and its word with it; that lane makes no claim again.
  * In a wb pool the fields are written back before the claim, and the word before the fields change.
  */
 #include <errno.h>
@@ -37,6 +40,8 @@ static int claim_read(const struct pool *pool, const sm_u64 *p, uint64_t w, uint
 	if (mark_lane(w) >= pool->lanes_total)
 		return -EIO;
 	claim = &pool->lanes[mark_lane(w)].claim;
+	if (pool_lost(pool, claim, sizeof(*claim)))
+		return -EIO;
 	if (sm_load(&claim->number) != mark_seq(w))
 		return 0;
 	where = sm_load_relaxed(&claim->where);
@@ -65,18 +70,28 @@ bool claim_is_for(const struct pool *pool, const sm_u64 *p, uint64_t w, uint64_t
 	return claim_read(pool, p, w, &claimed, &before) > 0 && claimed == mark;
 }
 
+/* May the record of a mark still get it? To be asked after a claim for it was seen in the word. */
+static bool wants_mark(const struct pool *pool, uint64_t mark)
+{
+	const sm_u64 *word = &pool->lanes[mark_lane(mark)].status;
+	uint64_t status;
+
+	if (pool_lost(pool, word, sizeof(*word)))
+		return false;
+	status = sm_load(word); /* ORD claimed: the status after the claim was seen in the word. */
+	return status_seq(status) == mark_seq(mark) && status_state(status) == DAXFS_UNDECIDED && status_helped(status);
+}
+
 void claim_resolve(struct lane *helper, sm_u64 *p, uint64_t w)
 {
 	struct pool *pool = helper->pool;
-	uint64_t mark, before, status;
+	uint64_t mark, before;
 	int rc = claim_read(pool, p, w, &mark, &before);
 
 	helper->fault |= rc < 0;
 	if (rc <= 0)
 		return;
-	/* ORD claimed: the status after the claim was seen in the word. */
-	status = sm_load(&pool->lanes[mark_lane(mark)].status);
-	if (status_seq(status) != mark_seq(mark) || status_state(status) != DAXFS_UNDECIDED || !status_helped(status))
+	if (!wants_mark(pool, mark))
 		mark = before;
 	/* ORD claim off: a claim is put once, so this fails if it is off already. Crash: it stays, as before. */
 	sm_cas(p, w, mark);
@@ -96,7 +111,9 @@ void claim_word(struct lane *helper, sm_u64 *p, uint64_t mark, uint64_t before)
 	sm_store(&claim->before, before);
 	sm_flush(shm, claim, sizeof(*claim));
 	sm_drain(shm);
+	helper->claiming = true;
 	/* ORD claim on: after its fields (written back). However late: the word means what it meant. */
 	if (sm_cas(p, before, claim_make(helper->id, helper->claims)))
 		claim_resolve(helper, p, claim_make(helper->id, helper->claims));
+	helper->claiming = false;
 }

@@ -52,6 +52,7 @@ struct lane {
 	atomic_uint moved;   /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
 	uint64_t seq;        /* of the record being made or last made */
 	uint64_t claims;     /* made so far */
+	bool claiming;       /* the last of them may be in its word */
 	uint64_t rests;      /* since this epoch, for its numbers are used up; 0: it does not */
 	struct interval announced;
 	unsigned n_words, n_allocs, n_retires;

@@ -10,6 +10,7 @@
 #define TESTS_UNIT_POISON_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -36,6 +37,17 @@ static inline void poison_join(struct poison *p, unsigned host)
 		fail_msg("%s", err.text);
 }
 
+/* cmocka takes SIGBUS for itself in each test; the library has set its handler once. */
+static inline void poison_handler(void)
+{
+	static struct sigaction library;
+
+	if (library.sa_flags)
+		sigaction(SIGBUS, &library, NULL);
+	else
+		sigaction(SIGBUS, NULL, &library);
+}
+
 static inline void poison_start(struct poison *p, uint64_t size, bool wb)
 {
 	struct daxfs_mkfs_options options = {
@@ -55,6 +67,7 @@ static inline void poison_start(struct poison *p, uint64_t size, bool wb)
 		fail_msg("%s", err.text);
 	for (unsigned i = 0; i < POD_HOSTS; i++)
 		poison_join(p, i);
+	poison_handler();
 }
 
 static inline void poison_set(struct poison *p, unsigned host, uint64_t offset, bool bad)

@@ -8,106 +8,14 @@
  * was about, its caller gets an answer, the process lives, no lane is lost, files that do not lie
  * in that page are read and written by other hosts, and the host can be recovered.
  */
-#include "poison.h"
-
 #include <sched.h>
-#include <signal.h>
-#include <ucontext.h>
 
 #include "mem/guard.h"
+#include "poison_trap.h"
+#include "rig.h"
+#include "sync/record.h"
 
-#define POOL (720u << 10)
-#define STEP (1ull << 8) /* trap flag of the processor */
-#define FILLERS 18u      /* so that inodes lie in two pages */
-
-/* -- the n-th access ---------------------------------------------------------------- */
-
-static struct {
-	struct poison *p;
-	uint64_t offset;     /* of the page */
-	unsigned left, seen; /* accesses until it fails; that there were */
-	bool failed;
-	bool note; /* instead: which pages there are accesses to */
-	bool touched[POOL / 4096];
-} trap;
-
-static void protect(int prot)
-{
-	mprotect((char *)trap.p->map[0] + trap.offset, 4096, prot);
-}
-
-static void on_access(int number, siginfo_t *info, void *context)
-{
-	ucontext_t *uc = context;
-	uint64_t offset = (uint64_t)((char *)info->si_addr - (char *)trap.p->map[0]);
-
-	if (trap.note && offset < POOL) {
-		trap.touched[offset / 4096] = true;
-		mprotect((char *)trap.p->map[0] + offset / 4096 * 4096, 4096, PROT_READ | PROT_WRITE);
-		return;
-	}
-	if (offset - trap.offset >= 4096)
-		signal(number, SIG_DFL); /* something else */
-	trap.seen++;
-	if (--trap.left) {
-		protect(PROT_READ | PROT_WRITE);
-		uc->uc_mcontext.gregs[REG_EFL] |= STEP;
-	} else {
-		trap.failed = true;
-		for (unsigned i = 0; i < POD_HOSTS; i++)
-			mmap((char *)trap.p->map[i] + trap.offset, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			     trap.p->empty, 0);
-	}
-}
-
-static void on_step(int number, siginfo_t *info, void *context)
-{
-	ucontext_t *uc = context;
-
-	(void)number, (void)info;
-	uc->uc_mcontext.gregs[REG_EFL] &= ~STEP;
-	protect(PROT_NONE);
-}
-
-static void trap_install(void)
-{
-	struct sigaction action = { .sa_sigaction = on_access, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	sigaction(SIGSEGV, &action, NULL);
-	action.sa_sigaction = on_step;
-	sigaction(SIGTRAP, &action, NULL);
-}
-
-static void trap_set(struct poison *p, uint64_t offset, unsigned nth)
-{
-	trap.p = p;
-	trap.offset = offset;
-	trap.left = nth;
-	trap.seen = 0;
-	trap.failed = false;
-	protect(PROT_NONE);
-}
-
-/* Note the pages that are touched from here on. */
-static void trap_note(struct poison *p)
-{
-	trap.p = p;
-	trap.note = true;
-	memset(trap.touched, 0, sizeof(trap.touched));
-	mprotect(p->map[0], POOL, PROT_NONE);
-}
-
-static void trap_noted(void)
-{
-	trap.note = false;
-	mprotect(trap.p->map[0], POOL, PROT_READ | PROT_WRITE);
-}
-
-static void trap_clear(void)
-{
-	if (!trap.failed)
-		protect(PROT_READ | PROT_WRITE);
-}
+#define FILLERS 18u /* so that inodes lie in two pages */
 
 /* -- a world --------------------------------------------------------------------------- */
 
@@ -115,6 +23,10 @@ struct world {
 	struct poison p;
 	daxfs_ino dir, file, big, other;
 	struct pool *pool; /* as host 2 sees it, which does nothing but look */
+	unsigned recoverer;
+	daxfs_ino pair[2];              /* their inodes lie in two pages, in this order */
+	struct lane *sleeper, *claimer; /* of host 1: the owner of a record in flight; a helper between its two steps */
+	sm_u64 *word[2];                /* of that record, as host 1 sees them */
 };
 
 static char bytes[256 << 10];
@@ -135,8 +47,13 @@ static void world_start(struct world *w, bool wb)
 	pod_create(fs, w->dir, "victim");
 	for (unsigned i = 0; i < FILLERS; i++) {
 		snprintf(name, sizeof(name), "f%u", i);
+		w->pair[1] = w->other;
 		w->other = pod_create(w->p.pod.fs[2], DAXFS_ROOT, name);
 	}
+	w->pair[0] = handle_index(w->file) < handle_index(w->pair[1]) ? w->file : w->pair[1];
+	w->pair[1] = w->pair[0] == w->file ? w->pair[1] : w->file;
+	w->recoverer = 1;
+	w->sleeper = w->claimer = NULL;
 	assert_int_equal(daxfs_write(w->p.pod.fs[2], w->other, "other", 5, 0, 0), 5);
 }
 
@@ -145,6 +62,13 @@ static bool lies_in(const struct world *w, const void *p, size_t len)
 	uint64_t from = pool_offset(w->pool, p);
 
 	return from < trap.offset + 4096 && from + len > trap.offset;
+}
+
+/* What a host needs for all that it does. */
+static bool concerns_host(const struct world *w, unsigned host)
+{
+	return lies_in(w, w->pool->member, sizeof(*w->pool->member)) ||
+	       lies_in(w, &w->pool->lanes[2 * host], 2 * sizeof(struct sm_lane));
 }
 
 /* What the other file needs to be read by host 2. */
@@ -191,6 +115,124 @@ static bool end_page(void *context, const struct daxfs_repair *item)
 	if (item->kind == DAXFS_REPAIR_PAGE)
 		assert_int_equal(item->subject, trap.offset); /* nothing else is listed */
 	return true;
+}
+
+/* -- a record in flight ------------------------------------------------------------------- */
+
+/* Host 1 is to change two modes at once, and stops when so many words are marked. */
+static void hang(struct world *w, unsigned marks)
+{
+	struct pool *pool = fs_pool_writable(w->p.pod.fs[1]);
+	struct lane *lane = rig_enter(w->p.pod.fs[1]);
+
+	record_begin(lane, OP_SETATTR);
+	for (unsigned i = 0; i < 2; i++) {
+		w->word[i] = &pool->inodes[handle_index(w->pair[i])].mode;
+		record_word(lane, w->word[i], DAXFS_W_ATTR, word_help(lane, w->word[i]), S_IFREG | 0600);
+	}
+	rig_undecided(lane);
+	for (unsigned i = 0; i < marks; i++)
+		rig_mark(lane, i);
+	w->sleeper = lane;
+}
+
+static void hang_unmarked(struct world *w)
+{
+	hang(w, 0);
+}
+
+static void hang_marked(struct world *w)
+{
+	hang(w, 1);
+}
+
+/* Its second thread helped, and stopped when its claim was in the second word. */
+static void hang_claimed(struct world *w)
+{
+	struct lane *lane;
+	struct sm_claim *claim;
+
+	hang(w, 1);
+	lane = rig_enter(w->p.pod.fs[1]);
+	claim = &lane->sm->claim;
+	sm_store(&w->sleeper->sm->status, sm_load(&w->sleeper->sm->status) | DAXFS_STATUS_HELPED);
+	sm_store(&claim->number, ++lane->claims);
+	sm_store(&claim->where, pool_offset(lane->pool, w->word[1]));
+	sm_store(&claim->mark, status_mark(sm_load(&w->sleeper->sm->status), w->sleeper->id, 1));
+	sm_store(&claim->before, sm_load(w->word[1]));
+	sm_store(w->word[1], claim_make(lane->id, lane->claims));
+	lane->claiming = true;
+	w->claimer = lane;
+}
+
+/* Host 1 is dead, and has left a file without a name, and what it was about to do. */
+static void die_in(struct world *w, void (*work)(struct world *w))
+{
+	daxfs_ino nameless = pod_create(w->p.pod.fs[1], w->dir, "nameless");
+
+	assert_int_equal(daxfs_write(w->p.pod.fs[1], nameless, bytes, 5000, 0, 0), 5000);
+	assert_int_equal(daxfs_file_open(w->p.pod.fs[1], nameless), 0);
+	assert_int_equal(daxfs_unlink(w->p.pod.fs[1], w->dir, "nameless"), 0);
+	work(w);
+	pod_fence(&w->p.pod, 1);
+	w->recoverer = 2;
+}
+
+static void die(struct world *w)
+{
+	die_in(w, hang_claimed);
+}
+
+static void die_early(struct world *w)
+{
+	die_in(w, hang_unmarked);
+}
+
+/* Stopped where they were, the lanes of host 1 are mended, as after a load that failed. */
+static void wake(struct world *w)
+{
+	struct lane *lanes[] = { w->claimer, w->sleeper };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!lanes[i])
+			continue;
+		lanes[i]->fault = w->recoverer == 1; /* or it was recovered with its host */
+		fs_put_lane(w->p.pod.fs[1], lanes[i]);
+	}
+}
+
+/* A thread of host 0 that was stopped in helping has left no claim. */
+static void expect_no_claim(const struct world *w, const sm_u64 *word)
+{
+	uint64_t now = sm_load(word);
+
+	if (word_is_claim(now) && mark_lane(now) < 2 && !concerns_host(w, 0))
+		fail_msg("a claim is left: %#llx", (unsigned long long)now);
+}
+
+/* No claim is left but of a lane that is lost, no mark but of a record that is, or that such a claim was for. */
+static void expect_left(const struct world *w, const sm_u64 *word)
+{
+	uint64_t now = sm_load(word);
+
+	if (!word_is_mark(now) || lies_in(w, &w->pool->lanes[mark_lane(now)], sizeof(struct sm_lane)))
+		return;
+	assert_false(word_is_claim(now));
+	for (unsigned i = 0; i < 4; i++)
+		if (lies_in(w, &w->pool->lanes[i], sizeof(struct sm_lane)))
+			return;
+	fail_msg("a mark is left: %#llx", (unsigned long long)now);
+}
+
+static void expect_words(const struct world *w, void (*expect)(const struct world *w, const sm_u64 *word))
+{
+	for (unsigned i = 0; i < 2 && w->sleeper; i++) {
+		const sm_u64 *word = pool_at(w->pool, pool_offset(w->sleeper->pool, w->word[i]));
+		const sm_u64 *state = &w->pool->state[DAXFS_T_INODE][handle_index(w->pair[i])];
+
+		if (!lies_in(w, word, sizeof(*word)) && !lies_in(w, state, sizeof(*state)))
+			expect(w, word);
+	}
 }
 
 /* -- operations ---------------------------------------------------------------------------- */
@@ -360,20 +402,65 @@ static int op_statfs(struct world *w)
 	return daxfs_statfs(w->p.pod.fs[0], &usage);
 }
 
+static int op_help(struct world *w)
+{
+	struct daxfs_attr want = { .mode = 0640 };
+
+	return daxfs_setattr(w->p.pod.fs[0], w->pair[0], DAXFS_SET_MODE, &want, NULL);
+}
+
+static int op_help_claimed(struct world *w)
+{
+	struct daxfs_attr want = { .mode = 0640 };
+
+	return daxfs_setattr(w->p.pod.fs[0], w->pair[1], DAXFS_SET_MODE, &want, NULL);
+}
+
+/* As an agent does it: again, if it did not succeed. */
+static int op_recover(struct world *w)
+{
+	struct daxfs_recovery report;
+	struct host_word word;
+	int rc = daxfs_recover(w->p.pod.fs[0], 1, &report);
+
+	if (rc == 0 || !trap.failed || concerns_host(w, 0))
+		return rc;
+	rc = daxfs_recover(w->p.pod.fs[0], 1, &report);
+	assert_int_equal(rc, 0);
+	assert_int_equal(host_word_unpack(sm_load(&w->pool->member->host[1].word), &word), 0);
+	assert_int_equal(word.state, DAXFS_HOST_RECOVERED);
+	return -EIO;
+}
+
 static const struct operation {
 	const char *name;
 	int (*run)(struct world *w);
+	void (*before)(struct world *w);
 } operations[] = {
-	{ "create", op_create },       { "create open", op_create_open },
-	{ "mkdir", op_mkdir },         { "symlink", op_symlink },
-	{ "unlink", op_unlink },       { "rename", op_rename },
-	{ "overwrite", op_overwrite }, { "append", op_append },
-	{ "write big", op_write_big }, { "read", op_read },
-	{ "truncate", op_truncate },   { "hold", op_hold },
-	{ "orphan", op_orphan },       { "lock", op_lock },
-	{ "readdir", op_readdir },     { "view", op_view },
-	{ "draft", op_draft },         { "beat", op_beat },
-	{ "statfs", op_statfs },
+	{ "create", op_create, NULL },
+	{ "create open", op_create_open, NULL },
+	{ "mkdir", op_mkdir, NULL },
+	{ "symlink", op_symlink, NULL },
+	{ "unlink", op_unlink, NULL },
+	{ "rename", op_rename, NULL },
+	{ "overwrite", op_overwrite, NULL },
+	{ "append", op_append, NULL },
+	{ "write big", op_write_big, NULL },
+	{ "read", op_read, NULL },
+	{ "truncate", op_truncate, NULL },
+	{ "hold", op_hold, NULL },
+	{ "orphan", op_orphan, NULL },
+	{ "lock", op_lock, NULL },
+	{ "readdir", op_readdir, NULL },
+	{ "view", op_view, NULL },
+	{ "draft", op_draft, NULL },
+	{ "beat", op_beat, NULL },
+	{ "statfs", op_statfs, NULL },
+	{ "help", op_help, hang_marked },
+	{ "meet claim", op_help, hang_claimed },
+	{ "help claimed", op_help_claimed, hang_claimed },
+	{ "recover", op_recover, die },
+	{ "recover early", op_recover, die_early },
 };
 
 /* -- the tests ------------------------------------------------------------------------------- */
@@ -401,11 +488,10 @@ static bool expect_recoverable(struct world *w)
 	struct daxfs_recovery report;
 	struct host_word word;
 
-	if (lies_in(w, w->pool->member, sizeof(*w->pool->member)) ||
-	    lies_in(w, &w->pool->lanes[2], 2 * sizeof(struct sm_lane)))
-		return false; /* nobody can do that, or not host 1 */
+	if (concerns_host(w, w->recoverer))
+		return false; /* nobody can do that, or not this host */
 	pod_fence(&w->p.pod, 0);
-	assert_int_equal(daxfs_recover(w->p.pod.fs[1], 0, &report), 0);
+	assert_int_equal(daxfs_recover(w->p.pod.fs[w->recoverer], 0, &report), 0);
 	assert_int_equal(host_word_unpack(sm_load(&w->pool->member->host[0].word), &word), 0);
 	assert_int_equal(word.state, DAXFS_HOST_RECOVERED);
 	return true;
@@ -428,6 +514,8 @@ static bool fail_at(const struct operation *op, uint64_t offset, unsigned nth, i
 	int rc;
 
 	world_start(&w, nth % 2);
+	if (op->before)
+		op->before(&w);
 	trap_set(&w.p, offset, nth);
 	rc = op->run(&w);
 	trap_clear();
@@ -435,6 +523,7 @@ static bool fail_at(const struct operation *op, uint64_t offset, unsigned nth, i
 	figures.worlds++;
 	if (!failed) {
 		assert_int_equal(rc, good);
+		wake(&w);
 		poison_stop(&w.p);
 		return false;
 	}
@@ -447,8 +536,13 @@ static bool fail_at(const struct operation *op, uint64_t offset, unsigned nth, i
 		expect_other_reads(&w);
 	if (!lies_in(&w, w.pool->member, sizeof(*w.pool->member)))
 		assert_true(daxfs_repair_list(w.p.pod.fs[2], end_page, &w) >= 1);
-	if (expect_recoverable(&w))
+	expect_lanes(&w, 0);
+	expect_words(&w, expect_no_claim);
+	wake(&w);
+	if (expect_recoverable(&w)) {
 		expect_whole(&w);
+		expect_words(&w, expect_left);
+	}
 	poison_all(&w.p, offset, false);
 	expect_lanes(&w, 0);
 	daxfs_repair_done(w.p.pod.fs[2], DAXFS_REPAIR_PAGE, offset);
@@ -463,10 +557,13 @@ static void fail_everywhere(const struct operation *op)
 	int good;
 
 	world_start(&w, false);
+	if (op->before)
+		op->before(&w);
 	trap_note(&w.p);
 	good = op->run(&w);
 	trap_noted();
 	assert_true(good >= 0);
+	wake(&w);
 	poison_stop(&w.p);
 	for (uint64_t offset = 0; offset < POOL; offset += 4096)
 		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good); n += n < 24 ? 1 : n)

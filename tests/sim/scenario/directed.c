@@ -88,7 +88,7 @@ static const struct story {
 	{ "idle-lost",
 	  "create k;write k 0 4096 3;" FULL "0",
 	  { "unlink k", "", "append g 4096 5" },
-	  "0~fs_put_lane:d 2 0*" },
+	  "0~give_back:d 2 0*" },
 	/* A node was made in the very epoch in which a host enters and finds it: none of it is used again meanwhile. */
 	{ "born-now",
 	  NEW "4",

@@ -36,7 +36,6 @@
 
 static const struct order_note notes[] = {
 	/* -- fs ------------------------------------------------------------------------ */
-	BECAUSE("fs/lane_pool.c", "fs_put_lane", "load", 0, 0, OWN),
 	NOTICED("fs/draft.c", "stage", "fence", 0, 0, "draft", 200),
 	BECAUSE("fs/file.c", "view_holds", "fence", 0, 0,
 		"the pages copied do not change while they can be reached; what the second look must be behind "
@@ -60,14 +59,14 @@ static const struct order_note notes[] = {
 		"introduce's fence lies between the CAS and the look, too; without both, join-repair notices"),
 	BECAUSE("fs/membership.c", "leftovers", "load", 0, 0,
 		"the slot was taken by a CAS that acquires what its last user released"),
-	BECAUSE("fs/membership.c", "daxfs_beat", NULL, 0, 0,
+	BECAUSE("fs/membership.c", "beat", NULL, 0, 0,
 		SHOWN ", but for the beat itself, of which only a change is asked"),
 	BECAUSE("fs/membership.c", "give_up", "store", 0, 0, "the move to FREE behind it releases"),
 	BECAUSE("fs/membership.c", NULL, "load", 0, 0, BY_CAS),
 	BECAUSE("fs/namei.c", "first_page", "load", 0, 0, TAKEN),
-	BECAUSE("fs/open_table.c", "list", "cas", 0, 0,
+	BECAUSE("fs/open_table.c", "find_place", "cas", 0, 0,
 		"this host's table, read by itself and, after its fence, by its recoverer; " BODY),
-	BECAUSE("fs/open_table.c", "unlist", "store", 0, 0,
+	BECAUSE("fs/open_table.c", "clear_guarded", "store", 0, 0,
 		"this host's table, read by itself and, after its fence, by its recoverer, for whom a listed file "
 		"that "
 		"nobody holds is nothing to do"),
@@ -78,17 +77,21 @@ static const struct order_note notes[] = {
 	BECAUSE("inspect/repair_run.c", NULL, NULL, 0, 0,
 		"alone in the pool, but for who joins: that is the fence's business"),
 	/* -- recovery --------------------------------------------------------------------- */
-	BECAUSE("recover/recover.c", NULL, "load", 0, 0, FENCED),
-	BECAUSE("recover/recover.c", "withdraw", "store", 0, 0,
+	BECAUSE("fs/mend.c", NULL, "load", 0, 0, OWN "; of a dead host: " FENCED),
+	BECAUSE("fs/mend.c", "mend_withdraw", "store", 0, 0,
 		"the records that it must come after were ended by CAS and release of this same host, and a "
 		"helper that "
 		"still saw one in flight looks at the status behind its own fence; model adopt/drop-early"),
-	BECAUSE("recover/recover.c", NULL, "store", 0, 0,
-		"read by recoverers alone; the move to RECOVERED behind it releases"),
+	BECAUSE("fs/mend.c", NULL, "store", 0, 0,
+		"read by this lane, and by recoverers alone; the move to RECOVERED behind it releases"),
+	BECAUSE("recover/recover.c", NULL, "load", 0, 0, FENCED),
 	/* -- space -------------------------------------------------------------------------- */
 	BECAUSE("space/extent.c", "extent_gone", "load", 0, 0, BY_CAS ": of the tail, from the state loaded before"),
 	BECAUSE("space/extent.c", "extent_whole", "load", 0, 0, BY_CAS ": of the head, from the state loaded before"),
 	BECAUSE("space/extent.c", NULL, "load", 0, 0, BY_CAS "; models extent/*"),
+	BECAUSE("space/lost.c", "quarantine", "cas", 0, 0,
+		"nothing is read behind it, and nothing before it is for others"),
+	BECAUSE("space/lost.c", "quarantine", "load", 0, 0, BY_CAS),
 	BECAUSE("space/space.c", "object_allocatable", "load", 0, 0,
 		BY_CAS "; a birth that is older than right keeps longer; models extent/*"),
 	BECAUSE("space/space.c", "birth_of", "load", 0, 0,
@@ -119,6 +122,10 @@ static const struct order_note notes[] = {
 		"model adopt/one-pass: the second look must not be the first one"),
 	/* -- lanes, words ------------------------------------------------------------------------ */
 	BECAUSE("sync/lane.c", "lane_init", "load", 0, 0, OWN " and the slot was taken by a CAS that acquires"),
+	BECAUSE("sync/lane.c", "lane_take_over", "store", 0, 0, "the fence behind it releases"),
+	BECAUSE("sync/lane.c", "lane_take_over", "load", 0, 0, OWN),
+	BECAUSE("sync/lane.c", "lane_take_over", "fence", 0, 0,
+		"what it had announced stayed announced: as epoch_extend"),
 	BECAUSE("sync/lane.c", "lane_alive", "load", 0, 0,
 		"may be late in any case: who revokes a host waits for its fence"),
 	BECAUSE("sync/lane.c", "lane_todo", "store", 0, 0, "read by the recoverer alone; " BODY),
@@ -183,7 +190,7 @@ static const struct order_note notes[] = {
 		"against a lane that claims anew between two looks at its number (C2): too rare for a run; what "
 		"is done "
 		"with the fields is a CAS from a claim that is off by then"),
-	BECAUSE("sync/claim.c", "claim_resolve", "load", 0, 0,
+	BECAUSE("sync/claim.c", "wants_mark", "load", 0, 0,
 		"behind the word, which was acquired: model claim/status-first; " BY_CAS),
 	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
 	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_RELEASE,
