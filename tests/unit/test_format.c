@@ -512,6 +512,7 @@ static void test_page_regions(void **state)
 		{ "counts", 8, DAXFS_R_COUNT },
 		{ "inodes", sizeof(struct sm_inode), DAXFS_R_INODES },
 		{ "dirents", sizeof(struct sm_dirent), DAXFS_R_DIRENTS },
+		{ "trouble", sizeof(struct sm_trouble), DAXFS_R_TROUBLE },
 		{ "pages", DAXFS_PAGE_SIZE, DAXFS_R_PAGES },
 	};
 	const char *page = read_source("deploy/man/daxfs.5"), *at;
