@@ -91,6 +91,15 @@ static unsigned errors_of_dir(uint64_t handle, struct minode **dir)
 	       bit_if(minode_exists(m) && !*dir, -ENOTDIR);
 }
 
+/* Of a listing: of a directory that was removed, and is open, that is what it says. */
+static unsigned errors_of_listing(uint64_t handle)
+{
+	struct minode *dir;
+	unsigned errors = errors_of_dir(handle, &dir);
+
+	return dir && !dir->nlink ? model_error_bit(-ESTALE) : errors;
+}
+
 static struct minode *child(const struct minode *dir, unsigned name)
 {
 	return dir && dir->entry[name] ? &model.inode[dir->entry[name] - 1] : NULL;
@@ -246,7 +255,6 @@ static struct answer ask_hold(const struct op *op)
 
 struct answer model_ask(const struct op *op)
 {
-	struct minode *dir;
 
 	switch (op->kind) {
 	case DO_MKNOD:
@@ -265,7 +273,7 @@ struct answer model_ask(const struct op *op)
 	case DO_LOOKUP: return ask_lookup(op);
 	case DO_GETATTR: return ask_getattr(op);
 	case DO_READLINK: return ask_readlink(op);
-	case DO_READDIR: return (struct answer){ .errors = errors_of_dir(op->parent[0], &dir) };
+	case DO_READDIR: return (struct answer){ .errors = errors_of_listing(op->parent[0]) };
 	default: return (struct answer){ .nothing = true };
 	}
 }
