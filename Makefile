@@ -105,7 +105,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests examples chaos-programs bench-programs check check-long demo bench lint install uninstall clean help \
+.PHONY: all lib tests examples chaos-programs bench-programs check check-long demo bench lint deb install uninstall clean help \
 	deps deps-check deps-lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -131,6 +131,7 @@ help:
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local'
 	@echo 'make uninstall      the same DESTDIR= PREFIX='
+	@echo 'make deb            Debian packages, in $$(B)/deb'
 	@echo 'make clean          remove every build directory'
 	@echo 'Variables: CC=gcc|clang  B=build  CFLAGS="-O2 -g"  SAN=address|thread|undefined (own B)  V=1'
 
@@ -138,6 +139,7 @@ DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobu
 	libev-dev libfuse3-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_LINT := shellcheck mandoc codespell cppcheck clang-tidy
+DEPS_DEB := debhelper dpkg-dev lintian
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
@@ -162,6 +164,10 @@ bench:
 	@scripts/deps $(B)/.deps-bench $(DEPS_BUILD) $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory -j2 all chaos-programs bench-programs
 	@B='$(B)' bench/run $(BENCH)
+
+deb:
+	@scripts/deps $(B)/.deps-deb $(DEPS_BUILD) $(DEPS_DEB)
+	@scripts/deb $(B)/deb
 
 lint: deps-lint compile_commands.json $(PROTO_HDR)
 	@scripts/lint
