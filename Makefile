@@ -25,6 +25,8 @@ INCDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/daxfs
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # -- flags ------------------------------------------------------------------
 
@@ -139,7 +141,7 @@ DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobu
 	libev-dev libfuse3-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_LINT := shellcheck mandoc codespell cppcheck clang-tidy
-DEPS_DEB := debhelper dpkg-dev lintian
+DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
@@ -197,7 +199,7 @@ INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
 	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
-	$(addprefix $(UNITDIR)/,$(UNITS)) \
+	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,$(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
@@ -213,6 +215,8 @@ install: all
 	scripts/man3 $(DESTDIR)$(MANDIR)/man3
 	for unit in $(UNITS); do \
 		sed 's|@SBINDIR@|$(SBINDIR)|' deploy/$$unit.in >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/60-daxfs.rules.in >$(DESTDIR)$(UDEVDIR)/60-daxfs.rules
+	install -m 644 deploy/daxfsctl.bash-completion $(DESTDIR)$(BASHDIR)/daxfsctl
 	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
 	install -m 644 $(CONFS) examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 

@@ -15,7 +15,8 @@ static const struct command {
 	{ "mkfs", cmd_mkfs },         { "status", cmd_status },   { "hosts", cmd_hosts },
 	{ "recover", cmd_recover },   { "fence", cmd_fence },     { "confirm-dead", cmd_confirm_dead },
 	{ "check", cmd_check },       { "repair", cmd_repair },   { "dump", cmd_dump },
-	{ "selftest", cmd_selftest }, { "version", cmd_version }, { "help", cmd_help },
+	{ "selftest", cmd_selftest }, { "probe", cmd_probe },     { "version", cmd_version },
+	{ "help", cmd_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -39,6 +40,7 @@ static const char help[] =
 	"                                        what is in there, as it is\n"
 	"  selftest POOL [--processes N] [--increments N]\n"
 	"                                        is compare-and-swap atomic there?\n"
+	"  probe PATH                            is there a pool, and which? for udev and scripts\n"
 	"  version, help\n"
 	"\n"
 	"  --socket PATH  ask the fabricd that listens there; without it and without POOL, the one in /run/daxfs\n"

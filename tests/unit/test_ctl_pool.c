@@ -383,6 +383,30 @@ static void fabricd_is_at_work(void **unused)
 	teardown(&p);
 }
 
+/* What udev takes: each line a key and a value without anything to quote. */
+static void probes(void **unused)
+{
+	struct place p;
+	char uuid[40];
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "probe %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "DAXFS_NAME=unit\n");
+	assert_int_equal(sscanf(p.r.out, "DAXFS_UUID=%36[0-9a-f-]\n", uuid), 1);
+	assert_int_equal(strlen(uuid), 36);
+	ctl_run(&p.r, "probe %s --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, uuid);
+	ctl_run(&p.r, "mkfs %s --size 16M --force --name a$b/c", p.pool);
+	ctl_run(&p.r, "probe %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "DAXFS_NAME=a_b_c\n");
+	ctl_run(&p.r, "probe /dev/zero");
+	ctl_expect(&p.r, CTL_ERROR, "");
+	ctl_run(&p.r, "probe %s-none", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "");
+	teardown(&p);
+}
+
 static void wrong_targets(void **unused)
 {
 	struct place p;
@@ -414,6 +438,7 @@ int main(void)
 		cmocka_unit_test(killed_and_recovered),
 		cmocka_unit_test(recoverer_died),
 		cmocka_unit_test(fabricd_is_at_work),
+		cmocka_unit_test(probes),
 		cmocka_unit_test(wrong_targets),
 	};
 
