@@ -29,7 +29,8 @@ struct client {
 	struct client *next;
 	int fd;
 	ev_io io;
-	ev_timer idle;
+	ev_timer deadline;
+	bool guest;
 	struct fabric_decoder decoder;
 	uint8_t in[4096]; /* received, not yet decoded: in[in_at .. in_len) */
 	size_t in_at, in_len;
@@ -49,10 +50,11 @@ static void close_client(struct client *k)
 		p = &(*p)->next;
 	*p = k->next;
 	ev_io_stop(c->loop, &k->io);
-	ev_timer_stop(c->loop, &k->idle);
+	ev_timer_stop(c->loop, &k->deadline);
 	close(k->fd);
 	fabric_decoder_fini(&k->decoder);
 	free(k->out);
+	c->guests -= k->guest;
 	free(k);
 	if (c->clients-- == CONTROL_CLIENTS_MAX)
 		ev_io_start(c->loop, &c->accepting);
@@ -69,7 +71,7 @@ static void want(struct client *k, int events)
 	ev_io_start(loop, &k->io);
 }
 
-static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
@@ -81,7 +83,7 @@ static void on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 /* -EPIPE: nothing more to do for this client. */
 static int respond(struct client *k, const Fabric__Request *request)
 {
-	int rc = answer(k->control->watch, request, &k->out, &k->out_len);
+	int rc = answer(k->control->watch, request, k->guest, &k->out, &k->out_len);
 
 	k->out_at = 0;
 	return rc ? -EPIPE : 0;
@@ -136,6 +138,7 @@ static int transmit(struct client *k)
 		return 0;
 	free(k->out);
 	k->out = NULL;
+	ev_timer_again(k->control->loop, &k->deadline);
 	return k->last ? -EPIPE : 0;
 }
 
@@ -154,6 +157,7 @@ static void on_client(struct ev_loop *loop, ev_io *w, int revents)
 	struct client *k = w->data;
 	int rc = 0;
 
+	(void)loop;
 	(void)revents;
 	/* Bounded: a client that pipelines for ever must not hold the polls up. */
 	for (unsigned i = 0; rc == 0 && i < 16; i++)
@@ -162,29 +166,40 @@ static void on_client(struct ev_loop *loop, ev_io *w, int revents)
 		close_client(k);
 		return;
 	}
-	ev_timer_again(loop, &k->idle);
 	want(k, k->out || k->in_at < k->in_len ? EV_WRITE : EV_READ);
 }
 
 /* -- accepting -------------------------------------------------------------------- */
 
+/* Whom the kernel cannot name is nobody to take orders from. */
+static bool is_guest(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || (peer.uid != 0 && peer.uid != geteuid());
+}
+
 static void add_client(struct control *c, int fd)
 {
-	struct client *k = calloc(1, sizeof(*k));
+	bool guest = is_guest(fd);
+	struct client *k = guest && c->guests == CONTROL_GUESTS_MAX ? NULL : calloc(1, sizeof(*k));
 
 	if (!k) {
 		close(fd);
 		return;
 	}
+	k->guest = guest;
+	c->guests += guest;
 	k->control = c;
 	k->fd = fd;
 	fabric_decoder_init(&k->decoder);
 	ev_io_init(&k->io, on_client, fd, EV_READ);
-	ev_timer_init(&k->idle, on_idle, 0., TIMING_CLIENT_MS / 1000.);
+	ev_timer_init(&k->deadline, on_deadline, 0., TIMING_CLIENT_MS / 1000.);
 	k->io.data = k;
-	k->idle.data = k;
+	k->deadline.data = k;
 	ev_io_start(c->loop, &k->io);
-	ev_timer_again(c->loop, &k->idle);
+	ev_timer_again(c->loop, &k->deadline);
 	k->next = c->first;
 	c->first = k;
 	if (++c->clients == CONTROL_CLIENTS_MAX)
@@ -204,10 +219,10 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 		log_warn("control socket %s: %s", c->path, strerror(errno));
 }
 
-int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path,
+int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path, gid_t group,
 		 struct daxfs_error *err)
 {
-	int fd, rc = listen_at(path, &fd, err);
+	int fd, rc = listen_at(path, group, &fd, err);
 
 	if (rc)
 		return rc;

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control.h - the control socket: a unix stream socket that only its owner may
- * use, on which requests are answered in order.
+ * control.h - the control socket: a unix stream socket on which requests are
+ * answered in order.
+ *
+ * Root, and the user that fabricd runs as, may ask for anything; members of a group, if it
+ * is open to one, are guests: they may look (requests.h). Guests never take the last places.
  *
  * A connection that sends nonsense gets an error response, and is closed where
- * its framing is lost; one that sends or takes nothing for TIMING_CLIENT_MS is
- * closed; more than CONTROL_CLIENTS_MAX wait. One thread, on the event loop.
+ * its framing is lost. Each request, with its answer, has TIMING_CLIENT_MS, however
+ * slowly it drips; more than CONTROL_CLIENTS_MAX wait. One thread, on the event loop.
  */
 #ifndef FABRICD_CONTROL_H
 #define FABRICD_CONTROL_H
 
 #include <ev.h>
+#include <sys/types.h>
 
 #include "fabricd/monitor.h"
 
 #define CONTROL_CLIENTS_MAX 32u
+#define CONTROL_GUESTS_MAX 24u /* one more is closed at once */
 
 struct client;
 
@@ -25,14 +30,15 @@ struct control {
 	int fd;
 	ev_io accepting;
 	struct client *first;
-	unsigned clients;
+	unsigned clients, guests;
 };
 
 /*
- * Listen at path; a socket file there that nobody listens on is replaced.
+ * Listen at path, for a group too unless it is LISTEN_OWNER; a socket file there that
+ * nobody listens on is replaced.
  * -EADDRINUSE: somebody listens; -EEXIST: it is no socket.
  */
-int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path,
+int control_open(struct control *c, struct ev_loop *loop, struct watch *watch, const char *path, gid_t group,
 		 struct daxfs_error *err);
 void control_close(struct control *c);
 /* Where fabricd listens unless told otherwise; makes the directory. */

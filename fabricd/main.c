@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "common/log.h"
 #include "fabricd/control.h"
 #include "fabricd/sigbus.h"
+#include "fabricd/unix_listen.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_POOL = 4 };
 
@@ -134,15 +136,27 @@ static void be_realtime(void)
 		log_warn("memory is not locked: %s", strerror(errno));
 }
 
+/* The group that --group names; LISTEN_OWNER if none. */
+static int find_group(const char *name, gid_t *out, struct daxfs_error *err)
+{
+	const struct group *group = name[0] ? getgrnam(name) : NULL;
+
+	*out = group ? group->gr_gid : LISTEN_OWNER;
+	if (name[0] && !group)
+		return daxfs_error_set(err, -EINVAL, "group %s: there is none: groupadd --system %s", name, name);
+	return 0;
+}
+
 static int open_control(struct fabricd *f, struct daxfs_error *err)
 {
 	char path[OPTIONS_SOCKET_MAX];
-	int rc = 0;
+	gid_t group;
+	int rc = find_group(f->options.group, &group, err);
 
 	snprintf(path, sizeof(path), "%s", f->options.socket);
-	if (!path[0])
+	if (rc == 0 && !path[0])
 		rc = control_default_path(f->watch.geometry.name, path, sizeof(path), err);
-	return rc ? rc : control_open(&f->control, f->loop, &f->watch, path, err);
+	return rc ? rc : control_open(&f->control, f->loop, &f->watch, path, group, err);
 }
 
 static void greet(const struct fabricd *f)

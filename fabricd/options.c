@@ -21,6 +21,7 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "\n"
 			     "  --pool PATH             pool: a file in /dev/shm, a device-DAX device\n"
 			     "  --socket PATH           control socket (/run/daxfs/fabricd-<pool name>.sock)\n"
+			     "  --group NAME            members may ask for status (none: root alone)\n"
 			     "  --fence-agent CMD       program with the ClusterLabs fence-agent interface;\n"
 			     "                          without it only `daxfsctl confirm-dead` ends a host\n"
 			     "  --fence-option KEY=VAL  for the agent's standard input; may be repeated\n"
@@ -51,6 +52,13 @@ static int set_socket(void *target, const char *key, const char *value, struct d
 	struct options *o = target;
 
 	return settings_text(key, value, o->socket, sizeof(o->socket), err);
+}
+
+static int set_group(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_text(key, value, o->group, sizeof(o->group), err);
 }
 
 static int set_fence_agent(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -104,6 +112,7 @@ static int set_realtime(void *target, const char *key, const char *value, struct
 static const struct setting table[] = {
 	{ "pool", set_pool, SETTING_VALUE },
 	{ "socket", set_socket, SETTING_VALUE },
+	{ "group", set_group, SETTING_VALUE },
 	{ "fence-agent", set_fence_agent, SETTING_VALUE },
 	{ "fence-option", set_fence_option, SETTING_VALUE },
 	{ "fence-timeout-ms", set_fence_timeout, SETTING_VALUE },

@@ -19,6 +19,7 @@
 struct options {
 	char pool[PATH_MAX];
 	char socket[OPTIONS_SOCKET_MAX]; /* empty: /run/daxfs/fabricd-<pool name>.sock */
+	char group[64];                  /* whose members may ask for status; empty: nobody's */
 	char fence_agent[PATH_MAX];      /* empty: none, only the operator can confirm a death */
 	char fence_option[OPTIONS_FENCE_MAX][OPTIONS_FENCE_BYTES]; /* key=value for its stdin */
 	unsigned fence_options;

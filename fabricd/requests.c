@@ -243,10 +243,19 @@ static void recover(struct reply *r, const struct watch *w, unsigned host)
 
 /* -- one request ---------------------------------------------------------------- */
 
-static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *request)
+static bool changes_nothing(const Fabric__Request *request)
+{
+	return request->verb_case == FABRIC__REQUEST__VERB_STATUS || request->verb_case == FABRIC__REQUEST__VERB_PING;
+}
+
+static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *request, bool guest)
 {
 	if (!request) {
 		say(r, EPROTO, "request does not parse");
+		return;
+	}
+	if (guest && !changes_nothing(request)) {
+		say(r, EPERM, "only root may change something; members of the socket's group may ask for status");
 		return;
 	}
 	switch (request->verb_case) {
@@ -264,7 +273,7 @@ static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *re
 	}
 }
 
-int answer(struct watch *w, const Fabric__Request *request, uint8_t **out, size_t *len)
+int answer(struct watch *w, const Fabric__Request *request, bool guest, uint8_t **out, size_t *len)
 {
 	struct reply *r = calloc(1, sizeof(*r));
 	int rc;
@@ -272,7 +281,7 @@ int answer(struct watch *w, const Fabric__Request *request, uint8_t **out, size_
 	if (!r)
 		return -ENOMEM;
 	fabric__response__init(&r->response);
-	dispatch(r, w, request);
+	dispatch(r, w, request, guest);
 	rc = fabric_encode(&r->response.base, out, len);
 	free(r);
 	return rc;

@@ -9,7 +9,10 @@
 #include "fabricd/monitor.h"
 #include "proto/framing.h"
 
-/* The response to a request (NULL: bytes that are none), framed, in malloc()ed memory. -ENOMEM. */
-int answer(struct watch *w, const Fabric__Request *request, uint8_t **out, size_t *len);
+/*
+ * The response to a request (NULL: bytes that are none), framed, in malloc()ed memory.
+ * A guest may look, and change nothing. -ENOMEM.
+ */
+int answer(struct watch *w, const Fabric__Request *request, bool guest, uint8_t **out, size_t *len);
 
 #endif

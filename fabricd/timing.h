@@ -73,7 +73,7 @@ static_assert(TIMING_WINDOW_POLLS >= TIMING_FENCING_POLLS, "a window outlasts a 
 /* Not derived: how long power hardware takes has nothing to do with heartbeats.
  * The default of the option fence_timeout_ms. */
 #define TIMING_AGENT_MS 30000u
-/* A client that sends nothing, or does not read its answer, is dropped: sooner
+/* A client that has not sent its request, or read its answer, by then is dropped: sooner
  * than another that waits for its place gives up (FABRIC_CALL_MS). */
 #define TIMING_CLIENT_MS 3000u
 

@@ -65,18 +65,22 @@ static int clear_stale(const struct sockaddr_un *address, struct daxfs_error *er
 	return unlink(path) ? daxfs_error_set(err, -errno, "stale socket %s: %s", path, strerror(errno)) : 0;
 }
 
-static int bind_private(int fd, const struct sockaddr_un *address)
+/* Others come in when the group is the right one. */
+static int bind_for(int fd, const struct sockaddr_un *address, gid_t group)
 {
 	mode_t before = umask(0177);
 	int rc = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
 
 	umask(before);
+	if (rc == 0 && group != LISTEN_OWNER &&
+	    (chown(address->sun_path, (uid_t)-1, group) || chmod(address->sun_path, 0660)))
+		rc = -errno;
 	if (rc == 0 && listen(fd, BACKLOG))
 		rc = -errno;
 	return rc;
 }
 
-static int open_socket(const struct sockaddr_un *address, int *out, struct daxfs_error *err)
+static int open_socket(const struct sockaddr_un *address, gid_t group, int *out, struct daxfs_error *err)
 {
 	int fd, rc = clear_stale(address, err);
 
@@ -85,7 +89,7 @@ static int open_socket(const struct sockaddr_un *address, int *out, struct daxfs
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return daxfs_error_set(err, -errno, "socket: %s", strerror(errno));
-	rc = bind_private(fd, address);
+	rc = bind_for(fd, address, group);
 	if (rc) {
 		close(fd);
 		return daxfs_error_set(err, rc, "socket %s: %s", address->sun_path, strerror(-rc));
@@ -94,7 +98,7 @@ static int open_socket(const struct sockaddr_un *address, int *out, struct daxfs
 	return 0;
 }
 
-int listen_at(const char *path, int *fd, struct daxfs_error *err)
+int listen_at(const char *path, gid_t group, int *fd, struct daxfs_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int lock, rc;
@@ -107,7 +111,7 @@ int listen_at(const char *path, int *fd, struct daxfs_error *err)
 	rc = lock_directory(path, &lock, err);
 	if (rc)
 		return rc;
-	rc = open_socket(&address, fd, err);
+	rc = open_socket(&address, group, fd, err);
 	close(lock);
 	return rc;
 }

@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "unit/fabricd_real.h"
 #include "fabricd/control.h"
+#include "fabricd/timing.h"
 #include "fabricd/unix_listen.h"
 #include "proto/framing.h"
 
@@ -44,7 +47,7 @@ static void open_scene(struct fixture *s)
 
 	real_start(&s->r);
 	snprintf(s->path, sizeof(s->path), "%s/s", s->r.dir);
-	if (control_open(&s->control, s->r.loop, &s->r.watch, s->path, &err))
+	if (control_open(&s->control, s->r.loop, &s->r.watch, s->path, LISTEN_OWNER, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -354,6 +357,98 @@ static void bad_clients_harm_nobody(void **state)
 	close_scene(&s);
 }
 
+/* -- guests ------------------------------------------------------------------------ */
+
+#define SOME_GROUP 12345
+#define NOBODY 65534
+
+/* Of this thread alone: glibc's would change all of them. */
+static void become_guest(void)
+{
+	CHECK(syscall(SYS_setresgid, SOME_GROUP, SOME_GROUP, SOME_GROUP) == 0);
+	CHECK(syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) == 0);
+}
+
+static void look_as_guest(const char *path)
+{
+	become_guest();
+	CHECK(order(path, STATUS, 0) == 0);
+	CHECK(order(path, PING, 0) == 0);
+	CHECK(order(path, FENCE, 0) == -EPERM);
+	CHECK(order(path, CONFIRM, 0) == -EPERM);
+	CHECK(order(path, RECOVER, 0) == -EPERM);
+}
+
+static int held[CONTROL_CLIENTS_MAX];
+
+/* As many as there are places for everybody, and no request on any. */
+static void take_places(const char *path)
+{
+	become_guest();
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		held[i] = connect_to(path);
+}
+
+static void ask_for_status(const char *path)
+{
+	CHECK(order(path, STATUS, 0) == 0);
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		close(held[i]);
+}
+
+static void be_shut_out(const char *path)
+{
+	become_guest();
+	CHECK(order(path, STATUS, 0) == -EACCES);
+}
+
+static void guests_look_and_change_nothing(void **state)
+{
+	struct daxfs_error err = { "" };
+	struct fixture s;
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	open_scene(&s);
+	assert_int_equal(chmod(s.r.dir, 0755), 0);
+	watch_poll(&s.r.watch);
+	ask(&s, be_shut_out);
+	control_close(&s.control);
+	assert_int_equal(control_open(&s.control, s.r.loop, &s.r.watch, s.path, SOME_GROUP, &err), 0);
+	assert_int_equal(stat(s.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(st.st_gid, SOME_GROUP);
+	ask(&s, look_as_guest);
+	ask(&s, take_places);
+	assert_int_equal(s.control.guests, CONTROL_GUESTS_MAX);
+	ask(&s, ask_for_status);
+	close_scene(&s);
+}
+
+/* One that sends a byte now and then has its deadline all the same. */
+static void drip(const char *path)
+{
+	int fd = connect_to(path);
+	char size[4] = { 0, 0, 1, 0 };
+
+	CHECK(send(fd, size, sizeof(size), MSG_NOSIGNAL) == sizeof(size));
+	while (send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+		usleep(TIMING_CLIENT_MS * 1000 / 100);
+	close(fd);
+}
+
+static void dripping_is_no_way_to_stay(void **state)
+{
+	struct fixture s;
+
+	(void)state;
+	open_scene(&s);
+	ask(&s, drip);
+	close_scene(&s);
+}
+
 /* -- the socket file ---------------------------------------------------------------- */
 
 static void socket_file_is_private_and_replaced_when_stale(void **state)
@@ -366,24 +461,24 @@ static void socket_file_is_private_and_replaced_when_stale(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
-	assert_int_equal(listen_at(path, &a, &err), 0);
+	assert_int_equal(listen_at(path, LISTEN_OWNER, &a, &err), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(listen_at(path, &b, &err), -EADDRINUSE);
+	assert_int_equal(listen_at(path, LISTEN_OWNER, &b, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.text, path));
 	close(a); /* as if it had died: the file stays */
-	assert_int_equal(listen_at(path, &b, &err), 0);
+	assert_int_equal(listen_at(path, LISTEN_OWNER, &b, &err), 0);
 	close(b);
 	unlink(path);
 	real_write(path, "precious", 0600);
-	assert_int_equal(listen_at(path, &b, &err), -EEXIST);
+	assert_int_equal(listen_at(path, LISTEN_OWNER, &b, &err), -EEXIST);
 	assert_int_equal(access(path, F_OK), 0);
 	unlink(path);
 	rmdir(dir);
-	assert_int_equal(listen_at(path, &b, &err), -ENOENT);
+	assert_int_equal(listen_at(path, LISTEN_OWNER, &b, &err), -ENOENT);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(listen_at(longer, &b, &err), -ENAMETOOLONG);
+	assert_int_equal(listen_at(longer, LISTEN_OWNER, &b, &err), -ENAMETOOLONG);
 }
 
 int main(void)
@@ -392,6 +487,8 @@ int main(void)
 		cmocka_unit_test(status_shows_everything),
 		cmocka_unit_test(orders_are_checked_and_carried_out),
 		cmocka_unit_test(bad_clients_harm_nobody),
+		cmocka_unit_test(guests_look_and_change_nothing),
+		cmocka_unit_test(dripping_is_no_way_to_stay),
 		cmocka_unit_test(socket_file_is_private_and_replaced_when_stale),
 	};
 
