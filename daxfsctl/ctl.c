@@ -12,10 +12,10 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{ "mkfs", cmd_mkfs },         { "status", cmd_status },   { "hosts", cmd_hosts },
-	{ "recover", cmd_recover },   { "fence", cmd_fence },     { "confirm-dead", cmd_confirm_dead },
-	{ "check", cmd_check },       { "repair", cmd_repair },   { "dump", cmd_dump },
-	{ "selftest", cmd_selftest }, { "probe", cmd_probe },     { "version", cmd_version },
+	{ "mkfs", cmd_mkfs },         { "status", cmd_status }, { "hosts", cmd_hosts },
+	{ "recover", cmd_recover },   { "fence", cmd_fence },   { "confirm-dead", cmd_confirm_dead },
+	{ "check", cmd_check },       { "repair", cmd_repair }, { "dump", cmd_dump },
+	{ "selftest", cmd_selftest }, { "probe", cmd_probe },   { "version", cmd_version },
 	{ "help", cmd_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
