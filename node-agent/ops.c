@@ -6,8 +6,8 @@
  * meanwhile except for its pins, and the scratch buffer is a worker's own.
  *
  * Requests that are not in the table are answered with ENOSYS by libfuse, and
- * the kernel then does without: access (default_permissions), xattrs, fallocate
- * and copy_file_range (EOPNOTSUPP, or a copy by reading and writing).
+ * the kernel then does without: access (default_permissions), xattrs, and
+ * copy_file_range (a copy by reading and writing).
  */
 #include "node-agent/ops.h"
 
@@ -90,6 +90,8 @@ const struct fuse_lowlevel_ops ops_table = {
 	.release = op_release,
 	.fsync = op_fsync,
 	.flush = op_flush,
+	.lseek = op_lseek,
+	.fallocate = op_fallocate,
 	.getlk = op_getlk,
 	.setlk = op_setlk,
 	.flock = op_flock,
@@ -189,12 +191,6 @@ int ops_getattr(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *out)
 	return error == -ESTALE ? tombstone_getattr(&ops_of(req)->tombstones, ino, out) : error;
 }
 
-static void to_timespec(uint64_t ns, struct timespec *out)
-{
-	out->tv_sec = (time_t)(ns / NS_PER_S);
-	out->tv_nsec = (long)(ns % NS_PER_S);
-}
-
 void ops_stat(const struct daxfs_attr *attr, struct stat *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -207,9 +203,9 @@ void ops_stat(const struct daxfs_attr *attr, struct stat *out)
 	out->st_size = (off_t)attr->size;
 	out->st_blocks = (blkcnt_t)attr->blocks;
 	out->st_blksize = 4096;
-	to_timespec(attr->atime_ns, &out->st_atim);
-	to_timespec(attr->mtime_ns, &out->st_mtim);
-	to_timespec(attr->ctime_ns, &out->st_ctim);
+	out->st_atim = attr->atime;
+	out->st_mtim = attr->mtime;
+	out->st_ctim = attr->ctime;
 }
 
 void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)

@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define NS_PER_S 1000000000ull
-
 static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
 {
 	struct stat st;
@@ -34,17 +32,6 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)fi;
 	error = ops_getattr(req, ino, &attr);
 	reply_attr(req, error, &attr);
-}
-
-/* The pool holds unsigned nanoseconds since 1970: what does not fit is moved
- * to the nearest time that does. */
-static uint64_t to_ns(const struct timespec *t)
-{
-	if (t->tv_sec < 0)
-		return 0;
-	if ((uint64_t)t->tv_sec >= UINT64_MAX / NS_PER_S)
-		return UINT64_MAX;
-	return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
 }
 
 /* For "now" the kernel sets both bits of a time. */
@@ -86,8 +73,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	want.uid = in->st_uid;
 	want.gid = in->st_gid;
 	want.size = (uint64_t)in->st_size;
-	want.atime_ns = to_ns(&in->st_atim);
-	want.mtime_ns = to_ns(&in->st_mtim);
+	want.atime = in->st_atim;
+	want.mtime = in->st_mtim;
 	error = daxfs_setattr(ops_fs(req), ino, ops_set_bits(to_set), &want, &attr);
 	if (error == -ESTALE)
 		error = tombstone_setattr(&ops_of(req)->tombstones, ino, ops_set_bits(to_set), &want, &attr);

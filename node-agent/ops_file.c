@@ -9,9 +9,11 @@
 #include "node-agent/ops.h"
 
 #include <errno.h>
+#include <linux/falloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define IN_PLACE_MIN (64 * 1024) /* reads from here on are not copied twice */
 #define CREATE_TRIES 16          /* names made and removed by others while we look */
@@ -256,4 +258,53 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	(void)datasync;
 	(void)fi;
 	ops_reply(req, daxfs_fsync(ops_fs(req), ino));
+}
+
+/* -- holes ---------------------------------------------------------------------- */
+
+/* The kernel asks for SEEK_DATA and SEEK_HOLE only. */
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	uint64_t found;
+	int error = offset < 0 ? -ENXIO : 0;
+
+	(void)fi;
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		error = -EINVAL;
+	if (!error)
+		error = daxfs_seek(ops_fs(req), ino, (uint64_t)offset,
+				   whence == SEEK_DATA ? DAXFS_SEEK_DATA : DAXFS_SEEK_HOLE, &found);
+	if (error)
+		ops_reply(req, error);
+	else
+		fuse_reply_lseek(req, (off_t)found);
+}
+
+/* -EOPNOTSUPP: pages past the end of a file that stays as long as it is are not to be had. */
+static int allocate(struct daxfs *fs, daxfs_ino ino, int mode, uint64_t offset, uint64_t len)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	struct daxfs_attr attr;
+	int error;
+
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case FALLOC_FL_PUNCH_HOLE: return daxfs_allocate(fs, ino, offset, len, DAXFS_PUNCH, true);
+	case FALLOC_FL_ZERO_RANGE: return daxfs_allocate(fs, ino, offset, len, DAXFS_ZERO, keep);
+	case 0: break;
+	default: return -EOPNOTSUPP;
+	}
+	error = keep ? daxfs_getattr(fs, ino, &attr) : 0;
+	if (error == 0 && keep && offset + len > attr.size)
+		error = -EOPNOTSUPP;
+	return error ? error : daxfs_allocate(fs, ino, offset, len, DAXFS_ALLOCATE, keep);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len, struct fuse_file_info *fi)
+{
+	int error = drop_privileges(req, ino);
+
+	(void)fi;
+	if (!error)
+		error = allocate(ops_fs(req), ino, mode, (uint64_t)offset, (uint64_t)len);
+	ops_reply(req, error);
 }

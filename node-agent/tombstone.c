@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define NS_PER_S 1000000000ull
-
 struct tombstone {
 	struct tombstone *next;
 	struct daxfs_attr attr;
@@ -119,19 +117,12 @@ static void keep(struct tombstones *t, struct tombstone *stone)
 	}
 }
 
-static struct timespec now(void)
+static struct timespec time_now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	return t;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t = now();
-
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 void tombstone_settle(struct tombstones *t, struct tombstone *stone, bool removed)
@@ -147,7 +138,7 @@ void tombstone_settle(struct tombstones *t, struct tombstone *stone, bool remove
 		return;
 	}
 	stone->attr.nlink = 0;
-	stone->attr.ctime_ns = now_ns();
+	stone->attr.ctime = time_now();
 	keep(t, stone);
 }
 
@@ -158,7 +149,7 @@ int tombstone_getattr(struct tombstones *t, daxfs_ino ino, struct daxfs_attr *ou
 
 static void change(struct daxfs_attr *attr, unsigned set, const struct daxfs_attr *in)
 {
-	uint64_t now = now_ns();
+	struct timespec now = time_now();
 
 	if (set & DAXFS_SET_MODE)
 		attr->mode = (attr->mode & S_IFMT) | (in->mode & 07777);
@@ -169,10 +160,10 @@ static void change(struct daxfs_attr *attr, unsigned set, const struct daxfs_att
 	if (set & DAXFS_SET_SIZE)
 		attr->size = in->size;
 	if (set & (DAXFS_SET_ATIME | DAXFS_SET_ATIME_NOW))
-		attr->atime_ns = set & DAXFS_SET_ATIME_NOW ? now : in->atime_ns;
+		attr->atime = set & DAXFS_SET_ATIME_NOW ? now : in->atime;
 	if (set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
-		attr->mtime_ns = set & DAXFS_SET_MTIME_NOW ? now : in->mtime_ns;
-	attr->ctime_ns = now;
+		attr->mtime = set & DAXFS_SET_MTIME_NOW ? now : in->mtime;
+	attr->ctime = now;
 }
 
 int tombstone_setattr(struct tombstones *t, daxfs_ino ino, unsigned set, const struct daxfs_attr *in,

@@ -37,6 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -305,14 +306,15 @@ typedef uint64_t daxfs_ino;
 
 struct daxfs_attr {
 	daxfs_ino ino;
-	uint64_t size, blocks; /* blocks of 512 bytes, from the pages really held up to a bound */
+	uint64_t size, blocks; /* blocks of 512 bytes: of the pages that are there, of data and of the index */
 	uint32_t mode, nlink, uid, gid, rdev;
 	/*
-	 * Since 1970, of the clock of the host that made the change, to some milliseconds. A change
-	 * never moves mtime or ctime backwards: where a host whose clock was ahead has left a time of
-	 * the future, each change moves it on by 1 ns. Only daxfs_setattr sets an earlier time.
+	 * Of the clock of the host that made the change, to some milliseconds. A change never moves
+	 * mtime or ctime backwards: where a host whose clock was ahead has left a time of the future,
+	 * each change moves it on by 1 ns. Only daxfs_setattr sets an earlier time. To the nanosecond
+	 * from 1970 to 2262, to 100 ns before and after that.
 	 */
-	uint64_t atime_ns, mtime_ns, ctime_ns;
+	struct timespec atime, mtime, ctime;
 };
 
 /* Who creates, and with what mode bits. */
@@ -338,7 +340,8 @@ DAXFS_API int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name,
  * daxfs_getattr - attributes of an inode
  *
  * Fills *out. Size, mode, uid, gid and link count are each of one moment, together or not; times are
- * plain words beside them. blocks counts the pages that are really there.
+ * plain words beside them. blocks counts the pages that are really there: of a large file in a moment of
+ * its own, once, and again where it has changed.
  */
 DAXFS_API int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out);
 
@@ -363,7 +366,7 @@ enum daxfs_set {
  *
  * Errors:
  * -EISDIR   a size, for a directory
- * -EINVAL   a size, for what is no regular file
+ * -EINVAL   a size, for what is no regular file; a time more than 14,000 years from now, or no time
  * -EFBIG    a size of more than 4 TiB
  * Crash: happened wholly or not at all, but for times. What was cut off is given back by recovery.
  */
@@ -652,6 +655,42 @@ DAXFS_API int daxfs_draft_commit(struct daxfs_draft *draft);
  * Frees its pages.
  */
 DAXFS_API void daxfs_draft_abort(struct daxfs_draft *draft);
+
+enum daxfs_seek { DAXFS_SEEK_DATA, DAXFS_SEEK_HOLE };
+
+/*
+ * daxfs_seek - where data or a hole begins
+ *
+ * Sets *out to the first byte from offset on that is in a page that is there (data), or in none (hole).
+ * Behind the data of a file there is a hole. What others change meanwhile may or may not be seen.
+ *
+ * Errors:
+ * -ENXIO    offset is at or beyond the end, or no data follows
+ * -EISDIR   a directory
+ * -EINVAL   not a regular file
+ */
+DAXFS_API int daxfs_seek(struct daxfs *fs, daxfs_ino ino, uint64_t offset, enum daxfs_seek what, uint64_t *out);
+
+enum daxfs_allocate { DAXFS_ALLOCATE, DAXFS_ZERO, DAXFS_PUNCH };
+
+/*
+ * daxfs_allocate - give a range pages, or take them away
+ *
+ * DAXFS_ALLOCATE: pages of zeros where there are none; what is there stays. DAXFS_ZERO: the range
+ * reads as zeros, and has pages. DAXFS_PUNCH: the range reads as zeros, and its whole pages go. The
+ * file grows if the range ends past its end, unless keep_size is set, or it is a punch: then the range
+ * ends where the file does. Every write takes new pages before it gives the old ones back, so a page
+ * that is there saves a later write from -ENOSPC only as far as the pool has some to spare.
+ *
+ * Errors:
+ * -ENOSPC   the pool is full; what was done so far stays, and the file is as long as that
+ * -EINVAL   len is 0; not a regular file
+ * -EISDIR   a directory
+ * -EFBIG    beyond 4 TiB
+ * Crash: a sequence of pieces of up to DAXFS_ATOMIC_WRITE_MAX; each happened wholly or not at all.
+ */
+DAXFS_API int daxfs_allocate(struct daxfs *fs, daxfs_ino ino, uint64_t offset, uint64_t len, enum daxfs_allocate what,
+			     bool keep_size);
 
 /*
  * daxfs_fsync - order this host's writes before what follows

@@ -61,7 +61,8 @@
  * records that are helped, and claims; in what was reserved, the toll of a host and the
  * repair word of the pool. Names lie together in leaves of a directory, with twins in the
  * entries. Among the locks of a file are mappings (DAXFS_LOCK_MAP). The trouble region (memory
- * that failed, files to repair) and the use BAD.
+ * that failed, files to repair) and the use BAD. Times before 1970 and after 2262 have a form of
+ * their own.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -367,9 +368,12 @@ struct sm_lane {
 
 /*
  * Inode. Handle = (generation << 32 | index); index 1 is the root, whose
- * handle is 1. All words may be marked. Times are plain words (nanoseconds
- * since 1970) outside the all-or-nothing promise; a change moves them forward only.
+ * handle is 1. All words may be marked. Times are plain words outside the
+ * all-or-nothing promise; a change moves them forward only. Bit 63 clear: nanoseconds
+ * since 1970, to 2262. Bit 63 set: any other time, [62:0] steps of 100 ns since 1970, signed.
  */
+#define DAXFS_TIME_FAR (1ull << 63)
+#define DAXFS_TIME_STEP_NS 100
 #define DAXFS_DIRECT 8u
 #define DAXFS_INDIRECT 4u
 #define DAXFS_NODE_SLOTS 512u

@@ -8,6 +8,7 @@ struct attr_op {
 	daxfs_ino ino;
 	unsigned set;
 	const struct daxfs_attr *in;
+	uint64_t atime, mtime; /* that are set, for the pool */
 	struct daxfs_attr *out;
 };
 
@@ -23,8 +24,11 @@ static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
 {
 	struct attr_op op = { .ino = ino, .out = out };
+	int rc = fs_run(fs, getattr, &op);
 
-	return fs_run(fs, getattr, &op);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 /* -- setattr ------------------------------------------------------------------ */
@@ -104,9 +108,9 @@ static void set_times(struct lane *lane, const struct attr_op *op, struct sm_ino
 	if (op->set & DAXFS_SET_SIZE)
 		inode_touch(lane, &sm->mtime, now);
 	if (op->set & (DAXFS_SET_ATIME | DAXFS_SET_ATIME_NOW))
-		sm_store_relaxed(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->in->atime_ns);
+		sm_store_relaxed(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->atime);
 	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
-		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->in->mtime_ns);
+		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->mtime);
 	inode_touch(lane, &sm->ctime, now);
 	sm_flush(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
@@ -133,9 +137,16 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 
 int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
 {
-	struct attr_op op = { ino, set, in, out };
+	struct attr_op op = { .ino = ino, .set = set, .in = in, .out = out };
+	int rc = set & DAXFS_SET_ATIME ? time_encode(&in->atime, &op.atime) : 0;
 
-	return fs_run(fs, setattr, &op);
+	if (rc == 0 && set & DAXFS_SET_MTIME)
+		rc = time_encode(&in->mtime, &op.mtime);
+	if (rc == 0)
+		rc = fs_run(fs, setattr, &op);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 struct statfs_call {

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "index/filemap.h"
 #include "index/dirtrie.h"
@@ -36,6 +37,19 @@ struct lane_slot {
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };
 
+#define BLOCKS_KNOWN 64u
+
+/* blocks that were counted in this process: files by inode */
+struct blocks_known {
+	pthread_mutex_t lock;
+	struct blocks_entry {
+		daxfs_ino ino;
+		uint64_t size, trunc; /* words */
+		uint64_t at, before;  /* pages before page `at` */
+		uint64_t pages;       /* all */
+	} entry[BLOCKS_KNOWN];
+};
+
 struct daxfs {
 	struct pool pool;
 	bool *here; /* false in a child of the process that opened it: mem/process.h */
@@ -50,6 +64,7 @@ struct daxfs {
 	unsigned broken, resting; /* lanes that are not to be used; of them, those that never will be */
 	atomic_uint parked;
 	struct open_table *open_table;
+	struct blocks_known blocks;
 };
 
 /* -- context ---------------------------------------------------------------- */
@@ -149,7 +164,8 @@ int inode_get_file(struct lane *lane, uint64_t handle, struct inode *out);
 int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_t *root);
 /* The handle of a directory's parent. */
 int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle);
-/* All attributes of a handle's inode, as of one moment: 0 or -ESTALE. */
+/* All attributes of a handle's inode, as of one moment: 0 or -ESTALE. Blocks may be BLOCKS_MANY. */
+#define BLOCKS_MANY UINT64_MAX /* for blocks_fill() to count */
 int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out);
 
 struct inode_init {
@@ -167,6 +183,11 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 /* The handle an inode taken now will have. */
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
 
+/* -- times (times.c) --------------------------------------------------------- */
+
+/* A time as the pool keeps it: -EINVAL if it cannot. */
+int time_encode(const struct timespec *t, uint64_t *out);
+struct timespec time_decode(uint64_t time);
 uint64_t fs_now(void);
 /* Something changed now. Times within a millisecond are the same; a later one is never taken back. */
 void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
@@ -215,6 +236,11 @@ int inode_finish(struct lane *lane, uint64_t handle);
 /* The same, but what cannot be finished, for it makes no sense or its memory is lost, is listed as to
  * be repaired, and forgotten: 1. */
 int inode_finish_or_list(struct lane *lane, uint64_t handle);
+
+/* -- what is there of a file (sparse.c) ------------------------------------------- */
+
+/* Count the blocks of a file that has many of them, outside any lane. */
+void blocks_fill(struct daxfs *fs, struct daxfs_attr *attr);
 
 /* -- open files (open_table.c) ------------------------------------------------------ */
 

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inode.c - inode records: handles, attributes, times.
+ * inode.c - inode records: handles and attributes.
  *
  * Inodes are type-stable: a record stays an inode for the life of the pool, and
  * the words keep their versions when it is used again. A handle names one use:
  * i_generation << 32 | index.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "fs/fs.h"
 
-#define TOUCH_NS 1000000u  /* times closer than this are the same */
-#define BLOCKS_LIMIT 4096u /* words counted for st_blocks before estimating */
+#define BLOCKS_LIMIT 4096u /* words counted before a file has too many for one look: fs/sparse.c */
 
 static bool possible(const struct pool *pool, uint64_t handle)
 {
@@ -110,15 +108,13 @@ int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle)
 	return 0;
 }
 
-/* Blocks of 512 bytes: counted for files of moderate size, else by length. */
+/* Blocks of 512 bytes, or BLOCKS_MANY. */
 static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t size)
 {
-	uint64_t pages = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	uint64_t pages = S_ISDIR(inode->mode);
 
-	if (S_ISDIR(inode->mode))
-		pages = 1;
-	else if (pages && pages <= BLOCKS_LIMIT)
-		pages = map_pages(lane, inode->sm, BLOCKS_LIMIT);
+	if (!S_ISDIR(inode->mode) && size && !map_pages(lane, inode->sm, BLOCKS_LIMIT, &pages))
+		return BLOCKS_MANY;
 	return pages * (DAXFS_PAGE_SIZE / 512);
 }
 
@@ -148,9 +144,9 @@ static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], s
 		.uid = (uint32_t)word_payload(w[3], DAXFS_W_ATTR),
 		.gid = (uint32_t)word_payload(w[4], DAXFS_W_ATTR),
 		.rdev = (uint32_t)sm_load(&sm->rdev),
-		.atime_ns = sm_load(&sm->atime),
-		.mtime_ns = sm_load(&sm->mtime),
-		.ctime_ns = sm_load(&sm->ctime),
+		.atime = time_decode(sm_load(&sm->atime)),
+		.mtime = time_decode(sm_load(&sm->mtime)),
+		.ctime = time_decode(sm_load(&sm->ctime)),
 	};
 }
 
@@ -241,47 +237,8 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 		.uid = init->cred.uid,
 		.gid = init->cred.gid,
 		.rdev = init->rdev,
-		.atime_ns = init->now,
-		.mtime_ns = init->now,
-		.ctime_ns = init->now,
+		.atime = time_decode(init->now),
+		.mtime = time_decode(init->now),
+		.ctime = time_decode(init->now),
 	};
-}
-
-uint64_t fs_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
-/* What a time becomes when something changes now. It may have been set by a host whose clock is ahead:
- * then every change moves it by a nanosecond, or nobody could tell that there was one. */
-static uint64_t time_after(uint64_t old, uint64_t now)
-{
-	if (now > old)
-		return now - old > TOUCH_NS ? now : old;
-	return old - now > TOUCH_NS && old < UINT64_MAX ? old + 1 : old;
-}
-
-void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
-{
-	uint64_t old = sm_load_relaxed(time), next;
-
-	while ((next = time_after(old, now)) != old) {
-		/* ORD none: a word of its own. CAS, so that of hosts that race none moves it
-		 * backwards. A crash leaves the old time or the new one. */
-		if (!sm_cas_value(time, &old, next))
-			continue;
-		sm_flush(&lane->pool->shm, time, sizeof(*time));
-		return;
-	}
-}
-
-void inode_changed(struct lane *lane, struct sm_inode *sm)
-{
-	uint64_t now = fs_now();
-
-	inode_touch(lane, &sm->mtime, now);
-	inode_touch(lane, &sm->ctime, now);
 }

@@ -38,6 +38,7 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 		return rc;
 	}
 	pthread_mutex_init(&fs->wait_lock, NULL);
+	pthread_mutex_init(&fs->blocks.lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&fs->wait_free, &monotonic);

@@ -82,8 +82,11 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out)
 {
 	struct name_op op = { .parent = parent, .name = name, .out = out };
+	int rc = fs_run(fs, lookup, &op);
 
-	return fs_run(fs, lookup, &op);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 /* -- making ------------------------------------------------------------------- */
@@ -277,8 +280,11 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out)
 {
 	struct name_op op = { .parent = parent, .ino = ino, .name = name, .out = out };
+	int rc = fs_run(fs, link_step, &op);
 
-	return fs_run(fs, link_step, &op);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 /* -- removing ----------------------------------------------------------------- */

@@ -15,6 +15,8 @@
  *       still linked and nobody is pruning it.
  *   longer                    demands the size word as read: appends of several
  *       hosts get disjoint ranges, and no PRUNE is pending.
+ *   punch (page -> absent)    changes the trunc word, as a truncation does: who fills a
+ *       hole or counts pages sees that one went.
  *
  * A group that is written whole once more becomes an extent if sixteen pages are to be
  * had together: extent -> extent is one word. What is written in part, or cut, of an
@@ -44,7 +46,8 @@ static void about(struct write_txn *txn, uint64_t from, uint64_t end)
 	txn->from = from;
 	txn->end = end;
 	txn->longer = end > size_bytes(txn->size);
-	txn->cuts = txn->streams = false;
+	txn->kind = WRITES;
+	txn->streams = false;
 	txn->own = txn->own_end = txn->n_nodes = 0;
 	span_pages(txn, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
 }
@@ -70,6 +73,24 @@ int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t 
 	if (len > DAXFS_FILE_MAX - from)
 		len = DAXFS_FILE_MAX - from; /* short; what is left is refused */
 	about(txn, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
+	return 0;
+}
+
+int write_txn_start_kind(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, enum write_kind kind,
+			 bool keep_size, struct write_txn *txn)
+{
+	int rc = write_txn_start(lane, ino, offset, len, txn);
+
+	if (rc)
+		return rc;
+	txn->kind = kind;
+	if (!keep_size || !txn->longer)
+		return 0;
+	txn->longer = false;
+	if (txn->from >= size_bytes(txn->size))
+		return 1;
+	txn->end = size_bytes(txn->size);
+	span_pages(txn, txn->from / DAXFS_PAGE_SIZE, (txn->end - 1) / DAXFS_PAGE_SIZE);
 	return 0;
 }
 
@@ -105,7 +126,7 @@ static int find_word(struct lane *lane, struct write_txn *txn, unsigned i, struc
 	uint64_t page;
 	int rc = map_next(lane, txn->sm, txn->first + i, pos);
 
-	while (rc == -ENOENT && !txn->cuts) {
+	while (rc == -ENOENT && (txn->kind == WRITES || txn->kind == FILLS)) {
 		rc = grow(lane, txn, pos, &page);
 		if (rc == 0)
 			rc = map_below(lane, page, pos);
@@ -132,12 +153,16 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	struct map_look look;
 	int rc = find_word(lane, txn, i, pos);
 
+	page->from_extent = page->to_extent = false;
+	page->slot = NULL;
+	page->was = MAP_HOLE;
+	if (rc == -ENOENT && txn->kind == PUNCHES)
+		return 0;
 	if (rc)
 		return rc;
 	page->slot = pos->slot;
 	page->word = word_help(lane, pos->slot);
 	page->was = link_index(page->word);
-	page->from_extent = page->to_extent = false;
 	if (link_names(lane->pool, page->word, DAXFS_DATA)) {
 		space_warm_state(lane->pool, page->was);
 		return 0;
@@ -147,7 +172,7 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	page->was = look.page;
 	page->from_extent = look.extent;
 	txn->fills |= look.page == MAP_HOLE;
-	return look.extent && widen(txn, i) ? 1 : 0;
+	return look.extent && txn->kind != FILLS && widen(txn, i) ? 1 : 0;
 }
 
 int write_txn_survey(struct lane *lane, struct write_txn *txn)
@@ -226,7 +251,35 @@ static bool keep(struct lane *lane, struct write_txn *txn, unsigned i, struct sp
 	return true;
 }
 
-/* Find a page for each of the txn, but for those that stay empty. */
+/* Bytes of a page starting at byte `base` that come before `at`. */
+static uint64_t within(uint64_t base, uint64_t at)
+{
+	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
+}
+
+/* Is nothing left of page i, bytes past the end of the file not counted? */
+static bool punched(const struct write_txn *txn, unsigned i)
+{
+	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
+
+	return within(base, txn->from) == 0 && base < txn->end &&
+	       (within(base, txn->end) == DAXFS_PAGE_SIZE || txn->end >= size_bytes(txn->size));
+}
+
+/* Is it known without looking for one what page i will be? */
+static bool known(struct write_txn *txn, unsigned i)
+{
+	struct write_txn_page *page = &txn->page[i];
+
+	switch (txn->kind) {
+	case CUTS: page->is = MAP_HOLE; return (txn->first + i) * DAXFS_PAGE_SIZE >= txn->end;
+	case PUNCHES: page->is = MAP_HOLE; return page->was == MAP_HOLE || punched(txn, i);
+	case FILLS: page->is = page->was; return page->was != MAP_HOLE;
+	default: return false;
+	}
+}
+
+/* Find a page for each of the txn, but for those that stay empty, or as they are. */
 static int find_pages(struct lane *lane, struct write_txn *txn, struct space_batch *batch)
 {
 	int rc = 0;
@@ -236,9 +289,9 @@ static int find_pages(struct lane *lane, struct write_txn *txn, struct space_bat
 	for (unsigned i = 0; rc == 0 && i < txn->pages; i++) {
 		if (is_own(txn, i))
 			continue;
-		if (txn->cuts && (txn->first + i) * DAXFS_PAGE_SIZE >= txn->end)
-			txn->page[i].is = MAP_HOLE;
-		else if (find_extent(lane, txn, i, batch))
+		if (known(txn, i))
+			continue;
+		if (find_extent(lane, txn, i, batch))
 			i += DAXFS_EXTENT_PAGES - 1;
 		else if (!keep(lane, txn, i, batch))
 			rc = space_find(lane, batch, DAXFS_USE_DATA, &txn->page[i].is);
@@ -257,12 +310,6 @@ int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, ui
 		txn->page[i] = (struct write_txn_page){ .slot = NULL }; /* as if each was there */
 	rc = find_pages(lane, txn, &batch);
 	return rc ? rc : space_claim(lane, &batch);
-}
-
-/* Bytes of a page starting at byte `base` that come before `at`. */
-static uint64_t within(uint64_t base, uint64_t at)
-{
-	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
 }
 
 static void fill_old(uint8_t *to, const uint8_t *old, size_t n)
@@ -287,11 +334,13 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 		return;
 	}
 	fill_old(to, old, start);
-	if (start < stop && txn->streams)
+	if (start < stop && !in)
+		sm_zero(to + start, stop - start);
+	else if (start < stop && txn->streams)
 		sm_write_stream(to + start, in + (base + start - txn->from), stop - start);
 	else if (start < stop)
 		sm_write(to + start, in + (base + start - txn->from), stop - start);
-	fill_old(to + stop, old && !txn->cuts ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
+	fill_old(to + stop, old && txn->kind != CUTS ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
 	if (stop - start == DAXFS_PAGE_SIZE && txn->streams)
 		sm_flush_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
 	else
@@ -354,6 +403,10 @@ static void link_page(struct lane *lane, const struct write_txn *txn, unsigned i
 
 	if (page->from_extent && page->to_extent && !head)
 		return; /* absent, and stays so */
+	if (page->is == page->was && !page->from_extent)
+		return; /* a hole that stays one, or a page that is no part of this */
+	if (txn->kind == FILLS && page->is == page->was)
+		return;
 	if (page->is == MAP_HOLE || (page->to_extent && !head))
 		payload = link_payload(DAXFS_ABSENT, 0);
 	set_link(lane, txn, page->slot, page->word, payload);
@@ -369,9 +422,18 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 	link_nodes(lane, txn);
 	if (txn->longer)
 		record_word(lane, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
-	else if (txn->fills)
+	else if (txn->fills || txn->kind == PUNCHES)
 		record_word(lane, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
 	record_write(lane);
+}
+
+bool write_txn_changes(const struct write_txn *txn)
+{
+	bool any = txn->longer || txn->kind == WRITES;
+
+	for (unsigned i = 0; !any && i < txn->pages; i++)
+		any = (txn->page[i].was == MAP_HOLE) == (txn->kind == FILLS);
+	return any;
 }
 
 int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
@@ -454,7 +516,7 @@ int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint6
 	txn.size = before;
 	about(&txn, size, size + 1); /* the page that this byte is in */
 	txn.end = size;
-	txn.cuts = true;
+	txn.kind = CUTS;
 	rc = write_txn_survey(lane, &txn);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc; /* a hole */

@@ -17,6 +17,13 @@ struct write_txn_page {
 	bool from_extent, to_extent;
 };
 
+enum write_kind {
+	WRITES,  /* the bytes are new */
+	CUTS,    /* no bytes are: the file ends at `end` */
+	PUNCHES, /* what is whole pages goes, and the rest of the bytes are zeros */
+	FILLS,   /* pages of zeros come where there are none */
+};
+
 struct write_txn {
 	struct sm_inode *sm;
 	uint64_t size, trunc; /* words as finalized */
@@ -24,7 +31,7 @@ struct write_txn {
 	uint64_t first;       /* page of the file; .. of page[0] */
 	unsigned pages;
 	bool fills, longer;
-	bool cuts;              /* no bytes are new: the file ends at `end` */
+	enum write_kind kind;
 	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
 	bool streams;           /* what is new goes around the caches */
 	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
@@ -42,12 +49,21 @@ struct write_txn {
 int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct write_txn *txn);
 /* With a record begun: which words are its pages', through nodes of ours if need be. */
 int write_txn_survey(struct lane *lane, struct write_txn *txn);
-/* Take pages, fill them, and stage that they are the file's. */
+/* Take pages, fill them, and stage that they are the file's. in NULL: with zeros. */
 int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in);
 /* For who fills them before the file is looked at: take pages for len bytes from offset on, both whole pages. */
 int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, uint64_t len);
 /* Stage that nothing follows `size` in the page, or extent, that it is in; *behind: the next page to remove. */
 int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind);
+
+/*
+ * A piece of another kind: PUNCHES, FILLS. keep_size: it ends where the file does. 1: there is
+ * nothing to do, as far as txn->end.
+ */
+int write_txn_start_kind(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, enum write_kind kind,
+			 bool keep_size, struct write_txn *txn);
+/* After the survey: does the record change anything? */
+bool write_txn_changes(const struct write_txn *txn);
 
 /* Nobody makes a file longer before what a truncation left is gone (prune). */
 static inline bool write_txn_must_prune(const struct write_txn *txn)

@@ -215,13 +215,34 @@ static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64
 		count(lane, &map_node(lane->pool, link_index(w))->slot[i], height - 1, pages, left);
 }
 
-uint64_t map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit)
+bool map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit, uint64_t *pages)
 {
-	uint64_t pages = 0;
-
+	*pages = 0;
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
-		count(lane, &inode->direct[i], 0, &pages, &limit);
+		count(lane, &inode->direct[i], 0, pages, &limit);
 	for (unsigned height = 1; height <= DAXFS_INDIRECT; height++)
-		count(lane, &inode->indirect[height - 1], height, &pages, &limit);
-	return pages;
+		count(lane, &inode->indirect[height - 1], height, pages, &limit);
+	return limit;
+}
+
+int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos, struct map_run *out)
+{
+	struct map_look look;
+	bool node = !pos->left && p >= DAXFS_DIRECT;
+	int rc = map_next(lane, inode, p, pos);
+
+	*out = (struct map_run){ .data = false };
+	if (rc == -ENOENT) {
+		pos->left = 0;
+		out->pages = span(pos->height) - pos->p;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	map_look(lane, pos->slot, p, &look);
+	out->data = look.page != MAP_HOLE;
+	out->node = node;
+	out->pages = look.behind + 1;
+	map_skip(pos, look.behind);
+	return lane->fault ? -EIO : 0;
 }

@@ -103,8 +103,17 @@ struct map_batch {
  */
 void map_collect(struct lane *lane, struct sm_inode *inode, uint64_t first, struct map_batch *batch);
 
-/* Pages held by the file, data and nodes; counts at most `limit` words. */
-uint64_t map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit);
+/* Pages held by the file, data and nodes. False: it has more than `limit` words. */
+bool map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit, uint64_t *pages);
+
+/* what follows a page */
+struct map_run {
+	bool data;      /* page p is there; else it is a hole */
+	bool node;      /* its word is in a node that *pos was not in before */
+	uint64_t pages; /* that one look tells the same of, p included; may go past the end */
+};
+/* Look at page p; *pos as for map_next, and passed over the run. -EIO. */
+int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos, struct map_run *out);
 
 static inline struct sm_node *map_node(const struct pool *pool, uint64_t index)
 {

@@ -469,7 +469,7 @@ static void test_attributes(void **state)
 	assert_int_equal(st.st_mode, S_IFREG | 04751);
 	assert_int_equal(st.st_atim.tv_sec, 1000000000);
 	assert_int_equal(st.st_atim.tv_nsec, 123456789);
-	assert_int_equal(st.st_mtim.tv_sec, 0); /* before 1970 is 1970 */
+	assert_int_equal(st.st_mtim.tv_sec, -5);
 	assert_int_equal(st.st_blksize, 4096);
 	assert_int_equal(st.st_blocks, 8);
 	assert_int_equal(chown(at(pod, A, "attr"), 1234, 4321), 0);
@@ -560,7 +560,6 @@ static void test_refusals(void **state)
 	expect_error(rmdir(at(pod, A, name)), ENOTDIR);
 	expect_error((int)getxattr(at(pod, A, name), "user.x", xattr, sizeof(xattr)), EOPNOTSUPP);
 	fd = open(at(pod, A, name), O_RDWR);
-	expect_error(fallocate(fd, 0, 0, 4096), EOPNOTSUPP);
 	expect_error((int)pwrite(fd, "x", 1, (off_t)1 << 50), EFBIG);
 	close(fd);
 }

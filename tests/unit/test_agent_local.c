@@ -235,8 +235,8 @@ static void test_handles(void **state)
 
 /* -- data ------------------------------------------------------------------------------ */
 
-#define ASYNC_BYTES (4u << 20)
-#define ASYNC_ROUNDS 8
+#define ASYNC_BYTES (8u << 20)
+#define ASYNC_ROUNDS 40
 
 static long submit_and_wait(int fd, int opcode, void *buf, size_t len, int64_t offset)
 {
@@ -280,6 +280,161 @@ static void test_async_append(void **state)
 	run(state, async_append);
 }
 
+/* -- holes ------------------------------------------------------------------------------ */
+
+#define PAGE 4096
+#define FAR ((off_t)3 << 40)
+
+static blkcnt_t blocks(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_blocks;
+}
+
+static void fill(int fd, off_t offset, size_t len)
+{
+	char buf[PAGE];
+
+	memset(buf, 'x', sizeof(buf));
+	for (size_t done = 0; done < len; done += PAGE)
+		assert_int_equal(pwrite(fd, buf, PAGE, offset + (off_t)done), PAGE);
+}
+
+/* st_blocks of a hole is 0, and its ends are found at once, however large it is. */
+static void holes(const struct place *p)
+{
+	int a = make(in(p, A, "holes"), 0), b = open(in(p, B, "holes"), O_RDWR);
+
+	assert_int_equal(ftruncate(a, FAR), 0);
+	assert_int_equal(blocks(in(p, B, "holes")), 0);
+	expect_error(lseek(b, 0, SEEK_DATA) == -1 ? -1 : 0, ENXIO);
+	assert_int_equal(lseek(b, 5, SEEK_HOLE), 5);
+	fill(a, FAR / 2, 4 * PAGE);
+	assert_true(lseek(b, 1000, SEEK_DATA) == FAR / 2);
+	assert_true(lseek(b, FAR / 2 + 5, SEEK_DATA) == FAR / 2 + 5);
+	assert_true(lseek(b, FAR / 2 + 5, SEEK_HOLE) == FAR / 2 + 4 * PAGE);
+	expect_error(lseek(b, FAR / 2 + 4 * PAGE, SEEK_DATA) == -1 ? -1 : 0, ENXIO);
+	expect_error(lseek(b, FAR, SEEK_HOLE) == -1 ? -1 : 0, ENXIO);
+	assert_in_range(blocks(in(p, B, "holes")), 4 * PAGE / 512, 12 * PAGE / 512); /* with an index */
+	assert_int_equal(ftruncate(b, PAGE / 2), 0);
+	assert_int_equal(blocks(in(p, A, "holes")), 0);
+	assert_int_equal(pwrite(a, "x", 1, 0), 1);
+	assert_int_equal(lseek(b, 0, SEEK_HOLE), PAGE / 2); /* there is one behind the end */
+	close(a);
+	close(b);
+	assert_int_equal(unlink(in(p, A, "holes")), 0);
+}
+
+static void test_holes(void **state)
+{
+	run(state, holes);
+}
+
+static void expect_bytes(int fd, off_t offset, size_t len, char byte)
+{
+	char buf[PAGE];
+
+	for (size_t done = 0; done < len; done += sizeof(buf)) {
+		size_t n = len - done < sizeof(buf) ? len - done : sizeof(buf);
+
+		assert_int_equal(pread(fd, buf, n, offset + (off_t)done), (ssize_t)n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(buf[i], byte);
+	}
+}
+
+/* Sixteen pages are written whole twice, so that they may lie in the pool as one object. */
+static void punching(const struct place *p)
+{
+	static char group[16 * PAGE];
+	int a = make(in(p, A, "punch"), 0), b = open(in(p, B, "punch"), O_RDWR);
+	struct stat st;
+
+	memset(group, 'x', sizeof(group));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pwrite(a, group, sizeof(group), (off_t)sizeof(group) * (1 + i % 2)), sizeof(group));
+	expect_error(fallocate(a, FALLOC_FL_PUNCH_HOLE, 0, PAGE), EOPNOTSUPP); /* without KEEP_SIZE */
+	assert_int_equal(fallocate(a, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 18 * PAGE + 100, 10 * PAGE), 0);
+	expect_bytes(b, 0, 16 * PAGE, 0);
+	expect_bytes(b, 16 * PAGE, 2 * PAGE + 100, 'x');
+	expect_bytes(b, 18 * PAGE + 100, 10 * PAGE, 0);
+	expect_bytes(b, 28 * PAGE + 100, 20 * PAGE - 100, 'x');
+	assert_int_equal(lseek(b, 18 * PAGE + 1, SEEK_HOLE), 19 * PAGE);
+	assert_int_equal(lseek(b, 19 * PAGE, SEEK_DATA), 28 * PAGE);
+	assert_int_equal(fallocate(a, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, FAR), 0);
+	assert_int_equal(fstat(b, &st), 0);
+	assert_int_equal(st.st_size, 48 * PAGE);
+	expect_bytes(b, 0, 48 * PAGE, 0);
+	expect_error(lseek(b, 0, SEEK_DATA) == -1 ? -1 : 0, ENXIO);
+	close(a);
+	close(b);
+	assert_int_equal(unlink(in(p, A, "punch")), 0);
+}
+
+static void test_punch(void **state)
+{
+	run(state, punching);
+}
+
+static void allocating(const struct place *p)
+{
+	int a = make(in(p, A, "alloc"), 0), b = open(in(p, B, "alloc"), O_RDWR);
+	struct stat st;
+
+	fill(a, PAGE, PAGE);
+	assert_int_equal(fallocate(a, 0, 100, 100 * PAGE), 0);
+	assert_int_equal(fstat(b, &st), 0);
+	assert_int_equal(st.st_size, 100 * PAGE + 100);
+	assert_true(st.st_blocks >= 101 * PAGE / 512);
+	expect_bytes(b, 0, PAGE, 0);
+	expect_bytes(b, PAGE, PAGE, 'x');
+	expect_bytes(b, 2 * PAGE, 98 * PAGE + 100, 0);
+	assert_int_equal(fallocate(a, FALLOC_FL_KEEP_SIZE, 0, 100 * PAGE), 0);
+	assert_int_equal(fstat(b, &st), 0);
+	assert_int_equal(st.st_size, 100 * PAGE + 100);
+	expect_error(fallocate(a, 0, 0, 0), EINVAL);
+	close(a);
+	close(b);
+	assert_int_equal(unlink(in(p, A, "alloc")), 0);
+}
+
+static void test_allocate(void **state)
+{
+	run(state, allocating);
+}
+
+/* What tmpfs does not offer. */
+static void test_zero_range(void **state)
+{
+	struct pod *pod = *state;
+	struct stat st;
+	int a, b;
+
+	if (!pod_possible())
+		skip();
+	a = make(at(pod, A, "zero"), 0);
+	b = open(at(pod, B, "zero"), O_RDWR);
+	fill(a, 0, 4 * PAGE);
+	assert_int_equal(fallocate(a, FALLOC_FL_ZERO_RANGE, 100, PAGE), 0);
+	expect_bytes(b, 0, 100, 'x');
+	expect_bytes(b, 100, PAGE, 0);
+	expect_bytes(b, PAGE + 100, 3 * PAGE - 100, 'x');
+	assert_int_equal(fallocate(a, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 3 * PAGE, 9 * PAGE), 0);
+	assert_int_equal(fstat(b, &st), 0);
+	assert_int_equal(st.st_size, 4 * PAGE);
+	expect_bytes(b, 3 * PAGE, PAGE, 0);
+	assert_int_equal(fallocate(a, FALLOC_FL_ZERO_RANGE, 3 * PAGE, 9 * PAGE), 0);
+	assert_int_equal(fstat(b, &st), 0);
+	assert_int_equal(st.st_size, 12 * PAGE);
+	/* Pages past the end of a file that stays as long as it is are not to be had, and it says so. */
+	expect_error(fallocate(a, FALLOC_FL_KEEP_SIZE, 0, 13 * PAGE), EOPNOTSUPP);
+	close(a);
+	close(b);
+	assert_int_equal(unlink(at(pod, A, "zero")), 0);
+}
+
 /* -- times ------------------------------------------------------------------------------ */
 
 /* A file that loses one of its names has changed, whatever took the name. */
@@ -308,6 +463,49 @@ static void test_ctime(void **state)
 	run(state, ctime_moves);
 }
 
+/* Before 1970, after 2262, and in between to the nanosecond. */
+static void any_time(const struct place *p)
+{
+	static const struct timespec times[] = { { .tv_sec = -1, .tv_nsec = 500000000 },
+						 { .tv_sec = -2208988800, .tv_nsec = 100 },
+						 { .tv_sec = 0, .tv_nsec = 1 },
+						 { .tv_sec = 9223372035, .tv_nsec = 999999999 },
+						 { .tv_sec = 9223372037 },
+						 { .tv_sec = 20000000000, .tv_nsec = 999999900 } };
+
+	put(in(p, A, "time"), "");
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		struct timespec set[2] = { times[i], times[i] };
+		struct stat st;
+
+		assert_int_equal(utimensat(AT_FDCWD, in(p, A, "time"), set, 0), 0);
+		assert_int_equal(stat(in(p, B, "time"), &st), 0);
+		assert_true(st.st_mtim.tv_sec == times[i].tv_sec && st.st_mtim.tv_nsec == times[i].tv_nsec);
+		assert_true(st.st_atim.tv_sec == times[i].tv_sec && st.st_atim.tv_nsec == times[i].tv_nsec);
+	}
+	assert_int_equal(unlink(in(p, A, "time")), 0);
+}
+
+static void test_any_time(void **state)
+{
+	run(state, any_time);
+}
+
+/* What the pool cannot keep it refuses. */
+static void test_no_time(void **state)
+{
+	struct timespec set[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)1 << 40 } };
+	struct pod *pod = *state;
+
+	if (!pod_possible())
+		skip();
+	put(at(pod, A, "time"), "");
+	expect_error(utimensat(AT_FDCWD, at(pod, A, "time"), set, 0), EINVAL);
+	set[1].tv_sec = -((time_t)1 << 40);
+	expect_error(utimensat(AT_FDCWD, at(pod, A, "time"), set, 0), EINVAL);
+	assert_int_equal(unlink(at(pod, A, "time")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +515,12 @@ int main(void)
 		cmocka_unit_test(test_removed_others),
 		cmocka_unit_test(test_handles),
 		cmocka_unit_test(test_async_append),
+		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_punch),
+		cmocka_unit_test(test_allocate),
+		cmocka_unit_test(test_zero_range),
+		cmocka_unit_test(test_any_time),
+		cmocka_unit_test(test_no_time),
 		cmocka_unit_test(test_ctime),
 		cmocka_unit_test(pod_stop_both),
 	};

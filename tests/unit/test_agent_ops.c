@@ -23,9 +23,8 @@ static const struct daxfs_attr sample = {
 	.uid = 1000,
 	.gid = 100,
 	.rdev = 0x801,
-	.atime_ns = 1000000001ull,
-	.mtime_ns = 2999999999ull,
-	.ctime_ns = 0,
+	.atime = { .tv_sec = 1, .tv_nsec = 1 },
+	.mtime = { .tv_sec = 2, .tv_nsec = 999999999 },
 };
 
 static void test_stat(void **state)

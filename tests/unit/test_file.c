@@ -221,7 +221,7 @@ static void pages_churn(void **state)
 static void attributes(void **state)
 {
 	struct pod pod;
-	struct daxfs_attr in = { .mode = 0600, .uid = 7, .gid = 8, .size = 10, .mtime_ns = 5 }, out;
+	struct daxfs_attr in = { .mode = 0600, .uid = 7, .gid = 8, .size = 10, .mtime.tv_nsec = 5 }, out;
 	daxfs_ino ino, dir;
 
 	(void)state;
@@ -237,7 +237,8 @@ static void attributes(void **state)
 	assert_int_equal(out.uid, 7);
 	assert_int_equal(out.gid, 8);
 	assert_int_equal(out.size, 10);
-	assert_int_equal(out.mtime_ns, 5);
+	assert_int_equal(out.mtime.tv_sec, 0);
+	assert_int_equal(out.mtime.tv_nsec, 5);
 	assert_int_equal(daxfs_setattr(pod.fs[1], dir, DAXFS_SET_SIZE, &in, NULL), -EISDIR);
 	in.size = DAXFS_FILE_MAX + 1;
 	assert_int_equal(daxfs_setattr(pod.fs[1], ino, DAXFS_SET_SIZE, &in, NULL), -EFBIG);

@@ -172,6 +172,14 @@ static uint64_t cut(struct fixture *s, uint64_t first)
 	return removed;
 }
 
+static uint64_t pages_of(struct fixture *s)
+{
+	uint64_t pages;
+
+	assert_true(map_pages(s->lane, s->sm, UINT64_MAX, &pages));
+	return pages;
+}
+
 /* All border pages, cut at each border in turn: those from there on go, no other. */
 static void collect_from_any_border(void **state)
 {
@@ -188,7 +196,7 @@ static void collect_from_any_border(void **state)
 		assert_int_equal(cut(&s, borders[at]), 0); /* nothing is left */
 	}
 	cut(&s, 0);
-	assert_int_equal(map_pages(s.lane, s.sm, UINT64_MAX), 0); /* nodes and all */
+	assert_int_equal(pages_of(&s), 0); /* nodes and all */
 	fixture_stop(&s);
 }
 
@@ -223,9 +231,10 @@ static void collect_in_batches(void **state)
 	fixture_start(&s);
 	for (uint64_t p = 0; p < 700; p++)
 		write_page(&s, p);
-	pages = map_pages(s.lane, s.sm, UINT64_MAX);
+	pages = pages_of(&s);
 	assert_int_equal(pages, 700 + 1 + 1 + 1); /* nodes: one of height 1; one of height 2 and one under it */
-	assert_int_equal(map_pages(s.lane, s.sm, 18), 8 + 1 + 1); /* 8 pages, a node, 8 words unused, a page */
+	assert_false(map_pages(s.lane, s.sm, 18, &pages));
+	assert_int_equal(pages, 8 + 1 + 1); /* 8 pages, a node, 8 words unused, a page */
 	record_begin(s.lane, OP_PRUNE);
 	map_collect(s.lane, s.sm, 100, &batch);
 	assert_int_equal(batch.n, MAP_BATCH);
@@ -257,7 +266,7 @@ static void expect_eio(struct fixture *s, sm_u64 *slot, uint64_t bad, uint64_t p
 	map_collect(s->lane, s->sm, 0, &batch);
 	assert_true(s->lane->fault);
 	s->lane->fault = false;
-	map_pages(s->lane, s->sm, 100000); /* an estimate: it need not complain */
+	map_pages(s->lane, s->sm, 100000, &value); /* it need not complain */
 	s->lane->fault = false;
 	assert_int_equal(daxfs_read(s->pod.fs[2], s->ino, &value, 8, p * DAXFS_PAGE_SIZE), -EIO);
 	assert_int_equal(daxfs_write(s->pod.fs[2], s->ino, &value, 8, p * DAXFS_PAGE_SIZE, 0), -EIO);
@@ -328,7 +337,7 @@ static void node_in_itself(void **state)
 	map_collect(s.lane, s.sm, 0, &batch);
 	assert_true(s.lane->fault);
 	s.lane->fault = false;
-	map_pages(s.lane, s.sm, 100000);
+	map_pages(s.lane, s.sm, 100000, &(uint64_t){ 0 });
 	sm_store(slot[1], was);
 	assert_true(has_page(&s, LAST));
 	fixture_stop(&s);

@@ -111,7 +111,7 @@ static void do_trunc(struct command_call *call)
 
 static void do_utimes(struct command_call *call)
 {
-	struct daxfs_attr in = { .atime_ns = 5, .mtime_ns = 6 }, out;
+	struct daxfs_attr in = { .atime.tv_nsec = 5, .mtime.tv_nsec = 6 }, out;
 
 	put(call, daxfs_setattr(fs_of(call), call->command->ino, DAXFS_SET_ATIME | DAXFS_SET_MTIME, &in, &out));
 }
@@ -139,6 +139,39 @@ static void do_append(struct command_call *call)
 	const uint64_t *n = call->command->n;
 
 	write_at(call, 0, n[0], n[1], DAXFS_APPEND);
+}
+
+static void allocate(struct command_call *call, enum daxfs_allocate what)
+{
+	const uint64_t *n = call->command->n;
+
+	put(call, daxfs_allocate(fs_of(call), call->command->ino, n[0], n[1], what, false));
+}
+
+static void do_allocate(struct command_call *call)
+{
+	allocate(call, DAXFS_ALLOCATE);
+}
+
+static void do_zero(struct command_call *call)
+{
+	allocate(call, DAXFS_ZERO);
+}
+
+static void do_punch(struct command_call *call)
+{
+	allocate(call, DAXFS_PUNCH);
+}
+
+/* Where data begins from an offset on, and where it ends. */
+static void do_seek(struct command_call *call)
+{
+	uint64_t data = 0, hole = 0;
+	int rc = daxfs_seek(fs_of(call), call->command->ino, call->command->n[0], DAXFS_SEEK_DATA, &data);
+
+	if (rc == 0)
+		rc = daxfs_seek(fs_of(call), call->command->ino, data, DAXFS_SEEK_HOLE, &hole);
+	snprintf(call->result, sizeof(call->result), "%d %" PRIu64 " %" PRIu64, rc, data, hole);
 }
 
 static void do_read(struct command_call *call)
@@ -506,6 +539,10 @@ const struct verb script_verbs[] = {
 	{ "utimes", "i", do_utimes },
 	{ "write", "innn", do_write },
 	{ "append", "inn", do_append },
+	{ "allocate", "inn", do_allocate },
+	{ "zero", "inn", do_zero },
+	{ "punch", "inn", do_punch },
+	{ "seek", "in", do_seek },
 	{ "read", "i", do_read },
 	{ "stat", "p", do_stat },
 	{ "draft", "innn", do_draft },
