@@ -191,7 +191,7 @@ clean:
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
 MAN5 := $(notdir $(wildcard deploy/man/*.5))
 MAN3 = $(shell scripts/man3 - --names)
-UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in)))
+UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in deploy/*.timer.in)))
 CONFS := $(wildcard deploy/*.conf)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
@@ -200,7 +200,7 @@ INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $
 	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
-	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,$(notdir $(CONFS) $(wildcard examples/*.[ch]))))
+	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
@@ -218,7 +218,7 @@ install: all
 	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/60-daxfs.rules.in >$(DESTDIR)$(UDEVDIR)/60-daxfs.rules
 	install -m 644 deploy/daxfsctl.bash-completion $(DESTDIR)$(BASHDIR)/daxfsctl
 	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
-	install -m 644 $(CONFS) examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 $(CONFS) deploy/prometheus/alerts.yml examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))

@@ -15,8 +15,8 @@ static const struct command {
 	{ "mkfs", cmd_mkfs },         { "status", cmd_status }, { "hosts", cmd_hosts },
 	{ "recover", cmd_recover },   { "fence", cmd_fence },   { "confirm-dead", cmd_confirm_dead },
 	{ "check", cmd_check },       { "repair", cmd_repair }, { "dump", cmd_dump },
-	{ "selftest", cmd_selftest }, { "probe", cmd_probe },   { "version", cmd_version },
-	{ "help", cmd_help },
+	{ "selftest", cmd_selftest }, { "probe", cmd_probe },   { "metrics", cmd_metrics },
+	{ "version", cmd_version },   { "help", cmd_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -28,6 +28,7 @@ static const char help[] =
 	"                                        make a pool\n"
 	"  status [POOL] [--sample]              the pod at a glance\n"
 	"  hosts [POOL] [--sample]               every host slot\n"
+	"  metrics [POOL]                        the same for Prometheus\n"
 	"  recover [POOL] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]\n"
 	"                                        finalize what a fenced host left\n"
 	"  fence --host N [--wait SECONDS]       cut a host off\n"

@@ -407,6 +407,28 @@ static void probes(void **unused)
 	teardown(&p);
 }
 
+/* A line is NAME{LABELS} VALUE; a name of the pool cannot end a label. */
+static void metrics(void **unused)
+{
+	struct place p;
+	struct child c;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "mkfs %s --size 16M --force --name a\"b\\c --heartbeat-ms 20", p.pool);
+	c = child_start(p.pool, 1, true);
+	ctl_run(&p.r, "metrics %s", p.pool);
+	ctl_expect(&p.r, CTL_OK,
+		   "daxfs_host_state{pool=\"a\\\"b\\\\c\",host=\"1\",name=\"child\",state=\"ALIVE\"} 1\n");
+	ctl_expect(&p.r, CTL_OK, "name=\"child\",state=\"FENCED\"} 0\n");
+	ctl_expect(&p.r, CTL_OK, "daxfs_objects{pool=\"a\\\"b\\\\c\",type=\"inode\",state=\"live\"} 4\n");
+	assert_null(strstr(p.r.out, "host=\"0\""));
+	for (char *line = strtok(p.r.out, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strncmp(line, "daxfs_", 6) == 0 ? strstr(line, "} ") != NULL : line[0] == '#');
+	child_kill(&c);
+	teardown(&p);
+}
+
 static void wrong_targets(void **unused)
 {
 	struct place p;
@@ -439,6 +461,7 @@ int main(void)
 		cmocka_unit_test(recoverer_died),
 		cmocka_unit_test(fabricd_is_at_work),
 		cmocka_unit_test(probes),
+		cmocka_unit_test(metrics),
 		cmocka_unit_test(wrong_targets),
 	};
 
