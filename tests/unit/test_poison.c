@@ -206,7 +206,8 @@ static void expect_no_claim(const struct world *w, const sm_u64 *word)
 {
 	uint64_t now = sm_load(word);
 
-	if (word_is_claim(now) && mark_lane(now) < 2 && !concerns_host(w, 0))
+	if (word_is_claim(now) && mark_lane(now) < 2 &&
+	    !lies_in(w, &w->pool->lanes[mark_lane(now)], sizeof(struct sm_lane)))
 		fail_msg("a claim is left: %#llx", (unsigned long long)now);
 }
 
@@ -570,14 +571,26 @@ static void fail_everywhere(const struct operation *op)
 			;
 }
 
+/* Lanes are taken by processor: the same pages each time, of host 0 the first, which shares none with host 1's. */
+static void take_first_lane(void)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &all))
+		cpu += 2;
+	if (cpu >= CPU_SETSIZE)
+		return; /* there is none: the second, then */
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 static void every_operation(void **state)
 {
-	cpu_set_t one;
-
 	(void)state;
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	sched_setaffinity(0, sizeof(one), &one); /* lanes are taken by processor: the same pages each time */
+	take_first_lane();
 	trap_install();
 	for (unsigned i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
 		memset(&figures, 0, sizeof(figures));
