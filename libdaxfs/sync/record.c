@@ -240,32 +240,27 @@ static enum marking mark_word(struct lane *helper, unsigned owner, uint64_t unde
 }
 
 /*
- * Mark all words, and decide. A record that has a word that is LOST is aborted, but only after
- * all the others were marked, or found changed: a helper to which that word is not lost
- * may be about to mark one of them, and must find it with another version (I3).
+ * Mark all words, and decide. A record that has a word that is LOST is aborted, as if it had CHANGED: a
+ * helper to which it is not lost decides first, or finds the decision when its claim is in a word (C3).
  */
 static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsigned depth)
 {
 	struct sm_lane *record = record_of(helper, owner);
 	uint64_t n = sm_load(&record->n_words);
-	enum marking marking = MARKED;
-	bool lost = n > DAXFS_RECORD_WORDS; /* in what is behind those there are, nothing is of this record */
+	enum marking marking = n > DAXFS_RECORD_WORDS ? LOST : MARKED;
 	const sm_u64 *last = NULL;
 
-	for (unsigned i = 0; i < n && i < DAXFS_RECORD_WORDS && (marking == MARKED || marking == LOST); i++) {
+	for (unsigned i = 0; i < n && marking == MARKED; i++)
 		marking = mark_word(helper, owner, undecided, i, depth, &last);
-		lost |= marking == LOST;
-	}
 	if (marking == DECIDED)
 		return;
-	helper->lost |= lost && owner == helper->id;
-	lost |= marking == CHANGED;
+	helper->lost |= marking == LOST && owner == helper->id;
 	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
 	 * rolled forward, after it a decided one. */
-	sm_cas(&record->status, undecided, status_with(undecided, lost ? DAXFS_ABORTED : DAXFS_COMMITTED));
+	sm_cas(&record->status, undecided, status_with(undecided, marking == MARKED ? DAXFS_COMMITTED : DAXFS_ABORTED));
 }
 
 /* Take the mark of a decided record off the word of an entry. */
