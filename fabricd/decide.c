@@ -55,7 +55,10 @@ static enum decide_beat fact_beat(const struct decide_host *h)
 static enum decide_fence fact_fence(const struct decide_host *h)
 {
 	switch (h->phase) {
-	case PHASE_IDLE: return h->introduced ? FENCE_IDLE : FENCE_FAILED; /* no name to fence it by */
+	case PHASE_IDLE:
+		if (h->hold)
+			return FENCE_HELD;
+		return h->introduced ? FENCE_IDLE : FENCE_FAILED; /* no name to fence it by */
 	case PHASE_OFF_RUNNING:
 	case PHASE_STATUS_RUNNING: return FENCE_RUNNING;
 	case PHASE_OFF_DONE: return FENCE_OFF_DONE;
@@ -66,6 +69,16 @@ static enum decide_fence fact_fence(const struct decide_host *h)
 	if (h->moved)
 		return FENCE_THAWED;
 	return h->still >= TIMING_FROZEN_POLLS ? FENCE_FROZEN : FENCE_PROVEN;
+}
+
+/* A counter that moves says that somebody has the id of a machine who is not that machine. */
+static enum decide_proof fact_proof(const struct decide_host *h)
+{
+	if (h->kin == DAXFS_KIN_NONE)
+		return PROOF_NONE;
+	if (h->kin == DAXFS_KIN_HERE)
+		return PROOF_HERE;
+	return !h->moved && h->still >= TIMING_FROZEN_POLLS ? PROOF_OVER : PROOF_HERE;
 }
 
 /*
@@ -118,6 +131,7 @@ static struct decide_facts gather(const struct decide *d, unsigned host)
 		.beat = fact_beat(h),
 		.order = h->order,
 		.fence = fact_fence(h),
+		.proof = fact_proof(h),
 		.recoverer = decide_recoverer(d, host),
 		.toll = decide_toll(d, host),
 		.candidate = decide_heir(d, host) < 0 ? HEIR_NONE : HEIR_READY,
@@ -167,8 +181,18 @@ static void fenced(struct plan *plan, const struct decide_host *h, unsigned host
 	a->fence_ms = h->agent_ms;
 }
 
+/* What our own machine tells of one that was its own. */
+static void over(struct plan *plan, const struct decide_host *h, unsigned host)
+{
+	if (see_agent_running(h))
+		act(plan, DECIDE_AGENT_STOP, host);
+	move(plan, host, DAXFS_HOST_FENCED, h->kin == DAXFS_KIN_REBOOTED ? DAXFS_REASON_REBOOTED : DAXFS_REASON_ENDED,
+	     h->cause_ms);
+}
+
 static void at_once(struct decide_host *h)
 {
+	h->hold = 0;
 	if (h->phase == PHASE_WAITING || h->phase == PHASE_FAILED)
 		h->phase = PHASE_IDLE;
 	h->order = ORDER_NONE;
@@ -218,6 +242,11 @@ static void carry_out(struct decide *d, const struct daxfs_host_view *v, uint64_
 	case VERDICT_RETRY_NOW: at_once(h); break;
 	case VERDICT_DEAD_CONFIRMED: trust_operator(plan, h, id); break;
 	case VERDICT_FENCED: fenced(plan, h, id); break;
+	case VERDICT_OVER: over(plan, h, id); break;
+	case VERDICT_OWN_MACHINE:
+		fence_failed(plan, h, id, DAXFS_REASON_OWN_MACHINE);
+		d->wants_peer = true;
+		break;
 	case VERDICT_ASSIGN: assign(d, id, v->reason, v->reason_ms, plan); break;
 	case VERDICT_REASSIGN: assign(d, id, DAXFS_REASON_RECOVERER_DIED, 0, plan); break;
 	case VERDICT_RELEASE: move(plan, id, DAXFS_HOST_FREE, DAXFS_REASON_RECOVERY_DONE, 0); break;
@@ -253,6 +282,43 @@ static bool every_host_silent(const struct decide *d)
 	return watched > 1;
 }
 
+/*
+ * No host beats, of several; or none has since we are here to see it. Of one alone that was
+ * seen to fall silent the cause is its own.
+ */
+static bool pod_is_silent(const struct decide *d)
+{
+	unsigned silent = 0, seen = 0;
+
+	for (unsigned i = 0; i < d->hosts; i++) {
+		const struct decide_host *h = &d->host[i];
+
+		if (!h->sensible || !see_under_orders(h->state))
+			continue;
+		if (!overdue(h))
+			return false;
+		silent++;
+		seen += h->seen_beating;
+	}
+	return silent > 1 || seen == 0;
+}
+
+/* Invariant 6. */
+static void hold(struct decide *d)
+{
+	bool pod_silent = d->hold_polls && pod_is_silent(d);
+
+	for (unsigned i = 0; i < d->hosts; i++) {
+		struct decide_host *h = &d->host[i];
+
+		if (!pod_silent || h->found_silent || !h->sensible || !see_under_orders(h->state) ||
+		    see_agent_running(h))
+			continue;
+		h->found_silent = true;
+		h->hold = d->hold_polls;
+	}
+}
+
 /* Waiting out a window: no host is judged. */
 static bool waits(struct decide *d)
 {
@@ -279,6 +345,7 @@ static void judge(struct decide *d, const struct decide_input *in, struct plan *
 {
 	bool waiting = waits(d);
 
+	hold(d);
 	for (unsigned i = 0; i < d->hosts; i++) {
 		if (d->host[i].sensible && !own_stamp(d, &in->view[i]))
 			act(plan, DECIDE_STAMP, i);
@@ -296,6 +363,14 @@ static void poll_primary(struct decide *d, const struct decide_input *in, struct
 		act(plan, DECIDE_STEP_DOWN, 0);
 		return;
 	}
+	d->standby_silent = in->peer && in->manager.standby != d->standby ? 0 : d->standby_silent + 1;
+	d->standby = in->manager.standby;
+	if (d->wants_peer && decide_has_peer(d)) {
+		decide_deposed(d);
+		d->yield = TIMING_YIELD_POLLS;
+		act(plan, DECIDE_YIELD, 0);
+		return;
+	}
 	act(plan, DECIDE_BEAT, 0);
 	judge(d, in, plan);
 }
@@ -307,8 +382,12 @@ static void poll_backup(struct decide *d, const struct decide_input *in, struct 
 	const struct daxfs_manager_view *m = &in->manager;
 	bool moved = m->epoch != d->manager.epoch || m->pid != d->manager.pid || m->beat != d->manager.beat;
 
+	act(plan, DECIDE_STANDBY, 0);
 	d->manager_silent = moved ? 0 : d->manager_silent + 1;
+	d->yield = m->epoch != d->epoch || !d->yield ? 0 : d->yield - 1;
 	d->manager = *m;
+	if (d->yield)
+		return;
 	if (m->epoch == 0 || d->manager_silent >= TIMING_MANAGER_POLLS)
 		act(plan, DECIDE_CLAIM, 0);
 }
@@ -371,6 +450,10 @@ void decide_claimed(struct decide *d, uint32_t epoch)
 	d->role = DECIDE_PRIMARY;
 	d->epoch = epoch;
 	d->grace_polls = TIMING_WINDOW_POLLS;
+	d->standby_silent = TIMING_MANAGER_POLLS;
+	d->wants_peer = false;
+	for (unsigned i = 0; i < d->hosts; i++)
+		d->host[i].seen_beating = false;
 	restart(d);
 }
 
@@ -378,6 +461,8 @@ void decide_deposed(struct decide *d)
 {
 	d->role = DECIDE_BACKUP;
 	d->grace_polls = 0;
+	d->wants_peer = false;
+	d->yield = 0;
 	restart(d);
 	for (unsigned i = 0; i < d->hosts; i++)
 		see_forget_fencing(&d->host[i]);
@@ -410,6 +495,11 @@ const char *decide_waits(const struct decide *d)
 	if (d->all_silent && d->all_silent <= TIMING_WINDOW_POLLS)
 		return "every host fell silent at once: watching for one more window";
 	return NULL;
+}
+
+bool decide_has_peer(const struct decide *d)
+{
+	return d->standby_silent < TIMING_MANAGER_POLLS;
 }
 
 uint64_t decide_silence_ms(const struct decide *d, unsigned host, uint64_t now_ms)

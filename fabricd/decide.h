@@ -14,12 +14,18 @@
  *     counts that its own lateness interrupted, or in the first window as
  *     primary.
  *   2 FENCED follows only from: agent off, agent status off (or the operator's
- *     word for both), and then a counter that stood still.
+ *     word for both), and then a counter that stood still; or from what the
+ *     manager's own machine tells of a tenant that was its own.
  *   3 A recovery is taken from its recoverer only when the generation of that
  *     is over: it left, or is itself FENCED.
  *   4 A recoverer that died is counted, in the pool, before another is assigned,
  *     and after the third nobody is, until the operator says so.
- *   5 Of two primaries at most one acts: the epoch in the manager word decides.
+ *   5 No agent cuts off the machine that the manager runs on.
+ *   6 When no host beats any more, no agent is started before hold_polls are over: after a
+ *     power failure of the whole pod its machines come back by themselves, and prove by
+ *     booting that they were off. A host that was found so is left alone that long,
+ *     though others beat again. Meanwhile nobody waits for it but what comes back.
+ *   7 Of two primaries at most one acts: the epoch in the manager word decides.
  *
  * One thread.
  */
@@ -43,8 +49,10 @@ struct decide_input {
 	uint64_t now_ms; /* of one monotonic clock; polls are at least heartbeat_ms apart */
 	bool readable;   /* false: nothing below counts */
 	struct daxfs_manager_view manager;
+	bool peer; /* who beats as standby is on another machine */
 	struct daxfs_host_view view[DECIDE_HOSTS_MAX];
-	bool sensible[DECIDE_HOSTS_MAX]; /* view[i] could be made sense of */
+	enum daxfs_kin kin[DECIDE_HOSTS_MAX]; /* of view[i].who, to this machine */
+	bool sensible[DECIDE_HOSTS_MAX];      /* view[i] could be made sense of */
 	enum decide_result result[DECIDE_HOSTS_MAX];
 	uint32_t result_ms[DECIDE_HOSTS_MAX];      /* how long that agent took */
 	enum decide_order order[DECIDE_HOSTS_MAX]; /* new since the last poll */
@@ -54,6 +62,8 @@ enum decide_kind {
 	DECIDE_BEAT,      /* daxfs_member_manager_beat */
 	DECIDE_CLAIM,     /* daxfs_member_claim, then decide_claimed */
 	DECIDE_STEP_DOWN, /* another epoch is in force: stop all agents */
+	DECIDE_YIELD,     /* stop all agents, and let another manager become primary */
+	DECIDE_STANDBY,   /* daxfs_member_standby */
 	DECIDE_STAMP,     /* daxfs_member_stamp */
 	DECIDE_MOVE,      /* daxfs_member_move to, recoverer, reason, ms */
 	DECIDE_COUNT,     /* daxfs_member_count_death: the recoverer of host died */
@@ -74,7 +84,7 @@ struct decide_action {
 };
 
 /* A host is stopped and moved; and one beat or the like. */
-#define DECIDE_ACTIONS_MAX (2u * DECIDE_HOSTS_MAX + 2u)
+#define DECIDE_ACTIONS_MAX (2u * DECIDE_HOSTS_MAX + 3u)
 
 enum decide_role { DECIDE_BACKUP, DECIDE_PRIMARY };
 
@@ -104,6 +114,10 @@ struct decide_host {
 	uint64_t beat;
 	uint64_t changed_ms; /* when beat was last seen to change */
 	bool introduced;     /* its name is this tenant's, not its predecessor's */
+	bool seen_beating;   /* by this manager */
+	enum daxfs_kin kin;
+	bool found_silent; /* when no host beat any more */
+	unsigned hold;     /* polls until it may be cut off for that */
 	/* Counts of polls. */
 	bool moved; /* since the last poll */
 	unsigned silent;
@@ -122,6 +136,7 @@ struct decide_host {
 struct decide {
 	unsigned hosts;
 	unsigned heartbeat_ms;
+	unsigned hold_polls; /* see invariant 6; 0: cut off at once */
 	enum decide_role role;
 	uint32_t epoch; /* PRIMARY: ours */
 	bool polled;
@@ -131,6 +146,10 @@ struct decide {
 	unsigned all_silent;               /* polls since every host fell silent */
 	struct daxfs_manager_view manager; /* BACKUP: as last seen */
 	unsigned manager_silent;
+	uint64_t standby; /* PRIMARY: as last seen */
+	unsigned standby_silent;
+	bool wants_peer; /* PRIMARY: a host is to be cut off that runs on our machine */
+	unsigned yield;  /* BACKUP: polls in which we do not claim */
 	struct decide_host host[DECIDE_HOSTS_MAX];
 };
 
@@ -151,6 +170,8 @@ int decide_heir(const struct decide *d, unsigned host);
 enum decide_toll decide_toll(const struct decide *d, unsigned host);
 /* Of a host in RECOVERING: may whoever its word names still be at work? */
 enum decide_recoverer decide_recoverer(const struct decide *d, unsigned host);
+/* Is a manager on another machine ready to take over? */
+bool decide_has_peer(const struct decide *d);
 uint64_t decide_silence_ms(const struct decide *d, unsigned host, uint64_t now_ms);
 
 #endif

@@ -56,6 +56,7 @@ static void take_result(struct decide_host *h, enum decide_result result, uint32
 
 static void tick_pause(struct decide_host *h)
 {
+	h->hold -= h->hold != 0;
 	if (h->phase == PHASE_WAITING && --h->pause == 0)
 		h->phase = PHASE_IDLE;
 }
@@ -92,12 +93,18 @@ static void count_beat(struct decide_host *h, const struct daxfs_host_view *v, u
 	else
 		h->silent++;
 	h->still = h->moved ? 0 : h->still + 1;
+	if (begins(h, v) || h->moved || !see_under_orders(v->state)) {
+		h->seen_beating = h->moved;
+		h->found_silent = false;
+		h->hold = 0;
+	}
 }
 
 /* Why it is being fenced, if we did not see it begin: a former manager did. */
 static void see_cause(struct decide_host *h, const struct daxfs_host_view *v)
 {
-	bool of_agent = v->reason == DAXFS_REASON_FENCE_FAILED || v->reason == DAXFS_REASON_STILL_BEATING;
+	bool of_agent = v->reason == DAXFS_REASON_FENCE_FAILED || v->reason == DAXFS_REASON_STILL_BEATING ||
+			v->reason == DAXFS_REASON_OWN_MACHINE;
 
 	if (v->state != DAXFS_HOST_FENCING || h->cause != DAXFS_REASON_NONE)
 		return;
@@ -105,11 +112,12 @@ static void see_cause(struct decide_host *h, const struct daxfs_host_view *v)
 	h->cause_ms = v->reason_ms;
 }
 
-static void see_host(struct decide_host *h, const struct daxfs_host_view *v, uint64_t now_ms)
+static void see_host(struct decide_host *h, const struct daxfs_host_view *v, enum daxfs_kin kin, uint64_t now_ms)
 {
 	if (h->known && v->generation != h->generation)
 		see_forget_fencing(h);
 	h->introduced = daxfs_host_introduced(v);
+	h->kin = h->introduced ? kin : DAXFS_KIN_NONE;
 	h->rested = h->known && v->deaths == h->deaths ? h->rested + 1 : 0;
 	count_beat(h, v, now_ms);
 	see_cause(h, v);
@@ -134,7 +142,7 @@ void see_hosts(struct decide *d, const struct decide_input *in)
 
 		h->sensible = in->sensible[i];
 		if (h->sensible)
-			see_host(h, &in->view[i], in->now_ms);
+			see_host(h, &in->view[i], in->kin[i], in->now_ms);
 		else
 			h->silent = h->still = h->rested = 0;
 		tick_pause(h);

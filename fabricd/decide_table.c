@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 struct row {
-	unsigned state, beat, order, fence, recoverer, toll, candidate; /* sets of values */
+	unsigned state, beat, order, fence, proof, recoverer, toll, candidate; /* sets of values */
 	enum decide_verdict verdict;
 };
 
@@ -22,57 +22,64 @@ struct row {
 #define B(x) (1u << BEAT_##x)
 #define O(x) (1u << ORDER_##x)
 #define F(x) (1u << FENCE_##x)
+#define P(x) (1u << PROOF_##x)
 #define R(x) (1u << RECOVERER_##x)
 #define T(x) (1u << TOLL_##x)
 #define H(x) (1u << HEIR_##x)
+#define V(x) VERDICT_##x
 #define BEATING (B(MOVED) | B(QUIET))
 #define SILENT (B(LATE) | B(LOST))
 #define IN_TIME (BEATING | B(LATE))
-#define UNDER_WAY (F(RUNNING) | F(WAITING))
-#define UNPROVEN (F(IDLE) | F(RUNNING) | F(OFF_DONE) | F(FAILED) | F(WAITING))
+#define STILL (B(QUIET) | SILENT)
+#define PATIENT (B(QUIET) | B(LATE))
+#define UNDER_WAY (F(HELD) | F(RUNNING) | F(WAITING))
+#define NOT_OVER (P(NONE) | P(HERE))
+#define UNPROVEN (F(HELD) | F(IDLE) | F(RUNNING) | F(OFF_DONE) | F(FAILED) | F(WAITING))
 #define UNLESS_FENCE (O(NONE) | O(CONFIRM))
 
 /* clang-format off */
 static const struct row rows[] = {
-/* state          beat                order         fence        recoverer toll        candidate */
-{ S(FREE),       ANY,                ANY,          ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
+/* state          beat      order         fence        proof     recover. toll        candidate */
+{ S(FREE),       ANY,      ANY,          ANY,         ANY,      ANY,     ANY,        ANY,      V(NOTHING) },
 
-{ S(JOINING),    IN_TIME,            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
-{ S(JOINING),    B(LOST),            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_LOST },
-{ S(JOINING),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
-{ S(JOINING),    BEATING,            O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_REFUSE },
-{ S(JOINING),    SILENT,             O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_CONFIRM },
+{ S(JOINING),    IN_TIME,  O(NONE),      ANY,         ANY,      ANY,     ANY,        ANY,      V(NOTHING) },
+{ S(JOINING),    B(LOST),  O(NONE),      ANY,         ANY,      ANY,     ANY,        ANY,      V(LOST) },
+{ S(JOINING),    ANY,      O(FENCE),     ANY,         ANY,      ANY,     ANY,        ANY,      V(FENCE_ORDERED) },
+{ S(JOINING),    BEATING,  O(CONFIRM),   ANY,         ANY,      ANY,     ANY,        ANY,      V(REFUSE) },
+{ S(JOINING),    SILENT,   O(CONFIRM),   ANY,         ANY,      ANY,     ANY,        ANY,      V(CONFIRM) },
 
-{ S(ALIVE),      BEATING,            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
-{ S(ALIVE),      SILENT,             UNLESS_FENCE, ANY,         ANY,     ANY,        ANY,      VERDICT_SUSPECT },
-{ S(ALIVE),      BEATING,            O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_REFUSE },
-{ S(ALIVE),      ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
+{ S(ALIVE),      BEATING,  O(NONE),      ANY,         ANY,      ANY,     ANY,        ANY,      V(NOTHING) },
+{ S(ALIVE),      SILENT,   UNLESS_FENCE, ANY,         ANY,      ANY,     ANY,        ANY,      V(SUSPECT) },
+{ S(ALIVE),      BEATING,  O(CONFIRM),   ANY,         ANY,      ANY,     ANY,        ANY,      V(REFUSE) },
+{ S(ALIVE),      ANY,      O(FENCE),     ANY,         ANY,      ANY,     ANY,        ANY,      V(FENCE_ORDERED) },
 
-{ S(SUSPECT),    B(MOVED),           UNLESS_FENCE, ANY,         ANY,     ANY,        ANY,      VERDICT_RESUME },
-{ S(SUSPECT),    B(QUIET) | B(LATE), O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_NOTHING },
-{ S(SUSPECT),    B(LOST),            O(NONE),      ANY,         ANY,     ANY,        ANY,      VERDICT_LOST },
-{ S(SUSPECT),    B(QUIET) | SILENT,  O(CONFIRM),   ANY,         ANY,     ANY,        ANY,      VERDICT_CONFIRM },
-{ S(SUSPECT),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_FENCE_ORDERED },
+{ S(SUSPECT),    B(MOVED), UNLESS_FENCE, ANY,         ANY,      ANY,     ANY,        ANY,      V(RESUME) },
+{ S(SUSPECT),    PATIENT,  O(NONE),      ANY,         ANY,      ANY,     ANY,        ANY,      V(NOTHING) },
+{ S(SUSPECT),    B(LOST),  O(NONE),      ANY,         ANY,      ANY,     ANY,        ANY,      V(LOST) },
+{ S(SUSPECT),    STILL,    O(CONFIRM),   ANY,         ANY,      ANY,     ANY,        ANY,      V(CONFIRM) },
+{ S(SUSPECT),    ANY,      O(FENCE),     ANY,         ANY,      ANY,     ANY,        ANY,      V(FENCE_ORDERED) },
 
-{ S(FENCING),    ANY,                O(NONE),      F(IDLE),     ANY,     ANY,        ANY,      VERDICT_AGENT_OFF },
-{ S(FENCING),    ANY,                O(NONE),      UNDER_WAY,   ANY,     ANY,        ANY,      VERDICT_NOTHING },
-{ S(FENCING),    ANY,                O(NONE),      F(OFF_DONE), ANY,     ANY,        ANY,      VERDICT_AGENT_STATUS },
-{ S(FENCING),    ANY,                O(NONE),      F(FAILED),   ANY,     ANY,        ANY,      VERDICT_FAILED },
-{ S(FENCING),    ANY,                O(CONFIRM),   UNPROVEN,    ANY,     ANY,        ANY,      VERDICT_DEAD_CONFIRMED },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(PROVEN),   ANY,     ANY,        ANY,      VERDICT_NOTHING },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(THAWED),   ANY,     ANY,        ANY,      VERDICT_BEATING },
-{ S(FENCING),    ANY,                UNLESS_FENCE, F(FROZEN),   ANY,     ANY,        ANY,      VERDICT_FENCED },
-{ S(FENCING),    ANY,                O(FENCE),     ANY,         ANY,     ANY,        ANY,      VERDICT_RETRY_NOW },
+{ S(FENCING),    ANY,      O(NONE),      F(IDLE),     P(NONE),  ANY,     ANY,        ANY,      V(AGENT_OFF) },
+{ S(FENCING),    ANY,      O(NONE),      F(IDLE),     P(HERE),  ANY,     ANY,        ANY,      V(OWN_MACHINE) },
+{ S(FENCING),    ANY,      O(NONE),      UNDER_WAY,   NOT_OVER, ANY,     ANY,        ANY,      V(NOTHING) },
+{ S(FENCING),    ANY,      O(NONE),      F(OFF_DONE), NOT_OVER, ANY,     ANY,        ANY,      V(AGENT_STATUS) },
+{ S(FENCING),    ANY,      O(NONE),      F(FAILED),   NOT_OVER, ANY,     ANY,        ANY,      V(FAILED) },
+{ S(FENCING),    ANY,      O(CONFIRM),   UNPROVEN,    NOT_OVER, ANY,     ANY,        ANY,      V(DEAD_CONFIRMED) },
+{ S(FENCING),    ANY,      UNLESS_FENCE, F(PROVEN),   NOT_OVER, ANY,     ANY,        ANY,      V(NOTHING) },
+{ S(FENCING),    ANY,      UNLESS_FENCE, F(THAWED),   NOT_OVER, ANY,     ANY,        ANY,      V(BEATING) },
+{ S(FENCING),    ANY,      UNLESS_FENCE, F(FROZEN),   NOT_OVER, ANY,     ANY,        ANY,      V(FENCED) },
+{ S(FENCING),    ANY,      O(FENCE),     ANY,         NOT_OVER, ANY,     ANY,        ANY,      V(RETRY_NOW) },
+{ S(FENCING),    ANY,      ANY,          ANY,         P(OVER),  ANY,     ANY,        ANY,      V(OVER) },
 
-{ S(FENCED),     ANY,                ANY,          ANY,         ANY,     ANY,        H(READY), VERDICT_ASSIGN },
-{ S(FENCED),     ANY,                ANY,          ANY,         ANY,     ANY,        H(NONE),  VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(HELD), ANY,        ANY,      VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(DIED), ANY,        ANY,      VERDICT_COUNT },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(LOW),     H(READY), VERDICT_REASSIGN },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(LOW),     H(NONE),  VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(RESTING), ANY,      VERDICT_NOTHING },
-{ S(RECOVERING), ANY,                ANY,          ANY,         R(GONE), T(HIGH),    ANY,      VERDICT_NOTHING },
-{ S(RECOVERED),  ANY,                ANY,          ANY,         ANY,     ANY,        ANY,      VERDICT_RELEASE },
+{ S(FENCED),     ANY,      ANY,          ANY,         ANY,      ANY,     ANY,        H(READY), V(ASSIGN) },
+{ S(FENCED),     ANY,      ANY,          ANY,         ANY,      ANY,     ANY,        H(NONE),  V(NOTHING) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(HELD), ANY,        ANY,      V(NOTHING) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(DIED), ANY,        ANY,      V(COUNT) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(GONE), T(LOW),     H(READY), V(REASSIGN) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(GONE), T(LOW),     H(NONE),  V(NOTHING) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(GONE), T(RESTING), ANY,      V(NOTHING) },
+{ S(RECOVERING), ANY,      ANY,          ANY,         ANY,      R(GONE), T(HIGH),    ANY,      V(NOTHING) },
+{ S(RECOVERED),  ANY,      ANY,          ANY,         ANY,      ANY,     ANY,        ANY,      V(RELEASE) },
 };
 /* clang-format on */
 
@@ -84,8 +91,8 @@ static bool has(unsigned set, unsigned value)
 static bool matches(const struct row *row, const struct decide_facts *f)
 {
 	return has(row->state, f->state) && has(row->beat, f->beat) && has(row->order, f->order) &&
-	       has(row->fence, f->fence) && has(row->recoverer, f->recoverer) && has(row->toll, f->toll) &&
-	       has(row->candidate, f->candidate);
+	       has(row->fence, f->fence) && has(row->proof, f->proof) && has(row->recoverer, f->recoverer) &&
+	       has(row->toll, f->toll) && has(row->candidate, f->candidate);
 }
 
 enum decide_verdict decide_verdict(const struct decide_facts *facts)

@@ -2,7 +2,7 @@
 /*
  * decide_table.h - (state of a host, facts about it) -> verdict.
  *
- * A pure function of seven small enumerations. decide.c gathers the facts by
+ * A pure function of eight small enumerations. decide.c gathers the facts by
  * counting polls and carries the verdict out; the table itself is in
  * decide_table.c, on one screen. A unit test tries every combination of inputs
  * and demands exactly one row.
@@ -31,6 +31,7 @@ enum decide_order {
 
 /* How far cutting it off has come. */
 enum decide_fence {
+	FENCE_HELD,     /* nothing begun: the whole pod fell silent, and its machines may yet come back by themselves */
 	FENCE_IDLE,     /* nothing begun */
 	FENCE_RUNNING,  /* the agent is at work, on off or status */
 	FENCE_OFF_DONE, /* off succeeded; to be proven by status */
@@ -40,6 +41,14 @@ enum decide_fence {
 	FENCE_THAWED,   /* proven off, and yet the counter moved */
 	FENCE_FROZEN,   /* proven off and still: nothing of it can reach the pool */
 	FENCES
+};
+
+/* What the manager knows of it by itself, as its machine is the manager's own. */
+enum decide_proof {
+	PROOF_NONE, /* nothing: another machine, or not known */
+	PROOF_HERE, /* it is of this boot of this machine, and may run: to cut it off is to cut off the manager */
+	PROOF_OVER, /* it is of a former boot, or its process has ended; and its counter stands still */
+	PROOFS
 };
 
 /* Of a host in RECOVERING: whoever its word names. */
@@ -66,6 +75,7 @@ struct decide_facts {
 	enum decide_beat beat;
 	enum decide_order order;
 	enum decide_fence fence;
+	enum decide_proof proof;
 	enum decide_recoverer recoverer;
 	enum decide_toll toll;
 	enum decide_heir candidate;
@@ -86,6 +96,8 @@ enum decide_verdict {
 	VERDICT_RETRY_NOW,      /* the operator wants it: do not wait for the next attempt */
 	VERDICT_DEAD_CONFIRMED, /* the operator's word stands for the agent's proof */
 	VERDICT_FENCED,         /* move to FENCED: its generation ends */
+	VERDICT_OVER,           /* the same, by what its own machine tells; no agent is needed */
+	VERDICT_OWN_MACHINE,    /* stay FENCING: let a manager on another machine cut this one off */
 	VERDICT_ASSIGN,         /* move to RECOVERING by the candidate */
 	VERDICT_COUNT,          /* remember, in the pool, that its recoverer died */
 	VERDICT_REASSIGN,       /* the same, from a recoverer that died */

@@ -48,6 +48,21 @@ static void read_host(void *context)
 	r->rc = daxfs_member_host(r->w->member, r->host, &r->w->in.view[r->host]);
 }
 
+/* The kernel is asked about processes of hosts that are being cut off, and no others. */
+static enum daxfs_kin kin_of(const struct watch *w, const struct daxfs_host_view *v)
+{
+	return v->state == DAXFS_HOST_FENCING ? daxfs_identity_kin(&w->here, &v->who) : DAXFS_KIN_NONE;
+}
+
+/* Does the backup that was heard of last run on another machine than this? */
+static bool elsewhere(const struct watch *w)
+{
+	static const uint8_t nowhere[16];
+	const uint8_t *there = w->in.manager.standby_machine;
+
+	return memcmp(there, nowhere, sizeof(nowhere)) && memcmp(there, w->here.machine, sizeof(w->here.machine));
+}
+
 /* -EIO: it makes no sense; -EFAULT: it cannot be read. */
 static void look_at_host(struct watch *w, unsigned i)
 {
@@ -56,6 +71,7 @@ static void look_at_host(struct watch *w, unsigned i)
 	int rc = guard_run(read_host, &r) ? -EFAULT : r.rc;
 
 	w->in.sensible[i] = rc == 0;
+	w->in.kin[i] = rc == 0 ? kin_of(w, &w->in.view[i]) : DAXFS_KIN_NONE;
 	if (rc && *last != rc)
 		log_fail("host slot %u %s, deciding nothing about it: run daxfsctl check", i,
 			 rc == -EFAULT ? "cannot be read" : "makes no sense");
@@ -66,6 +82,7 @@ static void look_at_host(struct watch *w, unsigned i)
 static void look(struct watch *w)
 {
 	w->in.readable = guard_run(read_manager, w) == 0;
+	w->in.peer = elsewhere(w);
 	for (unsigned i = 0; w->in.readable && i < w->decide.hosts; i++)
 		look_at_host(w, i);
 	w->in.now_ms = watch_clock_ms();
@@ -102,6 +119,10 @@ static void operate(void *context)
 		op->rc = daxfs_member_manager_beat(m, op->epoch);
 	} else if (a->kind == DECIDE_CLAIM) {
 		op->rc = daxfs_member_claim(m, &op->w->in.manager, &op->epoch);
+		if (op->rc == 0)
+			daxfs_member_settle(m, op->epoch, op->w->here.machine);
+	} else if (a->kind == DECIDE_STANDBY) {
+		daxfs_member_standby(m, op->w->here.machine);
 	} else if (a->kind == DECIDE_STAMP) {
 		op->rc = daxfs_member_stamp(m, seen, op->epoch);
 	} else if (a->kind == DECIDE_COUNT) {
@@ -117,6 +138,12 @@ static void step_down(struct watch *w)
 {
 	agents_stop_all(w->agents);
 	log_warn("another fabricd is primary now: watching as its backup");
+}
+
+static void yield(struct watch *w)
+{
+	agents_stop_all(w->agents);
+	log_warn("a host on this machine is to be cut off: leaving that, and the pod, to another fabricd");
 }
 
 static void claimed(struct watch *w, uint32_t epoch)
@@ -228,8 +255,10 @@ void watch_act(struct watch *w, const struct decide_action *a)
 	case DECIDE_CLAIM:
 	case DECIDE_STAMP:
 	case DECIDE_COUNT:
+	case DECIDE_STANDBY:
 	case DECIDE_MOVE: act_on_pool(w, a); break;
 	case DECIDE_STEP_DOWN: step_down(w); break;
+	case DECIDE_YIELD: yield(w); break;
 	case DECIDE_AGENT_OFF:
 	case DECIDE_AGENT_STATUS: start_agent(w, a); break;
 	case DECIDE_AGENT_STOP: agents_stop(w->agents, a->host); break;
@@ -299,6 +328,23 @@ int watch_again(struct watch *w, unsigned host)
 	return f.rc;
 }
 
+static const char *file_or_default(const char *path)
+{
+	return path[0] ? path : NULL;
+}
+
+/* Without one the manager cannot tell its own machine from others. */
+static void identify(struct watch *w)
+{
+	const struct options *o = w->options;
+	struct daxfs_error err;
+
+	if (daxfs_identity_here(file_or_default(o->machine_file), file_or_default(o->boot_file), &w->here, &err))
+		log_warn("this machine has no id (%s): it may be cut off by its own fabricd, and hosts that "
+			 "reboot wait for their fence agent",
+			 err.text);
+}
+
 int watch_open(struct watch *w, const struct options *options, struct agents *agents, struct daxfs_error *err)
 {
 	int rc;
@@ -310,6 +356,8 @@ int watch_open(struct watch *w, const struct options *options, struct agents *ag
 		return rc;
 	daxfs_member_geometry(w->member, &w->geometry);
 	decide_init(&w->decide, w->geometry.hosts, w->geometry.heartbeat_ms);
+	w->decide.hold_polls = (unsigned)(options->boot_wait_s * 1000ull / w->geometry.heartbeat_ms);
+	identify(w);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct watch {
 	struct daxfs_geometry geometry;
 	struct agents *agents;
 	const struct options *options;
+	struct daxfs_identity here; /* zeros: not known */
 	struct decide decide;
 	struct decide_input in;
 	struct decide_action actions[DECIDE_ACTIONS_MAX];

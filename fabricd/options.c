@@ -26,6 +26,10 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "                          without it only `daxfsctl confirm-dead` ends a host\n"
 			     "  --fence-option KEY=VAL  for the agent's standard input; may be repeated\n"
 			     "  --fence-timeout-ms MS   kill an agent that takes longer (30000)\n"
+			     "  --boot-wait SECONDS     when no host beats any more, cut none off for so long:\n"
+			     "                          machines that come back prove their death by that (300)\n"
+			     "  --machine-id FILE       where this machine's id is (/etc/machine-id)\n"
+			     "  --boot-id FILE          where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
 			     "  --no-realtime           run at ordinary priority\n"
 			     "  --config FILE           read settings from FILE first: the same keys,\n"
 			     "                          `pool = /dev/dax0.0`; `realtime = no` for --no-realtime\n"
@@ -37,7 +41,8 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 
 void options_defaults(struct options *options)
 {
-	*options = (struct options){ .fence_timeout_ms = TIMING_AGENT_MS, .realtime = true };
+	*options =
+		(struct options){ .fence_timeout_ms = TIMING_AGENT_MS, .boot_wait_s = TIMING_BOOT_S, .realtime = true };
 }
 
 static int set_pool(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -102,6 +107,27 @@ static int set_fence_timeout(void *target, const char *key, const char *value, s
 	return settings_number(key, value, 1, OPTIONS_FENCE_TIMEOUT_MAX_MS, &o->fence_timeout_ms, err);
 }
 
+static int set_boot_wait(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_number(key, value, 0, OPTIONS_BOOT_WAIT_MAX_S, &o->boot_wait_s, err);
+}
+
+static int set_machine_file(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_text(key, value, o->machine_file, sizeof(o->machine_file), err);
+}
+
+static int set_boot_file(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_text(key, value, o->boot_file, sizeof(o->boot_file), err);
+}
+
 static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct options *o = target;
@@ -116,6 +142,9 @@ static const struct setting table[] = {
 	{ "fence-agent", set_fence_agent, SETTING_VALUE },
 	{ "fence-option", set_fence_option, SETTING_VALUE },
 	{ "fence-timeout-ms", set_fence_timeout, SETTING_VALUE },
+	{ "boot-wait", set_boot_wait, SETTING_VALUE },
+	{ "machine-id", set_machine_file, SETTING_VALUE },
+	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },
 	{ "foreground", NULL, SETTING_IGNORED },
 	{ NULL, NULL, SETTING_VALUE },

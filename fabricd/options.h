@@ -15,6 +15,7 @@
 #define OPTIONS_FENCE_MAX 12u
 #define OPTIONS_FENCE_BYTES 256u
 #define OPTIONS_FENCE_TIMEOUT_MAX_MS 3600000u
+#define OPTIONS_BOOT_WAIT_MAX_S 86400u
 
 struct options {
 	char pool[PATH_MAX];
@@ -24,6 +25,9 @@ struct options {
 	char fence_option[OPTIONS_FENCE_MAX][OPTIONS_FENCE_BYTES]; /* key=value for its stdin */
 	unsigned fence_options;
 	unsigned fence_timeout_ms;
+	unsigned boot_wait_s;        /* see invariant 6 of decide.h */
+	char machine_file[PATH_MAX]; /* empty: the machine's own */
+	char boot_file[PATH_MAX];
 	bool realtime;
 };
 

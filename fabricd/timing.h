@@ -58,6 +58,8 @@ enum {
 	TIMING_MANAGER_POLLS = 10,
 	/* Polls a new primary waits, and all wait when every host falls silent. */
 	TIMING_WINDOW_POLLS = 10,
+	/* A primary that yields does not claim for so long: a backup claims sooner, if one is there. */
+	TIMING_YIELD_POLLS = 30,
 	/* Two recoverers died of one host: before the third is assigned. */
 	TIMING_REST_POLLS = 100,
 	/* Pause after a failed attempt to fence, doubled each time. */
@@ -68,11 +70,14 @@ enum {
 static_assert(TIMING_SUSPECT_POLLS > TIMING_LATE_POLLS, "a late manager must not suspect at once");
 static_assert(TIMING_FENCING_POLLS > TIMING_SUSPECT_POLLS, "SUSPECT comes before FENCING");
 static_assert(TIMING_MANAGER_POLLS > TIMING_LATE_POLLS, "a late primary must notice before it is replaced");
+static_assert(TIMING_YIELD_POLLS > 2 * TIMING_MANAGER_POLLS, "who yields leaves a backup the time to claim");
 static_assert(TIMING_WINDOW_POLLS >= TIMING_FENCING_POLLS, "a window outlasts a death");
 
 /* Not derived: how long power hardware takes has nothing to do with heartbeats.
  * The default of the option fence_timeout_ms. */
 #define TIMING_AGENT_MS 30000u
+/* How long machines take to come back after a power failure: firmware, kernel, units. */
+#define TIMING_BOOT_S 300u
 /* A client that has not sent its request, or read its answer, by then is dropped: sooner
  * than another that waits for its place gives up (FABRIC_CALL_MS). */
 #define TIMING_CLIENT_MS 3000u

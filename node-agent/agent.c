@@ -46,7 +46,8 @@ struct agent {
 	struct session session;
 	enum agent_exit status;
 	char name[32];
-	int lock_error; /* of beat_lock_memory() */
+	struct daxfs_identity identity; /* zeros: not known */
+	int lock_error;                 /* of beat_lock_memory() */
 
 	struct ev_loop *loop;
 	struct ev_signal stop[3];
@@ -300,7 +301,11 @@ static void start_all(struct agent *a)
 static void refuse_join(struct agent *a, int error, const struct daxfs_error *err)
 {
 	log_fail("cannot join pool %s: %s", a->geometry.name, err->text);
-	finish(a, error == -EBUSY ? AGENT_EXIT_BUSY : error == -EINVAL ? AGENT_EXIT_USAGE : AGENT_EXIT_FAILED);
+	if (error == -EBUSY)
+		finish(a, AGENT_EXIT_BUSY);
+	else
+		finish(a, error == -EINVAL || error == -EEXIST || error == -ENAMETOOLONG ? AGENT_EXIT_USAGE
+											 : AGENT_EXIT_FAILED);
 }
 
 static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
@@ -327,8 +332,8 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 
 	(void)events;
 	if (!a->standin.joined)
-		error = daxfs_join(a->fs, (unsigned)a->config->host, a->name, &err);
-	if (error == -EBUSY && ev_now(loop) < a->join_until) {
+		error = daxfs_join_as(a->fs, (unsigned)a->config->host, a->name, &a->identity, &err);
+	if ((error == -EBUSY || error == -EEXIST) && ev_now(loop) < a->join_until) {
 		wait_for_slot(a, &err);
 		return;
 	}
@@ -394,17 +399,41 @@ static enum agent_exit refuse(enum agent_exit status, const struct daxfs_error *
 	return status;
 }
 
-static void choose_name(struct agent *a)
+/* A name is what this host is fenced by: it is not cut, for two that are cut may be one. */
+static enum agent_exit choose_name(struct agent *a)
 {
 	char machine[256] = "";
+	struct daxfs_error err;
 
 	if (a->config->name[0]) {
 		memcpy(a->name, a->config->name, sizeof(a->name));
-		return;
+		return AGENT_EXIT_OK;
 	}
 	if (gethostname(machine, sizeof(machine) - 1) < 0 || machine[0] == '\0')
 		snprintf(machine, sizeof(machine), "host%d", a->config->host);
-	snprintf(a->name, sizeof(a->name), "%.31s", machine);
+	if (strlen(machine) < sizeof(a->name)) {
+		memcpy(a->name, machine, strlen(machine) + 1);
+		return AGENT_EXIT_OK;
+	}
+	daxfs_error_set(&err, -ENAMETOOLONG, "the machine's name %s is longer than %zu bytes: give one with --name",
+			machine, sizeof(a->name) - 1);
+	return refuse(AGENT_EXIT_USAGE, &err);
+}
+
+static const char *file_or_default(const char *path)
+{
+	return path[0] ? path : NULL;
+}
+
+static void identify(struct agent *a)
+{
+	const struct config *c = a->config;
+	struct daxfs_error err;
+
+	if (daxfs_identity_here(file_or_default(c->machine_file), file_or_default(c->boot_file), &a->identity, &err))
+		log_warn("this machine has no id (%s): if this host dies, only its fence agent or the operator can "
+			 "prove it",
+			 err.text);
 }
 
 static enum agent_exit check_mount(struct agent *a)
@@ -459,6 +488,7 @@ static void serve(struct agent *a)
 	a->standin = (struct self_recover){ .fs = a->fs,
 					    .pool = a->config->pool,
 					    .name = a->name,
+					    .identity = &a->identity,
 					    .host = (unsigned)a->config->host,
 					    .hosts = a->geometry.hosts };
 	ev_run(a->loop, 0);
@@ -476,14 +506,16 @@ int agent_run(const struct config *config)
 	snprintf(who, sizeof(who), AGENT_NAME " host %d", config->host);
 	log_start(who, AGENT_LOG_PATIENCE_MS);
 	signal(SIGPIPE, SIG_IGN);
-	choose_name(&a);
-	status = check_mount(&a);
+	status = choose_name(&a);
+	if (status == AGENT_EXIT_OK)
+		status = check_mount(&a);
 	if (status == AGENT_EXIT_OK && config->realtime)
 		a.lock_error = beat_lock_memory();
 	if (status == AGENT_EXIT_OK)
 		status = open_pool(&a);
 	if (status != AGENT_EXIT_OK)
 		return status;
+	identify(&a);
 	a.loop = ev_default_loop(EVFLAG_AUTO);
 	if (a.loop) {
 		serve(&a);

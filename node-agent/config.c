@@ -26,6 +26,9 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "                      asking; other hosts' changes are seen that late (0)\n"
 			    "  --options LIST      mount options, separated by commas: ro, noexec, suid, dev,\n"
 			    "                      noallow_other, nonempty and others (nosuid,nodev)\n"
+			    "  --machine-id FILE   where this machine's id is (/etc/machine-id); hosts that share\n"
+			    "                      a machine need one each\n"
+			    "  --boot-id FILE      where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
 			    "  --no-realtime       heartbeat at ordinary priority\n"
 			    "  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
 			    "                      `realtime = no` for --no-realtime\n"
@@ -54,6 +57,20 @@ static int set_name(void *target, const char *key, const char *value, struct dax
 	struct config *c = target;
 
 	return settings_text(key, value, c->name, sizeof(c->name), err);
+}
+
+static int set_machine_file(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+
+	return settings_text(key, value, c->machine_file, sizeof(c->machine_file), err);
+}
+
+static int set_boot_file(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+
+	return settings_text(key, value, c->boot_file, sizeof(c->boot_file), err);
 }
 
 /* How many slots there are is the pool's to say; this bounds the number. */
@@ -118,6 +135,8 @@ static const struct setting table[] = {
 	{ "join-wait", set_join_wait, SETTING_VALUE },
 	{ "attr-timeout", set_attr_timeout, SETTING_VALUE },
 	{ "options", set_options, SETTING_VALUE },
+	{ "machine-id", set_machine_file, SETTING_VALUE },
+	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },
 	{ NULL, NULL, SETTING_VALUE },
 };

@@ -18,7 +18,9 @@
 struct config {
 	char pool[PATH_MAX];
 	char mount[PATH_MAX];
-	char name[32];         /* of this host; empty: the machine's */
+	char name[32];               /* of this host; empty: the machine's */
+	char machine_file[PATH_MAX]; /* empty: the machine's own */
+	char boot_file[PATH_MAX];
 	int host;              /* slot; -1: not given */
 	unsigned threads;      /* FUSE workers; 0: lanes of the host less two */
 	unsigned join_wait_s;  /* how long to wait for the slot to be recovered */

@@ -8,15 +8,9 @@
 #include "common/log.h"
 #include "daxfs/member.h"
 
+#define PATIENCE 8u    /* looks: fabricd would have assigned somebody within a few polls */
 #define STEPS_MAX 100u /* heartbeats; a recovery assigned to us comes within a few */
 #define REPORTS_MAX 8
-
-/* Alive, perhaps alive, or not yet known to be off: not a case for a stand-in. */
-static bool may_live(enum daxfs_host_state state)
-{
-	return state == DAXFS_HOST_JOINING || state == DAXFS_HOST_ALIVE || state == DAXFS_HOST_SUSPECT ||
-	       state == DAXFS_HOST_FENCING;
-}
 
 /* Not for one that recoverers died of: that is for the operator to order. */
 static bool waits(const struct daxfs_host_view *v)
@@ -26,6 +20,7 @@ static bool waits(const struct daxfs_host_view *v)
 
 struct outlook {
 	bool waiting; /* our slot, for a recoverer */
+	bool fenced;  /* and nobody is assigned */
 	bool alone;   /* no host is there to be one */
 	int spare;    /* the last free slot, -1: none */
 };
@@ -36,7 +31,7 @@ struct outlook {
  */
 static struct outlook look(const struct self_recover *s)
 {
-	struct outlook o = { false, false, -1 };
+	struct outlook o = { .spare = -1 };
 	struct daxfs_host_view view;
 	struct daxfs_member *m;
 	struct daxfs_error err;
@@ -47,11 +42,13 @@ static struct outlook look(const struct self_recover *s)
 	for (unsigned i = 0; i < s->hosts; i++) {
 		if (daxfs_member_host(m, i, &view))
 			continue;
-		live += may_live(view.state);
-		if (i == s->host)
+		live += daxfs_host_may_live(&view); /* or is not yet known to be off */
+		if (i == s->host) {
 			o.waiting = waits(&view);
-		else if (view.state == DAXFS_HOST_FREE || view.state == DAXFS_HOST_RECOVERED)
+			o.fenced = view.state == DAXFS_HOST_FENCED;
+		} else if (view.state == DAXFS_HOST_FREE || view.state == DAXFS_HOST_RECOVERED) {
 			o.spare = (int)i;
+		}
 	}
 	daxfs_member_close(m);
 	o.alone = live == 0;
@@ -63,12 +60,14 @@ static bool begin(struct self_recover *s)
 	struct outlook o = look(s);
 	struct daxfs_error err;
 
-	if (!o.waiting || !o.alone || o.spare < 0 || daxfs_join(s->fs, (unsigned)o.spare, s->name, &err))
+	s->waiting = o.fenced ? s->waiting + 1 : 0;
+	if (!o.waiting || !(o.alone || s->waiting > PATIENCE) || o.spare < 0 ||
+	    daxfs_join_as(s->fs, (unsigned)o.spare, s->name, s->identity, &err))
 		return false;
-	log_note("no host is left to recover host slot %u: standing in as host %d", s->host, o.spare);
+	log_note("no host is there to recover host slot %u: standing in as host %d", s->host, o.spare);
 	s->slot = (unsigned)o.spare;
 	s->joined = true;
-	s->steps = 0;
+	s->steps = s->waiting = 0;
 	daxfs_beat(s->fs);
 	return true;
 }

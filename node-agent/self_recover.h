@@ -4,7 +4,8 @@
  *
  * A dead host is recovered by a live one. If all have died (a power cut of the
  * whole pod, the memory lives) and come back under their old ids, each finds
- * its slot FENCED and nobody alive. Then this agent joins a free slot for the
+ * its slot FENCED and nobody alive, or nobody of whom that is known yet. Then, or when nobody is
+ * assigned for some looks (fabricd is down), this agent joins a free slot for the
  * time it takes, under its own name, recovers what it can, and leaves it again.
  * Killed meanwhile: one more host that died, of the same name, so that fencing
  * it hits the right machine.
@@ -22,9 +23,11 @@ struct self_recover {
 	struct daxfs *fs;
 	const char *pool; /* path */
 	const char *name;
-	unsigned host;  /* the slot that is waited for */
-	unsigned hosts; /* slots of the pool */
-	unsigned steps; /* since it joined */
+	const struct daxfs_identity *identity;
+	unsigned host;    /* the slot that is waited for */
+	unsigned hosts;   /* slots of the pool */
+	unsigned waiting; /* looks in a row that found it FENCED */
+	unsigned steps;   /* since it joined */
 	unsigned slot;
 	bool joined; /* `slot` */
 };

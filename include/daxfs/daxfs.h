@@ -147,21 +147,79 @@ DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out
 /* -- membership of this host ---------------------------------------------- */
 
 /*
- * daxfs_join - become a host of the pool
+ * Whose process has a slot: it is written there with the name, so that others can tell what is over.
+ * A machine or boot of zeros is not known.
+ */
+struct daxfs_identity {
+	uint8_t machine[16]; /* a hash of the machine's id */
+	uint8_t boot[16];    /* the kernel's boot_id */
+	uint32_t pid;
+	uint32_t began; /* when that process began, in clock ticks after boot; 0: not known */
+	uint32_t pids;  /* inode number of its pid namespace; 0: not known */
+};
+
+/* What another identity is to one's own. */
+enum daxfs_kin {
+	DAXFS_KIN_NONE,     /* of another machine, or not known */
+	DAXFS_KIN_HERE,     /* of this boot of this machine; it runs, or nobody can tell that it does not */
+	DAXFS_KIN_ENDED,    /* of this boot; the process has ended, and with it all that it could store */
+	DAXFS_KIN_REBOOTED, /* of another boot of this machine: over, if no clone of it has the same id */
+	DAXFS_KINS
+};
+
+/*
+ * daxfs_identity_here - the identity of this process
+ *
+ * Reads the machine's id and the boot's from the files named; NULL: /etc/machine-id and the kernel's
+ * boot_id. Hosts that share a machine, as containers do, need machine ids of their own to be fenced apart.
+ *
+ * Errors:
+ * -EINVAL   a file holds no such id
+ * -ENOENT, -EACCES and others of open(2)
+ */
+DAXFS_API int daxfs_identity_here(const char *machine_file, const char *boot_file, struct daxfs_identity *out,
+				  struct daxfs_error *err);
+
+/*
+ * daxfs_identity_kin - what another identity is to one's own
+ *
+ * Asks the kernel about a process of this boot.
+ */
+DAXFS_API enum daxfs_kin daxfs_identity_kin(const struct daxfs_identity *mine, const struct daxfs_identity *other);
+
+/*
+ * daxfs_join_as - become a host of the pool, with an identity
  *
  * Takes the slot `host` and makes it ALIVE. From here on the caller must beat (daxfs_beat) at the
  * pool's interval, or it is declared dead. name is told to fence agents and shown in status: up to 31
- * bytes, and no other slot's.
+ * bytes, NULL for none, and no living host's.
+ *
+ * Slots whose tenants were this machine's, and are over, it makes FENCED first: one whose process has
+ * ended (DAXFS_KIN_ENDED), at once; one of another boot (DAXFS_KIN_REBOOTED), when it has not beaten for
+ * 10 heartbeats between two calls of this. Nobody need cut them off, and they can be recovered.
+ * identity NULL: not known.
  *
  * Errors:
  * -EBUSY    the slot has a living tenant, or a dead one that is not recovered yet; or a former tenant
- *           left something in it, and it is now FENCED, for recovery; err says which
+ *           left something in it, and it is now FENCED, for recovery; or it is being watched whether a
+ *           former boot's slot stands still: err says which, and to try again helps
  * -EALREADY this fs has joined
+ * -EEXIST   another host that lives has this name; or this machine's id, so it is a clone
+ * -ENAMETOOLONG the name is longer
  * -EROFS    opened read-only
  * -EINVAL   no such slot
  * -ESTALE   declared dead while joining
  * -EIO      the slot makes no sense
- * Crash: a host that dies here stays JOINING until fabricd declares it dead.
+ * Crash: a host that dies here leaves its slot JOINING until fabricd declares it dead. From the
+ * moment it is JOINING its name and identity are known.
+ */
+DAXFS_API int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
+			    struct daxfs_error *err);
+
+/*
+ * daxfs_join - become a host of the pool
+ *
+ * daxfs_join_as without an identity: only a fence agent, or the operator, can prove such a host dead.
  */
 DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err);
 

@@ -63,6 +63,7 @@
  * entries. Among the locks of a file are mappings (DAXFS_LOCK_MAP). The trouble region (memory
  * that failed, files to repair) and the use BAD. Times before 1970 and after 2262 have a form of
  * their own.
+ * Again in what was reserved (zero: not known): machine, boot and process of a host, and the lobby.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -260,18 +261,21 @@ struct sm_super {
  * Host word:  [63:40] generation  [39:36] state  [35:28] recoverer host + 1
  *             [27:16] the recoverer's generation: generation of the recoverer, lower 12 bits
  *             [15:0] epoch of the manager that last moved it, lower 16 bits
+ *             In JOINING, and in FENCING behind it: [35:28] place in the lobby + 1  [27:16] ticket of that place
  * Toll word:  [63:40] generation it is about: of another one it is 0  [39:36] recoverers that
  *             died  [35:28] the last one that was counted + 1  [27:16] the recoverer's generation  [15:0] 0
  * Manager word: [63:32] manager epoch, [31:0] pid of the primary
  */
 struct sm_manager {
-	sm_u64 word;          /* 00 CAS only */
-	sm_u64 beat;          /* 08 written by the primary */
-	sm_u64 epoch;         /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
-	sm_u64 tree;          /* 18 TICK word: bumped by each directory move between parents */
-	sm_u64 repair;        /* 20 not 0: being repaired, nobody joins; see inspect/repair_run.c */
-	uint64_t reserved[3]; /* 28 */
-	uint64_t pad[8];      /* 40 */
+	sm_u64 word;               /* 00 CAS only */
+	sm_u64 beat;               /* 08 written by the primary */
+	sm_u64 epoch;              /* 10 reclamation epoch E; CAS only; see sync/epoch.c */
+	sm_u64 tree;               /* 18 TICK word: bumped by each directory move between parents */
+	sm_u64 repair;             /* 20 not 0: being repaired, nobody joins; see inspect/repair_run.c */
+	sm_u64 machine[2];         /* 28 of the primary; zero: not known */
+	sm_u64 standby;            /* 38 counter of the backups that are on other machines */
+	sm_u64 standby_machine[2]; /* 40 of the last one that counted */
+	uint64_t reserved[6];      /* 50 */
 };
 
 struct sm_host {
@@ -282,17 +286,18 @@ struct sm_host {
 	sm_u64 toll;           /* 18 recoverers that died of it; CAS by the manager */
 	uint64_t reserved0[4]; /* 20 */
 	/* line 1: written by the host alone */
-	sm_u64 beat;        /* 40 heartbeat counter */
-	sm_u64 pid;         /* 48 */
-	sm_u64 lanes;       /* 50 in use */
-	sm_u64 records;     /* 58 in flight */
-	sm_u64 owned;       /* 60 pages PRIVATE */
-	sm_u64 pins;        /* 68 open files */
-	sm_u64 tenancy;     /* 70 [63:40] generation, [39:0] random: this tenant; after the name */
-	uint64_t reserved1; /* 78 */
-	/* line 2: name, written while JOINING */
-	sm_u64 name[4];        /* 80 32 bytes, NUL-terminated */
-	uint64_t reserved2[4]; /* a0 */
+	sm_u64 beat;    /* 40 heartbeat counter */
+	sm_u64 process; /* 48 [63:32] when it began, in clock ticks after boot, [31:0] pid; 0: not known */
+	sm_u64 lanes;   /* 50 in use */
+	sm_u64 records; /* 58 in flight */
+	sm_u64 owned;   /* 60 pages PRIVATE */
+	sm_u64 pins;    /* 68 open files */
+	sm_u64 tenancy; /* 70 [63:40] generation, [39:0] random: this tenant; after the name */
+	sm_u64 pids;    /* 78 pid namespace of the process, 0: not known */
+	/* line 2: name and identity, written while JOINING */
+	sm_u64 name[4];    /* 80 32 bytes, NUL-terminated */
+	sm_u64 machine[2]; /* a0 zero: not known */
+	sm_u64 boot[2];    /* b0 */
 	/* line 3: last recovery of this slot, written by its recoverer */
 	sm_u64 rec_ns;         /* c0 duration */
 	sm_u64 rec_done;       /* c8 records finished */
@@ -302,6 +307,26 @@ struct sm_host {
 	sm_u64 rec_files;      /* e8 half-done truncations and unlinks finished */
 	uint64_t reserved3[2]; /* f0 */
 };
+
+/*
+ * The lobby, in the header page of the membership: who is about to join writes there who it is, and
+ * names its place in the host word, so that a host that dies before it has written its name into its
+ * slot is known. See sync/lobby.c.
+ *
+ * Word of a place: [12:1] ticket: one more with each who takes the place  [0] taken
+ */
+struct sm_lobby {
+	sm_u64 word;          /* 00 */
+	sm_u64 process;       /* 08 as in struct sm_host */
+	sm_u64 pids;          /* 10 */
+	sm_u64 check;         /* 18 SipHash of what follows, process and pids, keyed with the ticket */
+	uint64_t reserved[4]; /* 20 */
+	sm_u64 name[4];       /* 40 */
+	sm_u64 machine[2];    /* 60 */
+	sm_u64 boot[2];       /* 70 */
+};
+#define DAXFS_LOBBY_OFFSET 0x80u /* in the header page */
+#define DAXFS_LOBBY_PLACES 31u
 
 struct sm_member {
 	struct sm_manager manager;            /* 0 */
@@ -502,6 +527,8 @@ DAXFS_AT(struct sm_host, beat, 0x40);
 DAXFS_AT(struct sm_host, name, 0x80);
 DAXFS_AT(struct sm_host, rec_ns, 0xc0);
 DAXFS_SIZE_IS(struct sm_member, 128 + 256 * DAXFS_HOSTS_MAX);
+DAXFS_SIZE_IS(struct sm_lobby, 128);
+static_assert(DAXFS_LOBBY_OFFSET + 128 * DAXFS_LOBBY_PLACES == DAXFS_PAGE_SIZE, "the lobby ends with its page");
 DAXFS_SIZE_IS(struct sm_record_word, 24);
 DAXFS_SIZE_IS(struct sm_record_retire, 16);
 DAXFS_SIZE_IS(struct sm_lane, 0x1400);

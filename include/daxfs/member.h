@@ -42,7 +42,10 @@ enum daxfs_reason {
 	DAXFS_REASON_STILL_BEATING,    /* agent said off, heartbeat moved */
 	DAXFS_REASON_RECOVERER_DIED,
 	DAXFS_REASON_RECOVERY_DONE,
-	DAXFS_REASON_LEFTOVERS, /* a free slot was not empty: given to recovery by the host that joined it */
+	DAXFS_REASON_LEFTOVERS,   /* a free slot was not empty: given to recovery by the host that joined it */
+	DAXFS_REASON_REBOOTED,    /* its machine has booted anew: nothing of the former boot is left */
+	DAXFS_REASON_ENDED,       /* its process has ended, as its own machine can tell */
+	DAXFS_REASON_OWN_MACHINE, /* still FENCING: the manager runs on that machine, which another one is to cut off */
 	DAXFS_REASONS
 };
 
@@ -115,16 +118,24 @@ struct daxfs_host_view {
 	uint32_t reason_ms, fence_ms;
 	char name[32];
 	struct daxfs_recovery last; /* last recovery of this slot; ns = 0: never */
+	struct daxfs_identity who;  /* of the tenant; zeros: not known */
+	bool in_lobby;              /* name and who are from the lobby: the slot does not have them yet */
 };
 /*
  * Is the name in a view that of the tenant of this generation? Between taking a
  * slot and writing its name a joining host carries its predecessor's, and to
- * fence by that would cut off somebody else. The tenancy is written after
- * the name and has the generation in its upper 24 bits.
+ * fence by that would cut off somebody else; the view then has what the lobby says. The
+ * tenancy is written after the name and has the generation in its upper 24 bits.
  */
 static inline bool daxfs_host_introduced(const struct daxfs_host_view *v)
 {
-	return v->name[0] && v->tenancy && v->tenancy >> 40 == v->generation;
+	return v->name[0] && (v->in_lobby || (v->tenancy && v->tenancy >> 40 == v->generation));
+}
+/* May a tenant of the slot still run? Of the others all is over: they are FENCED, or never were. */
+static inline bool daxfs_host_may_live(const struct daxfs_host_view *v)
+{
+	return v->state == DAXFS_HOST_JOINING || v->state == DAXFS_HOST_ALIVE || v->state == DAXFS_HOST_SUSPECT ||
+	       v->state == DAXFS_HOST_FENCING;
 }
 
 /*
@@ -189,6 +200,9 @@ struct daxfs_manager_view {
 	uint32_t pid;
 	uint64_t beat;
 	uint64_t reclaim_epoch; /* E, for display */
+	uint8_t machine[16];    /* of the primary; zeros: not known */
+	uint64_t standby;       /* moves while a backup on another machine watches */
+	uint8_t standby_machine[16];
 };
 
 /*
@@ -208,6 +222,24 @@ DAXFS_API void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_m
  * -EAGAIN   somebody else was faster
  */
 DAXFS_API int daxfs_member_claim(struct daxfs_member *m, const struct daxfs_manager_view *seen, uint32_t *epoch);
+
+/*
+ * daxfs_member_settle - tell which machine the primary runs on
+ *
+ * To be called after daxfs_member_claim. Zeros: not known.
+ *
+ * Errors:
+ * -ESTALE   another epoch is in force
+ */
+DAXFS_API int daxfs_member_settle(struct daxfs_member *m, uint32_t epoch, const uint8_t machine[16]);
+
+/*
+ * daxfs_member_standby - tell the primary that a backup watches
+ *
+ * Advances the counter of backups, unless this one is on the primary's machine, where it could not stand
+ * in for it when that machine is to be cut off. Several backups may call it; the last one is named.
+ */
+DAXFS_API void daxfs_member_standby(struct daxfs_member *m, const uint8_t machine[16]);
 
 /*
  * daxfs_member_in_force - is an epoch still the manager's

@@ -65,6 +65,10 @@ struct daxfs {
 	atomic_uint parked;
 	struct open_table *open_table;
 	struct blocks_known blocks;
+	/* Slots of a former boot of this machine, as the first attempt to join saw them: fs/predecessor.c. */
+	struct former {
+		uint64_t tenancy, beat, since_ns; /* tenancy 0: none */
+	} former[DAXFS_HOSTS_MAX];
 };
 
 /* -- context ---------------------------------------------------------------- */
@@ -114,6 +118,11 @@ void fs_unpark(struct daxfs *fs, struct lane *lane);
 void fs_free_slots(struct daxfs *fs);
 /* For good, but for those that rest: waits for calls in progress. -EIO: one of them is broken. */
 int fs_take_all_lanes(struct daxfs *fs);
+
+/* Before a join: see fs/predecessor.c. 0, -EBUSY: come again, -EEXIST. */
+int fs_end_predecessors(struct daxfs *fs, const struct daxfs_identity *identity, struct daxfs_error *err);
+/* -EEXIST: another host that may live has this name. */
+int fs_name_taken(struct daxfs *fs, const char *name, struct daxfs_error *err);
 
 static inline struct sm_host *fs_host(struct daxfs *fs, unsigned host)
 {

@@ -3,8 +3,13 @@
  * join.c - becoming and ceasing to be a host of the pod.
  *
  * A host slot is taken by one CAS of its word, FREE or RECOVERED -> JOINING, so
- * two agents with the same id cannot both have it. Crash while JOINING: no
+ * two agents with the same id cannot both have it. Before it the host writes who it is into the
+ * lobby (sync/lobby.c), whose place the word then names. Crash while JOINING: no
  * heartbeat; the manager fences and the recovery finds nothing.
+ *
+ * Names are what hosts are fenced by, so no two living hosts have one name: after it is JOINING a host
+ * looks whether another one has its name, and gives up if so. Of two that join at once one at least
+ * sees the other.
  *
  * A slot that is FREE holds nothing of a former tenant: nobody would ever look for
  * it. So a host leaves only with idle lanes and an empty table of open files, and
@@ -21,6 +26,7 @@
 
 #include "fs/fs.h"
 #include "mem/guard.h"
+#include "mem/identity.h"
 #include "mem/process.h"
 #include "sync/member.h"
 
@@ -42,7 +48,29 @@ static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t genera
 	return rc;
 }
 
-static int claim_slot(struct daxfs *fs, struct daxfs_error *err)
+/* who joins, and where that is written until the slot says so */
+struct joiner {
+	const char *name;
+	struct card card;
+	struct lobby_seat seat;
+};
+
+static int take_slot(struct daxfs *fs, uint64_t seen, struct host_word word, struct joiner *j, struct daxfs_error *err)
+{
+	j->seat = lobby_enter(&fs->pool, fs->host, &j->card);
+	if (!j->seat.place)
+		return daxfs_error_set(err, -EBUSY, "too many hosts are joining at once; try again");
+	word.state = DAXFS_HOST_JOINING;
+	word.recoverer = -1;
+	word.seat = j->seat;
+	fs->generation = word.generation;
+	if (member_move_own(&fs->pool, fs->host, seen, word) == 0)
+		return 0;
+	lobby_leave(&fs->pool, j->seat);
+	return daxfs_error_set(err, -EBUSY, "host %u was just taken by another agent; choose another id", fs->host);
+}
+
+static int claim_slot(struct daxfs *fs, struct joiner *j, struct daxfs_error *err)
 {
 	uint64_t seen = sm_load(&fs_host(fs, fs->host)->word);
 	struct host_word word;
@@ -55,32 +83,34 @@ static int claim_slot(struct daxfs *fs, struct daxfs_error *err)
 			"host %u is %s (generation %u): another agent has this id, or it died and is not "
 			"recovered yet; choose another id, wait, or fence it",
 			fs->host, daxfs_host_state_name(word.state), word.generation);
-	word.state = DAXFS_HOST_JOINING;
-	word.recoverer = -1;
-	fs->generation = word.generation;
-	if (member_move_own(&fs->pool, fs->host, seen, word))
-		return daxfs_error_set(err, -EBUSY, "host %u was just taken by another agent; choose another id",
-				       fs->host);
-	return 0;
+	return take_slot(fs, seen, word, j, err);
 }
 
-static void introduce(struct daxfs *fs, const char *name)
+static void write_card(struct sm_host *host, const struct card *card)
+{
+	for (unsigned i = 0; i < 4; i++)
+		sm_store_relaxed(&host->name[i], card->name[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		sm_store_relaxed(&host->machine[i], card->machine[i]);
+		sm_store_relaxed(&host->boot[i], card->boot[i]);
+	}
+	sm_store_relaxed(&host->process, card->process);
+	sm_store_relaxed(&host->pids, card->pids);
+}
+
+static void introduce(struct daxfs *fs, const struct card *card)
 {
 	struct sm_host *host = fs_host(fs, fs->host);
-	uint64_t words[4] = { 0 }, tenancy = 0;
+	uint64_t tenancy = 0;
 
-	if (name)
-		strncpy((char *)words, name, sizeof(words) - 1);
 	/* ORD introduce: nobody's before the name changes, ours after it (written back): whoever finds an
 	 * tenancy before and after the name has its name. See read_tenant, daxfs_host_introduced. */
 	sm_store_relaxed(&host->tenancy, 0);
 	sm_fence();
-	for (unsigned i = 0; i < 4; i++)
-		sm_store_relaxed(&host->name[i], words[i]);
+	write_card(host, card);
 	if (getrandom(&tenancy, sizeof(tenancy), GRND_NONBLOCK) != sizeof(tenancy))
 		tenancy = fs_now();
-	sm_store_relaxed(&host->pid, (uint64_t)getpid());
-	sm_flush(&fs->pool.shm, host->name, sizeof(host->name));
+	sm_flush(&fs->pool.shm, &host->beat, 2 * DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
 	/* ORD introduce: after the name. */
 	sm_store(&host->tenancy, (uint64_t)fs->generation << 40 | (tenancy & 0xffffffffffull) | 1);
@@ -165,18 +195,26 @@ static int hand_over(struct daxfs *fs, const char *left, struct daxfs_error *err
 			       left);
 }
 
-/* The slot is JOINING and ours: make it ALIVE. */
-static int join_activate(struct daxfs *fs, struct daxfs_error *err)
+/* Is this slot for us to have, now that all can see that we have taken it? */
+static int may_stay(struct daxfs *fs, const struct joiner *j, struct daxfs_error *err)
 {
-	const char *left;
-
-	/* ORD repair word: either the repair sees this slot taken, or we see the repair; inspect/repair_run.c. */
+	/* ORD repair word: either the repair sees this slot taken, or we see the repair; inspect/repair_run.c.
+	 * ORD names: either another one that joins sees our name, or we see its. */
 	sm_fence();
 	if (sm_load(&fs->pool.member->manager.repair))
 		return daxfs_error_set(err, -EUCLEAN,
 				       "the pool is being repaired, or a repair of it was interrupted: "
 				       "let it end, or run daxfsctl repair again");
-	left = leftovers(fs);
+	if (!lobby_holds(&fs->pool, j->seat))
+		return daxfs_error_set(err, -EAGAIN, "was too slow to join; try again");
+	return fs_name_taken(fs, j->name, err);
+}
+
+/* The slot is JOINING and ours: make it ALIVE. */
+static int join_activate(struct daxfs *fs, struct daxfs_error *err)
+{
+	const char *left = leftovers(fs);
+
 	if (left)
 		return hand_over(fs, left, err);
 	if (make_slots(fs))
@@ -202,35 +240,8 @@ static void give_up(struct daxfs *fs)
 	move_self(fs, DAXFS_HOST_FREE, fs->generation, DAXFS_REASON_LEFT);
 }
 
-struct join_call {
-	struct daxfs *fs;
-	const char *name;
-	struct daxfs_error *err;
-};
-
-static int take_slot(void *arg)
+static int may_join(const struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
 {
-	const struct join_call *call = arg;
-	struct daxfs *fs = call->fs;
-	int rc = claim_slot(fs, call->err);
-
-	if (rc)
-		return rc;
-	introduce(fs, call->name);
-	rc = join_activate(fs, call->err);
-	if (rc)
-		fs_free_slots(fs);
-	if (rc && rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
-		give_up(fs);
-	return rc;
-}
-
-static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
-{
-	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct join_call call = { fs, name, err };
-	int rc;
-
 	if (!*fs->here)
 		return daxfs_error_set(err, -ECHILD,
 				       "this process is a child of the one that opened the pool: open it anew");
@@ -241,8 +252,60 @@ static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_
 	if (host >= fs->pool.super.hosts)
 		return daxfs_error_set(err, -EINVAL, "host %u: this pool has hosts 0 to %u; choose one of them", host,
 				       fs->pool.super.hosts - 1);
+	if (name && strlen(name) >= sizeof(fs->pool.member->host[0].name))
+		return daxfs_error_set(err, -ENAMETOOLONG, "host name %.64s is longer than %zu bytes", name,
+				       sizeof(fs->pool.member->host[0].name) - 1);
+	return 0;
+}
+
+/* The slot is JOINING and ours. */
+static int settle(struct daxfs *fs, const struct joiner *j, struct daxfs_error *err)
+{
+	int rc = may_stay(fs, j, err);
+
+	if (rc == 0) {
+		introduce(fs, &j->card);
+		lobby_leave(&fs->pool, j->seat);
+		rc = join_activate(fs, err);
+	}
+	if (rc == 0)
+		return 0;
+	fs_free_slots(fs);
+	if (rc != -EBUSY) /* given to recovery: for its fence the slot keeps its name */
+		give_up(fs);
+	lobby_leave(&fs->pool, j->seat);
+	return rc == -EAGAIN ? -EBUSY : rc;
+}
+
+struct join_call {
+	struct daxfs *fs;
+	struct joiner joiner;
+	const struct daxfs_identity *identity;
+	struct daxfs_error *err;
+};
+
+static int take_and_settle(void *arg)
+{
+	struct join_call *call = arg;
+	int rc = fs_end_predecessors(call->fs, call->identity, call->err);
+
+	if (rc == 0)
+		rc = claim_slot(call->fs, &call->joiner, call->err);
+	return rc ? rc : settle(call->fs, &call->joiner, call->err);
+}
+
+static int join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
+		struct daxfs_error *err)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	struct join_call call = { fs, { .name = name }, identity, err };
+	int rc = may_join(fs, host, name, err);
+
+	if (rc)
+		return rc;
+	call.joiner.card = card_make(name, identity);
 	fs->host = host;
-	rc = shm_guard_run(&guard, take_slot, &call);
+	rc = shm_guard_run(&guard, take_and_settle, &call);
 	if (guard.hit) { /* as if it had died while JOINING: the manager sees to the slot */
 		fs_free_slots(fs);
 		trouble_add_page(&fs->pool, guard.offset);
@@ -254,12 +317,20 @@ static int join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_
 	return rc;
 }
 
-int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
+int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
+		  struct daxfs_error *err)
 {
-	int was = process_cancel_off(), rc = join(fs, host, name, err);
+	int was = process_cancel_off(), rc = join(fs, host, name, identity, err);
 
 	process_cancel_restore(was);
 	return rc;
+}
+
+int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err)
+{
+	const struct daxfs_identity unknown = { .pid = (uint32_t)getpid() };
+
+	return daxfs_join_as(fs, host, name, &unknown, err);
 }
 
 static int leave(void *arg)

@@ -73,8 +73,8 @@ static void dump_host(const struct dump *d, unsigned id)
 	DUMP(d,
 	     "host=%u beat=%" PRIu64 " pid=%" PRIu64 " lanes=%" PRIu64 " records=%" PRIu64 " owned=%" PRIu64
 	     " pins=%" PRIu64 " tenancy=%#" PRIx64,
-	     id, sm_load(&host->beat), sm_load(&host->pid), sm_load(&host->lanes), sm_load(&host->records),
-	     sm_load(&host->owned), sm_load(&host->pins), sm_load(&host->tenancy));
+	     id, sm_load(&host->beat), (uint64_t)(uint32_t)sm_load(&host->process), sm_load(&host->lanes),
+	     sm_load(&host->records), sm_load(&host->owned), sm_load(&host->pins), sm_load(&host->tenancy));
 	DUMP(d, "host=%u reason=%" PRIu64 " reason_ms=%" PRIu64 " fence_ms=%" PRIu64, id, (uint64_t)(uint32_t)reason,
 	     reason >> 32, sm_load(&host->fence_ms));
 	DUMP(d,

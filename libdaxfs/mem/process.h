@@ -21,6 +21,15 @@ void process_unmark(bool *mark);
 /* A child is to have no mapping here. A touch of it there is SIGSEGV. */
 int process_keep(void *base, size_t len);
 
+/* Up to size - 1 bytes of a small file, as a string. */
+int process_read_text(const char *path, char *out, size_t size);
+/* When a process began, in clock ticks after boot; 0: not known. */
+uint32_t process_began(uint32_t pid);
+/* Inode number of this process's pid namespace; 0: not known. */
+uint32_t process_namespace(void);
+/* Is that process, of the pid namespace with that number, over? Only what the kernel says for certain counts. */
+bool process_gone(uint32_t pid, uint32_t began, uint32_t pids);
+
 /*
  * Calls that open, close or report are left alone by pthread_cancel until they are over:
  * what they had begun nobody else would end. Calls of the filesystem have no cancellation

@@ -23,11 +23,10 @@
  */
 #include "sync/member.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mem/identity.h"
 #include "mem/process.h"
 #include "mem/super.h"
 
@@ -73,6 +72,8 @@ static int judge_move(const struct pool *pool, const struct host_word *from, str
 		return -EINVAL;
 	if ((to->generation & HOST_GENERATION_MAX) != generation)
 		return -EINVAL;
+	if (to->state != DAXFS_HOST_JOINING)
+		to->seat = to->state == DAXFS_HOST_FENCING ? from->seat : (struct lobby_seat){ .place = 0 };
 	if (to->state != DAXFS_HOST_RECOVERING) {
 		to->recoverer = -1;
 		to->recoverer_generation = 0;
@@ -133,45 +134,52 @@ int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host
 	return rc;
 }
 
-/* -- names --------------------------------------------------------------------- */
-
-const char *daxfs_host_state_name(enum daxfs_host_state state)
+/*
+ * A process that has ended is over, whatever its word says; but a successor may have put itself in its
+ * place, in the process word, before the slot was FENCING: it is in force if it then saw the slot not
+ * FENCING. Hence the second look:
+ *
+ *   successor                       whoever ends it
+ *   process: CAS old -> new         word: CAS -> FENCING
+ *   fence                           fence
+ *   looks at the word: FENCING?     looks at the process: new?
+ *
+ * One of them at least sees the other.
+ */
+static int end_step(struct pool *pool, const struct daxfs_host_view *seen, const struct daxfs_identity *mine)
 {
-	static const char *const names[DAXFS_HOST_STATES] = {
-		"FREE", "JOINING", "ALIVE", "SUSPECT", "FENCING", "FENCED", "RECOVERING", "RECOVERED",
+	enum daxfs_kin kin = daxfs_identity_kin(mine, &seen->who);
+	bool fencing = seen->state == DAXFS_HOST_FENCING;
+	struct host_word to = {
+		.generation = seen->generation + fencing,
+		.state = fencing ? DAXFS_HOST_FENCED : DAXFS_HOST_FENCING,
+		.recoverer = -1,
+		.epoch = seen->manager_epoch,
 	};
+	int rc;
 
-	return (unsigned)state < DAXFS_HOST_STATES ? names[state] : "?";
+	if (kin < DAXFS_KIN_ENDED || !daxfs_host_introduced(seen))
+		return -EAGAIN;
+	rc = member_move(pool, seen->id, seen->word, to);
+	if (rc == 0)
+		sm_store_relaxed(&pool->member->host[seen->id].reason,
+				 (uint64_t)(kin == DAXFS_KIN_ENDED ? DAXFS_REASON_ENDED : DAXFS_REASON_REBOOTED));
+	return rc;
 }
 
-const char *daxfs_reason_text(enum daxfs_reason reason, uint32_t ms, char *buf, size_t size)
+int member_end(struct pool *pool, const struct daxfs_host_view *seen, const struct daxfs_identity *mine)
 {
-	static const struct {
-		const char *text;
-		bool timed;
-	} reasons[DAXFS_REASONS] = {
-		[DAXFS_REASON_NONE] = { "-", false },
-		[DAXFS_REASON_JOINED] = { "joined", false },
-		[DAXFS_REASON_LEFT] = { "left", false },
-		[DAXFS_REASON_BEAT_LATE] = { "heartbeat late", true },
-		[DAXFS_REASON_BEAT_RESUMED] = { "heartbeat resumed", false },
-		[DAXFS_REASON_BEAT_LOST] = { "heartbeat lost", true },
-		[DAXFS_REASON_OPERATOR_FENCE] = { "fenced by operator", false },
-		[DAXFS_REASON_OPERATOR_CONFIRM] = { "confirmed dead by operator", false },
-		[DAXFS_REASON_FENCE_FAILED] = { "fence agent failed, retrying", false },
-		[DAXFS_REASON_STILL_BEATING] = { "still beating after fence", false },
-		[DAXFS_REASON_RECOVERER_DIED] = { "recoverer died", false },
-		[DAXFS_REASON_RECOVERY_DONE] = { "recovered", false },
-		[DAXFS_REASON_LEFTOVERS] = { "joined a slot that was not empty", false },
-	};
+	struct daxfs_host_view now = *seen;
+	int rc = end_step(pool, seen, mine);
 
-	if ((unsigned)reason >= DAXFS_REASONS)
-		snprintf(buf, size, "unknown reason %u", (unsigned)reason);
-	else if (reasons[reason].timed)
-		snprintf(buf, size, "%s %u ms", reasons[reason].text, ms);
-	else
-		snprintf(buf, size, "%s", reasons[reason].text);
-	return buf;
+	if (rc || seen->state == DAXFS_HOST_FENCING)
+		return rc;
+	/* ORD end: the word is FENCING before the process is looked at again. */
+	sm_fence();
+	rc = member_look(pool, seen->id, &now);
+	if (rc == 0 && (now.state != DAXFS_HOST_FENCING || now.generation != seen->generation))
+		rc = -EAGAIN;
+	return rc ? rc : end_step(pool, &now, mine);
 }
 
 /* -- the mapping ----------------------------------------------------------------- */
@@ -233,31 +241,36 @@ void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *
 
 /* -- hosts ------------------------------------------------------------------------ */
 
-/* A name is input: terminated here, and nothing in it may drive a terminal. */
-static void read_name(const struct sm_host *host, char out[32])
+static void read_card(const struct sm_host *host, struct card *out)
 {
-	uint64_t words[4];
-
 	for (unsigned i = 0; i < 4; i++)
-		words[i] = sm_load(&host->name[i]);
-	memcpy(out, words, sizeof(words));
-	out[31] = '\0';
-	for (char *c = out; *c; c++)
-		if (!isprint((unsigned char)*c))
-			*c = '?';
+		out->name[i] = sm_load_relaxed(&host->name[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		out->machine[i] = sm_load_relaxed(&host->machine[i]);
+		out->boot[i] = sm_load_relaxed(&host->boot[i]);
+	}
+	out->process = sm_load_relaxed(&host->process);
+	out->pids = sm_load_relaxed(&host->pids);
+	sm_fence_acquire();
 }
 
 /*
  * The name is of the tenant that the tenancy names, before and after it: one
  * that gives up joining leaves its generation to the next, who may write its name
- * meanwhile. ORD tenant: tenancy, name, tenancy; see introduce() in fs/membership.c.
+ * meanwhile. ORD tenant: tenancy, name, tenancy; see introduce() in fs/membership.c. Of one
+ * that has not introduced itself yet the lobby knows: after it the tenancy is what it was.
  */
-static void read_tenant(const struct sm_host *host, struct daxfs_host_view *v)
+static void read_tenant(const struct pool *pool, const struct host_word *word, struct daxfs_host_view *v)
 {
+	const struct sm_host *host = &pool->member->host[v->id];
 	uint64_t before = sm_load(&host->tenancy);
+	struct card card, lobby;
 
-	read_name(host, v->name);
+	read_card(host, &card);
 	v->tenancy = sm_load(&host->tenancy) == before ? before : 0;
+	if (!v->tenancy || v->tenancy >> 40 != v->generation)
+		v->in_lobby = lobby_read(pool, word->seat, &lobby);
+	card_show(v->in_lobby ? &lobby : &card, v->name, &v->who);
 }
 
 static void read_last_recovery(const struct sm_host *host, struct daxfs_recovery *out)
@@ -286,7 +299,6 @@ static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 	uint64_t reason = sm_load_relaxed(&host->reason);
 
 	v->beat = sm_load(&host->beat);
-	v->pid = (uint32_t)sm_load_relaxed(&host->pid);
 	v->lanes = (uint32_t)sm_load_relaxed(&host->lanes);
 	v->records = (uint32_t)sm_load_relaxed(&host->records);
 	v->owned = (uint32_t)sm_load_relaxed(&host->owned);
@@ -296,18 +308,13 @@ static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 	v->fence_ms = (uint32_t)sm_load_relaxed(&host->fence_ms);
 }
 
-int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out)
+int member_look(const struct pool *pool, unsigned id, struct daxfs_host_view *out)
 {
+	const struct sm_host *host = &pool->member->host[id];
 	struct daxfs_host_view v = { .id = id };
-	const struct sm_host *host;
 	struct host_word word;
 	int rc;
 
-	if (!*m->here)
-		return -ECHILD;
-	if (id >= m->pool.super.hosts)
-		return -EINVAL;
-	host = &m->pool.member->host[id];
 	v.word = sm_load(&host->word);
 	rc = host_word_unpack(v.word, &word);
 	if (rc)
@@ -319,11 +326,19 @@ int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_ho
 	v.manager_epoch = word.epoch;
 	read_toll(host, &v);
 	read_figures(host, &v);
-	read_tenant(host, &v);
+	read_tenant(pool, &word, &v);
+	v.pid = v.who.pid;
 	v.last.host = id;
 	read_last_recovery(host, &v.last);
 	*out = v;
 	return 0;
+}
+
+int daxfs_member_host(const struct daxfs_member *m, unsigned id, struct daxfs_host_view *out)
+{
+	if (!*m->here)
+		return -ECHILD;
+	return id < m->pool.super.hosts ? member_look(&m->pool, id, out) : -EINVAL;
 }
 
 /* May this process act under that manager epoch? */
@@ -461,6 +476,23 @@ int daxfs_member_stamp(struct daxfs_member *m, const struct daxfs_host_view *see
 
 /* -- the manager --------------------------------------------------------------------- */
 
+/* For display, and for whether two are the same: a mixture of two is another machine's, or nobody's. */
+static void read_machine(const sm_u64 words[2], uint8_t out[16])
+{
+	uint64_t v[2] = { sm_load_relaxed(&words[0]), sm_load_relaxed(&words[1]) };
+
+	memcpy(out, v, sizeof(v));
+}
+
+static void write_machine(sm_u64 words[2], const uint8_t machine[16])
+{
+	uint64_t v[2];
+
+	memcpy(v, machine, sizeof(v));
+	sm_store_relaxed(&words[0], v[0]);
+	sm_store_relaxed(&words[1], v[1]);
+}
+
 void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_view *out)
 {
 	const struct sm_manager *manager = &m->pool.member->manager;
@@ -475,7 +507,35 @@ void daxfs_member_manager(const struct daxfs_member *m, struct daxfs_manager_vie
 		.pid = (uint32_t)word,
 		.beat = sm_load(&manager->beat),
 		.reclaim_epoch = sm_load_relaxed(&manager->epoch),
+		.standby = sm_load_relaxed(&manager->standby),
 	};
+	read_machine(manager->machine, out->machine);
+	read_machine(manager->standby_machine, out->standby_machine);
+}
+
+int daxfs_member_settle(struct daxfs_member *m, uint32_t epoch, const uint8_t machine[16])
+{
+	struct sm_manager *manager = &m->pool.member->manager;
+	int rc = in_force(m, epoch);
+
+	if (rc == 0)
+		write_machine(manager->machine, machine);
+	return rc;
+}
+
+/* Counters of two backups may overtake each other: that they move is all that is asked. */
+void daxfs_member_standby(struct daxfs_member *m, const uint8_t machine[16])
+{
+	struct sm_manager *manager = &m->pool.member->manager;
+	uint8_t primary[16];
+
+	if (!*m->here || !m->pool.writable)
+		return;
+	read_machine(manager->machine, primary);
+	if (memcmp(primary, machine, sizeof(primary)) == 0)
+		return;
+	write_machine(manager->standby_machine, machine);
+	sm_store_relaxed(&manager->standby, sm_load_relaxed(&manager->standby) + 1);
 }
 
 /* Of any number of claimants that saw the same manager exactly one wins the CAS. */

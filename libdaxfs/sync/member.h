@@ -17,7 +17,7 @@
 #include <stdbool.h>
 
 #include "daxfs/member.h"
-#include "mem/pool.h"
+#include "sync/lobby.h"
 
 #define HOST_GENERATION_MAX 0xffffffu      /* 24 bits */
 #define HOST_RECOVERER_MASK 0xfffff0000ull /* of a host word, or a toll: a recoverer and the recoverer's generation */
@@ -28,36 +28,50 @@ struct host_word {
 	enum daxfs_host_state state;
 	int recoverer;                 /* host id; -1 unless state is RECOVERING */
 	uint32_t recoverer_generation; /* DAXFS_RECOVERER_GENERATION of the recoverer; 0 unless RECOVERING */
+	struct lobby_seat seat;        /* place 0 unless JOINING, or FENCING that was JOINING */
 	uint32_t epoch;                /* of the manager that last moved it: its lower 16 bits */
 };
 
+static inline bool host_may_sit(unsigned state)
+{
+	return state == DAXFS_HOST_JOINING || state == DAXFS_HOST_FENCING;
+}
+
 static inline uint64_t host_word_pack(struct host_word w)
 {
-	return (uint64_t)(w.generation & HOST_GENERATION_MAX) << 40 | (uint64_t)w.state << 36 |
-	       (uint64_t)(w.recoverer + 1) << 28 | (uint64_t)DAXFS_RECOVERER_GENERATION(w.recoverer_generation) << 16 |
+	uint64_t named = (uint64_t)(w.recoverer + 1) << 12 | DAXFS_RECOVERER_GENERATION(w.recoverer_generation);
+
+	if (host_may_sit(w.state) && w.seat.place)
+		named = (uint64_t)w.seat.place << 12 | (w.seat.ticket & LOBBY_TICKETS);
+	return (uint64_t)(w.generation & HOST_GENERATION_MAX) << 40 | (uint64_t)w.state << 36 | named << 16 |
 	       (w.epoch & HOST_EPOCH_MASK);
 }
 
 /*
  * A host word makes sense if 1 its state is one of enum daxfs_host_state, 2 it
- * names a recoverer exactly when it is RECOVERING, 3 which is a possible host.
+ * names a recoverer exactly when it is RECOVERING, 3 which is a possible host,
+ * 4 it names a place in the lobby in JOINING and FENCING alone, 5 which is a possible place.
  * -EIO otherwise: decide nothing from it.
  */
 static inline int host_word_unpack(uint64_t v, struct host_word *out)
 {
-	unsigned state = (v >> 36) & 15, recoverer = (v >> 28) & 255, named = (v >> 16) & 0xfffff;
+	unsigned state = (v >> 36) & 15, named = (v >> 28) & 255, which = (v >> 16) & 0xfff;
+	bool sits = host_may_sit(state), recovering = state == DAXFS_HOST_RECOVERING;
 
 	if (state >= DAXFS_HOST_STATES)
 		return -EIO;
-	if (state == DAXFS_HOST_RECOVERING ? !recoverer : named)
+	if (recovering ? !named : named && !sits)
 		return -EIO;
-	if (recoverer > DAXFS_HOSTS_MAX)
+	if (!named && which)
+		return -EIO;
+	if (named > (sits ? DAXFS_LOBBY_PLACES : DAXFS_HOSTS_MAX))
 		return -EIO;
 	*out = (struct host_word){
 		.generation = (uint32_t)(v >> 40),
 		.state = (enum daxfs_host_state)state,
-		.recoverer = (int)recoverer - 1,
-		.recoverer_generation = (uint32_t)(v >> 16) & DAXFS_RECOVERER_GENERATION(~0u),
+		.recoverer = sits ? -1 : (int)named - 1,
+		.recoverer_generation = sits ? 0 : which,
+		.seat = { .place = sits ? named : 0, .ticket = sits ? which : 0 },
 		.epoch = (uint32_t)v & HOST_EPOCH_MASK,
 	};
 	return 0;
@@ -82,5 +96,13 @@ int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_wor
  * stamp), it is tried again from there. -EAGAIN: it differs in more.
  */
 int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
+/* One look at a slot, as daxfs_member_host: -EIO if its word makes no sense. */
+int member_look(const struct pool *pool, unsigned host, struct daxfs_host_view *out);
+/*
+ * End the generation of the tenant that *seen shows, which is over by what it is to `mine`: FENCING, a second
+ * look, FENCED. A crash in between leaves it FENCING, for whoever comes next.
+ * -EAGAIN: it is not over, or the word is another one: look again.
+ */
+int member_end(struct pool *pool, const struct daxfs_host_view *seen, const struct daxfs_identity *mine);
 
 #endif

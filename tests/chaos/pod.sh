@@ -103,8 +103,10 @@ pod_until() { # seconds, what (for the message), command...
 pod_fabricd_answers() { "$POD_BIN/daxfsctl" status "$POD_POOL" --socket "$POD_SOCKET" --json >/dev/null 2>&1; }
 
 pod_start_fabricd() {
+	pod_identify manager 1
 	pod_spawn fabricd "$POD_DIR/daemon/fabricd.log" "$POD_BIN/fabricd" --pool "$POD_POOL" --socket "$POD_SOCKET" \
-		--fence-agent "$POD_FENCE" --fence-option "cgroup_root=$POD_CGROUP"
+		--fence-agent "$POD_FENCE" --fence-option "cgroup_root=$POD_CGROUP" \
+		--machine-id "$POD_DIR/daemon/manager.machine-id" --boot-id "$POD_DIR/daemon/manager.boot-id"
 	POD_FABRICD=$POD_PID POD_FABRICD_JOB=$POD_JOB
 	pod_until 10 "fabricd to answer (see $POD_DIR/daemon/fabricd.log)" pod_fabricd_answers
 }
@@ -120,11 +122,20 @@ pod_kill_fabricd() {
 pod_mount() { echo "$POD_DIR/m$1"; }
 pod_mounted() { mountpoint -q "$POD_DIR/m$1"; }
 
+# Hosts here share a machine, and are taken for one each: by ids of their own. Each start is a boot.
+pod_identify() { # name, boot
+	printf '%s\n' "$(printf '%s' "$1" | md5sum | cut -c1-32)" >"$POD_DIR/daemon/$1.machine-id"
+	printf '%032x\n' "$2" >"$POD_DIR/daemon/$1.boot-id"
+}
+
 pod_launch_host() { # host: start its agent, do not wait
 	local host=$1
 	mkdir -p "$POD_DIR/m$host"
+	POD_BOOTS=$((${POD_BOOTS:-0} + 1))
+	pod_identify "host$host" "$POD_BOOTS"
 	pod_spawn "host$host" "$POD_DIR/daemon/host$host.log" "$POD_BIN/daxfs-node-agent" --pool "$POD_POOL" \
-		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30
+		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30 \
+		--machine-id "$POD_DIR/daemon/host$host.machine-id" --boot-id "$POD_DIR/daemon/host$host.boot-id"
 	POD_AGENT[$host]=$POD_PID POD_JOBS[$host]=$POD_JOB
 }
 

@@ -214,8 +214,10 @@ static struct daxfs *join(struct fixture *s, unsigned host)
 {
 	struct daxfs_error err;
 	struct daxfs *fs;
+	char name[16];
 
-	if (fs_attach(s->base, s->size, &fs, &err) || daxfs_join(fs, host, "fuzz", &err))
+	snprintf(name, sizeof(name), "fuzz%u", host);
+	if (fs_attach(s->base, s->size, &fs, &err) || daxfs_join(fs, host, name, &err))
 		must(-EIO, err.text);
 	return fs;
 }

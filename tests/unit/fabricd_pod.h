@@ -27,7 +27,7 @@ struct pod {
 	bool deaf_agents; /* agents never report */
 	bool bad_agents;  /* agents fail */
 	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX];
-	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down;
+	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down, yields;
 	struct decide_action last_move[DECIDE_HOSTS_MAX];
 };
 
@@ -81,6 +81,8 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		decide_claimed(&pod->d, pod->in.manager.epoch);
 		break;
 	case DECIDE_STEP_DOWN: pod->steps_down++; break;
+	case DECIDE_YIELD: pod->yields++; break;
+	case DECIDE_STANDBY: break;
 	case DECIDE_STAMP:
 		pod->stamps++;
 		pod->in.view[a->host].manager_epoch = pod->d.epoch & 0xfffffff;

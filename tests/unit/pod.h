@@ -47,7 +47,10 @@ static inline void pod_start_with(struct pod *pod, uint64_t size, struct daxfs_m
 	if (pool_format(pod->base, size, &options, &err))
 		fail_msg("%s", err.text);
 	for (unsigned i = 0; i < POD_HOSTS; i++) {
-		if (fs_attach(pod->base, size, &pod->fs[i], &err) || daxfs_join(pod->fs[i], i, "unit", &err))
+		char name[16];
+
+		snprintf(name, sizeof(name), "unit%u", i);
+		if (fs_attach(pod->base, size, &pod->fs[i], &err) || daxfs_join(pod->fs[i], i, name, &err))
 			fail_msg("%s", err.text);
 	}
 }

@@ -90,12 +90,48 @@ static inline void pod_make(struct pod *pod)
 	pod_listen(pod);
 }
 
+/* Where a host's ids are. Without pod_identify() they are not known. */
+static inline void pod_identity(const struct pod *pod, int host, char *machine, char *boot)
+{
+	snprintf(machine, 128, "%s/machine%d", pod->dir, host);
+	snprintf(boot, 128, "%s/boot%d", pod->dir, host);
+}
+
+static inline void pod_write_id(const char *path, unsigned id)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fprintf(file, "%032x\n", id);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* From its next start on: the host is a machine of its own, in that boot of it. */
+static inline void pod_identify(const struct pod *pod, int host, unsigned machine, unsigned boot)
+{
+	char machine_file[128], boot_file[128];
+
+	pod_identity(pod, host, machine_file, boot_file);
+	pod_write_id(machine_file, machine);
+	pod_write_id(boot_file, boot);
+}
+
+static inline void pod_forget_ids(const struct pod *pod, int host)
+{
+	char machine_file[128], boot_file[128];
+
+	pod_identity(pod, host, machine_file, boot_file);
+	unlink(machine_file);
+	unlink(boot_file);
+}
+
 static inline void pod_config(const struct pod *pod, int host, struct config *config)
 {
 	config_defaults(config);
 	strcpy(config->pool, pod->pool);
 	strcpy(config->mount, pod->mount[host]);
 	snprintf(config->name, sizeof(config->name), "host%d", host);
+	pod_identity(pod, host, config->machine_file, config->boot_file);
 	config->host = host;
 }
 
@@ -169,6 +205,21 @@ static inline void pod_wait_ready(struct pod *pod, int host)
 	fail_msg("agent %d is not ready", host);
 }
 
+/* As pod_wait_ready, of several that start at once. */
+static inline void pod_wait_all_ready(struct pod *pod, int n)
+{
+	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
+
+	for (int ms = 0; ms < POD_WAIT_MS && n > 0; ms += 100)
+		while (n > 0 && poll(&in, 1, 100) == 1)
+			n -= pod_hears_ready(pod);
+	if (n == 0)
+		return;
+	for (int i = 0; i < POD_HOSTS; i++)
+		pod_show_log(pod, i);
+	fail_msg("%d agents are not ready", n);
+}
+
 static inline void pod_start(struct pod *pod, int host)
 {
 	struct config config;
@@ -220,6 +271,7 @@ static inline void pod_destroy(struct pod *pod)
 		mountpoint_seal(pod->mount[i], false);
 		rmdir(pod->mount[i]);
 		unlink(pod->log[i]);
+		pod_forget_ids(pod, i);
 	}
 	close(pod->notify);
 	unlink(pod->notify_path);

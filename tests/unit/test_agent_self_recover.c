@@ -42,7 +42,7 @@ static void live_and_die(const char *path, unsigned host)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		snprintf(name, sizeof(name), "file%d", (int)getpid());
-		_exit(daxfs_open(path, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "host", &err) ||
+		_exit(daxfs_open(path, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, NULL, &err) ||
 		      daxfs_mknod(fs, DAXFS_ROOT, name, 0100644, 0, root, true, &attr));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

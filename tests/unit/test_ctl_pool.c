@@ -59,7 +59,7 @@ static void child_main(const char *pool, unsigned host, bool beats, int ready)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(name, sizeof(name), "file%u", host);
-	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "child", &err) ||
+	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, host ? "child" : "elder", &err) ||
 	    daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0644, 0, cred, true, &attr) ||
 	    daxfs_write(fs, attr.ino, "hello", 5, 0, 0) != 5 || daxfs_unlink(fs, DAXFS_ROOT, name) ||
 	    daxfs_mkdir(fs, DAXFS_ROOT, host ? "d1" : "d0", 0755, cred, &attr))

@@ -15,15 +15,15 @@ typedef void (*visit)(const struct decide_facts *f, enum decide_verdict verdict)
 
 static unsigned for_all_facts(visit visit_one)
 {
-	static const unsigned sizes[7] = { DAXFS_HOST_STATES, BEATS, ORDERS, FENCES, RECOVERERS, TOLLS, HEIRS };
+	static const unsigned sizes[8] = { DAXFS_HOST_STATES, BEATS, ORDERS, FENCES, PROOFS, RECOVERERS, TOLLS, HEIRS };
 	unsigned total = 1;
 
-	for (unsigned i = 0; i < 7; i++)
+	for (unsigned i = 0; i < 8; i++)
 		total *= sizes[i];
 	for (unsigned n = 0; n < total; n++) {
-		unsigned value[7], rest = n;
+		unsigned value[8], rest = n;
 
-		for (unsigned i = 0; i < 7; i++) {
+		for (unsigned i = 0; i < 8; i++) {
 			value[i] = rest % sizes[i];
 			rest /= sizes[i];
 		}
@@ -32,9 +32,10 @@ static unsigned for_all_facts(visit visit_one)
 			.beat = (enum decide_beat)value[1],
 			.order = (enum decide_order)value[2],
 			.fence = (enum decide_fence)value[3],
-			.recoverer = (enum decide_recoverer)value[4],
-			.toll = (enum decide_toll)value[5],
-			.candidate = (enum decide_heir)value[6],
+			.proof = (enum decide_proof)value[4],
+			.recoverer = (enum decide_recoverer)value[5],
+			.toll = (enum decide_toll)value[6],
+			.candidate = (enum decide_heir)value[7],
 		};
 
 		visit_one(&f, decide_verdict(&f));
@@ -46,15 +47,17 @@ static void one_row(const struct decide_facts *f, enum decide_verdict verdict)
 {
 	(void)verdict;
 	if (decide_rows(f) != 1)
-		print_error("state %u beat %u order %u fence %u recoverer %u toll %u candidate %u: %u rows\n", f->state,
-			    f->beat, f->order, f->fence, f->recoverer, f->toll, f->candidate, decide_rows(f));
+		print_error("state %u beat %u order %u fence %u proof %u recoverer %u toll %u candidate %u: "
+			    "%u rows\n",
+			    f->state, f->beat, f->order, f->fence, f->proof, f->recoverer, f->toll, f->candidate,
+			    decide_rows(f));
 	assert_int_equal(decide_rows(f), 1);
 }
 
 static void every_input_has_one_row(void **state)
 {
 	(void)state;
-	assert_int_equal(for_all_facts(one_row), 8 * 4 * 3 * 8 * 3 * 3 * 2);
+	assert_int_equal(for_all_facts(one_row), 8 * 4 * 3 * 9 * 3 * 3 * 3 * 2);
 }
 
 /* Dead only by proof: FENCED needs a counter that stood still after it. */
@@ -62,8 +65,23 @@ static void fenced_needs_proof(const struct decide_facts *f, enum decide_verdict
 {
 	if (verdict == VERDICT_FENCED)
 		assert_true(f->state == DAXFS_HOST_FENCING && f->fence == FENCE_FROZEN);
-	if (f->state == DAXFS_HOST_FENCING && f->fence == FENCE_FROZEN && f->order != ORDER_FENCE)
+	if (f->state == DAXFS_HOST_FENCING && f->fence == FENCE_FROZEN && f->order != ORDER_FENCE &&
+	    f->proof != PROOF_OVER)
 		assert_int_equal(verdict, VERDICT_FENCED);
+	/* What its own machine tells is stronger than any agent, and nothing else makes it so. */
+	assert_int_equal(verdict == VERDICT_OVER, f->state == DAXFS_HOST_FENCING && f->proof == PROOF_OVER);
+}
+
+/* No agent cuts off the machine that the manager runs on, nor machines that may be booting, unless ordered. */
+static void some_are_not_cut_off(const struct decide_facts *f, enum decide_verdict verdict)
+{
+	if (f->proof != PROOF_NONE || f->fence == FENCE_HELD)
+		assert_int_not_equal(verdict, VERDICT_AGENT_OFF);
+	if (verdict == VERDICT_OWN_MACHINE)
+		assert_true(f->state == DAXFS_HOST_FENCING && f->proof == PROOF_HERE);
+	if (f->state == DAXFS_HOST_FENCING && f->fence == FENCE_HELD && f->order == ORDER_FENCE &&
+	    f->proof != PROOF_OVER)
+		assert_int_equal(verdict, VERDICT_RETRY_NOW);
 }
 
 static void beating_hosts_live(const struct decide_facts *f, enum decide_verdict verdict)
@@ -116,6 +134,7 @@ static void rules_hold(void **state)
 {
 	(void)state;
 	for_all_facts(fenced_needs_proof);
+	for_all_facts(some_are_not_cut_off);
 	for_all_facts(beating_hosts_live);
 	for_all_facts(agents_run_for_fencing_only);
 	for_all_facts(recoveries_move_only_from_the_gone);

@@ -28,9 +28,13 @@ static void many_start(struct many *m)
 	assert_true(m->base != MAP_FAILED);
 	if (pool_format(m->base, POOL_BYTES, &options, &err))
 		fail_msg("%s", err.text);
-	for (unsigned i = 0; i < HOSTS; i++)
-		if (fs_attach(m->base, POOL_BYTES, &m->fs[i], &err) || daxfs_join(m->fs[i], i, "many", &err))
+	for (unsigned i = 0; i < HOSTS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "many%u", i);
+		if (fs_attach(m->base, POOL_BYTES, &m->fs[i], &err) || daxfs_join(m->fs[i], i, name, &err))
 			fail_msg("%s", err.text);
+	}
 }
 
 static void many_check(struct many *m)

@@ -117,7 +117,7 @@ static void test_recoverer_generation(void **state)
 		assert_int_equal(v.recoverer_generation, works ? 0x120 + st : 0);
 	}
 	/* The same slot, another tenant: another recoverer. */
-	set_word(f, 1, (struct host_word){ 8, DAXFS_HOST_RECOVERING, 0, 0x121, 0 });
+	set_word(f, 1, (struct host_word){ 8, DAXFS_HOST_RECOVERING, 0, 0x121, { 0, 0 }, 0 });
 	candidate = in_state(DAXFS_HOST_ALIVE);
 	candidate.generation = 0x5122;
 	set_word(f, 0, candidate);
@@ -153,7 +153,8 @@ static void test_last_generation(void **state)
 
 static void test_layout(void **state)
 {
-	struct host_word w = { 0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x123, 0x4567 }, back;
+	struct host_word w = { 0xabcdef, DAXFS_HOST_RECOVERING, 63, 0x123, { 0, 0 }, 0x4567 }, back;
+	struct host_word sits = { 0xabcdef, DAXFS_HOST_JOINING, -1, 0, { 31, 0x123 }, 0x4567 };
 
 	(void)state;
 	assert_int_equal(host_word_pack(w), 0xabcdef6401234567ull);
@@ -163,6 +164,11 @@ static void test_layout(void **state)
 	assert_int_equal(back.recoverer, 63);
 	assert_int_equal(back.recoverer_generation, 0x123);
 	assert_int_equal(back.epoch, 0x4567);
+	assert_int_equal(host_word_pack(sits), 0xabcdef11f1234567ull);
+	assert_int_equal(host_word_unpack(0xabcdef11f1234567ull, &back), 0);
+	assert_int_equal(back.seat.place, 31);
+	assert_int_equal(back.seat.ticket, 0x123);
+	assert_int_equal(back.recoverer, -1);
 	assert_int_equal(host_word_unpack(0, &back), 0);
 	assert_int_equal(back.state, DAXFS_HOST_FREE);
 	assert_int_equal(back.recoverer, -1);
@@ -178,14 +184,16 @@ static void test_all_words(void **state)
 		uint64_t recoverer_generation = mid >> 12 ? 0xabc : 0;
 		uint64_t v = 0x123456ull << 40 | (mid & 0xfff) << 28 | recoverer_generation << 16 | 0xdef0;
 		unsigned st = (unsigned)(mid >> 8) & 15, recoverer = mid & 255;
+		bool sits = st == DAXFS_HOST_JOINING || st == DAXFS_HOST_FENCING;
 		bool ok = st == 6 ? recoverer >= 1 && recoverer <= 64 : st <= 7 && !recoverer && !recoverer_generation;
 		struct host_word w = { .epoch = 1 };
 
+		ok |= sits && recoverer >= 1 && recoverer <= DAXFS_LOBBY_PLACES;
 		assert_int_equal(host_word_unpack(v, &w), ok ? 0 : -EIO);
 		assert_int_equal(ok ? host_word_pack(w) : 1, ok ? v : w.epoch);
 		sensible += ok;
 	}
-	assert_int_equal(sensible, 7 + 2 * 64);
+	assert_int_equal(sensible, 7 + 2 * 64 + 2 * 2 * DAXFS_LOBBY_PLACES);
 }
 
 static void test_senseless(void **state)
@@ -277,7 +285,7 @@ static void test_view(void **state)
 {
 	struct fixture *f = *state;
 	struct sm_host *h = &f->pool.member->host[1];
-	sm_u64 *figures[] = { &h->beat,        &h->tenancy,   &h->pid,      &h->lanes,    &h->records,
+	sm_u64 *figures[] = { &h->beat,        &h->tenancy,   &h->process,  &h->lanes,    &h->records,
 			      &h->owned,       &h->pins,      &h->rec_ns,   &h->rec_done, &h->rec_undone,
 			      &h->rec_objects, &h->rec_opens, &h->rec_files };
 	struct daxfs_host_view v;
@@ -379,7 +387,10 @@ static void test_reasons(void **state)
 		"recoverer died",
 		"recovered",
 		"joined a slot that was not empty",
-		"unknown reason 13",
+		"rebooted",
+		"process ended",
+		"on the manager's machine: for another manager to cut off",
+		"unknown reason 16",
 	};
 	char buf[96], small[6];
 

@@ -58,11 +58,13 @@ static void joined(void **state)
 	fixture_start(&s);
 	host = &s.pool->member->host[0];
 	tenancy = sm_load(&host->tenancy);
-	assert_int_equal(daxfs_join(s.fs, 0, "a name of more than thirty-one characters", &s.err), 0);
+	assert_int_equal(daxfs_join(s.fs, 0, "a name of more than thirty-one characters", &s.err), -ENAMETOOLONG);
+	assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_FREE);
+	assert_int_equal(daxfs_join(s.fs, 0, "a name of just thirty-one bytes", &s.err), 0);
 	assert_int_equal(word_of(&s, 0).state, DAXFS_HOST_ALIVE);
 	memcpy(name, host->name, sizeof(name));
-	assert_string_equal(name, "a name of more than thirty-one ");
-	assert_int_equal(sm_load(&host->pid), getpid());
+	assert_string_equal(name, "a name of just thirty-one bytes");
+	assert_int_equal(sm_load(&host->process), getpid());
 	assert_int_not_equal(sm_load(&host->tenancy), tenancy); /* another tenant */
 	assert_int_equal((uint32_t)sm_load(&host->reason), DAXFS_REASON_JOINED);
 	assert_int_equal(daxfs_join(s.fs, 0, "x", &s.err), -EALREADY);

@@ -268,9 +268,12 @@ static void open_pod(struct storm *s)
 	memset(s->base, 0, POOL_BYTES);
 	if (pool_format(s->base, POOL_BYTES, &options, &err))
 		fail_msg("%s", err.text);
-	for (unsigned i = 0; i < 3; i++)
-		if (fs_attach(s->base, POOL_BYTES, &s->fs[i], &err) || daxfs_join(s->fs[i], i, "storm", &err))
+	for (unsigned i = 0; i < 3; i++) {
+		const char *const names[] = { "wind", "rain", "hail" };
+
+		if (fs_attach(s->base, POOL_BYTES, &s->fs[i], &err) || daxfs_join(s->fs[i], i, names[i], &err))
 			fail_msg("%s", err.text);
+	}
 	s->pool = *fs_pool(s->fs[0]);
 }
 

@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "machine/arena.h"
 #include "fs/fs.h"
+#include "mem/process.h"
 #include "node-agent/self_recover.h"
 #include "pod/locks.h"
 #include "pod/work.h"
@@ -15,6 +17,10 @@
 #define STEPS_MAX 600000u /* in which something must come to its end, if nobody else makes progress */
 #define STUCK_BEATS 600u
 #define REPORTS_MAX 8
+
+bool __wrap_process_gone(uint32_t pid, uint32_t began, uint32_t pids);
+int __wrap_daxfs_identity_here(const char *machine_file, const char *boot_file, struct daxfs_identity *out,
+			       struct daxfs_error *err);
 
 /* -- actors ---------------------------------------------------------------------- */
 
@@ -136,6 +142,34 @@ static void name_of(unsigned machine, char name[16])
 	snprintf(name, 16, "host%u", machine);
 }
 
+struct daxfs_identity machine_identity(unsigned machine)
+{
+	const struct machine *m = &pod.machine[machine];
+	struct daxfs_identity i = { .pid = m->lives * MACHINES_MAX + machine, .began = 1, .pids = 1 };
+	unsigned number = machine + 1, boot = m->boots + 1;
+
+	memcpy(i.machine, &number, sizeof(number));
+	memcpy(i.boot, &boot, sizeof(boot));
+	return i;
+}
+
+/* In the place of the kernel. */
+bool __wrap_process_gone(uint32_t pid, uint32_t began, uint32_t pids)
+{
+	const struct machine *m = &pod.machine[pid % MACHINES_MAX];
+
+	return began && pids && (m->lives != pid / MACHINES_MAX || m->process == PROCESS_NONE);
+}
+
+int __wrap_daxfs_identity_here(const char *machine_file, const char *boot_file, struct daxfs_identity *out,
+			       struct daxfs_error *err)
+{
+	(void)machine_file;
+	(void)boot_file;
+	(void)out;
+	return daxfs_error_set(err, -ENOENT, "nobody asks here");
+}
+
 /* The process ends here, by itself. */
 static void exit_process(struct actor *a)
 {
@@ -173,18 +207,20 @@ static void stand_in(struct actor *a, struct self_recover *s)
 static void join(struct actor *a)
 {
 	struct machine *m = &pod.machine[a->machine];
+	struct daxfs_identity identity = machine_identity(a->machine);
 	struct self_recover s = { .fs = m->fs, .pool = "pool", .host = a->machine, .hosts = pod.pool.super.hosts };
 	struct daxfs_error err = { .text = "" };
 	char name[16];
 
 	name_of(a->machine, name);
 	s.name = name;
+	s.identity = pod.identified ? &identity : NULL;
 	for (;;) {
-		int rc = s.joined ? -EBUSY : daxfs_join(m->fs, a->machine, name, &err);
+		int rc = s.joined ? -EBUSY : daxfs_join_as(m->fs, a->machine, name, s.identity, &err);
 
 		if (rc == 0)
 			return;
-		if (rc != -EBUSY && rc != -ESTALE && !pod.damaged)
+		if (rc != -EBUSY && rc != -ESTALE && rc != -EEXIST && !pod.damaged)
 			pod_violation("machine %u cannot join: %d %s", a->machine, rc, err.text);
 		if (rc == -EBUSY)
 			stand_in(a, &s);
@@ -251,6 +287,7 @@ void machine_start(unsigned machine)
 		.on = true,
 		.process = PROCESS_JOINING,
 		.lives = m->lives + 1,
+		.boots = m->boots,
 		.slot = UINT32_MAX,
 		.restart_ns = FOREVER,
 	};

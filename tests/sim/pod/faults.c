@@ -148,6 +148,7 @@ void machine_off(unsigned machine, struct fate fate)
 	memory_lose(machine, fate);
 	oracle_lost();
 	m->on = false;
+	m->boots++;
 	m->restart_ns = soon(&pod.life, 60);
 	pod.tallies->deaths++;
 }

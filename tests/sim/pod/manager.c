@@ -179,6 +179,8 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 	unsigned i = 0, manager = (unsigned)(agents - managers.agents);
 	int machine = machine_named(plug);
 
+	if (pod.at_home && machine == (int)manager && pod.machine[manager].on && !pod.damaged)
+		pod_violation("manager %u has the machine cut off that it runs on", manager);
 	if (peek_word(&pod.pool.member->manager.word) >> 32 != manager_epoch(manager) && !pod.damaged)
 		pod_violation("manager %u, deposed, starts a fence agent for slot %u, %s", manager, host, plug);
 	agents_stop(agents, host);
@@ -311,6 +313,7 @@ static long manager_main(void *arg)
 	for (;;) {
 		hear(a->machine);
 		obey(a->machine);
+		w->here = pod.at_home ? machine_identity(a->machine) : (struct daxfs_identity){ .pid = 0 };
 		watch_poll(w);
 		due = due + HEARTBEAT_NS > pod.now_ns ? due + HEARTBEAT_NS : pod.now_ns + HEARTBEAT_NS;
 		actor_sleep(a, due);
@@ -323,6 +326,7 @@ void managers_reset(void)
 	memset(&managers, 0, sizeof(managers));
 	strcpy(managers.options.pool, "pool");
 	strcpy(managers.options.fence_agent, "fence_sim");
+	managers.options.boot_wait_s = pod.seed & 8 ? 2 : 0;
 }
 
 void manager_start(unsigned i)

@@ -314,10 +314,6 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 	if (to.state == DAXFS_HOST_RECOVERING && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
 		pod_violation("slot %u: %u recoverers died of it, and host %d is the next", slot, pod.died[slot],
 			      to.recoverer);
-	if (to.state == DAXFS_HOST_JOINING && a->kind == ACTOR_AGENT) {
-		pod.claim[slot].machine = a->machine;
-		pod.claim[slot].life = pod.machine[a->machine].lives;
-	}
 	if (to.state == DAXFS_HOST_RECOVERING)
 		locks_ending(slot);
 	if (to.state == DAXFS_HOST_RECOVERED || to.state == DAXFS_HOST_FREE)

@@ -305,27 +305,6 @@ static void confirm_again(void)
 		manager_order(i, (unsigned)pod.confirm, true);
 }
 
-/*
- * A host that died between taking its slot and writing its name there cannot be
- * fenced by name: the operator, who sees that nothing of it runs, says so.
- */
-static void confirm_nameless(void)
-{
-	for (unsigned slot = 0; pod.liveness && slot < pod.pool.super.hosts; slot++) {
-		const struct sm_host *host = &pod.pool.member->host[slot];
-		const struct machine *m = &pod.machine[pod.claim[slot].machine];
-		uint64_t tenancy = peek_word(&host->tenancy);
-		bool runs = m->lives == pod.claim[slot].life && m->process != PROCESS_NONE;
-		struct host_word word;
-
-		if (runs || host_word_unpack(peek_word(&host->word), &word) || word.state != DAXFS_HOST_FENCING ||
-		    (tenancy && tenancy >> 40 == word.generation))
-			continue;
-		for (unsigned i = 0; i < MANAGERS; i++)
-			manager_order(i, slot, true);
-	}
-}
-
 /* The operator, who has seen to it that nobody dies of it any more. */
 static void order_again(void)
 {
@@ -347,7 +326,6 @@ static void timed_events(void)
 {
 	fences_due();
 	confirm_again();
-	confirm_nameless();
 	order_again();
 	for (unsigned m = 0; m < pod.machines; m++)
 		if (pod.machine[m].process == PROCESS_NONE && pod.machine[m].restart_ns <= pod.now_ns)

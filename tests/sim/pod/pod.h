@@ -108,6 +108,7 @@ struct machine {
 	bool on; /* powered */
 	enum process process;
 	unsigned lives; /* processes so far */
+	unsigned boots; /* before this one */
 	unsigned slot;  /* where the process is joined, or stands in */
 	uint32_t generation;
 	struct daxfs *fs;
@@ -226,6 +227,8 @@ struct pod {
 	uint64_t focus;                        /* names some seam calls at which actors like to stop, 0: none */
 	unsigned focus_rate;                   /* one time in so many */
 	uint64_t step_ns, think_ns;
+	bool identified;               /* machines know who they are */
+	bool at_home;                  /* managers run on the first machines, and know it */
 	uint64_t fence_ns, recover_ns; /* an agent takes up to that; a recoverer looks for work so often */
 	bool hot;                      /* most of the work is on few files */
 	bool sparse;                   /* and on few pages, behind an index node */
@@ -259,9 +262,6 @@ struct pod {
 	int confirm;                             /* machine whose death the operator confirms, -1: none */
 	uint64_t manager_paused_ns[MANAGERS], manager_restart_ns[MANAGERS];
 	int recovered_slot;
-	struct {
-		unsigned machine, life;
-	} claim[MACHINES_MAX + SPARE_MAX]; /* who last took a slot */
 	struct actor actor[ACTORS_MAX];
 	struct machine machine[MACHINES_MAX];
 	struct actor *current;
@@ -293,6 +293,8 @@ void actor_text(const struct actor *a, char *buf, size_t size);
 struct actor *actor_current(void);
 
 void machine_start(unsigned machine);
+/* Who its process is; a manager, if at home, is of the machine with its number. */
+struct daxfs_identity machine_identity(unsigned machine);
 /* The process ends: nothing of it goes on. */
 void process_end(unsigned machine);
 

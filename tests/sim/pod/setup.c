@@ -104,6 +104,8 @@ void pod_draw(void)
 	pod.step_ns = HEARTBEAT_NS / (steps_a_beat[rng_below(&r, 4)] * (pod.machines + 2) / 4);
 	pod.fence_ns = HEARTBEAT_NS * (rng_chance(&r, 3) ? 2 : rng_chance(&r, 2) ? 12 : 38);
 	pod.recover_ns = HEARTBEAT_NS * (rng_chance(&r, 3) ? 25 : 1);
+	pod.identified = pod.seed % 4 != 3;
+	pod.at_home = pod.seed % 4 == 1;
 	pod.think_ns = rng_chance(&r, 2) ? 1 : HEARTBEAT_NS >> rng_below(&r, 6);
 	pod.ops_left = 50 + rng_below(&r, rng_chance(&r, 4) ? 2000 : 600);
 	pod.hot = rng_chance(&r, 2);

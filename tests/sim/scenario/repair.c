@@ -155,7 +155,7 @@ static long call_repair(void *arg)
 
 static long call_join(void *arg)
 {
-	return daxfs_join(world.fs[*(unsigned *)arg], *(unsigned *)arg, "host", &reason);
+	return daxfs_join(world.fs[*(unsigned *)arg], *(unsigned *)arg, NULL, &reason);
 }
 
 static long call_leave(void *arg)
@@ -334,7 +334,7 @@ static void orphan(void)
 static long call_item(void *arg)
 {
 	unsigned host = *(unsigned *)arg;
-	int rc = daxfs_join(world.fs[host], host, "host", &reason);
+	int rc = daxfs_join(world.fs[host], host, NULL, &reason);
 
 	if (rc)
 		return rc;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "machine/arena.h"
-#include "daxfs/member.h"
+#include "fs/fs.h"
 #include "pod/pod.h"
 #include "script/script.h"
 #include "sync/member.h"
@@ -36,6 +36,49 @@ void manage_appear(void)
 	memory_drain(OBSERVER, 0);
 }
 
+static void put(sm_u64 *p, uint64_t v)
+{
+	memory_store(OBSERVER, memory_offset(p), &v, sizeof(v));
+	memory_persist(OBSERVER, 0, memory_offset(p), sizeof(v));
+	memory_drain(OBSERVER, 0);
+}
+
+/* A process that ended, on the machine of whoever is to find it: see __wrap_process_gone. */
+static const struct daxfs_identity ended = { .machine = { 1 }, .boot = { 1 }, .pid = 8, .began = 1, .pids = 1 };
+
+/* For setups: a host is ALIVE in slot SPARE, and its process has ended. */
+void manage_reside(void)
+{
+	struct host_word word = { .generation = 1, .state = DAXFS_HOST_ALIVE, .recoverer = -1 };
+	struct sm_host *host = &world.pool.member->host[SPARE];
+	struct card card = card_make("ended", &ended);
+
+	for (unsigned i = 0; i < 4; i++)
+		put(&host->name[i], card.name[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		put(&host->machine[i], card.machine[i]);
+		put(&host->boot[i], card.boot[i]);
+	}
+	put(&host->process, card.process);
+	put(&host->pids, card.pids);
+	put(&host->tenancy, 1ull << 40 | 1);
+	for (unsigned i = 0; i < world.pool.super.lanes_per_host; i++)
+		put(&world.pool.lanes[SPARE * world.pool.super.lanes_per_host + i].owner, 1ull << 32 | SPARE);
+	put(&host->word, host_word_pack(word));
+}
+
+/* Its successor ends its slot, as a join does. Whoever dies in it leaves that to the next one. */
+int manage_end(struct daxfs *fs)
+{
+	struct daxfs_host_view v;
+	struct daxfs_error err;
+	int rc = fs_end_predecessors(fs, &ended, &err);
+
+	if (rc == 0)
+		rc = member_look(&fs->pool, SPARE, &v);
+	return rc ? rc : v.state == DAXFS_HOST_FENCED && v.generation == 2 ? 0 : -EIO;
+}
+
 static int take_over(struct manager *f)
 {
 	struct daxfs_manager_view seen;
@@ -48,6 +91,9 @@ static int take_over(struct manager *f)
 			rc = daxfs_member_host(f->m, id, &f->host) ? -EIO
 								   : daxfs_member_stamp(f->m, &f->host, f->epoch);
 		while (rc == -EAGAIN);
+	daxfs_member_standby(f->m, (const uint8_t[16]){ 2 });
+	if (rc == 0)
+		rc = daxfs_member_settle(f->m, f->epoch, (const uint8_t[16]){ 1 });
 	return rc ? rc : daxfs_member_manager_beat(f->m, f->epoch);
 }
 

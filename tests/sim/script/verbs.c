@@ -403,6 +403,17 @@ static void do_evil(struct command_call *call)
 	put(call, daxfs_write(fs_of(call), call->command->ino, script_evil, sizeof(script_evil), 0, 0));
 }
 
+static void do_reside(struct command_call *call)
+{
+	manage_reside();
+	put(call, 0);
+}
+
+static void do_end(struct command_call *call)
+{
+	put(call, manage_end(fs_of(call)));
+}
+
 static void do_manage(struct command_call *call)
 {
 	put(call, manage());
@@ -567,6 +578,8 @@ const struct verb script_verbs[] = {
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },
 	{ "manage", "", do_manage },
+	{ "reside", "", do_reside },
+	{ "end", "", do_end },
 	{ "appear", "", do_appear },
 	{ "watch", "", do_watch },
 	{ "preside", "", do_preside },

@@ -52,11 +52,10 @@ static const struct order_note notes[] = {
 	BECAUSE("fs/inode.c", "inode_next_handle", "load", 0, 0, TAKEN),
 	BECAUSE("fs/inode.c", "inode_touch", "cas", 0, 0, "times are plain words"),
 	NOTICED("fs/membership.c", "introduce", "store", 0, 0, "join-watched", 500),
-	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 4000),
+	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 20000),
 	BECAUSE("fs/membership.c", "introduce", "fence", 0, 0,
 		"a release fence would do; the seam has none that is cheaper"),
-	BECAUSE("fs/membership.c", "join_activate", "fence", 0, 0,
-		"introduce's fence lies between the CAS and the look, too; without both, join-repair notices"),
+	NOTICED("fs/membership.c", "may_stay", "fence", 0, 0, "join-repair", 20000),
 	BECAUSE("fs/membership.c", "leftovers", "load", 0, 0,
 		"the slot was taken by a CAS that acquires what its last user released"),
 	BECAUSE("fs/membership.c", "beat", NULL, 0, 0,
@@ -134,8 +133,10 @@ static const struct order_note notes[] = {
 	/* -- membership ------------------------------------------------------------------------------ */
 	NOTICED("sync/member.c", "read_tenant", "load", 1, 0, "join-watched", 500),
 	BECAUSE("sync/member.c", "read_tenant", "load", 2, 0, "the name before it acquires; " COMES_LAST),
-	NOTICED("sync/member.c", "read_name", "load", 0, 0, "rejoin-watched", 3000),
-	NOTICED("sync/member.c", "daxfs_member_host", "load", 0, 0, "preside", 500),
+	BECAUSE("sync/member.c", "read_card", "fence", 0, 0,
+		"the other half of introduce's fence, which rejoin-watched notices; mixes favour stale loads, not "
+		"fences"),
+	NOTICED("sync/member.c", "member_look", "load", 0, 0, "preside", 500),
 	BECAUSE("sync/member.c", "swap_word", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
 	BECAUSE("sync/member.c", "swap_word", "cas", 0, SM_RELEASE,
 		"what a move publishes was drained or released by a CAS before it; model takeover/no-stamp for "
@@ -147,6 +148,10 @@ static const struct order_note notes[] = {
 		SHOWN ", but for the beat itself, of which only a change is asked"),
 	BECAUSE("sync/member.c", "swap_toll", "cas", 0, 0, "a count by itself"),
 	BECAUSE("sync/member.c", NULL, "load", 0, 0, SHOWN ", or checked again by the CAS that follows"),
+	BECAUSE("sync/member.c", "member_end", "fence", 0, 0,
+		"store buffering against a successor in the same slot, of whom there are none yet; the second "
+		"look: tests/unit/test_lobby"),
+	BECAUSE("sync/lobby.c", NULL, NULL, 0, 0, "a card is believed by its check alone; model lobby"),
 	/* -- records ---------------------------------------------------------------------------------- */
 	NOTICED("sync/record.c", "mark_value", "load", 1, 0, "extent-break-both", 500),
 	NOTICED("sync/record.c", "mark_value", "load", 2, 0, "extent-cut-broken", 500),
