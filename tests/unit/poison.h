@@ -31,9 +31,11 @@ static inline void poison_map(struct poison *p, unsigned host)
 static inline void poison_join(struct poison *p, unsigned host)
 {
 	struct daxfs_error err;
+	char name[16];
 
+	snprintf(name, sizeof(name), "unit%u", host);
 	if (fs_attach(p->map[host], p->pod.size, &p->pod.fs[host], &err) ||
-	    daxfs_join(p->pod.fs[host], host, "unit", &err))
+	    daxfs_join(p->pod.fs[host], host, name, &err))
 		fail_msg("%s", err.text);
 }
 
