@@ -6,8 +6,8 @@
  * meanwhile except for its pins, and the scratch buffer is a worker's own.
  *
  * Requests that are not in the table are answered with ENOSYS by libfuse, and
- * the kernel then does without: access (default_permissions), xattrs, and
- * copy_file_range (a copy by reading and writing).
+ * the kernel then does without: access (default_permissions), and copy_file_range
+ * (a copy by reading and writing).
  */
 #include "node-agent/ops.h"
 
@@ -92,6 +92,10 @@ const struct fuse_lowlevel_ops ops_table = {
 	.flush = op_flush,
 	.lseek = op_lseek,
 	.fallocate = op_fallocate,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 	.getlk = op_getlk,
 	.setlk = op_setlk,
 	.flock = op_flock,

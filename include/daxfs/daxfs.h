@@ -780,6 +780,62 @@ typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsig
  */
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
 
+#define DAXFS_XATTR_CREATE 1u
+#define DAXFS_XATTR_REPLACE 2u
+
+/*
+ * daxfs_xattr_set - set an extended attribute
+ *
+ * A name is any string of 1 to 255 bytes; what namespaces mean, and who may use them, is for the
+ * caller to say. The attributes of an inode lie in one page: names, values and 4 bytes each have 4064
+ * bytes together. With DAXFS_XATTR_CREATE the attribute must be new, with DAXFS_XATTR_REPLACE it must
+ * be there. On any inode, with or without a name.
+ *
+ * Errors:
+ * -EEXIST   it exists, with CREATE
+ * -ENODATA  it does not, with REPLACE
+ * -ENOSPC   no room in the page, or no free page
+ * -ERANGE   a name of more than 255 bytes
+ * -EINVAL   an empty name, or flags that are not known
+ * Crash: set, or as it was.
+ */
+DAXFS_API int daxfs_xattr_set(struct daxfs *fs, daxfs_ino ino, const char *name, const void *value, size_t size,
+			      unsigned flags);
+
+/*
+ * daxfs_xattr_get - read an extended attribute
+ *
+ * Returns its length; copies it if size is not 0.
+ *
+ * Errors:
+ * -ENODATA  there is none of that name
+ * -ERANGE   it has more than size bytes; or a name of more than 255
+ * -EINVAL   an empty name
+ */
+DAXFS_API ssize_t daxfs_xattr_get(struct daxfs *fs, daxfs_ino ino, const char *name, void *value, size_t size);
+
+/*
+ * daxfs_xattr_list - the names of all extended attributes
+ *
+ * Returns the length of all names, each with its NUL; copies them if size is not 0. They are of one
+ * moment, in no order.
+ *
+ * Errors:
+ * -ERANGE   they have more than size bytes
+ */
+DAXFS_API ssize_t daxfs_xattr_list(struct daxfs *fs, daxfs_ino ino, char *list, size_t size);
+
+/*
+ * daxfs_xattr_remove - remove an extended attribute
+ *
+ * Errors:
+ * -ENODATA  there is none of that name
+ * -ENOSPC   no free page for those that are left
+ * -ERANGE, -EINVAL as daxfs_xattr_set
+ * Crash: removed, or as it was.
+ */
+DAXFS_API int daxfs_xattr_remove(struct daxfs *fs, daxfs_ino ino, const char *name);
+
 enum daxfs_lock_type { DAXFS_UNLOCK = 0, DAXFS_LOCK_READ, DAXFS_LOCK_WRITE };
 /* POSIX and FLOCK do not see each other. POSIX: of ranges, split and merged. FLOCK: of whole files, start
  * and end are ignored. MAP: this host has pages of the file mapped to be written, and other hosts see

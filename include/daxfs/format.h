@@ -62,7 +62,7 @@
  * repair word of the pool. Names lie together in leaves of a directory, with twins in the
  * entries. Among the locks of a file are mappings (DAXFS_LOCK_MAP). The trouble region (memory
  * that failed, files to repair) and the use BAD. Times before 1970 and after 2262 have a form of
- * their own.
+ * their own. Extended attributes: a word of the inode, a kind of link, a use.
  * Again in what was reserved (zero: not known): machine, boot and process of a host, and the lobby.
  */
 #ifndef DAXFS_FORMAT_H
@@ -135,6 +135,7 @@ enum daxfs_link_kind {
 	DAXFS_LOCKS = 5,  /* index of a page of locks */
 	DAXFS_EXTENT = 6, /* index of the first page of an extent */
 	DAXFS_LEAF = 7,   /* index of a page of 64 buckets of names */
+	DAXFS_XATTR = 8,  /* index of a page of extended attributes */
 };
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
@@ -181,7 +182,8 @@ enum daxfs_use {
 	DAXFS_USE_EXTENT,
 	DAXFS_USE_TAIL,
 	DAXFS_USE_KEPT,
-	DAXFS_USE_BAD
+	DAXFS_USE_BAD,
+	DAXFS_USE_XATTR
 };
 
 /* Object types: which table an index is in. */
@@ -423,7 +425,8 @@ struct sm_inode {
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
 	sm_u64 rdev;                     /* d8 */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */
-	uint64_t reserved[3];            /* e8 */
+	sm_u64 xattrs;                   /* e8 LINK: a page of attributes, nothing: none */
+	uint64_t reserved[2];            /* f0 */
 };
 
 /* Directory entry: constant from its publication to its reuse. */
@@ -493,6 +496,21 @@ struct sm_trouble {
 };
 
 /*
+ * Extended attributes of an inode: a page, constant from its publication on. The list is
+ * entries without gaps: two lengths of 16 bits, of the name and of the value, then both.
+ */
+#define DAXFS_XATTR_NAME_MAX 255u
+#define DAXFS_XATTR_LIST (DAXFS_PAGE_SIZE - 0x20)
+
+struct sm_xattrs {                      /* a page */
+	uint64_t inode;                 /* 00 handle */
+	uint32_t used;                  /* 08 bytes of the list, 1..DAXFS_XATTR_LIST */
+	uint32_t crc;                   /* 0c crc32c up to list[used] with crc = 0 */
+	uint64_t reserved[2];           /* 10 */
+	uint8_t list[DAXFS_XATTR_LIST]; /* 20 */
+};
+
+/*
  * Directory: a trie of six levels of nine bits, whose lowest nodes are leaves. A slot of a
  * node names an entry, the next level's node, or a leaf; a leaf is shared by a run of
  * 2^hint slots, aligned to that. A leaf is 64 buckets of 8 slots, which name entries: the
@@ -543,10 +561,13 @@ DAXFS_AT(struct sm_inode, indirect, 0x90);
 DAXFS_AT(struct sm_inode, atime, 0xb0);
 DAXFS_AT(struct sm_inode, i_generation, 0xd0);
 DAXFS_AT(struct sm_inode, locks, 0xe0);
+DAXFS_AT(struct sm_inode, xattrs, 0xe8);
 DAXFS_SIZE_IS(struct sm_dirent, 320);
 DAXFS_AT(struct sm_dirent, name, 0x18);
 DAXFS_SIZE_IS(struct sm_node, DAXFS_PAGE_SIZE);
 DAXFS_SIZE_IS(struct sm_lock, 32);
+DAXFS_SIZE_IS(struct sm_xattrs, DAXFS_PAGE_SIZE);
+DAXFS_AT(struct sm_xattrs, list, 0x20);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);

@@ -215,6 +215,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	for (unsigned i = 0; i < DAXFS_INDIRECT; i++)
 		init_word(&sm->indirect[i], DAXFS_W_LINK, 0);
 	init_word(&sm->locks, DAXFS_W_LINK, 0);
+	init_word(&sm->xattrs, DAXFS_W_LINK, 0);
 	sm_store_relaxed(&sm->atime, init->now);
 	sm_store_relaxed(&sm->mtime, init->now);
 	sm_store_relaxed(&sm->ctime, init->now);

@@ -75,13 +75,14 @@ static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kin
 	record_retire(lane, DAXFS_T_PAGE, link_index(w));
 }
 
-/* Stage that an inode is gone: no life, no root node, no locks (they went with
- * their holders), its index retired. */
+/* Stage that an inode is gone: no life, no root node, no attributes, no locks (they went
+ * with their holders), its index retired. */
 static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
 	record_word(lane, &sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
 	stage_drop(lane, &sm->dir_root, DAXFS_NODE);
 	stage_drop(lane, &sm->locks, DAXFS_LOCKS);
+	stage_drop(lane, &sm->xattrs, DAXFS_XATTR);
 	record_retire(lane, DAXFS_T_INODE, handle_index(handle));
 }
 

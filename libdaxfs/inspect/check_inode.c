@@ -15,7 +15,7 @@
 
 /* -- marks ------------------------------------------------------------------ */
 
-/* The words of an inode that records change, in the order of struct sm_inode; locks comes later. */
+/* The words of an inode that records change, in the order of struct sm_inode; locks and xattrs come later. */
 static const struct {
 	const char *field;
 	int slot;
@@ -58,6 +58,7 @@ void check_marks(struct check *c)
 		for (unsigned k = 0; k < sizeof(words) / sizeof(words[0]); k++)
 			check_mark(c, &word[k], words[k].class, PLACE_FIELD("inode", i, words[k].field, words[k].slot));
 		check_mark(c, &c->pool->inodes[i].locks, DAXFS_W_LINK, PLACE_FIELD("inode", i, "locks", -1));
+		check_mark(c, &c->pool->inodes[i].xattrs, DAXFS_W_LINK, PLACE_FIELD("inode", i, "xattrs", -1));
 	}
 	for (uint64_t i = 0; i < c->pool->objects[DAXFS_T_PAGE]; i++)
 		check_mark(c, &c->pool->count[i], DAXFS_W_COUNT, PLACE_FIELD("page", i, "count", -1));
@@ -314,5 +315,6 @@ void check_inodes(struct check *c)
 		check_size(c, i);
 		check_openers(c, i);
 		check_locks(c, i);
+		check_xattrs(c, i);
 	}
 }

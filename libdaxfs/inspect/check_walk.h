@@ -134,6 +134,7 @@ void check_dirs_queued(struct check *c);             /* check_dir.c */
 void check_file(struct check *c, uint64_t inode);    /* check_file.c: the pages below an inode */
 void check_content(struct check *c, uint64_t inode); /* check_inode.c: whatever is below an inode */
 void check_locks(struct check *c, uint64_t inode);   /* check_lock.c: its page of locks */
+void check_xattrs(struct check *c, uint64_t inode);  /* check_xattr.c: its extended attributes */
 void check_orphans(struct check *c);                 /* check_inode.c: everything that has none */
 void check_found(struct check *c);                   /* check_inode.c: in a repair, what lost its name */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */

@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 
 #include "fs/lockset.h"
+#include "fs/xattrset.h"
 #include "index/filemap.h"
 #include "index/dirtrie.h"
 #include "inspect/dump.h"
+#include "mem/crc32c.h"
 
 static const char *state_name(uint64_t s)
 {
@@ -75,6 +77,25 @@ static void dump_locks(const struct dump *d, uint64_t i)
 		dump_lock(d, i, &set.lock[k]);
 }
 
+static void dump_xattrs(const struct dump *d, uint64_t i)
+{
+	const sm_u64 *word = &d->pool->inodes[i].xattrs;
+	uint64_t w = inspect_word(d->pool, word, DAXFS_W_LINK);
+	struct sm_xattrs set;
+	struct xattr entry;
+	uint32_t at = 0;
+
+	if (sm_load(word))
+		dump_word(d, i, "xattrs", word, DAXFS_W_LINK);
+	if (link_kind(w) == DAXFS_ABSENT)
+		return;
+	if (inspect_xattrs(d->pool, i, w, &set))
+		DUMP(d, "inode=%" PRIu64 " xattr=DAMAGED", i);
+	while (xattrset_next(&set, &at, &entry))
+		DUMP(d, "inode=%" PRIu64 " xattr=%.*s bytes=%u crc=%#x", i, (int)entry.name_len, entry.name,
+		     entry.value_len, crc32c(0, entry.value, entry.value_len));
+}
+
 int dump_inode(const struct dump *d, uint64_t i)
 {
 	const struct sm_inode *sm;
@@ -103,6 +124,7 @@ int dump_inode(const struct dump *d, uint64_t i)
 	dump_links(d, i, "direct", sm->direct, DAXFS_DIRECT);
 	dump_links(d, i, "indirect", sm->indirect, DAXFS_INDIRECT);
 	dump_locks(d, i);
+	dump_xattrs(d, i);
 	DUMP(d,
 	     "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
 	     " rdev=%#" PRIx64,

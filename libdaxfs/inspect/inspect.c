@@ -15,6 +15,7 @@
 
 #include "fs/fs.h"
 #include "fs/lockset.h"
+#include "fs/xattrset.h"
 #include "inspect/check.h"
 #include "mem/guard.h"
 #include "mem/process.h"
@@ -105,6 +106,35 @@ const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struc
 	return out->n ? NULL : "a page without a lock in force";
 }
 
+/* -- extended attributes ---------------------------------------------------- */
+
+static bool twice(const struct sm_xattrs *set)
+{
+	struct xattr a, b;
+	uint32_t at = 0, next;
+
+	while (xattrset_next(set, &at, &a))
+		for (next = at; xattrset_next(set, &next, &b);)
+			if (a.name_len == b.name_len && memcmp(a.name, b.name, a.name_len) == 0)
+				return true;
+	return false;
+}
+
+const char *inspect_xattrs(const struct pool *pool, uint64_t i, uint64_t w, struct sm_xattrs *out)
+{
+	out->used = 0;
+	if (link_kind(w) != DAXFS_XATTR || link_index(w) >= pool->objects[DAXFS_T_PAGE])
+		return "no page of attributes";
+	if (pool_lost_page(pool, link_index(w)))
+		return NULL; /* nothing can be said of it */
+	sm_read(out, pool_page(pool, link_index(w)), sizeof(*out));
+	if (!xattrset_sane(out, handle_make(sm_load(&pool->inodes[i].i_generation), i))) {
+		out->used = 0;
+		return "the page makes no sense";
+	}
+	return twice(out) ? "a name comes twice" : NULL;
+}
+
 /* -- texts ------------------------------------------------------------------ */
 
 const char *inspect_status_name(unsigned status)
@@ -126,6 +156,8 @@ static const char *inode_field(uint64_t offset, int *slot)
 	*slot = -1;
 	if (offset == offsetof(struct sm_inode, locks))
 		return "locks";
+	if (offset == offsetof(struct sm_inode, xattrs))
+		return "xattrs";
 	if (offset >= offsetof(struct sm_inode, atime))
 		return "time";
 	if (offset >= offsetof(struct sm_inode, indirect))

@@ -33,6 +33,8 @@ struct lockset;
 /* The locks in force of inode i, whose locks word has payload w (kind not ABSENT):
  * NULL, or what is wrong with the page. */
 const char *inspect_locks(const struct pool *pool, uint64_t i, uint64_t w, struct lockset *out);
+/* The same of its xattrs word: *out is a copy of the page, used 0 if it makes no sense. */
+const char *inspect_xattrs(const struct pool *pool, uint64_t i, uint64_t w, struct sm_xattrs *out);
 
 #define INSPECT_TEXT 96u /* bytes that suffice for any of these texts */
 

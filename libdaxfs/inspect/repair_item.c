@@ -175,6 +175,7 @@ static void reach_others(struct check *c, uint64_t inode)
 			check_content(c, i);
 		check_dirs_queued(c);
 		check_locks(c, i);
+		check_xattrs(c, i);
 	}
 }
 

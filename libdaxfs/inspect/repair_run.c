@@ -101,7 +101,7 @@ static bool holds_bytes(const struct pool *pool, uint64_t offset)
 		return false;
 	s = sm_load(&pool->state[DAXFS_T_PAGE][page]);
 	return state_of(s) != DAXFS_FREE && state_of(s) != DAXFS_RETIRED && use_of(s) != DAXFS_USE_NODE &&
-	       use_of(s) != DAXFS_USE_LOCKS && use_of(s) != DAXFS_USE_BAD;
+	       use_of(s) != DAXFS_USE_LOCKS && use_of(s) != DAXFS_USE_XATTR && use_of(s) != DAXFS_USE_BAD;
 }
 
 /* What can be loaded again comes off the list: whatever it holds now, the check tells sense from nonsense there. */

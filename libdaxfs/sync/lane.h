@@ -209,6 +209,7 @@ enum record_operation {
 	OP_CLOSE,
 	OP_LOCK,
 	OP_SPLIT,
+	OP_XATTR,
 	OP_COUNT
 };
 const char *record_operation_name(unsigned operation);

@@ -77,6 +77,9 @@ static void populate(struct fixture *s)
 	s->link = handle_index(attr.ino);
 	assert_int_equal(daxfs_mknod(fs, dir, "fifo", S_IFIFO | 0600, 0, pod_root, false, &attr), 0);
 	s->fifo = handle_index(attr.ino);
+	assert_int_equal(daxfs_xattr_set(fs, small, "user.of small", "12345", 5, 0), 0);
+	assert_int_equal(daxfs_xattr_set(fs, small, "user.empty", "", 0, 0), 0);
+	assert_int_equal(daxfs_xattr_set(fs, dir, "user.of dir", "xyz", 3, 0), 0);
 	s->victim = handle_index(pod_create(fs, dir, "victim"));
 	make_names(s->pod.fs[1], dir);
 	assert_int_equal(daxfs_rename(fs, dir, "name 1", DAXFS_ROOT, "moved", 0), 0);

@@ -26,6 +26,9 @@ static uint64_t content(struct daxfs *fs, const struct daxfs_attr *attr)
 	uint8_t page[DAXFS_PAGE_SIZE];
 	uint64_t hash = mix(14695981039346656037ull, &attr->mode, sizeof(attr->mode));
 
+	int64_t names = daxfs_xattr_list(fs, attr->ino, (char *)page, sizeof(page));
+
+	hash = mix(hash, page, names > 0 ? (size_t)names : 0);
 	hash = mix(hash, &attr->size, sizeof(attr->size));
 	if (S_ISLNK(attr->mode)) {
 		int64_t n = daxfs_readlink(fs, attr->ino, (char *)page, sizeof(page));

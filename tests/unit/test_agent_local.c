@@ -10,6 +10,7 @@
 #include <linux/aio_abi.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 #define TMPFS "/dev/shm"
 
@@ -42,6 +43,7 @@ static void run(void **state, check_fn check)
 	strcpy(p.host[B], p.host[A]);
 	check(&p);
 	assert_int_equal(rmdir(p.host[A]), 0);
+	assert_int_equal(chmod(pod->dir, 0755), 0);
 	strcpy(p.host[A], pod->mount[A]);
 	strcpy(p.host[B], pod->mount[B]);
 	check(&p);
@@ -435,6 +437,88 @@ static void test_zero_range(void **state)
 	assert_int_equal(unlink(at(pod, A, "zero")), 0);
 }
 
+/* -- extended attributes ---------------------------------------------------------------- */
+
+static void expect_xattr(const char *path, const char *name, const char *value)
+{
+	char buf[64];
+
+	assert_int_equal(lgetxattr(path, name, buf, sizeof(buf)), (ssize_t)strlen(value));
+	assert_memory_equal(buf, value, strlen(value));
+}
+
+static bool lists(const char *list, ssize_t n, const char *name)
+{
+	for (const char *at = list; at < list + n; at += strlen(at) + 1)
+		if (strcmp(at, name) == 0)
+			return true;
+	return false;
+}
+
+/* What a user sees of names that only root may read. Returns which check failed, 0: none. */
+static int list_as_user(const char *path)
+{
+	char list[256];
+	ssize_t n;
+
+	if (setgid(1000) != 0 || setuid(1000) != 0)
+		return 1;
+	n = listxattr(path, list, sizeof(list));
+	if (n < 0 || !lists(list, n, "user.a") || lists(list, n, "trusted.t"))
+		return 2;
+	if (getxattr(path, "trusted.t", list, sizeof(list)) >= 0)
+		return 3;
+	if (setxattr(path, "user.b", "x", 1, 0) == 0 || errno != EACCES)
+		return 4;
+	return 0;
+}
+
+static void attributes(const struct place *p)
+{
+	char buf[256];
+	ssize_t n;
+	pid_t pid;
+	int fd;
+
+	put(in(p, A, "x"), "");
+	expect_error((int)getxattr(in(p, A, "x"), "user.a", buf, sizeof(buf)), ENODATA);
+	assert_int_equal(setxattr(in(p, A, "x"), "user.a", "one", 3, XATTR_CREATE), 0);
+	expect_error(setxattr(in(p, B, "x"), "user.a", "two", 3, XATTR_CREATE), EEXIST);
+	expect_error(setxattr(in(p, B, "x"), "user.b", "two", 3, XATTR_REPLACE), ENODATA);
+	expect_xattr(in(p, B, "x"), "user.a", "one");
+	assert_int_equal(setxattr(in(p, B, "x"), "trusted.t", "seen by root", 12, 0), 0);
+	assert_int_equal(setxattr(in(p, B, "x"), "security.s", "", 0, 0), 0);
+	n = listxattr(in(p, A, "x"), buf, sizeof(buf));
+	assert_true(lists(buf, n, "user.a") && lists(buf, n, "trusted.t") && lists(buf, n, "security.s"));
+	assert_int_equal(listxattr(in(p, A, "x"), NULL, 0), n);
+	expect_error((int)listxattr(in(p, A, "x"), buf, 3), ERANGE);
+	expect_error((int)getxattr(in(p, A, "x"), "trusted.t", buf, 3), ERANGE);
+	assert_int_equal(getxattr(in(p, A, "x"), "trusted.t", NULL, 0), 12);
+	assert_int_equal(chmod(p->host[A], 0755), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(list_as_user(in(p, A, "x")));
+	assert_int_equal(pod_reap(pid), 0);
+	assert_int_equal(rename(in(p, A, "x"), in(p, A, "y")), 0);
+	fd = open(in(p, A, "y"), O_RDWR);
+	assert_int_equal(unlink(in(p, B, "y")), 0);
+	assert_int_equal(fsetxattr(fd, "user.late", "1", 1, 0), 0);
+	assert_int_equal(fgetxattr(fd, "user.a", buf, sizeof(buf)), 3);
+	assert_int_equal(fremovexattr(fd, "user.a"), 0);
+	expect_error(fremovexattr(fd, "user.a"), ENODATA);
+	close(fd);
+	assert_int_equal(symlink("to", in(p, A, "l")), 0);
+	expect_error(lsetxattr(in(p, A, "l"), "user.a", "", 0, 0), EPERM);
+	assert_int_equal(lsetxattr(in(p, A, "l"), "trusted.a", "link", 4, 0), 0);
+	expect_xattr(in(p, B, "l"), "trusted.a", "link");
+	assert_int_equal(unlink(in(p, A, "l")), 0);
+}
+
+static void test_xattrs(void **state)
+{
+	run(state, attributes);
+}
+
 /* -- times ------------------------------------------------------------------------------ */
 
 /* A file that loses one of its names has changed, whatever took the name. */
@@ -519,6 +603,7 @@ int main(void)
 		cmocka_unit_test(test_punch),
 		cmocka_unit_test(test_allocate),
 		cmocka_unit_test(test_zero_range),
+		cmocka_unit_test(test_xattrs),
 		cmocka_unit_test(test_any_time),
 		cmocka_unit_test(test_no_time),
 		cmocka_unit_test(test_ctime),

@@ -46,6 +46,7 @@ static const char *field_name(uint64_t offset)
 	case offsetof(struct sm_inode, parent): return "parent";
 	case offsetof(struct sm_inode, dir_root): return "root";
 	case offsetof(struct sm_inode, locks): return "locks";
+	case offsetof(struct sm_inode, xattrs): return "xattrs";
 	default: return offset >= offsetof(struct sm_inode, direct) ? "page" : "?";
 	}
 }
@@ -221,6 +222,28 @@ static void batches(void **state)
 	pod_stop(&s.pod);
 }
 
+static void extended_attributes(void **state)
+{
+	struct fixture s;
+	struct daxfs *fs;
+
+	(void)state;
+	fixture_start(&s);
+	fs = s.pod.fs[0];
+	assert_int_equal(daxfs_xattr_set(fs, s.f, "user.a", "1", 1, 0), 0);
+	ASSERT_WORDS(&s, OP_XATTR, "f.nlink f.xattrs");
+	assert_int_equal(daxfs_xattr_set(fs, s.f, "user.b", "2", 1, 0), 0);
+	ASSERT_WORDS(&s, OP_XATTR, "f.nlink f.xattrs");
+	assert_int_equal(daxfs_xattr_remove(fs, s.f, "user.a"), 0);
+	ASSERT_WORDS(&s, OP_XATTR, "f.nlink f.xattrs");
+	assert_int_equal(daxfs_xattr_remove(fs, s.f, "user.b"), 0);
+	ASSERT_WORDS(&s, OP_XATTR, "f.nlink f.xattrs");
+	assert_int_equal(daxfs_xattr_set(fs, s.f, "user.a", "1", 1, 0), 0);
+	assert_int_equal(daxfs_unlink(fs, s.d, "f"), 0);
+	ASSERT_WORDS(&s, OP_UNLINK, "count f.nlink f.openers f.size f.xattrs slot");
+	pod_stop(&s.pod);
+}
+
 static void open_files(void **state)
 {
 	struct daxfs_lock lock = { .end = 9, .type = DAXFS_LOCK_WRITE, .owner = 1 };
@@ -252,7 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),   cmocka_unit_test(last_names), cmocka_unit_test(contents),
-		cmocka_unit_test(batches), cmocka_unit_test(open_files),
+		cmocka_unit_test(batches), cmocka_unit_test(open_files), cmocka_unit_test(extended_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

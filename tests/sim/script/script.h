@@ -66,6 +66,15 @@ void script_setup(const char *text);
 /* What `evil` writes: a page, filled by directed.c. */
 extern uint8_t script_evil[DAXFS_PAGE_SIZE];
 
+/* verbs_more.c */
+void do_allocate(struct command_call *call);
+void do_zero(struct command_call *call);
+void do_punch(struct command_call *call);
+void do_seek(struct command_call *call);
+void do_setx(struct command_call *call);
+void do_dropx(struct command_call *call);
+void do_getx(struct command_call *call);
+
 /* manage.c: fabricd's calls; a host for it to find dead. */
 int manage(void);
 int manage_preside(void); /* -EIO: a deposed manager was not refused */

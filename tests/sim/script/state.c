@@ -101,13 +101,13 @@ static void say_contents(struct walk *w, const struct daxfs_attr *attr)
 	free(buf);
 }
 
-/* Of the lines about an inode: its locks. */
+/* Of the lines about an inode: its locks and extended attributes. */
 static void take_lock(void *context, const char *line)
 {
-	const char *lock = strstr(line, " lock=");
+	const char *lock = strstr(line, " lock="), *xattr = strstr(line, " xattr=");
 
-	if (lock)
-		say(context, "%s", lock);
+	if (lock || xattr)
+		say(context, "%s", lock ? lock : xattr);
 }
 
 static void say_locks(struct walk *w, daxfs_ino ino)

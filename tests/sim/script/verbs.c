@@ -141,39 +141,6 @@ static void do_append(struct command_call *call)
 	write_at(call, 0, n[0], n[1], DAXFS_APPEND);
 }
 
-static void allocate(struct command_call *call, enum daxfs_allocate what)
-{
-	const uint64_t *n = call->command->n;
-
-	put(call, daxfs_allocate(fs_of(call), call->command->ino, n[0], n[1], what, false));
-}
-
-static void do_allocate(struct command_call *call)
-{
-	allocate(call, DAXFS_ALLOCATE);
-}
-
-static void do_zero(struct command_call *call)
-{
-	allocate(call, DAXFS_ZERO);
-}
-
-static void do_punch(struct command_call *call)
-{
-	allocate(call, DAXFS_PUNCH);
-}
-
-/* Where data begins from an offset on, and where it ends. */
-static void do_seek(struct command_call *call)
-{
-	uint64_t data = 0, hole = 0;
-	int rc = daxfs_seek(fs_of(call), call->command->ino, call->command->n[0], DAXFS_SEEK_DATA, &data);
-
-	if (rc == 0)
-		rc = daxfs_seek(fs_of(call), call->command->ino, data, DAXFS_SEEK_HOLE, &hole);
-	snprintf(call->result, sizeof(call->result), "%d %" PRIu64 " %" PRIu64, rc, data, hole);
-}
-
 static void do_read(struct command_call *call)
 {
 	uint8_t *buf = malloc(IO_MAX);
@@ -575,6 +542,9 @@ const struct verb script_verbs[] = {
 	{ "lock", "innn", do_lock },
 	{ "locked", "innn", do_locked },
 	{ "flock", "in", do_flock },
+	{ "setx", "innn", do_setx },
+	{ "dropx", "in", do_dropx },
+	{ "getx", "in", do_getx },
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },
 	{ "manage", "", do_manage },

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops_xattr.c - extended attributes.
+ *
+ * The kernel has checked who may use which namespace before it asks, but for
+ * listing: names that only root may read (trusted.*) are shown to root alone.
+ *
+ * Not offered, and said to be not (EOPNOTSUPP, once a file system for programs like
+ * ls): POSIX ACLs (system.*), which the kernel would want to look at in every
+ * directory on the way to a file; and file capabilities (security.capability), which
+ * must end with the first write, of any host.
+ */
+#include "node-agent/ops.h"
+
+#include <errno.h>
+#include <linux/xattr.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(DAXFS_XATTR_CREATE == XATTR_CREATE && DAXFS_XATTR_REPLACE == XATTR_REPLACE, "flags");
+
+#define LIST_MAX 65536 /* more than the names of an inode have together */
+
+static bool begins(const char *name, const char *with)
+{
+	return strncmp(name, with, strlen(with)) == 0;
+}
+
+static bool offered(const char *name)
+{
+	return begins(name, XATTR_USER_PREFIX) || begins(name, XATTR_TRUSTED_PREFIX) ||
+	       (begins(name, XATTR_SECURITY_PREFIX) && strcmp(name, "security.capability") != 0);
+}
+
+/* What only the kernel has open any more has no attributes. */
+static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
+{
+	struct daxfs_attr attr;
+
+	return error == -ESTALE && ops_getattr(req, ino, &attr) == 0 ? -ENODATA : error;
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	int error = -EOPNOTSUPP;
+
+	if (offered(name))
+		error = daxfs_xattr_set(ops_fs(req), ino, name, value, size, (unsigned)flags);
+	ops_reply(req, error);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	int error = offered(name) ? daxfs_xattr_remove(ops_fs(req), ino, name) : -EOPNOTSUPP;
+
+	ops_reply(req, gone_has_none(req, ino, error));
+}
+
+/* Size 0 asks for the length. */
+static void reply_bytes(fuse_req_t req, ssize_t n, const char *bytes, size_t size)
+{
+	if (n >= 0 && size && (size_t)n > size)
+		n = -ERANGE;
+	if (n < 0)
+		ops_reply(req, (int)n);
+	else if (size == 0)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, bytes, (size_t)n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	char *value = ops_scratch(ops_of(req), size);
+	ssize_t n = -EOPNOTSUPP;
+
+	if (!value)
+		n = -ENOMEM;
+	else if (offered(name))
+		n = daxfs_xattr_get(ops_fs(req), ino, name, value, size);
+	reply_bytes(req, n < 0 ? gone_has_none(req, ino, (int)n) : n, value, size);
+}
+
+/* Take names that are not for this caller out of a list: its new length. */
+static ssize_t hide(char *list, ssize_t n)
+{
+	ssize_t kept = 0;
+
+	for (ssize_t at = 0; at < n;) {
+		ssize_t len = (ssize_t)strlen(list + at) + 1;
+
+		if (!begins(list + at, XATTR_TRUSTED_PREFIX)) {
+			memmove(list + kept, list + at, (size_t)len);
+			kept += len;
+		}
+		at += len;
+	}
+	return kept;
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char *list = ops_scratch(ops_of(req), LIST_MAX);
+	ssize_t n = list ? daxfs_xattr_list(ops_fs(req), ino, list, LIST_MAX) : -ENOMEM;
+
+	if (n > 0 && fuse_req_ctx(req)->uid != 0)
+		n = hide(list, n);
+	n = n < 0 ? gone_has_none(req, ino, (int)n) : n;
+	reply_bytes(req, n == -ENODATA ? 0 : n, list, size);
+}
