@@ -56,15 +56,16 @@ void do_setx(struct command_call *call)
 
 void do_dropx(struct command_call *call)
 {
-	put(call, daxfs_xattr_remove(world.fs[call->host], call->command->ino, call->command->n[0] ? "user.b" : "user.a"));
+	put(call,
+	    daxfs_xattr_remove(world.fs[call->host], call->command->ino, call->command->n[0] ? "user.b" : "user.a"));
 }
 
 /* One attribute, and how long the names of all are. */
 void do_getx(struct command_call *call)
 {
 	uint8_t value[2048];
-	ssize_t n = daxfs_xattr_get(world.fs[call->host], call->command->ino, call->command->n[0] ? "user.b" : "user.a", value,
-				    sizeof(value));
+	ssize_t n = daxfs_xattr_get(world.fs[call->host], call->command->ino, call->command->n[0] ? "user.b" : "user.a",
+				    value, sizeof(value));
 
 	snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64, n, n < 0 ? 0 : script_digest(value, (size_t)n));
 }
