@@ -32,10 +32,17 @@
  *   version of SIZE, LINK    0.05 s, 7 s   A CAS that sleeps that long and finds its word the same
  *     NLINK                  54 s          puts a mark that is taken for one only if its record is
  *     OPENERS, ATTR, LOCKS   3.6 min       still to be decided: sync/claim.c needs no versions.
- *     COUNT                  81 days       A record that was staged before demands the same payloads:
- *                                          what they name is protected, and it has all words that it
- *                                          relies on. Only a reader that looks twice and sleeps in
- *                                          between for exactly such a time may take it for no change.
+ *                                          A record that was staged before demands the same payloads: what
+ *                                          they name is protected, and it has all words that it relies on.
+ *                                          But a payload that names nothing can come back: a hole that was
+ *                                          filled and cut off, or is now part of an extent, is told from
+ *                                          that which a write has seen by the version of its LINK alone. A
+ *                                          word changes a million times a second at best: a minute, and a
+ *                                          host with a thread so long in one operation was fenced long ago.
+ *                                          A reader that looks twice and sleeps in between for exactly
+ *                                          such a time may take it for no change.
+ *     COUNT                  81 days       Of the slots of a leaf that is split only the count is in the
+ *                                          record: two names that change places are seen by its version.
  *   version of TICK          29,000 years
  *   seq of a lane, number    10 days       The lane rests until nobody is inside who was there before, and
  *     of its claims                        starts again at 1: sync/rest.c. The others go on.

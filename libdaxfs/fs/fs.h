@@ -98,6 +98,9 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg);
 /* The same; before a lane is taken, `ahead` may fetch what the step will look at first. */
 typedef void (*fs_ahead)(struct daxfs *fs, const void *arg);
 int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg);
+/* For recovery. Lanes that have used up their numbers rest until a dead host's announcements are
+ * withdrawn (sync/rest.c): the host that withdraws them cannot wait for them, and has some left for this. */
+int fs_run_recovery(struct daxfs *fs, fs_step step, void *arg);
 /* Something that only looks, without a lane. Where a load fails it begins again, and goes around
  * that page: it must ask pool_lost before it looks anywhere. -EIO: it looked there once more. */
 int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg);

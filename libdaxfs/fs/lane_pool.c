@@ -405,7 +405,15 @@ struct run {
 	fs_step step;
 	void *arg;
 	struct lane *lane; /* once it has one */
+	bool urgent;       /* if all lanes are to rest, one of them will do */
 };
+
+static struct lane *take_for(const struct run *run)
+{
+	struct lane_slot *slot = run->urgent ? try_slots(run->fs, false) : NULL;
+
+	return slot ? &slot->lane : wait_lane(run->fs, run->fs->n_slots - 1, run->urgent);
+}
 
 static int run_step(void *arg)
 {
@@ -414,7 +422,7 @@ static int run_step(void *arg)
 	if (run->ahead)
 		run->ahead(run->fs, run->arg);
 	if (!run->lane)
-		run->lane = fs_take_lane(run->fs);
+		run->lane = take_for(run);
 	return run->lane ? repeat(run->fs, run->lane, run->step, run->arg) : -EIO;
 }
 
@@ -430,21 +438,35 @@ static int note_fault(struct daxfs *fs, struct lane *lane, const struct shm_guar
 	return -EIO;
 }
 
-int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg)
+static int run_guarded(struct run *run)
 {
-	struct run run = { fs, ahead, step, arg, NULL };
+	struct daxfs *fs = run->fs;
 	struct shm_guard guard;
 	int rc = fs_ready(fs);
 
 	if (rc)
 		return rc;
 	shm_guard_init(&guard, &fs->pool.shm);
-	rc = shm_guard_run(&guard, run_step, &run);
+	rc = shm_guard_run(&guard, run_step, run);
 	if (guard.hit)
-		rc = note_fault(fs, run.lane, &guard);
-	if (run.lane)
-		fs_put_lane(fs, run.lane);
+		rc = note_fault(fs, run->lane, &guard);
+	if (run->lane)
+		fs_put_lane(fs, run->lane);
 	return rc == -EAGAIN ? -ESTALE : rc;
+}
+
+int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg)
+{
+	struct run run = { fs, ahead, step, arg, NULL, false };
+
+	return run_guarded(&run);
+}
+
+int fs_run_recovery(struct daxfs *fs, fs_step step, void *arg)
+{
+	struct run run = { fs, NULL, step, arg, NULL, true };
+
+	return run_guarded(&run);
 }
 
 int fs_run(struct daxfs *fs, fs_step step, void *arg)
@@ -475,7 +497,7 @@ static int try_step(void *arg)
 int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 {
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct run run = { fs, NULL, step, arg, lane };
+	struct run run = { fs, NULL, step, arg, lane, false };
 	int rc = shm_guard_run(&guard, try_step, &run);
 
 	if (guard.hit) {

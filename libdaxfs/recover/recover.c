@@ -112,10 +112,10 @@ static int do_step(struct daxfs *fs, struct recovery *r, fs_step step, fs_step p
 
 	do {
 		known = fs->pool.bad.n;
-		rc = fs_run(fs, step, r);
+		rc = fs_run_recovery(fs, step, r);
 	} while (rc == -EIO && fs->pool.bad.n != known);
 	if (rc == -EIO && pass)
-		rc = fs_run(fs, pass, r);
+		rc = fs_run_recovery(fs, pass, r);
 	if (rc != -EUCLEAN)
 		return rc;
 	r->tally.passed++;

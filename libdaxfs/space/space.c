@@ -42,7 +42,7 @@ bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t inde
 /* An index that has had its last i_generation is not used again: its handles would come again. */
 static bool inode_worn(const struct pool *pool, uint64_t index)
 {
-	return sm_load_relaxed(&pool->inodes[index].i_generation) >= UINT32_MAX;
+	return sm_load_relaxed(&pool->inodes[index].i_generation) >= counter_ends.i_generation;
 }
 
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)

@@ -106,14 +106,10 @@ static inline void lane_moved(struct lane *lane)
 	atomic_store_explicit(&lane->moved, n + 1, memory_order_relaxed);
 }
 
-#define LANE_NUMBERS_LEFT (1ull << 32) /* more than one call can use */
-
 /* Has the lane few numbers left? Then it makes no more records until lane_rest says that it may. */
 static inline bool lane_spent(const struct lane *lane)
 {
-	const uint64_t end = DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT;
-
-	return __builtin_expect(lane->seq >= end || lane->claims >= end, 0);
+	return __builtin_expect(lane->seq >= counter_ends.seq || lane->claims >= counter_ends.seq, 0);
 }
 /* Of a lane that is spent, idle and nobody else's: start again, if nobody can hold an old number any more. */
 bool lane_rest(struct lane *lane);

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "daxfs/format.h"
+#include "sync/counters.h"
 
 /* -- marks ----------------------------------------------------------------- */
 
@@ -85,9 +85,11 @@ static inline uint64_t word_payload(uint64_t w, enum daxfs_word_class class)
 /* The successor of w: its version + 1, with another payload. */
 static inline uint64_t word_next(uint64_t w, enum daxfs_word_class class, uint64_t payload)
 {
-	uint64_t version = (w & ~DAXFS_MARK) >> word_shift(class);
+	uint64_t version = ((w & ~DAXFS_MARK) >> word_shift(class)) + 1;
 
-	return (((version + 1) << word_shift(class)) & ~DAXFS_MARK) | payload;
+	if (class != DAXFS_W_TICK && class != DAXFS_W_COUNT) /* see counters.h */
+		version &= counter_ends.version;
+	return ((version << word_shift(class)) & ~DAXFS_MARK) | payload;
 }
 
 /* The same payload under the next version: what an abort leaves behind. */

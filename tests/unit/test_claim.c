@@ -320,9 +320,9 @@ static void numbers_used_up(void **state)
 
 		snprintf(name, sizeof(name), "f%u", i);
 		if (i == 3)
-			set_numbers(pod.fs[0], DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT - 2, 0);
+			set_numbers(pod.fs[0], counter_ends.seq - 2, 0);
 		if (i == 6)
-			set_numbers(pod.fs[0], 40, DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT);
+			set_numbers(pod.fs[0], 40, counter_ends.seq);
 		pod_create(pod.fs[0], DAXFS_ROOT, name);
 		assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, name), 0);
 	}
@@ -330,7 +330,7 @@ static void numbers_used_up(void **state)
 	assert_int_equal(pod.fs[0]->slots[0].lane.claims, 0);
 
 	assert_int_equal(daxfs_view_open(pod.fs[1], &old), 0);
-	set_numbers(pod.fs[0], DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT, 0);
+	set_numbers(pod.fs[0], counter_ends.seq, 0);
 	maker = (struct maker){ .fs = pod.fs[0] };
 	assert_int_equal(pthread_create(&thread, NULL, make_file, &maker), 0);
 	while (!__atomic_load_n(&pod.fs[0]->waiting, __ATOMIC_SEQ_CST))
@@ -373,7 +373,7 @@ static void others_work_on(void **state)
 /* What a crash, or a lost cache, leaves of a lane that starts again: its next tenant works, and rests if it must. */
 static void started_over_in_part(void **state)
 {
-	const uint64_t end = DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT;
+	const uint64_t end = counter_ends.seq;
 	const uint64_t left[][2] = { { end, 0 }, { 0, end }, { 0, 0 }, { end, end } };
 	struct daxfs_error err;
 	struct pod pod;

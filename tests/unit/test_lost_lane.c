@@ -135,7 +135,7 @@ static void owner_meets_it(void **state)
 static void spend(struct daxfs *fs)
 {
 	for (unsigned i = 0; i < fs->n_slots; i++)
-		fs->slots[i].lane.claims = DAXFS_SEQ_MASK - LANE_NUMBERS_LEFT;
+		fs->slots[i].lane.claims = counter_ends.seq;
 }
 
 static void rest_goes_past(void **state)

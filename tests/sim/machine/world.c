@@ -18,6 +18,7 @@
 #define MARKS_MAX 16u
 
 struct world world;
+struct counter_ends counter_ends = COUNTER_ENDS;
 static struct world worlds[MARKS_MAX]; /* one for each mark of the memory */
 
 /* -- places -------------------------------------------------------------------- */

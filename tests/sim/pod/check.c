@@ -84,18 +84,25 @@ static long call_again(void *arg)
 	return daxfs_recover(again->fs, again->slot, &again->report);
 }
 
-/* What a recovery may change: figures of the slot, announcements of the lanes of its recoverer. */
+static bool within(const uint8_t *p, const void *start, size_t len)
+{
+	return p >= (const uint8_t *)start && p < (const uint8_t *)start + len;
+}
+
+/* What a recovery may change: figures of the slot, and of the lanes of its recoverer the announcements; and if one
+ * of these has used up its numbers, they start again, and the epoch goes on (sync/rest.c). */
 static bool may_differ(uint64_t offset, unsigned slot, unsigned by)
 {
-	const uint8_t *host = (const uint8_t *)&pod.pool.member->host[slot];
 	const uint8_t *p = (const uint8_t *)memory_base() + offset;
 
-	if (p >= host && p < host + sizeof(struct sm_host))
+	if (within(p, &pod.pool.member->host[slot], sizeof(struct sm_host)) ||
+	    within(p, &pod.pool.member->manager.epoch, sizeof(sm_u64)))
 		return true;
 	for (unsigned i = 0; i < pod.lanes; i++) {
-		const sm_u64 *low = &pod.pool.lanes[by * pod.lanes + i].low;
+		const struct sm_lane *lane = &pod.pool.lanes[by * pod.lanes + i];
 
-		if (p >= (const uint8_t *)low && p < (const uint8_t *)low + DAXFS_LINE)
+		if (within(p, &lane->low, DAXFS_LINE) || within(p, &lane->status, sizeof(sm_u64)) ||
+		    within(p, &lane->claim.number, sizeof(sm_u64)))
 			return true;
 	}
 	return false;
@@ -120,12 +127,20 @@ static void compare(unsigned slot, unsigned by)
 	}
 }
 
+/* None of its threads was stopped while it looks for a lane: it would be waited for. */
+static bool nobody_looks(struct machine *m)
+{
+	pthread_mutex_t *lock = &m->fs->wait_lock;
+
+	return !pthread_mutex_trylock(lock) && !pthread_mutex_unlock(lock);
+}
+
 /* A machine that is joined, and has a lane to spare: recoverers have one of their own. */
 static int idle_recoverer(unsigned slot)
 {
 	for (unsigned m = 0; m < pod.machines; m++)
 		if (pod.machine[m].process == PROCESS_JOINED && pod.machine[m].slot != slot &&
-		    !actor_of(ACTOR_RECOVER, m, 0)->recovering) {
+		    !actor_of(ACTOR_RECOVER, m, 0)->recovering && nobody_looks(&pod.machine[m])) {
 			struct host_word word;
 
 			if (!host_word_unpack(peek_word(&pod.pool.member->host[pod.machine[m].slot].word), &word) &&

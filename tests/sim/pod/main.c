@@ -12,10 +12,12 @@
 #include <time.h>
 
 #include "pod/pod.h"
+#include "sync/counters.h"
 
 #define OPS_MAX 4096u /* more than any seed has */
 #define CHECK_SEED 1u
 #define CHECK_SEEDS 250u
+#define TINY_SEQ 12u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
 
 static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
@@ -24,6 +26,7 @@ static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
 				 "  --trace          print everything that happens\n"
 				 "  --keep-going     not only up to the first violation\n"
 				 "  --check          the canary, then 250 seeds from the first one: for scripts/check\n"
+				 "  --tiny           lanes use up their numbers every 12 records, and start again\n"
 				 "  --mutants        plant each mistake in turn: which one does nobody notice?\n"
 				 "  --mutant NAME    only that one\n"
 				 "of one seed, to make it smaller:\n"
@@ -44,7 +47,8 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 		{ "pod", 0, NULL, 'p' },    { "seed", 1, NULL, 's' },       { "seeds", 1, NULL, 'n' },
 		{ "trace", 0, NULL, 't' },  { "ops", 1, NULL, 'o' },        { "faults", 1, NULL, 'f' },
 		{ "turns", 1, NULL, 'u' },  { "keep-going", 0, NULL, 'k' }, { "mutants", 0, NULL, 'm' },
-		{ "mutant", 1, NULL, 'M' }, { "check", 0, NULL, 'c' },      { NULL, 0, NULL, 0 },
+		{ "mutant", 1, NULL, 'M' }, { "check", 0, NULL, 'c' },      { "tiny", 0, NULL, 'y' },
+		{ NULL, 0, NULL, 0 },
 	};
 	char *colon;
 	int c;
@@ -64,6 +68,7 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 			o->seed = CHECK_SEED;
 			o->seeds = CHECK_SEEDS;
 			break;
+		case 'y': counter_ends.seq = TINY_SEQ; break;
 		case 'o': o->limits.ops = strtoull(optarg, NULL, 0); break;
 		case 'f': o->limits.faults = strtoull(optarg, NULL, 0); break;
 		case 'u':
@@ -137,9 +142,10 @@ static void print_tallies(const struct tallies *t, double seconds)
 	       t->seeds, t->steps, t->ops, t->commits, t->helped, t->lost, seconds, (double)t->seeds / seconds,
 	       (double)t->steps / seconds);
 	printf("deaths %" PRIu64 " rejoins %" PRIu64 " recoveries %" PRIu64 " (again %" PRIu64 ", given up %" PRIu64
-	       ") stand-ins %" PRIu64 " (no slot left %" PRIu64 ") takeovers %" PRIu64 " checks %" PRIu64 "\nfaults:",
+	       ") stand-ins %" PRIu64 " (no slot left %" PRIu64 ") takeovers %" PRIu64 " lanes over %" PRIu64
+	       " checks %" PRIu64 "\nfaults:",
 	       t->deaths, t->rejoins, t->recoveries, t->twice, t->given_up, t->standins, t->stuck, t->takeovers,
-	       t->checks);
+	       t->rests, t->checks);
 	for (unsigned k = 0; k < FAULT_KINDS; k++)
 		printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fault[k]);
 	printf(" zombie %" PRIu64 " cache-loss %" PRIu64 "\noperations ended alone beside a dead host %" PRIu64

@@ -328,15 +328,32 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 
 /* -- events ------------------------------------------------------------------------------------- */
 
+/* A word that has what it had before a record of one word because that was put there says nothing of the record
+ * any more. (Versions come round: --tiny.) */
+static void came_round(const struct seam_event *event)
+{
+	for (unsigned id = 0; id < pod.pool.lanes_total && id < LANES_MAX; id++)
+		if (oracle.lane[id].logged && oracle.lane[id].single &&
+		    word_offset(&pod.pool.lanes[id], 0) == event->offset &&
+		    event->value == peek_word(&pod.pool.lanes[id].words[1]))
+			oracle.lane[id].logged = false;
+}
+
 void oracle_store(struct actor *a, const struct seam_event *event)
 {
 	int id = lane_at(event->offset);
 
+	came_round(event);
 	if (id < 0)
 		return;
 	a->single = status_state(event->value) == DAXFS_SINGLE ? id : -1;
 	if (a->single >= 0)
 		oracle.lane[id].single = true;
+	if (status_seq(event->value) < oracle.lane[id].seq) { /* the numbers of the lane start over: sync/rest.c */
+		oracle.lane[id].seq = 0;
+		oracle.lane[id].logged = false;
+		pod.tallies->rests++;
+	}
 	if (status_state(event->value) != DAXFS_PREPARE)
 		return;
 	oracle.lane[id].single = false;
@@ -351,6 +368,7 @@ void oracle_cas(const struct actor *a, const struct seam_event *event)
 
 	if (peek(event->offset) != event->expected || pod.damaged)
 		return;
+	came_round(event);
 	extent_state(event->offset, event->expected, event->value);
 	if (host >= 0)
 		moved(a, (unsigned)host, event->expected, event->value);

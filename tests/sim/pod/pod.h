@@ -205,7 +205,7 @@ struct limits {
 };
 
 struct tallies {
-	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice;
+	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice, rests;
 	uint64_t standins, stuck, given_up, fault[FAULT_KINDS];
 	uint64_t lenient, zombies, wiped, views, drafts, locks;
 	uint64_t extent[EXTENT_EVENTS], extents_poisoned;
