@@ -6,8 +6,7 @@
  * meanwhile except for its pins, and the scratch buffer is a worker's own.
  *
  * Requests that are not in the table are answered with ENOSYS by libfuse, and
- * the kernel then does without: access (default_permissions), and copy_file_range
- * (a copy by reading and writing).
+ * the kernel then does without: access (default_permissions), for one.
  */
 #include "node-agent/ops.h"
 
@@ -92,6 +91,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.flush = op_flush,
 	.lseek = op_lseek,
 	.fallocate = op_fallocate,
+	.copy_file_range = op_copy_range,
 	.setxattr = op_setxattr,
 	.getxattr = op_getxattr,
 	.listxattr = op_listxattr,

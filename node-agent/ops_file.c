@@ -17,6 +17,7 @@
 
 #define IN_PLACE_MIN (64 * 1024) /* reads from here on are not copied twice */
 #define CREATE_TRIES 16          /* names made and removed by others while we look */
+#define COPY_MAX (16u << 20)     /* bytes copied by one request: the kernel asks for the rest */
 
 /* The kernel does not truncate a file that create opened, so that is ours. */
 static int truncate_existing(fuse_req_t req, struct daxfs_attr *attr)
@@ -307,4 +308,40 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	if (!error)
 		error = allocate(ops_fs(req), ino, mode, (uint64_t)offset, (uint64_t)len);
 	ops_reply(req, error);
+}
+
+/* -- copying ---------------------------------------------------------------------- */
+
+/* As a read and a write of each piece: how many bytes, fewer at the end of the file. */
+static ssize_t copy_range(fuse_req_t req, daxfs_ino from, uint64_t from_offset, daxfs_ino to, uint64_t to_offset,
+			  size_t len)
+{
+	void *buf = ops_scratch(ops_of(req), OPS_IO_MAX);
+	size_t done = 0;
+	ssize_t n = buf ? 1 : -ENOMEM;
+
+	while (n > 0 && done < len) {
+		size_t piece = len - done < OPS_IO_MAX ? len - done : OPS_IO_MAX;
+
+		n = daxfs_read(ops_fs(req), from, buf, piece, from_offset + done);
+		if (n > 0)
+			n = daxfs_write(ops_fs(req), to, buf, (size_t)n, to_offset + done, 0);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return done ? (ssize_t)done : n;
+}
+
+void op_copy_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *from_fi, fuse_ino_t to,
+		   off_t to_offset, struct fuse_file_info *to_fi, size_t len, int flags)
+{
+	ssize_t n = flags ? -EINVAL : drop_privileges(req, to);
+
+	(void)from_fi, (void)to_fi;
+	if (n == 0)
+		n = copy_range(req, from, (uint64_t)from_offset, to, (uint64_t)to_offset,
+			       len < COPY_MAX ? len : COPY_MAX);
+	if (n < 0)
+		ops_reply(req, (int)n);
+	else
+		fuse_reply_write(req, (size_t)n);
 }
