@@ -81,7 +81,7 @@ struct daxfs *rig_join(const struct rig *rig, unsigned host)
 	struct daxfs_error err;
 	struct daxfs *fs;
 
-	if (daxfs_open(rig->pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "bench", &err))
+	if (daxfs_open(rig->pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, NULL, &err))
 		bench_fail("%s", err.text);
 	rig_populate(rig->pool);
 	return fs;

@@ -181,7 +181,7 @@ static struct daxfs *join(const char *path, unsigned host)
 	struct daxfs_error err;
 	struct daxfs *fs;
 
-	if (daxfs_open(path, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, "scale", &err))
+	if (daxfs_open(path, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, NULL, &err))
 		bench_fail("%s", err.text);
 	return fs;
 }

@@ -86,7 +86,7 @@ static int join_any(struct daxfs *fs, struct daxfs_error *err)
 
 	daxfs_geometry(fs, &g);
 	for (unsigned host = g.hosts; rc && host > 0; host--)
-		rc = daxfs_join(fs, host - 1, "daxfsctl", err);
+		rc = daxfs_join(fs, host - 1, NULL, err);
 	return rc;
 }
 

@@ -12,11 +12,21 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{ "mkfs", cmd_mkfs },         { "status", cmd_status }, { "hosts", cmd_hosts },
-	{ "recover", cmd_recover },   { "fence", cmd_fence },   { "confirm-dead", cmd_confirm_dead },
-	{ "check", cmd_check },       { "repair", cmd_repair }, { "dump", cmd_dump },
-	{ "selftest", cmd_selftest }, { "probe", cmd_probe },   { "metrics", cmd_metrics },
-	{ "version", cmd_version },   { "help", cmd_help },
+	{ "mkfs", cmd_mkfs },
+	{ "status", cmd_status },
+	{ "hosts", cmd_hosts },
+	{ "recover", cmd_recover },
+	{ "fence", cmd_fence },
+	{ "fence-test", cmd_fence_test },
+	{ "confirm-dead", cmd_confirm_dead },
+	{ "check", cmd_check },
+	{ "repair", cmd_repair },
+	{ "dump", cmd_dump },
+	{ "selftest", cmd_selftest },
+	{ "probe", cmd_probe },
+	{ "metrics", cmd_metrics },
+	{ "version", cmd_version },
+	{ "help", cmd_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -32,6 +42,7 @@ static const char help[] =
 	"  recover [POOL] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]\n"
 	"                                        finalize what a fenced host left\n"
 	"  fence --host N [--wait SECONDS]       cut a host off\n"
+	"  fence-test --host N                   could it be? asks its fence agents\n"
 	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
 	"                                        your word that a host is dead\n"
 	"  check POOL                            is every structure sound?\n"

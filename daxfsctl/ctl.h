@@ -57,6 +57,7 @@ int cmd_status(struct ctl *ctl, int argc, char **argv);
 int cmd_hosts(struct ctl *ctl, int argc, char **argv);
 int cmd_recover(struct ctl *ctl, int argc, char **argv);
 int cmd_fence(struct ctl *ctl, int argc, char **argv);
+int cmd_fence_test(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_repair(struct ctl *ctl, int argc, char **argv);

@@ -83,12 +83,18 @@ static void complain_of_hosts(const struct epoch_scan *s, char *buf, size_t size
 
 static void complain_of_fabricd(const struct epoch_scan *s, char *buf, size_t size)
 {
-	char text[160];
+	char text[200];
 
 	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY) {
 		snprintf(text, sizeof(text), "fabricd decides nothing (%s)", s->note[0] ? s->note : "no reason given");
 		add(buf, size, text);
 	}
+	if (s->fence_broken[0]) {
+		snprintf(text, sizeof(text), "fence agent does not work (%s)", s->fence_broken);
+		add(buf, size, text);
+	}
+	if (s->answered_by && s->fabricd == FABRICD_PRIMARY && s->backup_expected && !s->backup_seen)
+		add(buf, size, "no backup fabricd on another machine");
 	if (!in_use(s))
 		return;
 	if (s->fabricd == FABRICD_NONE)

@@ -48,13 +48,18 @@ static int send_order(const char *socket, enum order order, unsigned host, char 
 	Fabric__Fence fence = FABRIC__FENCE__INIT;
 	Fabric__ConfirmDead confirm = FABRIC__CONFIRM_DEAD__INIT;
 	Fabric__Recover recover = FABRIC__RECOVER__INIT;
+	Fabric__FenceTest test = FABRIC__FENCE_TEST__INIT;
 	Fabric__Response *response;
 	int rc;
 
-	fence.host = confirm.host = recover.host = host;
+	fence.host = confirm.host = recover.host = test.host = host;
 	if (order == ORDER_FENCE) {
 		request.verb_case = FABRIC__REQUEST__VERB_FENCE;
 		request.fence = &fence;
+	} else if (order == ORDER_TEST_BEGIN || order == ORDER_TEST) {
+		request.verb_case = FABRIC__REQUEST__VERB_FENCE_TEST;
+		request.fence_test = &test;
+		test.begin = order == ORDER_TEST_BEGIN;
 	} else if (order == ORDER_CONFIRM_DEAD) {
 		request.verb_case = FABRIC__REQUEST__VERB_CONFIRM_DEAD;
 		request.confirm_dead = &confirm;
@@ -167,6 +172,24 @@ int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wai
 	if (rc)
 		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 	return order_by(ctl, socket, order, host, wait_seconds);
+}
+
+/* Until each agent has answered: fabricd kills those that do not. */
+static int fence_test(struct ctl *ctl, unsigned host)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000l };
+	struct daxfs_error err = { .text = "" };
+	char socket[PATH_MAX], text[512];
+	int rc = snapshot_socket(ctl, socket, sizeof(socket), &err);
+
+	if (rc)
+		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
+	rc = send_order(socket, ORDER_TEST_BEGIN, host, text, sizeof(text), &err);
+	while (rc == -EAGAIN) {
+		nanosleep(&pause, NULL);
+		rc = send_order(socket, ORDER_TEST, host, text, sizeof(text), &err);
+	}
+	return rc ? ctl_fail_error(ctl, rc, &err) : order_done(ctl, host, NULL, text);
 }
 
 /* -- command lines ------------------------------------------------------------- */
@@ -286,6 +309,18 @@ int cmd_fence(struct ctl *ctl, int argc, char **argv)
 				"only fabricd has a fence agent: cut the host off yourself, then "
 				"daxfsctl confirm-dead --direct");
 	return order_fabricd(ctl, ORDER_FENCE, (unsigned)t.host.value, t.wait.value);
+}
+
+int cmd_fence_test(struct ctl *ctl, int argc, char **argv)
+{
+	struct target t = { .pool = NULL };
+	int code = parse(ctl, argc, argv, &t, false, "fence-test --host N");
+
+	if (code)
+		return code;
+	if (ctl->direct)
+		return ctl_fail(ctl, CTL_USAGE, "only fabricd has a fence agent");
+	return fence_test(ctl, (unsigned)t.host.value);
 }
 
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv)

@@ -248,7 +248,7 @@ static int recover_from(struct direct *d, const char *path, unsigned slot)
 
 	if (rc)
 		return ctl_fail_error(d->ctl, rc, &err);
-	rc = daxfs_join(fs, slot, "daxfsctl", &err);
+	rc = daxfs_join(fs, slot, NULL, &err);
 	if (rc) {
 		code = ctl_fail_error(d->ctl, rc, &err);
 	} else {

@@ -46,6 +46,8 @@ static const char *reason_text(const struct epoch_scan *s, const struct snapshot
 	    v->reason == DAXFS_REASON_BEAT_RESUMED)
 		return "-";
 	at = (size_t)snprintf(buf, size, "%s", daxfs_reason_text(v->reason, v->reason_ms, cause, sizeof(cause)));
+	if (v->state == DAXFS_HOST_FENCING && h->said[0] && at < size)
+		snprintf(buf + at, size - at, ": %s", h->said);
 	if (v->state >= DAXFS_HOST_FENCED && v->fence_ms && at < size)
 		snprintf(buf + at, size - at, "; fenced%s%s %u ms", s->fence_agent[0] ? " by " : "", s->fence_agent,
 			 v->fence_ms);
@@ -186,6 +188,22 @@ static void json_beat(struct json *j, const struct snapshot_host *h)
 		json_null(j, "beating");
 }
 
+/* null: not known */
+static void json_id(struct json *j, const char *name, const uint8_t id[16])
+{
+	char text[33];
+	unsigned any = 0;
+
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+		any |= id[i];
+	}
+	if (any)
+		json_text(j, name, text);
+	else
+		json_null(j, name);
+}
+
 static void json_host(struct json *j, const struct epoch_scan *s, const struct snapshot_host *h)
 {
 	const struct daxfs_host_view *v = &h->view;
@@ -200,6 +218,8 @@ static void json_host(struct json *j, const struct epoch_scan *s, const struct s
 		json_beat(j, h);
 		json_number(j, "beat", v->beat);
 		json_number(j, "pid", v->pid);
+		json_id(j, "machine", v->who.machine);
+		json_id(j, "boot", v->who.boot);
 		json_number(j, "lanes", v->lanes);
 		json_number(j, "records", v->records);
 		json_number(j, "owned", v->owned);
@@ -232,6 +252,12 @@ static void json_fabricd(struct json *j, const struct epoch_scan *s)
 	else
 		json_null(j, "deciding");
 	json_text(j, "note", s->note);
+	if (s->answered_by) {
+		json_bool(j, "backup", s->backup_seen);
+		json_number(j, "polls", s->polls);
+		json_number(j, "late_polls", s->late_polls);
+		json_text(j, "fence_broken", s->fence_broken);
+	}
 	json_end(j);
 }
 

@@ -154,6 +154,11 @@ static void from_manager(struct epoch_scan *s, const Fabric__Manager *m)
 	s->deciding = m->deciding;
 	copy_text(s->note, sizeof(s->note), m->note);
 	copy_text(s->fence_agent, sizeof(s->fence_agent), m->fence_agent);
+	copy_text(s->fence_broken, sizeof(s->fence_broken), m->fence_broken);
+	s->backup_seen = m->backup_seen;
+	s->backup_expected = m->backup_expected;
+	s->polls = m->polls;
+	s->late_polls = m->late_polls;
 }
 
 static void from_recovery(struct daxfs_recovery *out, const Fabric__Recovery *r)
@@ -168,6 +173,12 @@ static void from_recovery(struct daxfs_recovery *out, const Fabric__Recovery *r)
 	out->opens = r->opens;
 	out->files = r->files;
 	out->ns = r->ns;
+}
+
+static void copy_id(uint8_t out[16], const ProtobufCBinaryData *in)
+{
+	if (in->len == 16)
+		memcpy(out, in->data, 16);
 }
 
 static void from_host(struct snapshot_host *out, const Fabric__Host *h)
@@ -196,6 +207,9 @@ static void from_host(struct snapshot_host *out, const Fabric__Host *h)
 	v->reason_ms = h->reason_ms;
 	v->fence_ms = h->fence_ms;
 	copy_text(v->name, sizeof(v->name), h->name);
+	copy_text(out->said, sizeof(out->said), h->said);
+	copy_id(v->who.machine, &h->machine);
+	copy_id(v->who.boot, &h->boot);
 	from_recovery(&v->last, h->last);
 }
 

@@ -29,6 +29,7 @@ struct snapshot_host {
 	bool readable; /* false: the word makes no sense; only view.id counts */
 	enum snapshot_beat beat;
 	uint64_t beat_ms;
+	char said[120]; /* by the fence agent that could not cut it off */
 };
 
 enum snapshot_fabricd {
@@ -46,7 +47,9 @@ struct epoch_scan {
 	enum snapshot_fabricd fabricd;
 	uint32_t answered_by; /* pid, 0: read directly */
 	bool deciding;
-	char note[128], fence_agent[64];
+	char note[128], fence_agent[64], fence_broken[120];
+	uint64_t polls, late_polls;
+	bool backup_seen, backup_expected;
 	unsigned n_hosts;
 	struct snapshot_host host[SNAPSHOT_HOSTS];
 	struct daxfs_recovery last; /* ns = 0: none known */

@@ -41,6 +41,7 @@ enum decide_result {
 	RESULT_NONE = 0,
 	RESULT_OFF_DONE,   /* off exited 0 */
 	RESULT_STATUS_OFF, /* status says off */
+	RESULT_REBOOTED,   /* reboot exited 0: it was off, and may be on again */
 	RESULT_STATUS_ON,
 	RESULT_FAILED, /* any other exit, a timeout, or it could not be run */
 };

@@ -48,7 +48,8 @@ static void take_result(struct decide_host *h, enum decide_result result, uint32
 	h->agent_ms += ms;
 	if (h->phase == PHASE_OFF_RUNNING && result == RESULT_OFF_DONE)
 		h->phase = PHASE_OFF_DONE;
-	else if (h->phase == PHASE_STATUS_RUNNING && result == RESULT_STATUS_OFF)
+	else if ((h->phase == PHASE_STATUS_RUNNING && result == RESULT_STATUS_OFF) ||
+		 (h->phase == PHASE_OFF_RUNNING && result == RESULT_REBOOTED))
 		see_proven_off(h);
 	else
 		h->phase = PHASE_FAILED;

@@ -165,8 +165,8 @@ static void greet(const struct fabricd *f)
 
 	log_note("pool %s at %s: %u host slots, heartbeat %u ms; control socket %s; fence agent %s", g->name,
 		 f->watch.path, g->hosts, g->heartbeat_ms, f->control.path,
-		 f->options.fence_agent[0] ? f->options.fence_agent : "none");
-	if (!f->options.fence_agent[0])
+		 f->options.fence[0].agent[0] ? f->options.fence[0].agent : "none");
+	if (!f->options.fence[0].agent[0])
 		log_warn("no fence agent is set: a dead host stays FENCING until daxfsctl confirm-dead");
 }
 
@@ -190,6 +190,10 @@ static int fabricd_main(struct fabricd *f)
 		return EXIT_FAILED;
 	}
 	agents_init(&f->agents, f->loop, &f->options, watch_agent_done, &f->watch);
+	if (agents_check(&f->options, &err)) {
+		log_fail("%s", err.text);
+		return EXIT_USAGE;
+	}
 	if (watch_open(&f->watch, &f->options, &f->agents, &err)) {
 		log_fail("%s", err.text);
 		return EXIT_POOL;
@@ -202,6 +206,7 @@ static int fabricd_main(struct fabricd *f)
 	if (f->options.realtime)
 		be_realtime();
 	greet(f);
+	agents_monitor(&f->agents);
 	ask_watchdog(f);
 	run(f);
 	return 0;

@@ -188,6 +188,8 @@ static void outcome(struct watch *w, const struct operation *op)
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
 		events_moved(&w->events, &w->in.view[a->host], a, agent_name(w->options));
+		if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
+			agents_fenced(w->agents, a->host, w->in.view[a->host].name);
 	}
 }
 

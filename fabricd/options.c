@@ -2,8 +2,7 @@
 /*
  * options.c - fabricd's settings: the rows of its table.
  *
- * fence-option may come more than once; the last of the same key counts. Runs
- * before the event loop.
+ * Runs before the event loop.
  */
 #include "fabricd/options.h"
 
@@ -25,9 +24,17 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "  --fence-agent CMD       program with the ClusterLabs fence-agent interface;\n"
 			     "                          without it only `daxfsctl confirm-dead` ends a host\n"
 			     "  --fence-option KEY=VAL  for the agent's standard input; may be repeated\n"
+			     "  --fence-secret KEY=FILE the same, from a file of mode 0600; for passwords\n"
+			     "  --fence-host \"NAME KEY=VAL...\"  for that host alone: plug=, ip= and others\n"
+			     "  --fence-agent-2 CMD     tried when the first has failed; with --fence-option-2,\n"
+			     "                          --fence-secret-2 and --fence-host-2; and so on with 3\n"
+			     "  --fence-action ACTION   off, cycle (off, on when it is fenced), reboot (off)\n"
+			     "  --fence-monitor SECONDS ask the agents so often whether they could work (300)\n"
 			     "  --fence-timeout-ms MS   kill an agent that takes longer (30000)\n"
 			     "  --boot-wait SECONDS     when no host beats any more, cut none off for so long:\n"
 			     "                          machines that come back prove their death by that (300)\n"
+			     "  --expect-backup yes     the pod is DEGRADED without a second fabricd, on another\n"
+			     "                          machine (no)\n"
 			     "  --machine-id FILE       where this machine's id is (/etc/machine-id)\n"
 			     "  --boot-id FILE          where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
 			     "  --no-realtime           run at ordinary priority\n"
@@ -41,8 +48,10 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 
 void options_defaults(struct options *options)
 {
-	*options =
-		(struct options){ .fence_timeout_ms = TIMING_AGENT_MS, .boot_wait_s = TIMING_BOOT_S, .realtime = true };
+	*options = (struct options){ .fence_timeout_ms = TIMING_AGENT_MS,
+				     .fence_monitor_s = TIMING_MONITOR_S,
+				     .boot_wait_s = TIMING_BOOT_S,
+				     .realtime = true };
 }
 
 static int set_pool(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -70,34 +79,48 @@ static int set_fence_agent(void *target, const char *key, const char *value, str
 {
 	struct options *o = target;
 
-	return settings_text(key, value, o->fence_agent, sizeof(o->fence_agent), err);
+	return fence_set_agent(o->fence, key, value, err);
 }
 
-/* Does the option have this key? */
-static bool has_key(const char *option, const char *key, size_t len)
-{
-	return strncmp(option, key, len) == 0 && option[len] == '=';
-}
-
-/* The agent reads lines: a key of its own kind of letters, no line break. */
 static int set_fence_option(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
-	size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 	struct options *o = target;
-	unsigned i = 0;
 
-	if (len == 0 || value[len] != '=' || strpbrk(value, "\r\n"))
-		return settings_bad(key, value, "KEY=VALUE", err);
-	if (has_key(value, "action", len) || has_key(value, "plug", len))
-		return settings_bad(key, value, "for you to set: fabricd gives action and plug itself", err);
-	while (i < o->fence_options && !has_key(o->fence_option[i], value, len))
-		i++;
-	if (i == OPTIONS_FENCE_MAX)
-		return settings_bad(key, value, "allowed: there are 12 already", err);
-	if (settings_text(key, value, o->fence_option[i], sizeof(o->fence_option[i]), err))
-		return -EINVAL;
-	o->fence_options += i == o->fence_options;
-	return 0;
+	return fence_set_option(o->fence, key, value, err);
+}
+
+static int set_fence_secret(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return fence_set_secret(o->fence, key, value, err);
+}
+
+static int set_fence_host(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return fence_set_host(o->fence, key, value, err);
+}
+
+static int set_fence_action(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	static const char *const actions[] = { "off", "cycle", "reboot" };
+	struct options *o = target;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (strcmp(value, actions[i]) == 0) {
+			o->fence_action = (enum fence_action)i;
+			return 0;
+		}
+	return settings_bad(key, value, "off, cycle or reboot", err);
+}
+
+static int set_fence_monitor(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_number(key, value, 0, OPTIONS_BOOT_WAIT_MAX_S, &o->fence_monitor_s, err);
 }
 
 static int set_fence_timeout(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -112,6 +135,13 @@ static int set_boot_wait(void *target, const char *key, const char *value, struc
 	struct options *o = target;
 
 	return settings_number(key, value, 0, OPTIONS_BOOT_WAIT_MAX_S, &o->boot_wait_s, err);
+}
+
+static int set_expect_backup(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_yes_no(key, value, &o->expect_backup, err);
 }
 
 static int set_machine_file(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -141,8 +171,21 @@ static const struct setting table[] = {
 	{ "group", set_group, SETTING_VALUE },
 	{ "fence-agent", set_fence_agent, SETTING_VALUE },
 	{ "fence-option", set_fence_option, SETTING_VALUE },
+	{ "fence-secret", set_fence_secret, SETTING_VALUE },
+	{ "fence-host", set_fence_host, SETTING_VALUE },
+	{ "fence-agent-2", set_fence_agent, SETTING_VALUE },
+	{ "fence-option-2", set_fence_option, SETTING_VALUE },
+	{ "fence-secret-2", set_fence_secret, SETTING_VALUE },
+	{ "fence-host-2", set_fence_host, SETTING_VALUE },
+	{ "fence-agent-3", set_fence_agent, SETTING_VALUE },
+	{ "fence-option-3", set_fence_option, SETTING_VALUE },
+	{ "fence-secret-3", set_fence_secret, SETTING_VALUE },
+	{ "fence-host-3", set_fence_host, SETTING_VALUE },
+	{ "fence-action", set_fence_action, SETTING_VALUE },
+	{ "fence-monitor", set_fence_monitor, SETTING_VALUE },
 	{ "fence-timeout-ms", set_fence_timeout, SETTING_VALUE },
 	{ "boot-wait", set_boot_wait, SETTING_VALUE },
+	{ "expect-backup", set_expect_backup, SETTING_VALUE },
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },

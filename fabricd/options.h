@@ -8,23 +8,28 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "common/settings.h"
+#include "fabricd/fence_level.h"
 
 #define OPTIONS_SOCKET_MAX 108u /* sizeof(sun_path) */
-/* All of them, with an action and a plug, fit into one pipe (PIPE_BUF). */
-#define OPTIONS_FENCE_MAX 12u
-#define OPTIONS_FENCE_BYTES 256u
 #define OPTIONS_FENCE_TIMEOUT_MAX_MS 3600000u
 #define OPTIONS_BOOT_WAIT_MAX_S 86400u
 
+/* What is done to a host that is declared dead. */
+enum fence_action {
+	FENCE_OFF,    /* off, and so it stays */
+	FENCE_CYCLE,  /* off, and on when it is FENCED */
+	FENCE_REBOOT, /* what the agent calls reboot: believed without a status */
+};
+
 struct options {
 	char pool[PATH_MAX];
-	char socket[OPTIONS_SOCKET_MAX]; /* empty: /run/daxfs/fabricd-<pool name>.sock */
-	char group[64];                  /* whose members may ask for status; empty: nobody's */
-	char fence_agent[PATH_MAX];      /* empty: none, only the operator can confirm a death */
-	char fence_option[OPTIONS_FENCE_MAX][OPTIONS_FENCE_BYTES]; /* key=value for its stdin */
-	unsigned fence_options;
+	char socket[OPTIONS_SOCKET_MAX];        /* empty: /run/daxfs/fabricd-<pool name>.sock */
+	char group[64];                         /* whose members may ask for status; empty: nobody's */
+	struct fence_level fence[FENCE_LEVELS]; /* the first has no agent: only the operator can confirm a death */
+	enum fence_action fence_action;
+	unsigned fence_monitor_s; /* 0: never */
 	unsigned fence_timeout_ms;
+	bool expect_backup;          /* a pod without a second fabricd is DEGRADED */
 	unsigned boot_wait_s;        /* see invariant 6 of decide.h */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */
 	char boot_file[PATH_MAX];

@@ -23,8 +23,9 @@ struct reply {
 	Fabric__Host *hosts[DECIDE_HOSTS_MAX];
 	Fabric__Recovery last[DECIDE_HOSTS_MAX];
 	Fabric__Recovery last_recovery;
-	char text[256];
-	char names[DECIDE_HOSTS_MAX][32];
+	char text[512];
+	char names[DECIDE_HOSTS_MAX][32], said[DECIDE_HOSTS_MAX][AGENT_SAID_BYTES], broken[AGENT_SAID_BYTES];
+	struct daxfs_identity who[DECIDE_HOSTS_MAX];
 	char path[PATH_MAX], agent[PATH_MAX], note[128], pool_name[32];
 	uint8_t uuid[16];
 };
@@ -78,7 +79,7 @@ static void fill_pool(struct reply *r, const struct watch *w)
 
 static void fill_manager(struct reply *r, const struct watch *w)
 {
-	const char *waits = decide_waits(&w->decide);
+	const char *waits = decide_waits(&w->decide), *broken = agents_broken(w->agents);
 	Fabric__Manager *m = &r->manager;
 
 	fabric__manager__init(m);
@@ -89,6 +90,9 @@ static void fill_manager(struct reply *r, const struct watch *w)
 	m->role = w->decide.role == DECIDE_PRIMARY ? FABRIC__ROLE__PRIMARY : FABRIC__ROLE__BACKUP;
 	m->self_pid = (uint32_t)getpid();
 	m->fence_agent = text_of(r->agent, sizeof(r->agent), agent_name(w->options));
+	m->fence_broken = text_of(r->broken, sizeof(r->broken), broken ? broken : "");
+	m->backup_seen = w->decide.role == DECIDE_PRIMARY && decide_has_peer(&w->decide);
+	m->backup_expected = w->options->expect_backup;
 	m->polls = w->decide.polls;
 	m->late_polls = w->decide.late_polls;
 	m->deciding = waits == NULL;
@@ -134,6 +138,10 @@ static void fill_host(struct reply *r, const struct watch *w, unsigned i)
 	h->reason = v->reason;
 	h->reason_ms = v->reason_ms;
 	h->fence_ms = v->fence_ms;
+	h->said = text_of(r->said[i], sizeof(r->said[i]), v->state == DAXFS_HOST_FENCING ? w->agents->said[i] : "");
+	h->machine = (ProtobufCBinaryData){ .len = sizeof(r->who[i].machine), .data = r->who[i].machine };
+	h->boot = (ProtobufCBinaryData){ .len = sizeof(r->who[i].boot), .data = r->who[i].boot };
+	r->who[i] = v->who;
 	h->name = text_of(r->names[i], sizeof(r->names[i]), v->name);
 	h->last = fill_recovery(&r->last[i], &v->last);
 	h->silence_ms = decide_silence_ms(&w->decide, i, watch_clock_ms());
@@ -185,6 +193,29 @@ static void order(struct reply *r, struct watch *w, unsigned host, enum decide_o
 		say(r, 0, "host %u is being fenced", host);
 	else
 		say(r, 0, "host %u is taken for dead if its heartbeat stays still", host);
+}
+
+/* Any fabricd may be asked: each must reach the fence devices. */
+static void fence_test(struct reply *r, struct watch *w, const Fabric__FenceTest *test)
+{
+	const struct agents_test *t = &w->agents->test;
+
+	if (test->host >= w->decide.hosts || !w->in.readable || !w->in.sensible[test->host]) {
+		say(r, EINVAL, "host %u: no such host, or its slot cannot be read", test->host);
+		return;
+	}
+	if (!agent_name(w->options)[0]) {
+		say(r, EINVAL, "no fence agent is set");
+		return;
+	}
+	if (test->begin)
+		agents_test(w->agents, test->host, w->in.view[test->host].name);
+	if (!t->asked || t->host != test->host)
+		say(r, EINVAL, "host %u: another test was begun since; try again", test->host);
+	else if (t->running)
+		say(r, EAGAIN, "host %u: its fence agents are being asked", test->host);
+	else
+		say(r, t->failed ? EIO : 0, "host %u (%s): %s", test->host, w->in.view[test->host].name, t->text);
 }
 
 /* Of a host that is FENCED, or RECOVERING by nobody any more. */
@@ -268,6 +299,7 @@ static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *re
 		else
 			recover(r, w, request->recover->host);
 		break;
+	case FABRIC__REQUEST__VERB_FENCE_TEST: fence_test(r, w, request->fence_test); break;
 	case FABRIC__REQUEST__VERB_PING: break;
 	default: say(r, EOPNOTSUPP, "this fabricd does not know that request: is it older than its client?"); break;
 	}

@@ -77,7 +77,21 @@ static int take_device(const char *path, const struct stat *st, struct backing *
 	return 0;
 }
 
-static int take_kind(const char *path, struct backing *s, struct daxfs_error *err)
+/*
+ * A file that somebody else made and has open is not for us to keep a pool in: who
+ * owns it may write to it, cut it short, or put it there before us.
+ */
+static int judge_owner(const char *path, const struct stat *st, struct daxfs_error *err)
+{
+	if (st->st_uid == geteuid() || st->st_uid == 0)
+		return 0;
+	return daxfs_error_set(err, -EPERM,
+			       "%s belongs to another user (%u): not used for writing; chown it first, if it is "
+			       "to be a pool",
+			       path, st->st_uid);
+}
+
+static int take_kind(const char *path, bool writable, struct backing *s, struct daxfs_error *err)
 {
 	struct stat st;
 
@@ -91,7 +105,7 @@ static int take_kind(const char *path, struct backing *s, struct daxfs_error *er
 		return daxfs_error_set(err, -EINVAL, "%s is neither a regular file nor a device-DAX device", path);
 	s->size = (uint64_t)st.st_size;
 	s->align = DAXFS_PAGE_SIZE;
-	return 0;
+	return writable ? judge_owner(path, &st, err) : 0;
 }
 
 int backing_open(const char *path, int flags, struct backing *out, struct daxfs_error *err)
@@ -103,7 +117,7 @@ int backing_open(const char *path, int flags, struct backing *out, struct daxfs_
 	s.fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (s.fd < 0)
 		return backing_fail(err, -errno, path, (flags & O_ACCMODE) != O_RDONLY);
-	rc = take_kind(path, &s, err);
+	rc = take_kind(path, (flags & O_ACCMODE) != O_RDONLY, &s, err);
 	if (rc) {
 		close(s.fd);
 		return rc;

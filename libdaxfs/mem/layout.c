@@ -114,9 +114,9 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	if (l->opens_per_host > LAYOUT_OPENS_MAX)
 		return daxfs_error_set(err, -EINVAL, "%u open files per host: at most %u", l->opens_per_host,
 				       LAYOUT_OPENS_MAX);
-	if (l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
-		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: at most %u", l->heartbeat_ms,
-				       LAYOUT_HEARTBEAT_MS_MAX);
+	if (l->heartbeat_ms < LAYOUT_HEARTBEAT_MS_MIN || l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
+		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: give %u to %u", l->heartbeat_ms,
+				       LAYOUT_HEARTBEAT_MS_MIN, LAYOUT_HEARTBEAT_MS_MAX);
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
 		return daxfs_error_set(err, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
 				       (unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);

@@ -10,6 +10,7 @@
 
 #include "mem/pool.h"
 
+#define LAYOUT_HEARTBEAT_MS_MIN 5u
 #define LAYOUT_HEARTBEAT_MS_MAX 10000u
 #define LAYOUT_OPENS_MAX (1u << 20) /* per host */
 #define LAYOUT_INODES_MIN 16u

@@ -71,7 +71,7 @@ static inline void real_start_slots(struct real *r, unsigned slots)
 	real_write(r->agent, "#!/bin/sh\ngrep -q action=status && exit 2\nexit 0\n", 0700);
 	options_defaults(&r->options);
 	snprintf(r->options.pool, sizeof(r->options.pool), "%s", r->pool);
-	snprintf(r->options.fence_agent, sizeof(r->options.fence_agent), "%s", r->agent);
+	snprintf(r->options.fence[0].agent, sizeof(r->options.fence[0].agent), "%s", r->agent);
 	agents_init(&r->agents, r->loop, &r->options, watch_agent_done, &r->watch);
 	if (watch_open(&r->watch, &r->options, &r->agents, &err))
 		fail_msg("%s", err.text);

@@ -109,6 +109,7 @@ static void write_agent(struct pod *p)
 		"while IFS= read -r line; do\n"
 		"case $line in action=*) action=${line#*=};; plug=*) plug=${line#*=};; esac\n"
 		"done\n"
+		"[ \"$action\" = monitor ] && exit\n"
 		"pid=$(cat %s/$plug.pid) || exit 1\n"
 		"case $action in\n"
 		"off) kill -KILL $pid;;\n"
@@ -192,6 +193,16 @@ static void status_by_socket(struct pod *p)
 	ctl_expect(&p->r, CTL_OK, "\n 2 -      FREE ");
 }
 
+static void fence_tested(struct pod *p)
+{
+	ctl_run(&p->r, "fence-test --socket %s --host 1", p->socket);
+	ctl_expect(&p->r, CTL_OK, "host 1 (host1): agent: on");
+	ctl_run(&p->r, "fence-test --socket %s --host 2", p->socket);
+	assert_int_equal(p->r.code, CTL_ERROR);
+	ctl_run(&p->r, "status --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_OK, " 1 host1  ALIVE "); /* nobody was cut off */
+}
+
 static void orders_refused(struct pod *p)
 {
 	ctl_run(&p->r, "fence --socket %s --host 2", p->socket);
@@ -237,6 +248,7 @@ static void a_pod(void **unused)
 	if (!pod_start(&p))
 		skip();
 	status_by_socket(&p);
+	fence_tested(&p);
 	orders_refused(&p);
 	fenced_and_recovered(&p);
 	stopped_fabricd(&p);

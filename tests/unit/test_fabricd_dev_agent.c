@@ -93,8 +93,8 @@ static void status_is_what_the_cgroup_says(void **state)
 	put(r, "odd", "cgroup.events", "something else\n");
 	assert_int_equal(run(r, "status", "full"), 0);
 	assert_int_equal(run(r, "status", "empty"), 2);
-	assert_int_equal(run(r, "status", "missing"), 2);
-	assert_int_equal(run(r, "status", "odd"), 1); /* not known to be off */
+	assert_int_equal(run(r, "status", "missing"), 1); /* nobody knows it */
+	assert_int_equal(run(r, "status", "odd"), 1);     /* not known to be off */
 	assert_int_equal(run(r, "list", ""), 0);
 	assert_string_equal(r->out, "empty,\nfull,\nodd,\n");
 	assert_int_equal(run(r, "monitor", ""), 0);
@@ -106,7 +106,7 @@ static void off_of_what_is_off_succeeds(void **state)
 
 	put(r, "empty", "cgroup.events", "populated 0\n");
 	assert_int_equal(run(r, "off", "empty"), 0);
-	assert_int_equal(run(r, "off", "missing"), 0);
+	assert_int_equal(run(r, "off", "missing"), 1);
 	assert_int_equal(run(r, "on", "new"), 0);
 	assert_int_equal(run(r, "on", "new"), 0);
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fabricd/fence_agent.h"
@@ -54,7 +55,7 @@ static void start(struct bench *b, const char *body)
 	snprintf(b->script, sizeof(b->script), "%s/agent", b->dir);
 	snprintf(b->seen, sizeof(b->seen), "%s/seen", b->dir);
 	options_defaults(&b->options);
-	snprintf(b->options.fence_agent, sizeof(b->options.fence_agent), "%s", b->script);
+	snprintf(b->options.fence[0].agent, sizeof(b->options.fence[0].agent), "%s", b->script);
 	file = fopen(b->script, "w");
 	assert_non_null(file);
 	fprintf(file, "#!/bin/sh\ncat >%s\n%s\n", b->seen, body);
@@ -132,9 +133,9 @@ static void it_is_told_what_to_do(void **state)
 
 	(void)state;
 	start(&b, "exit 0");
-	strcpy(b.options.fence_option[0], "ip=10.0.0.1");
-	strcpy(b.options.fence_option[1], "note=a b=c");
-	b.options.fence_options = 2;
+	strcpy(b.options.fence[0].option[0], "ip=10.0.0.1");
+	strcpy(b.options.fence[0].option[1], "note=a b=c");
+	b.options.fence[0].options = 2;
 	agents_start(&b.agents, 1, "rack-1:host.1", true);
 	run_loop(&b, 1, true);
 	file = fopen(b.seen, "r");
@@ -234,11 +235,11 @@ static void what_cannot_be_run_fails_at_once(void **state)
 		assert_int_equal(b.result, RESULT_FAILED);
 	}
 	b.done = 0;
-	strcpy(b.options.fence_agent, "/nonexistent/fence_none");
+	strcpy(b.options.fence[0].agent, "/nonexistent/fence_none");
 	agents_start(&b.agents, 1, "host1", true);
 	assert_int_equal(b.done, 1);
 	assert_int_equal(b.result, RESULT_FAILED);
-	b.options.fence_agent[0] = 0;
+	b.options.fence[0].agent[0] = 0;
 	agents_start(&b.agents, 1, "host1", true);
 	assert_int_equal(b.done, 2);
 	assert_null(b.agents.first);
@@ -252,11 +253,237 @@ static void an_agent_need_not_read(void **state)
 
 	(void)state;
 	start(&b, "");
-	strcpy(b.options.fence_agent, "/bin/true");
+	strcpy(b.options.fence[0].agent, "/bin/true");
 	for (unsigned i = 0; i < 20; i++)
 		agents_start(&b.agents, i, "host1", true);
 	run_loop(&b, 20, true);
 	assert_int_equal(b.result, RESULT_OFF_DONE);
+	stop(&b);
+}
+
+/* -- what it says, and who else is asked ------------------------------------------ */
+
+static void its_last_line_is_kept(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, "yes talk | head -n 200000; printf 'a\\tb\\033[1m\\n\\n' >&2; exit 1");
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 1, true);
+	assert_int_equal(b.result, RESULT_FAILED);
+	assert_string_equal(b.agents.said[3], "a?b?[1m");
+	stop(&b);
+}
+
+/* What it left running in its group ends with it. */
+static void nothing_is_left_behind(void **state)
+{
+	struct bench b;
+	char line[32] = "";
+
+	(void)state;
+	start(&b, "sleep 1000 & echo $!; exit 1");
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 1, true);
+	snprintf(line, sizeof(line), "%.31s", b.agents.said[3]);
+	for (unsigned i = 0; kill((pid_t)atoi(line), 0) == 0; i++) {
+		assert_true(i < HANG_S * 100);
+		usleep(10000);
+	}
+	stop(&b);
+}
+
+/* fabricd is killed while its agent is at work: the agent does not cut off anybody afterwards. */
+static void it_dies_with_fabricd(void **state)
+{
+	char done[128], began[128];
+	struct bench b;
+	pid_t pid;
+
+	(void)state;
+	start(&b, "touch $0.began; (sleep 1; touch $0.done) & wait; exit 0");
+	snprintf(done, sizeof(done), "%s.done", b.script);
+	snprintf(began, sizeof(began), "%s.began", b.script);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ev_loop_fork(b.loop);
+		agents_start(&b.agents, 3, "host3", true);
+		pause();
+	}
+	for (unsigned i = 0; access(began, F_OK); i++) {
+		assert_true(i < HANG_S * 100);
+		usleep(10000);
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	usleep(1500000); /* it would have been done by then */
+	assert_int_equal(access(done, F_OK), -1);
+	unlink(began);
+	stop(&b);
+}
+
+static void second_agent(struct bench *b, const char *body)
+{
+	FILE *file;
+
+	snprintf(b->options.fence[1].agent, sizeof(b->options.fence[1].agent), "%s/second", b->dir);
+	file = fopen(b->options.fence[1].agent, "w");
+	assert_non_null(file);
+	fprintf(file, "#!/bin/sh\ncat >%s\n%s\n", b->seen, body);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(b->options.fence[1].agent, 0700), 0);
+}
+
+static void the_next_level_is_tried(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, "exit 1");
+	second_agent(&b, "exit 0");
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 1, true);
+	assert_int_equal(b.result, RESULT_OFF_DONE);
+	assert_int_equal(b.agents.level[3], 1); /* who is asked for the status */
+	agents_fenced(&b.agents, 3, "host3");
+	assert_int_equal(b.agents.level[3], 0);
+	/* One that cannot even be run, and no third: a failure, and from the first again. */
+	strcpy(b.options.fence[0].agent, "/nonexistent/fence");
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 2, true);
+	assert_int_equal(b.result, RESULT_OFF_DONE);
+	unlink(b.options.fence[1].agent);
+	agents_start(&b.agents, 3, "host3", true);
+	assert_int_equal(b.done, 3);
+	assert_int_equal(b.result, RESULT_FAILED);
+	assert_int_equal(b.agents.level[3], 0);
+	stop(&b);
+}
+
+/* It said off, and its status says on: the next attempt is the other's. */
+static void a_level_that_lies_is_left(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, "exit 0");
+	second_agent(&b, "exit 0");
+	agents_start(&b.agents, 3, "host3", false);
+	run_loop(&b, 1, true);
+	assert_int_equal(b.result, RESULT_STATUS_ON);
+	assert_int_equal(b.agents.level[3], 1);
+	unlink(b.options.fence[1].agent);
+	stop(&b);
+}
+
+static void seen_is(struct bench *b, const char *want)
+{
+	char text[512];
+	FILE *file = fopen(b->seen, "r");
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
+	fclose(file);
+	assert_string_equal(text, want);
+}
+
+/* Lines of a host, a password from a file; a host that has no line is not cut off by another's. */
+static void hosts_have_lines_of_their_own(void **state)
+{
+	struct fence_level *l;
+	struct daxfs_error err;
+	char secret[160], path[128];
+	struct bench b;
+	FILE *file;
+
+	(void)state;
+	start(&b, "exit 0");
+	l = b.options.fence;
+	snprintf(path, sizeof(path), "%s/secret", b.dir);
+	snprintf(secret, sizeof(secret), "passwd=%s", path);
+	assert_int_equal(fence_set_option(l, "fence-option", "ip=10.0.0.1", &err), 0);
+	assert_int_equal(fence_set_option(l, "fence-option", "ssl=1", &err), 0);
+	assert_int_equal(fence_set_host(l, "fence-host", "host3 plug=System.3 ip=10.0.0.3", &err), 0);
+	assert_int_equal(fence_set_host(l, "fence-host", "host4", &err), 0);
+	assert_int_equal(fence_set_secret(l, "fence-secret", secret, &err), 0);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("sesame\n", file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0644), 0);
+	agents_start(&b.agents, 3, "host3", true);
+	assert_int_equal(b.result, RESULT_FAILED);
+	assert_non_null(strstr(b.agents.said[3], "mode 0600"));
+	assert_int_equal(chmod(path, 0600), 0);
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 2, true);
+	seen_is(&b, "action=off\nplug=System.3\nip=10.0.0.3\nssl=1\npasswd=sesame\n");
+	agents_start(&b.agents, 4, "host4", true);
+	run_loop(&b, 3, true);
+	seen_is(&b, "action=off\nplug=host4\nip=10.0.0.1\nssl=1\npasswd=sesame\n");
+	b.result = RESULT_NONE;
+	agents_start(&b.agents, 5, "host5", true);
+	assert_int_equal(b.result, RESULT_FAILED);
+	assert_non_null(strstr(b.agents.said[5], "no fence-host line for host5"));
+	unlink(path);
+	stop(&b);
+}
+
+static void actions(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, "exit 0");
+	b.options.fence_action = FENCE_REBOOT;
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 1, true);
+	assert_int_equal(b.result, RESULT_REBOOTED);
+	seen_is(&b, "action=reboot\nplug=host3\n");
+	b.options.fence_action = FENCE_CYCLE;
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 2, true);
+	seen_is(&b, "action=off\nplug=host3\n");
+	agents_fenced(&b.agents, 3, "host3");
+	run_loop(&b, 2, true);
+	seen_is(&b, "action=on\nplug=host3\n");
+	assert_int_equal(b.done, 2); /* nobody waits for it */
+	b.options.fence_action = FENCE_OFF;
+	agents_fenced(&b.agents, 3, "host3");
+	assert_null(b.agents.first);
+	stop(&b);
+}
+
+/* An agent that could not work is known before a host has died. */
+static void it_is_asked_before_it_is_needed(void **state)
+{
+	struct daxfs_error err;
+	struct bench b;
+
+	(void)state;
+	start(&b, "echo no route; exit 1");
+	b.options.fence_monitor_s = 3600;
+	assert_int_equal(agents_check(&b.options, &err), 0);
+	agents_monitor(&b.agents);
+	for (unsigned i = 0; !agents_broken(&b.agents); i++) {
+		assert_true(i < HANG_S);
+		run_loop(&b, 0, false);
+		ev_run(b.loop, EVRUN_ONCE);
+	}
+	assert_string_equal(agents_broken(&b.agents), "no route");
+	assert_int_equal(b.done, 0);
+	seen_is(&b, "action=monitor\n");
+	strcpy(b.options.fence[1].agent, "fence_that_is_not_there");
+	assert_int_equal(agents_check(&b.options, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "fence_that_is_not_there cannot be run"));
+	strcpy(b.options.fence[1].agent, "sh"); /* by PATH */
+	assert_int_equal(agents_check(&b.options, &err), 0);
+	strcpy(b.options.fence[1].agent, "/etc/passwd");
+	assert_int_equal(agents_check(&b.options, &err), -EACCES);
 	stop(&b);
 }
 
@@ -267,9 +494,9 @@ static void its_name_has_no_directory(void **state)
 	(void)state;
 	options_defaults(&o);
 	assert_string_equal(agent_name(&o), "");
-	strcpy(o.fence_agent, "/usr/sbin/fence_ipmilan");
+	strcpy(o.fence[0].agent, "/usr/sbin/fence_ipmilan");
 	assert_string_equal(agent_name(&o), "fence_ipmilan");
-	strcpy(o.fence_agent, "fence_ipmilan");
+	strcpy(o.fence[0].agent, "fence_ipmilan");
 	assert_string_equal(agent_name(&o), "fence_ipmilan");
 }
 
@@ -283,6 +510,14 @@ int main(void)
 		cmocka_unit_test(one_agent_a_host),
 		cmocka_unit_test(what_cannot_be_run_fails_at_once),
 		cmocka_unit_test(an_agent_need_not_read),
+		cmocka_unit_test(its_last_line_is_kept),
+		cmocka_unit_test(nothing_is_left_behind),
+		cmocka_unit_test(it_dies_with_fabricd),
+		cmocka_unit_test(the_next_level_is_tried),
+		cmocka_unit_test(a_level_that_lies_is_left),
+		cmocka_unit_test(hosts_have_lines_of_their_own),
+		cmocka_unit_test(actions),
+		cmocka_unit_test(it_is_asked_before_it_is_needed),
 		cmocka_unit_test(its_name_has_no_directory),
 	};
 

@@ -27,8 +27,8 @@ static void defaults(void **state)
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(o.pool, "/dev/shm/p");
 	assert_string_equal(o.socket, "");
-	assert_string_equal(o.fence_agent, "");
-	assert_int_equal(o.fence_options, 0);
+	assert_string_equal(o.fence[0].agent, "");
+	assert_int_equal(o.fence[0].options, 0);
 	assert_int_equal(o.fence_timeout_ms, TIMING_AGENT_MS);
 	assert_true(o.realtime);
 }
@@ -46,10 +46,10 @@ static void everything(void **state)
 				       &o, &action, &err),
 			 0);
 	assert_string_equal(o.socket, "/s");
-	assert_string_equal(o.fence_agent, "fence_x");
-	assert_int_equal(o.fence_options, 2);
-	assert_string_equal(o.fence_option[0], "ip=2");
-	assert_string_equal(o.fence_option[1], "a-b=c=d e");
+	assert_string_equal(o.fence[0].agent, "fence_x");
+	assert_int_equal(o.fence[0].options, 2);
+	assert_string_equal(o.fence[0].option[0], "ip=2");
+	assert_string_equal(o.fence[0].option[1], "a-b=c=d e");
 	assert_int_equal(o.fence_timeout_ms, 250);
 	assert_false(o.realtime);
 }
@@ -105,14 +105,14 @@ static void too_many_fence_options(void **state)
 
 	(void)state;
 	options_defaults(&o);
-	for (unsigned i = 0; i < OPTIONS_FENCE_MAX; i++) {
+	for (unsigned i = 0; i < FENCE_OPTIONS_MAX; i++) {
 		snprintf(line, sizeof(line), "fence-option = k%u=v", i);
 		assert_int_equal(options_line(&o, line, &err), 0);
 	}
 	assert_int_equal(options_line(&o, "fence-option = k3=w", &err), 0); /* replaces */
 	assert_int_equal(options_line(&o, "fence-option = more=v", &err), -EINVAL);
-	assert_int_equal(o.fence_options, OPTIONS_FENCE_MAX);
-	assert_string_equal(o.fence_option[3], "k3=w");
+	assert_int_equal(o.fence[0].options, FENCE_OPTIONS_MAX);
+	assert_string_equal(o.fence[0].option[3], "k3=w");
 }
 
 static void options_win_over_the_file(void **state)
@@ -130,8 +130,8 @@ static void options_win_over_the_file(void **state)
 		0);
 	assert_string_equal(o.pool, "/mine");
 	assert_string_equal(o.socket, "/run/s");
-	assert_int_equal(o.fence_options, 2);
-	assert_string_equal(o.fence_option[0], "ip=2");
+	assert_int_equal(o.fence[0].options, 2);
+	assert_string_equal(o.fence[0].option[0], "ip=2");
 	assert_false(o.realtime);
 	unlink(path);
 }
@@ -171,7 +171,37 @@ static void the_example_is_valid(void **state)
 		skip();
 	}
 	assert_int_equal(options_parse(TRY("--config", "deploy/fabricd.conf"), &o, &action, &err), 0);
-	assert_string_equal(o.fence_agent, "fence_daxfs_dev");
+	assert_string_equal(o.fence[0].agent, ""); /* the operator's choice */
+	assert_true(o.expect_backup);
+}
+
+static void levels_and_secrets(void **state)
+{
+	struct daxfs_error err = { "" };
+	struct options o;
+
+	(void)state;
+	options_defaults(&o);
+	assert_int_equal(options_line(&o, "fence-agent-2 = fence_pdu", &err), 0);
+	assert_int_equal(options_line(&o, "fence-option-3 = ip=3", &err), 0);
+	assert_int_equal(options_line(&o, "fence-host-2 = host1 plug=7 ip=9", &err), 0);
+	assert_int_equal(options_line(&o, "fence-host-2 = host1 plug=8", &err), 0); /* replaces */
+	assert_string_equal(o.fence[1].agent, "fence_pdu");
+	assert_string_equal(o.fence[2].option[0], "ip=3");
+	assert_int_equal(o.fence[1].hosts, 1);
+	assert_string_equal(o.fence[1].host[0], "host1 plug=8");
+	assert_int_equal(options_line(&o, "fence-host = host1 plug", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-host = host1 action=on", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-option = passwd=sesame", &err), -EINVAL);
+	assert_non_null(strstr(err.text, "mode 0600"));
+	assert_null(strstr(err.text, "sesame"));
+	assert_int_equal(options_line(&o, "fence-option = snmp_priv_Passwd=x", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-option = passwd_script=/x", &err), 0);
+	assert_int_equal(options_line(&o, "fence-secret = passwd=/etc/x", &err), 0);
+	assert_int_equal(options_line(&o, "fence-action = cycle", &err), 0);
+	assert_int_equal(o.fence_action, FENCE_CYCLE);
+	assert_int_equal(options_line(&o, "fence-action = on", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-agent-4 = x", &err), -EINVAL);
 }
 
 int main(void)
@@ -186,6 +216,7 @@ int main(void)
 		cmocka_unit_test(options_win_over_the_file),
 		cmocka_unit_test(bad_files_name_the_line),
 		cmocka_unit_test(the_example_is_valid),
+		cmocka_unit_test(levels_and_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ static void test_options_refused(void **state)
 	refused(1 << 30, (struct daxfs_mkfs_options){ .hosts = 64, .lanes = 17 }, -EINVAL, "at most 1024 lanes");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .hosts = 2, .lanes = UINT32_MAX }, -EINVAL, "lanes");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .heartbeat_ms = 10001 }, -EINVAL, "heartbeat");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .heartbeat_ms = 4 }, -EINVAL, "give 5 to 10000");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 15 }, -EINVAL, "inodes");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = UINT64_MAX }, -EINVAL, "inodes");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 1 << 30 }, -ENOSPC, "at least");

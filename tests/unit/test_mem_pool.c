@@ -51,6 +51,27 @@ static void refused_both(const char *path, int error, const char *words)
 	refused(path, true, error, words);
 }
 
+/* A pool that another user made: may be looked at, and is not written to. */
+static void test_owner(void **state)
+{
+	struct daxfs_error err = { .text = "" };
+	struct util_file f;
+	struct pool pool;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	util_pool_file(&f);
+	assert_int_equal(fchown(f.fd, 12345, 12345), 0);
+	refused(f.path, true, -EPERM, "belongs to another user (12345)");
+	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), 0);
+	pool_unmap(&pool);
+	assert_int_equal(fchown(f.fd, 0, 0), 0);
+	assert_int_equal(pool_map(f.path, DAXFS_READ_WRITE, &pool, &err), 0);
+	pool_unmap(&pool);
+	close(f.fd);
+}
+
 /* -- what works ---------------------------------------------------------------------- */
 
 static void test_filemap(void **state)
@@ -321,6 +342,7 @@ static void test_no_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_filemap),
 		cmocka_unit_test(test_map_member),
 		cmocka_unit_test(test_map_member_of_damaged),

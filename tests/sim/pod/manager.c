@@ -111,7 +111,7 @@ int guard_run(void (*run)(void *context), void *context)
 
 const char *agent_name(const struct options *options)
 {
-	return options->fence_agent;
+	return options->fence[0].agent;
 }
 
 static int machine_named(const char *plug)
@@ -201,6 +201,13 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 	};
 	outcome(&managers.job[i]);
 	trace_line("manager %u: agent %s %s", manager, off ? "off" : "status", plug);
+}
+
+void agents_fenced(struct agents *agents, unsigned host, const char *plug)
+{
+	(void)agents;
+	(void)host;
+	(void)plug;
 }
 
 void agents_stop(struct agents *agents, unsigned host)
@@ -325,7 +332,7 @@ void managers_reset(void)
 {
 	memset(&managers, 0, sizeof(managers));
 	strcpy(managers.options.pool, "pool");
-	strcpy(managers.options.fence_agent, "fence_sim");
+	strcpy(managers.options.fence[0].agent, "fence_sim");
 	managers.options.boot_wait_s = pod.seed & 8 ? 2 : 0;
 }
 
