@@ -81,7 +81,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	reply_attr(req, error, &attr);
 }
 
-/* Retired objects are in nobody's way for long: they count as available. */
+/* Retired objects are in nobody's way for long: they count as free. Of the free pages some are
+ * for those who overwrite and delete only. */
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct daxfs_statfs usage;
@@ -98,10 +99,10 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	out.f_bsize = 4096;
 	out.f_frsize = 4096;
 	out.f_blocks = usage.pages.total;
-	out.f_bfree = usage.pages.free + usage.pages.retired;
-	out.f_bavail = out.f_bfree;
+	out.f_bfree = usage.pages.free;
+	out.f_bavail = out.f_bfree > usage.reserved ? out.f_bfree - usage.reserved : 0;
 	out.f_files = usage.inodes.total;
-	out.f_ffree = usage.inodes.free + usage.inodes.retired;
+	out.f_ffree = usage.inodes.free;
 	out.f_favail = out.f_ffree;
 	out.f_namemax = 255;
 	fuse_reply_statfs(req, &out);

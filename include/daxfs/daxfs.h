@@ -878,19 +878,21 @@ DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_loc
  */
 DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out);
 
-/* exact when nothing changes meanwhile: walks the state tables */
 struct daxfs_usage {
-	uint64_t total, free, live, private_, retired, quarantined;
+	uint64_t total, free, live, quarantined;
+	uint64_t private_, retired; /* of the check; statfs counts them as free */
 };
 struct daxfs_statfs {
 	struct daxfs_usage pages, inodes, dirents;
-	uint64_t nodes; /* live pages that hold index or directory nodes */
+	uint64_t nodes;    /* of the check: live pages that hold index or directory nodes */
+	uint64_t reserved; /* of the free pages: for overwrites, deletes, renames; not for what grows */
 };
 
 /*
  * daxfs_statfs - how full the pool is
  *
- * Fills *out.
+ * Fills *out from counters that operations keep: exact but for those in progress. Takes time in
+ * proportion to the lanes of the pool, not to its size. A read-only context suffices.
  */
 DAXFS_API int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out);
 

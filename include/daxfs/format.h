@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | trouble | pages |
+ *   | inodes | dirents | trouble | pages | summary |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -45,7 +45,7 @@
  *                                          record: two names that change places are seen by its version.
  *   version of TICK          29,000 years
  *   seq of a lane, number    10 days       The lane rests until nobody is inside who was there before, and
- *     of its claims                        starts again at 1: sync/rest.c. The others go on.
+ *     of its claims                        starts again: sync/rest.c. The others go on.
  *   reclamation epoch, of 56 bits in RETIRED   228 years
  *   i_generation of an inode  7 min         of one index, which is then not used again: its space stays
  *                                          unused, one inode for 4 billion files.
@@ -71,6 +71,7 @@
  * that failed, files to repair) and the use BAD. Times before 1970 and after 2262 have a form of
  * their own. Extended attributes: a word of the inode, a kind of link, a use.
  * Again in what was reserved (zero: not known): machine, boot and process of a host, and the lobby.
+ * What is in use is counted in the lanes; the summary region says where nothing is free.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -193,6 +194,21 @@ enum daxfs_use {
 	DAXFS_USE_XATTR
 };
 
+/*
+ * Summary of free objects: a word over each DAXFS_GROUP states of a type, one over each
+ * DAXFS_GROUP of those, up to a single one; the words of type 0, lowest level first, then of
+ * type 1, 2; then a word that is not 0 while few pages are free. Hints: [63:62] kind; in
+ * WAITING [43:0] is an epoch, in LOOKING a tag. See sync/summary.h.
+ */
+#define DAXFS_GROUP 512u
+#define DAXFS_GROUP_BITS 62u
+enum daxfs_group_kind {
+	DAXFS_GROUP_OPEN = 0,
+	DAXFS_GROUP_LOOKING = 1,
+	DAXFS_GROUP_NOTHING = 2,
+	DAXFS_GROUP_WAITING = 3,
+};
+
 /* Object types: which table an index is in. */
 enum daxfs_type { DAXFS_T_PAGE = 0, DAXFS_T_INODE = 1, DAXFS_T_DIRENT = 2, DAXFS_TYPES = 3 };
 
@@ -211,6 +227,7 @@ enum daxfs_region_id {
 	DAXFS_R_DIRENTS,
 	DAXFS_R_TROUBLE,
 	DAXFS_R_PAGES,
+	DAXFS_R_SUMMARY, /* of what is free */
 	DAXFS_REGIONS
 };
 #define DAXFS_REGIONS_MAX 32u /* entries of the region table; those from n_regions on are zero */
@@ -383,16 +400,18 @@ struct sm_claim {
 };
 
 struct sm_lane {
-	sm_u64 status;                            /* 000 */
-	sm_u64 owner;                             /* 008 [63:32] generation, [31:0] host */
-	sm_u64 todo;                              /* 010 handle of an inode to finish (prune, free), 0 none */
-	sm_u64 n_words;                           /* 018 */
-	sm_u64 n_allocs;                          /* 020 */
-	sm_u64 n_retires;                         /* 028 */
-	uint64_t reserved0[2];                    /* 030 */
-	sm_u64 low;                               /* 040 announced interval of epochs, 0: none */
-	sm_u64 high;                              /* 048 */
-	uint64_t reserved1[6];                    /* 050 */
+	sm_u64 status;    /* 000 */
+	sm_u64 owner;     /* 008 [63:32] generation, [31:0] host */
+	sm_u64 todo;      /* 010 handle of an inode to finish (prune, free), 0 none */
+	sm_u64 n_words;   /* 018 */
+	sm_u64 n_allocs;  /* 020 */
+	sm_u64 n_retires; /* 028 */
+	sm_u64 used[2];   /* 030 its share of what is in use; see sync/account.h
+			  *     [63] of seq [62:0] pages;  [63] of seq [62:32] inodes [31:0] dirents */
+	sm_u64 low;       /* 040 announced interval of epochs, 0: none */
+	sm_u64 high;      /* 048 */
+	sm_u64 delta;     /* 050 of the record, to used: the sum of dirents << 32, inodes << 16, pages, each signed */
+	uint64_t reserved1[5];                    /* 058 */
 	sm_u64 words[3 * DAXFS_RECORD_WORDS];     /* 080 struct sm_record_word[] */
 	sm_u64 allocs[DAXFS_RECORD_ALLOCS];       /* 980 [39:32] type, [31:0] index */
 	sm_u64 retires[2 * DAXFS_RECORD_RETIRES]; /* c80 struct sm_record_retire[] */
@@ -557,7 +576,9 @@ static_assert(DAXFS_LOBBY_OFFSET + 128 * DAXFS_LOBBY_PLACES == DAXFS_PAGE_SIZE, 
 DAXFS_SIZE_IS(struct sm_record_word, 24);
 DAXFS_SIZE_IS(struct sm_record_retire, 16);
 DAXFS_SIZE_IS(struct sm_lane, 0x1400);
+DAXFS_AT(struct sm_lane, used, 0x30);
 DAXFS_AT(struct sm_lane, low, 0x40);
+DAXFS_AT(struct sm_lane, delta, 0x50);
 DAXFS_AT(struct sm_lane, words, 0x80);
 DAXFS_AT(struct sm_lane, allocs, 0x980);
 DAXFS_AT(struct sm_lane, retires, 0xc80);

@@ -149,19 +149,50 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 	return rc;
 }
 
+static struct daxfs_usage usage_of(const struct pool *pool, enum daxfs_type type, uint64_t live)
+{
+	uint64_t total = pool->objects[type], bad = space_quarantined(pool, type);
+
+	return (struct daxfs_usage){
+		.total = total,
+		.live = live,
+		.quarantined = bad,
+		.free = live + bad < total ? total - live - bad : 0,
+	};
+}
+
 struct statfs_call {
 	const struct pool *pool;
 	struct daxfs_statfs *out;
 };
 
+/* What a lane has counted whose memory failed is not known: until that is repaired, every state is looked at. */
+static void walk(const struct pool *pool, struct daxfs_statfs *out)
+{
+	uint64_t nodes;
+
+	space_usage(pool, DAXFS_T_PAGE, &out->pages, &nodes);
+	space_usage(pool, DAXFS_T_INODE, &out->inodes, &nodes);
+	space_usage(pool, DAXFS_T_DIRENT, &out->dirents, &nodes);
+	out->pages.free += out->pages.private_ + out->pages.retired;
+	out->inodes.free += out->inodes.private_ + out->inodes.retired;
+	out->dirents.free += out->dirents.private_ + out->dirents.retired;
+}
+
 static int count(void *arg)
 {
 	const struct statfs_call *call = arg;
-	uint64_t none;
+	const struct pool *pool = call->pool;
+	uint64_t used[DAXFS_TYPES];
 
-	space_usage(call->pool, DAXFS_T_PAGE, &call->out->pages, &call->out->nodes);
-	space_usage(call->pool, DAXFS_T_INODE, &call->out->inodes, &none);
-	space_usage(call->pool, DAXFS_T_DIRENT, &call->out->dirents, &none);
+	if (!account_known(pool)) {
+		walk(pool, call->out);
+		return 0;
+	}
+	account_sum(pool, used);
+	call->out->pages = usage_of(pool, DAXFS_T_PAGE, used[DAXFS_T_PAGE]);
+	call->out->inodes = usage_of(pool, DAXFS_T_INODE, used[DAXFS_T_INODE]);
+	call->out->dirents = usage_of(pool, DAXFS_T_DIRENT, used[DAXFS_T_DIRENT]);
 	return 0;
 }
 
@@ -171,5 +202,7 @@ int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
 
 	if (!*fs->here)
 		return -ECHILD;
+	out->nodes = 0;
+	out->reserved = space_reserve(&fs->pool);
 	return fs_look(fs, count, &call);
 }

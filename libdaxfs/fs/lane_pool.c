@@ -22,7 +22,9 @@
 #define BACK_OFF_DOUBLINGS 4u
 #define REST_LOOKS 16u  /* a lane that rests looks every so often whether it may work */
 #define WAIT_NS 1000000 /* between two looks for a free lane */
-#define STARVED_MAX 16u /* times a step without space waits for lanes to move on */
+#define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
+#define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
+#define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */
 
 static int context_new(struct daxfs **out, struct daxfs_error *err)
 {
@@ -354,6 +356,18 @@ static void back_off(struct lane *lane, unsigned refused)
 		sm_pause();
 }
 
+/* Nothing is announced here. A try that finds nothing is short, so it is time that others need. */
+static void let_others_on(unsigned tries)
+{
+	uint64_t start = fs_now();
+
+	for (unsigned i = 1u << (tries < STARVED_DOUBLINGS ? tries : STARVED_DOUBLINGS); i; i--) {
+		sched_yield();
+		if (fs_now() - start > STARVED_NS)
+			return;
+	}
+}
+
 /*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
  * waiting to be reused, or nothing came of letting everybody move on: our own
@@ -367,7 +381,7 @@ static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refuse
 	if (rc == -ENOSPC && lane->starved && ++*starved <= STARVED_MAX) {
 		epoch_rescan(lane);
 		lane_exit(lane);
-		sched_yield();
+		let_others_on(*starved);
 		lane_enter(lane);
 		return true;
 	}

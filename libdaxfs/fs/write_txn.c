@@ -189,6 +189,8 @@ int write_txn_survey(struct lane *lane, struct write_txn *txn)
 	} while (rc > 0);
 	if (rc)
 		return rc;
+	/* It retires as many pages as it takes: space/reserve.h. */
+	lane->spare |= !txn->fills;
 	/* Words before size: if it is what it was, no truncation came between. */
 	if (word_help(lane, &txn->sm->size) != txn->size)
 		return -EAGAIN;

@@ -95,6 +95,7 @@ static int stage_set(struct lane *lane, struct view *view)
 	uint64_t payload = link_payload(DAXFS_ABSENT, 0), page;
 	int rc;
 
+	lane->spare |= link_kind(view->word) != DAXFS_ABSENT; /* a page for another: space/reserve.c */
 	if (view->set.used) {
 		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_XATTR, 1, &page);
 		if (rc)

@@ -327,6 +327,8 @@ int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report,
 	check_inodes(&c);
 	check_states(&c);
 	check_accounts(&c);
+	check_counters(&c);
+	check_summary(&c);
 	check_trouble(&c);
 	if (fix)
 		repair_lanes(&c);

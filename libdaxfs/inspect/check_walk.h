@@ -142,5 +142,7 @@ void check_note_todo(struct check *c, uint64_t handle);
 void check_repairs(struct check *c); /* check_trouble.c: notes TODO of what is to be repaired */
 void check_trouble(struct check *c); /* check_trouble.c */
 void check_marks(struct check *c);   /* check_inode.c: words outside of nodes */
+void check_counters(struct check *c);                /* check_space.c: after the states were counted */
+void check_summary(struct check *c);                 /* check_space.c: where it is said that nothing is free */
 
 #endif

@@ -46,6 +46,7 @@ void inspect_page_text(const struct pool *pool, uint64_t offset, char *buf, size
 		"entries",
 		"list of trouble",
 		"page",
+		"summary of what is free",
 	};
 
 	snprintf(buf, size, "%s", offset < DAXFS_PAGE_SIZE ? "superblock" : "second superblock");

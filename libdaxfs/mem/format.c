@@ -100,6 +100,8 @@ static void write_root(struct pool *pool)
 	set(pool, &root->ctime, now);
 	set(pool, &root->btime, now);
 	set(pool, &pool->member->manager.epoch, 1);
+	set(pool, &pool->lanes[0].used[0], 1); /* of which all lanes have their share: account.h */
+	set(pool, &pool->lanes[0].used[1], 2ull << 32);
 }
 
 static int take_name(struct sm_super *s, const char *name, struct daxfs_error *err)

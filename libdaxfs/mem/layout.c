@@ -32,6 +32,7 @@ static const struct {
 	[DAXFS_R_DIRENTS] = { "dirents", sizeof(struct sm_dirent) },
 	[DAXFS_R_TROUBLE] = { "trouble", sizeof(struct sm_trouble) },
 	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
+	[DAXFS_R_SUMMARY] = { "summary", sizeof(sm_u64) },
 };
 
 const char *region_name(unsigned id)
@@ -42,6 +43,27 @@ const char *region_name(unsigned id)
 uint64_t region_elem_size(unsigned id)
 {
 	return regions[id].elem_size;
+}
+
+/* Words over so many states, level by level; how many levels. */
+static unsigned group_counts(uint64_t states, uint64_t count[SUMMARY_LEVELS_MAX])
+{
+	unsigned levels = 0;
+
+	do
+		count[levels++] = states = (states + DAXFS_GROUP - 1) / DAXFS_GROUP;
+	while (states > 1 && levels < SUMMARY_LEVELS_MAX);
+	return levels;
+}
+
+static uint64_t summary_words(const uint64_t objects[DAXFS_TYPES])
+{
+	uint64_t words = 1, count[SUMMARY_LEVELS_MAX];
+
+	for (unsigned type = 0; type < DAXFS_TYPES; type++)
+		for (unsigned levels = group_counts(objects[type], count); levels; levels--)
+			words += count[levels - 1];
+	return words;
 }
 
 uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, unsigned opens_per_host,
@@ -58,6 +80,7 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 	case DAXFS_R_STATE2:
 	case DAXFS_R_BIRTH2:
 	case DAXFS_R_DIRENTS: return objects[DAXFS_T_DIRENT];
+	case DAXFS_R_SUMMARY: return summary_words(objects);
 	default: return objects[DAXFS_T_PAGE];
 	}
 }
@@ -151,14 +174,14 @@ static uint64_t most_bytes(struct layout l, uint64_t wanted_inodes)
 static bool fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
 {
 	uint64_t each = DAXFS_PAGE_SIZE + 3 * sizeof(sm_u64); /* page, state, birth, count */
-	uint64_t pages = (l->size - fixed) / each;
+	uint64_t pages = (l->size - fixed) / (each * DAXFS_GROUP + sizeof(sm_u64)) * DAXFS_GROUP + DAXFS_GROUP;
 
 	if (pages > DAXFS_OBJECTS_MAX)
-		return false;
-	/* Rounding three tables up to pages costs less than three pages. */
+		pages = DAXFS_OBJECTS_MAX + 1;
+	/* Too many by up to a group, and by what rounding four tables up to pages costs. */
 	while (need(l, inodes, pages) > l->size)
 		pages--;
-	return true;
+	return pages <= DAXFS_OBJECTS_MAX;
 }
 
 int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, struct layout *out, struct daxfs_error *err)
@@ -190,6 +213,22 @@ static void *array_at(const struct pool *pool, unsigned id)
 	return pool->shm.base + pool->super.region[id].offset + DAXFS_PAGE_SIZE;
 }
 
+static void place_summary(struct pool *pool)
+{
+	sm_u64 *at = array_at(pool, DAXFS_R_SUMMARY);
+
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		struct pool_summary *s = &pool->summary[type];
+
+		s->levels = group_counts(pool->objects[type], s->count);
+		for (unsigned level = 0; level < s->levels; level++) {
+			s->word[level] = at;
+			at += s->count[level];
+		}
+	}
+	pool->scarce = at;
+}
+
 void layout_place(struct pool *pool)
 {
 	const struct sm_super *s = &pool->super;
@@ -208,4 +247,5 @@ void layout_place(struct pool *pool)
 	pool->dirents = array_at(pool, DAXFS_R_DIRENTS);
 	pool->trouble = array_at(pool, DAXFS_R_TROUBLE);
 	pool->pages = array_at(pool, DAXFS_R_PAGES);
+	place_summary(pool);
 }

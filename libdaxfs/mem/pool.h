@@ -22,6 +22,15 @@ struct bad_pages {
 	uint64_t entry[DAXFS_BAD_MAX];
 };
 
+#define SUMMARY_LEVELS_MAX 4u /* 512^4 states: more than there are */
+
+/* Words over the states of a type, by level: sync/summary.h. */
+struct pool_summary {
+	unsigned levels;
+	uint64_t count[SUMMARY_LEVELS_MAX];
+	sm_u64 *word[SUMMARY_LEVELS_MAX];
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -35,6 +44,8 @@ struct pool {
 	struct sm_dirent *dirents;
 	struct sm_trouble *trouble;
 	uint8_t *pages;
+	struct pool_summary summary[DAXFS_TYPES];
+	sm_u64 *scarce;                /* a hint: few pages are free */
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */

@@ -34,7 +34,8 @@
  * A crash in the middle of forming leaves pages PRIVATE, all named, and the head among
  * them. `tests/models/extent.pml`.
  */
-#include "space/space.h"
+#include "space/inner.h"
+#include "sync/summary.h"
 
 #define SCAN 32u /* groups of pages looked at for one */
 
@@ -63,11 +64,19 @@ bool extent_whole(const struct pool *pool, uint64_t head)
 	return true;
 }
 
+/* The state of what may be the head of one; 0 if it is lost with its memory. */
+static uint64_t head_state(const struct pool *pool, uint64_t head)
+{
+	const sm_u64 *word = &pool->state[DAXFS_T_PAGE][head];
+
+	return pool_lost(pool, word, sizeof(*word)) ? 0 : sm_load(word);
+}
+
 /* One that was retired as it is, and that nobody sees any more. */
-static bool find_rested(struct lane *lane, struct space_batch *batch, uint64_t head)
+static bool find_whole(struct lane *lane, struct space_batch *batch, uint64_t head)
 {
 	struct space_item *item = &batch->item[batch->n];
-	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][head]);
+	uint64_t state = head_state(lane->pool, head);
 
 	if (state_of(state) != DAXFS_RETIRED || use_of(state) != DAXFS_USE_EXTENT ||
 	    !object_reusable(lane, batch, head, state) || !extent_whole(lane->pool, head) || !record_has_room(lane, 1))
@@ -100,25 +109,49 @@ static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t he
 /* Among those that this lane retired itself. */
 static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
-	while (lane->extents_head != lane->extents_tail) {
+	struct alloc_cache *cache = &lane->cache;
+
+	while (cache->extents_head != cache->extents_tail) {
 		uint64_t state;
 
-		*head = lane->extents[lane->extents_head % LANE_EXTENTS].index;
-		*age = lane->extents[lane->extents_head % LANE_EXTENTS].age;
-		if (find_rested(lane, batch, *head)) {
-			lane->extents_head++;
+		*head = cache->extents[cache->extents_head % LANE_EXTENTS].index;
+		*age = cache->extents[cache->extents_head % LANE_EXTENTS].age;
+		if (find_whole(lane, batch, *head)) {
+			cache->extents_head++;
 			return true;
 		}
-		state = sm_load_relaxed(&lane->pool->state[DAXFS_T_PAGE][*head]);
+		state = head_state(lane->pool, *head);
 		if (state_of(state) == DAXFS_RETIRED && use_of(state) == DAXFS_USE_EXTENT &&
-		    lane->extents_tail - lane->extents_head < LANE_EXTENTS / 2 && extent_whole(lane->pool, *head))
+		    cache->extents_tail - cache->extents_head < LANE_EXTENTS / 2 && extent_whole(lane->pool, *head))
 			return false; /* too young: keep it for later */
-		lane->extents_head++;
+		cache->extents_head++;
 	}
 	return false;
 }
 
-bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
+/* Where the next extent is looked for: not in a group of states that is closed. False: all are. */
+static bool next_place(struct lane *lane, uint64_t *head)
+{
+	uint64_t *cursor = &lane->cache.extent_cursor, groups = summary_groups(lane->pool, DAXFS_T_PAGE);
+	uint64_t group, to;
+	bool waiting;
+
+	if (*cursor >= lane->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES)
+		*cursor = 0;
+	group = *cursor * DAXFS_EXTENT_PAGES / DAXFS_GROUP;
+	if (summary_closed(lane, DAXFS_T_PAGE, group, &waiting)) {
+		to = summary_next(lane, DAXFS_T_PAGE, group, &waiting);
+		if (to == groups)
+			to = summary_next(lane, DAXFS_T_PAGE, 0, &waiting);
+		if (to == groups)
+			return false;
+		*cursor = to * (DAXFS_GROUP / DAXFS_EXTENT_PAGES);
+	}
+	*head = (*cursor)++ * DAXFS_EXTENT_PAGES;
+	return *head + DAXFS_EXTENT_PAGES <= lane->pool->objects[DAXFS_T_PAGE];
+}
+
+static bool find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
 	uint64_t groups = lane->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES;
 
@@ -126,13 +159,22 @@ bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *h
 		return true;
 	*age = UINT32_MAX;
 	for (unsigned i = 0; i < SCAN && i < groups; i++) {
-		if (lane->extent_cursor >= groups)
-			lane->extent_cursor = 0;
-		*head = lane->extent_cursor++ * DAXFS_EXTENT_PAGES;
-		if (find_rested(lane, batch, *head) || find_pages(lane, batch, *head))
+		if (!next_place(lane, head))
+			return false;
+		if (find_whole(lane, batch, *head) || find_pages(lane, batch, *head))
 			return true;
 	}
-	lane->extent_cursor = lane_random(lane, groups); /* nothing here */
+	lane->cache.extent_cursor = lane_random(lane, groups); /* nothing here */
+	return false;
+}
+
+bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
+{
+	if (!reserve_admits(lane, DAXFS_EXTENT_PAGES))
+		return false;
+	if (find_extent(lane, batch, head, age))
+		return true;
+	reserve_return(lane, DAXFS_EXTENT_PAGES);
 	return false;
 }
 

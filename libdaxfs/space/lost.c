@@ -11,7 +11,7 @@
  * Crash: one CAS. A page in quarantine of an extent that is retired makes that no whole one, as one
  * that was kept does (X4 of extent.c).
  */
-#include "space/space.h"
+#include "space/inner.h"
 
 static bool entries_lost(const struct pool *pool, enum daxfs_type type, uint64_t index)
 {
@@ -70,20 +70,50 @@ bool space_lost(struct lane *lane, enum daxfs_type type, uint64_t index)
 	return true;
 }
 
-void space_quarantine(struct lane *lane, uint64_t offset)
+/* The objects of a type that lie in a page of the pool: from *first on, so many. */
+static uint64_t objects_in(const struct pool *pool, enum daxfs_type type, uint64_t offset, uint64_t *first)
 {
 	static const unsigned arrays[DAXFS_TYPES] = { DAXFS_R_PAGES, DAXFS_R_INODES, DAXFS_R_DIRENTS };
-	const struct pool *pool = lane->pool;
-	uint64_t page = offset & ~(DAXFS_PAGE_SIZE - 1ull);
+	const struct sm_region *r = &pool->super.region[arrays[type]];
+	uint64_t page = offset & ~(DAXFS_PAGE_SIZE - 1ull), array = r->offset + DAXFS_PAGE_SIZE, end;
 
+	if (page < array)
+		return 0;
+	*first = (page - array) / r->elem_size;
+	end = (page + DAXFS_PAGE_SIZE - array - 1) / r->elem_size + 1;
+	end = end < r->count ? end : r->count;
+	return *first < end ? end - *first : 0;
+}
+
+void space_quarantine(struct lane *lane, uint64_t offset)
+{
 	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
-		const struct sm_region *r = &pool->super.region[arrays[type]];
-		uint64_t first = r->offset + DAXFS_PAGE_SIZE, i;
+		uint64_t first = 0;
 
-		if (page < first)
-			continue;
-		i = (page - first) / r->elem_size;
-		for (; i < r->count && first + i * r->elem_size < page + DAXFS_PAGE_SIZE; i++)
-			space_lost(lane, (enum daxfs_type)type, i);
+		for (uint64_t n = objects_in(lane->pool, (enum daxfs_type)type, offset, &first); n; n--)
+			space_lost(lane, (enum daxfs_type)type, first + n - 1);
 	}
+}
+
+static bool is_bad(const struct pool *pool, enum daxfs_type type, uint64_t index)
+{
+	const sm_u64 *word = &pool->state[type][index];
+	uint64_t s = pool_lost(pool, word, sizeof(*word)) ? 0 : sm_load_relaxed(word);
+
+	return state_of(s) == DAXFS_LIVE && use_of(s) == DAXFS_USE_BAD;
+}
+
+uint64_t space_quarantined(const struct pool *pool, enum daxfs_type type)
+{
+	uint64_t bad = 0, first = 0;
+
+	for (unsigned i = 0; pool_troubled(pool) && i < DAXFS_BAD_MAX; i++) {
+		uint64_t entry = trouble_entry(pool, i);
+
+		if (entry % DAXFS_PAGE_SIZE != DAXFS_BAD_LISTED || entry >= pool->shm.size)
+			continue;
+		for (uint64_t n = objects_in(pool, type, entry, &first); n; n--)
+			bad += is_bad(pool, type, first + n - 1);
+	}
+	return bad;
 }

@@ -15,19 +15,21 @@ int space_take(struct lane *lane, enum daxfs_type type, enum daxfs_use use, unsi
 int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, uint64_t at, uint64_t *out);
 
 /* The same in steps, for who wants to know what it will be before it is taken. */
+struct space_item {
+	uint64_t index, found; /* its state when it was found free */
+	enum daxfs_use use;
+	bool have;
+};
 struct space_batch {
 	enum daxfs_type type;
 	uint64_t wanted;  /* to be tried before all others; 0: none */
-	uint64_t scanned; /* states looked at in this pass */
-	unsigned places;  /* left at once, for nothing was free there */
+	uint64_t scanned; /* states that this pass has looked at, or skipped with their closed group */
+	unsigned probes;  /* places tried before all of them in turn */
 	bool second;      /* pass: under a fresh scan */
 	bool blocked;     /* saw one that is retired and not reusable yet */
+	bool fresh;       /* took a scan for what this lane retired */
 	unsigned at, n;   /* places in the record: from .. and how many */
-	struct space_item {
-		uint64_t index, found; /* its state when it was found free */
-		enum daxfs_use use;
-		bool have;
-	} item[DAXFS_RECORD_ALLOCS];
+	struct space_item item[DAXFS_RECORD_ALLOCS];
 };
 void space_begin(struct space_batch *batch, enum daxfs_type type);
 /* Find one more object and name it in the record: -ENOSPC, -E2BIG. */
@@ -41,39 +43,26 @@ bool space_keep(struct lane *lane, struct space_batch *batch, uint64_t page);
 /* Take them all. -EAGAIN: somebody else took one. */
 int space_claim(struct lane *lane, struct space_batch *batch);
 
-/* -- between space.c and extent.c --------------------------------------------- */
+/* Pages that are kept for records that make the pool no fuller (reserve.c). */
+uint64_t space_reserve(const struct pool *pool);
 
-/* May an object be taken now? *state: what the CAS must find. */
-bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
-/* The same for one that is RETIRED under this state. */
-bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
-/* Is what an item found in another of the batch already? */
-bool space_named(const struct space_batch *batch, const struct space_item *item);
-/* Are there places for n more? They are batch->item[batch->n] and on. */
-bool record_has_room(const struct lane *lane, unsigned n);
-/* Name what these n are. */
-void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
-/* Is a page whose state has the use TAIL, and was loaded before, free for all that? */
-bool extent_gone(const struct pool *pool, uint64_t index);
-/*
- * Is an object lost (lost.c)? Then it is not to be handed out, and if nobody uses it, it goes into
- * quarantine; the same for all objects that lie in a page of the pool.
- */
-bool space_lost(struct lane *lane, enum daxfs_type type, uint64_t index);
+/* Objects in quarantine (lost.c), of those whose state can be read: as long as the list of bad pages. */
+uint64_t space_quarantined(const struct pool *pool, enum daxfs_type type);
+/* All objects that lie in a page of the pool go there, if nobody uses them. */
 void space_quarantine(struct lane *lane, uint64_t offset);
-bool space_lost_object(const struct pool *pool, enum daxfs_type type, uint64_t index); /* looks only */
+/* Are an object's bytes, or its entries in the tables, lost? Looks only. */
+bool space_lost_object(const struct pool *pool, enum daxfs_type type, uint64_t index);
 bool space_lost_pages(const struct pool *pool, uint64_t index, unsigned n);
-/* Has an extent, LIVE or RETIRED, all of its pages? Else some go their own way (X4). */
-bool extent_whole(const struct pool *pool, uint64_t head);
 
-static inline unsigned space_pages(enum daxfs_use use)
+/* Is it an inode that has had its last i_generation? Never taken again: its handles would come again. */
+static inline bool object_worn(const struct pool *pool, enum daxfs_type type, uint64_t index)
 {
-	return use == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1;
+	return type == DAXFS_T_INODE && sm_load_relaxed(&pool->inodes[index].i_generation) >= counter_ends.i_generation;
 }
 
 /* -- looking ------------------------------------------------------------------- */
 
-/* Count the states of one type. Bounded, no protection needed. */
+/* Count the states of one type: as long as the table. Bounded, no protection needed. */
 void space_usage(const struct pool *pool, enum daxfs_type type, struct daxfs_usage *out, uint64_t *nodes);
 
 /* Hints: look for the page that this lane takes next, for it will be written

@@ -5,9 +5,12 @@
  * Done by the owner, or by the recoverer of its host after it was fenced; never
  * by helpers, who only see to the words (record.c). Every change of a state is a
  * CAS from a txid that no other record ever had, so each is made once, however
- * often a recovery is begun, and whoever else retires the same object meanwhile.
+ * often a recovery is begun, and whoever else retires the same object meanwhile. Then
+ * the words that say where nothing is free are opened (summary.h), and what is in use is
+ * counted (account.h).
  */
 #include "sync/record.h"
+#include "sync/summary.h"
 
 /* Is it an object of this pool, whose state can be told? */
 static bool object_sane(const struct pool *pool, uint64_t object)
@@ -108,6 +111,35 @@ static void finalize_retires(struct lane *by, const struct sm_lane *record, stru
 	sm_flush_run(&pool->shm, &last, NULL);
 }
 
+/* Open the words above an object of a list, unless the one before it was in the same group. */
+static void open_above(const struct pool *pool, const sm_u64 *place, uint64_t *last)
+{
+	uint64_t object = pool_lost(pool, place, sizeof(*place)) ? UINT64_MAX : sm_load_relaxed(place);
+	uint64_t group = object / DAXFS_GROUP; /* the type, too */
+
+	if (group == *last || !object_sane(pool, object))
+		return;
+	*last = group;
+	summary_open(pool, object_type(object), object_index(object));
+}
+
+/* What the record names may be free now: S3 of summary.h. What its owner took for good is not. */
+static void open_groups(struct lane *by, unsigned owner, enum outcome outcome)
+{
+	const struct sm_lane *record = record_of(by, owner);
+	uint64_t allocs = sm_load(&record->n_allocs), retires = sm_load(&record->n_retires), last = UINT64_MAX;
+
+	if (outcome == HAPPENED && by->id == owner)
+		allocs = 0;
+	if (outcome == DID_NOT && by->id == owner)
+		retires = 0;
+	sm_fence_after_cas(); /* ORD open: the states are changed */
+	for (unsigned i = 0; i < allocs && i < DAXFS_RECORD_ALLOCS; i++)
+		open_above(by->pool, &record->allocs[i], &last);
+	for (unsigned i = 0; i < retires && i < DAXFS_RECORD_RETIRES; i++)
+		open_above(by->pool, &record->retires[2 * i], &last);
+}
+
 void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outcome outcome, struct record_tally *tally)
 {
 	struct sm_lane *record = record_of(by, owner);
@@ -115,7 +147,9 @@ void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outc
 	finalize_allocs(by, owner, status_seq(status), outcome, tally);
 	if (outcome == HAPPENED || outcome == OVERTAKEN)
 		finalize_retires(by, record, tally);
+	open_groups(by, owner, outcome);
 	sm_drain(&by->pool->shm);
+	account_settle(record, status_seq(status), outcome == HAPPENED);
 	/* ORD idle: after everything above (written back). I1, I2. */
 	sm_store(&record->status, status_with(status, DAXFS_IDLE));
 	sm_flush(&by->pool->shm, &record->status, sizeof(record->status));

@@ -18,12 +18,7 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 	lane->id = id;
 	lane->host = host;
 	lane->generation = generation;
-	/* Lanes start to look for free objects in places of their own. */
-	for (unsigned type = 0; type < DAXFS_TYPES; type++)
-		lane->cursor[type] = pool->objects[type] / pool->lanes_total * id;
-	/* Extents half a place further on, where single pages come last. */
-	lane->extent_cursor = pool->objects[DAXFS_T_PAGE] * (2ull * id + 1) / (2ull * pool->lanes_total) /
-			      DAXFS_EXTENT_PAGES;
+	alloc_cache_init(&lane->cache, pool, id);
 	if (lane_lost(pool, id))
 		return 0; /* never to be used */
 	lane->seq = status_seq(sm_load(&lane->sm->status));
@@ -53,8 +48,8 @@ void lane_take_over(struct lane *lane)
 
 	lane->seq = seq > lane->seq ? seq : lane->seq;
 	lane->claims = claims > lane->claims ? claims : lane->claims;
-	lane->fault = lane->lost = lane->next_known = false;
-	lane->hint_head = lane->hint_tail = lane->extents_head = lane->extents_tail = 0;
+	lane->fault = lane->lost = false;
+	alloc_cache_forget(&lane->cache);
 	/* ORD take over: what it announced stays announced, and more; as on entering. */
 	lane->announced = (struct interval){ low && low < epoch ? low : epoch, epoch };
 	sm_store_relaxed(&lane->sm->high, epoch);

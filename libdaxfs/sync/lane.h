@@ -13,10 +13,9 @@
 #include <stdatomic.h>
 
 #include "mem/trouble.h"
+#include "sync/account.h"
+#include "sync/alloc_cache.h"
 #include "sync/word.h"
-
-#define LANE_HINTS 256u  /* recently retired pages, tried first by the allocator */
-#define LANE_EXTENTS 32u /* recently retired extents, the same */
 
 struct interval {
 	uint64_t low, high;
@@ -48,6 +47,7 @@ struct lane {
 	bool written;        /* its body is in the shared record */
 	bool durable;        /* ... and would survive the loss of our caches */
 	bool movable;        /* the record has objects that another word may link later */
+	bool spare;          /* it may take pages of the reserve: space/reserve.h */
 	bool starved;        /* -ENOSPC, but retired objects are waiting for lanes to move on */
 	atomic_uint moved;   /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
 	uint64_t seq;        /* of the record being made or last made */
@@ -56,31 +56,20 @@ struct lane {
 	uint64_t rests;      /* since this epoch, for its numbers are used up; 0: it does not */
 	struct interval announced;
 	unsigned n_words, n_allocs, n_retires;
+	struct account account;
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
 	struct epoch_scan scan;
 	unsigned taken_since_snapshot, taken_since_advance; /* objects, pages */
-	uint64_t cursor[DAXFS_TYPES];
-	uint32_t hints[LANE_HINTS];
-	unsigned hint_head, hint_tail;
-	struct {
-		uint32_t index;
-		uint32_t age; /* records since it was written, if by this lane; else UINT32_MAX */
-	} extents[LANE_EXTENTS];
-	unsigned extents_head, extents_tail;
-	uint64_t extent_cursor; /* in extents */
-	uint64_t next_page;     /* found and fetched for the next record, if next_known; nobody keeps it for us */
-	bool next_known;
+	struct alloc_cache cache;
 	uint32_t copy_ticks[2][2]; /* what a KiB took, 0: not tried; see fs/copying.c */
 	unsigned copies;
-	uint64_t dice; /* how long to pause where two meet, where to look next */
 };
 
 /* Any number below n, which is at most 2^32. A matter of speed alone. */
 static inline uint64_t lane_random(struct lane *lane, uint64_t n)
 {
-	lane->dice = lane->dice * 6364136223846793005ull + 2 * lane->id + 1;
-	return (lane->dice >> 32) * n >> 32;
+	return alloc_cache_dice(&lane->cache, lane->id, n);
 }
 
 /* Bind a lane to its shared side. -ENOMEM. The host must own it. */

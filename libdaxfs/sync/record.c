@@ -26,7 +26,8 @@
  * A record of one word puts no mark: its word goes from before to after in one
  * CAS, so nobody meets it and nobody need help. Whether it happened is judged by
  * what the word names now, whoever changed it since (see judge_single). Not so
- * if it takes or retires directory entries: splitting a node moves them (I6).
+ * if it takes or retires directory entries: splitting a node moves them (I6); nor if it
+ * takes more than it retires, or less: whether that was counted could not be told.
  *
  * Who died where (R: what recovery does; anybody else helps or passes by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
@@ -363,12 +364,21 @@ void record_finish(struct lane *helper, unsigned owner, uint64_t seq)
 
 /* -- making one's own record -------------------------------------------------- */
 
+/* What makes a pool fuller; the others, in the end, retire what they take, or take little. */
+static bool grows(enum record_operation operation)
+{
+	return operation == OP_WRITE || operation == OP_CREATE || operation == OP_LINK ||
+	       operation == OP_XATTR;
+}
+
 void record_begin(struct lane *lane, enum record_operation operation)
 {
 	struct sm_lane *record = lane->sm;
 
 	lane->seq++;
 	lane->n_allocs = 0;
+	lane->account.taken = 0;
+	lane->spare = !grows(operation);
 	lane->conflict = lane->movable = lane->lost = false;
 	record_unstage(lane);
 	/* IDLE of the last record is written back, long ago if not just now: its
@@ -383,6 +393,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
 {
 	lane->movable |= type == DAXFS_T_DIRENT;
+	lane->written = false; /* it adds to the account */
 	if (at == lane->n_allocs)
 		lane->n_allocs++;
 	sm_store_relaxed(&lane->sm->allocs[at], object_make(type, index));
@@ -443,6 +454,7 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 	 * before we commit, we do not commit. */
 	lane->written = false;
 	lane->movable |= type == DAXFS_T_DIRENT;
+	lane->account.retired += account_objects(type, use_of(state) == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1);
 	lane->retires[lane->n_retires] = object_make(type, index);
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
 	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_TXID_MASK);
@@ -465,6 +477,7 @@ static void sort_words(const struct lane *lane, uint8_t *order)
 void record_unstage(struct lane *lane)
 {
 	lane->n_words = lane->n_retires = 0;
+	lane->account.retired = 0;
 	lane->written = lane->durable = false;
 }
 
@@ -486,6 +499,7 @@ void record_write(struct lane *lane)
 	}
 	sm_store(&record->n_words, lane->n_words);
 	sm_store(&record->n_retires, lane->n_retires);
+	sm_store(&record->delta, account_delta(&lane->account));
 	sm_flush(shm, record, 2 * DAXFS_LINE);
 	sm_flush(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
 	sm_flush(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
@@ -495,11 +509,10 @@ void record_write(struct lane *lane)
 
 static void remember_extent(struct lane *lane, uint32_t index, uint64_t txid)
 {
-	unsigned at = lane->extents_tail++ % LANE_EXTENTS;
 	uint64_t age = lane->seq - txid_seq(txid);
+	bool known = txid_lane(txid) == lane->id && age < UINT32_MAX;
 
-	lane->extents[at].index = index;
-	lane->extents[at].age = txid_lane(txid) == lane->id && age < UINT32_MAX ? (uint32_t)age : UINT32_MAX;
+	alloc_cache_extent(&lane->cache, index, known ? (uint32_t)age : UINT32_MAX);
 }
 
 /* They are the first that the next records of this lane try to take. */
@@ -514,12 +527,8 @@ static void remember_retired(struct lane *lane)
 		if (use_of(txid) == DAXFS_USE_EXTENT)
 			remember_extent(lane, index, txid);
 		else
-			lane->hints[lane->hint_tail++ % LANE_HINTS] = index;
+			alloc_cache_page(&lane->cache, index);
 	}
-	if (lane->hint_tail - lane->hint_head > LANE_HINTS)
-		lane->hint_head = lane->hint_tail - LANE_HINTS;
-	if (lane->extents_tail - lane->extents_head > LANE_EXTENTS)
-		lane->extents_head = lane->extents_tail - LANE_EXTENTS;
 }
 
 /* Release what is staged to everybody: from here on recovery (or anyone) may finish it. */
@@ -551,7 +560,7 @@ static enum outcome swap_single(struct lane *lane)
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
-	bool single = lane->n_words == 1 && !lane->movable;
+	bool single = lane->n_words == 1 && !lane->movable && account_delta(&lane->account) == 0;
 	enum outcome outcome;
 	uint64_t status;
 

@@ -314,7 +314,7 @@ static void reshape(const struct fixture *s, const struct item *item)
 		super.region[id].count = region_elements(id, super.hosts, super.lanes_per_host, super.opens_per_host,
 							 objects);
 	if (item->v >> 48 & 1)
-		super.size = region_end(&super.region[DAXFS_R_PAGES]) + (item->v >> 49 & 7);
+		super.size = region_end(&super.region[DAXFS_REGIONS - 1]) + (item->v >> 49 & 7);
 	super_seal(&super);
 	*super_at(s, 0) = super;
 	*super_at(s, 1) = super;

@@ -11,6 +11,7 @@
 
 #include "index/dirtrie.h"
 #include "pod.h"
+#include "sync/summary.h"
 
 static inline struct lane *rig_enter(struct daxfs *fs)
 {
@@ -63,6 +64,7 @@ static inline void rig_undecided(struct lane *lane)
 	}
 	sm_store(&sm->n_words, lane->n_words);
 	sm_store(&sm->n_retires, lane->n_retires);
+	sm_store(&sm->delta, account_delta(&lane->account));
 	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
 }
 
@@ -74,6 +76,8 @@ static inline void rig_mark(struct lane *lane, unsigned i)
 static inline void rig_status(struct lane *lane, enum daxfs_status status)
 {
 	sm_store(&lane->sm->status, status_with(sm_load(&lane->sm->status), status));
+	if (status == DAXFS_IDLE)
+		account_settle(lane->sm, lane->seq, false);
 }
 
 static inline unsigned rig_status_of(const struct lane *lane)
@@ -84,6 +88,31 @@ static inline unsigned rig_status_of(const struct lane *lane)
 static inline uint64_t rig_state(const struct pool *pool, enum daxfs_type type, uint64_t index)
 {
 	return sm_load(&pool->state[type][index]);
+}
+
+/* Bring the counters, and what is summed up, in line with states that a test has set by hand. */
+static inline void rig_recount(struct pool *pool)
+{
+	uint64_t live[DAXFS_TYPES], more[DAXFS_TYPES], nodes, words[2];
+	struct daxfs_usage u;
+
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		space_usage(pool, (enum daxfs_type)type, &u, &nodes);
+		live[type] = u.live;
+		for (uint64_t i = 0; i < pool->objects[type]; i++)
+			summary_open(pool, (enum daxfs_type)type, i);
+	}
+	account_missing(pool, live, more);
+	account_adjusted(&pool->lanes[0], more, words);
+	sm_store(&pool->lanes[0].used[0], words[0]);
+	sm_store(&pool->lanes[0].used[1], words[1]);
+}
+
+/* A page that a test had taken is free again. */
+static inline void rig_free(struct pool *pool, uint64_t page)
+{
+	sm_store(&pool->state[DAXFS_T_PAGE][page], 0);
+	rig_recount(pool);
 }
 
 #endif

@@ -282,6 +282,8 @@ static void set_numbers(struct daxfs *fs, uint64_t seq, uint64_t claims)
 	lane->claims = claims;
 	sm_store(&lane->sm->status, status_make(seq, OP_NONE, DAXFS_IDLE));
 	sm_store(&lane->sm->claim.number, claims);
+	for (unsigned i = 0; i < 2; i++) /* told of that number */
+		sm_store(&lane->sm->used[i], (sm_load(&lane->sm->used[i]) & ~(1ull << 63)) | seq << 63);
 }
 
 struct maker {
@@ -400,6 +402,9 @@ static void incarnations_used_up(void **state)
 	struct sm_inode *sm;
 	struct pod pod;
 	daxfs_ino first, last;
+	unsigned n = 0;
+	char name[8];
+	int rc;
 
 	(void)state;
 	alarm(60);
@@ -415,6 +420,16 @@ static void incarnations_used_up(void **state)
 		assert_int_equal(daxfs_getattr(pod.fs[1], last, &attr), -ESTALE);
 	}
 	assert_int_equal(sm_load(&sm->i_generation), UINT32_MAX);
+	/* Full but for that one: it is said that nothing is free, and the check agrees. */
+	do {
+		snprintf(name, sizeof(name), "f%u", n);
+		rc = daxfs_mknod(pod.fs[0], DAXFS_ROOT, name, S_IFREG | 0644, 0, pod_root, false, &attr);
+		n += rc == 0;
+	} while (rc == 0);
+	assert_int_equal(rc, -ENOSPC);
+	assert_int_equal(n, 64 - 3);
+	assert_int_equal(sm_load(&fs_pool(pod.fs[0])->summary[DAXFS_T_INODE].word[0][0]) >> DAXFS_GROUP_BITS,
+			 DAXFS_GROUP_NOTHING);
 	pod_stop(&pod);
 }
 

@@ -193,10 +193,11 @@ static void write_all(struct daxfs *fs, daxfs_ino ino, uint64_t bytes, uint8_t v
 
 static uint64_t retired_pages(struct daxfs *fs)
 {
-	struct daxfs_statfs st;
+	struct daxfs_usage u;
+	uint64_t nodes;
 
-	daxfs_statfs(fs, &st);
-	return st.pages.retired;
+	space_usage(fs_pool(fs), DAXFS_T_PAGE, &u, &nodes);
+	return u.retired;
 }
 
 /* Overwrite `share` per mille of the pool again and again beside a stopped lane.

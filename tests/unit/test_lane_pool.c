@@ -205,6 +205,7 @@ static void make_lanes_whole(struct pod *pod)
 	for (unsigned i = 0; i < 2; i++)
 		if (status_state(sm_load(&pool->lanes[i].status)) == DAXFS_STATUSES) {
 			sm_store(&pool->lanes[i].status, status_with(sm_load(&pool->lanes[i].status), DAXFS_IDLE));
+			account_settle(&pool->lanes[i], status_seq(sm_load(&pool->lanes[i].status)), false);
 			sm_store(&pool->lanes[i].low, 0);
 		}
 }

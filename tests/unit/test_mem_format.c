@@ -42,6 +42,10 @@ static void test_tables_are_empty(void **state)
 		check_zero(pool.birth[t] + used[t], (pool.objects[t] - used[t]) * 8, "birth");
 	}
 	check_zero(pool.count, pool.objects[DAXFS_T_PAGE] * 8, "count");
+	assert_int_equal(sm_load(&pool.lanes[0].used[0]), 1);
+	assert_int_equal(sm_load(&pool.lanes[0].used[1]), 2ull << 32);
+	sm_store(&pool.lanes[0].used[0], 0);
+	sm_store(&pool.lanes[0].used[1], 0);
 	check_zero(pool.lanes, pool.lanes_total * sizeof(struct sm_lane), "lanes");
 	check_zero(pool.open_table, 2 * 4096 * 8, "opens");
 	check_zero(pool.member->host, sizeof(pool.member->host), "hosts");
@@ -238,7 +242,7 @@ static void test_attached_fields(void **state)
 	assert_int_equal(pool_offset(&pool, pool.pages), pool.super.region[DAXFS_R_PAGES].offset + 4096);
 	assert_ptr_equal(pool_page(&pool, pool.objects[DAXFS_T_PAGE]),
 			 base + region_end(&pool.super.region[DAXFS_R_PAGES]));
-	assert_true(region_end(&pool.super.region[DAXFS_R_PAGES]) <= UTIL_POOL_BYTES);
+	assert_true(region_end(&pool.super.region[DAXFS_REGIONS - 1]) <= UTIL_POOL_BYTES);
 	pool_unmap(&pool); /* memory that is not ours stays */
 	attached(base);
 	free(base);

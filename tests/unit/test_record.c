@@ -298,6 +298,7 @@ static void retire_live(void **state)
 	record_retire(s.a, DAXFS_T_PAGE, page);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
+	rig_recount(s.pool); /* of which no library counts the second */
 	fixture_stop(&s);
 }
 
@@ -316,7 +317,7 @@ static void retire_another_tenant(void **state)
 	sm_store(&s.pool->state[DAXFS_T_PAGE][page], now);
 	assert_int_equal(record_commit(s.b), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), now);
-	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
+	rig_free(s.pool, page);
 	fixture_stop(&s);
 }
 
@@ -334,7 +335,7 @@ static void aborted_retires_nothing(void **state)
 	sm_store(s.w[0], word_bump(s.before[0], W));
 	assert_int_equal(record_commit(s.b), -EAGAIN);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), was);
-	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
+	rig_free(s.pool, page);
 	fixture_stop(&s);
 }
 
@@ -420,7 +421,7 @@ static void writers_finish(void **state)
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, page)), DAXFS_PRIVATE);
 	record_recover(s.b, s.a->id, &tally);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, page)), DAXFS_LIVE);
-	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
+	rig_free(s.pool, page);
 	fixture_stop(&s);
 }
 
@@ -487,7 +488,7 @@ static void recover_one(const struct fate *fate)
 		else
 			assert_int_equal(word_payload(sm_load(s.w[i]), W), word_payload(s.before[i], W));
 	}
-	sm_store(&s.pool->state[DAXFS_T_PAGE][page], 0);
+	rig_free(s.pool, page);
 	fixture_stop(&s);
 }
 

@@ -5,6 +5,7 @@
 
 #include "hang.h"
 #include "rig.h"
+#include "space/inner.h"
 
 struct fixture {
 	struct pod pod;
@@ -105,6 +106,7 @@ static void all_of_a_type(enum daxfs_type type)
 	for (uint64_t i = 0; i < before.total; i++)
 		if (seen[i])
 			sm_store(&s.pool->state[type][i], 0);
+	rig_recount(s.pool);
 	assert_int_equal(usage(&s, type).free, before.free);
 	free(seen);
 	fixture_stop(&s);
@@ -255,6 +257,7 @@ static void senseless_states(void **state)
 	}
 	for (uint64_t i = left = 0; i < total; i++)
 		left += sm_cas(&s.pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 1), 0);
+	rig_recount(s.pool);
 	assert_int_equal(left + 4, before.free);
 	fixture_stop(&s);
 }
@@ -364,8 +367,8 @@ static void full_in_one_part(void **unused)
 		if (sm_load(&pool->state[DAXFS_T_PAGE][i]) == 0)
 			sm_store(&pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_LOCKS, 1));
 	for (unsigned n = 0; n < 20; n++) {
-		lane->cursor[DAXFS_T_PAGE] = n * full / 40;
-		lane->next_known = false;
+		lane->cache.cursor[DAXFS_T_PAGE] = n * full / 40;
+		lane->cache.next_known = false;
 		record_begin(lane, OP_WRITE);
 		space_begin(&batch, DAXFS_T_PAGE);
 		assert_int_equal(space_find(lane, &batch, DAXFS_USE_DATA, &out), 0);
@@ -377,6 +380,7 @@ static void full_in_one_part(void **unused)
 	for (uint64_t i = full; i < pool->objects[DAXFS_T_PAGE]; i++)
 		sm_store(&pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_LOCKS, 1));
 	sm_store(&pool->state[DAXFS_T_PAGE][full / 2], 0);
+	summary_open(pool, DAXFS_T_PAGE, full / 2);
 	record_begin(lane, OP_WRITE);
 	assert_int_equal(take(lane, DAXFS_T_PAGE, 1, &out), 0);
 	assert_int_equal(out, full / 2);
@@ -386,6 +390,7 @@ static void full_in_one_part(void **unused)
 	for (uint64_t i = 1; i < pool->objects[DAXFS_T_PAGE]; i++)
 		if (use_of(sm_load(&pool->state[DAXFS_T_PAGE][i])) == DAXFS_USE_LOCKS)
 			sm_store(&pool->state[DAXFS_T_PAGE][i], 0);
+	rig_recount(pool);
 	pod_check(&pod);
 	pod_stop(&pod);
 }

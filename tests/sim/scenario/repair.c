@@ -15,6 +15,7 @@
 #include "index/filemap.h"
 #include "inspect/check.h"
 #include "sim.h"
+#include "sync/account.h"
 #include "sync/member.h"
 #include "machine/world.h"
 
@@ -302,6 +303,19 @@ static void repair_dying(const char *name)
 
 /* -- one file, in use ------------------------------------------------------------------------- */
 
+/* The name that orphan() takes away is not in use any more. */
+static long count_less(void *arg)
+{
+	const uint64_t more[DAXFS_TYPES] = { [DAXFS_T_DIRENT] = UINT64_MAX };
+	struct sm_lane *lane = &world.pool.lanes[0];
+	uint64_t used[2];
+
+	(void)arg;
+	account_adjusted(lane, more, used);
+	sm_store(&lane->used[1], used[1]);
+	return 0;
+}
+
 /* `file` is removed, held by nobody, and two links of it lead where they must not. */
 static void orphan(void)
 {
@@ -324,6 +338,7 @@ static void orphan(void)
 		w = peek_at(count);
 		poke(count, word_next(w, DAXFS_W_COUNT, word_payload(w, DAXFS_W_COUNT) - 1));
 	}
+	call(count_less, 2, "count one name less");
 	poke(&sm->nlink, word_next(peek_at(&sm->nlink), DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ORPHAN, 0)));
 	poke(&sm->direct[4], link_payload(DAXFS_DATA, 0xffffff));
 	poke(&sm->direct[5], link_payload(DAXFS_DATA, link_index(peek_at(&inode_of(at.link)->direct[0]))));

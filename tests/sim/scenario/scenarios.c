@@ -321,6 +321,9 @@ const struct scenario scenarios[] = {
 	  SC_TIGHT },
 	{ "no-page-at-all", FILE_F "create g;fill g 0", "write d/f 0 100 3;mkdir d/s", "trunc d/f 0;symlink d/l x",
 	  SC_TIGHT },
+	/* Refused, so that the words over the states are closed; then opened, by who may die of it. */
+	{ "full-opens", FILE_F "create g;fill g 0", "mkdir d/s;trunc d/f 0;mkdir d/s", "mkdir d/t", SC_TIGHT },
+	{ "full-no-inode", SIXTEEN, "create o/x;unlink o/d;create o/x", "create o/y", SC_TIGHT },
 	{ "no-page-reuse", FILE_F "create g;write g 0 262144 1;fill g 3", "write g 0 8192 3;write g 0 8192 4",
 	  "write g 8192 4096 5;write g 0 4096 6", SC_TIGHT },
 	{ "no-open", FILE_F "note d/f 0;mkdir o;create o/0;hold o/0;" HOLD_5("a") HOLD_5("b") HOLD_5("c"),

@@ -31,6 +31,7 @@
 	"what it expects was acquired when it was found, and nothing is read behind it on the strength of more"
 #define LB "needed against load buffering, which this memory does not do"
 #define LATE "needed against stores of one word that come late (2+2W), which this memory does not do"
+#define LOOKED "behind the fence of summary_look; " COMES_LAST
 #define EACH_ACQUIRES                                                                                                  \
 	"a second look at the status acquires, and what was read before it is believed only if that is the same"
 
@@ -50,7 +51,7 @@ static const struct order_note notes[] = {
 	BECAUSE("fs/inode.c", "fill_attr", "load", 0, 0,
 		"times, and what is constant since the life that was acquired"),
 	BECAUSE("fs/inode.c", "inode_next_handle", "load", 0, 0, TAKEN),
-	BECAUSE("fs/inode.c", "inode_touch", "cas", 0, 0, "times are plain words"),
+	BECAUSE("fs/times.c", "inode_touch", "cas", 0, 0, "times are plain words"),
 	NOTICED("fs/membership.c", "introduce", "store", 0, 0, "join-watched", 500),
 	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 20000),
 	BECAUSE("fs/membership.c", "introduce", "fence", 0, 0,
@@ -70,7 +71,8 @@ static const struct order_note notes[] = {
 		"that "
 		"nobody holds is nothing to do"),
 	NOTICED("fs/write_txn.c", "write_txn_stage", "fence", 0, 0, "extent-form", 200),
-	NOTICED("fs/truncate.c", "inode_finish", "fence", 0, 0, "release-named", 300),
+	BECAUSE("fs/truncate.c", "inode_finish", "fence", 0, 0,
+		"that of open_groups lies between the commit and the look, too; without both, release-named notices"),
 	/* -- repair --------------------------------------------------------------------------- */
 	NOTICED("inspect/repair_run.c", "set_repair", "fence", 0, 0, "join-repair", 300),
 	BECAUSE("inspect/repair_run.c", NULL, NULL, 0, 0,
@@ -91,13 +93,28 @@ static const struct order_note notes[] = {
 	BECAUSE("space/lost.c", "quarantine", "cas", 0, 0,
 		"nothing is read behind it, and nothing before it is for others"),
 	BECAUSE("space/lost.c", "quarantine", "load", 0, 0, BY_CAS),
-	BECAUSE("space/space.c", "object_allocatable", "load", 0, 0,
+	BECAUSE("space/find.c", "object_allocatable", "load", 0, 0,
 		BY_CAS "; a birth that is older than right keeps longer; models extent/*"),
+	BECAUSE("space/find.c", "judge", "load", 0, 0, LOOKED),
 	BECAUSE("space/space.c", "birth_of", "load", 0, 0,
 		"an epoch that is old is a birth too early: it is kept longer"),
 	NOTICED("space/space.c", "take", "cas", 0, SM_RELEASE, "draft-removed", 500),
 	BECAUSE("space/space.c", "take", "cas", 0, SM_ACQUIRE, "the state was acquired when it was found; " LATE),
 	BECAUSE("space/space.c", "take", "store", 0, 0, BODY),
+	BECAUSE("space/space.c", "take", "fence", 0, 0,
+		"a word that is closed in spite of it waits for an epoch that nobody announces, or the head could not "
+		"have been taken: it is closed to a scan that is old, and another follows"),
+	/* -- where nothing is free --------------------------------------------------------------- */
+	NOTICED("sync/finalize.c", "open_groups", "fence", 0, 0, "frees-looks", 300),
+	NOTICED("sync/summary.c", "look", "fence", 0, 0, "frees-looks", 300),
+	NOTICED("sync/summary.c", "summary_open", "fence", 0, 0, "frees-above", 300),
+	BECAUSE("sync/summary.c", "summary_open", NULL, 0, 0, "behind a fence, and before another one"),
+	BECAUSE("sync/summary.c", "look", NULL, 0, 0, "the fence behind it has the order"),
+	BECAUSE("sync/summary.c", "close_above", "load", 0, 0, LOOKED),
+	BECAUSE("sync/summary.c", "conclude", "cas", 0, SM_ACQUIRE, COMES_LAST),
+	BECAUSE("sync/summary.c", "conclude", "cas", 0, SM_RELEASE, "what was looked at before it: " LB),
+	BECAUSE("sync/summary.c", NULL, "load", 0, 0,
+		"what is found open is looked at, and what is found closed was: " COMES_LAST),
 	/* -- epochs ---------------------------------------------------------------------------- */
 	BECAUSE("sync/epoch.c", "lane_enter", "load", 0, 0, "an epoch that is old announces more"),
 	BECAUSE("sync/epoch.c", "lane_enter", "store", 0, 0,
@@ -153,7 +170,7 @@ static const struct order_note notes[] = {
 		"look: tests/unit/test_lobby"),
 	BECAUSE("sync/lobby.c", NULL, NULL, 0, 0, "a card is believed by its check alone; model lobby"),
 	/* -- records ---------------------------------------------------------------------------------- */
-	NOTICED("sync/record.c", "mark_value", "load", 1, 0, "extent-break-both", 500),
+	NOTICED("sync/record.c", "mark_value", "load", 1, 0, "extent-break-both", 4000),
 	NOTICED("sync/record.c", "mark_value", "load", 2, 0, "extent-cut-broken", 500),
 	BECAUSE("sync/record.c", "mark_value", "fence", 0, 0, "model record/early-fields, no-recheck; " EACH_ACQUIRES),
 	BECAUSE("sync/record.c", "word_load_marked", "load", 0, 0,
@@ -168,7 +185,7 @@ static const struct order_note notes[] = {
 	NOTICED("sync/record.c", "decide", "cas", 0, SM_RELEASE, "unlink-both", 500),
 	BECAUSE("sync/record.c", "decide", "cas", 0, SM_ACQUIRE, "the status is loaded again behind it, acquiring"),
 	BECAUSE("sync/record.c", "resolve", "load", 1, 0, "published with the status that was acquired"),
-	NOTICED("sync/record.c", "resolve", "load", 2, 0, "create", 1000),
+	NOTICED("sync/record.c", "resolve", "load", 2, 0, "create", 4000),
 	BECAUSE("sync/record.c", "resolve", "fence", 0, 0, "model record/no-recheck; " EACH_ACQUIRES),
 	NOTICED("sync/record.c", "resolve_entry", "cas", 1, SM_RELEASE, "readlink", 500),
 	BECAUSE("sync/record.c", "resolve_entry", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
@@ -207,7 +224,7 @@ static const struct order_note notes[] = {
 		"the status is loaded behind it, from the seen claim; " BY_CAS),
 	BECAUSE("sync/rest.c", "lane_rest", "store", 0, 0,
 		"behind the looks at all announcements, which acquire; whoever comes later sees an idle lane"),
-	NOTICED("sync/record.c", "finish", "load", 1, 0, "create", 500),
+	NOTICED("sync/record.c", "finish", "load", 1, 0, "create", 4000),
 	BECAUSE("sync/record.c", "finish", "load", 2, 0,
 		"the fields were acquired with the first look at this status; the decision alone is new, and " BY_CAS),
 	BECAUSE("sync/record.c", "record_begin", "store", 0, 0,
@@ -219,7 +236,7 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/record.c", "record_write", "store", 0, 0,
 		"model record/early-fields; one field of three that is early does harm only to who takes all it "
 		"reads for one record: the next field, or the status, says no"),
-	NOTICED("sync/record.c", "publish", "store", 0, 0, "create", 500),
+	NOTICED("sync/record.c", "publish", "store", 0, 0, "create", 4000),
 	NOTICED("sync/record.c", "swap_single", "cas", 0, SM_RELEASE, "draft-removed", 500),
 	BECAUSE("sync/record.c", "swap_single", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
 	BECAUSE("sync/record.c", "record_commit", "load", 0, 0,
