@@ -202,6 +202,7 @@ int daxfs_statfs(struct daxfs *fs, struct daxfs_statfs *out)
 
 	if (!*fs->here)
 		return -ECHILD;
+	trouble_sync(&fs->pool); /* what is in quarantine is known by the list */
 	out->nodes = 0;
 	out->reserved = space_reserve(&fs->pool);
 	return fs_look(fs, count, &call);

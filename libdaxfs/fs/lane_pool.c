@@ -20,8 +20,8 @@
 
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
 #define BACK_OFF_DOUBLINGS 4u
-#define REST_LOOKS 16u  /* a lane that rests looks every so often whether it may work */
-#define WAIT_NS 1000000 /* between two looks for a free lane */
+#define REST_LOOKS 16u        /* a lane that rests looks every so often whether it may work */
+#define WAIT_NS 1000000       /* between two looks for a free lane */
 #define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
 #define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
 #define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */

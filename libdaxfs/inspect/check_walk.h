@@ -139,10 +139,10 @@ void check_orphans(struct check *c);                 /* check_inode.c: everythin
 void check_found(struct check *c);                   /* check_inode.c: in a repair, what lost its name */
 void check_inodes(struct check *c);                  /* check_inode.c: links, sizes, openers */
 void check_note_todo(struct check *c, uint64_t handle);
-void check_repairs(struct check *c); /* check_trouble.c: notes TODO of what is to be repaired */
-void check_trouble(struct check *c); /* check_trouble.c */
-void check_marks(struct check *c);   /* check_inode.c: words outside of nodes */
-void check_counters(struct check *c);                /* check_space.c: after the states were counted */
-void check_summary(struct check *c);                 /* check_space.c: where it is said that nothing is free */
+void check_repairs(struct check *c);  /* check_trouble.c: notes TODO of what is to be repaired */
+void check_trouble(struct check *c);  /* check_trouble.c */
+void check_marks(struct check *c);    /* check_inode.c: words outside of nodes */
+void check_counters(struct check *c); /* check_space.c: after the states were counted */
+void check_summary(struct check *c);  /* check_space.c: where it is said that nothing is free */
 
 #endif

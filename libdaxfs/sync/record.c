@@ -367,8 +367,7 @@ void record_finish(struct lane *helper, unsigned owner, uint64_t seq)
 /* What makes a pool fuller; the others, in the end, retire what they take, or take little. */
 static bool grows(enum record_operation operation)
 {
-	return operation == OP_WRITE || operation == OP_CREATE || operation == OP_LINK ||
-	       operation == OP_XATTR;
+	return operation == OP_WRITE || operation == OP_CREATE || operation == OP_LINK || operation == OP_XATTR;
 }
 
 void record_begin(struct lane *lane, enum record_operation operation)
