@@ -127,7 +127,7 @@ static void test_close_and_exit(void **state)
 #define F_OFD_SETLK 37
 #endif
 
-#define SOON_TRIES 200000 /* a request each */
+#define SOON_TRIES 50000 /* a request each: on a slow machine they are slow, too */
 
 /* The kernel does not wait for the release of an open file: try until it is there. */
 static void expect_free_soon(int fd)
@@ -139,6 +139,17 @@ static void expect_free_soon(int fd)
 		sched_yield();
 	}
 	assert_int_equal(lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0), 0);
+}
+
+static void expect_flock_soon(int fd)
+{
+	int tries = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		assert_true(++tries < SOON_TRIES);
+		sched_yield();
+	}
+	assert_int_equal(flock(fd, LOCK_UN), 0);
 }
 
 /* Its locks end with its last descriptor, whoever else has the file open; a process that
@@ -177,6 +188,11 @@ static void test_open_file_locks(void **state)
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	expect_free_soon(b);
+	a = open_at(*state, A, "ofd");
+	assert_int_equal(flock(a, LOCK_EX), 0);
+	expect_error(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	close(a);
+	expect_flock_soon(b);
 	close(ready[0]);
 	close(ready[1]);
 	close(keep);
