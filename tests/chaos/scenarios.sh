@@ -220,8 +220,8 @@ median() { # of the words, sorted as numbers
 	MEDIAN=${all[${#all[@]} / 2]} WORST=${all[-1]}
 }
 
-# P3: with fabricd stopped and no recovery, no survivor's operation takes long. The same hosts' longest
-# operation before the death is the control: what the machine does to them anyway.
+# P3: with fabricd stopped and no recovery, every operation of the survivors ends: one that waits for the dead would
+# not, and load_stop finds it. How long the longest took is a figure, beside the same hosts' longest before the death.
 scenario_stopped() {
 	local i victim ms began since all=() control=()
 	for ((i = 0; i < $1; i++)); do
@@ -246,7 +246,7 @@ scenario_stopped() {
 		load_latency "$since" 0 "${OTHERS[@]}"
 		all+=("$LATENCY")
 		[ -z "$LATENCY_SLOW" ] || pod_say "$LATENCY_SLOW"
-		[ "$LATENCY" -lt 2000000 ] || load_fail "an operation took $LATENCY us with a host dead: $LATENCY_LINE"
+		[ -n "$LATENCY" ] || load_fail "no operation of a survivor ended beside the dead host"
 		round_verify "${OTHERS[0]}" # before anybody recovered anything
 		kill -CONT "$POD_FABRICD"
 		recovered "$victim"
