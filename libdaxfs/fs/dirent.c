@@ -43,17 +43,26 @@ static int take_entry(struct lane *lane, uint64_t handle, uint64_t *entry)
 	return rc;
 }
 
+/* A new entry for a place that was found: private, filled. */
+static int make_entry(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
+		      uint32_t mode, uint64_t *entry)
+{
+	int rc = take_entry(lane, handle, entry);
+
+	if (rc == 0)
+		entry_init(lane, *entry, name, pos->twin, handle, mode);
+	return rc;
+}
+
 int entry_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t handle,
 		 uint32_t mode)
 {
 	uint64_t entry;
-	int rc = take_entry(lane, handle, &entry);
+	int rc = make_entry(lane, pos, name, handle, mode, &entry);
 
-	if (rc)
-		return rc;
-	entry_init(lane, entry, name, pos->twin, handle, mode);
-	trie_insert(lane, pos, name, entry);
-	return 0;
+	if (rc == 0)
+		trie_insert(lane, pos, name, entry);
+	return rc;
 }
 
 void entry_remove(struct lane *lane, const struct trie_pos *pos)
@@ -66,11 +75,10 @@ int entry_replace(struct lane *lane, const struct trie_pos *pos, const struct tr
 		  uint32_t mode)
 {
 	uint64_t entry;
-	int rc = take_entry(lane, handle, &entry);
+	int rc = make_entry(lane, pos, name, handle, mode, &entry);
 
 	if (rc)
 		return rc;
-	entry_init(lane, entry, name, pos->twin, handle, mode);
 	trie_replace(lane, pos, name, entry);
 	record_retire(lane, DAXFS_T_DIRENT, pos->entry);
 	return 0;

@@ -246,7 +246,7 @@ scenario_stopped() {
 		load_latency "$since" 0 "${OTHERS[@]}"
 		all+=("$LATENCY")
 		[ -z "$LATENCY_SLOW" ] || pod_say "$LATENCY_SLOW"
-		[ -n "$LATENCY" ] || load_fail "no operation of a survivor ended beside the dead host"
+		[ "${LATENCY:-0}" -gt 0 ] || load_fail "no operation of a survivor ended beside the dead host"
 		round_verify "${OTHERS[0]}" # before anybody recovered anything
 		kill -CONT "$POD_FABRICD"
 		recovered "$victim"

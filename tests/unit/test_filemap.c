@@ -3,10 +3,8 @@
  * test_filemap.c - which word names page p: at every border, built by hand; what
  * collecting for removal finds; garbage in link words (index/filemap.c).
  */
-#include <unistd.h>
 
-#include "hang.h"
-#include "rig.h"
+#include "file_fixture.h"
 
 #define S1 512ull
 #define S2 (S1 * S1)
@@ -42,24 +40,6 @@ static const uint64_t borders[] = {
 	LAST,
 };
 #define BORDERS (sizeof(borders) / sizeof(borders[0]))
-
-struct fixture {
-	struct pod pod;
-	struct pool *pool;
-	daxfs_ino ino;
-	struct sm_inode *sm;
-	struct lane *lane;
-};
-
-static void fixture_start(struct fixture *s)
-{
-	alarm(HANG_S);
-	pod_start(&s->pod, 8 << 20);
-	s->pool = rig_pool(&s->pod);
-	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");
-	s->sm = &s->pool->inodes[handle_index(s->ino)];
-	s->lane = rig_enter(s->pod.fs[1]);
-}
 
 static void fixture_stop(struct fixture *s)
 {

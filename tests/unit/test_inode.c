@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_inode.c - handles, first values, attributes, times (fs/inode.c). */
 #include <pthread.h>
-#include <unistd.h>
 
-#include "hang.h"
-#include "rig.h"
-
-struct fixture {
-	struct pod pod;
-	struct pool *pool;
-	struct lane *lane;
-	daxfs_ino ino;
-	struct sm_inode *sm;
-};
-
-static void fixture_start(struct fixture *s)
-{
-	alarm(HANG_S);
-	pod_start(&s->pod, 8 << 20);
-	s->pool = rig_pool(&s->pod);
-	s->ino = pod_create(s->pod.fs[0], DAXFS_ROOT, "f");
-	s->sm = &s->pool->inodes[handle_index(s->ino)];
-	s->lane = rig_enter(s->pod.fs[1]);
-}
+#include "file_fixture.h"
 
 static void fixture_stop(struct fixture *s)
 {
