@@ -17,6 +17,8 @@
  *       hosts get disjoint ranges, and no PRUNE is pending.
  *   punch (page -> absent)    changes the trunc word, as a truncation does: who fills a
  *       hole or counts pages sees that one went.
+ *   allocate                  as fill, and the trunc word even if the file gets longer: pages
+ *       that are there already have no word in the record, and must not be punched meanwhile.
  *
  * A group that is written whole once more becomes an extent if sixteen pages are to be
  * had together: extent -> extent is one word. What is written in part, or cut, of an
@@ -416,6 +418,12 @@ static void link_page(struct lane *lane, const struct write_txn *txn, unsigned i
 		record_retire(lane, DAXFS_T_PAGE, link_index(page->word));
 }
 
+/* Does what it does rely on pages, or holes, that have no word in the record? */
+static bool demands_trunc(const struct write_txn *txn)
+{
+	return (txn->fills && !txn->longer) || txn->kind == PUNCHES || txn->kind == FILLS;
+}
+
 static void write_down(struct lane *lane, const struct write_txn *txn)
 {
 	record_unstage(lane);
@@ -424,7 +432,7 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 	link_nodes(lane, txn);
 	if (txn->longer)
 		record_word(lane, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
-	else if (txn->fills || txn->kind == PUNCHES)
+	if (demands_trunc(txn))
 		record_word(lane, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
 	record_write(lane);
 }

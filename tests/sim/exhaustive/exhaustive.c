@@ -92,6 +92,13 @@ static const char *const on_trees[] = {
 	"write f 5000 100 5", "write f 8192 4096 6", "trunc f 8000",
 };
 
+/* Pages that come and go inside the size of f, and its attributes. */
+static const char *const on_ranges[] = {
+	"punch f 4096 8192", "punch f 3000 9000", "allocate f 0 20000", "zero f 3000 3000", "write f 4096 4096 3",
+	"append f 100 4",    "trunc f 5000",      "unlink f",           "read f",           "setx f 50 2 0",
+	"setx f 60 3 1",     "dropx f 0",         "getx f 0",
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct family {
@@ -106,6 +113,7 @@ static const struct family {
 	  PREEMPTIONS_MAX },
 	{ "mkdir d;mkdir e;mkdir d/s;mkdir e/t;create f;write f 0 16384 1", on_trees, COUNT(on_trees),
 	  PREEMPTIONS_MAX },
+	{ "create f;write f 0 16384 1;setx f 100 1 0", on_ranges, COUNT(on_ranges), PREEMPTIONS_MAX },
 };
 
 struct small_world {
