@@ -182,6 +182,24 @@ int member_end(struct pool *pool, const struct daxfs_host_view *seen, const stru
 	return rc ? rc : end_step(pool, &now, mine);
 }
 
+int member_succeed(struct pool *pool, unsigned host, uint64_t tenancy, uint64_t ended, uint64_t process)
+{
+	struct sm_host *slot = &pool->member->host[host];
+	struct host_word word;
+
+	/* ORD succeed: the CAS, then the look at the word (the fence): see end_step. */
+	if (!sm_cas(&slot->process, ended, process))
+		return -EAGAIN;
+	sm_flush(&pool->shm, &slot->process, sizeof(slot->process));
+	sm_drain(&pool->shm);
+	sm_fence();
+	if (host_word_unpack(sm_load(&slot->word), &word))
+		return -EIO;
+	if ((word.state != DAXFS_HOST_ALIVE && word.state != DAXFS_HOST_SUSPECT) || sm_load(&slot->tenancy) != tenancy)
+		return -ESTALE;
+	return 0;
+}
+
 /* -- the mapping ----------------------------------------------------------------- */
 
 struct daxfs_member {

@@ -104,5 +104,12 @@ int member_look(const struct pool *pool, unsigned host, struct daxfs_host_view *
  * -EAGAIN: it is not over, or the word is another one: look again.
  */
 int member_end(struct pool *pool, const struct daxfs_host_view *seen, const struct daxfs_identity *mine);
+/*
+ * Go on with the slot of a process of this boot that has ended: `process` in the place of `ended`, what its process
+ * word said when that was seen. Model: successor.
+ * -EAGAIN: somebody else has it, or is in it; -ESTALE: declared dead, or of another tenancy: nothing may be touched.
+ * Crash in it: the slot is of a process that has ended, as before.
+ */
+int member_succeed(struct pool *pool, unsigned host, uint64_t tenancy, uint64_t ended, uint64_t process);
 
 #endif

@@ -102,11 +102,13 @@ pod_until() { # seconds, what (for the message), command...
 
 pod_fabricd_answers() { "$POD_BIN/daxfsctl" status "$POD_POOL" --socket "$POD_SOCKET" --json >/dev/null 2>&1; }
 
-pod_start_fabricd() {
-	pod_identify manager 1
+# On a machine of its own, or on that of the host named: then it knows what of that is over.
+pod_start_fabricd() { # [host]
+	local on=${1:-manager}
+	[ "$on" != manager ] || pod_identify manager 1
 	pod_spawn fabricd "$POD_DIR/daemon/fabricd.log" "$POD_BIN/fabricd" --pool "$POD_POOL" --socket "$POD_SOCKET" \
 		--fence-agent "$POD_FENCE" --fence-option "cgroup_root=$POD_CGROUP" \
-		--machine-id "$POD_DIR/daemon/manager.machine-id" --boot-id "$POD_DIR/daemon/manager.boot-id"
+		--machine-id "$POD_DIR/daemon/$on.machine-id" --boot-id "$POD_DIR/daemon/$on.boot-id"
 	POD_FABRICD=$POD_PID POD_FABRICD_JOB=$POD_JOB
 	pod_until 10 "fabricd to answer (see $POD_DIR/daemon/fabricd.log)" pod_fabricd_answers
 }
@@ -128,11 +130,15 @@ pod_identify() { # name, boot
 	printf '%032x\n' "$2" >"$POD_DIR/daemon/$1.boot-id"
 }
 
-pod_launch_host() { # host: start its agent, do not wait
+pod_boot() { # name
+	POD_BOOTS=$((${POD_BOOTS:-0} + 1))
+	pod_identify "$1" "$POD_BOOTS"
+}
+
+pod_launch_host() { # host [1: in the boot that it has]: start its agent, do not wait
 	local host=$1
 	mkdir -p "$POD_DIR/m$host"
-	POD_BOOTS=$((${POD_BOOTS:-0} + 1))
-	pod_identify "host$host" "$POD_BOOTS"
+	[ "${2:-0}" = 1 ] || pod_boot "host$host"
 	pod_spawn "host$host" "$POD_DIR/daemon/host$host.log" "$POD_BIN/daxfs-node-agent" --pool "$POD_POOL" \
 		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30 \
 		--machine-id "$POD_DIR/daemon/host$host.machine-id" --boot-id "$POD_DIR/daemon/host$host.boot-id"

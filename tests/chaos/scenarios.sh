@@ -349,6 +349,10 @@ scenario_recoverer() {
 	pod_say "chaos: recoverer killed $shots times, $hits of them while it recovered, in $1 attempts"
 }
 
+count_offs() { # machines that were cut off so far
+	grep -c ': off ' "$POD_DIR/daemon/fabricd.log" || true
+}
+
 # Everything loses power; the memory lives; everything boots and comes back by itself. Nobody is cut off.
 scenario_all() {
 	local i host ms offs
@@ -359,17 +363,18 @@ scenario_all() {
 		pause_ms "$ms"
 		pod_kill_fabricd
 		kill_now 0 1 2
-		offs=$(grep -c ': off ' "$POD_DIR/daemon/fabricd.log")
-		pod_start_fabricd
+		offs=$(count_offs)
+		pod_boot host0
+		pod_start_fabricd host0
 		draw ms 0 2000
 		for host in 0 1 2; do
-			pod_launch_host $host
+			pod_launch_host $host "$((host == 0))"
 			[ $host = 1 ] || pause_ms "$ms"
 		done
 		for host in 0 1 2; do
 			pod_until 40 "host $host to mount" pod_up $host || load_fail "host $host did not come back"
 		done
-		[ "$(grep -c ': off ' "$POD_DIR/daemon/fabricd.log")" = "$offs" ] ||
+		[ "$(count_offs)" = "$offs" ] ||
 			load_fail "a machine that was coming back was cut off"
 		round_verify 1
 		load_all # the next run of each, in the same round

@@ -339,6 +339,34 @@ static void a_successor_is_seen(void **state)
 	fixture_stop(&s);
 }
 
+static void one_process_goes_on(void **state)
+{
+	const struct daxfs_identity old = identity(1, 2, 8);
+	const uint64_t ended = 7ull << 32 | 8, next = 9ull << 32 | 10, third = 9ull << 32 | 11;
+	struct daxfs_host_view v;
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s);
+	has(&s, 1, &old);
+	v = look(&s, 1);
+	assert_int_equal(member_succeed(s.pool, 1, v.tenancy, ended, next), 0);
+	assert_int_equal(member_succeed(s.pool, 1, v.tenancy, ended, third), -EAGAIN); /* the first one has it */
+	assert_int_equal(look(&s, 1).who.pid, 10);
+	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
+	assert_int_equal(member_succeed(s.pool, 1, v.tenancy + 1, next, third), -ESTALE);
+	sm_store(&s.pool->member->host[1].process, ended);
+	assert_int_equal(member_move(s.pool, 1, v.word,
+				     (struct host_word){ .generation = v.generation, .state = DAXFS_HOST_FENCING }),
+			 0);
+	assert_int_equal(member_succeed(s.pool, 1, v.tenancy, ended, next), -ESTALE);
+	gone = true;
+	v = look(&s, 1);
+	assert_int_equal(member_end(s.pool, &v, &old), 0);
+	recovered(&s, 1);
+	fixture_stop(&s);
+}
+
 /* -- what the kernel says ---------------------------------------------------------------- */
 
 static void processes(void **state)
@@ -438,6 +466,7 @@ int main(void)
 		cmocka_unit_test(former_boots),
 		cmocka_unit_test(clones),
 		cmocka_unit_test(a_successor_is_seen),
+		cmocka_unit_test(one_process_goes_on),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(kin),

@@ -339,6 +339,7 @@ const struct scenario scenarios[] = {
 	{ "beat", FILE_F, "beat", "unlink d/f", SC_MEMBER },
 	{ "manage", FILE_F "appear", "manage", "manage", SC_MEMBER | SC_VAGUE },
 	{ "end-ended", FILE_F "reside", "end", "end", SC_MEMBER | SC_VAGUE },
+	{ "succeed", FILE_F "reside", "succeed", "succeed", SC_MEMBER | SC_VAGUE },
 	{ "preside", FILE_F "appear", "preside;preside", "preside;preside", SC_MEMBER },
 	{ "join", "1:mkdir d;1:create d/f", "join", "unlink d/f;create d/f", SC_MEMBER | SC_OUTSIDE },
 	{ "join-create", "1:mkdir d", "join;create d/f", "create d/f", SC_MEMBER | SC_OUTSIDE },

@@ -81,6 +81,7 @@ int manage_preside(void); /* -EIO: a deposed manager was not refused */
 int manage_watch(void);   /* host 0: -EIO if it would be fenced by a name that is not its tenant's */
 void manage_appear(void);
 void manage_reside(void);
+int manage_succeed(struct daxfs *fs);
 int manage_end(struct daxfs *fs); /* -EIO: what is over was not ended */
 
 /* Contents that write and append produce, and a digest of contents. */

@@ -376,6 +376,11 @@ static void do_reside(struct command_call *call)
 	put(call, 0);
 }
 
+static void do_succeed(struct command_call *call)
+{
+	put(call, manage_succeed(fs_of(call)));
+}
+
 static void do_end(struct command_call *call)
 {
 	put(call, manage_end(fs_of(call)));
@@ -550,6 +555,7 @@ const struct verb script_verbs[] = {
 	{ "manage", "", do_manage },
 	{ "reside", "", do_reside },
 	{ "end", "", do_end },
+	{ "succeed", "", do_succeed },
 	{ "appear", "", do_appear },
 	{ "watch", "", do_watch },
 	{ "preside", "", do_preside },

@@ -165,9 +165,9 @@ static const struct order_note notes[] = {
 		SHOWN ", but for the beat itself, of which only a change is asked"),
 	BECAUSE("sync/member.c", "swap_toll", "cas", 0, 0, "a count by itself"),
 	BECAUSE("sync/member.c", NULL, "load", 0, 0, SHOWN ", or checked again by the CAS that follows"),
-	BECAUSE("sync/member.c", "member_end", "fence", 0, 0,
-		"store buffering against a successor in the same slot, of whom there are none yet; the second "
-		"look: tests/unit/test_lobby"),
+	BECAUSE("sync/member.c", "member_succeed", NULL, 0, 0,
+		"model successor/word-first, no-cas; in scenarios nobody ends it meanwhile"),
+	BECAUSE("sync/member.c", "member_end", "fence", 0, 0, "model successor/one-look; tests/unit/test_lobby"),
 	BECAUSE("sync/lobby.c", NULL, NULL, 0, 0, "a card is believed by its check alone; model lobby"),
 	/* -- records ---------------------------------------------------------------------------------- */
 	NOTICED("sync/record.c", "mark_value", "load", 1, 0, "extent-break-both", 4000),
