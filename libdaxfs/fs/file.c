@@ -113,8 +113,8 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 
 	map_look(lane, slot, p, &look);
 	pages = look.behind < last - p ? look.behind + 1 : (unsigned)(last - p) + 1;
-	lane->fault |= look.page != MAP_HOLE &&
-		       pool_lost(lane->pool, pool_page(lane->pool, look.page), (size_t)pages * DAXFS_PAGE_SIZE);
+	if (pool_troubled(lane->pool) && look.page != MAP_HOLE)
+		lane->fault |= pool_lost(lane->pool, pool_page(lane->pool, look.page), (size_t)pages * DAXFS_PAGE_SIZE);
 	view->seen[view->n].slot = look.slot;
 	view->seen[view->n].word = look.word;
 	view->seen[view->n].page = look.page == MAP_HOLE ? NULL : pool_page(lane->pool, look.page);
@@ -197,7 +197,7 @@ static bool view_holds(struct lane *lane, const struct view *view)
 {
 	sm_fence_acquire(); /* ORD view: the copies before the second look */
 	for (unsigned i = 0; view->n > 1 && i < view->n; i++)
-		if (word_load(lane, view->seen[i].slot) != view->seen[i].word)
+		if (word_load_known(lane, view->seen[i].slot) != view->seen[i].word)
 			return false;
 	return true;
 }
@@ -227,16 +227,16 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc == 0 && S_ISDIR(inode.mode))
 		rc = -EISDIR;
 	for (int i = 0; rc == 0 && i < READ_RETRIES; i++) {
-		trunc = word_load(lane, &inode.sm->trunc);
-		size = word_load(lane, &inode.sm->size);
+		trunc = word_load_known(lane, &inode.sm->trunc);
+		size = word_load_known(lane, &inode.sm->size);
 		end = read_end(op, from, size_bytes(size));
 		if (!end)
 			return inode_get(lane, op->ino, &inode) ? -ESTALE : 1;
 		rc = read_range(lane, inode.sm, from, end, op->out + op->done, &view);
 		/* Pages cut away while we copied would have looked like holes,
 		 * bytes added past the end like part of the old ones. */
-		if (rc == 0 && view_holds(lane, &view) && word_load(lane, &inode.sm->trunc) == trunc &&
-		    (end < size_bytes(size) || word_load(lane, &inode.sm->size) == size))
+		if (rc == 0 && view_holds(lane, &view) && word_load_known(lane, &inode.sm->trunc) == trunc &&
+		    (end < size_bytes(size) || word_load_known(lane, &inode.sm->size) == size))
 			break;
 	}
 	if (rc)

@@ -19,26 +19,43 @@ static bool possible(const struct pool *pool, uint64_t handle)
 	return index && index < pool->objects[DAXFS_T_INODE];
 }
 
-bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
+static inline bool is_now(const struct pool *pool, uint64_t handle, struct sm_inode **out)
 {
-	struct pool *pool = lane->pool;
-	uint64_t index = handle_index(handle);
-	unsigned state;
+	*out = &pool->inodes[handle_index(handle)];
+	return sm_load(&(*out)->i_generation) == handle_generation(handle);
+}
 
-	if (!possible(pool, handle))
-		return false;
+static inline bool in_use(const struct pool *pool, uint64_t index)
+{
+	unsigned state = state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
+
+	return state == DAXFS_LIVE || state == DAXFS_PRIVATE;
+}
+
+/* The same in a pool with memory that failed. Apart: what it saves would be felt by each call. */
+static __attribute__((noinline)) bool is_wary(struct lane *lane, uint64_t handle, struct sm_inode **out)
+{
+	const struct pool *pool = lane->pool;
+	uint64_t index = handle_index(handle);
+
 	if (pool_lost(pool, &pool->inodes[index], sizeof(struct sm_inode))) {
 		lane->fault = true;
 		return false;
 	}
 	/* With its state lost an inode is not used again, so its i_generation tells all. */
-	state = pool_lost(pool, &pool->state[DAXFS_T_INODE][index], sizeof(sm_u64))
-			? DAXFS_LIVE
-			: state_of(sm_load(&pool->state[DAXFS_T_INODE][index]));
-	if (state != DAXFS_LIVE && state != DAXFS_PRIVATE)
+	return (pool_lost(pool, &pool->state[DAXFS_T_INODE][index], sizeof(sm_u64)) || in_use(pool, index)) &&
+	       is_now(pool, handle, out);
+}
+
+bool inode_is(struct lane *lane, uint64_t handle, struct sm_inode **out)
+{
+	const struct pool *pool = lane->pool;
+
+	if (!possible(pool, handle))
 		return false;
-	*out = &pool->inodes[index];
-	return sm_load(&(*out)->i_generation) == handle_generation(handle);
+	if (pool_troubled(pool))
+		return is_wary(lane, handle, out);
+	return in_use(pool, handle_index(handle)) && is_now(pool, handle, out);
 }
 
 /* Does an inode exist for its users: has it a name, or somebody who holds it? */
@@ -63,7 +80,7 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 	if (!inode_is(lane, handle, &out->sm) || !there)
 		return lane->fault ? -EIO : -ESTALE;
 	out->handle = handle;
-	out->mode = (uint32_t)word_payload(word_load(lane, &out->sm->mode), DAXFS_W_ATTR);
+	out->mode = (uint32_t)word_payload(word_load_known(lane, &out->sm->mode), DAXFS_W_ATTR);
 	return 0;
 }
 
@@ -124,12 +141,12 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 /* The words that must belong together in one answer. */
 static void read_words(struct lane *lane, const struct sm_inode *sm, uint64_t w[ATTR_WORDS])
 {
-	w[0] = word_load(lane, &sm->size);
-	w[1] = word_load(lane, &sm->nlink);
-	w[2] = word_load(lane, &sm->mode);
-	w[3] = word_load(lane, &sm->uid);
-	w[4] = word_load(lane, &sm->gid);
-	w[5] = word_load(lane, &sm->trunc);
+	w[0] = word_load_known(lane, &sm->size);
+	w[1] = word_load_known(lane, &sm->nlink);
+	w[2] = word_load_known(lane, &sm->mode);
+	w[3] = word_load_known(lane, &sm->uid);
+	w[4] = word_load_known(lane, &sm->gid);
+	w[5] = word_load_known(lane, &sm->trunc);
 }
 
 static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], struct daxfs_attr *out)
@@ -172,7 +189,7 @@ int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
 		if (memcmp(first, w, sizeof(first)) && i < ATTR_RETRIES)
 			continue;
 		out->blocks = blocks_of(lane, &inode, out->size);
-		if (word_load(lane, &inode.sm->nlink) == first[1]) /* it was this file throughout */
+		if (word_load_known(lane, &inode.sm->nlink) == first[1]) /* it was this file throughout */
 			return lane->fault ? -EIO : 0;
 	}
 }

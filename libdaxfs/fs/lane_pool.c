@@ -254,23 +254,27 @@ static inline void give_back(struct daxfs *fs, struct lane_slot *slot)
 	}
 }
 
-void fs_put_lane(struct daxfs *fs, struct lane *lane)
+static __attribute__((noinline)) void put_mended(struct daxfs *fs, struct lane_slot *slot)
 {
-	struct lane_slot *slot = slot_of(lane);
-	uint64_t at = slot->torn_at;
 	bool torn = slot->torn;
 	int rc;
 
-	if (__builtin_expect(!torn && !lane->fault, 1)) {
-		give_back(fs, slot);
-		return;
-	}
 	slot->torn = false;
-	rc = mend_lane(fs, lane);
+	rc = mend_lane(fs, &slot->lane);
 	if (torn)
-		mend_page(fs, lane, at);
+		mend_page(fs, &slot->lane, slot->torn_at);
 	if (rc)
 		keep_broken(fs, slot, rc == -EUCLEAN);
+	else
+		give_back(fs, slot);
+}
+
+void fs_put_lane(struct daxfs *fs, struct lane *lane)
+{
+	struct lane_slot *slot = slot_of(lane);
+
+	if (__builtin_expect(slot->torn || lane->fault, 0))
+		put_mended(fs, slot);
 	else
 		give_back(fs, slot);
 }
@@ -412,32 +416,12 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	return rc;
 }
 
-/* what fs_run runs under a guard */
-struct run {
-	struct daxfs *fs;
-	fs_ahead ahead;
-	fs_step step;
-	void *arg;
-	struct lane *lane; /* once it has one */
-	bool urgent;       /* if all lanes are to rest, one of them will do */
-};
-
-static struct lane *take_for(const struct run *run)
+/* urgent: if all lanes are to rest, one of them will do */
+static struct lane *take_for(struct daxfs *fs, bool urgent)
 {
-	struct lane_slot *slot = run->urgent ? try_slots(run->fs, false) : NULL;
+	struct lane_slot *slot = urgent ? try_slots(fs, false) : NULL;
 
-	return slot ? &slot->lane : wait_lane(run->fs, run->fs->n_slots - 1, run->urgent);
-}
-
-static int run_step(void *arg)
-{
-	struct run *run = arg;
-
-	if (run->ahead)
-		run->ahead(run->fs, run->arg);
-	if (!run->lane)
-		run->lane = take_for(run);
-	return run->lane ? repeat(run->fs, run->lane, run->step, run->arg) : -EIO;
+	return slot ? &slot->lane : wait_lane(fs, fs->n_slots - 1, urgent);
 }
 
 /* A load failed: the lane, if it had got that far, is as a thread leaves it that dies there. */
@@ -452,35 +436,39 @@ static int note_fault(struct daxfs *fs, struct lane *lane, const struct shm_guar
 	return -EIO;
 }
 
-static int run_guarded(struct run *run)
+static int run(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg, bool urgent)
 {
-	struct daxfs *fs = run->fs;
 	struct shm_guard guard;
+	struct lane *lane;
 	int rc = fs_ready(fs);
 
 	if (rc)
 		return rc;
-	shm_guard_init(&guard, &fs->pool.shm);
-	rc = shm_guard_run(&guard, run_step, run);
-	if (guard.hit)
-		rc = note_fault(fs, run->lane, &guard);
-	if (run->lane)
-		fs_put_lane(fs, run->lane);
+	shm_guard_arm(&guard, &fs->pool.shm);
+	if (shm_guard_caught(&guard)) {
+		lane = guard.kept;
+		rc = note_fault(fs, lane, &guard);
+	} else {
+		if (ahead)
+			ahead(fs, arg);
+		lane = take_for(fs, urgent);
+		shm_guard_keep(&guard, lane);
+		rc = lane ? repeat(fs, lane, step, arg) : -EIO;
+		shm_guard_disarm(&guard);
+	}
+	if (lane)
+		fs_put_lane(fs, lane);
 	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
 int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg)
 {
-	struct run run = { fs, ahead, step, arg, NULL, false };
-
-	return run_guarded(&run);
+	return run(fs, ahead, step, arg, false);
 }
 
 int fs_run_recovery(struct daxfs *fs, fs_step step, void *arg)
 {
-	struct run run = { fs, NULL, step, arg, NULL, true };
-
-	return run_guarded(&run);
+	return run(fs, NULL, step, arg, true);
 }
 
 int fs_run(struct daxfs *fs, fs_step step, void *arg)
@@ -501,18 +489,26 @@ int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg)
 	return rc;
 }
 
+struct
+try {
+	struct daxfs *fs;
+	struct lane *lane;
+	fs_step step;
+	void *arg;
+};
+
 static int try_step(void *arg)
 {
-	struct run *run = arg;
+	const struct try *try = arg;
 
-	return run->step(run->fs, run->lane, run->arg);
+	return try->step(try->fs, try->lane, try->arg);
 }
 
 int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 {
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct run run = { fs, NULL, step, arg, lane, false };
-	int rc = shm_guard_run(&guard, try_step, &run);
+	struct try try = { fs, lane, step, arg };
+	int rc = shm_guard_run(&guard, try_step, &try);
 
 	if (guard.hit) {
 		rc = note_fault(fs, lane, &guard);

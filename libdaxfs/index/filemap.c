@@ -204,7 +204,7 @@ static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64
 	if (!*left)
 		return;
 	--*left;
-	w = word_load(lane, slot);
+	w = word_load_known(lane, slot); /* of an inode, or of a node that was asked about below */
 	if (height == 0 && link_names_extent(lane->pool, w))
 		*pages += DAXFS_EXTENT_PAGES;
 	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA) ||

@@ -37,16 +37,8 @@ int shm_guard_run(struct shm_guard *guard, int (*run)(void *arg), void *arg)
 
 #else
 
-static _Thread_local struct shm_guard *innermost __attribute__((tls_model("initial-exec")));
+_Thread_local struct shm_guard *shm_guard_innermost;
 static struct sigaction before_us;
-
-#ifdef GUARD_PORTABLE
-#define guard_set(guard) sigsetjmp((guard)->place, 0)
-#define guard_jump(guard) siglongjmp((guard)->place, 1)
-#else
-#define guard_set(guard) __builtin_setjmp((guard)->place)
-#define guard_jump(guard) __builtin_longjmp((guard)->place, 1)
-#endif
 
 /* Not ours: as if we were not there. A default action returns into the same fault, and acts. */
 static void pass_on(int number, siginfo_t *info, void *context)
@@ -63,7 +55,7 @@ static void pass_on(int number, siginfo_t *info, void *context)
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
-	struct shm_guard *guard = innermost;
+	struct shm_guard *guard = shm_guard_innermost;
 	uint64_t offset = guard ? (uint64_t)((const uint8_t *)info->si_addr - guard->shm->base) : 0;
 
 	if (!guard || info->si_code <= 0 || offset >= guard->shm->size) {
@@ -74,7 +66,8 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		return; /* memory that nobody has loaded: whoever does will be told again */
 	guard->hit = true;
 	guard->offset = offset;
-	guard_jump(guard);
+	shm_guard_innermost = guard->outer;
+	shm_guard_jump(guard);
 }
 
 static void install(void)
@@ -98,15 +91,11 @@ __attribute__((noinline)) int shm_guard_run(struct shm_guard *guard, int (*run)(
 {
 	int rc;
 
-	guard->outer = innermost;
-	if (guard_set(guard)) {
-		guard = innermost;
-		innermost = guard->outer;
+	shm_guard_arm(guard, guard->shm);
+	if (shm_guard_caught(guard))
 		return -EIO;
-	}
-	innermost = guard;
 	rc = run(arg);
-	innermost = innermost->outer;
+	shm_guard_disarm(guard);
 	return rc;
 }
 

@@ -159,17 +159,18 @@ static inline bool link_names_extent(const struct pool *pool, uint64_t w)
 }
 
 uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t found);
+uint64_t word_load_wary(struct lane *lane, const sm_u64 *p);
+/* The value of a word of an object whose memory this step asks about before it believes anything of it (inode_is). */
+static inline uint64_t word_load_known(struct lane *lane, const sm_u64 *p)
+{
+	uint64_t w = epoch_load(lane, p);
+
+	return __builtin_expect(word_is_mark(w), 0) ? word_load_marked(lane, p, w) : w;
+}
 /* The value of a word, marks resolved by looking. Never blocks, never writes. */
 static inline uint64_t word_load(struct lane *lane, const sm_u64 *p)
 {
-	uint64_t w;
-
-	if (pool_lost(lane->pool, p, sizeof(*p))) {
-		lane->fault = true;
-		return 0;
-	}
-	w = epoch_load(lane, p);
-	return __builtin_expect(word_is_mark(w), 0) ? word_load_marked(lane, p, w) : w;
+	return pool_troubled(lane->pool) ? word_load_wary(lane, p) : word_load_known(lane, p);
 }
 /* The value of a word with no mark on it: finishes whose mark it finds. */
 uint64_t word_help(struct lane *lane, sm_u64 *p);

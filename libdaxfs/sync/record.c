@@ -142,6 +142,16 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 	return w;
 }
 
+/* word_load, in a pool with memory that failed. */
+uint64_t word_load_wary(struct lane *lane, const sm_u64 *p)
+{
+	if (pool_lost(lane->pool, p, sizeof(*p))) {
+		lane->fault = true;
+		return 0;
+	}
+	return word_load_known(lane, p);
+}
+
 uint64_t word_help(struct lane *lane, sm_u64 *p)
 {
 	uint64_t w;
