@@ -66,7 +66,11 @@ static void usage_of(const struct metrics *m, const char *what, const struct dax
 	const struct {
 		const char *state;
 		uint64_t n;
-	} row[] = { { "free", u->free }, { "live", u->live }, { "private", u->private_ }, { "retired", u->retired } };
+	} row[] = { { "free", u->free },
+		    { "live", u->live },
+		    { "private", u->private_ },
+		    { "retired", u->retired },
+		    { "quarantined", u->quarantined } };
 
 	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++)
 		fprintf(m->out, "daxfs_objects{%s,type=\"%s\",state=\"%s\"} %" PRIu64 "\n", m->pool, what, row[i].state,
@@ -81,6 +85,17 @@ static void usage(const struct metrics *m)
 	usage_of(m, "page", &m->s->usage.pages);
 	usage_of(m, "inode", &m->s->usage.inodes);
 	usage_of(m, "dirent", &m->s->usage.dirents);
+}
+
+static void repairs(const struct metrics *m)
+{
+	static const char *const kind[DAXFS_REPAIR_KINDS] = { "page", "file", "lane" };
+
+	if (!m->s->have_usage)
+		return;
+	head(m, "to_repair", "memory that failed, removed files and lanes that wait for daxfsctl repair");
+	for (unsigned i = 0; i < DAXFS_REPAIR_KINDS; i++)
+		fprintf(m->out, "daxfs_to_repair{%s,kind=\"%s\"} %u\n", m->pool, kind[i], m->s->to_repair[i]);
 }
 
 /* -- hosts ------------------------------------------------------------------- */
@@ -194,6 +209,7 @@ int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 		label("pool", s->geometry.name, m.pool, sizeof(m.pool));
 		pool(&m);
 		usage(&m);
+		repairs(&m);
 		hosts(&m);
 	}
 	free(s);

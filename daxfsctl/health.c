@@ -3,8 +3,9 @@
  * health.c - see health.h.
  *
  * DEGRADED, while the pod works on: a host is not what it should be, or nobody
- * would notice if one died. A slot that is FREE or RECOVERED is fine; a pool
- * that no host uses needs no fabricd.
+ * would notice if one died; memory of the pool failed, or something waits to be
+ * repaired. A slot that is FREE or RECOVERED is fine; a pool that no host uses needs
+ * no fabricd.
  */
 #include "daxfsctl/health.h"
 
@@ -103,11 +104,34 @@ static void complain_of_fabricd(const struct epoch_scan *s, char *buf, size_t si
 		add(buf, size, "fabricd does not beat");
 }
 
+static void complain_of_repairs(const struct epoch_scan *s, char *buf, size_t size)
+{
+	const unsigned *n = s->to_repair;
+	char text[96], number[32];
+
+	if (n[DAXFS_REPAIR_PAGE]) {
+		snprintf(text, sizeof(text), "%s of memory failed",
+			 text_count(n[DAXFS_REPAIR_PAGE], "page", number, sizeof(number)));
+		add(buf, size, text);
+	}
+	if (n[DAXFS_REPAIR_FILE]) {
+		snprintf(text, sizeof(text), "%s to repair",
+			 text_count(n[DAXFS_REPAIR_FILE], "removed file", number, sizeof(number)));
+		add(buf, size, text);
+	}
+	if (n[DAXFS_REPAIR_LANE]) {
+		snprintf(text, sizeof(text), "%s to repair",
+			 text_count(n[DAXFS_REPAIR_LANE], "lane", number, sizeof(number)));
+		add(buf, size, text);
+	}
+}
+
 static void complaints(const struct epoch_scan *s, char *buf, size_t size)
 {
 	buf[0] = '\0';
 	complain_of_hosts(s, buf, size);
 	complain_of_fabricd(s, buf, size);
+	complain_of_repairs(s, buf, size);
 }
 
 bool health_good(const struct epoch_scan *s)

@@ -146,11 +146,40 @@ static void show_foot(FILE *out, const struct epoch_scan *s)
 		putc('\n', out);
 }
 
+#define REPAIRS_SHOWN 8u
+
+static void show_repair(FILE *out, const struct daxfs_repair *item)
+{
+	fprintf(out, "to repair: %s", item->what);
+	switch (item->kind) {
+	case DAXFS_REPAIR_PAGE: fprintf(out, " at offset %#" PRIx64 ": memory failed\n", item->subject); break;
+	case DAXFS_REPAIR_FILE:
+		fprintf(out, ": removed, and could not be finished: daxfsctl repair POOL --item %" PRIu64 "\n",
+			item->subject & UINT32_MAX);
+		break;
+	default: fprintf(out, ": its record cannot be told\n"); break;
+	}
+}
+
+/* What is there to be repaired, and how. */
+static void show_repairs(FILE *out, const struct epoch_scan *s)
+{
+	unsigned left = 0;
+
+	for (unsigned kind = 0; kind < DAXFS_REPAIR_KINDS; kind++)
+		left += s->to_repair[kind];
+	for (unsigned i = 0; i < s->n_repairs && i < REPAIRS_SHOWN; i++, left--)
+		show_repair(out, &s->repair[i]);
+	if (left)
+		fprintf(out, "to repair: %u more: daxfsctl check lists all\n", left);
+}
+
 void show_status(FILE *out, const struct epoch_scan *s)
 {
 	show_head(out, s);
 	show_table(out, s);
 	show_foot(out, s);
+	show_repairs(out, s);
 }
 
 void show_hosts(FILE *out, const struct epoch_scan *s)
@@ -261,6 +290,26 @@ static void json_fabricd(struct json *j, const struct epoch_scan *s)
 	json_end(j);
 }
 
+static void json_repairs(struct json *j, const struct epoch_scan *s)
+{
+	static const char *const name[DAXFS_REPAIR_KINDS] = { "page", "file", "lane" };
+	static const char *const number[DAXFS_REPAIR_KINDS] = { "pages", "files", "lanes" };
+
+	json_object(j, "to_repair");
+	for (unsigned kind = 0; kind < DAXFS_REPAIR_KINDS; kind++)
+		json_number(j, number[kind], s->to_repair[kind]);
+	json_array(j, "first");
+	for (unsigned i = 0; i < s->n_repairs; i++) {
+		json_object(j, NULL);
+		json_text(j, "kind", name[s->repair[i].kind]);
+		json_number(j, "subject", s->repair[i].subject);
+		json_text(j, "what", s->repair[i].what);
+		json_end(j);
+	}
+	json_end(j);
+	json_end(j);
+}
+
 void show_json(FILE *out, const struct epoch_scan *s)
 {
 	char health[256];
@@ -276,10 +325,13 @@ void show_json(FILE *out, const struct epoch_scan *s)
 	for (unsigned i = 0; i < s->n_hosts; i++)
 		json_host(&j, s, &s->host[i]);
 	json_end(&j);
-	if (s->have_usage)
+	if (s->have_usage) {
 		text_json_usage(&j, &s->usage);
-	else
+		json_repairs(&j, s);
+	} else {
 		json_null(&j, "usage");
+		json_null(&j, "to_repair");
+	}
 	text_json_recovery(&j, "last_recovery", &s->last);
 	json_finish(&j);
 }

@@ -35,7 +35,17 @@ static void take_in_flight(struct epoch_scan *s, struct daxfs *fs)
 	}
 }
 
-/* Usage and work in flight, if this process may map the pool that this is about. */
+static bool take_repair(void *context, const struct daxfs_repair *item)
+{
+	struct epoch_scan *s = context;
+
+	s->to_repair[item->kind]++;
+	if (s->n_repairs < SNAPSHOT_REPAIRS)
+		s->repair[s->n_repairs++] = *item;
+	return true;
+}
+
+/* Usage, work in flight, what is to be repaired, if this process may map the pool that this is about. */
 static int take_pool(struct epoch_scan *s, struct daxfs_error *err)
 {
 	struct daxfs_geometry g;
@@ -48,6 +58,7 @@ static int take_pool(struct epoch_scan *s, struct daxfs_error *err)
 	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)) == 0) {
 		s->have_usage = daxfs_statfs(fs, &s->usage) == 0;
 		take_in_flight(s, fs);
+		daxfs_repair_list(fs, take_repair, s);
 	}
 	daxfs_close(fs);
 	return 0;

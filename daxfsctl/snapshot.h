@@ -15,6 +15,7 @@
 #include "daxfsctl/ctl.h"
 
 #define SNAPSHOT_HOSTS 64u
+#define SNAPSHOT_REPAIRS 64u /* of those there are, so many are named */
 
 /* what is known of a heartbeat counter */
 enum snapshot_beat {
@@ -55,6 +56,9 @@ struct epoch_scan {
 	struct daxfs_recovery last; /* ns = 0: none known */
 	bool have_usage;
 	struct daxfs_statfs usage;
+	unsigned to_repair[DAXFS_REPAIR_KINDS]; /* with usage: how many of each kind are on the list */
+	unsigned n_repairs;
+	struct daxfs_repair repair[SNAPSHOT_REPAIRS]; /* the first of them */
 };
 
 /*

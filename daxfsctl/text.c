@@ -115,6 +115,7 @@ static void json_usage(struct json *j, const char *key, const struct daxfs_usage
 	json_number(j, "live", u->live);
 	json_number(j, "private", u->private_);
 	json_number(j, "retired", u->retired);
+	json_number(j, "quarantined", u->quarantined);
 	json_end(j);
 }
 

@@ -322,6 +322,7 @@ enum daxfs_repair_kind {
 	DAXFS_REPAIR_PAGE, /* subject: offset in the pool of 4 KiB that failed */
 	DAXFS_REPAIR_FILE, /* subject: handle of an inode that could not be finished: pages of it may never be free */
 	DAXFS_REPAIR_LANE, /* subject: a lane of no host whose record makes no sense, or cannot be read */
+	DAXFS_REPAIR_KINDS
 };
 struct daxfs_repair {
 	enum daxfs_repair_kind kind;

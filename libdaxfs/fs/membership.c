@@ -305,6 +305,7 @@ static int join(struct daxfs *fs, unsigned host, const char *name, const struct 
 		return rc;
 	call.joiner.card = card_make(name, identity);
 	fs->host = host;
+	trouble_sync(&fs->pool);
 	rc = shm_guard_run(&guard, take_and_settle, &call);
 	if (guard.hit) { /* as if it had died while JOINING: the manager sees to the slot */
 		fs_free_slots(fs);

@@ -98,12 +98,28 @@ static void check_tail(struct walk *f, uint64_t page)
 		}
 }
 
+/*
+ * Its memory failed. In a repair the file is cut there, for it would read as whatever lies there now. Not so
+ * an extent, whose other pages can be read: it stays on the list until the file is removed.
+ */
+static bool lost(struct walk *f, const sm_u64 *word, uint64_t page, unsigned height, uint64_t base,
+		 const struct place *at)
+{
+	if (!pool_lost_page(f->c->pool, page))
+		return false;
+	check_problem(f->c, "lost-bytes", at, "page %" PRIu64 " of inode %" PRIu64 ": its memory failed", base,
+		      f->inode);
+	if (link_kind(check_value(f->c, word, DAXFS_W_LINK)) != DAXFS_EXTENT)
+		cut(f, word, height, base, at);
+	return true;
+}
+
 static void walk_data(struct walk *f, const sm_u64 *word, uint64_t page, uint64_t p, const struct place *at)
 {
 	if (!check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at) ||
 	    (p >= f->pages && !f->prune && !claim(f, p + 1)))
 		cut(f, word, 0, p, at);
-	else if (p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
+	else if (!lost(f, word, page, 0, p, at) && p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
 		check_tail(f, page);
 }
 
@@ -125,6 +141,7 @@ static void walk_extent(struct walk *f, const sm_u64 *word, uint64_t w, uint64_t
 		whole = false;
 	for (unsigned i = 0; i < DAXFS_EXTENT_PAGES; i++) {
 		whole &= check_reach(f->c, DAXFS_T_PAGE, head + i, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, at);
+		lost(f, word, head + i, 0, p + i, at);
 		if (!i || !check_value(f->c, word + i, DAXFS_W_LINK))
 			continue;
 		check_problem(f->c, "double-use", at,
@@ -142,8 +159,6 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 {
 	uint64_t start = base & ~(span(height) - 1);
 
-	if (check_blind(f->c, pool_page(f->c->pool, node), DAXFS_PAGE_SIZE))
-		return;
 	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
 		const sm_u64 *below = &map_node(f->c->pool, node)->slot[i];
 		struct place slot = { "page", node, "slot", (int)i };
@@ -186,8 +201,10 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 		walk_data(f, word, link_index(w), base, at);
 	else if (!check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
 		cut(f, word, height, base, at);
-	else
+	else if (!lost(f, word, link_index(w), height, base, at))
 		walk_node(f, link_index(w), height, base);
+	else
+		check_blind(c, pool_page(c->pool, link_index(w)), DAXFS_PAGE_SIZE);
 	if (height && base >= f->pages && !f->prune && f->top == top)
 		cut(f, word, height, base, at); /* no page below */
 }

@@ -63,6 +63,10 @@ static bool makes_sense(const struct item *it, uint64_t w, unsigned height)
 		use = DAXFS_USE_EXTENT;
 	else if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA) || index >= pool->objects[DAXFS_T_PAGE])
 		return false;
+	if (pool_lost(pool, &pool->state[DAXFS_T_PAGE][index], sizeof(sm_u64)) ||
+	    pool_lost(pool, &pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64)) ||
+	    (height && pool_lost_page(pool, index)))
+		return false; /* nothing can be said of it, or of what is below */
 	s = sm_load(&pool->state[DAXFS_T_PAGE][index]);
 	if (sm_load(&pool->birth[DAXFS_T_PAGE][index]) > it->epoch)
 		return false;
@@ -145,6 +149,8 @@ static const char *refuses(const struct pool *pool, const struct check *c, uint6
 	if (inode <= DAXFS_ROOT_INO || inode >= pool->objects[DAXFS_T_INODE])
 		return "there is no such inode";
 	sm = &pool->inodes[inode];
+	if (pool_lost(pool, sm, sizeof(*sm)) || pool_lost(pool, &pool->state[DAXFS_T_INODE][inode], sizeof(sm_u64)))
+		return "its memory failed: repair the whole pool when that is back";
 	life = nlink_life(check_value(c, &sm->nlink, DAXFS_W_NLINK));
 	if (state_of(sm_load(&pool->state[DAXFS_T_INODE][inode])) != DAXFS_LIVE)
 		return "it is not in use";
@@ -163,8 +169,12 @@ static void reach_others(struct check *c, uint64_t inode)
 {
 	c->notes[DAXFS_T_INODE][inode] |= CHECK_REACHED;
 	for (uint64_t i = DAXFS_ROOT_INO; i < c->pool->objects[DAXFS_T_INODE]; i++) {
-		uint64_t s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
+		uint64_t s;
 
+		if (pool_lost(c->pool, &c->pool->state[DAXFS_T_INODE][i], sizeof(s)) ||
+		    pool_lost(c->pool, &c->pool->inodes[i], sizeof(struct sm_inode)))
+			continue;
+		s = sm_load(&c->pool->state[DAXFS_T_INODE][i]);
 		if (check_is(c, DAXFS_T_INODE, i, CHECK_REACHED) || use_of(s) != DAXFS_USE_INODE ||
 		    (state_of(s) != DAXFS_LIVE && state_of(s) != DAXFS_PRIVATE))
 			continue;
@@ -179,47 +189,75 @@ static void reach_others(struct check *c, uint64_t inode)
 	}
 }
 
+struct look {
+	struct check c;
+	struct item it;
+	struct daxfs_check ignored;
+	const char *refused;
+};
+
+/* Who owns what, and may this inode be taken apart? Begun again after memory failed: nothing is kept. */
+static int look(void *arg)
+{
+	struct look *l = arg;
+	int rc;
+
+	free(l->c.memory);
+	l->c = (struct check){ .pool = l->it.pool, .out = &l->ignored };
+	rc = check_setup(&l->c);
+	if (rc)
+		return rc;
+	check_members(&l->c);
+	l->refused = refuses(l->it.pool, &l->c, l->it.inode);
+	if (l->refused)
+		return 0;
+	l->it.epoch = l->c.epoch;
+	reach_others(&l->c, l->it.inode);
+	if (l->c.names[l->it.inode])
+		l->refused = "it has a name: repair the whole pool";
+	else if (l->c.blind)
+		l->refused = "what lies in memory that failed may lead to what it has: repair the whole pool";
+	return 0;
+}
+
+/* Finished; and off the list, if whoever could not finish it had listed it. */
+static int take_apart(struct daxfs *fs, struct look *l)
+{
+	uint64_t handle = handle_make((uint32_t)sm_load(&fs->pool.inodes[l->it.inode].i_generation), l->it.inode);
+	unsigned known;
+	int rc;
+
+	do { /* what it meets anew is cut, too */
+		known = fs->pool.bad.n;
+		rc = fs_run(fs, finish_step, &l->it);
+	} while (rc == -EIO && fs->pool.bad.n != known);
+	if (rc == 0)
+		daxfs_repair_done(fs, DAXFS_REPAIR_FILE, handle);
+	return rc;
+}
+
 int daxfs_repair_item(struct daxfs *fs, uint64_t inode, daxfs_report report, void *context, struct daxfs_error *err)
 {
-	struct daxfs_check ignored = { 0 };
-	struct check c = { .pool = &fs->pool, .out = &ignored };
-	struct item it = {
-		.pool = &fs->pool,
-		.check = &c,
-		.inode = inode,
-		.report = report,
-		.context = context,
-	};
-	const char *refused;
+	struct look l = { .it = { .pool = &fs->pool, .inode = inode, .report = report, .context = context } };
 	int rc;
 
 	if (!fs->joined)
 		return daxfs_error_set(err, -ESTALE, "join first");
-	rc = check_setup(&c);
-	if (rc)
+	l.it.check = &l.c;
+	trouble_sync(&fs->pool);
+	rc = fs_look(fs, look, &l);
+	if (rc == 0 && !l.refused)
+		rc = take_apart(fs, &l);
+	free(l.c.memory);
+	if (rc == -ENOMEM)
 		return daxfs_error_set(err, rc, "out of memory");
-	check_members(&c); /* who owns a slot */
-	refused = refuses(&fs->pool, &c, inode);
-	if (!refused) {
-		it.epoch = c.epoch;
-		reach_others(&c, inode);
-		refused = c.names[inode] ? "it has a name: repair the whole pool" : NULL;
-	}
-	if (!refused) {
-		uint64_t handle = handle_make((uint32_t)sm_load(&fs->pool.inodes[inode].i_generation), inode);
-
-		rc = fs_run(fs, finish_step, &it);
-		if (rc == 0)
-			trouble_end_file(&fs->pool, handle); /* if whoever could not finish it listed it */
-	}
-	free(c.memory);
-	if (refused)
-		return daxfs_error_set(err, -EBUSY, "inode %" PRIu64 ": %s", inode, refused);
+	if (l.refused)
+		return daxfs_error_set(err, -EBUSY, "inode %" PRIu64 ": %s", inode, l.refused);
 	if (rc)
 		return daxfs_error_set(
 			err, rc, "inode %" PRIu64 " cannot be finished yet: repair the pool when it is idle", inode);
 	if (report)
 		inspect_line(report, context, "did: inode %" PRIu64 ": free, %" PRIu64 " links were cut", inode,
-			     it.cut);
+			     l.it.cut);
 	return 0;
 }

@@ -19,6 +19,7 @@
  * one that was first stops.
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "fs/fs.h"
 #include "inspect/repair.h"
@@ -104,21 +105,54 @@ static bool holds_bytes(const struct pool *pool, uint64_t offset)
 	       use_of(s) != DAXFS_USE_LOCKS && use_of(s) != DAXFS_USE_XATTR && use_of(s) != DAXFS_USE_BAD;
 }
 
-/* What can be loaded again comes off the list: whatever it holds now, the check tells sense from nonsense there. */
-static void take_off_list(struct pool *pool)
+/* On the list, and it can be loaded again, and nobody would take what it holds for bytes of a file? */
+static bool is_back(const struct pool *pool, uint64_t entry)
 {
-	for (unsigned i = 0; i < DAXFS_BAD_MAX; i++) {
-		uint64_t entry = trouble_entry(pool, i);
-		struct failed page = { pool, entry - DAXFS_BAD_LISTED };
-		struct shm_guard guard = shm_guard_of(&pool->shm);
+	struct failed page = { pool, entry - DAXFS_BAD_LISTED };
+	struct shm_guard guard = shm_guard_of(&pool->shm);
 
-		if ((entry & (DAXFS_PAGE_SIZE - 1)) != DAXFS_BAD_LISTED || entry >= pool->shm.size ||
-		    holds_bytes(pool, page.offset))
+	if ((entry & (DAXFS_PAGE_SIZE - 1)) != DAXFS_BAD_LISTED || entry >= pool->shm.size ||
+	    holds_bytes(pool, page.offset))
+		return false;
+	shm_guard_run(&guard, load_page, &page);
+	return !guard.hit;
+}
+
+struct passes_call {
+	struct daxfs *fs;
+	struct repair *fix;
+	uint64_t id;
+	daxfs_report report;
+	void *context;
+	struct daxfs_check *check; /* the last */
+	struct daxfs_error *err;
+};
+
+/*
+ * What is back comes off the list: whatever it holds now, the check tells sense from nonsense there.
+ * A dry run only says so.
+ */
+static unsigned take_off_list(const struct passes_call *call)
+{
+	struct pool *pool = &call->fs->pool;
+	char text[INSPECT_TEXT];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < DAXFS_BAD_MAX; i++) {
+		uint64_t entry = trouble_entry(pool, i), offset = entry - DAXFS_BAD_LISTED;
+
+		if (!is_back(pool, entry) || (!call->fix->dry && trouble_end_page(pool, offset)))
 			continue;
-		shm_guard_run(&guard, load_page, &page);
-		if (!guard.hit)
-			trouble_end_page(pool, page.offset);
+		n++;
+		call->fix->out->problems++;
+		call->fix->out->repairs++;
+		inspect_page_text(pool, offset, text, sizeof(text));
+		if (call->report)
+			inspect_line(call->report, call->context,
+				     "%s: offset %#" PRIx64 " (%s): can be loaded again, off the list",
+				     call->fix->dry ? "would" : "did", offset, text);
 	}
+	return n;
 }
 
 static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_report report, void *context)
@@ -142,59 +176,63 @@ static int passes(struct daxfs *fs, struct repair *fix, uint64_t id, daxfs_repor
 	return 0;
 }
 
-struct passes_call {
-	struct daxfs *fs;
-	struct repair *fix;
-	uint64_t id;
-	daxfs_report report;
-	void *context;
-};
+static int run_passes(const struct passes_call *call)
+{
+	int rc;
 
-static int run_passes(void *arg)
+	take_off_list(call);
+	do
+		rc = passes(call->fs, call->fix, call->id, call->report, call->context);
+	while (rc == 0 && !call->fix->dry && take_off_list(call)); /* what a file held until then */
+	return rc;
+}
+
+static int repair_all(void *arg)
 {
 	const struct passes_call *call = arg;
+	bool dry = call->fix->dry;
+	int rc = dry ? 0 : repair_begin(call->fs, call->id, call->err);
 
-	if (!call->fix->dry)
-		take_off_list(&call->fs->pool);
-	return passes(call->fs, call->fix, call->id, call->report, call->context);
+	if (rc)
+		return rc;
+	rc = run_passes(call);
+	if (rc)
+		return daxfs_error_set(call->err, rc, "%s",
+				       rc == -ECANCELED ? "another repair has begun: let that one end"
+							: "out of memory");
+	if (!dry)
+		set_repair(&call->fs->pool, 0);
+	if (!dry && call->fix->found)
+		repair_found(call->fs, call->report, call->context, call->fix->out);
+	rc = check_pool(&call->fs->pool, dry ? NULL : call->report, call->context, call->check);
+	return rc ? daxfs_error_set(call->err, rc, "out of memory") : 0;
 }
 
 int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *context, struct daxfs_repaired *out,
 		 struct daxfs_error *err)
 {
 	struct daxfs_repaired result = { 0 };
+	struct daxfs_check check = { 0 };
 	struct repair fix = { .pool = &fs->pool, .dry = dry_run, .out = &result };
-	uint64_t id = fs_now() | 1;
+	struct passes_call call = { fs, &fix, fs_now() | 1, report, context, &check, err };
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct daxfs_check check;
-	int rc = 0;
+	int rc;
 
 	if (fs->joined)
 		return daxfs_error_set(err, -EBUSY, "joined as host %u: leave first", fs->host);
 	if (!dry_run && !fs->pool.writable)
 		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; open it for writing to repair it");
-	if (!dry_run)
-		rc = repair_begin(fs, id, err);
+	do { /* what fails is listed, and gone around */
+		guard.hit = false;
+		rc = shm_guard_run(&guard, repair_all, &call);
+	} while (guard.hit &&
+		 (trouble_add_page(&fs->pool, guard.offset) > 0 || trouble_note_page(&fs->pool, guard.offset)));
+	if (guard.hit)
+		return daxfs_error_set(err, -EIO,
+				       "memory failed at offset %#llx, without which nothing can be repaired",
+				       (unsigned long long)guard.offset);
 	if (rc)
 		return rc;
-	rc = shm_guard_run(&guard, run_passes, &(struct passes_call){ fs, &fix, id, report, context });
-	if (guard.hit) {
-		trouble_add_page(&fs->pool, guard.offset);
-		return daxfs_error_set(err, -EIO,
-				       "memory failed at offset %#llx, which is listed now: run the repair again",
-				       (unsigned long long)guard.offset);
-	}
-	if (rc)
-		return daxfs_error_set(err, rc, "%s",
-				       rc == -ECANCELED ? "another repair has begun: let that one end"
-							: "out of memory");
-	if (!dry_run)
-		set_repair(&fs->pool, 0);
-	if (!dry_run && fix.found)
-		repair_found(fs, report, context, &result);
-	rc = check_pool(&fs->pool, dry_run ? NULL : report, context, &check);
-	if (rc)
-		return daxfs_error_set(err, rc, "out of memory");
 	result.left = check.problems;
 	*out = result;
 	return 0;

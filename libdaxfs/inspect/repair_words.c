@@ -6,6 +6,7 @@
 
 #include "index/filemap.h"
 #include "inspect/repair.h"
+#include "space/space.h"
 #include "sync/member.h"
 
 /* -- saying --------------------------------------------------------------------- */
@@ -130,17 +131,23 @@ void repair_state(struct check *c, enum daxfs_type type, uint64_t index, enum da
 
 void repair_free(struct check *c, enum daxfs_type type, uint64_t index, const struct place *at)
 {
-	if (repair_do(c, at, "free"))
-		repair_plain(c, &c->pool->state[type][index], 0);
+	bool lost = space_lost_object(c->pool, type, index);
+
+	if (repair_do(c, at, lost ? "in quarantine" : "free"))
+		repair_plain(c, &c->pool->state[type][index], lost ? state_make(DAXFS_LIVE, DAXFS_USE_BAD, 0) : 0);
 }
 
 /* A page that nothing named in this pass, and that is no part of an extent. */
 static bool find_page(struct check *c, uint64_t *page)
 {
 	for (uint64_t i = c->fix->next_page; i < c->pool->objects[DAXFS_T_PAGE]; i++) {
-		uint64_t s = sm_load(&c->pool->state[DAXFS_T_PAGE][i]);
-		bool rests = state_of(s) == DAXFS_RETIRED && use_of(s) == DAXFS_USE_NONE;
+		uint64_t s;
+		bool rests;
 
+		if (space_lost_object(c->pool, DAXFS_T_PAGE, i))
+			continue;
+		s = sm_load(&c->pool->state[DAXFS_T_PAGE][i]);
+		rests = state_of(s) == DAXFS_RETIRED && use_of(s) == DAXFS_USE_NONE;
 		if ((s && !rests) || check_is(c, DAXFS_T_PAGE, i, CHECK_REACHED))
 			continue;
 		c->fix->next_page = i + 1;

@@ -138,6 +138,22 @@ static void set_waiting(struct epoch_scan *s)
 	strcpy(s->note, "new primary");
 }
 
+static void set_failed_memory(struct epoch_scan *s)
+{
+	static const struct daxfs_repair found[] = {
+		{ DAXFS_REPAIR_PAGE, 0x1e000, "inodes 16 to 31" },
+		{ DAXFS_REPAIR_PAGE, 0x400000, "page 900" },
+		{ DAXFS_REPAIR_FILE, 4294967303, "inode 7" },
+		{ DAXFS_REPAIR_LANE, 3, "lane 3" },
+	};
+
+	s->host[1].view.state = DAXFS_HOST_ALIVE;
+	for (unsigned i = 0; i < 4; i++) {
+		s->repair[s->n_repairs++] = found[i];
+		s->to_repair[found[i].kind]++;
+	}
+}
+
 static void set_backup(struct epoch_scan *s)
 {
 	set_waiting(s);
@@ -159,6 +175,8 @@ static void verdicts(void **unused)
 		{ set_unused, "HEALTHY", "no fabricd" },
 		{ set_waiting, "DEGRADED: fabricd decides nothing (new primary)", "fabricd pid 811 (primary)" },
 		{ set_backup, "HEALTHY", "fabricd pid 812 (backup of 811)" },
+		{ set_failed_memory, "DEGRADED: 2 pages of memory failed, 1 removed file to repair, 1 lane to repair",
+		  "fabricd pid 811 (primary)" },
 	};
 	struct epoch_scan *s = malloc(sizeof(*s));
 	char text[256];
@@ -206,6 +224,42 @@ static void json_tells_the_same(void **unused)
 	free(s);
 }
 
+/* What is to be repaired is listed, the first of it by name; none of it, and nothing is said. */
+static void repairs_are_listed(void **unused)
+{
+	static const char *const parts[] = {
+		"\"to_repair\": {", "\"pages\": 2", "\"files\": 1", "\"lanes\": 1", "\"kind\": \"file\"",
+		"\"subject\": 4294967303", "\"what\": \"inodes 16 to 31\"",
+	};
+	struct epoch_scan *s = malloc(sizeof(*s));
+	char *text;
+
+	(void)unused;
+	example(s);
+	text = shown(s, show_status);
+	assert_null(strstr(text, "to repair"));
+	free(text);
+	set_failed_memory(s);
+	s->to_repair[DAXFS_REPAIR_FILE] += 70;
+	text = shown(s, show_status);
+	assert_string_equal(strstr(text, "to repair: inodes"),
+			    "to repair: inodes 16 to 31 at offset 0x1e000: memory failed\n"
+			    "to repair: page 900 at offset 0x400000: memory failed\n"
+			    "to repair: inode 7: removed, and could not be finished: daxfsctl repair POOL --item 7\n"
+			    "to repair: lane 3: its record cannot be told\n"
+			    "to repair: 70 more: daxfsctl check lists all\n");
+	free(text);
+	s->to_repair[DAXFS_REPAIR_FILE] -= 70;
+	text = shown(s, show_json);
+	if (!json_parses(text))
+		fail_msg("%s", text);
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!strstr(text, parts[i]))
+			fail_msg("%s is not in %s", parts[i], text);
+	free(text);
+	free(s);
+}
+
 static void hosts_lists_all(void **unused)
 {
 	struct epoch_scan *s = malloc(sizeof(*s));
@@ -228,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_reads_like_this), cmocka_unit_test(columns_align), cmocka_unit_test(verdicts),
 		cmocka_unit_test(json_tells_the_same), cmocka_unit_test(hosts_lists_all),
+		cmocka_unit_test(repairs_are_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

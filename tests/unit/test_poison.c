@@ -361,7 +361,8 @@ static struct {
  * All else would be damage done. */
 static void judge_finding(void *context, const char *line)
 {
-	static const char *const fine[] = { "bad-memory: ", "out-of-reach: ", "to-repair: ", "lost-mark: " };
+	static const char *const fine[] = { "bad-memory: ", "lost-bytes: ", "out-of-reach: ", "to-repair: ",
+					    "lost-mark: " };
 	unsigned *wrong = context;
 
 	for (unsigned i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)

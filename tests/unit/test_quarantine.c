@@ -176,13 +176,124 @@ static void not_past_what_is_not_listed(void **state)
 	poison_stop(&p);
 }
 
+/* -- repair ------------------------------------------------------------------------------ */
+
+static bool count_kind(void *context, const struct daxfs_repair *item)
+{
+	((unsigned *)context)[item->kind]++;
+	return true;
+}
+
+static void expect_list(struct poison *p, unsigned pages, unsigned files)
+{
+	unsigned n[DAXFS_REPAIR_KINDS] = { 0 };
+
+	daxfs_repair_list(p->pod.fs[2], count_kind, n);
+	assert_int_equal(n[DAXFS_REPAIR_PAGE], pages);
+	assert_int_equal(n[DAXFS_REPAIR_FILE], files);
+	assert_int_equal(n[DAXFS_REPAIR_LANE], 0);
+}
+
+static struct daxfs_repaired repair(struct poison *p, bool dry_run)
+{
+	struct daxfs_repaired r;
+	struct daxfs_error err;
+
+	if (daxfs_repair(p->pod.fs[0], dry_run, NULL, NULL, &r, &err))
+		fail_msg("%s", err.text);
+	return r;
+}
+
+static void leave_all(struct poison *p)
+{
+	for (unsigned i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(daxfs_leave(p->pod.fs[i]), 0);
+}
+
+static void join_all(struct poison *p)
+{
+	struct daxfs_error err;
+
+	for (unsigned i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(daxfs_join(p->pod.fs[i], i, "unit", &err), 0);
+}
+
+/* A page of a file and a free one failed, and maybe are back: the repair cuts the one and frees both. */
+static void repaired(void **state)
+{
+	static char bytes[3 * 4096], got[3 * 4096];
+	struct daxfs_repaired r;
+	struct daxfs_statfs usage;
+	struct poison p;
+	uint64_t page, spare;
+	daxfs_ino ino;
+
+	(void)state;
+	for (unsigned back = 0; back < 2; back++) {
+		start(&p);
+		memset(bytes, 'x', sizeof(bytes));
+		ino = pod_create(p.pod.fs[0], DAXFS_ROOT, "f");
+		assert_int_equal(daxfs_write(p.pod.fs[0], ino, bytes, sizeof(bytes), 0, 0), sizeof(bytes));
+		page = link_index(sm_load(&pool_of(&p, 0)->inodes[handle_index(ino)].direct[1]));
+		spare = pool_of(&p, 0)->objects[DAXFS_T_PAGE] - 1;
+		meet(&p, page_offset(&p, page));
+		meet(&p, page_offset(&p, spare));
+		expect_list(&p, 2, 0);
+		leave_all(&p);
+		if (back) {
+			poison_all(&p, page_offset(&p, page), false);
+			poison_all(&p, page_offset(&p, spare), false);
+		}
+		assert_in_range(repair(&p, true).problems, 2, 9);
+		expect_list(&p, 2, 0);
+		r = repair(&p, false);
+		assert_int_equal(r.losses, 1); /* the second page of f */
+		assert_int_equal(r.left, back ? 0 : 2);
+		expect_list(&p, back ? 0 : 2, 0);
+		join_all(&p);
+		memset(bytes + 4096, 0, 4096);
+		assert_int_equal(daxfs_read(p.pod.fs[1], ino, got, sizeof(got), 0), sizeof(got));
+		assert_memory_equal(got, bytes, sizeof(got));
+		use_all(&p, 1);
+		assert_int_equal(daxfs_statfs(p.pod.fs[2], &usage), 0);
+		assert_int_equal(usage.pages.quarantined, back ? 0 : 2);
+		poison_stop(&p);
+	}
+}
+
+/* A removed file whose index failed: nobody can finish it, it is listed, and taken apart in a pool in use. */
+static void item_repaired(void **state)
+{
+	static char bytes[12 * 4096];
+	struct daxfs_error err = { .text = "" };
+	struct poison p;
+	daxfs_ino ino;
+	uint64_t node;
+
+	(void)state;
+	start(&p);
+	ino = pod_create(p.pod.fs[0], DAXFS_ROOT, "f");
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(daxfs_write(p.pod.fs[0], ino, bytes, 4096, i * 4096, 0), 4096);
+	node = link_index(sm_load(&pool_of(&p, 0)->inodes[handle_index(ino)].indirect[0]));
+	meet(&p, page_offset(&p, node));
+	assert_int_equal(daxfs_unlink(p.pod.fs[0], DAXFS_ROOT, "f"), 0);
+	expect_list(&p, 1, 1);
+	if (daxfs_repair_item(p.pod.fs[1], handle_index(ino), NULL, NULL, &err))
+		fail_msg("%s", err.text);
+	expect_list(&p, 1, 0);
+	assert_int_equal(daxfs_repair_done(p.pod.fs[1], DAXFS_REPAIR_FILE, ino), -ENOENT);
+	assert_int_not_equal(state_of(rig_state(pool_of(&p, 1), DAXFS_T_INODE, handle_index(ino))), DAXFS_LIVE);
+	assert_int_equal(daxfs_repair_item(p.pod.fs[1], handle_index(ino), NULL, NULL, &err), -EBUSY);
+	poison_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(free_page),
-		cmocka_unit_test(used_page),
-		cmocka_unit_test(lost_state),
-		cmocka_unit_test(not_past_what_is_not_listed),
+		cmocka_unit_test(free_page),  cmocka_unit_test(used_page),
+		cmocka_unit_test(lost_state), cmocka_unit_test(not_past_what_is_not_listed),
+		cmocka_unit_test(repaired),   cmocka_unit_test(item_repaired),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
