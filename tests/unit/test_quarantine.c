@@ -213,9 +213,12 @@ static void leave_all(struct poison *p)
 static void join_all(struct poison *p)
 {
 	struct daxfs_error err;
+	char name[16];
 
-	for (unsigned i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(daxfs_join(p->pod.fs[i], i, "unit", &err), 0);
+	for (unsigned i = 0; i < POD_HOSTS; i++) {
+		snprintf(name, sizeof(name), "unit%u", i);
+		assert_int_equal(daxfs_join(p->pod.fs[i], i, name, &err), 0);
+	}
 }
 
 /* A page of a file and a free one failed, and maybe are back: the repair cuts the one and frees both. */
