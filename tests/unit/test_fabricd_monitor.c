@@ -188,6 +188,42 @@ static void a_senseless_word_is_left_alone(void **state)
 	real_stop(&r);
 }
 
+static void scribble_manager(const struct real *r, uint64_t word)
+{
+	struct sm_super super;
+	int fd = open(r->pool, O_RDWR);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &super, sizeof(super), 0), sizeof(super));
+	assert_int_equal(pwrite(fd, &word, sizeof(word),
+				(off_t)(super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE)),
+			 sizeof(word));
+	close(fd);
+}
+
+/* Somebody writes an epoch of his own: the primary steps down, and claims again when nobody beats for that. */
+static void a_forged_epoch_does_not_stop_the_managers(void **state)
+{
+	const uint32_t epochs[] = { UINT32_MAX, 0, 1000, 1 };
+	struct real r;
+
+	(void)state;
+	real_start(&r);
+	for (unsigned i = 0; i < 3; i++)
+		real_join(&r, i);
+	for (unsigned i = 0; i < 4; i++) {
+		become_primary(&r, ALL3);
+		scribble_manager(&r, (uint64_t)epochs[i] << 32 | 1);
+		real_polls(&r, 2, ALL3);
+		if (epochs[i]) /* 0: nobody is, so it is claimed at once */
+			assert_int_equal(r.watch.decide.role, DECIDE_BACKUP);
+		real_polls(&r, TIMING_MANAGER_POLLS + TIMING_WINDOW_POLLS + 4, ALL3);
+		assert_int_equal(r.watch.decide.role, DECIDE_PRIMARY);
+	}
+	until(&r, 1, DAXFS_HOST_RECOVERING, 5); /* and it manages */
+	real_stop(&r);
+}
+
 /* Where fabricd has mapped that byte of the pool: its mapping is the small one. */
 static void *mapped(const struct real *r, uint64_t at)
 {
@@ -316,6 +352,7 @@ int main(void)
 		cmocka_unit_test(a_stale_primary_changes_nothing),
 		cmocka_unit_test(a_pool_that_goes_away_decides_nothing),
 		cmocka_unit_test(a_senseless_word_is_left_alone),
+		cmocka_unit_test(a_forged_epoch_does_not_stop_the_managers),
 		cmocka_unit_test(a_bad_page_costs_the_hosts_in_it),
 		cmocka_unit_test(a_deposed_manager_starts_no_agent),
 		cmocka_unit_test(not_a_pool),
