@@ -195,9 +195,9 @@ static void scribble_manager(const struct real *r, uint64_t word)
 
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, &super, sizeof(super), 0), sizeof(super));
-	assert_int_equal(pwrite(fd, &word, sizeof(word),
-				(off_t)(super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE)),
-			 sizeof(word));
+	assert_int_equal(
+		pwrite(fd, &word, sizeof(word), (off_t)(super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE)),
+		sizeof(word));
 	close(fd);
 }
 
