@@ -14,13 +14,28 @@
 #include "mem/super.h"
 #include "mem/trouble.h"
 
+struct header {
+	const uint8_t *at;
+	struct sm_region_hdr hdr;
+};
+
+static int load_header(void *arg)
+{
+	struct header *h = arg;
+
+	sm_read(&h->hdr, h->at, sizeof(h->hdr));
+	return 0;
+}
+
+/* One whose memory fails is not missed: all that it says follows from the superblock. */
 int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err)
 {
-	struct sm_region_hdr hdr;
+	struct header h = { .at = pool->shm.base + pool->super.region[id].offset };
+	struct shm_guard guard = shm_guard_of(&pool->shm);
 	const char *reason;
 
-	sm_read(&hdr, pool->shm.base + pool->super.region[id].offset, sizeof(hdr));
-	reason = region_hdr_invalid(&pool->super, id, &hdr);
+	shm_guard_run(&guard, load_header, &h);
+	reason = guard.hit ? NULL : region_hdr_invalid(&pool->super, id, &h.hdr);
 	if (reason)
 		return daxfs_error_set(
 			err, -EUCLEAN,
@@ -47,6 +62,7 @@ int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error
 	if (rc)
 		return rc;
 	attach_super(&p);
+	shm_guard_install();
 	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
 		rc = attach_region(&p, id, err);
 		if (rc)
@@ -54,7 +70,6 @@ int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error
 	}
 	layout_place(&p);
 	*pool = p;
-	shm_guard_install();
 	trouble_sync(pool);
 	return 0;
 }

@@ -92,6 +92,7 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 
 	if (rc)
 		return rc;
+	shm_guard_install();
 	rc = peek_super(&s, &p.super, err);
 	if (rc == 0 && writable)
 		rc = fill_holes(&s, path, &p.super, err);
@@ -106,7 +107,6 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	}
 	layout_place(&p);
 	*pool = p;
-	shm_guard_install();
 	trouble_sync(pool);
 	return 0;
 }
@@ -119,6 +119,7 @@ int pool_map_member(const char *path, bool writable, struct pool *pool, struct d
 
 	if (rc)
 		return rc;
+	shm_guard_install();
 	rc = peek_super(&s, &p.super, err);
 	if (rc == 0)
 		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, err);

@@ -176,6 +176,27 @@ static void not_past_what_is_not_listed(void **state)
 	poison_stop(&p);
 }
 
+/* Headers of regions say nothing that the superblock does not. */
+static void lost_header(void **state)
+{
+	struct daxfs_error err;
+	struct poison p;
+	struct daxfs *fs;
+
+	(void)state;
+	start(&p);
+	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+		uint64_t header = pool_of(&p, 0)->super.region[id].offset;
+
+		poison_all(&p, header, true);
+		if (fs_attach(p.map[1], p.pod.size, &fs, &err))
+			fail_msg("%s", err.text);
+		daxfs_close(fs);
+		poison_all(&p, header, false);
+	}
+	poison_stop(&p);
+}
+
 /* -- repair ------------------------------------------------------------------------------ */
 
 static bool count_kind(void *context, const struct daxfs_repair *item)
@@ -294,9 +315,10 @@ static void item_repaired(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(free_page),  cmocka_unit_test(used_page),
-		cmocka_unit_test(lost_state), cmocka_unit_test(not_past_what_is_not_listed),
-		cmocka_unit_test(repaired),   cmocka_unit_test(item_repaired),
+		cmocka_unit_test(free_page),     cmocka_unit_test(used_page),
+		cmocka_unit_test(lost_state),    cmocka_unit_test(not_past_what_is_not_listed),
+		cmocka_unit_test(lost_header),   cmocka_unit_test(repaired),
+		cmocka_unit_test(item_repaired),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
