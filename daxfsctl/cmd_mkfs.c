@@ -18,7 +18,7 @@
 #define HOSTS_MAX 63u /* 64 slots */
 
 struct mkfs {
-	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms;
+	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms;
 	const char *name, *domain;
 	bool force;
 };
@@ -72,6 +72,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.lanes = (unsigned)m->lanes.value,
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
+		.lease_ms = (unsigned)m->lease_ms.value,
 		.wb = m->domain && strcmp(m->domain, "wb") == 0,
 		.force = m->force,
 	};
@@ -92,6 +93,7 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 		{ "inodes", ARG_NUMBER, &m.inodes, 0 },
 		{ "domain", ARG_TEXT, &m.domain, 0 },
 		{ "heartbeat-ms", ARG_NUMBER, &m.heartbeat_ms, UINT32_MAX },
+		{ "lease-ms", ARG_NUMBER, &m.lease_ms, UINT32_MAX },
 		{ "force", ARG_FLAG, &m.force, 0 },
 	};
 	const struct arg_number *none[] = { &m.size, &m.hosts, &m.lanes, &m.opens, &m.inodes, &m.heartbeat_ms };

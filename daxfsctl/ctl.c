@@ -34,7 +34,7 @@ static const char help[] =
 	"usage: daxfsctl [--socket PATH | --direct] [--json] COMMAND ...\n"
 	"\n"
 	"  mkfs PATH --size SIZE [--name NAME] [--hosts N] [--lanes N] [--inodes N] [--opens N]\n"
-	"       [--domain gpf|wb] [--heartbeat-ms MS] [--force]\n"
+	"       [--domain gpf|wb] [--heartbeat-ms MS] [--lease-ms MS] [--force]\n"
 	"                                        make a pool\n"
 	"  status [POOL] [--sample]              the pod at a glance\n"
 	"  hosts [POOL] [--sample]               every host slot\n"

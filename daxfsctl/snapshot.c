@@ -148,6 +148,7 @@ static void from_pool(struct daxfs_geometry *g, const Fabric__Pool *p)
 	g->lanes_per_host = p->lanes_per_host;
 	g->opens_per_host = p->opens_per_host;
 	g->heartbeat_ms = p->heartbeat_ms;
+	g->lease_ms = p->lease_ms;
 	g->wb = p->wb;
 	g->pages = p->pages;
 	g->inodes = p->inodes;

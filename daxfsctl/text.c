@@ -84,6 +84,7 @@ void text_json_pool(struct json *j, const struct daxfs_geometry *g, const char *
 	json_number(j, "lanes_per_host", g->lanes_per_host);
 	json_number(j, "opens_per_host", g->opens_per_host);
 	json_number(j, "heartbeat_ms", g->heartbeat_ms);
+	json_number(j, "lease_ms", g->lease_ms);
 	json_number(j, "pages", g->pages);
 	json_number(j, "inodes", g->inodes);
 	json_number(j, "dirents", g->dirents);

@@ -70,6 +70,7 @@ static void fill_pool(struct reply *r, const struct watch *w)
 	p->lanes_per_host = g->lanes_per_host;
 	p->opens_per_host = g->opens_per_host;
 	p->heartbeat_ms = g->heartbeat_ms;
+	p->lease_ms = g->lease_ms;
 	p->wb = g->wb;
 	p->pages = g->pages;
 	p->inodes = g->inodes;

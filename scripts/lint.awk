@@ -213,8 +213,8 @@ function check_library()
 		return
 	if (code ~ /(^|[^a-z0-9_])(printf|fprintf|vprintf|puts|fputs|putchar|perror|syslog|exit|_exit|_Exit|quick_exit|abort)[ \t]*\(/)
 		fail("library", "the library neither prints nor ends the process")
-	if (code ~ /(^|[^a-z0-9_])(sleep|usleep|nanosleep|clock_nanosleep)[ \t]*\(/)
-		fail("library", "the library does not sleep")
+	if (FILENAME !~ /libdaxfs\/mem\/shm\.h$/ && code ~ /(^|[^a-z0-9_])(sleep|usleep|nanosleep|clock_nanosleep)[ \t]*\(/)
+		fail("library", "the library does not sleep, but by sm_nap while it waits for a lease")
 }
 
 # Publications say what they are ordered against.

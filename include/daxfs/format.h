@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | trouble | pages | summary |
+ *   | inodes | dirents | trouble | leases | pages | summary |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -72,6 +72,7 @@
  * their own. Extended attributes: a word of the inode, a kind of link, a use.
  * Again in what was reserved (zero: not known): machine, boot and process of a host, and the lobby.
  * What is in use is counted in the lanes; the summary region says where nothing is free.
+ * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -226,6 +227,7 @@ enum daxfs_region_id {
 	DAXFS_R_INODES,
 	DAXFS_R_DIRENTS,
 	DAXFS_R_TROUBLE,
+	DAXFS_R_LEASES, /* one struct sm_holder a host */
 	DAXFS_R_PAGES,
 	DAXFS_R_SUMMARY, /* of what is free */
 	DAXFS_REGIONS
@@ -276,7 +278,9 @@ struct sm_super {
 	uint32_t n_regions;                         /* 074 */
 	uint64_t hash_key[2];                       /* 078 SipHash key of names */
 	uint64_t created_ns;                        /* 088 CLOCK_REALTIME */
-	uint64_t reserved1[2];                      /* 090 */
+	uint32_t lease_ms;                          /* 090 how long a silent host's kernel may believe; 0: no leases */
+	uint32_t reserved1;                         /* 094 */
+	uint64_t reserved2;                         /* 098 */
 	struct sm_region region[DAXFS_REGIONS_MAX]; /* 0a0 */
 };
 
@@ -411,7 +415,8 @@ struct sm_lane {
 	sm_u64 low;       /* 040 announced interval of epochs, 0: none */
 	sm_u64 high;      /* 048 */
 	sm_u64 delta;     /* 050 of the record, to used: the sum of dirents << 32, inodes << 16, pages, each signed */
-	uint64_t reserved1[5];                    /* 058 */
+	sm_u64 leases[2]; /* 058 inodes that nobody else may hold a lease of: two each, 0 none */
+	uint64_t reserved1[3];                    /* 068 */
 	sm_u64 words[3 * DAXFS_RECORD_WORDS];     /* 080 struct sm_record_word[] */
 	sm_u64 allocs[DAXFS_RECORD_ALLOCS];       /* 980 [39:32] type, [31:0] index */
 	sm_u64 retires[2 * DAXFS_RECORD_RETIRES]; /* c80 struct sm_record_retire[] */
@@ -452,7 +457,25 @@ struct sm_inode {
 	sm_u64 rdev;                     /* d8 */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */
 	sm_u64 xattrs;                   /* e8 LINK: a page of attributes, nothing: none */
-	uint64_t reserved[2];            /* f0 */
+	sm_u64 leases;                   /* f0 a bit a host whose kernel may know of it; never marked */
+	sm_u64 writers;                  /* f8 a bit a host that may write it at any time; never marked */
+};
+
+/*
+ * Leases: what a host's kernel may believe, see sync/lease.h.
+ * Term: [63:2] number, [1:0] enum daxfs_term. Requests are hints: one that is lost is asked again.
+ */
+enum daxfs_term {
+	DAXFS_TERM_VOID = 0,     /* what the host was granted counts for nothing */
+	DAXFS_TERM_GRANTING = 1, /* it counts */
+	DAXFS_TERM_ACCUSED = 2,  /* it counts, and there is no more of it under this number */
+};
+#define DAXFS_RECALLS 24u
+
+struct sm_holder {
+	sm_u64 term;                   /* 00 */
+	uint64_t reserved[7];          /* 08 */
+	sm_u64 request[DAXFS_RECALLS]; /* 40 index of an inode whose lease is to be given back; 0: none */
 };
 
 /* Directory entry: constant from its publication to its reuse. */
@@ -564,6 +587,7 @@ DAXFS_AT(struct sm_super, size, 0x58);
 DAXFS_AT(struct sm_super, domain, 0x60);
 DAXFS_AT(struct sm_super, heartbeat_ms, 0x70);
 DAXFS_AT(struct sm_super, hash_key, 0x78);
+DAXFS_AT(struct sm_super, lease_ms, 0x90);
 DAXFS_AT(struct sm_super, region, 0xa0);
 DAXFS_SIZE_IS(struct sm_manager, 128);
 DAXFS_SIZE_IS(struct sm_host, 256);
@@ -577,6 +601,7 @@ DAXFS_SIZE_IS(struct sm_record_word, 24);
 DAXFS_SIZE_IS(struct sm_record_retire, 16);
 DAXFS_SIZE_IS(struct sm_lane, 0x1400);
 DAXFS_AT(struct sm_lane, used, 0x30);
+DAXFS_AT(struct sm_lane, leases, 0x58);
 DAXFS_AT(struct sm_lane, low, 0x40);
 DAXFS_AT(struct sm_lane, delta, 0x50);
 DAXFS_AT(struct sm_lane, words, 0x80);
@@ -590,6 +615,9 @@ DAXFS_AT(struct sm_inode, atime, 0xb0);
 DAXFS_AT(struct sm_inode, i_generation, 0xd0);
 DAXFS_AT(struct sm_inode, locks, 0xe0);
 DAXFS_AT(struct sm_inode, xattrs, 0xe8);
+DAXFS_AT(struct sm_inode, leases, 0xf0);
+DAXFS_SIZE_IS(struct sm_holder, 256);
+DAXFS_AT(struct sm_holder, request, 0x40);
 DAXFS_SIZE_IS(struct sm_dirent, 320);
 DAXFS_AT(struct sm_dirent, name, 0x18);
 DAXFS_SIZE_IS(struct sm_node, DAXFS_PAGE_SIZE);

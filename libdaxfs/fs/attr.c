@@ -2,6 +2,7 @@
 /* attr.c - attributes and sizes; usage of the pool. */
 #include <errno.h>
 
+#include "fs/lease.h"
 #include "fs/write_txn.h"
 
 struct attr_op {
@@ -29,6 +30,33 @@ int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out)
 	if (rc == 0)
 		blocks_fill(fs, out);
 	return rc;
+}
+
+struct leased_op {
+	struct attr_op op;
+	bool known;
+	struct daxfs_lease *lease;
+};
+
+static int getattr_leased(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct leased_op *leased = arg;
+	bool granted;
+	int rc;
+
+	lane->marked = false;
+	granted = lease_grant(fs, lane, leased->op.ino, false, !leased->known);
+	rc = getattr(fs, lane, &leased->op);
+	leased->lease->attr_ns = granted && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	return rc;
+}
+
+int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, struct daxfs_attr *out, struct daxfs_lease *lease)
+{
+	struct leased_op leased = { .op = { .ino = ino, .out = out }, .known = known, .lease = lease };
+
+	*lease = (struct daxfs_lease){ 0, 0 };
+	return fs_run(fs, getattr_leased, &leased);
 }
 
 /* -- setattr ------------------------------------------------------------------ */
@@ -97,6 +125,7 @@ static int set_words(struct lane *lane, const struct attr_op *op, const struct i
 		return record_abort(lane, more);
 	if (more)
 		lane_todo(lane, op->ino);
+	change_stage(lane, sm, op->set & DAXFS_SET_SIZE);
 	rc = record_commit(lane);
 	return rc ? rc : more;
 }
@@ -112,6 +141,7 @@ static void set_times(struct lane *lane, const struct attr_op *op, struct sm_ino
 	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
 		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->mtime);
 	inode_touch(lane, &sm->ctime, now);
+	change_settle(lane, sm);
 	sm_flush(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
 }
@@ -122,6 +152,8 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 	struct inode inode;
 	int rc = inode_get(lane, op->ino, &inode);
 
+	if (rc == 0 && op->set & ~(DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE))
+		rc = change_alone(lane, inode.sm);
 	if (rc)
 		return rc;
 	if (op->set & (DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE)) {

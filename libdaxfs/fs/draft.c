@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/lease.h"
 #include "fs/write_txn.h"
 
 struct daxfs_draft {
@@ -46,6 +47,11 @@ static int finish(struct daxfs_draft *d, int rc)
 {
 	if (d->lane->fault)
 		rc = -EIO;
+	if (d->lane->n_recalls && !d->lane->fault) {
+		lane_exit(d->lane);
+		lease_recall(d->fs, d->lane); /* what is in the way of the next one */
+		lane_enter(d->lane);
+	}
 	fs_unpark(d->fs, d->lane);
 	free(d);
 	return rc;

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/lease_holder.h"
 #include "index/filemap.h"
 #include "index/dirtrie.h"
 #include "space/space.h"
@@ -69,6 +70,7 @@ struct daxfs {
 	struct former {
 		uint64_t tenancy, beat, since_ns; /* tenancy 0: none */
 	} former[DAXFS_HOSTS_MAX];
+	struct lease_holder lease;
 };
 
 /* -- context ---------------------------------------------------------------- */
@@ -202,8 +204,10 @@ int time_encode(const struct timespec *t, uint64_t *out);
 struct timespec time_decode(uint64_t time);
 uint64_t fs_now(void);
 /* Something changed now. Times within a millisecond are the same; a later one is never taken back. */
-void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
-void inode_changed(struct lane *lane, struct sm_inode *sm); /* mtime and ctime */
+bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
+/* After a change was decided: its mtime and ctime; or, if only its names or attributes changed, its ctime. */
+void inode_changed(struct lane *lane, struct sm_inode *sm);
+void inode_renamed(struct lane *lane, struct sm_inode *sm);
 
 /* -- names (entry.c) --------------------------------------------------------- */
 

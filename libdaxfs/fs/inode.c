@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 
 #define BLOCKS_LIMIT 4096u /* words counted before a file has too many for one look: fs/sparse.c */
 

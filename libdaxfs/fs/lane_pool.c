@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 #include "mem/guard.h"
 #include "mem/process.h"
 #include "mem/super.h"
@@ -44,6 +44,7 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&fs->wait_free, &monotonic);
+	lease_holder_init(&fs->lease);
 	pthread_condattr_destroy(&monotonic);
 	*out = fs;
 	return 0;
@@ -51,6 +52,7 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 
 static void context_free(struct daxfs *fs)
 {
+	lease_holder_fini(&fs->lease);
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
 	process_unmark(fs->here);
@@ -378,7 +380,7 @@ static void let_others_on(unsigned tries)
  * announcement is in the way of what was retired since we entered, and so are
  * those of operations in progress. A dead host's stays, so this is bounded.
  */
-static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refused)
+static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved, unsigned *refused)
 {
 	if (lane->fault || !lane_alive(lane))
 		return false;
@@ -392,7 +394,10 @@ static bool again(struct lane *lane, int rc, unsigned *starved, unsigned *refuse
 	if (rc != -EAGAIN)
 		return false;
 	lane_exit(lane);
-	back_off(lane, ++*refused);
+	if (lane->n_recalls)
+		lease_recall(fs, lane);
+	else
+		back_off(lane, ++*refused);
 	lane_enter(lane);
 	return true;
 }
@@ -407,12 +412,14 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 		do {
 			lane_moved(lane);
 			rc = step(fs, lane, arg);
-		} while (again(lane, rc, &starved, &refused));
+		} while (again(fs, lane, rc, &starved, &refused));
 	if (lane->fault)
 		return -EIO; /* fs_put_lane sees to what is left */
 	if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))
 		lane_todo(lane, 0); /* finished, or of a try that did not commit; the dead leave it */
 	lane_exit(lane);
+	if (__builtin_expect(lane->n_recalls, 0))
+		lease_recall(fs, lane); /* of what it changed last: see change_settle */
 	return rc;
 }
 

@@ -24,7 +24,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 #include "mem/guard.h"
 #include "mem/identity.h"
 #include "mem/process.h"
@@ -314,6 +314,8 @@ static int join(struct daxfs *fs, unsigned host, const char *name, const struct 
 				       "memory of the pool failed at offset %#llx: try again, or choose another id",
 				       (unsigned long long)guard.offset);
 	}
+	if (rc == 0)
+		lease_joined(fs);
 	fs->joined = rc == 0;
 	return rc;
 }
@@ -386,7 +388,7 @@ static int beat(void *arg)
 {
 	struct daxfs *fs = arg;
 	struct sm_host *host = fs_host(fs, fs->host);
-	uint64_t lanes = 0, records = 0, owned = 0;
+	uint64_t lanes = 0, records = 0, owned = 0, before_ns;
 
 	if (!lane_alive(&fs->slots[0].lane))
 		return -ESTALE;
@@ -403,9 +405,11 @@ static int beat(void *arg)
 	sm_store_relaxed(&host->records, records);
 	sm_store_relaxed(&host->owned, owned);
 	sm_store_relaxed(&host->pins, open_table_count(fs));
+	before_ns = lease_clock();
 	/* ORD beat: one writer; the manager only asks whether it moved. */
 	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
 	sm_flush(&fs->pool.shm, &host->beat, DAXFS_LINE);
+	lease_beats(fs, before_ns);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 
 struct name_op {
 	daxfs_ino parent, ino;
@@ -20,6 +20,8 @@ struct name_op {
 	bool open;
 	uint64_t expected; /* handle that is listed as held, of a file that is being made */
 	struct daxfs_attr *out;
+	struct daxfs_lease *lease;
+	bool leased; /* the attributes, if no mark was met */
 };
 
 /* Where a name is in its directory. */
@@ -70,6 +72,8 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (!pos.found)
 		return -ENOENT;
+	if (op->lease && pos.slot)
+		op->leased = lease_grant(fs, lane, pos.handle, false, true);
 	rc = op->out ? inode_attr(lane, pos.handle, op->out) : inode_get(lane, pos.handle, &inode);
 	/* Attributes of a time when it had this name. */
 	if (rc == 0 && op->out && pos.slot && !trie_unchanged(lane, &pos))
@@ -87,6 +91,30 @@ int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name, struct da
 	if (rc == 0)
 		blocks_fill(fs, out);
 	return rc;
+}
+
+static int lookup_leased(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct name_op *op = arg;
+	bool names;
+	int rc;
+
+	lane->marked = op->leased = false;
+	names = !lease_is_dots(op->name) && lease_grant(fs, lane, op->parent, true, true);
+	rc = lookup(fs, lane, op);
+	names &= !lane->marked && (rc == 0 || rc == -ENOENT);
+	op->lease->names_ns = names ? lease_length(fs) : 0;
+	op->lease->attr_ns = op->leased && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	return rc;
+}
+
+int daxfs_lookup_leased(struct daxfs *fs, daxfs_ino parent, const char *name, struct daxfs_attr *out,
+			struct daxfs_lease *lease)
+{
+	struct name_op op = { .parent = parent, .name = name, .out = out, .lease = lease };
+
+	*lease = (struct daxfs_lease){ 0, 0 };
+	return fs_run(fs, lookup_leased, &op);
 }
 
 /* -- making ------------------------------------------------------------------- */
@@ -167,6 +195,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return record_abort(lane, rc);
 	rc = entry_insert(lane, &pos, &name, handle, op->mode);
+	change_stage(lane, dir.sm, true);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc && op->open && rc != -EIO) { /* -EIO: it may have come to be, or yet do so */
 		opens_forget(fs, handle);
@@ -267,11 +296,13 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return record_abort(lane, rc);
 	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
 		    nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
+	change_stage(lane, dir.sm, true);
+	change_stage(lane, inode.sm, false);
 	rc = record_commit(lane);
 	if (rc)
 		return rc;
 	inode_changed(lane, dir.sm);
-	inode_touch(lane, &inode.sm->ctime, fs_now());
+	inode_renamed(lane, inode.sm);
 	if (op->out && inode_attr(lane, op->ino, op->out))
 		*op->out = (struct daxfs_attr){ .ino = op->ino, .mode = inode.mode }; /* removed since */
 	return 0;
@@ -324,11 +355,13 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	record_begin(lane, OP_UNLINK);
 	entry_remove(lane, &pos);
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
+	change_stage(lane, dir.sm, true);
+	change_stage(lane, inode.sm, false);
 	rc = record_commit(lane);
 	if (rc)
 		return rc;
 	if (!gone)
-		inode_touch(lane, &inode.sm->ctime, fs_now());
+		inode_renamed(lane, inode.sm);
 	return after_removal(lane, &pos, &dir);
 }
 
@@ -382,10 +415,12 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	entry_remove(lane, &pos);
+	change_stage(lane, dir.sm, true);
+	change_stage(lane, victim.sm, false);
 	rc = record_commit(lane);
 	if (rc)
 		return rc;
-	inode_touch(lane, &victim.sm->ctime, fs_now()); /* somebody may hold it */
+	inode_renamed(lane, victim.sm); /* somebody may hold it */
 	return after_removal(lane, &pos, &dir);
 }
 

@@ -25,7 +25,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 #include "mem/guard.h"
 
 #define STRIPES 64u
@@ -205,6 +205,7 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle, bool pas
 	w = word_help(lane, word);
 	if (!(w & bit))
 		return lane->fault ? -EIO : 0;
+	lease_written(lane, sm, host);
 	record_begin(lane, OP_CLOSE);
 	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
 	rc = locks_stage_drop(lane, host, handle, sm);

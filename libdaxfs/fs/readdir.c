@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 
 #define LIST_BATCH 32u /* entries collected before the callback is called */
 
@@ -18,6 +18,7 @@ struct list_op {
 	unsigned n;
 	daxfs_ino self, parent;
 	struct trie_entry entry[LIST_BATCH];
+	struct daxfs_lease *lease; /* NULL: nobody asks */
 };
 
 static int collect(struct daxfs *fs, struct lane *lane, void *arg)
@@ -35,6 +36,23 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 	op->self = dir.handle;
 	rc = inode_parent(lane, &dir, &op->parent);
 	return rc ? rc : trie_list(lane, root, from, LIST_BATCH, op->entry, &op->n);
+}
+
+/* All batches must be leased for one to be. */
+static int collect_leased(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct list_op *op = arg;
+	uint64_t length;
+	bool granted;
+	int rc;
+
+	lane->marked = false;
+	granted = lease_grant(fs, lane, op->dir, true, true);
+	rc = collect(fs, lane, op);
+	length = granted && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	if (length < op->lease->names_ns)
+		op->lease->names_ns = length;
+	return rc;
 }
 
 /* Hand a batch out. False: the caller wants no more. */
@@ -56,12 +74,22 @@ static bool hand_out(struct list_op *op, daxfs_fill fill, void *context)
 
 int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context)
 {
-	struct list_op op = { .dir = dir, .cookie = cookie };
+	return daxfs_readdir_leased(fs, dir, cookie, fill, context, NULL);
+}
+
+int daxfs_readdir_leased(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context,
+			 struct daxfs_lease *lease)
+{
+	struct list_op op = { .dir = dir, .cookie = cookie, .lease = lease };
 	int rc;
 
+	if (lease)
+		*lease = (struct daxfs_lease){ .names_ns = UINT64_MAX };
 	do
-		rc = fs_run(fs, collect, &op);
+		rc = fs_run(fs, lease ? collect_leased : collect, &op);
 	while (rc == 0 && hand_out(&op, fill, context));
+	if (lease && rc)
+		lease->names_ns = 0;
 	return rc;
 }
 

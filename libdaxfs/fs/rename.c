@@ -15,7 +15,7 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 
 #define NOTHING_TO_DO 1
 
@@ -160,6 +160,17 @@ static void stage_tree(struct lane *lane, const struct rename_op *op, const stru
 	record_word(lane, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
 }
 
+/* Both directories change, and what the names led to. */
+static void stage_changes(struct lane *lane, struct end *from, struct end *to)
+{
+	change_stage(lane, from->dir.sm, true);
+	if (to->dir.sm != from->dir.sm)
+		change_stage(lane, to->dir.sm, true);
+	change_stage(lane, from->inode.sm, false);
+	if (to->pos.found)
+		change_stage(lane, to->inode.sm, false);
+}
+
 static int exchange(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
 	uint64_t tree = 0;
@@ -180,6 +191,7 @@ static int exchange(struct lane *lane, const struct rename_op *op, struct end *f
 		return record_abort(lane, rc);
 	if (parents)
 		stage_tree(lane, op, from, to, tree);
+	stage_changes(lane, from, to);
 	return record_commit(lane);
 }
 
@@ -210,6 +222,7 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 		return record_abort(lane, rc);
 	if (parents)
 		stage_tree(lane, op, from, to, tree);
+	stage_changes(lane, from, to);
 	return record_commit(lane);
 }
 
@@ -221,11 +234,11 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 	inode_changed(lane, from->dir.sm);
 	if (to->dir.sm != from->dir.sm)
 		inode_changed(lane, to->dir.sm);
-	inode_touch(lane, &from->inode.sm->ctime, fs_now());
+	inode_renamed(lane, from->inode.sm);
 	if (!to->pos.found || to->pos.handle == from->pos.handle)
 		return 0;
 	if (!to->gone)
-		inode_touch(lane, &to->inode.sm->ctime, fs_now());
+		inode_renamed(lane, to->inode.sm);
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;
 	rc = inode_finish_or_list(lane, to->pos.handle);

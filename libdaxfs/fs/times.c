@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 
 #define TOUCH_NS 1000000u /* times closer than this are the same */
 #define NS_PER_S 1000000000ll
@@ -76,7 +76,7 @@ static uint64_t time_after(uint64_t old, uint64_t now)
 	return old - now > TOUCH_NS && old < (uint64_t)INT64_MAX ? old + 1 : old;
 }
 
-void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
+bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
 {
 	uint64_t old = sm_load_relaxed(time), next;
 
@@ -86,14 +86,22 @@ void inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
 		if (!sm_cas_value(time, &old, next))
 			continue;
 		sm_flush(&lane->pool->shm, time, sizeof(*time));
-		return;
+		return true;
 	}
+	return false;
 }
 
 void inode_changed(struct lane *lane, struct sm_inode *sm)
 {
 	uint64_t now = fs_now();
+	bool moved = inode_touch(lane, &sm->mtime, now);
 
-	inode_touch(lane, &sm->mtime, now);
-	inode_touch(lane, &sm->ctime, now);
+	if (inode_touch(lane, &sm->ctime, now) || moved)
+		change_settle(lane, sm);
+}
+
+void inode_renamed(struct lane *lane, struct sm_inode *sm)
+{
+	if (inode_touch(lane, &sm->ctime, fs_now()))
+		change_settle(lane, sm);
 }

@@ -32,6 +32,7 @@
 #include <errno.h>
 
 #include "fs/copying.h"
+#include "fs/lease.h"
 
 #define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
 #define AHEAD_BYTES 2048u       /* of the next page of a smaller one, fetched while one is filled */
@@ -50,6 +51,7 @@ static void about(struct write_txn *txn, uint64_t from, uint64_t end)
 	txn->longer = end > size_bytes(txn->size);
 	txn->kind = WRITES;
 	txn->streams = false;
+	txn->alone = true;
 	txn->own = txn->own_end = txn->n_nodes = 0;
 	span_pages(txn, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
 }
@@ -57,6 +59,7 @@ static void about(struct write_txn *txn, uint64_t from, uint64_t end)
 int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct write_txn *txn)
 {
 	struct inode inode;
+	bool alone;
 	int rc = inode_get_file(lane, ino, &inode);
 	uint64_t from;
 
@@ -67,6 +70,8 @@ int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t 
 	txn->size = word_help(lane, &inode.sm->size);
 	txn->trunc = word_help(lane, &inode.sm->trunc);
 	rc = inode_get(lane, ino, &inode);
+	if (rc == 0)
+		rc = lease_may_write(lane, inode.sm, &alone);
 	if (rc)
 		return rc;
 	from = offset == PIECE_APPEND ? size_bytes(txn->size) : offset;
@@ -75,6 +80,7 @@ int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t 
 	if (len > DAXFS_FILE_MAX - from)
 		len = DAXFS_FILE_MAX - from; /* short; what is left is refused */
 	about(txn, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
+	txn->alone = alone;
 	return 0;
 }
 
@@ -434,6 +440,8 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 		record_word(lane, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
 	if (demands_trunc(txn))
 		record_word(lane, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
+	if (!txn->alone)
+		change_stage(lane, txn->sm, true);
 	record_write(lane);
 }
 

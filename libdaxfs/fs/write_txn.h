@@ -32,6 +32,7 @@ struct write_txn {
 	unsigned pages;
 	bool fills, longer;
 	enum write_kind kind;
+	bool alone;             /* nobody else has a lease of the file, or gets one: see lease_may_write */
 	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
 	bool streams;           /* what is new goes around the caches */
 	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */

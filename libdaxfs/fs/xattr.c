@@ -17,7 +17,7 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 #include "fs/xattrset.h"
 #include "mem/trouble.h"
 
@@ -137,9 +137,10 @@ static int change_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	record_begin(lane, OP_XATTR);
 	rc = stage_set(lane, &view);
+	change_stage(lane, view.inode.sm, false);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc == 0)
-		inode_touch(lane, &view.inode.sm->ctime, fs_now());
+		inode_renamed(lane, view.inode.sm);
 	return rc;
 }
 

@@ -138,6 +138,7 @@ static int make_super(uint64_t size, const struct daxfs_mkfs_options *o, struct 
 	s.lanes_per_host = l.lanes_per_host;
 	s.opens_per_host = l.opens_per_host;
 	s.heartbeat_ms = l.heartbeat_ms;
+	s.lease_ms = l.lease_ms;
 	s.created_ns = id.created_ns;
 	memcpy(s.uuid, id.uuid, sizeof(s.uuid));
 	memcpy(s.hash_key, id.hash_key, sizeof(s.hash_key));

@@ -31,6 +31,7 @@ static const struct {
 	[DAXFS_R_INODES] = { "inodes", sizeof(struct sm_inode) },
 	[DAXFS_R_DIRENTS] = { "dirents", sizeof(struct sm_dirent) },
 	[DAXFS_R_TROUBLE] = { "trouble", sizeof(struct sm_trouble) },
+	[DAXFS_R_LEASES] = { "leases", sizeof(struct sm_holder) },
 	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
 	[DAXFS_R_SUMMARY] = { "summary", sizeof(sm_u64) },
 };
@@ -72,6 +73,7 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 	switch (id) {
 	case DAXFS_R_MEMBER:
 	case DAXFS_R_TROUBLE: return 1;
+	case DAXFS_R_LEASES: return hosts;
 	case DAXFS_R_LANES: return (uint64_t)hosts * lanes_per_host;
 	case DAXFS_R_OPEN_TABLE: return (uint64_t)hosts * opens_per_host;
 	case DAXFS_R_STATE1:
@@ -128,6 +130,7 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	l->lanes_per_host = or_default(o->lanes, 8);
 	l->heartbeat_ms = or_default(o->heartbeat_ms, 50);
 	l->opens_per_host = or_default(o->opens, 4096);
+	l->lease_ms = o->lease_ms;
 	if (l->hosts > DAXFS_HOSTS_MAX)
 		return daxfs_error_set(err, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);
 	if ((uint64_t)l->hosts * l->lanes_per_host > DAXFS_LANES_MAX)
@@ -140,6 +143,10 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	if (l->heartbeat_ms < LAYOUT_HEARTBEAT_MS_MIN || l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: give %u to %u", l->heartbeat_ms,
 				       LAYOUT_HEARTBEAT_MS_MIN, LAYOUT_HEARTBEAT_MS_MAX);
+	if (l->lease_ms > LAYOUT_LEASE_MS_MAX || (l->lease_ms && l->lease_ms < LAYOUT_LEASE_BEATS * l->heartbeat_ms))
+		return daxfs_error_set(err, -EINVAL, "leases of %u ms: give 0 (none), or %u (%u heartbeats) to %u",
+				       l->lease_ms, LAYOUT_LEASE_BEATS * l->heartbeat_ms, LAYOUT_LEASE_BEATS,
+				       LAYOUT_LEASE_MS_MAX);
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
 		return daxfs_error_set(err, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
 				       (unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
@@ -248,4 +255,5 @@ void layout_place(struct pool *pool)
 	pool->trouble = array_at(pool, DAXFS_R_TROUBLE);
 	pool->pages = array_at(pool, DAXFS_R_PAGES);
 	place_summary(pool);
+	pool->holders = array_at(pool, DAXFS_R_LEASES);
 }

@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include "daxfs/format.h"
 
@@ -84,6 +85,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_ticks() UINT64_C(0)
 #define sm_peek(p) ((void)(p), UINT64_C(0))
 #define sm_pause() ((void)0)
+void sm_nap(unsigned us);
 #define sm_prefetch(p, len) ((void)(p), (void)(len))
 #define sm_prefetch_write(p, len) ((void)(p), (void)(len))
 #define sm_zero(dst, len) sm_zero_at(dst, len, SM_SITE("zero", SM_RELAXED))
@@ -165,6 +167,12 @@ static inline void sm_pause(void)
 #elif defined(__aarch64__)
 	__asm__("isb" ::: "memory");
 #endif
+}
+
+/* Sleep: for whoever waits for another host and looks again and again. */
+static inline void sm_nap(unsigned us)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = us * 1000l }, NULL);
 }
 
 static inline void sm_fence_acquire(void)

@@ -72,8 +72,8 @@ static bool bad_limits(const struct sm_super *s)
 	return s->hosts < 1 || s->hosts > DAXFS_HOSTS_MAX || s->lanes_per_host < 1 ||
 	       (uint64_t)s->hosts * s->lanes_per_host > DAXFS_LANES_MAX || s->opens_per_host < 1 ||
 	       s->opens_per_host > LAYOUT_OPENS_MAX || s->heartbeat_ms < 1 ||
-	       s->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX || s->domain > DAXFS_DOMAIN_WB ||
-	       s->name[sizeof(s->name) - 1] || bad_counts(s);
+	       s->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX || s->lease_ms > LAYOUT_LEASE_MS_MAX ||
+	       s->domain > DAXFS_DOMAIN_WB || s->name[sizeof(s->name) - 1] || bad_counts(s);
 }
 
 /* The rules of format.h, by number. */
@@ -224,6 +224,7 @@ void super_geometry(const struct sm_super *s, struct daxfs_geometry *out)
 		.lanes_per_host = s->lanes_per_host,
 		.opens_per_host = s->opens_per_host,
 		.heartbeat_ms = s->heartbeat_ms,
+		.lease_ms = s->lease_ms,
 		.wb = s->domain == DAXFS_DOMAIN_WB,
 		.pages = s->region[DAXFS_R_PAGES].count,
 		.inodes = s->region[DAXFS_R_INODES].count,

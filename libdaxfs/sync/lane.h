@@ -17,6 +17,8 @@
 #include "sync/alloc_cache.h"
 #include "sync/word.h"
 
+#define LANE_LEASES 4u /* inodes that a record changes for those who look at them */
+
 struct interval {
 	uint64_t low, high;
 };
@@ -48,6 +50,7 @@ struct lane {
 	bool durable;        /* ... and would survive the loss of our caches */
 	bool movable;        /* the record has objects that another word may link later */
 	bool spare;          /* it may take pages of the reserve: space/reserve.h */
+	bool marked;         /* a mark was met where a word was looked at */
 	bool starved;        /* -ENOSPC, but retired objects are waiting for lanes to move on */
 	atomic_uint moved;   /* bumped as its work goes on (lane_moved): read by daxfs_progressing */
 	uint64_t seq;        /* of the record being made or last made */
@@ -59,6 +62,8 @@ struct lane {
 	struct account account;
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
+	unsigned n_leases, n_recalls;
+	uint32_t leases[LANE_LEASES], recalls[LANE_LEASES]; /* inodes: staged; to be recalled */
 	struct epoch_scan scan;
 	unsigned taken_since_snapshot, taken_since_advance; /* objects, pages */
 	struct alloc_cache cache;

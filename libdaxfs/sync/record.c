@@ -13,7 +13,7 @@
  *  I3 Every change of a word bumps its version, undoing included, so a CAS that
  *     comes late fails, unless the version came round: then I7.
  *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
- *     mark, for ABORTED when some word was found changed. While it is not HELPED, only
+ *     mark, for ABORTED when some word was found changed, or a lease in the way. While it is not HELPED, only
  *     the owner marks and decides; whoever wants to help makes it HELPED first.
  *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
  *     taken; objects are finalized by the owner, or its recoverer, by txid.
@@ -27,7 +27,8 @@
  * CAS, so nobody meets it and nobody need help. Whether it happened is judged by
  * what the word names now, whoever changed it since (see judge_single). Not so
  * if it takes or retires directory entries: splitting a node moves them (I6); nor if it
- * takes more than it retires, or less: whether that was counted could not be told.
+ * takes more than it retires, or less: whether that was counted could not be told; nor if somebody's
+ * kernel might believe what it changes: marks are what a lease and a change meet at (lease.h).
  *
  * Who died where (R: what recovery does; anybody else helps or passes by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
@@ -49,6 +50,7 @@
  */
 #include <errno.h>
 
+#include "sync/lease.h"
 #include "sync/record.h"
 
 #define RECORD_DEPTH_MAX DAXFS_LANES_MAX /* helping goes up in addresses, one lane each */
@@ -123,6 +125,7 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 	uint64_t epoch, value, again;
 	int rc;
 
+	lane->marked = true;
 	while (word_is_mark(w)) {
 		rc = mark_value(lane, p, w, &value);
 		if (rc > 0) {
@@ -268,6 +271,8 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 	helper->lost |= marking == LOST && owner == helper->id;
 	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
+	if (marking == MARKED && lease_bars(helper->pool, record))
+		marking = CHANGED; /* its owner recalls it, and begins again */
 	/* ORD decide: the linearization point. After every mark (written
 	 * back); a crash before it leaves an undecided record that is still
 	 * rolled forward, after it a decided one. */
@@ -485,7 +490,7 @@ static void sort_words(const struct lane *lane, uint8_t *order)
 
 void record_unstage(struct lane *lane)
 {
-	lane->n_words = lane->n_retires = 0;
+	lane->n_words = lane->n_retires = lane->n_leases = 0;
 	lane->account.retired = 0;
 	lane->written = lane->durable = false;
 }
@@ -509,6 +514,7 @@ void record_write(struct lane *lane)
 	sm_store(&record->n_words, lane->n_words);
 	sm_store(&record->n_retires, lane->n_retires);
 	sm_store(&record->delta, account_delta(&lane->account));
+	lease_write_down(lane);
 	sm_flush(shm, record, 2 * DAXFS_LINE);
 	sm_flush(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
 	sm_flush(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
@@ -569,13 +575,13 @@ static enum outcome swap_single(struct lane *lane)
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
-	bool single = lane->n_words == 1 && !lane->movable && account_delta(&lane->account) == 0;
+	bool single = lane->n_words == 1 && !lane->movable && !lane->n_leases && account_delta(&lane->account) == 0;
 	enum outcome outcome;
 	uint64_t status;
 
 	if (lane->fault)
 		return record_abort(lane, -EIO);
-	if (lane->conflict)
+	if (lane->conflict || (lane->n_leases && lease_bars_staged(lane)))
 		return record_abort(lane, -EAGAIN);
 	if (!lane->written)
 		record_write(lane);

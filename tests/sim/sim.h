@@ -80,6 +80,7 @@ struct scenario {
 #define SC_MEMBER 4u  /* a joins or leaves: host 0 is paused for nobody */
 #define SC_TIGHT 8u   /* hardly a free page: who is stopped may make others run out of them */
 #define SC_VAGUE 32u  /* what finds no space depends on more than the order of commands: not in a weak memory */
+#define SC_LEASES 64u /* of a pool with leases */
 #define SC_DEEP 16u   /* what matters is a window of few steps: stop both hosts more often */
 
 extern const struct scenario scenarios[];

@@ -172,7 +172,7 @@ static void explore_world(const struct small_world *w, struct interleave_options
 	struct script a, b;
 
 	arena_surround(standstill, NULL);
-	world_make(wb, true, 7);
+	world_make(wb, true, false, 7);
 	memory_bulk(world.pool.super.region[DAXFS_R_PAGES].offset + DAXFS_PAGE_SIZE);
 	script_setup(w->family->tree);
 	script_parse(&a, w->a);

@@ -15,6 +15,8 @@
 #define POOL_BYTES (3u << 20)
 #define SMALL_POOL_BYTES (700u << 10)
 
+#define LEASE_MS 48u /* looks at the clock */
+
 #define MARKS_MAX 16u
 
 struct world world;
@@ -27,7 +29,7 @@ static void name_place(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
 		"member",      "lane",         "open",  "page-state", "inode-state", "dirent-state", "page-birth",
-		"inode-birth", "dirent-birth", "count", "inode",      "dirent",      "trouble",      "page",
+		"inode-birth", "dirent-birth", "count", "inode",      "dirent",      "trouble", "lease",     "page",
 	};
 
 	snprintf(buf, size, "+0x%" PRIx64, offset);
@@ -53,6 +55,8 @@ static long call_format(void *arg)
 		.hosts = HOSTS + 1,
 		.lanes = 2,
 		.opens = 16,
+		.heartbeat_ms = world.leases ? 5 : 0,
+		.lease_ms = world.leases ? LEASE_MS : 0,
 		.wb = *(bool *)arg,
 	};
 	int rc = pool_format(memory_base(), world.size, &options, &reason);
@@ -85,14 +89,14 @@ static void must(unsigned host, long (*call)(void *arg), void *arg, const char *
 	exit(2);
 }
 
-void world_make(bool wb, bool small, unsigned join)
+void world_make(bool wb, bool small, bool leases, unsigned join)
 {
 	if (!memory_size() && !memory_open(POOL_BYTES))
 		arena_die("no memory for the pool");
 	memory_reset(wb);
 	arena_reset();
 	seam_set_namer(name_place);
-	world = (struct world){ .wb = wb, .size = small ? SMALL_POOL_BYTES : POOL_BYTES };
+	world = (struct world){ .wb = wb, .leases = leases, .size = small ? SMALL_POOL_BYTES : POOL_BYTES };
 	must(OBSERVER, call_format, &wb, "cannot format the pool");
 	for (unsigned host = 0; host < HOSTS; host++) {
 		must(host, call_attach, &host, "cannot attach");

@@ -17,19 +17,34 @@
 #define OBSERVER 8u
 #define NOTES 10u
 
+/* What a host's kernel believes: see kernel.c. */
+#define KERNEL_MAX 8u
+struct kernel {
+	struct kernel_name {
+		daxfs_ino parent, ino; /* ino 0: there is no such name */
+		uint64_t until;
+		char name[16];
+	} name[KERNEL_MAX];
+	struct kernel_attr {
+		struct daxfs_attr attr;
+		uint64_t until;
+	} attr[KERNEL_MAX];
+};
+
 struct world {
-	bool wb;
+	bool wb, leases;
 	uint64_t size;    /* of the pool; the memory may be larger */
 	struct pool pool; /* the observer's */
 	struct daxfs *fs[HOSTS];
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
+	struct kernel kernel[HOSTS];
 };
 
 extern struct world world;
 
 /* Format, attach all hosts; join those of the mask. Dies if it cannot. */
-void world_make(bool wb, bool small, unsigned join);
+void world_make(bool wb, bool small, bool leases, unsigned join);
 void world_mark(void);
 void world_rewind(void);
 void world_drop(void);

@@ -383,7 +383,7 @@ static void judge(struct teller *t)
 static void prepare(struct teller *t, const struct story *story, bool wb, bool quiet)
 {
 	*t = (struct teller){ .story = story, .quiet = quiet };
-	world_make(wb, true, 7);
+	world_make(wb, true, false, 7);
 	script_setup(story->setup);
 	for (unsigned host = 0; host < HOSTS; host++) {
 		script_parse(&t->script[host], story->script[host]);

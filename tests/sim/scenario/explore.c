@@ -284,7 +284,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	x = (struct explorer){ .sc = sc, .opt = opt, .wb = wb };
 	at_work = &x;
 	seam_describe(describe);
-	world_make(wb, sc->flags & SC_TIGHT, sc->flags & SC_OUTSIDE ? 6 : 7);
+	world_make(wb, sc->flags & SC_TIGHT, sc->flags & SC_LEASES, sc->flags & SC_OUTSIDE ? 6 : 7);
 	script_setup(sc->setup);
 	script_parse(&x.a, sc->a);
 	script_parse(&x.b, sc->b);

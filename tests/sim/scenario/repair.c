@@ -401,7 +401,7 @@ uint64_t repairs(const struct options *opt)
 		if (wb ? !opt->wb : !opt->gpf)
 			continue;
 		memset(&at, 0, sizeof(at));
-		world_make(wb, true, 1);
+		world_make(wb, true, false, 1);
 		if (!call(populate, 0, "populate"))
 			return 1;
 		memory_quiesce();

@@ -225,7 +225,7 @@ unsigned selftest(const struct options *opt)
 {
 	(void)opt;
 	failures = 0;
-	world_make(true, false, 7); /* maps the memory */
+	world_make(true, false, false, 7); /* maps the memory */
 	test_write_back();
 	test_fates();
 	test_canaries();

@@ -228,7 +228,7 @@ static uint64_t play_all(const struct pair *pair, const struct options *opt, boo
 {
 	uint64_t violations = 0;
 
-	world_make(wb, pair->small, pair->join);
+	world_make(wb, pair->small, false, pair->join);
 	if (pair->setup && !pair->setup()) {
 		printf("VIOLATION pair %s: cannot be set up\n", pair->name);
 		return 1;

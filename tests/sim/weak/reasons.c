@@ -35,6 +35,8 @@
 #define EACH_ACQUIRES                                                                                                  \
 	"a second look at the status acquires, and what was read before it is believed only if that is the same"
 
+#define HINT "a hint, and repeated"
+
 static const struct order_note notes[] = {
 	/* -- fs ------------------------------------------------------------------------ */
 	NOTICED("fs/draft.c", "stage", "fence", 0, 0, "draft", 200),
@@ -52,6 +54,34 @@ static const struct order_note notes[] = {
 		"times, and what is constant since the life that was acquired"),
 	BECAUSE("fs/inode.c", "inode_next_handle", "load", 0, 0, TAKEN),
 	BECAUSE("fs/times.c", "inode_touch", "cas", 0, 0, "times are plain words"),
+	BECAUSE("fs/lease.c", "daxfs_lease_stop", "load", 0, 0, BY_CAS),
+	BECAUSE("fs/lease.c", "daxfs_lease_start", "load", 0, 0, BY_CAS),
+	BECAUSE("fs/lease.c", "daxfs_lease_poll", "cas", 0, 0, HINT),
+	BECAUSE("fs/lease.c", "give_back", "load", 0, 0,
+		"this host's own bit, which nobody else sets or clears; the "
+		"number of an inode for its kernel alone"),
+	BECAUSE("fs/lease.c", "lease_grant", "fence", 0, 0,
+		"model lease/look-first; the host's next fence follows too soon for a mix to come in between"),
+	BECAUSE("fs/lease.c", "lease_grant", "load", 0, 0,
+		"behind its own fence, and only whether it is the same is asked"),
+	BECAUSE("fs/lease.c", "others_write", "load", 0, 0,
+		"the first look comes before the fence, which acquires what "
+		"it took; a second that takes more has met a "
+		"writer that came and went in between"),
+	BECAUSE("fs/lease.c", "renew_term", "load", 0, 0, BY_CAS),
+	BECAUSE("fs/lease.c", "lease_may_write", "fence", 0, 0,
+		"model lease/look-first, with the writer's bit for the mark; "
+		"a grant and a first write at one moment are in no mix"),
+	BECAUSE("fs/lease.c", "change_settle", "fence", 0, 0,
+		"OPEN: matters to a time that has moved while its record was "
+		"decided, and to a grant at that moment; no "
+		"run has both"),
+	BECAUSE("fs/lease.c", "writes", "load", 0, 0,
+		"this host's own bit, which nobody else sets, or clears before recovery"),
+	BECAUSE("fs/lease.c", "disinherit", "load", 0, 0, BY_CAS),
+	BECAUSE("fs/lease.c", "lease_joined", "load", 0, 0,
+		"only whether to "
+		"wait is asked, and the slot was acquired"),
 	NOTICED("fs/membership.c", "introduce", "store", 0, 0, "join-watched", 500),
 	NOTICED("fs/membership.c", "introduce", "fence", 0, SM_SEQ_CST, "rejoin-watched", 20000),
 	BECAUSE("fs/membership.c", "introduce", "fence", 0, 0,
@@ -149,6 +179,32 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/lane.h", "epoch_load", "load", 2, 0, "the word before it acquires; " COMES_LAST),
 	/* -- membership ------------------------------------------------------------------------------ */
 	NOTICED("sync/member.c", "read_tenant", "load", 1, 0, "join-watched", 500),
+	BECAUSE("sync/lease.c", "lease_watch_look", "load", 0, 0,
+		"only whether it has changed is asked; what counts is the look behind make_void's fence"),
+	BECAUSE("sync/lease.c", "make_void", "fence", 0, 0,
+		"model lease/one-step; a host that beats at the very moment "
+		"in which it is found silent is in no mix"),
+	BECAUSE("sync/lease.c", "make_void", "load", 0, 0,
+		"behind a fence, "
+		"and only whether it is the same is asked"),
+	BECAUSE("sync/lease.c", "lease_move_term", "cas", 0, 0,
+		"nothing but the term itself is published; what it expects "
+		"was found by a load or CAS of its own, and "
+		"what must come after it is behind a fence"),
+	BECAUSE("sync/lease.c", "lease_ask", "cas", 0, 0, HINT),
+	NOTICED("sync/lease.c", "lease_bars", "fence", 0, 0, "lease-negative", 2000),
+	BECAUSE("sync/lease.c", "lease_bars", "load", 0, 0,
+		"of this record, whose marks it has put or found, acquiring"),
+	BECAUSE("sync/lease.c", "lease_write_down", "store", 0, 0, BODY),
+	BECAUSE("sync/lease.c", "lease_others", "load", 0, 0,
+		"behind the fence of who looks; what a kernel has forgotten is no memory of the pool"),
+	BECAUSE("sync/lease.c", "lease_clear_bit", "load", 0, 0, BY_CAS),
+	BECAUSE("sync/lease.c", "lease_clear_bit", "cas", 0, 0,
+		"of `leases`: what a kernel has forgotten is no memory of "
+		"the pool; of `writers`: what was written was "
+		"released by the records, and the record of the close comes behind it"),
+	BECAUSE("sync/lease.c", "lease_set_bit", "load", 0, 0, BY_CAS),
+	BECAUSE("sync/lease.c", "lease_set_bit", "cas", 0, 0, "its callers fence behind it"),
 	BECAUSE("sync/member.c", "read_tenant", "load", 2, 0, "the name before it acquires; " COMES_LAST),
 	BECAUSE("sync/member.c", "read_card", "fence", 0, 0,
 		"the other half of introduce's fence, which rejoin-watched notices; mixes favour stale loads, not "

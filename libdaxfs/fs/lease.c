@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/lease.c - recalling, writing, granting; see sync/lease.h for the rules by their numbers.
+ *
+ * In this process: workers grant, one thread gives back (daxfs_lease_poll). Each stripe of inodes has
+ * a count of recalls under way. A worker enters its answer, then looks at that count; who
+ * recalls sets it, then waits for answers that were entered before (L3). So of a grant and a recall of one
+ * process, too, one sees the other. A crash leaves what sync/lease.h says; nothing here is shared.
+ */
+#include "fs/lease.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mem/process.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define ARRIVE_NS (20 * NS_PER_MS) /* an answer that makes an inode known is with its asker after that */
+#define COOL_NS (4 * NS_PER_MS)    /* not granted again, after one recall ... */
+#define COOL_DOUBLINGS 7u          /* ... and after many */
+#define COOL_AGAIN_NS (1000 * NS_PER_MS)
+#define SPINS 64u /* looks before a waiting thread sleeps */
+#define NAP_US 50u
+
+static uint64_t lease_ns(const struct daxfs *fs)
+{
+	return fs->pool.super.lease_ms * NS_PER_MS;
+}
+
+/* -- this host ------------------------------------------------------------------------------ */
+
+void lease_holder_init(struct lease_holder *h)
+{
+	pthread_mutex_init(&h->watch.lock, NULL);
+}
+
+void lease_holder_fini(struct lease_holder *h)
+{
+	pthread_mutex_destroy(&h->watch.lock);
+	free(h->stripe);
+}
+
+static sm_u64 *own_term(struct daxfs *fs)
+{
+	return &fs->pool.holders[fs->host].term;
+}
+
+void lease_joined(struct daxfs *fs)
+{
+	if (!lease_used(&fs->pool))
+		return;
+	atomic_store(&fs->lease.serving, false);
+	atomic_store(&fs->lease.beat_ns, 0);
+	fs->lease.inherited_ns = 0;
+	if (term_state(sm_load(own_term(fs))) != DAXFS_TERM_VOID) /* L5 */
+		fs->lease.inherited_ns = lease_clock() + lease_ns(fs);
+}
+
+/* A former tenant of the slot granted; nobody here answers for it, and its kernel believes nothing any more. */
+static void disinherit(struct daxfs *fs)
+{
+	uint64_t term = sm_load(own_term(fs));
+
+	if (lease_clock() < fs->lease.inherited_ns)
+		return;
+	fs->lease.inherited_ns = 0;
+	if (term_state(term) != DAXFS_TERM_VOID)
+		lease_move_term(&fs->pool, fs->host, term, term_with(term, DAXFS_TERM_VOID));
+}
+
+void lease_beats(struct daxfs *fs, uint64_t before_ns)
+{
+	if (!lease_used(&fs->pool))
+		return;
+	/* After the beat, which is what others see (L4). */
+	atomic_store(&fs->lease.beat_ns, before_ns);
+	if (fs->lease.inherited_ns && !atomic_load(&fs->lease.serving))
+		disinherit(fs);
+	for (unsigned host = 0; host < fs->pool.super.hosts; host++)
+		if (host != fs->host)
+			lease_watch_look(&fs->pool, host, &fs->lease.watch);
+}
+
+/* -- recalling -------------------------------------------------------------------------------- */
+
+/* One look at who is in the way: false, nobody. */
+static bool ask_others(struct daxfs *fs, const struct sm_inode *sm)
+{
+	uint64_t others = lease_others(&fs->pool, sm, fs->host), w;
+
+	for (w = others; w; w &= w - 1) {
+		unsigned host = (unsigned)__builtin_ctzll(w);
+
+		lease_ask(&fs->pool, host, (uint64_t)(sm - fs->pool.inodes));
+		lease_watch_look(&fs->pool, host, &fs->lease.watch);
+	}
+	return others;
+}
+
+static void rest(unsigned looks)
+{
+	if (looks < SPINS)
+		sm_pause();
+	else
+		sm_nap(NAP_US);
+}
+
+void lease_recall(struct daxfs *fs, struct lane *lane)
+{
+	int was = process_cancel_off();
+
+	for (unsigned i = 0; i < lane->n_recalls; i++) {
+		const struct sm_inode *sm = &fs->pool.inodes[lane->recalls[i]];
+
+		for (unsigned looks = 0; lane_alive(lane) && ask_others(fs, sm); looks++) {
+			lane_moved(lane);
+			rest(looks);
+		}
+	}
+	lane->n_recalls = 0;
+	process_cancel_restore(was);
+}
+
+/* -- changing ----------------------------------------------------------------------------------- */
+
+static bool writes(const struct lane *lane, const struct sm_inode *sm)
+{
+	return sm_load(&sm->writers) >> lane->host & 1;
+}
+
+void change_stage(struct lane *lane, struct sm_inode *sm, bool modified)
+{
+	uint64_t now;
+
+	if (!lease_used(lane->pool))
+		return;
+	now = fs_now();
+	inode_touch(lane, &sm->ctime, now); /* L7 */
+	if (modified)
+		inode_touch(lane, &sm->mtime, now);
+	lease_stage(lane, sm);
+}
+
+int change_alone(struct lane *lane, struct sm_inode *sm)
+{
+	if (!lease_used(lane->pool) || writes(lane, sm) || !lease_others(lane->pool, sm, lane->host))
+		return 0;
+	lease_note(lane, sm);
+	return -EAGAIN;
+}
+
+void change_settle(struct lane *lane, struct sm_inode *sm)
+{
+	if (!lease_used(lane->pool) || writes(lane, sm))
+		return;
+	/* ORD settle: the times before the look for bits; pairs with the fence of who grants. */
+	sm_fence();
+	if (lease_others(lane->pool, sm, lane->host))
+		lease_note(lane, sm);
+}
+
+/* Does this host hold the file open, so that its last close, or recovery, will clear a bit in `writers`? */
+static bool holds(struct lane *lane, const struct sm_inode *sm)
+{
+	return word_load(lane, &sm->openers[lane->host / 32]) >> (lane->host % 32) & 1;
+}
+
+int lease_may_write(struct lane *lane, struct sm_inode *sm, bool *alone)
+{
+	*alone = true;
+	if (!lease_used(lane->pool))
+		return 0;
+	if (!writes(lane, sm)) {
+		*alone = holds(lane, sm);
+		if (!*alone)
+			return 0;
+		lease_set_bit(lane->pool, &sm->writers, lane->host);
+	}
+	/* ORD writer: the bit before the look for leases (L6); pairs with the fence of who grants. */
+	sm_fence_after_cas();
+	if (__builtin_expect(!lease_others(lane->pool, sm, lane->host), 1))
+		return 0;
+	lease_note(lane, sm);
+	return -EAGAIN;
+}
+
+void lease_written(struct lane *lane, struct sm_inode *sm, unsigned host)
+{
+	if (lease_used(lane->pool))
+		lease_clear_bit(lane->pool, &sm->writers, host);
+}
+
+/* -- granting ------------------------------------------------------------------------------------- */
+
+/* An answer may take so long to arrive, from where its length was set; and clocks do not run alike. */
+static uint64_t slack(const struct daxfs *fs)
+{
+	return lease_ns(fs) / 4;
+}
+
+uint64_t lease_length(const struct daxfs *fs)
+{
+	uint64_t now = lease_clock(), end = atomic_load(&fs->lease.beat_ns) + lease_ns(fs) - slack(fs);
+
+	return end > now ? end - now : 0;
+}
+
+static struct lease_stripe *stripe_of(const struct daxfs *fs, uint64_t index)
+{
+	return &fs->lease.stripe[index % LEASE_STRIPES];
+}
+
+/* Somebody found us silent. What was granted before has run out, or counts still; from now on it is another term. */
+static void renew_term(struct daxfs *fs, uint64_t own)
+{
+	uint64_t seen = sm_load(own_term(fs)), next = term_with(seen + 4, DAXFS_TERM_GRANTING);
+
+	if (seen != own && lease_move_term(&fs->pool, fs->host, seen, next))
+		atomic_store(&fs->lease.term, next);
+}
+
+static bool others_write(const struct daxfs *fs, const struct sm_inode *sm)
+{
+	return sm_load(&sm->writers) & ~(UINT64_C(1) << fs->host);
+}
+
+static bool may_grant(struct daxfs *fs, const struct lease_stripe *stripe, const struct sm_inode *sm)
+{
+	return !atomic_load(&stripe->recalling) && atomic_load(&stripe->cool_ns) <= lease_clock() &&
+	       !others_write(fs, sm) && lease_length(fs) >= lease_ns(fs) / 8; /* shorter is not worth it */
+}
+
+bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool names, bool fresh)
+{
+	uint64_t index = handle_index(handle), own = atomic_load(&fs->lease.term), now = lease_clock();
+	struct sm_inode *sm = &fs->pool.inodes[index];
+	struct lease_stripe *stripe;
+
+	if (!atomic_load(&fs->lease.serving) || fs->lease.inherited_ns > now || !index ||
+	    index >= fs->pool.objects[DAXFS_T_INODE])
+		return false;
+	stripe = stripe_of(fs, index);
+	if (!may_grant(fs, stripe, sm))
+		return false;
+	atomic_store(&stripe->granted_ns, now);
+	if (fresh)
+		atomic_store(&stripe->fresh_ns, now);
+	if (names)
+		atomic_store(&stripe->names, true);
+	lease_set_bit(&fs->pool, &sm->leases, lane->host);
+	/* ORD grant: the bit before what is granted, before `writers`, and before the term (L2, L4, L6). */
+	sm_fence();
+	if (sm_load(own_term(fs)) != own) {
+		renew_term(fs, own);
+		return false;
+	}
+	return !others_write(fs, sm) && !size_prune(word_load(lane, &sm->size));
+}
+
+/* -- giving back -------------------------------------------------------------------------------------- */
+
+void daxfs_answer_begin(struct daxfs *fs, struct daxfs_answer *answer)
+{
+	struct lease_holder *h = &fs->lease;
+	unsigned phase = atomic_load(&h->phase) & 1;
+
+	/* Counted in the phase that is current after it was counted: who waits for a phase to end has left it. */
+	atomic_fetch_add(&h->under_way[phase], 1);
+	while ((atomic_load(&h->phase) & 1) != phase) {
+		atomic_fetch_sub(&h->under_way[phase], 1);
+		phase ^= 1;
+		atomic_fetch_add(&h->under_way[phase], 1);
+	}
+	*answer = (struct daxfs_answer){ phase, lease_clock() };
+}
+
+bool daxfs_answer_end(struct daxfs *fs, const struct daxfs_answer *answer)
+{
+	atomic_fetch_sub(&fs->lease.under_way[answer->phase & 1], 1);
+	return lease_clock() - answer->begun_ns <= slack(fs) * 3 / 4;
+}
+
+/* Until all answers that are under way have been given. */
+static void answers_arrive(struct lease_holder *h)
+{
+	unsigned phase = atomic_fetch_add(&h->phase, 1) & 1;
+
+	for (unsigned looks = 0; atomic_load(&h->under_way[phase]); looks++)
+		rest(looks);
+}
+
+/* An answer that makes an inode known to the kernel is not there before who asked has run once. */
+static void askers_run(const struct lease_stripe *stripe)
+{
+	while (lease_clock() < atomic_load(&stripe->fresh_ns) + ARRIVE_NS)
+		sm_nap(NS_PER_MS / 1000);
+}
+
+static void cool(struct lease_stripe *stripe)
+{
+	uint64_t now = lease_clock(), last = atomic_load(&stripe->cool_ns);
+
+	stripe->strikes = now < last + COOL_AGAIN_NS && stripe->strikes < COOL_DOUBLINGS ? stripe->strikes + 1 : 0;
+	atomic_store(&stripe->cool_ns, now + (COOL_NS << stripe->strikes));
+}
+
+static void give_back(struct daxfs *fs, uint64_t index, daxfs_lease_drop drop, void *context)
+{
+	struct sm_inode *sm = &fs->pool.inodes[index];
+	struct lease_stripe *stripe = stripe_of(fs, index);
+
+	atomic_fetch_add(&stripe->recalling, 1);
+	answers_arrive(&fs->lease);
+	if (sm_load(&sm->leases) >> fs->host & 1) {
+		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs)) {
+			askers_run(stripe);
+			drop(context, handle_make(sm_load(&sm->i_generation), index), atomic_load(&stripe->names));
+		}
+		atomic_store(&stripe->names, false);
+		lease_clear_bit(&fs->pool, &sm->leases, fs->host);
+		cool(stripe);
+	}
+	atomic_fetch_sub(&stripe->recalling, 1);
+}
+
+int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context)
+{
+	sm_u64 *request = fs->pool.holders[fs->host].request;
+	int n = 0;
+
+	if (!atomic_load(&fs->lease.serving) || fs->lease.inherited_ns > lease_clock())
+		return 0;
+	for (unsigned i = 0; i < DAXFS_RECALLS; i++) {
+		uint64_t index = sm_load_relaxed(&request[i]);
+
+		if (!index)
+			continue;
+		if (index < fs->pool.objects[DAXFS_T_INODE])
+			give_back(fs, index, drop, context);
+		sm_cas(&request[i], index, 0); /* ORD none: a hint, and repeated */
+		n++;
+	}
+	return n;
+}
+
+int daxfs_lease_start(struct daxfs *fs)
+{
+	uint64_t seen, next;
+	int rc = fs_ready(fs);
+
+	if (rc)
+		return rc;
+	if (!lease_used(&fs->pool))
+		return -EOPNOTSUPP;
+	if (!fs->lease.stripe)
+		fs->lease.stripe = calloc(LEASE_STRIPES, sizeof(*fs->lease.stripe));
+	if (!fs->lease.stripe)
+		return -ENOMEM;
+	do {
+		seen = sm_load(own_term(fs));
+		next = term_with(seen + 4, DAXFS_TERM_GRANTING);
+	} while (!lease_move_term(&fs->pool, fs->host, seen, next));
+	atomic_store(&fs->lease.term, next);
+	atomic_store(&fs->lease.serving, true);
+	return 0;
+}
+
+void daxfs_lease_stop(struct daxfs *fs)
+{
+	uint64_t seen;
+
+	if (!*fs->here || !atomic_exchange(&fs->lease.serving, false))
+		return;
+	/* Not what a former tenant was granted: that is for the beat, or for who waits. */
+	seen = sm_load(own_term(fs));
+	if (fs->lease.inherited_ns <= lease_clock() && term_state(seen) != DAXFS_TERM_VOID)
+		lease_move_term(&fs->pool, fs->host, seen, term_with(seen, DAXFS_TERM_VOID));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/lease.h - leases as operations use them; sync/lease.h says what they are.
+ *
+ * Who changes something stages that (change_stage) and never waits in its step: the step ends in
+ * -EAGAIN, and fs_run recalls before it tries again. Who writes data asks lease_may_write.
+ */
+#ifndef DAXFS_FS_LEASE_H
+#define DAXFS_FS_LEASE_H
+
+#include "fs/fs.h"
+#include "sync/lease.h"
+
+void lease_holder_init(struct lease_holder *h);
+void lease_holder_fini(struct lease_holder *h);
+/* This host has joined, or beats. */
+void lease_joined(struct daxfs *fs);
+void lease_beats(struct daxfs *fs, uint64_t before_ns);
+
+/* Recall what a lane has noted; it must be outside of its protection. */
+void lease_recall(struct daxfs *fs, struct lane *lane);
+
+/* In a record: names in a directory, or attributes of an inode, change, and its ctime, and mtime if `modified`. */
+void change_stage(struct lane *lane, struct sm_inode *sm, bool modified);
+/* Times are about to be set as asked, without a record: -EAGAIN: leases are to be recalled first. */
+int change_alone(struct lane *lane, struct sm_inode *sm);
+/* Its times were set after the record that changes it was decided. */
+void change_settle(struct lane *lane, struct sm_inode *sm);
+/*
+ * Before data of a file is written: 0 nobody else has a lease of it, nor gets one before the
+ * last close here; -EAGAIN it is to be recalled. *alone: the former; false: the record
+ * must stage it as a change.
+ */
+int lease_may_write(struct lane *lane, struct sm_inode *sm, bool *alone);
+/* This host has closed the file: it writes no more. */
+void lease_written(struct lane *lane, struct sm_inode *sm, unsigned host);
+
+/* May the kernel be told about an inode? Before it is looked at; lane->marked after that says no. */
+bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool names, bool fresh);
+static inline bool lease_is_dots(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+/* For how long, in nanoseconds. */
+uint64_t lease_length(const struct daxfs *fs);
+
+#endif

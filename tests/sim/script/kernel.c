@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel.c - the kernel of each host, as far as it believes what it was told.
+ *
+ * Names and attributes with the time until which they are believed, filled from leased answers and
+ * emptied by recalls, as FUSE does it. It is no part of its host's agent: it goes on to believe when that
+ * is dead. An answer is under way for some steps before it arrives.
+ *
+ *   serve | poll         begin to grant; give back what others asked for
+ *   kstat P              what a program on this host is told of a name
+ *   kernels              what any kernel believes at this moment, compared with what is
+ */
+#include <errno.h>
+
+#include "machine/arena.h"
+#include "fs/fs.h"
+#include "script/script.h"
+
+#define NONE 0u
+
+static uint64_t clock_now(void)
+{
+	return lease_clock();
+}
+
+static void put(struct command_call *call, const char *text)
+{
+	snprintf(call->result, sizeof(call->result), "%s", text);
+}
+
+static struct kernel_name *find_name(struct kernel *k, daxfs_ino parent, const char *name)
+{
+	struct kernel_name *free_one = NULL;
+
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		if (k->name[i].parent == parent && !strcmp(k->name[i].name, name))
+			return &k->name[i];
+		if (!k->name[i].parent)
+			free_one = &k->name[i];
+	}
+	if (!free_one || strlen(name) >= sizeof(free_one->name))
+		arena_die("a script names too much for its kernel");
+	free_one->parent = parent;
+	strcpy(free_one->name, name);
+	return free_one;
+}
+
+static struct kernel_attr *find_attr(struct kernel *k, daxfs_ino ino)
+{
+	struct kernel_attr *free_one = NULL;
+
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		if (k->attr[i].attr.ino == ino)
+			return &k->attr[i];
+		if (!k->attr[i].attr.ino)
+			free_one = &k->attr[i];
+	}
+	if (!free_one)
+		arena_die("a script has too many files for its kernel");
+	return free_one;
+}
+
+void kernel_serve(struct command_call *call)
+{
+	snprintf(call->result, sizeof(call->result), "%d", daxfs_lease_start(world.fs[call->host]));
+}
+
+static void drop(void *context, daxfs_ino ino, bool names)
+{
+	struct kernel *k = context;
+
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		if (names)
+			k->name[i].until = 0;
+		if (k->attr[i].attr.ino == ino)
+			k->attr[i].until = 0;
+	}
+}
+
+void kernel_poll(struct command_call *call)
+{
+	daxfs_lease_poll(world.fs[call->host], drop, &world.kernel[call->host]);
+	put(call, "0");
+}
+
+/* Some steps between an answer and its arrival. */
+static void travel(struct daxfs *fs)
+{
+	struct daxfs_attr attr;
+
+	daxfs_getattr(fs, DAXFS_ROOT, &attr);
+}
+
+static int ask_attr(struct daxfs *fs, struct kernel *k, daxfs_ino ino, struct daxfs_attr *out)
+{
+	struct kernel_attr *a = find_attr(k, ino);
+	struct daxfs_lease lease;
+	struct daxfs_answer answer;
+	int rc;
+
+	if (a->until > clock_now()) {
+		*out = a->attr;
+		return 0;
+	}
+	daxfs_answer_begin(fs, &answer);
+	rc = daxfs_getattr_leased(fs, ino, false, out, &lease);
+	travel(fs);
+	if (rc == 0) {
+		a->attr = *out;
+		a->until = lease.attr_ns ? clock_now() + lease.attr_ns : 0;
+	}
+	if (!daxfs_answer_end(fs, &answer))
+		a->until = 0;
+	return rc;
+}
+
+static int ask_name(struct daxfs *fs, struct kernel *k, struct kernel_name *n, struct daxfs_attr *out)
+{
+	struct daxfs_answer answer;
+	struct daxfs_lease lease;
+	struct kernel_attr *a = NULL;
+	int rc;
+
+	daxfs_answer_begin(fs, &answer);
+	rc = daxfs_lookup_leased(fs, n->parent, n->name, out, &lease);
+	travel(fs);
+	n->ino = rc == 0 ? out->ino : NONE;
+	n->until = lease.names_ns && (rc == 0 || rc == -ENOENT) ? clock_now() + lease.names_ns : 0;
+	if (rc == 0) {
+		a = find_attr(k, out->ino);
+		a->attr = *out;
+		a->until = lease.attr_ns ? clock_now() + lease.attr_ns : 0;
+	}
+	if (!daxfs_answer_end(fs, &answer)) {
+		n->until = 0;
+		if (a)
+			a->until = 0;
+	}
+	return rc;
+}
+
+void kernel_stat(struct command_call *call)
+{
+	const struct command *c = call->command;
+	struct daxfs *fs = world.fs[call->host];
+	struct kernel *k = &world.kernel[call->host];
+	struct kernel_name *n = find_name(k, c->parent[0], c->name[0]);
+	struct daxfs_attr attr;
+	int rc;
+
+	if (n->until <= clock_now())
+		rc = ask_name(fs, k, n, &attr);
+	else
+		rc = n->ino ? ask_attr(fs, k, n->ino, &attr) : -ENOENT;
+	if (rc)
+		snprintf(call->result, sizeof(call->result), "%d", rc);
+	else
+		snprintf(call->result, sizeof(call->result), "0 %o %u:%u n%u %llu", attr.mode, attr.uid, attr.gid,
+			 attr.nlink, (unsigned long long)attr.size);
+}
+
+/* What is believed of a name, if it is, and what is. */
+static bool name_true(struct daxfs *fs, const struct kernel_name *n)
+{
+	struct daxfs_attr attr;
+	int rc = daxfs_lookup(fs, n->parent, n->name, &attr);
+
+	return n->ino ? rc == 0 && attr.ino == n->ino : rc == -ENOENT;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool attr_true(struct daxfs *fs, const struct daxfs_attr *was)
+{
+	struct daxfs_attr is;
+
+	return daxfs_getattr(fs, was->ino, &is) == 0 && is.mode == was->mode && is.size == was->size &&
+	       is.nlink == was->nlink && is.uid == was->uid && is.gid == was->gid &&
+	       same_time(&is.mtime, &was->mtime) && same_time(&is.ctime, &was->ctime);
+}
+
+/* By the host that has changed something, so that nothing changes meanwhile. */
+void kernel_compare(struct command_call *call)
+{
+	struct daxfs *fs = world.fs[call->host];
+
+	put(call, "0");
+	for (unsigned host = 0; host < HOSTS; host++)
+		for (unsigned i = 0; host != call->host && i < KERNEL_MAX; i++) {
+			struct kernel_name n = world.kernel[host].name[i];
+			struct kernel_attr a = world.kernel[host].attr[i];
+			uint64_t now = clock_now();
+
+			if (n.parent && n.until > now && !name_true(fs, &n))
+				put(call, "a name is believed that is not true");
+			if (a.attr.ino && a.until > now && !attr_true(fs, &a.attr))
+				put(call, "attributes are believed that are not true");
+		}
+}
