@@ -470,12 +470,11 @@ enum daxfs_term {
 	DAXFS_TERM_GRANTING = 1, /* it counts */
 	DAXFS_TERM_ACCUSED = 2,  /* it counts, and there is no more of it under this number */
 };
-#define DAXFS_RECALLS 24u
 
 struct sm_holder {
-	sm_u64 term;                   /* 00 */
-	uint64_t reserved[7];          /* 08 */
-	sm_u64 request[DAXFS_RECALLS]; /* 40 index of an inode whose lease is to be given back; 0: none */
+	sm_u64 term;          /* 00 */
+	uint64_t reserved[7]; /* 08 */
+	sm_u64 request[24];   /* 40 index of an inode whose lease is to be given back; 0: none */
 };
 
 /* Directory entry: constant from its publication to its reuse. */

@@ -330,7 +330,7 @@ int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context)
 
 	if (!atomic_load(&fs->lease.serving) || fs->lease.inherited_ns > lease_clock())
 		return 0;
-	for (unsigned i = 0; i < DAXFS_RECALLS; i++) {
+	for (unsigned i = 0; i < LEASE_REQUESTS; i++) {
 		uint64_t index = sm_load_relaxed(&request[i]);
 
 		if (!index)

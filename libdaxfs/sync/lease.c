@@ -122,18 +122,18 @@ bool lease_bars_staged(struct lane *lane)
 void lease_ask(struct pool *pool, unsigned host, uint64_t index)
 {
 	sm_u64 *request = pool->holders[host].request;
-	unsigned free_at = DAXFS_RECALLS;
+	unsigned free_at = LEASE_REQUESTS;
 
-	for (unsigned i = 0; i < DAXFS_RECALLS; i++) {
+	for (unsigned i = 0; i < LEASE_REQUESTS; i++) {
 		uint64_t w = sm_load_relaxed(&request[i]);
 
 		if (w == index)
 			return;
-		if (!w && free_at == DAXFS_RECALLS)
+		if (!w && free_at == LEASE_REQUESTS)
 			free_at = i;
 	}
 	/* ORD none: a hint, and repeated. No place is free, or was taken: next time. */
-	if (free_at < DAXFS_RECALLS)
+	if (free_at < LEASE_REQUESTS)
 		sm_cas(&request[free_at], 0, index);
 }
 

@@ -54,6 +54,8 @@
 
 #include "sync/lane.h"
 
+#define LEASE_REQUESTS (sizeof(((struct sm_holder *)0)->request) / sizeof(sm_u64)) /* to a host at once */
+
 static inline bool lease_used(const struct pool *pool)
 {
 	return pool->super.lease_ms;

@@ -2,11 +2,9 @@
 /*
  * test_format.c - the freeze test of format.h.
  *
- * Every size, offset and constant of the shared format once more, as numbers. A
- * pool outlives the program that made it: whoever changes a number here changes
- * the format, and must raise DAXFS_VERSION or add a feature bit, and say so in
- * the changelog of format.h. What names of format.h are missing here, and whether
- * daxfs(5) says the same, is asked as well.
+ * Every size, offset and constant of the shared format once more, as numbers. A pool outlives the program that
+ * made it: whoever changes a number here changes the format, and must raise DAXFS_VERSION or add a feature bit, and
+ * say so in the changelog of format.h. Its names that are missing here, and whether daxfs(5) says the same, are asked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -348,7 +346,6 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_TERM_VOID, 0),
 	CONSTANT(DAXFS_TERM_GRANTING, 1),
 	CONSTANT(DAXFS_TERM_ACCUSED, 2),
-	CONSTANT(DAXFS_RECALLS, 24),
 	CONSTANT(DAXFS_REGIONS_MAX, 32),
 	CONSTANT(DAXFS_DOMAIN_GPF, 0),
 	CONSTANT(DAXFS_DOMAIN_WB, 1),
