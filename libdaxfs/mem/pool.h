@@ -46,7 +46,7 @@ struct pool {
 	uint8_t *pages;
 	struct pool_summary summary[DAXFS_TYPES];
 	sm_u64 *scarce;                /* a hint: few pages are free */
-	struct sm_holder *holders; /* one a host */
+	struct sm_holder *holders;     /* one a host */
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */

@@ -28,8 +28,9 @@ static struct world worlds[MARKS_MAX]; /* one for each mark of the memory */
 static void name_place(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
-		"member",      "lane",         "open",  "page-state", "inode-state", "dirent-state", "page-birth",
-		"inode-birth", "dirent-birth", "count", "inode",      "dirent",      "trouble", "lease",     "page",
+		"member",       "lane",       "open",        "page-state",   "inode-state",
+		"dirent-state", "page-birth", "inode-birth", "dirent-birth", "count",
+		"inode",        "dirent",     "trouble",     "lease",        "page",
 	};
 
 	snprintf(buf, size, "+0x%" PRIx64, offset);
