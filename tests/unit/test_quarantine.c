@@ -104,6 +104,29 @@ static void used_page(void **state)
 	poison_stop(&p);
 }
 
+/* Who joins learns of it before it takes anything. */
+static void learnt_by_joining(void **state)
+{
+	static const char bytes[4096];
+	struct daxfs_error err;
+	struct poison p;
+	uint64_t page;
+	daxfs_ino ino;
+
+	(void)state;
+	start(&p);
+	assert_int_equal(daxfs_leave(p.pod.fs[1]), 0);
+	ino = pod_create(p.pod.fs[0], DAXFS_ROOT, "f");
+	assert_int_equal(daxfs_write(p.pod.fs[0], ino, bytes, sizeof(bytes), 0, 0), 4096);
+	page = link_index(sm_load(&pool_of(&p, 0)->inodes[handle_index(ino)].direct[0]));
+	meet(&p, page_offset(&p, page));
+	assert_int_equal(daxfs_unlink(p.pod.fs[0], DAXFS_ROOT, "f"), 0);
+	assert_int_equal(daxfs_join(p.pod.fs[1], 1, "unit1", &err), 0);
+	use_all(&p, 1);
+	expect_quarantined(&p, DAXFS_T_PAGE, page);
+	poison_stop(&p);
+}
+
 /* A page whose state cannot be read is passed over by all that know. */
 static void lost_state(void **state)
 {
@@ -273,6 +296,8 @@ static void repaired(void **state)
 		r = repair(&p, false);
 		assert_int_equal(r.losses, 1); /* the second page of f */
 		assert_int_equal(r.left, back ? 0 : 2);
+		if (!back)
+			expect_quarantined(&p, DAXFS_T_PAGE, page);
 		expect_list(&p, back ? 0 : 2, 0);
 		join_all(&p);
 		memset(bytes + 4096, 0, 4096);
@@ -315,9 +340,13 @@ static void item_repaired(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(free_page),     cmocka_unit_test(used_page),
-		cmocka_unit_test(lost_state),    cmocka_unit_test(not_past_what_is_not_listed),
-		cmocka_unit_test(lost_header),   cmocka_unit_test(repaired),
+		cmocka_unit_test(free_page),
+		cmocka_unit_test(used_page),
+		cmocka_unit_test(learnt_by_joining),
+		cmocka_unit_test(lost_state),
+		cmocka_unit_test(not_past_what_is_not_listed),
+		cmocka_unit_test(lost_header),
+		cmocka_unit_test(repaired),
 		cmocka_unit_test(item_repaired),
 	};
 
