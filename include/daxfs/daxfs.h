@@ -195,8 +195,8 @@ DAXFS_API enum daxfs_kin daxfs_identity_kin(const struct daxfs_identity *mine, c
  * pool's interval, or it is declared dead. name is told to fence agents and shown in status: up to 31
  * bytes, NULL for none, and no living host's.
  *
- * Slots whose tenants were this machine's, and are over, it makes FENCED first: one whose process has
- * ended (DAXFS_KIN_ENDED), at once; one of another boot (DAXFS_KIN_REBOOTED), when it has not beaten for
+ * Slots whose tenants were this machine's, and are over, it makes FENCED first: those whose process has
+ * ended (DAXFS_KIN_ENDED) and those of another boot (DAXFS_KIN_REBOOTED), when they have not beaten for
  * 10 heartbeats between two calls of this. Nobody need cut them off, and they can be recovered.
  * identity NULL: not known.
  *

@@ -66,9 +66,9 @@ struct daxfs {
 	atomic_uint parked;
 	struct open_table *open_table;
 	struct blocks_known blocks;
-	/* Slots of a former boot of this machine, as the first attempt to join saw them: fs/predecessor.c. */
+	/* Slots that this machine had, as the first attempt to join saw them: fs/predecessor.c. */
 	struct former {
-		uint64_t tenancy, beat, since_ns; /* tenancy 0: none */
+		uint64_t tenant, beat, since_ns; /* tenant 0: none */
 	} former[DAXFS_HOSTS_MAX];
 	struct lease_holder lease;
 };

@@ -8,9 +8,10 @@
  * the slots that its machine had, in any slot: it makes them FENCED, and nobody need cut anything off,
  * least of all the machine that just came back.
  *
- * Machines cloned from one image have one id, and each is another boot of "the same machine". So a slot of
- * another boot is ended only when its counter has stood still between two attempts to join, QUIET_BEATS
- * apart. If it moves there are two machines with one id, and this one does not join.
+ * Such a slot is ended only when its counter has stood still between two attempts to join, QUIET_BEATS
+ * apart. Machines cloned from one image have one id, and each is another boot of "the same machine": if
+ * the counter moves there are two of them, and this one does not join. And what a process that
+ * has ended had started, to be killed with it, may take a moment to end.
  *
  * Crash between the two moves of a slot: it is FENCING, and ended by the next attempt, or fenced.
  */
@@ -19,6 +20,7 @@
 #include <time.h>
 
 #include "fs/fs.h"
+#include "mem/identity.h"
 #include "sync/member.h"
 
 #define QUIET_BEATS 10u
@@ -32,23 +34,32 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-/* Has a slot of another boot stood still for long enough? Of a new tenant the watch begins. */
-static int watch_former(struct daxfs *fs, const struct daxfs_host_view *v, struct daxfs_error *err)
+static int still_beats(const struct daxfs_host_view *v, enum daxfs_kin kin, struct daxfs_error *err)
+{
+	if (kin == DAXFS_KIN_ENDED)
+		return daxfs_error_set(err, -EBUSY, "host %u (%s): its process has ended, and somebody beats for it",
+				       v->id, v->name);
+	return daxfs_error_set(err, -EEXIST,
+			       "host %u (%s), which is alive, has the id of this machine: was one cloned from "
+			       "the other? give this one an id of its own (systemd-machine-id-setup(1))",
+			       v->id, v->name);
+}
+
+/* Has the slot stood still for long enough? Of a new tenant the watch begins. */
+static int watch_former(struct daxfs *fs, const struct daxfs_host_view *v, enum daxfs_kin kin, struct daxfs_error *err)
 {
 	struct former *f = &fs->former[v->id];
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = monotonic_ns(), tenant = ((uint64_t)v->generation << 40 ^ identity_process(&v->who)) | 1;
+	bool moved = f->tenant == tenant && f->beat != v->beat;
 
-	if (f->tenancy == v->tenancy && f->beat != v->beat)
-		return daxfs_error_set(err, -EEXIST,
-				       "host %u (%s), which is alive, has the id of this machine: was one cloned from "
-				       "the other? give this one an id of its own (systemd-machine-id-setup(1))",
-				       v->id, v->name);
-	if (f->tenancy != v->tenancy)
-		*f = (struct former){ .tenancy = v->tenancy, .beat = v->beat, .since_ns = now_ns };
+	if (f->tenant != tenant || moved)
+		*f = (struct former){ .tenant = tenant, .beat = v->beat, .since_ns = now_ns };
+	if (moved)
+		return still_beats(v, kin, err);
 	if (now_ns - f->since_ns >= QUIET_BEATS * 1000000ull * fs->pool.super.heartbeat_ms)
 		return 0;
-	return daxfs_error_set(err, -EBUSY, "watching whether host %u (%s), of a former boot of this machine, is over",
-			       v->id, v->name);
+	return daxfs_error_set(err, -EBUSY, "watching whether host %u (%s), of a former %s of this machine, is over",
+			       v->id, v->name, kin == DAXFS_KIN_ENDED ? "process" : "boot");
 }
 
 static int end_predecessor(struct daxfs *fs, unsigned host, const struct daxfs_identity *identity,
@@ -65,7 +76,7 @@ static int end_predecessor(struct daxfs *fs, unsigned host, const struct daxfs_i
 		kin = daxfs_identity_kin(identity, &v.who);
 		if (kin < DAXFS_KIN_ENDED)
 			return 0;
-		rc = kin == DAXFS_KIN_REBOOTED ? watch_former(fs, &v, err) : 0;
+		rc = watch_former(fs, &v, kin, err);
 		if (rc == 0)
 			rc = member_end(&fs->pool, &v, identity);
 	}

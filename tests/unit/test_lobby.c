@@ -170,6 +170,8 @@ static void dies_before_it_is_introduced(void **state)
 	/* And another machine's successor may end it, or its own. */
 	gone = true;
 	assert_int_equal(daxfs_join_as(s.fs, 0, "next", &me, &s.err), -EBUSY);
+	s.now_ns += 500000000ull;
+	assert_int_equal(daxfs_join_as(s.fs, 0, "next", &me, &s.err), -EBUSY);
 	assert_int_equal(look(&s, 0).state, DAXFS_HOST_FENCED);
 	assert_int_equal(look(&s, 0).reason, DAXFS_REASON_ENDED);
 	assert_int_equal(look(&s, 0).generation, 2);
@@ -257,6 +259,15 @@ static void processes_that_have_ended(void **state)
 	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
 	assert_int_equal(daxfs_leave(s.fs), 0);
 	gone = true;
+	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
+	assert_non_null(strstr(s.err.text, "of a former process"));
+	s.now_ns += 500000000ull;
+	assert_int_equal(daxfs_beat(s.pod.fs[1]), 0); /* not over yet, or gone on with */
+	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
+	s.now_ns += 499000000ull;
+	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
+	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
+	s.now_ns += 1000000ull;
 	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), 0);
 	assert_int_equal(look(&s, 1).state, DAXFS_HOST_FENCED);
 	assert_int_equal(look(&s, 1).reason, DAXFS_REASON_ENDED);

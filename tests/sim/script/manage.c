@@ -71,11 +71,15 @@ void manage_reside(void)
 int manage_end(struct daxfs *fs)
 {
 	struct daxfs_host_view v;
-	struct daxfs_error err;
-	int rc = fs_end_predecessors(fs, &ended, &err);
+	int rc = -EAGAIN;
 
-	if (rc == 0)
+	while (rc == -EAGAIN) {
 		rc = member_look(&fs->pool, SPARE, &v);
+		if (rc || v.state == DAXFS_HOST_FENCED)
+			break;
+		rc = member_end(&fs->pool, &v, &ended);
+		rc = rc ? rc : -EAGAIN; /* look at it */
+	}
 	return rc ? rc : v.state == DAXFS_HOST_FENCED && v.generation == 2 ? 0 : -EIO;
 }
 
