@@ -441,9 +441,9 @@ DAXFS_API int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const
  *
  * Errors:
  * -EEXIST   the name exists
- * -ENOENT   parent has been removed
+ * -ENOENT   parent has been removed, or the name is empty
  * -ENOTDIR  parent is no directory
- * -EINVAL   mode has another type, or the name has a slash or is empty
+ * -EINVAL   mode has another type, or the name has a slash
  * -ENAMETOOLONG a name of more than 255 bytes
  * -ENFILE   open, and this host's table of open files is full
  * Crash: the file is there, or it is not.
@@ -456,9 +456,9 @@ DAXFS_API int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, 
  *
  * Errors:
  * -EEXIST   the name exists
- * -ENOENT   parent has been removed
+ * -ENOENT   parent has been removed, or the name is empty
  * -ENOTDIR  parent is no directory
- * -EINVAL   the name has a slash or is empty
+ * -EINVAL   the name has a slash
  * -ENAMETOOLONG a name of more than 255 bytes
  * Crash: the directory is there, or it is not.
  */
@@ -583,11 +583,11 @@ DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
  * daxfs_read - read bytes
  *
  * Returns how many bytes were read: fewer than len only at the end of the file. Sees each write wholly
- * or not at all, unless the range is written without a pause.
+ * or not at all, unless the range is written without a pause. A symbolic link reads as its target, a
+ * fifo, socket or device as empty.
  *
  * Errors:
  * -EISDIR   a directory
- * -EINVAL   not a regular file
  */
 DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
 /*
@@ -650,7 +650,8 @@ DAXFS_API int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out);
  * Errors:
  * -ESTALE   this host was declared dead, or the file is gone
  * -EAGAIN   the file's size changes all the time: try again
- * -EISDIR, -EINVAL as daxfs_read
+ * -EISDIR   a directory
+ * -EINVAL   not a regular file
  */
 DAXFS_API ssize_t daxfs_view_read(struct daxfs_view *view, daxfs_ino ino, uint64_t offset, const void **out);
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "daxfs/format.h"
+#include "source.h"
 
 struct field {
 	const char *name;
@@ -432,28 +433,6 @@ static void test_mark(void **state)
 
 /* -- format.h has no names but these, daxfs(5) the same numbers ------------------- */
 
-/* A file of the source tree, wherever the test is run. */
-static char *read_source(const char *name)
-{
-	const char *here = __FILE__, *last = strrchr(here, '/');
-	static char text[1 << 17];
-	char path[4096];
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "%.*s../../%s", last ? (int)(last + 1 - here) : 0, here, name);
-	f = fopen(path, "r");
-	if (!f) {
-		print_message("%s: cannot be read\n", path);
-		return NULL;
-	}
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	assert_true(n < sizeof(text) - 1);
-	return text;
-}
-
 static const struct constant *constant_of(const char *name, size_t len)
 {
 	for (size_t i = 0; i < COUNT(constants); i++)
@@ -465,7 +444,7 @@ static const struct constant *constant_of(const char *name, size_t len)
 /* Every constant of format.h: a macro without arguments, or a member of an enum. */
 static void test_all_constants(void **state)
 {
-	char *line, *text = read_source("include/daxfs/format.h");
+	char *line, *text = source_read("include/daxfs/format.h");
 
 	(void)state;
 	if (!text)
@@ -501,7 +480,7 @@ static const char *after(const char *page, const char *heading)
 /* Every struct, every field, in order and no others. */
 static void test_page_structs(void **state)
 {
-	const char *page = read_source("deploy/man/daxfs.5"), *at = NULL;
+	const char *page = source_read("deploy/man/daxfs.5"), *at = NULL;
 	char text[128];
 	size_t next = 0;
 
@@ -526,7 +505,7 @@ static void test_page_structs(void **state)
 
 static void test_page_constants(void **state)
 {
-	const char *page = read_source("deploy/man/daxfs.5"), *at;
+	const char *page = source_read("deploy/man/daxfs.5"), *at;
 	char text[128];
 
 	(void)state;
@@ -562,7 +541,7 @@ static void test_page_regions(void **state)
 		{ "pages", DAXFS_PAGE_SIZE, DAXFS_R_PAGES },
 		{ "summary", 8, DAXFS_R_SUMMARY },
 	};
-	const char *page = read_source("deploy/man/daxfs.5"), *at;
+	const char *page = source_read("deploy/man/daxfs.5"), *at;
 	char text[128];
 
 	(void)state;
@@ -593,7 +572,7 @@ static void test_page_limits(void **state)
 		{ "format of a DaxFS pool, version %llu\n", DAXFS_VERSION, 0 },
 		{ "\nAn inode has 8 direct links to pages and %llu to index nodes", DAXFS_INDIRECT, 0 },
 	};
-	const char *page = read_source("deploy/man/daxfs.5");
+	const char *page = source_read("deploy/man/daxfs.5");
 	char text[128];
 
 	(void)state;
