@@ -275,8 +275,7 @@ static bool is_given(const char *error)
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
 		if (strcmp(elsewhere[i].error, error) != 0)
 			continue;
-		snprintf(path, sizeof(path), "tests/unit/%s",
-			 elsewhere[i].where ? elsewhere[i].where : "");
+		snprintf(path, sizeof(path), "tests/unit/%s", elsewhere[i].where ? elsewhere[i].where : "");
 		return !elsewhere[i].where || strstr(source_read(path), strchr(error, '-') + 1);
 	}
 	return false;
