@@ -39,6 +39,7 @@ static const struct excuse {
 	{ "sync/member.c", "member_move_own", "load", READS_ONLY },
 	{ "sync/lobby.c", "named", "load", READS_ONLY },
 	{ "fs/membership.c", "beat", "load", "needs another thread of the same host: hosts have one here" },
+	{ "fs/lease.c", "disinherit", "load", "of a tenant that grants nothing, after T: tests/unit/test_lease.c" },
 	{ "space/usage.c", NULL, NULL, READS_ONLY },
 	{ "sync/summary.c", "close_above", "load", "needs a larger pool: tests/unit/test_summary.c has two levels" },
 };

@@ -6,7 +6,8 @@
  * emptied by recalls, as FUSE does it. It is no part of its host's agent: it goes on to believe when that
  * is dead. An answer is under way for some steps before it arrives.
  *
- *   serve | poll         begin to grant; give back what others asked for
+ *   serve | unserve      begin to grant; nothing is believed any more
+ *   poll | ask P         give back what others asked for; ask host 0 for a lease
  *   kstat P              what a program on this host is told of a name
  *   kernels              what any kernel believes at this moment, compared with what is
  */
@@ -63,6 +64,22 @@ static struct kernel_attr *find_attr(struct kernel *k, daxfs_ino ino)
 void kernel_serve(struct command_call *call)
 {
 	snprintf(call->result, sizeof(call->result), "%d", daxfs_lease_start(world.fs[call->host]));
+}
+
+void kernel_unserve(struct command_call *call)
+{
+	struct kernel *k = &world.kernel[call->host];
+
+	for (unsigned i = 0; i < KERNEL_MAX; i++)
+		k->name[i].until = k->attr[i].until = 0;
+	daxfs_lease_stop(world.fs[call->host]);
+	put(call, "0");
+}
+
+void kernel_ask(struct command_call *call)
+{
+	lease_ask(fs_pool_writable(world.fs[call->host]), 0, handle_index(call->command->ino));
+	put(call, "0");
 }
 
 static void drop(void *context, daxfs_ino ino, bool names)

@@ -9,7 +9,7 @@
  *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
- *   serve | poll | kstat P | kernels (kernel.c)
+ *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
  *
@@ -78,6 +78,8 @@ void do_getx(struct command_call *call);
 
 /* kernel.c: verbs */
 void kernel_serve(struct command_call *call);
+void kernel_unserve(struct command_call *call);
+void kernel_ask(struct command_call *call);
 void kernel_poll(struct command_call *call);
 void kernel_stat(struct command_call *call);
 void kernel_compare(struct command_call *call);

@@ -545,6 +545,8 @@ const struct verb script_verbs[] = {
 	{ "note", "in", do_note },
 	{ "beat", "", do_beat },
 	{ "serve", "", kernel_serve },
+	{ "unserve", "", kernel_unserve },
+	{ "ask", "i", kernel_ask },
 	{ "poll", "", kernel_poll },
 	{ "kstat", "p", kernel_stat },
 	{ "kernels", "", kernel_compare },
