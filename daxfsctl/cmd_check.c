@@ -148,7 +148,7 @@ static void check_json(struct ctl *ctl, const struct run *r)
 	json_number(&j, "directories", r->check.directories);
 	json_number(&j, "names", r->check.names);
 	json_number(&j, "pages_used", r->check.pages_used);
-	text_json_usage(&j, &r->check.usage);
+	text_json_usage(&j, &r->check.usage, true);
 	json_array(&j, "problems");
 	for (size_t i = 0; i < r->found.n; i++)
 		json_text(&j, NULL, r->found.line[i]);

@@ -66,11 +66,7 @@ static void usage_of(const struct metrics *m, const char *what, const struct dax
 	const struct {
 		const char *state;
 		uint64_t n;
-	} row[] = { { "free", u->free },
-		    { "live", u->live },
-		    { "private", u->private_ },
-		    { "retired", u->retired },
-		    { "quarantined", u->quarantined } };
+	} row[] = { { "free", u->free }, { "live", u->live }, { "quarantined", u->quarantined } };
 
 	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++)
 		fprintf(m->out, "daxfs_objects{%s,type=\"%s\",state=\"%s\"} %" PRIu64 "\n", m->pool, what, row[i].state,
@@ -85,6 +81,7 @@ static void usage(const struct metrics *m)
 	usage_of(m, "page", &m->s->usage.pages);
 	usage_of(m, "inode", &m->s->usage.inodes);
 	usage_of(m, "dirent", &m->s->usage.dirents);
+	one(m, "reserved_pages", "of the free ones, kept for overwrites and deletes", (double)m->s->usage.reserved);
 }
 
 static void repairs(const struct metrics *m)

@@ -124,8 +124,7 @@ static void show_table(FILE *out, const struct epoch_scan *s)
 static void show_foot(FILE *out, const struct epoch_scan *s)
 {
 	const struct daxfs_statfs *u = &s->usage;
-	uint64_t pages = u->pages.live + u->pages.private_;
-	char used[16], total[16], recovery[192];
+	char used[16], total[16], kept[16], recovery[192];
 	size_t unit;
 
 	if (s->have_usage) {
@@ -133,11 +132,13 @@ static void show_foot(FILE *out, const struct epoch_scan *s)
 		/* "1.2/2.0 GiB": both in the unit of the whole */
 		unit = strcspn(total, " ");
 		snprintf(used, sizeof(used), "%.1f",
-			 (double)pages / (double)(u->pages.total + !u->pages.total) * strtod(total, NULL));
-		fprintf(out, "pages %u%% (%s/%.*s%s)  inodes %u%%  dirents %u%%", text_percent(pages, u->pages.total),
-			used, (int)unit, total, total + unit,
-			text_percent(u->inodes.live + u->inodes.private_, u->inodes.total),
-			text_percent(u->dirents.live + u->dirents.private_, u->dirents.total));
+			 (double)u->pages.live / (double)(u->pages.total + !u->pages.total) * strtod(total, NULL));
+		fprintf(out, "pages %u%% (%s/%.*s%s)  inodes %u%%  dirents %u%%",
+			text_percent(u->pages.live, u->pages.total), used, (int)unit, total, total + unit,
+			text_percent(u->inodes.live, u->inodes.total), text_percent(u->dirents.live, u->dirents.total));
+		if (u->reserved && u->pages.free <= u->reserved)
+			fprintf(out, "  FULL: %s left, for overwrites",
+				text_bytes(u->pages.free * 4096, kept, sizeof(kept)));
 	}
 	if (s->last.ns)
 		fprintf(out, "%slast recovery %s", s->have_usage ? "   " : "",
@@ -326,7 +327,7 @@ void show_json(FILE *out, const struct epoch_scan *s)
 		json_host(&j, s, &s->host[i]);
 	json_end(&j);
 	if (s->have_usage) {
-		text_json_usage(&j, &s->usage);
+		text_json_usage(&j, &s->usage, false);
 		json_repairs(&j, s);
 	} else {
 		json_null(&j, "usage");

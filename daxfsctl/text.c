@@ -108,24 +108,29 @@ void text_json_recovery(struct json *j, const char *key, const struct daxfs_reco
 	json_end(j);
 }
 
-static void json_usage(struct json *j, const char *key, const struct daxfs_usage *u)
+/* walked: by the check, which looks at each state; else by counters, for which these are free. */
+static void json_usage(struct json *j, const char *key, const struct daxfs_usage *u, bool walked)
 {
 	json_object(j, key);
 	json_number(j, "total", u->total);
 	json_number(j, "free", u->free);
 	json_number(j, "live", u->live);
-	json_number(j, "private", u->private_);
-	json_number(j, "retired", u->retired);
 	json_number(j, "quarantined", u->quarantined);
+	if (walked) {
+		json_number(j, "private", u->private_);
+		json_number(j, "retired", u->retired);
+	}
 	json_end(j);
 }
 
-void text_json_usage(struct json *j, const struct daxfs_statfs *usage)
+void text_json_usage(struct json *j, const struct daxfs_statfs *usage, bool walked)
 {
 	json_object(j, "usage");
-	json_usage(j, "pages", &usage->pages);
-	json_usage(j, "inodes", &usage->inodes);
-	json_usage(j, "dirents", &usage->dirents);
-	json_number(j, "node_pages", usage->nodes);
+	json_usage(j, "pages", &usage->pages, walked);
+	json_usage(j, "inodes", &usage->inodes, walked);
+	json_usage(j, "dirents", &usage->dirents, walked);
+	if (walked)
+		json_number(j, "node_pages", usage->nodes);
+	json_number(j, "reserved_pages", usage->reserved);
 	json_end(j);
 }

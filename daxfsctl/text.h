@@ -20,6 +20,6 @@ unsigned text_percent(uint64_t part, uint64_t whole);
 
 void text_json_pool(struct json *j, const struct daxfs_geometry *g, const char *path);
 void text_json_recovery(struct json *j, const char *key, const struct daxfs_recovery *r);
-void text_json_usage(struct json *j, const struct daxfs_statfs *usage);
+void text_json_usage(struct json *j, const struct daxfs_statfs *usage, bool walked);
 
 #endif

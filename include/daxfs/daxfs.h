@@ -740,8 +740,9 @@ enum daxfs_allocate { DAXFS_ALLOCATE, DAXFS_ZERO, DAXFS_PUNCH };
  * DAXFS_ALLOCATE: pages of zeros where there are none; what is there stays. DAXFS_ZERO: the range
  * reads as zeros, and has pages. DAXFS_PUNCH: the range reads as zeros, and its whole pages go. The
  * file grows if the range ends past its end, unless keep_size is set, or it is a punch: then the range
- * ends where the file does. Every write takes new pages before it gives the old ones back, so a page
- * that is there saves a later write from -ENOSPC only as far as the pool has some to spare.
+ * ends where the file does. A write into pages that are there makes the pool
+ * no fuller: it succeeds in a full pool, from the reserve (daxfs_statfs), while no dead host that is not recovered
+ * yet holds back what such writes give up.
  *
  * Errors:
  * -ENOSPC   the pool is full; what was done so far stays, and the file is as long as that

@@ -422,6 +422,7 @@ static void metrics(void **unused)
 		   "daxfs_host_state{pool=\"a\\\"b\\\\c\",host=\"1\",name=\"child\",state=\"ALIVE\"} 1\n");
 	ctl_expect(&p.r, CTL_OK, "name=\"child\",state=\"FENCED\"} 0\n");
 	ctl_expect(&p.r, CTL_OK, "daxfs_objects{pool=\"a\\\"b\\\\c\",type=\"inode\",state=\"live\"} 4\n");
+	ctl_expect(&p.r, CTL_OK, "daxfs_reserved_pages{pool=\"a\\\"b\\\\c\"} 2");
 	assert_null(strstr(p.r.out, "host=\"0\""));
 	for (char *line = strtok(p.r.out, "\n"); line; line = strtok(NULL, "\n"))
 		assert_true(strncmp(line, "daxfs_", 6) == 0 ? strstr(line, "} ") != NULL : line[0] == '#');
