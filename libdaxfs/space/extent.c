@@ -148,6 +148,8 @@ static bool next_place(struct lane *lane, uint64_t *head)
 		*cursor = to * (DAXFS_GROUP / DAXFS_EXTENT_PAGES);
 	}
 	*head = (*cursor)++ * DAXFS_EXTENT_PAGES;
+	if (*cursor % (DAXFS_GROUP / DAXFS_EXTENT_PAGES) == 0)
+		lane->cache.behind[DAXFS_T_PAGE] = *head / DAXFS_GROUP + 1;
 	return *head + DAXFS_EXTENT_PAGES <= lane->pool->objects[DAXFS_T_PAGE];
 }
 
@@ -170,6 +172,8 @@ static bool find_extent(struct lane *lane, struct space_batch *batch, uint64_t *
 
 bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
+	if (lane->n_allocs == 0)
+		find_close_behind(lane, DAXFS_T_PAGE);
 	if (!reserve_admits(lane, DAXFS_EXTENT_PAGES))
 		return false;
 	if (find_extent(lane, batch, head, age))

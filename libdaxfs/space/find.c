@@ -84,6 +84,13 @@ static uint64_t group_end(const struct pool *pool, enum daxfs_type type, uint64_
 	return end < pool->objects[type] ? end : pool->objects[type];
 }
 
+/* A cursor that comes to the end of a group leaves it. */
+static void left_behind(struct lane *lane, enum daxfs_type type, uint64_t cursor, uint64_t end)
+{
+	if (cursor >= end)
+		lane->cache.behind[type] = (end + DAXFS_GROUP - 1) / DAXFS_GROUP;
+}
+
 /* Look on from the cursor, to the end of its group, at so many states at most. */
 static bool look_on(struct lane *lane, struct space_batch *batch, unsigned most, struct space_item *item)
 {
@@ -92,13 +99,16 @@ static bool look_on(struct lane *lane, struct space_batch *batch, unsigned most,
 	for (; *cursor < end && most; most--) {
 		item->index = (*cursor)++;
 		batch->scanned++;
-		if (object_allocatable(lane, batch, item->index, &item->found))
+		if (object_allocatable(lane, batch, item->index, &item->found)) {
+			left_behind(lane, batch->type, *cursor, end);
 			return true;
+		}
 		if (use_of(item->found) != DAXFS_USE_EXTENT || !extent_whole(lane->pool, item->index))
 			continue;
 		*cursor += DAXFS_EXTENT_PAGES - 1; /* nor are its others free */
 		batch->scanned += DAXFS_EXTENT_PAGES - 1;
 	}
+	left_behind(lane, batch->type, *cursor, end);
 	return false;
 }
 
@@ -131,6 +141,16 @@ static void close_group(struct lane *lane, enum daxfs_type type, uint64_t group)
 	for (uint64_t end = group_end(lane->pool, type, index); !verdict.open && index < end; index++)
 		judge(lane, type, index, &verdict);
 	summary_conclude(lane, type, group, look, verdict);
+}
+
+void find_close_behind(struct lane *lane, enum daxfs_type type)
+{
+	uint64_t behind = lane->cache.behind[type];
+	bool waiting;
+
+	lane->cache.behind[type] = 0;
+	if (behind && !summary_closed(lane, type, behind - 1, &waiting))
+		close_group(lane, type, behind - 1);
 }
 
 /* -- sources --------------------------------------------------------------------------- */
@@ -219,23 +239,13 @@ static void probe(struct lane *lane, struct space_batch *batch)
 /* All others: from the cursor on, then in some places, then in every group that is not closed. */
 static bool try_scan(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
-	uint64_t *cursor = cursor_of(lane, batch);
-	bool waiting;
-
 	while (next_group(lane, batch)) {
-		uint64_t group = *cursor / DAXFS_GROUP;
-		bool whole = *cursor % DAXFS_GROUP == 0;
-
 		if (look_on(lane, batch, DAXFS_GROUP, item))
 			return true;
-		if (whole)
-			close_group(lane, batch->type, group);
+		find_close_behind(lane, batch->type);
 		lane_moved(lane);
 		probe(lane, batch);
 	}
-	cursor = cursor_of(lane, batch);
-	if (!summary_closed(lane, batch->type, *cursor / DAXFS_GROUP, &waiting))
-		close_group(lane, batch->type, *cursor / DAXFS_GROUP); /* begun in the middle, and ended there */
 	return false;
 }
 
@@ -283,6 +293,7 @@ bool find_ahead(struct lane *lane, uint64_t *index)
 	struct space_item item;
 	bool found;
 
+	find_close_behind(lane, DAXFS_T_PAGE);
 	space_begin(&batch, DAXFS_T_PAGE);
 	found = try_own(lane, &batch, &item) || look_on(lane, &batch, AHEAD_SCAN, &item);
 	*index = item.index;

@@ -13,6 +13,8 @@ int find_candidate(struct lane *lane, struct space_batch *batch, struct space_it
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
 /* The same for one that is RETIRED under this state. */
 bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
+/* Close the group that a cursor left, if it is used up: while nothing of this record is named, but not taken. */
+void find_close_behind(struct lane *lane, enum daxfs_type type);
 /* The page that the next record of this lane is to take: a short look. */
 bool find_ahead(struct lane *lane, uint64_t *index);
 

@@ -133,6 +133,8 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 	if (!record_has_room(lane, 1))
 		return -E2BIG;
 	lane->starved = false;
+	if (lane->n_allocs == 0)
+		find_close_behind(lane, batch->type);
 	if (batch->type == DAXFS_T_PAGE && !reserve_admits(lane, 1))
 		return -ENOSPC;
 	rc = find_candidate(lane, batch, item);

@@ -19,6 +19,7 @@
 struct alloc_cache {
 	uint64_t cursor[DAXFS_TYPES]; /* where the next look begins */
 	uint64_t extent_cursor;       /* in extents */
+	uint64_t behind[DAXFS_TYPES]; /* the group that a cursor left last, plus 1, until it was looked at; 0: none */
 	uint64_t next_page;           /* found and fetched for the next record, if next_known; nobody keeps it for us */
 	bool next_known;
 	/* What this lane retired last, tried first. */

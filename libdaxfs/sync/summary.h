@@ -33,6 +33,9 @@
  *  S4 Whoever takes the head of an extent as a page, whose others are free by that, opens
  *     after that; its record names the head.
  *
+ * A group is also looked at once a cursor has left it behind, so that a pool that fills up closes
+ * its words on the way, and the first that is refused need not look at all of it.
+ *
  * So ENOSPC is said only if every state was looked at since the last object was freed. A
  * looker that dies leaves LOOKING, which the next one replaces. `tests/models/summary.pml`.
  */

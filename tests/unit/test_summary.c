@@ -304,6 +304,77 @@ static void inodes_run_out(void **state)
 	pod_stop(&pod);
 }
 
+/* -- how much one call looks at --------------------------------------------------------- */
+
+/* Groups of states, and words over them, that the hosts' lanes have looked at so far. */
+static uint64_t looked_at(const struct pod *pod)
+{
+	uint64_t n = 0;
+
+	for (unsigned host = 0; host < POD_HOSTS; host++)
+		for (unsigned i = 0; i < pod->fs[host]->n_slots; i++) {
+			const struct lane *lane = &pod->fs[host]->slots[i].lane;
+
+			n += atomic_load(&lane->moved) + lane->cache.looks;
+		}
+	return n;
+}
+
+/* The same number of times, whatever the size of the pool: it is full, and each host works on. */
+static uint64_t most_looks_of_a_call(uint64_t size)
+{
+	static uint8_t buf[64 << 10];
+	struct daxfs_attr attr;
+	uint64_t most = 0, was;
+	struct pod pod;
+	char name[16];
+	daxfs_ino ino;
+	unsigned n = 0;
+	int rc = 0;
+
+	pod_start_with(&pod, size, (struct daxfs_mkfs_options){ .inodes = size / MIB * 64, .lanes = 4 });
+	for (ino = pod_create(pod.fs[0], DAXFS_ROOT, "f"); rc != -ENOSPC; n++) {
+		snprintf(name, sizeof(name), "f%u", n);
+		rc = daxfs_mknod(pod.fs[n % 3], DAXFS_ROOT, name, S_IFREG | 0644, 0, pod_root, false, &attr);
+	}
+	for (uint64_t i = 0; i < size / MIB * 8; i++) /* half of it in extents, then in pages */
+		assert_int_equal(daxfs_write(pod.fs[i % 3], ino, buf, sizeof(buf), 0, DAXFS_APPEND), sizeof(buf));
+	for (unsigned i = 0; daxfs_write(pod.fs[i % 3], ino, buf, 4096, 0, DAXFS_APPEND) == 4096; i++)
+		;
+	for (unsigned i = 0; i < 3000; i++) {
+		struct daxfs *fs = pod.fs[i / 7 % 3];
+		uint64_t at = i * 7919ull * 4096 % (size / 2);
+
+		was = looked_at(&pod);
+		switch (i % 7) {
+		case 0: rc = (int)daxfs_write(fs, ino, buf, 4096, 0, DAXFS_APPEND) + ENOSPC; break;
+		case 1: rc = (int)daxfs_write(fs, ino, buf, 4096, at, 0) - 4096; break;
+		case 2: rc = (int)daxfs_write(fs, ino, buf, sizeof(buf), at, 0) - (int)sizeof(buf); break;
+		case 3: rc = daxfs_mknod(fs, DAXFS_ROOT, "no", S_IFREG, 0, pod_root, false, &attr) + ENOSPC; break;
+		case 4: rc = daxfs_rename(fs, DAXFS_ROOT, "f1", DAXFS_ROOT, "g", 0); break;
+		case 5: rc = daxfs_rename(fs, DAXFS_ROOT, "g", DAXFS_ROOT, "f1", 0); break;
+		case 6: rc = (int)daxfs_write(fs, ino, buf, 100, at + 50, 0) - 100; break;
+		}
+		if (rc)
+			fail_msg("call %u: %d", i, rc);
+		was = looked_at(&pod) - was;
+		most = was > most ? was : most;
+	}
+	pod_check(&pod);
+	pod_stop(&pod);
+	return most;
+}
+
+static void no_call_looks_at_all(void **state)
+{
+	uint64_t small = most_looks_of_a_call(16 * MIB), large = most_looks_of_a_call(256 * MIB);
+
+	(void)state;
+	print_message("most groups and words that one call looked at: %llu in 16 MiB, %llu in 256 MiB\n",
+		      (unsigned long long)small, (unsigned long long)large);
+	assert_true(large <= 64); /* of 128 groups of pages */
+}
+
 /* Counted by those who took and by those who died: exact when nothing is in flight. */
 static void counted(void **state)
 {
@@ -423,15 +494,11 @@ static void repair_opens_and_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(full_and_not),
-		cmocka_unit_test(waiting_for_one),
-		cmocka_unit_test(not_waiting_for_one),
-		cmocka_unit_test(settling_opens),
-		cmocka_unit_test(work_in_a_full_pool),
-		cmocka_unit_test(inodes_run_out),
-		cmocka_unit_test(counted),
-		cmocka_unit_test(check_finds_denials),
-		cmocka_unit_test(repair_opens_and_counts),
+		cmocka_unit_test(full_and_not),         cmocka_unit_test(waiting_for_one),
+		cmocka_unit_test(not_waiting_for_one),  cmocka_unit_test(settling_opens),
+		cmocka_unit_test(work_in_a_full_pool),  cmocka_unit_test(inodes_run_out),
+		cmocka_unit_test(no_call_looks_at_all), cmocka_unit_test(counted),
+		cmocka_unit_test(check_finds_denials),  cmocka_unit_test(repair_opens_and_counts),
 		cmocka_unit_test(less_than_nothing),
 	};
 
