@@ -304,6 +304,66 @@ static void inodes_run_out(void **state)
 	pod_stop(&pod);
 }
 
+/* The memory of a lane failed, and what it had counted: the states are counted then, and nothing is refused. */
+static void a_counter_lost(void **state)
+{
+	struct daxfs_statfs before, after;
+	struct pod pod;
+	struct pool *pool;
+	uint64_t was[2];
+	sm_u64 *used;
+	daxfs_ino ino;
+	char c = 1;
+
+	(void)state;
+	pod_start(&pod, 16 * MIB);
+	ino = written(pod.fs[1], "f", 4 * MIB, 64 << 10);
+	pool = fs_pool_writable(pod.fs[2]);
+	used = pool->lanes[4].used; /* of host 1 */
+	for (unsigned i = 0; i < 2; i++) {
+		was[i] = sm_load(&used[i]);
+		sm_store(&used[i], i ? 0 : 3000);
+	}
+	assert_true(trouble_note_page(pool, pool_offset(pool, used)));
+	assert_int_equal(daxfs_write(pod.fs[2], ino, &c, 1, 0, DAXFS_APPEND), 1);
+	assert_int_equal(daxfs_statfs(pod.fs[2], &after), 0);
+	for (unsigned i = 0; i < 2; i++)
+		sm_store(&used[i], was[i]);
+	assert_int_equal(daxfs_statfs(pod.fs[0], &before), 0); /* by counters, which are right again */
+	assert_int_equal(after.pages.live, before.pages.live);
+	assert_int_equal(after.pages.free, before.pages.free);
+	assert_int_equal(after.inodes.live, before.inodes.live);
+	pod_stop(&pod);
+}
+
+/* Pages that were allocated can be written when nothing else can grow; so can attributes be replaced. */
+static void allocated_is_kept(void **state)
+{
+	static uint8_t buf[64 << 10];
+	struct pod pod;
+	daxfs_ino ino, big;
+
+	(void)state;
+	pod_start(&pod, 24 * MIB);
+	ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	big = pod_create(pod.fs[1], DAXFS_ROOT, "big");
+	assert_int_equal(daxfs_allocate(pod.fs[0], ino, 0, 4 * MIB, DAXFS_ALLOCATE, false), 0);
+	assert_int_equal(daxfs_xattr_set(pod.fs[0], ino, "user.a", buf, 100, 0), 0);
+	fill(pod.fs[1], big);
+	assert_int_equal(daxfs_allocate(pod.fs[0], big, 64 * MIB, MIB, DAXFS_ALLOCATE, false), -ENOSPC);
+	assert_int_equal(daxfs_xattr_set(pod.fs[2], big, "user.a", buf, 100, 0), -ENOSPC);
+	for (unsigned i = 0; i < 600; i++) {
+		struct daxfs *fs = pod.fs[i % POD_HOSTS];
+
+		assert_int_equal(daxfs_write(fs, ino, buf, sizeof(buf), i % 64 * sizeof(buf), 0), sizeof(buf));
+		assert_int_equal(daxfs_write(fs, ino, buf, 4096, i * 7919ull % 1024 * 4096, 0), 4096);
+		assert_int_equal(daxfs_xattr_set(fs, ino, "user.a", buf, i, 0), 0);
+	}
+	assert_int_equal(daxfs_allocate(pod.fs[0], ino, 0, MIB, DAXFS_PUNCH, true), 0);
+	assert_int_equal(daxfs_write(pod.fs[2], big, buf, 4096, 0, DAXFS_APPEND), 4096);
+	pod_stop(&pod);
+}
+
 /* -- how much one call looks at --------------------------------------------------------- */
 
 /* Groups of states, and words over them, that the hosts' lanes have looked at so far. */
@@ -497,6 +557,7 @@ int main(void)
 		cmocka_unit_test(full_and_not),         cmocka_unit_test(waiting_for_one),
 		cmocka_unit_test(not_waiting_for_one),  cmocka_unit_test(settling_opens),
 		cmocka_unit_test(work_in_a_full_pool),  cmocka_unit_test(inodes_run_out),
+		cmocka_unit_test(a_counter_lost),       cmocka_unit_test(allocated_is_kept),
 		cmocka_unit_test(no_call_looks_at_all), cmocka_unit_test(counted),
 		cmocka_unit_test(check_finds_denials),  cmocka_unit_test(repair_opens_and_counts),
 		cmocka_unit_test(less_than_nothing),
