@@ -346,6 +346,7 @@ const struct scenario scenarios[] = {
 	  "append d/f 100 3;kernels;write d/f 0 4096 4;kernels;release d/f;kernels", SC_LEASES | SC_HOLDS },
 	{ "lease-written", FILE_F "serve;beat", "beat;kstat d/f;kstat d/f",
 	  "hold d/f;append d/f 100 3;release d/f;kernels", SC_LEASES | SC_HOLDS },
+	{ "lease-between", FILE_F "1:serve;1:beat", "unlink d/f;kernels", "beat;kstat d/f", SC_LEASES },
 	{ "lease-serve", FILE_F, "serve;beat;kstat d/f;unserve", "unlink d/f;kernels", SC_LEASES },
 	{ "lease-asked", FILE_F "serve;beat;kstat d/f;1:ask d/f", "poll;kstat d/f", "unlink d/f;kernels", SC_LEASES },
 	{ "lease-writer", FILE_F "hold d/f;1:serve;1:beat;1:kstat d/f", "write d/f 0 4096 3;release d/f",
