@@ -17,7 +17,7 @@
 
 struct metrics {
 	FILE *out;
-	const struct epoch_scan *s;
+	const struct snapshot *s;
 	char pool[80]; /* pool="NAME", escaped */
 };
 
@@ -195,7 +195,7 @@ static void hosts(const struct metrics *m)
 int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 {
 	int code = ctl_parse(ctl, argc, argv, NULL, 0, 0, 1, "metrics [POOL]");
-	struct epoch_scan *s = calloc(1, sizeof(*s));
+	struct snapshot *s = calloc(1, sizeof(*s));
 	struct metrics m = { .out = ctl->out, .s = s };
 
 	if (code == CTL_OK && !s)

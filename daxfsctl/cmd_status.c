@@ -14,7 +14,7 @@ static int show(struct ctl *ctl, int argc, char **argv, bool hosts)
 	bool sample = false;
 	const struct arg table[] = { { "sample", ARG_FLAG, &sample, 0 } };
 	int code = ctl_parse(ctl, argc, argv, table, 1, 0, 1, hosts ? "hosts [POOL]" : "status [POOL]");
-	struct epoch_scan *s = calloc(1, sizeof(*s));
+	struct snapshot *s = calloc(1, sizeof(*s));
 
 	if (code == CTL_OK && !s)
 		code = ctl_fail(ctl, CTL_ERROR, "out of memory");

@@ -27,7 +27,7 @@ static void add(char *buf, size_t size, const char *text)
 	snprintf(buf + at, size - at, "%s%s", at ? ", " : "", text);
 }
 
-static unsigned count(const struct epoch_scan *s, unsigned state)
+static unsigned count(const struct snapshot *s, unsigned state)
 {
 	unsigned n = 0;
 
@@ -36,7 +36,7 @@ static unsigned count(const struct epoch_scan *s, unsigned state)
 	return n;
 }
 
-static unsigned in_use(const struct epoch_scan *s)
+static unsigned in_use(const struct snapshot *s)
 {
 	unsigned n = 0;
 
@@ -52,7 +52,7 @@ static bool silent(const struct snapshot_host *h)
 	       (h->view.state == DAXFS_HOST_JOINING || h->view.state == DAXFS_HOST_ALIVE);
 }
 
-static void complain_of_hosts(const struct epoch_scan *s, char *buf, size_t size)
+static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
 {
 	char n[32], text[64];
 	unsigned damaged = 0, quiet = 0, given_up = 0;
@@ -82,7 +82,7 @@ static void complain_of_hosts(const struct epoch_scan *s, char *buf, size_t size
 	}
 }
 
-static void complain_of_fabricd(const struct epoch_scan *s, char *buf, size_t size)
+static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size)
 {
 	char text[200];
 
@@ -104,7 +104,7 @@ static void complain_of_fabricd(const struct epoch_scan *s, char *buf, size_t si
 		add(buf, size, "fabricd does not beat");
 }
 
-static void complain_of_repairs(const struct epoch_scan *s, char *buf, size_t size)
+static void complain_of_repairs(const struct snapshot *s, char *buf, size_t size)
 {
 	const unsigned *n = s->to_repair;
 	char text[96], number[32];
@@ -126,7 +126,7 @@ static void complain_of_repairs(const struct epoch_scan *s, char *buf, size_t si
 	}
 }
 
-static void complaints(const struct epoch_scan *s, char *buf, size_t size)
+static void complaints(const struct snapshot *s, char *buf, size_t size)
 {
 	buf[0] = '\0';
 	complain_of_hosts(s, buf, size);
@@ -134,7 +134,7 @@ static void complaints(const struct epoch_scan *s, char *buf, size_t size)
 	complain_of_repairs(s, buf, size);
 }
 
-bool health_good(const struct epoch_scan *s)
+bool health_good(const struct snapshot *s)
 {
 	char buf[256];
 
@@ -142,7 +142,7 @@ bool health_good(const struct epoch_scan *s)
 	return buf[0] == '\0';
 }
 
-const char *health_text(const struct epoch_scan *s, char *buf, size_t size)
+const char *health_text(const struct snapshot *s, char *buf, size_t size)
 {
 	char text[224];
 
@@ -151,7 +151,7 @@ const char *health_text(const struct epoch_scan *s, char *buf, size_t size)
 	return buf;
 }
 
-const char *health_fabricd(const struct epoch_scan *s, char *buf, size_t size)
+const char *health_fabricd(const struct snapshot *s, char *buf, size_t size)
 {
 	switch (s->fabricd) {
 	case FABRICD_NONE: snprintf(buf, size, "no fabricd"); break;

@@ -88,7 +88,7 @@ static bool reached(enum order order, const struct daxfs_host_view *before, cons
 	return now->state >= DAXFS_HOST_FENCED || now->generation != before->generation;
 }
 
-static int look(const char *socket, unsigned host, struct epoch_scan *s, struct daxfs_error *err)
+static int look(const char *socket, unsigned host, struct snapshot *s, struct daxfs_error *err)
 {
 	int rc = snapshot_ask(socket, s, err);
 
@@ -103,7 +103,7 @@ static int await(struct ctl *ctl, const char *socket, enum order order, const st
 		 uint64_t seconds)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000l };
-	struct epoch_scan *s = calloc(1, sizeof(*s));
+	struct snapshot *s = calloc(1, sizeof(*s));
 	struct daxfs_error err = { .text = "out of memory" };
 	char text[96], reason[96];
 	const struct daxfs_host_view *v = s ? &s->host[before->id].view : NULL;
@@ -145,7 +145,7 @@ static int order_by(struct ctl *ctl, const char *socket, enum order order, unsig
 {
 	struct daxfs_error err = { .text = "" }, none;
 	struct daxfs_host_view before = { .id = host };
-	struct epoch_scan *s = calloc(1, sizeof(*s));
+	struct snapshot *s = calloc(1, sizeof(*s));
 	char text[256];
 	int rc = s ? 0 : -ENOMEM;
 

@@ -26,7 +26,7 @@ static const char *beat_text(const struct snapshot_host *h, char *buf, size_t si
 }
 
 /* Nothing of a host that is well; the cause of its state otherwise, and how it was cut off. */
-static const char *reason_text(const struct epoch_scan *s, const struct snapshot_host *h, char *buf, size_t size)
+static const char *reason_text(const struct snapshot *s, const struct snapshot_host *h, char *buf, size_t size)
 {
 	const struct daxfs_host_view *v = &h->view;
 	char cause[96];
@@ -66,7 +66,7 @@ static const char *name_text(const struct snapshot_host *h)
 
 /* -- text ----------------------------------------------------------------------- */
 
-static void show_head(FILE *out, const struct epoch_scan *s)
+static void show_head(FILE *out, const struct snapshot *s)
 {
 	const struct daxfs_geometry *g = &s->geometry;
 	char id[16], fabricd[96], health[256];
@@ -87,7 +87,7 @@ static int wider(int width, const char *text)
 	return n > width ? n : width;
 }
 
-static struct widths measure(const struct epoch_scan *s, bool all)
+static struct widths measure(const struct snapshot *s, bool all)
 {
 	struct widths w = { 5, 10, 6 };
 	char beat[32];
@@ -102,7 +102,7 @@ static struct widths measure(const struct epoch_scan *s, bool all)
 	return w;
 }
 
-static void show_table(FILE *out, const struct epoch_scan *s)
+static void show_table(FILE *out, const struct snapshot *s)
 {
 	struct widths w = measure(s, false);
 	char beat[32], reason[192];
@@ -121,7 +121,7 @@ static void show_table(FILE *out, const struct epoch_scan *s)
 	}
 }
 
-static void show_foot(FILE *out, const struct epoch_scan *s)
+static void show_foot(FILE *out, const struct snapshot *s)
 {
 	const struct daxfs_statfs *u = &s->usage;
 	char used[16], total[16], kept[16], recovery[192];
@@ -163,7 +163,7 @@ static void show_repair(FILE *out, const struct daxfs_repair *item)
 }
 
 /* What is there to be repaired, and how. */
-static void show_repairs(FILE *out, const struct epoch_scan *s)
+static void show_repairs(FILE *out, const struct snapshot *s)
 {
 	unsigned left = 0;
 
@@ -175,7 +175,7 @@ static void show_repairs(FILE *out, const struct epoch_scan *s)
 		fprintf(out, "to repair: %u more: daxfsctl check lists all\n", left);
 }
 
-void show_status(FILE *out, const struct epoch_scan *s)
+void show_status(FILE *out, const struct snapshot *s)
 {
 	show_head(out, s);
 	show_table(out, s);
@@ -183,7 +183,7 @@ void show_status(FILE *out, const struct epoch_scan *s)
 	show_repairs(out, s);
 }
 
-void show_hosts(FILE *out, const struct epoch_scan *s)
+void show_hosts(FILE *out, const struct snapshot *s)
 {
 	struct widths w = measure(s, true);
 	char beat[32], reason[192], recoverer[16], recovery[192];
@@ -234,7 +234,7 @@ static void json_id(struct json *j, const char *name, const uint8_t id[16])
 		json_null(j, name);
 }
 
-static void json_host(struct json *j, const struct epoch_scan *s, const struct snapshot_host *h)
+static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
 {
 	const struct daxfs_host_view *v = &h->view;
 	char reason[192];
@@ -267,7 +267,7 @@ static void json_host(struct json *j, const struct epoch_scan *s, const struct s
 	json_end(j);
 }
 
-static void json_fabricd(struct json *j, const struct epoch_scan *s)
+static void json_fabricd(struct json *j, const struct snapshot *s)
 {
 	static const char *const role[] = { "none", "unknown", "primary", "backup", "silent" };
 
@@ -291,7 +291,7 @@ static void json_fabricd(struct json *j, const struct epoch_scan *s)
 	json_end(j);
 }
 
-static void json_repairs(struct json *j, const struct epoch_scan *s)
+static void json_repairs(struct json *j, const struct snapshot *s)
 {
 	static const char *const name[DAXFS_REPAIR_KINDS] = { "page", "file", "lane" };
 	static const char *const number[DAXFS_REPAIR_KINDS] = { "pages", "files", "lanes" };
@@ -311,7 +311,7 @@ static void json_repairs(struct json *j, const struct epoch_scan *s)
 	json_end(j);
 }
 
-void show_json(FILE *out, const struct epoch_scan *s)
+void show_json(FILE *out, const struct snapshot *s)
 {
 	char health[256];
 	struct json j;

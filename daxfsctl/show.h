@@ -5,8 +5,8 @@
 
 #include "daxfsctl/snapshot.h"
 
-void show_status(FILE *out, const struct epoch_scan *s);
-void show_hosts(FILE *out, const struct epoch_scan *s);
-void show_json(FILE *out, const struct epoch_scan *s);
+void show_status(FILE *out, const struct snapshot *s);
+void show_hosts(FILE *out, const struct snapshot *s);
+void show_json(FILE *out, const struct snapshot *s);
 
 #endif

@@ -20,7 +20,7 @@ static void copy_text(char *out, size_t size, const char *in)
 /* -- from the pool itself ----------------------------------------------------- */
 
 /* What each host has in flight, by its records rather than by what it last said. */
-static void take_in_flight(struct epoch_scan *s, struct daxfs *fs)
+static void take_in_flight(struct snapshot *s, struct daxfs *fs)
 {
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		struct daxfs_host_view *v = &s->host[i].view;
@@ -37,7 +37,7 @@ static void take_in_flight(struct epoch_scan *s, struct daxfs *fs)
 
 static bool take_repair(void *context, const struct daxfs_repair *item)
 {
-	struct epoch_scan *s = context;
+	struct snapshot *s = context;
 
 	s->to_repair[item->kind]++;
 	if (s->n_repairs < SNAPSHOT_REPAIRS)
@@ -46,7 +46,7 @@ static bool take_repair(void *context, const struct daxfs_repair *item)
 }
 
 /* Usage, work in flight, what is to be repaired, if this process may map the pool that this is about. */
-static int take_pool(struct epoch_scan *s, struct daxfs_error *err)
+static int take_pool(struct snapshot *s, struct daxfs_error *err)
 {
 	struct daxfs_geometry g;
 	struct daxfs *fs;
@@ -64,7 +64,7 @@ static int take_pool(struct epoch_scan *s, struct daxfs_error *err)
 	return 0;
 }
 
-static void take_members(struct epoch_scan *s, const struct daxfs_member *m)
+static void take_members(struct snapshot *s, const struct daxfs_member *m)
 {
 	daxfs_member_geometry(m, &s->geometry);
 	daxfs_member_manager(m, &s->manager);
@@ -84,7 +84,7 @@ static void pause_ms(uint64_t ms)
 }
 
 /* Look again and say which counters moved. */
-static void sample_beats(struct epoch_scan *s, const struct daxfs_member *m)
+static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 {
 	uint64_t ms = s->geometry.heartbeat_ms + s->geometry.heartbeat_ms / 2;
 	struct daxfs_manager_view manager;
@@ -105,7 +105,7 @@ static void sample_beats(struct epoch_scan *s, const struct daxfs_member *m)
 }
 
 /* The pool does not say which recovery came last: one that is still on display, else any. */
-static void guess_last(struct epoch_scan *s)
+static void guess_last(struct snapshot *s)
 {
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		const struct daxfs_host_view *v = &s->host[i].view;
@@ -117,7 +117,7 @@ static void guess_last(struct epoch_scan *s)
 	}
 }
 
-int snapshot_direct(const char *path, bool sample, struct epoch_scan *out, struct daxfs_error *err)
+int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_error *err)
 {
 	struct daxfs_member *m;
 	int rc = daxfs_member_open(path, false, &m, err);
@@ -155,7 +155,7 @@ static void from_pool(struct daxfs_geometry *g, const Fabric__Pool *p)
 	g->dirents = p->dirents;
 }
 
-static void from_manager(struct epoch_scan *s, const Fabric__Manager *m)
+static void from_manager(struct snapshot *s, const Fabric__Manager *m)
 {
 	s->manager.epoch = m->epoch;
 	s->manager.pid = m->pid;
@@ -236,7 +236,7 @@ static bool reply_whole(const Fabric__Response *r)
 	return true;
 }
 
-static int from_reply(struct epoch_scan *s, const Fabric__Response *r, const char *socket, struct daxfs_error *err)
+static int from_reply(struct snapshot *s, const Fabric__Response *r, const char *socket, struct daxfs_error *err)
 {
 	if (!reply_whole(r)) {
 		snprintf(err->text, sizeof(err->text),
@@ -258,7 +258,7 @@ static int from_reply(struct epoch_scan *s, const Fabric__Response *r, const cha
 	return 0;
 }
 
-int snapshot_ask(const char *socket, struct epoch_scan *out, struct daxfs_error *err)
+int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *err)
 {
 	Fabric__Request request = FABRIC__REQUEST__INIT;
 	Fabric__Status status = FABRIC__STATUS__INIT;
@@ -305,7 +305,7 @@ int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_
 	return rc;
 }
 
-int snapshot_take(struct ctl *ctl, bool sample, struct epoch_scan *out)
+int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
 {
 	struct daxfs_error err = { .text = "" };
 	char socket[PATH_MAX];

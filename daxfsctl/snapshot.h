@@ -41,7 +41,7 @@ enum snapshot_fabricd {
 	FABRICD_SILENT,   /* its beat does not move */
 };
 
-struct epoch_scan {
+struct snapshot {
 	struct daxfs_geometry geometry;
 	char path[PATH_MAX];
 	struct daxfs_manager_view manager;
@@ -66,10 +66,10 @@ struct epoch_scan {
  * first word, or, with neither, from the one fabricd of this machine. sample:
  * look twice, a heartbeat and a half apart. CTL_OK or what ctl_fail returned.
  */
-int snapshot_take(struct ctl *ctl, bool sample, struct epoch_scan *out);
+int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out);
 /* As above, with no output on failure: -errno. */
-int snapshot_direct(const char *path, bool sample, struct epoch_scan *out, struct daxfs_error *err);
-int snapshot_ask(const char *socket, struct epoch_scan *out, struct daxfs_error *err);
+int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_error *err);
+int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *err);
 /* The socket to use: --socket, or the only one in /run/daxfs. -ENOENT, -EEXIST (several). */
 int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err);
 

@@ -113,7 +113,7 @@ static void ask(struct manager *m, const uint8_t *data, size_t size, size_t piec
 
 /* -- daxfsctl ------------------------------------------------------------------- */
 
-static void show(const struct epoch_scan *s)
+static void show(const struct snapshot *s)
 {
 	static FILE *out;
 	char text[512];
@@ -131,7 +131,7 @@ static void be_answered(const uint8_t *data, size_t size)
 	struct daxfs_error err = { "" }, none;
 	Fabric__Response *response;
 	struct fabric_decoder d;
-	static struct epoch_scan s;
+	static struct snapshot s;
 	struct call c = { .path = "fuzz", .err = &err };
 	int fd[2], rc;
 

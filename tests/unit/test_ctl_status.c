@@ -7,7 +7,7 @@
 #define PAGES_2G 524288u
 
 /* Two hosts, the second being recovered. */
-static void example(struct epoch_scan *s)
+static void example(struct snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->geometry = (struct daxfs_geometry){ .name = "demo", .uuid = { 0x6b, 4, 0xc7, 0x66 }, .version = 1,
@@ -37,7 +37,7 @@ static void example(struct epoch_scan *s)
 		.ns = 812000 };
 }
 
-static char *shown(const struct epoch_scan *s, void (*show)(FILE *out, const struct epoch_scan *s))
+static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struct snapshot *s))
 {
 	char *text = NULL;
 	size_t size;
@@ -51,7 +51,7 @@ static char *shown(const struct epoch_scan *s, void (*show)(FILE *out, const str
 
 static void status_reads_like_this(void **unused)
 {
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
 
 	(void)unused;
@@ -72,7 +72,7 @@ static void status_reads_like_this(void **unused)
 /* Columns stay columns with long names and long silences. */
 static void columns_align(void **unused)
 {
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	char *text, *line[4], *save = NULL;
 
 	(void)unused;
@@ -93,52 +93,52 @@ static void columns_align(void **unused)
 
 /* -- health --------------------------------------------------------------------- */
 
-static void set_alive(struct epoch_scan *s)
+static void set_alive(struct snapshot *s)
 {
 	s->host[1].view.state = DAXFS_HOST_ALIVE;
 	s->host[1].view.reason = DAXFS_REASON_BEAT_RESUMED;
 }
 
-static void set_suspects(struct epoch_scan *s)
+static void set_suspects(struct snapshot *s)
 {
 	s->host[0].view.state = s->host[2].view.state = DAXFS_HOST_SUSPECT;
 }
 
-static void set_damaged(struct epoch_scan *s)
+static void set_damaged(struct snapshot *s)
 {
 	set_alive(s);
 	s->host[3].readable = false;
 }
 
-static void set_none(struct epoch_scan *s)
+static void set_none(struct snapshot *s)
 {
 	set_alive(s);
 	s->fabricd = FABRICD_NONE;
 	s->answered_by = 0;
 }
 
-static void set_silent(struct epoch_scan *s)
+static void set_silent(struct snapshot *s)
 {
 	set_none(s);
 	s->fabricd = FABRICD_SILENT;
 	s->host[0].beat = BEAT_NOT_WITHIN;
 }
 
-static void set_unused(struct epoch_scan *s)
+static void set_unused(struct snapshot *s)
 {
 	set_none(s);
 	s->host[0].view.state = DAXFS_HOST_FREE;
 	s->host[1].view.state = DAXFS_HOST_RECOVERED;
 }
 
-static void set_waiting(struct epoch_scan *s)
+static void set_waiting(struct snapshot *s)
 {
 	set_alive(s);
 	s->deciding = false;
 	strcpy(s->note, "new primary");
 }
 
-static void set_failed_memory(struct epoch_scan *s)
+static void set_failed_memory(struct snapshot *s)
 {
 	static const struct daxfs_repair found[] = {
 		{ DAXFS_REPAIR_PAGE, 0x1e000, "inodes 16 to 31" },
@@ -154,7 +154,7 @@ static void set_failed_memory(struct epoch_scan *s)
 	}
 }
 
-static void set_backup(struct epoch_scan *s)
+static void set_backup(struct snapshot *s)
 {
 	set_waiting(s);
 	s->fabricd = FABRICD_BACKUP;
@@ -164,7 +164,7 @@ static void set_backup(struct epoch_scan *s)
 static void verdicts(void **unused)
 {
 	static const struct {
-		void (*set)(struct epoch_scan *s);
+		void (*set)(struct snapshot *s);
 		const char *health, *fabricd;
 	} cases[] = {
 		{ set_alive, "HEALTHY", "fabricd pid 811 (primary)" },
@@ -178,7 +178,7 @@ static void verdicts(void **unused)
 		{ set_failed_memory, "DEGRADED: 2 pages of memory failed, 1 removed file to repair, 1 lane to repair",
 		  "fabricd pid 811 (primary)" },
 	};
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	char text[256];
 
 	(void)unused;
@@ -196,7 +196,7 @@ static void verdicts(void **unused)
 
 static void json_tells_the_same(void **unused)
 {
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	static const char *const parts[] = {
 		"\"name\": \"demo\"", "\"epoch\": 42", "\"role\": \"primary\"", "\"healthy\": false",
 		"\"state\": \"RECOVERING\"", "\"recoverer\": 0", "\"beat_ms\": 611", "\"rolled_back\": 1",
@@ -239,7 +239,7 @@ static void repairs_are_listed(void **unused)
 		"\"to_repair\": {", "\"pages\": 2", "\"files\": 1", "\"lanes\": 1", "\"kind\": \"file\"",
 		"\"subject\": 4294967303", "\"what\": \"inodes 16 to 31\"",
 	};
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
 
 	(void)unused;
@@ -270,7 +270,7 @@ static void repairs_are_listed(void **unused)
 
 static void hosts_lists_all(void **unused)
 {
-	struct epoch_scan *s = malloc(sizeof(*s));
+	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
 
 	(void)unused;
