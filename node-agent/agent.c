@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent.c - the life of one agent.
+ * agent.c - the life of the process that serves a mount; supervisor.c begins it, and the next one.
  *
- *   check mount point, /dev/fuse, pool -> join (perhaps after waiting) -> beat,
- *   recover, mount -> serve -> unmount -> stop recovering, beating -> leave
+ *   pool -> join (perhaps after waiting) -> beat, recover, mount -> serve
+ *        -> unmount -> stop recovering, beating -> leave
+ *   pool -> go on with slot, open files and mount of one that died -> beat, recover -> serve ...
  *
  * Threads: this one (an event loop: signals, timers, news from the others),
  * the heartbeat, the recovery, FUSE's loop and its workers. The others tell
@@ -11,8 +12,7 @@
  *
  * Whatever is wrong before the join leaves nothing behind; whatever is wrong
  * after it is undone in reverse. Two ways out do not go that way: being killed
- * (the pod recovers this host; the next agent detaches the mount), and being
- * declared dead (on_dead()).
+ * (the next process goes on, see estate.h), and being declared dead (on_dead()).
  */
 #include "node-agent/agent.h"
 
@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -34,11 +35,13 @@
 
 #define JOIN_RETRY_S 0.2
 #define TICK_S 1.0
-#define LATE_PERIODS 4 /* a beat later than so many periods is worth a line ... */
-#define LATE_TICKS 10  /* ... once in so many ticks */
+#define LATE_PERIODS 4  /* a beat later than so many periods is worth a line ... */
+#define LATE_TICKS 10   /* ... once in so many ticks */
+#define EXPIRE_TICKS 30 /* until then the kernel has sent again what it will */
 
 struct agent {
 	const struct config *config;
+	struct estate *estate;
 	struct daxfs *fs;
 	struct daxfs_geometry geometry;
 	struct beat beat;
@@ -65,7 +68,7 @@ struct agent {
 
 	/* what the last tick saw */
 	unsigned long long beats_seen;
-	unsigned recovered_seen, late_pause;
+	unsigned recovered_seen, late_pause, ticks;
 	int error_seen;
 	bool withheld_seen;
 };
@@ -128,8 +131,8 @@ static void on_news(struct ev_loop *loop, struct ev_async *w, int events)
 	(void)events;
 	if (atomic_load(&a->ready) && !a->announced) {
 		a->announced = true;
-		log_note("serving pool %s on %s, %u workers", a->geometry.name, a->session.mountpoint,
-			 a->session.threads);
+		log_note("%s pool %s on %s, %u workers", a->session.channel.goes_on ? "goes on serving" : "serving",
+			 a->geometry.name, a->session.mountpoint, a->session.threads);
 		notify_status(a);
 		sd_notify(0, "READY=1");
 	}
@@ -198,6 +201,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 	look_at_lateness(a);
 	look_at_beats(a);
 	feed_watchdog(a);
+	if (a->serving && ++a->ticks == EXPIRE_TICKS)
+		estate_expire(a->estate);
 	if (a->serving)
 		lookup_pins_drop(&a->session.ops.pins, LOOKUP_PINS_KEEP_MS);
 	if (recovered != a->recovered_seen && a->announced)
@@ -264,6 +269,7 @@ static void start_serving(struct agent *a)
 
 	a->session.threads = workers(a);
 	a->session.options = a->config->options;
+	a->session.estate = a->estate;
 	a->session.ops.fs = a->fs;
 	a->session.ops.host = (unsigned)a->config->host;
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
@@ -420,35 +426,6 @@ static enum agent_exit choose_name(struct agent *a)
 	return refuse(AGENT_EXIT_USAGE, &err);
 }
 
-static const char *file_or_default(const char *path)
-{
-	return path[0] ? path : NULL;
-}
-
-static void identify(struct agent *a)
-{
-	const struct config *c = a->config;
-	struct daxfs_error err;
-
-	if (daxfs_identity_here(file_or_default(c->machine_file), file_or_default(c->boot_file), &a->identity, &err))
-		log_warn("this machine has no id (%s): if this host dies, only its fence agent or the operator can "
-			 "prove it",
-			 err.text);
-}
-
-static enum agent_exit check_mount(struct agent *a)
-{
-	struct daxfs_error err;
-	int fd;
-
-	if (mountpoint_prepare(a->config->mount, a->config->options.nonempty, a->session.mountpoint, &err) != 0)
-		return refuse(AGENT_EXIT_MOUNT, &err);
-	if (mountpoint_open_fuse(&fd, &err) != 0)
-		return refuse(AGENT_EXIT_MOUNT, &err);
-	close(fd);
-	return AGENT_EXIT_OK;
-}
-
 static enum agent_exit open_pool(struct agent *a)
 {
 	struct daxfs_error err;
@@ -478,10 +455,17 @@ static void watch_signals(struct agent *a)
 	ev_async_start(a->loop, &a->news);
 }
 
+static void on_going_on(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	start_all(w->data);
+}
+
 static void serve(struct agent *a)
 {
 	watch_signals(a);
-	ev_timer_init(&a->join, on_join, 0., 0.);
+	ev_timer_init(&a->join, a->joined ? on_going_on : on_join, 0., 0.);
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
@@ -495,27 +479,75 @@ static void serve(struct agent *a)
 	stop_all(a);
 }
 
-int agent_run(const struct config *config)
+/* -- a life ------------------------------------------------------------------------- */
+
+/*
+ * In the place of the process that died, whose stores are over (its parent has seen its end): the slot, its
+ * open files and its locks as they are, and receipts of the requests that were in progress.
+ */
+static int take_over(struct agent *a, struct daxfs_error *err)
+{
+	struct daxfs_receipt **receipts;
+	int n = estate_receipts(a->estate, &receipts), error;
+
+	if (n < 0)
+		return daxfs_error_set(err, n, "out of memory");
+	error = daxfs_resume(a->fs, (unsigned)a->config->host, estate_tenancy(a->estate), receipts, (unsigned)n, err);
+	free(receipts);
+	if (error)
+		return error;
+	estate_hold_made(a->estate);
+	estate_hold_files(a->estate, a->fs);
+	error = daxfs_resume_end(a->fs);
+	if (error)
+		daxfs_error_set(err, error, "cannot go on with the open files: %s", strerror(-error));
+	return error;
+}
+
+/* Nobody else will ever serve the mount: its users are told. */
+static enum agent_exit go_on(struct agent *a)
+{
+	struct daxfs_error err = { .text = "" };
+	int error = take_over(a, &err);
+
+	if (!error) {
+		a->joined = true;
+		return AGENT_EXIT_OK;
+	}
+	mountpoint_detach(a->session.mountpoint);
+	return refuse(error == -ESTALE ? AGENT_EXIT_DEAD : AGENT_EXIT_FAILED, &err);
+}
+
+static enum agent_exit begin(struct agent *a)
+{
+	enum agent_exit status;
+
+	if (a->config->realtime)
+		a->lock_error = beat_lock_memory();
+	status = open_pool(a);
+	if (status == AGENT_EXIT_OK && estate_is_mounted(a->estate))
+		status = go_on(a);
+	return status;
+}
+
+enum agent_exit agent_live(const struct config *config, struct estate *estate, const char *mountpoint,
+			   const struct daxfs_identity *identity)
 {
 	struct agent a;
-	char who[48];
 	enum agent_exit status;
 
 	memset(&a, 0, sizeof(a));
 	a.config = config;
-	snprintf(who, sizeof(who), AGENT_NAME " host %d", config->host);
-	log_start(who, AGENT_LOG_PATIENCE_MS);
-	signal(SIGPIPE, SIG_IGN);
+	a.estate = estate;
+	a.identity = *identity;
+	snprintf(a.session.mountpoint, sizeof(a.session.mountpoint), "%s", mountpoint);
 	status = choose_name(&a);
+	if (status == AGENT_EXIT_OK && estate_enter(estate) != 0)
+		status = AGENT_EXIT_FAILED;
 	if (status == AGENT_EXIT_OK)
-		status = check_mount(&a);
-	if (status == AGENT_EXIT_OK && config->realtime)
-		a.lock_error = beat_lock_memory();
-	if (status == AGENT_EXIT_OK)
-		status = open_pool(&a);
+		status = begin(&a);
 	if (status != AGENT_EXIT_OK)
 		return status;
-	identify(&a);
 	a.loop = ev_default_loop(EVFLAG_AUTO);
 	if (a.loop) {
 		serve(&a);

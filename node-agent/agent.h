@@ -20,7 +20,12 @@ enum agent_exit {
 	AGENT_EXIT_MOUNT = 6,  /* the mount point or /dev/fuse cannot be used */
 };
 
-/* Runs until told to stop; returns an enum agent_exit. Once a process. */
+/* Runs until told to stop; returns an enum agent_exit. Once a process. (supervisor.c) */
 int agent_run(const struct config *config);
+
+struct estate;
+/* Serve, or go on serving, until told to stop, in a process made for it (agent.c). The slot is its parent's. */
+enum agent_exit agent_live(const struct config *config, struct estate *estate, const char *mountpoint,
+			   const struct daxfs_identity *identity);
 
 #endif

@@ -7,6 +7,16 @@
  * libfuse refuses all others before that. Its answer is completed on the way
  * out: flags that the kernel offers, we want, and libfuse may not know of.
  *
+ * The connection may have been served before, by a process that has died. Then the answer to the
+ * first request, which the estate has kept, is for libfuse alone, and the kernel
+ * is asked to send again what that process had taken and not answered. It marks those, and for
+ * those the estate has receipts: what happened is answered, not done again (ops_again.c).
+ *
+ * Workers do not queue at one descriptor of the connection: each reads by a clone of it, a door, and
+ * must answer by the same. What was taken by a door that closes fails. So doors outlive
+ * the process, too, and only where the kernel cannot send again (before 6.9) they are the process's
+ * own: then what it had taken fails when it dies, instead of waiting for ever.
+ *
  * Any worker, any time; the phases are under a lock that a worker takes until the
  * session is open, and the note of what a worker reads is its own.
  */
@@ -16,9 +26,11 @@
 #include "node-agent/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,18 +38,38 @@
 
 /* The headers of Debian 12 end with protocol 7.38. */
 #define WANT_MAPPINGS (1ull << 36) /* FUSE_DIRECT_IO_ALLOW_MMAP, 7.39 */
+#define WANT_RESENDS (1ull << 39)  /* FUSE_HAS_RESEND, 7.40 */
+#define NOTIFY_RESEND 7
+#define SENT_AGAIN (1ull << 63) /* in the number of a request */
 
 static const struct {
 	uint64_t flag;
 	unsigned can;
-} wanted[] = { { WANT_MAPPINGS, CHANNEL_MAPPINGS } };
+} wanted[] = { { WANT_MAPPINGS, CHANNEL_MAPPINGS }, { WANT_RESENDS, CHANNEL_RESENDS } };
 #define N_WANTED (sizeof(wanted) / sizeof(wanted[0]))
 
 static _Thread_local bool reads_for_cache;
+static _Thread_local struct estate_request *request;
+static _Thread_local int door = -1;
 
 bool channel_reads_for_cache(void)
 {
 	return reads_for_cache;
+}
+
+struct estate_request *channel_request(void)
+{
+	return request;
+}
+
+int channel_door(void)
+{
+	return door;
+}
+
+void channel_answer_by(int by)
+{
+	door = by;
 }
 
 /* -- the first request ------------------------------------------------------------- */
@@ -57,9 +89,9 @@ static uint64_t offered(const struct channel *c)
 	return flags;
 }
 
-int channel_greet(struct channel *c, int fd)
+/* Read it, and keep it for the next life. */
+static int take_first(int fd, unsigned char *init, size_t *len)
 {
-	static const size_t least = sizeof(struct fuse_in_header) + offsetof(struct fuse_init_in, flags2);
 	static unsigned char buf[FUSE_MIN_READ_BUFFER]; /* the kernel takes no smaller one */
 	ssize_t n;
 
@@ -68,11 +100,29 @@ int channel_greet(struct channel *c, int fd)
 	while (n < 0 && (errno == EINTR || errno == ENOENT));
 	if (n < 0)
 		return -errno;
+	*len = (size_t)n < ESTATE_GREETING_MAX ? (size_t)n : ESTATE_GREETING_MAX;
+	memcpy(init, buf, *len);
+	return 0;
+}
+
+int channel_greet(struct channel *c, int fd, struct estate *estate, struct daxfs *fs)
+{
+	static const size_t least = sizeof(struct fuse_in_header) + offsetof(struct fuse_init_in, flags2);
+	size_t *len;
+	int error = 0;
+
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
-	c->init_len = (size_t)n < sizeof(c->init) ? (size_t)n : sizeof(c->init);
-	memcpy(c->init, buf, c->init_len);
-	if (c->init_len < least || init_header(c)->opcode != FUSE_INIT)
+	c->estate = estate;
+	c->fs = fs;
+	c->goes_on = estate_is_mounted(estate);
+	c->init = estate_greeting(estate, &len);
+	if (!c->goes_on)
+		error = take_first(fd, c->init, len);
+	if (error)
+		return error;
+	c->init_len = *len;
+	if (c->init_len < least || c->init_len > ESTATE_GREETING_MAX || init_header(c)->opcode != FUSE_INIT)
 		return -EPROTO;
 	for (size_t i = 0; i < N_WANTED; i++)
 		c->can |= offered(c) & wanted[i].flag ? wanted[i].can : 0;
@@ -125,33 +175,115 @@ static size_t hand_out_first(struct channel *c, void *buf)
 	return n;
 }
 
+static size_t total(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return n;
+}
+
+/* What the former life has taken. An error says that the mount is gone, as the next read will. */
+static void ask_again(const struct channel *c)
+{
+	const struct fuse_out_header notify = { .len = sizeof(notify), .error = NOTIFY_RESEND };
+
+	if (c->can & CHANNEL_RESENDS && write(c->fd, &notify, sizeof(notify)) < 0)
+		return;
+}
+
 /* By the descriptor that it came by: the kernel knows it nowhere else. */
 static ssize_t write_first(struct channel *c, struct iovec *iov, int count)
 {
-	ssize_t n;
+	ssize_t n = (ssize_t)total(iov, count);
 
 	if (count == 2 && iov[1].iov_len >= sizeof(struct fuse_init_out))
 		complete(c, iov[1].iov_base);
-	n = writev(c->fd, iov, count);
+	if (c->goes_on)
+		ask_again(c);
+	else
+		n = writev(c->fd, iov, count);
+	if (n > 0)
+		estate_mounted(c->estate, daxfs_tenancy(c->fs));
+	estate_served(c->estate);
 	open_for_all(c);
 	return n;
 }
 
 /* -- all of them --------------------------------------------------------------------- */
 
+/* Does it change something, or open a file? To ask for the rest twice does no harm. */
+static bool is_noted(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_SETATTR:
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_LINK:
+	case FUSE_OPEN:
+	case FUSE_WRITE:
+	case FUSE_OPENDIR:
+	case FUSE_CREATE:
+	case FUSE_SETXATTR:
+	case FUSE_REMOVEXATTR: return true;
+	default: return false;
+	}
+}
+
+static void note(const struct channel *c, const struct fuse_in_header *in)
+{
+	request = is_noted(in->opcode) ? estate_begin(c->estate, in->unique & ~SENT_AGAIN, in->unique & SENT_AGAIN)
+				       : NULL;
+	daxfs_receipt_use(c->fs, request ? &request->receipt : NULL);
+}
+
 /* A program that reads is named as an owner of locks, the page cache is not. */
-static void look_at(const void *buf, size_t len)
+static void look_at(const struct channel *c, const void *buf, size_t len)
 {
 	const struct fuse_in_header *in = buf;
 	const struct fuse_read_in *read_in = (const void *)(in + 1);
 
 	reads_for_cache = len >= sizeof(*in) + sizeof(*read_in) && in->opcode == FUSE_READ &&
 			  !(read_in->read_flags & FUSE_READ_LOCKOWNER);
+	if (len >= sizeof(*in))
+		note(c, in);
 }
 
 static struct channel *channel_of(void *userdata)
 {
 	return ((struct ops *)userdata)->channel;
+}
+
+/* For a thread that reads for the first time. A clone of a former life is one already (EINVAL). */
+static int open_door(struct channel *c)
+{
+	uint32_t master = (uint32_t)c->fd;
+	int fd = c->can & CHANNEL_RESENDS ? estate_door(c->estate, atomic_fetch_add(&c->readers, 1))
+					  : open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || (ioctl(fd, FUSE_DEV_IOC_CLONE, &master) < 0 && errno != EINVAL))
+		return c->fd;
+	return fd;
+}
+
+/*
+ * Killed while it copies a request into pages that this process has not touched yet, the kernel would end the
+ * request in EIO instead of keeping it for the next life.
+ */
+static void touch(void *buf, size_t len)
+{
+	static _Thread_local void *touched;
+
+	if (touched == buf)
+		return;
+	memset(buf, 0, len);
+	touched = buf;
 }
 
 static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
@@ -160,11 +292,15 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	size_t first = hand_out_first(c, buf);
 	ssize_t n;
 
+	(void)fd;
 	if (first)
 		return (ssize_t)first;
-	n = read(fd, buf, len);
+	if (door < 0)
+		door = open_door(c);
+	touch(buf, len);
+	n = read(door, buf, len);
 	if (n > 0)
-		look_at(buf, (size_t)n);
+		look_at(c, buf, (size_t)n);
 	return n;
 }
 
@@ -172,10 +308,17 @@ static ssize_t write_answer(int fd, struct iovec *iov, int count, void *userdata
 {
 	struct channel *c = channel_of(userdata);
 	const struct fuse_out_header *out = iov[0].iov_base;
+	ssize_t n;
 
 	if (out->unique == init_header(c)->unique)
 		return write_first(c, iov, count);
-	return writev(fd, iov, count);
+	n = writev(door < 0 ? fd : door, iov, count);
+	if (request && (out->unique & ~SENT_AGAIN) == request->unique) {
+		daxfs_receipt_use(c->fs, NULL);
+		estate_end(c->estate, request);
+		request = NULL;
+	}
+	return n;
 }
 
 int channel_attach(const struct channel *c, struct fuse_session *se)

@@ -10,14 +10,16 @@
 #define AGENT_CHANNEL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHANNEL_INIT_MAX 512u /* bytes of the kernel's first request that are of interest */
+#include "node-agent/estate.h"
 
 /* what a kernel can do, of what we ask for */
 #define CHANNEL_MAPPINGS 1u /* shared mappings of direct files: 6.6 */
+#define CHANNEL_RESENDS 2u  /* requests that were taken and not answered are sent again if asked for: 6.9 */
 
 struct fuse_session;
 
@@ -25,24 +27,37 @@ struct channel {
 	unsigned can; /* CHANNEL_*, once channel_greet() has returned */
 
 	/* private */
-	int fd;                               /* the connection; workers may have clones of it */
-	unsigned char init[CHANNEL_INIT_MAX]; /* the kernel's first request */
+	int fd; /* the connection; workers may have clones of it */
+	struct estate *estate;
+	struct daxfs *fs;
+	unsigned char *init; /* the kernel's first request */
 	size_t init_len;
+	atomic_uint readers;  /* that were given a descriptor */
+	bool goes_on;         /* the kernel has had its answer in a former life */
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	enum { CHANNEL_NEW, CHANNEL_GREETED, CHANNEL_OPEN } phase;
 };
 
 /*
- * Read the kernel's first request from a connection that is mounted. 0 or -errno:
- * -EPROTO is no such request.
+ * Read the kernel's first request from a connection that is mounted, or from what the former
+ * life has left. 0 or -errno: -EPROTO is no such request.
  */
-int channel_greet(struct channel *c, int fd);
+int channel_greet(struct channel *c, int fd, struct estate *estate, struct daxfs *fs);
 /* Let a session, whose user data has c, read and write by way of it; the descriptor is the session's then. */
 int channel_attach(const struct channel *c, struct fuse_session *se);
 void channel_fini(struct channel *c);
 
 /* Is the read that this thread is serving one of the kernel for its page cache, as mappings need it? */
 bool channel_reads_for_cache(void);
+/* The place in the estate of the request that this thread is serving; NULL: it changes nothing. */
+struct estate_request *channel_request(void);
+
+/*
+ * By which descriptor this thread has read its request: the kernel takes the answer by no other. A thread
+ * that answers for others says so first.
+ */
+int channel_door(void);
+void channel_answer_by(int door);
 
 #endif

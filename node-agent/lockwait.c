@@ -10,6 +10,8 @@
  */
 #include "node-agent/lockwait.h"
 
+#include "node-agent/channel.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct waiter {
 	struct daxfs_lock lock;
 	struct lockwait_then then;
 	struct timespec since;
+	int door; /* that its request came by */
 	atomic_bool interrupted;
 	struct waiter *next;
 };
@@ -75,6 +78,7 @@ static void answer(struct waiter *waiter, int error)
 {
 	fuse_req_interrupt_func(waiter->req, NULL, NULL);
 	atomic_fetch_sub(&waiter->of->waiting, 1);
+	channel_answer_by(waiter->door);
 	if (waiter->then.done)
 		waiter->then.done(waiter->req, waiter->ino, &waiter->then, error);
 	else
@@ -206,6 +210,7 @@ int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct
 	waiter->ino = ino;
 	waiter->lock = *lock;
 	waiter->then = *then;
+	waiter->door = channel_door();
 	clock_gettime(CLOCK_MONOTONIC, &waiter->since);
 	atomic_fetch_add(&w->waiting, 1); /* before an interrupt may come */
 	fuse_req_interrupt_func(req, on_interrupt, waiter);

@@ -110,12 +110,9 @@ const struct fuse_lowlevel_ops ops_table = {
 int ops_start(struct ops *ops)
 {
 	int error = -pthread_key_create(&ops->scratch, free);
-	struct timespec t;
 
 	if (error)
 		return error;
-	clock_gettime(CLOCK_BOOTTIME, &t); /* files are opened less often than once a nanosecond */
-	atomic_store(&ops->next_fh, (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec);
 	lookup_pins_init(&ops->pins, ops->fs);
 	tombstones_init(&ops->tombstones, ops->fs);
 	lock_owners_init(&ops->lock_owners, ops->fs);

@@ -46,8 +46,8 @@ struct ops {
 	void *context;
 	pthread_key_t scratch; /* a buffer a worker keeps */
 	struct channel *channel;
+	struct estate *estate;
 
-	atomic_ullong next_fh;   /* number of the next open file */
 	struct lookup_pins pins; /* these have locks of their own */
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;
@@ -96,9 +96,27 @@ int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred
 /* May the caller open a file of these attributes with these flags? */
 bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 
-/* ops_open.c: an open file with a new number. Not 0: nobody took the answer */
-int ops_reply_open(fuse_req_t req);
-int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr);
+/* ops_open.c: not 0: nobody took the answer */
+int ops_reply_open(fuse_req_t req, uint64_t fh);
+int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh);
+
+/*
+ * ops_again.c: requests that a process which has died had begun. How much of it is done (bytes of a write, else
+ * 0 or more), and the file that it made, or 0.
+ */
+uint64_t ops_done(void);
+daxfs_ino ops_made(void);
+/* Answer it, if it is done: that it is; or with the attributes of a file. */
+bool ops_answered_done(fuse_req_t req);
+bool ops_answered_entry(fuse_req_t req, daxfs_ino ino);
+/* What is done from here on (or, true, is not any more) is not what the request is about. */
+void ops_aside(fuse_req_t req, bool aside);
+/* A number for the file that it opens: the one that it has, or a new one; 0: there are too many. */
+uint64_t ops_new_file(fuse_req_t req);
+/* Hold a file in the pool, and keep that under a number, which a failure frees. 0 or -errno. */
+int ops_open_file(fuse_req_t req, uint64_t fh, daxfs_ino ino);
+/* Let go of what a number stands for, if it does. 0 or -errno. */
+int ops_close_file(fuse_req_t req, uint64_t fh);
 
 /* ops_attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -60,10 +60,13 @@ unsigned ops_set_bits(int to_set)
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi)
 {
+	unsigned set = ops_set_bits(to_set);
 	struct daxfs_attr attr, want;
 	int error;
 
 	(void)fi;
+	if (ops_done()) /* but for the times, which are in no record */
+		set &= ~(unsigned)(DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE);
 	if ((to_set & FUSE_SET_ATTR_SIZE) && in->st_size < 0) {
 		ops_reply(req, -EINVAL);
 		return;
@@ -75,9 +78,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	want.size = (uint64_t)in->st_size;
 	want.atime = in->st_atim;
 	want.mtime = in->st_mtim;
-	error = daxfs_setattr(ops_fs(req), ino, ops_set_bits(to_set), &want, &attr);
+	error = daxfs_setattr(ops_fs(req), ino, set, &want, &attr);
 	if (error == -ESTALE)
-		error = tombstone_setattr(&ops_of(req)->tombstones, ino, ops_set_bits(to_set), &want, &attr);
+		error = tombstone_setattr(&ops_of(req)->tombstones, ino, set, &want, &attr);
 	reply_attr(req, error, &attr);
 }
 

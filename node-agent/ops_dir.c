@@ -15,8 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DIR_NOT_HELD = 0, DIR_HELD = 1 }; /* what the number of an open directory says */
-
 /* an answer being filled */
 struct listing {
 	fuse_req_t req;
@@ -149,12 +147,15 @@ out:
  */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	fi->fh = daxfs_file_open(ops_fs(req), ino) == 0 ? DIR_HELD : DIR_NOT_HELD;
-	if (fuse_reply_open(req, fi) != 0 && fi->fh == DIR_HELD)
-		daxfs_file_close(ops_fs(req), ino);
+	uint64_t fh = ops_new_file(req);
+
+	fi->fh = ops_open_file(req, fh, ino) == 0 ? fh : 0; /* 0: not held */
+	if (fuse_reply_open(req, fi) != 0)
+		ops_close_file(req, fi->fh);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	ops_reply(req, fi->fh == DIR_HELD ? daxfs_file_close(ops_fs(req), ino) : 0);
+	(void)ino;
+	ops_reply(req, ops_close_file(req, fi->fh));
 }

@@ -3,8 +3,8 @@
  * ops_file.c - opening, reading and writing files.
  *
  * Each answered open or create holds the file open in the pool once, each
- * release lets go once. An open whose answer nobody takes is released here. An
- * agent that dies leaves its holds in the host's table, for recovery.
+ * release lets go once. An open whose answer nobody takes is released here. A process of the
+ * agent that dies leaves its holds in the estate, for the next one, and in the host's table, for recovery.
  */
 #include "node-agent/ops.h"
 
@@ -78,39 +78,64 @@ static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, ui
 	return -ESTALE;
 }
 
+/* Made by a former process of this agent, which did not come to answer. */
+static bool answered_created(fuse_req_t req)
+{
+	daxfs_ino ino = ops_made();
+	struct daxfs_attr attr;
+	int error;
+
+	if (!ino)
+		return false;
+	error = daxfs_getattr(ops_fs(req), ino, &attr);
+	if (error)
+		ops_reply(req, error);
+	else if (ops_reply_created(req, &attr, ops_new_file(req)) != 0)
+		ops_close_file(req, ops_new_file(req));
+	return true;
+}
+
+/* The number first: if this process dies, the next one finds by it what was made. */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
+	struct estate *e = ops_of(req)->estate;
 	struct daxfs_attr attr;
-	int error = create_or_open(req, parent, name, mode, fi->flags, &attr);
+	uint64_t fh;
+	int error;
 
+	if (answered_created(req))
+		return;
+	fh = ops_new_file(req);
+	error = fh ? create_or_open(req, parent, name, mode, fi->flags, &attr) : -ENFILE;
 	if (error) {
+		if (fh)
+			estate_file_free(e, fh);
 		ops_reply(req, error);
 		return;
 	}
-	if (ops_reply_created(req, &attr) != 0)
-		daxfs_file_close(ops_fs(req), attr.ino);
+	estate_file_set(e, fh, attr.ino);
+	if (ops_reply_created(req, &attr, fh) != 0)
+		ops_close_file(req, fh);
 }
 
 /* -ESTALE: removed or replaced since the kernel looked the name up; it does so
  * once more, and finds it pinned. */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct daxfs *fs = ops_fs(req);
-	int error = daxfs_file_open(fs, ino);
+	uint64_t fh = ops_new_file(req);
+	int error = ops_open_file(req, fh, ino);
 
 	(void)fi;
-	if (error) {
+	if (error)
 		ops_reply(req, ops_inode_error(req, error));
-		return;
-	}
-	if (ops_reply_open(req) != 0)
-		daxfs_file_close(fs, ino);
+	else if (ops_reply_open(req, fh) != 0)
+		ops_close_file(req, fh);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	ops_release_locks(req, ino, fi);
-	ops_reply(req, daxfs_file_close(ops_fs(req), ino));
+	ops_reply(req, ops_close_file(req, fi->fh));
 }
 
 /* -- reading ------------------------------------------------------------------- */
@@ -182,7 +207,11 @@ static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t o
 		return false;
 	done = find_places(view, ino, size, offset, &first) == 0 && find_places(view, ino, size, offset, &again) == 0 &&
 	       same_places(&first, &again);
-	/* Where memory fails the kernel, which copies, has ended the request in EIO. */
+	/*
+	 * Touched first: killed while it copies from pages that this process has not mapped yet, the kernel would
+	 * end the request in EIO. So it does where memory fails.
+	 */
+	done = done && daxfs_guard(fs, touch_places, &first) >= 0;
 	if (done && fuse_reply_iov(req, first.iov, first.n) == -EFAULT)
 		daxfs_guard(fs, touch_places, &first);
 	daxfs_view_close(view);
@@ -236,7 +265,10 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 		return 0;
 	memset(&want, 0, sizeof(want));
 	want.mode = attr.mode & ~drop;
-	return daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
+	ops_aside(req, true);
+	error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
+	ops_aside(req, false);
+	return error;
 }
 
 /* The kernel's offset of an append is this host's idea of the end: ignored. */
@@ -244,13 +276,14 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	unsigned flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
 	ssize_t n = fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
+	size_t done = (size_t)ops_done();
 
-	if (n == 0)
-		n = daxfs_write(ops_fs(req), ino, buf, size, (uint64_t)offset, flags);
-	if (n < 0)
+	if (n == 0 && done < size)
+		n = daxfs_write(ops_fs(req), ino, buf + done, size - done, (uint64_t)offset + done, flags);
+	if (n < 0 && !done)
 		ops_reply(req, (int)n);
 	else
-		fuse_reply_write(req, (size_t)n);
+		fuse_reply_write(req, done + (size_t)(n > 0 ? n : 0));
 }
 
 /* Also of directories. What it promises is the pool's to say. */

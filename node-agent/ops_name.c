@@ -52,6 +52,8 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 	uint32_t bits = mode;
 	int error = ops_cred(req, parent, &bits, &cred);
 
+	if (ops_answered_entry(req, ops_made()))
+		return;
 	if (!error)
 		error = daxfs_mknod(ops_fs(req), parent, name, bits, (uint32_t)rdev, cred, false, &attr);
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
@@ -64,6 +66,8 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	uint32_t bits = mode | S_IFDIR;
 	int error = ops_cred(req, parent, &bits, &cred);
 
+	if (ops_answered_entry(req, ops_made()))
+		return;
 	if (!error)
 		error = daxfs_mkdir(ops_fs(req), parent, name, bits, cred, &attr);
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
@@ -76,6 +80,8 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	uint32_t bits = S_IFLNK | 0777;
 	int error = ops_cred(req, parent, &bits, &cred);
 
+	if (ops_answered_entry(req, ops_made()))
+		return;
 	if (!error)
 		error = daxfs_symlink(ops_fs(req), parent, name, target, cred, &attr);
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
@@ -84,7 +90,11 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
 {
 	struct daxfs_attr attr;
-	int error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
+	int error;
+
+	if (ops_answered_entry(req, ino))
+		return;
+	error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
 
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
@@ -92,9 +102,13 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
 			int (*remove)(struct daxfs *fs, daxfs_ino parent, const char *name))
 {
-	struct tombstone *stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
-	int error = remove(ops_fs(req), parent, name);
+	struct tombstone *stone;
+	int error;
 
+	if (ops_answered_done(req))
+		return;
+	stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
+	error = remove(ops_fs(req), parent, name);
 	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
 	ops_reply(req, ops_name_error(req, error));
 }
@@ -116,6 +130,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	struct tombstone *stone = NULL;
 	int error = -EINVAL;
 
+	if (ops_answered_done(req))
+		return;
 	if (!flags)
 		stone = tombstone_make(&ops_of(req)->tombstones, new_parent, new_name);
 	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))

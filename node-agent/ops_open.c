@@ -15,17 +15,17 @@
  * DIRECT_IO: every read asks the pool, because other hosts write. Not NOFLUSH: a
  * write that has returned is in the pool, but locks end with close() (ops_lock.c).
  */
-static struct fuse_open_out opened(fuse_req_t req)
+static struct fuse_open_out opened(uint64_t fh)
 {
 	return (struct fuse_open_out){
-		.fh = atomic_fetch_add(&ops_of(req)->next_fh, 1),
+		.fh = fh,
 		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
 	};
 }
 
-int ops_reply_open(fuse_req_t req)
+int ops_reply_open(fuse_req_t req, uint64_t fh)
 {
-	struct fuse_open_out out = opened(req);
+	struct fuse_open_out out = opened(fh);
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
@@ -57,13 +57,13 @@ static void put_timeout(double s, uint64_t *whole, uint32_t *ns)
 	*ns = (uint32_t)((s - (double)*whole) * 1e9);
 }
 
-int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr)
+int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh)
 {
 	struct fuse_entry_param entry;
 	struct {
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
-	} out = { .open = opened(req) };
+	} out = { .open = opened(fh) };
 
 	static_assert(sizeof(out) == sizeof(out.entry) + sizeof(out.open), "as on the wire");
 	ops_entry(ops_of(req), attr, &entry);

@@ -44,6 +44,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 {
 	int error = -EOPNOTSUPP;
 
+	if (ops_answered_done(req))
+		return;
 	if (offered(name))
 		error = daxfs_xattr_set(ops_fs(req), ino, name, value, size, (unsigned)flags);
 	ops_reply(req, error);
@@ -51,8 +53,12 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	int error = offered(name) ? daxfs_xattr_remove(ops_fs(req), ino, name) : -EOPNOTSUPP;
+	int error = -EOPNOTSUPP;
 
+	if (ops_answered_done(req))
+		return;
+	if (offered(name))
+		error = daxfs_xattr_remove(ops_fs(req), ino, name);
 	ops_reply(req, gone_has_none(req, ino, error));
 }
 

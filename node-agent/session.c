@@ -4,7 +4,7 @@
  *
  * libfuse gets the mounted /dev/fuse descriptor and reads and writes it by way of a
  * channel, so it neither mounts nor unmounts. Its multi-threaded loop runs in a thread of ours and
- * makes the workers, each with its own clone of the descriptor.
+ * makes the workers.
  *
  * The loop ends by itself when the kernel ends the connection (somebody
  * unmounted), and on session_stop(). Workers finish the request they are in.
@@ -12,6 +12,7 @@
 #include "node-agent/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static void *session_main(void *context)
 	sigaddset(&nudge, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &nudge, NULL);
 	if (config) {
-		fuse_loop_cfg_set_clone_fd(config, 1);
+		fuse_loop_cfg_set_clone_fd(config, 0); /* the channel has clones of its own */
 		fuse_loop_cfg_set_max_threads(config, s->threads);
 		fuse_loop_cfg_set_idle_threads(config, s->threads);
 		error = fuse_session_loop_mt(s->se, config);
@@ -103,22 +104,33 @@ static int new_session(struct session *s)
 	return error;
 }
 
-/* The connection, mounted and known to libfuse. */
-static int connect_kernel(struct session *s, struct daxfs_error *err)
+static int connect_session(struct session *s, int fd)
 {
-	int fd, error;
+	int error = channel_greet(&s->channel, fd, s->estate, s->ops.fs);
 
-	error = mountpoint_open_fuse(&fd, err);
 	if (error)
 		return error;
-	error = mountpoint_mount(s->mountpoint, fd, &s->options, err);
+	if (!(s->channel.can & CHANNEL_MAPPINGS))
+		log_note("this kernel has no shared mappings (MAP_SHARED) of files here: 6.6 or newer is needed");
+	if (!(s->channel.can & CHANNEL_RESENDS))
+		log_note("this kernel does not send requests again (6.9 does): what is in progress fails if this "
+			 "process dies");
+	return new_session(s);
+}
+
+/* The connection, mounted and known to libfuse, which gets a descriptor of its own. */
+static int connect_kernel(struct session *s, struct daxfs_error *err)
+{
+	bool goes_on = estate_is_mounted(s->estate);
+	int fd = fcntl(s->estate->fuse_fd, F_DUPFD_CLOEXEC, 0), error = 0;
+
+	if (fd < 0)
+		return daxfs_error_set(err, -errno, "cannot use the connection: %s", strerror(errno));
+	if (!goes_on)
+		error = mountpoint_mount(s->mountpoint, fd, &s->options, err);
 	if (error)
 		goto close_fd;
-	error = channel_greet(&s->channel, fd);
-	if (!error && !(s->channel.can & CHANNEL_MAPPINGS))
-		log_note("this kernel has no shared mappings (MAP_SHARED) of files here: 6.6 or newer is needed");
-	if (!error)
-		error = new_session(s);
+	error = connect_session(s, fd);
 	if (!error)
 		return 0;
 	snprintf(err->text, sizeof(err->text), "libfuse cannot start a session: %s", strerror(-error));
@@ -133,6 +145,7 @@ int session_start(struct session *s, struct daxfs_error *err)
 	int error;
 
 	s->ops.channel = &s->channel;
+	s->ops.estate = s->estate;
 	error = ops_start(&s->ops);
 	if (error) {
 		snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));

@@ -17,6 +17,7 @@ struct session {
 	char mountpoint[PATH_MAX];    /* as mountpoint_prepare() made it */
 	unsigned threads;             /* workers at most */
 	struct mount_options options; /* of mountpoint_mount() */
+	struct estate *estate;        /* with the connection, and what a former life has left */
 	struct ops ops;               /* fs, timeout_s, ready, context */
 	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */
 
@@ -30,7 +31,7 @@ struct session {
 	pthread_t thread;
 };
 
-/* Mount and serve. Either all or nothing is left behind. */
+/* Mount and serve, or go on with the mount of a former life. Either all or nothing is left behind. */
 int session_start(struct session *s, struct daxfs_error *err);
 /*
  * Unmount, finish the requests in progress, end the workers. A lazily unmounted

@@ -73,6 +73,7 @@
  * Again in what was reserved (zero: not known): machine, boot and process of a host, and the lobby.
  * What is in use is counted in the lanes; the summary region says where nothing is free.
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
+ * An IDLE status says whether the last record happened.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -368,7 +369,8 @@ struct sm_member {
  * except status, which any helper moves from UNDECIDED by CAS, and everything,
  * which the recoverer of a fenced owner may write.
  *
- * Status word: [61] HELPED  [60:18] seq43  [17:8] operation  [7:0] enum daxfs_status
+ * Status word: [62] HAPPENED, of an IDLE one: the last record did  [61] HELPED
+ *              [60:18] seq43  [17:8] operation  [7:0] enum daxfs_status
  */
 enum daxfs_status {
 	DAXFS_IDLE = 0,

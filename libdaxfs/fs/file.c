@@ -41,6 +41,7 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = write_txn_survey(lane, &txn);
 	if (rc == 0)
 		rc = write_txn_stage(lane, &txn, op->in + op->done);
+	lane->piece = txn.end - txn.from;
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;

@@ -64,6 +64,8 @@ struct daxfs {
 	unsigned waiting;         /* threads */
 	unsigned broken, resting; /* lanes that are not to be used; of them, those that never will be */
 	atomic_uint parked;
+	atomic_bool receipts;  /* somebody keeps some: resume.c */
+	pthread_key_t receipt; /* then, of a thread's request */
 	struct open_table *open_table;
 	struct blocks_known blocks;
 	/* Slots that this machine had, as the first attempt to join saw them: fs/predecessor.c. */
@@ -119,6 +121,8 @@ void fs_spare(struct daxfs *fs, struct lane *lane);
 /* A lane, entered, for longer than a call. -EBUSY: one is kept for calls. */
 int fs_park(struct daxfs *fs, struct lane **out);
 void fs_unpark(struct daxfs *fs, struct lane *lane);
+/* Lanes and an empty table of open files, for a host that joins: -ENOMEM. */
+int fs_make_slots(struct daxfs *fs);
 /* Let go of the lanes and the open files, in this process's memory. */
 void fs_free_slots(struct daxfs *fs);
 /* For good, but for those that rest: waits for calls in progress. -EIO: one of them is broken. */
@@ -258,6 +262,16 @@ int inode_finish_or_list(struct lane *lane, uint64_t handle);
 /* Count the blocks of a file that has many of them, outside any lane. */
 void blocks_fill(struct daxfs *fs, struct daxfs_attr *attr);
 
+/* -- receipts (resume.c) ------------------------------------------------------------ */
+
+static inline struct daxfs_receipt *fs_receipt(struct daxfs *fs)
+{
+	if (__builtin_expect(!atomic_load_explicit(&fs->receipts, memory_order_acquire), 1))
+		return NULL;
+	return pthread_getspecific(fs->receipt);
+}
+void receipts_fini(struct daxfs *fs);
+
 /* -- open files (open_table.c) ------------------------------------------------------ */
 
 int open_table_init(struct daxfs *fs);
@@ -270,6 +284,10 @@ unsigned open_table_count(struct daxfs *fs);
 /* Clear the openers bit of a host and end its locks; the inode is then to be finished. past: of a
  * dead host, which must not fail for locks that make no sense. */
 int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);
+/* Take over the table of a predecessor whose lanes have been mended: its files are listed here and held by nobody
+ * yet. Then let go of those that still nobody holds. */
+int open_table_adopt(struct daxfs *fs);
+int open_table_settle(struct daxfs *fs);
 
 /* -- locks (lock.c) --------------------------------------------------------------- */
 

@@ -241,6 +241,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
 	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));
 	sm_flush(&lane->pool->shm, sm, sizeof(*sm));
+	lane->made = handle;
 	return handle;
 }
 

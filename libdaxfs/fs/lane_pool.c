@@ -55,6 +55,7 @@ static void context_free(struct daxfs *fs)
 	lease_holder_fini(&fs->lease);
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
+	receipts_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -98,6 +99,7 @@ static void close_copy(struct daxfs *fs)
 {
 	fs_free_slots(fs);
 	pool_forget(&fs->pool);
+	receipts_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -408,6 +410,7 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	int rc = -ESTALE;
 
 	lane_enter(lane);
+	lane->receipt = fs_receipt(fs);
 	if (lane_alive(lane))
 		do {
 			lane_moved(lane);

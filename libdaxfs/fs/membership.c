@@ -161,7 +161,7 @@ void fs_free_slots(struct daxfs *fs)
 	open_table_fini(fs);
 }
 
-static int make_slots(struct daxfs *fs)
+int fs_make_slots(struct daxfs *fs)
 {
 	unsigned per_host = fs->pool.super.lanes_per_host;
 	int rc = open_table_init(fs);
@@ -217,7 +217,7 @@ static int join_activate(struct daxfs *fs, struct daxfs_error *err)
 
 	if (left)
 		return hand_over(fs, left, err);
-	if (make_slots(fs))
+	if (fs_make_slots(fs))
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	if (fs->broken == fs->n_slots)
 		return daxfs_error_set(err, -EIO, "memory of every lane of host slot %u failed: choose another id",

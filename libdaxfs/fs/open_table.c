@@ -402,6 +402,94 @@ int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
 	return fs_run(fs, release_step, &ino);
 }
 
+/* -- taking over ---------------------------------------------------------------- */
+
+struct adoption {
+	uint64_t handle;
+	bool held; /* our host has its bit set */
+};
+
+/* Without its bit a file was being opened, or closed: there is nothing to hold, but perhaps a file to finish. */
+static int adopt_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct adoption *a = arg;
+	struct sm_inode *sm;
+
+	a->held = inode_is(lane, a->handle, &sm) && word_help(lane, &sm->openers[fs->host / 32]) >> (fs->host % 32) & 1;
+	if (a->held || lane->fault)
+		return 0;
+	return inode_finish_or_list(lane, a->handle) < 0 ? -EIO : 0;
+}
+
+/* Listed at a place by a predecessor: for us to hold, or unlisted. */
+static int adopt(struct daxfs *fs, unsigned slot, uint64_t handle)
+{
+	struct adoption a = { .handle = handle };
+	int rc = fs_run(fs, adopt_step, &a);
+	struct open_file **at, *held = NULL;
+	struct stripe *stripe;
+
+	if (rc)
+		return rc;
+	at = find(fs->open_table, handle, &stripe);
+	__atomic_store_n(&stripe->listed, stripe->listed + 1, __ATOMIC_RELAXED);
+	if (a.held && !*at) {
+		held = calloc(1, sizeof(*held));
+		rc = held ? 0 : -ENOMEM;
+	}
+	if (held) {
+		held->handle = handle;
+		held->slot = slot;
+		*at = held;
+	} else if (rc == 0) {
+		unlist(fs, stripe, slot); /* not held, or listed twice */
+	}
+	pthread_mutex_unlock(&stripe->lock);
+	return rc;
+}
+
+int open_table_adopt(struct daxfs *fs)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < fs->open_table->n_slots; i++) {
+		const sm_u64 *place = &table(fs)[i];
+		uint64_t handle = pool_lost(&fs->pool, place, sizeof(*place)) ? 0 : sm_load(place);
+
+		if (handle)
+			rc = adopt(fs, i, handle);
+	}
+	return rc;
+}
+
+/* The first of a chain that nobody holds: its handle, or 0. */
+static uint64_t unheld(struct open_file *file)
+{
+	while (file && file->count)
+		file = file->next;
+	return file ? file->handle : 0;
+}
+
+int open_table_settle(struct daxfs *fs)
+{
+	struct open_table *o = fs->open_table;
+	struct stripe *stripe;
+	struct open_file **at;
+	uint64_t handle;
+	int rc;
+
+	for (unsigned i = 0; i < o->chains * STRIPES; i++)
+		while ((handle = unheld(o->chain[i]))) {
+			rc = fs_run(fs, drop_step, &handle);
+			if (rc)
+				return rc;
+			at = find(o, handle, &stripe);
+			remove_held(fs, stripe, at, false);
+			pthread_mutex_unlock(&stripe->lock);
+		}
+	return 0;
+}
+
 void open_table_fini(struct daxfs *fs)
 {
 	struct open_table *o = fs->open_table;

@@ -76,7 +76,8 @@ void check_problem(struct check *c, const char *code, const struct place *at, co
 /* A lane's status: one of those there are, under a number that fits into its marks. */
 static inline bool check_status_sane(uint64_t status)
 {
-	return status_state(status) < DAXFS_STATUSES && status < 2 * DAXFS_STATUS_HELPED; /* no bits above that */
+	return status_state(status) < DAXFS_STATUSES && status < 2 * DAXFS_STATUS_HAPPENED && /* no bits above that */
+	       (!(status & DAXFS_STATUS_HAPPENED) || status_state(status) == DAXFS_IDLE);
 }
 
 /* -- check.c: following words ------------------------------------------------ */

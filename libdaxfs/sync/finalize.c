@@ -151,7 +151,7 @@ void record_finalize(struct lane *by, unsigned owner, uint64_t status, enum outc
 	sm_drain(&by->pool->shm);
 	account_settle(record, status_seq(status), outcome == HAPPENED);
 	/* ORD idle: after everything above (written back). I1, I2. */
-	sm_store(&record->status, status_with(status, DAXFS_IDLE));
+	sm_store(&record->status, status_with(status, DAXFS_IDLE) | (outcome == HAPPENED ? DAXFS_STATUS_HAPPENED : 0));
 	sm_flush(&by->pool->shm, &record->status, sizeof(record->status));
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "daxfs/daxfs.h"
 #include "mem/trouble.h"
 #include "sync/account.h"
 #include "sync/alloc_cache.h"
@@ -58,6 +59,9 @@ struct lane {
 	bool claiming;       /* the last of them may be in its word */
 	uint64_t rests;      /* since this epoch, for its numbers are used up; 0: it does not */
 	struct interval announced;
+	struct daxfs_receipt *receipt; /* of the request that the caller serves, or NULL */
+	uint64_t made;                 /* for it: handle of the inode that was filled last */
+	uint64_t piece;                /* ... bytes that the record writes */
 	unsigned n_words, n_allocs, n_retires;
 	struct account account;
 	struct staged_word words[DAXFS_RECORD_WORDS];

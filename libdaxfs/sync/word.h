@@ -237,6 +237,7 @@ static inline uint64_t status_seq(uint64_t s)
 }
 
 #define DAXFS_STATUS_HELPED (1ull << (18 + DAXFS_SEQ_BITS))
+#define DAXFS_STATUS_HAPPENED (2 * DAXFS_STATUS_HELPED) /* IDLE only */
 
 static inline bool status_helped(uint64_t s)
 {

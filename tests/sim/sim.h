@@ -9,6 +9,9 @@
  *   recover-crash  it died; host 1 dies at step m of the recovery; host 2
  *                  recovers both
  *   survive-crash  it died; host 1 dies at step m of script b; host 2 recovers both
+ *   take-over      its process died; the next one goes on with its membership (daxfs_resume), then
+ *                  dies with the host, and host 1 recovers
+ *   take-over-crash  the same, but it dies at its step m
  *   pause          it is paused; host 1 runs script b; it goes on
  *   pause-both     it is paused; host 1 runs to step m of b and is paused; it
  *                  goes on to its end, then host 1
@@ -41,6 +44,8 @@ enum variant {
 	V_SURVIVE,
 	V_RECOVER_CRASH,
 	V_SURVIVE_CRASH,
+	V_TAKE_OVER,
+	V_TAKE_OVER_CRASH,
 	V_PAUSE,
 	V_PAUSE_BOTH,
 	V_PAUSE_CRASH,

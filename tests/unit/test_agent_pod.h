@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_agent_pod.h - a pod of real agents for tests: a pool in /dev/shm, one
- * child process per host that runs the agent's own agent_run(), real mounts.
+ * child process per host that runs the agent's own agent_run(), real mounts. A child
+ * of that serves: pod_server().
  *
  * Needs root and /dev/fuse; pod_possible() says so and the tests are skipped.
  * An agent is up when it says READY=1 to the socket it finds in NOTIFY_SOCKET.
@@ -246,6 +247,23 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 	pod->agent[host] = 0;
 	kill(pid, signal);
 	return pod_reap(pid);
+}
+
+/* The process that serves, child of the agent. */
+static inline pid_t pod_server(const struct pod *pod, int host)
+{
+	char path[64];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pod->agent[host], (int)pod->agent[host]);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	fclose(file);
+	return pid;
 }
 
 static inline bool pod_mounted(const struct pod *pod, int host)

@@ -294,6 +294,25 @@ static long call_rejoin(void *arg)
 	return rc ? rc : call_join(arg);
 }
 
+static long call_take_over(void *arg)
+{
+	unsigned host = *(unsigned *)arg;
+	uint64_t tenancy = sm_load(&world.pool.member->host[host].tenancy);
+	long rc = call_attach(arg);
+
+	if (rc == 0)
+		rc = daxfs_resume(world.fs[host], host, tenancy, NULL, 0, &reason);
+	return rc ? rc : daxfs_resume_end(world.fs[host]);
+}
+
+void world_take_over(unsigned *host, struct run *run, seam_hook hook, void *context)
+{
+	run_start(run, *host, call_take_over, host);
+	run->hook = hook;
+	run->context = context;
+	run_until(run, 0);
+}
+
 int world_rejoin(unsigned host, char *err)
 {
 	long rc = 0;

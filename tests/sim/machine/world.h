@@ -66,6 +66,8 @@ void world_show_lanes(FILE *out);
 int world_recover(unsigned by, unsigned dead, char *err);
 /* As a joined host whose slot is recovered: a fresh context, joined again. */
 int world_rejoin(unsigned host, char *err);
+/* A process of a joined host that died is replaced by one that goes on in its place. */
+void world_take_over(unsigned *host, struct run *run, seam_hook hook, void *context);
 /* Make a RECOVERED host FENCED again, as if recovery had not been noticed. */
 void world_unrecover(unsigned host);
 

@@ -70,6 +70,31 @@ static void survive_crash(struct explorer *x)
 	keep_size(x, s.distinct);
 }
 
+/* The process dies, not the host: its stores are all there. hook: of the next one. */
+static void take_over(struct explorer *x, seam_hook hook, struct second *s)
+{
+	unsigned host = 0;
+	struct run run;
+	char text[256];
+
+	world_take_over(&host, &run, hook, s);
+	if (run.end != RUN_RETURNED || run.result) {
+		snprintf(text, sizeof(text), "taking over host 0: %ld %s", run.result, run.err);
+		explore_violation(x, text);
+	} else if (!hook) {
+		explore_finish(x, 1);
+	}
+	run_free(&run);
+}
+
+static void take_over_crash(struct explorer *x)
+{
+	struct second s = { .x = x, .host = 0, .dead = 1 };
+
+	take_over(x, explore_second_hook, &s);
+	keep_size(x, s.distinct);
+}
+
 static void survive(struct explorer *x)
 {
 	struct run run;
@@ -126,6 +151,10 @@ static void play(struct explorer *x, enum variant v, bool first)
 		survive(x);
 	else if (v == V_RECOVER_CRASH)
 		recover_crash(x);
+	else if (v == V_TAKE_OVER)
+		take_over(x, NULL, NULL);
+	else if (v == V_TAKE_OVER_CRASH)
+		take_over_crash(x);
 	else
 		survive_crash(x);
 	x->history = kept;
@@ -151,6 +180,10 @@ static void death(struct explorer *x)
 		world_lose(0, x->fate[0]);
 		world_mark();
 		play(x, V_RECOVER, i == 0);
+		if (i == 0)
+			play(x, V_TAKE_OVER, false);
+		if (i == 0 && second_worth(x, V_TAKE_OVER_CRASH))
+			play(x, V_TAKE_OVER_CRASH, false);
 		if (i < 2 || i % 5 == x->n % 5 || x->opt->full)
 			play(x, V_SURVIVE, false);
 		/* All lines are kept, or none; quick: one of the two, by turns, where there are two. */

@@ -12,8 +12,8 @@
 #define STEPS_TIGHT_MAX 5000000u /* or to find out that no page will be free */
 
 static const char *const variant_names[VARIANTS] = {
-	"recover",     "survive",      "recover-crash", "survive-crash", "pause",  "pause-both",
-	"pause-crash", "resume-crash", "tangle",        "bystand",       "revoke", "mix",
+	"recover",    "survive",     "recover-crash", "survive-crash", "take-over", "take-over-crash", "pause",
+	"pause-both", "pause-crash", "resume-crash",  "tangle",        "bystand",   "revoke",          "mix",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
@@ -24,6 +24,8 @@ static const struct {
 	[V_SURVIVE] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
 	[V_RECOVER_CRASH] = { 80, 250, 20000 },
 	[V_SURVIVE_CRASH] = { 60, 200, 20000 },
+	[V_TAKE_OVER] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
+	[V_TAKE_OVER_CRASH] = { 40, 120, 20000 },
 	[V_PAUSE] = { 50, 150, UINT64_MAX },
 	[V_PAUSE_BOTH] = { 40, 120, 20000 },
 	[V_PAUSE_CRASH] = { 25, 80, 20000 },
@@ -45,6 +47,8 @@ bool explore_wants(const struct explorer *x, enum variant v)
 		return false;
 	if (x->opt->step && x->opt->step != x->n)
 		return false;
+	if ((v == V_TAKE_OVER || v == V_TAKE_OVER_CRASH) && x->sc->flags & (SC_MEMBER | SC_OUTSIDE))
+		return false; /* nothing to go on with */
 	return v < V_PAUSE || v == V_REVOKE || x->opt->weak || !(x->sc->flags & SC_MEMBER);
 }
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resume.c - a process goes on with the membership of one that has ended.
+ *
+ * A process that dies leaves its host's slot as it is: ALIVE, until the manager misses its heartbeat. Whoever
+ * knows that the process has ended, and with it all that it could store, may go on in its
+ * place: same slot, same generation, open files and locks as they are. Nothing was cut
+ * off and nothing is fenced: to the pod the host has paused.
+ *
+ *   1 each lane, by itself: its record is finished, its objects finalized, IDLE
+ *   2 receipts of requests that were in progress are completed: the lane's status, IDLE, says whether
+ *     its last record happened, and the receipt which record that would have been. After the next
+ *     step nobody could tell
+ *   3 each lane, after all of step 1, for announcements protect whoever helps the others' records:
+ *     the file that it had to finish is finished, its announcement withdrawn
+ *   4 open files: those that are listed with their bit are taken over, held by nobody yet; of the
+ *     others nothing is left but the place in the table
+ *
+ * Then the caller holds what its programs have open (daxfs_file_open), and lets go of the rest
+ * (daxfs_resume_end). Crash: the next one begins at 1, and finds nothing to do where it was done.
+ * A slot that was declared dead meanwhile is not resumed: recovery sees to it.
+ *
+ * Of a record of one word that somebody else has overtaken nobody can tell whether it happened: the
+ * receipt says that it did not. That is an overwrite within a page, or of one attribute; to do it
+ * again is to have done it last.
+ */
+#include <errno.h>
+
+#include "fs/fs.h"
+#include "mem/guard.h"
+#include "mem/process.h"
+#include "sync/member.h"
+
+/* -- receipts ----------------------------------------------------------------------- */
+
+int daxfs_receipt_use(struct daxfs *fs, struct daxfs_receipt *receipt)
+{
+	int error = 0;
+
+	if (!atomic_load(&fs->receipts)) {
+		pthread_mutex_lock(&fs->wait_lock);
+		if (!atomic_load(&fs->receipts))
+			error = -pthread_key_create(&fs->receipt, NULL);
+		atomic_store(&fs->receipts, !error);
+		pthread_mutex_unlock(&fs->wait_lock);
+	}
+	return error ? error : -pthread_setspecific(fs->receipt, receipt);
+}
+
+void receipts_fini(struct daxfs *fs)
+{
+	if (atomic_load(&fs->receipts))
+		pthread_key_delete(fs->receipt);
+}
+
+static void settle(struct daxfs *fs, struct daxfs_receipt *receipt)
+{
+	struct daxfs_receipt_step *step = &receipt->step[receipt->current & 1];
+	unsigned lane = txid_lane(step->txid);
+	uint64_t status;
+
+	if (!step->txid || step->happened || lane / fs->pool.super.lanes_per_host != fs->host)
+		return;
+	status = sm_load(&fs->pool.lanes[lane].status);
+	if (status_seq(status) == txid_seq(step->txid) && status & DAXFS_STATUS_HAPPENED)
+		step->happened = 1;
+}
+
+/* -- lanes --------------------------------------------------------------------------- */
+
+static int end_record(void *arg)
+{
+	struct lane *lane = arg;
+	struct record_tally tally = { 0 };
+
+	lane_take_over(lane);
+	record_recover(lane, lane->id, &tally);
+	return 0;
+}
+
+static int mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsigned n)
+{
+	struct shm_guard guard;
+	int rc = 0;
+
+	for (unsigned i = 0; i < fs->n_slots; i++) {
+		guard = shm_guard_of(&fs->pool.shm);
+		if (!lane_lost(&fs->pool, fs->slots[i].lane.id))
+			shm_guard_run(&guard, end_record,
+				      &fs->slots[i].lane); /* memory that fails is the next step's */
+	}
+	for (unsigned i = 0; i < n; i++)
+		settle(fs, receipts[i]);
+	for (unsigned i = 0; rc == 0 && i < fs->n_slots; i++)
+		rc = mend_lane(fs, &fs->slots[i].lane);
+	sm_drain(&fs->pool.shm);
+	return rc;
+}
+
+/* -- the slot --------------------------------------------------------------------------- */
+
+static int find_slot(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_error *err)
+{
+	struct host_word word;
+
+	if (!*fs->here)
+		return daxfs_error_set(err, -ECHILD, "this process is a child of the one that opened the pool");
+	if (!fs->pool.writable || fs->joined || host >= fs->pool.super.hosts)
+		return daxfs_error_set(err, -EINVAL, "host slot %u cannot be gone on with", host);
+	if (host_word_unpack(sm_load(&fs_host(fs, host)->word), &word))
+		return daxfs_error_set(err, -EIO, "host slot %u makes no sense; run daxfsctl check", host);
+	if ((word.state != DAXFS_HOST_ALIVE && word.state != DAXFS_HOST_SUSPECT) ||
+	    sm_load(&fs_host(fs, host)->tenancy) != tenancy)
+		return daxfs_error_set(err, -ESTALE, "host slot %u was declared dead meanwhile", host);
+	fs->host = host;
+	fs->generation = word.generation;
+	return 0;
+}
+
+static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_receipt *const *receipts, unsigned n,
+		  struct daxfs_error *err)
+{
+	int rc = find_slot(fs, host, tenancy, err);
+
+	if (rc)
+		return rc;
+	if (fs_make_slots(fs)) {
+		fs_free_slots(fs);
+		return daxfs_error_set(err, -ENOMEM, "out of memory");
+	}
+	rc = mend_lanes(fs, receipts, n);
+	fs->joined = rc == 0;
+	if (rc == 0)
+		rc = open_table_adopt(fs);
+	if (rc == 0)
+		return 0;
+	fs->joined = false;
+	return daxfs_error_set(err, rc, "host slot %u cannot be gone on with: %s", host, strerror(-rc));
+}
+
+int daxfs_resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_receipt *const *receipts, unsigned n,
+		 struct daxfs_error *err)
+{
+	int was = process_cancel_off(), rc = resume(fs, host, tenancy, receipts, n, err);
+
+	process_cancel_restore(was);
+	return rc;
+}
+
+int daxfs_resume_end(struct daxfs *fs)
+{
+	int rc = fs_ready(fs);
+
+	return rc ? rc : open_table_settle(fs);
+}
+
+uint64_t daxfs_tenancy(struct daxfs *fs)
+{
+	return fs->joined ? sm_load(&fs_host(fs, fs->host)->tenancy) : 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* estate.c - see estate.h. */
+#include "node-agent/estate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node-agent/mountpoint.h"
+
+#define MAGIC 0x3165746174736564ull /* changes with the layout: an upgrade then begins anew */
+#define FILE_BITS 22u
+#define FILES (1u << FILE_BITS)
+
+struct open_file {
+	uint64_t ino; /* 0: free */
+	uint64_t uses;
+};
+
+/* Pages that nobody has touched take no memory. */
+struct estate_shared {
+	uint64_t magic;
+	uint64_t mounted;
+	uint64_t tenancy;
+	uint64_t lives;
+	int door[ESTATE_DOORS]; /* numbers of descriptors: the same in each life */
+	size_t greeting_len;
+	unsigned char greeting[ESTATE_GREETING_MAX];
+	struct estate_request request[ESTATE_REQUESTS];
+	uint64_t n_files; /* places that were ever used */
+	struct open_file file[FILES];
+};
+
+static void publish(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static uint64_t look(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+/* -- the memory ----------------------------------------------------------------------- */
+
+static int map(struct estate *e, struct daxfs_error *err)
+{
+	void *at = mmap(NULL, sizeof(*e->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, e->fd, 0);
+
+	if (at == MAP_FAILED)
+		return daxfs_error_set(err, -errno, "no memory for what outlives this process");
+	e->shared = at;
+	return 0;
+}
+
+int estate_create(struct estate *e, struct daxfs_error *err)
+{
+	int error;
+
+	memset(e, 0, sizeof(*e));
+	error = mountpoint_open_fuse(&e->fuse_fd, err);
+	if (error)
+		return error;
+	e->fd = memfd_create("daxfs-estate", MFD_CLOEXEC);
+	if (e->fd < 0 || ftruncate(e->fd, sizeof(*e->shared)) < 0)
+		return daxfs_error_set(err, -errno, "no memory for what outlives this process");
+	error = map(e, err);
+	if (error)
+		return error;
+	e->shared->magic = MAGIC;
+	for (unsigned i = 0; !error && i < ESTATE_DOORS; i++)
+		error = mountpoint_open_fuse(&e->shared->door[i], err);
+	return error;
+}
+
+int estate_door(const struct estate *e, unsigned i)
+{
+	return e->shared->door[i % ESTATE_DOORS];
+}
+
+void estate_pass_on(const struct estate *e)
+{
+	fcntl(e->fd, F_SETFD, 0);
+	fcntl(e->fuse_fd, F_SETFD, 0);
+	for (unsigned i = 0; i < ESTATE_DOORS; i++)
+		fcntl(e->shared->door[i], F_SETFD, 0);
+}
+
+int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *err)
+{
+	struct stat st;
+	int error;
+
+	memset(e, 0, sizeof(*e));
+	e->fd = fd;
+	e->fuse_fd = fuse_fd;
+	if (fstat(fd, &st) < 0 || st.st_size != sizeof(*e->shared))
+		return daxfs_error_set(err, -EINVAL, "what the former program left is not of this version");
+	error = map(e, err);
+	if (!error && e->shared->magic != MAGIC)
+		return daxfs_error_set(err, -EINVAL, "what the former program left is not of this version");
+	return error;
+}
+
+int estate_enter(struct estate *e)
+{
+	pthread_mutex_init(&e->lock, NULL);
+	e->taken = calloc(ESTATE_REQUESTS, sizeof(*e->taken));
+	e->left = calloc(ESTATE_REQUESTS, sizeof(*e->left));
+	if (!e->taken || !e->left)
+		return -ENOMEM;
+	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
+		if (e->shared->request[i].unique) {
+			e->taken[i] = e->left[i] = true;
+			atomic_fetch_add(&e->n_left, 1);
+		}
+	return 0;
+}
+
+bool estate_is_mounted(const struct estate *e)
+{
+	return look(&e->shared->mounted);
+}
+
+void estate_mounted(struct estate *e, uint64_t tenancy)
+{
+	e->shared->tenancy = tenancy;
+	publish(&e->shared->mounted, 1);
+}
+
+uint64_t estate_tenancy(const struct estate *e)
+{
+	return e->shared->tenancy;
+}
+
+unsigned char *estate_greeting(struct estate *e, size_t **len)
+{
+	*len = &e->shared->greeting_len;
+	return e->shared->greeting;
+}
+
+void estate_served(struct estate *e)
+{
+	publish(&e->shared->lives, e->shared->lives + 1);
+}
+
+uint64_t estate_lives(const struct estate *e)
+{
+	return look(&e->shared->lives);
+}
+
+/* -- open files --------------------------------------------------------------------------- */
+
+static struct open_file *file_at(const struct estate *e, uint64_t fh)
+{
+	return &e->shared->file[fh & (FILES - 1)];
+}
+
+static bool is_current(const struct estate *e, uint64_t fh)
+{
+	return file_at(e, fh)->uses == fh >> FILE_BITS;
+}
+
+/* Numbers begin with the first use, so that none is 0. */
+uint64_t estate_file_new(struct estate *e)
+{
+	uint64_t at = FILES, fh = 0;
+
+	pthread_mutex_lock(&e->lock);
+	if (e->n_free)
+		at = e->free[--e->n_free];
+	else if (e->shared->n_files < FILES)
+		at = e->shared->n_files++;
+	if (at < FILES) {
+		if (!e->shared->file[at].uses)
+			e->shared->file[at].uses = 1;
+		fh = e->shared->file[at].uses << FILE_BITS | at;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return fh;
+}
+
+void estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino)
+{
+	publish(&file_at(e, fh)->ino, ino);
+}
+
+daxfs_ino estate_file(const struct estate *e, uint64_t fh)
+{
+	return fh && is_current(e, fh) ? look(&file_at(e, fh)->ino) : 0;
+}
+
+/* With the lock. A place that cannot be noted is free again in the next life. */
+static void note_free(struct estate *e, uint32_t at)
+{
+	size_t max = e->free_max ? 2 * e->free_max : 1024;
+	uint32_t *more;
+
+	if (e->n_free == e->free_max) {
+		more = realloc(e->free, max * sizeof(*more));
+		if (!more)
+			return;
+		e->free = more;
+		e->free_max = max;
+	}
+	e->free[e->n_free++] = at;
+}
+
+void estate_file_free(struct estate *e, uint64_t fh)
+{
+	struct open_file *file = file_at(e, fh);
+
+	pthread_mutex_lock(&e->lock);
+	if (is_current(e, fh)) {
+		publish(&file->uses, file->uses + 1); /* before the place is free: the old number is over */
+		publish(&file->ino, 0);
+		note_free(e, (uint32_t)(fh & (FILES - 1)));
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+void estate_hold_files(struct estate *e, struct daxfs *fs)
+{
+	for (uint64_t i = 0; i < e->shared->n_files && i < FILES; i++) {
+		struct open_file *file = &e->shared->file[i];
+
+		if (file->ino && daxfs_file_open(fs, file->ino) == 0)
+			continue;
+		file->uses++;
+		file->ino = 0;
+		note_free(e, (uint32_t)i);
+	}
+}
+
+/* -- requests ------------------------------------------------------------------------------ */
+
+int estate_receipts(struct estate *e, struct daxfs_receipt ***out)
+{
+	struct daxfs_receipt **list = calloc(ESTATE_REQUESTS, sizeof(struct daxfs_receipt *));
+	int n = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
+		if (e->left[i])
+			list[n++] = &e->shared->request[i].receipt;
+	*out = list;
+	return n;
+}
+
+void estate_hold_made(struct estate *e)
+{
+	for (unsigned i = 0; i < ESTATE_REQUESTS; i++) {
+		struct estate_request *r = &e->shared->request[i];
+		const struct daxfs_receipt_step *step = &r->receipt.step[r->receipt.current & 1];
+
+		if (!e->left[i] || !step->happened || !step->ino || !r->fh)
+			continue;
+		if (is_current(e, r->fh) &&
+		    !file_at(e, r->fh)->ino) /* else it was answered, and perhaps closed since */
+			estate_file_set(e, r->fh, step->ino);
+	}
+}
+
+static struct estate_request *find_left(struct estate *e, uint64_t unique)
+{
+	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
+		if (e->left[i] && e->shared->request[i].unique == unique) {
+			e->left[i] = false;
+			atomic_fetch_sub(&e->n_left, 1);
+			return &e->shared->request[i];
+		}
+	return NULL;
+}
+
+static struct estate_request *find_free(struct estate *e)
+{
+	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
+		if (!e->taken[i]) {
+			e->taken[i] = true;
+			return &e->shared->request[i];
+		}
+	return NULL;
+}
+
+struct estate_request *estate_begin(struct estate *e, uint64_t unique, bool again)
+{
+	struct estate_request *r = NULL;
+
+	pthread_mutex_lock(&e->lock);
+	if (again && atomic_load(&e->n_left))
+		r = find_left(e, unique);
+	if (!r) {
+		r = find_free(e);
+		if (r) {
+			r->fh = 0;
+			memset(&r->receipt, 0, sizeof(r->receipt));
+			publish(&r->unique, unique);
+		}
+	}
+	pthread_mutex_unlock(&e->lock);
+	return r;
+}
+
+void estate_end(struct estate *e, struct estate_request *r)
+{
+	pthread_mutex_lock(&e->lock);
+	publish(&r->unique, 0);
+	e->taken[r - e->shared->request] = false;
+	pthread_mutex_unlock(&e->lock);
+}
+
+void estate_expire(struct estate *e)
+{
+	pthread_mutex_lock(&e->lock);
+	for (unsigned i = 0; atomic_load(&e->n_left) && i < ESTATE_REQUESTS; i++)
+		if (e->left[i]) {
+			publish(&e->shared->request[i].unique, 0);
+			e->taken[i] = e->left[i] = false;
+			atomic_fetch_sub(&e->n_left, 1);
+		}
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor.c - the process that stays: it keeps the mount while those that serve it come and go.
+ *
+ * It holds the connection to the kernel and the estate (estate.h), starts a process that serves
+ * (agent.c) and waits for its end. One that ends by itself has unmounted and left the pool, or says
+ * why it could not: then this one ends with its status. One that is killed (a crash, the
+ * OOM killer, kill -9) leaves all as it was, and the next one goes on: to programs that is a
+ * pause. It has to come before the pod misses the heartbeat.
+ *
+ * Only it knows for certain that the former process has ended and stores nothing more: it is its
+ * parent. If this one dies, the process that serves is killed with it: that is the death of the
+ * host's agent, and the pod's to see to.
+ *
+ * SIGHUP: an upgrade. The process that serves is killed, this one runs the program that is
+ * now at its path, with the same descriptors, and goes on. One whose estate is of another
+ * layout ends, as it would if it were killed.
+ *
+ * A process that dies again and again, of the same request perhaps, is replaced DEATHS_MAX times in
+ * DEATHS_S seconds; then the mount goes, and the host is recovered like any other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "node-agent/agent.h"
+#include "node-agent/estate.h"
+#include "node-agent/mountpoint.h"
+
+#define DEATHS_MAX 10u
+#define DEATHS_S 2
+#define INHERITED "DAXFS_AGENT_ESTATE" /* memory, connection: descriptors of the former program */
+
+struct supervisor {
+	const struct config *config;
+	struct estate estate;
+	struct daxfs_identity identity;
+	char mountpoint[PATH_MAX];
+	char program[PATH_MAX]; /* ours, as it was called when we began */
+	sigset_t waited, before;
+	pid_t child;
+	unsigned deaths;
+	time_t died_at[DEATHS_MAX]; /* the last, in turn */
+};
+
+static time_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* -- beginning --------------------------------------------------------------------------- */
+
+static enum agent_exit refuse(enum agent_exit status, const struct daxfs_error *err)
+{
+	log_fail("%s", err->text);
+	return status;
+}
+
+/* Of a program that was replaced by this one: the mount is there, so its directory is not looked at. */
+static bool inherits(struct supervisor *s)
+{
+	const char *text = getenv(INHERITED);
+	struct daxfs_error err;
+	int fd, fuse_fd;
+
+	if (!text || sscanf(text, "%d,%d", &fd, &fuse_fd) != 2)
+		return false;
+	unsetenv(INHERITED);
+	snprintf(s->mountpoint, sizeof(s->mountpoint), "%s", getenv(INHERITED "_DIR") ? getenv(INHERITED "_DIR") : "");
+	if (estate_inherit(&s->estate, fd, fuse_fd, &err) == 0 && estate_is_mounted(&s->estate))
+		return true;
+	log_fail("%s", err.text);
+	if (s->mountpoint[0])
+		mountpoint_detach(s->mountpoint);
+	close(fuse_fd);
+	return false;
+}
+
+static enum agent_exit prepare(struct supervisor *s)
+{
+	const struct config *c = s->config;
+	struct daxfs_error err;
+	ssize_t n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
+
+	s->program[n > 0 ? n : 0] = '\0';
+	if (inherits(s))
+		return AGENT_EXIT_OK;
+	if (mountpoint_prepare(c->mount, c->options.nonempty, s->mountpoint, &err) != 0 ||
+	    estate_create(&s->estate, &err) != 0)
+		return refuse(AGENT_EXIT_MOUNT, &err);
+	return AGENT_EXIT_OK;
+}
+
+static const char *file_or_default(const char *path)
+{
+	return path[0] ? path : NULL;
+}
+
+/* This process's, which stays: while it lives, the slot is not over. */
+static void identify(struct supervisor *s)
+{
+	const struct config *c = s->config;
+	struct daxfs_error err;
+
+	if (daxfs_identity_here(file_or_default(c->machine_file), file_or_default(c->boot_file), &s->identity, &err))
+		log_warn("this machine has no id (%s): if this host dies, only its fence agent or the operator can "
+			 "prove it",
+			 err.text);
+}
+
+static void wait_for_signals(struct supervisor *s)
+{
+	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
+
+	sigemptyset(&s->waited);
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&s->waited, signals[i]);
+	sigprocmask(SIG_BLOCK, &s->waited, &s->before);
+}
+
+/* -- processes that serve ------------------------------------------------------------------ */
+
+static int start_child(struct supervisor *s)
+{
+	pid_t parent = getpid();
+
+	s->child = fork();
+	if (s->child < 0)
+		return -errno;
+	if (s->child > 0)
+		return 0;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(AGENT_EXIT_FAILED);
+	sigprocmask(SIG_SETMASK, &s->before, NULL);
+	_exit(agent_live(s->config, &s->estate, s->mountpoint, &s->identity));
+}
+
+static bool dies_too_often(struct supervisor *s)
+{
+	time_t *oldest = &s->died_at[s->deaths++ % DEATHS_MAX], since = now_s() - *oldest;
+
+	*oldest = now_s();
+	return s->deaths > DEATHS_MAX && since < DEATHS_S;
+}
+
+/* It was killed. True: another one goes on. */
+static bool replace_child(struct supervisor *s, int signal)
+{
+	if (!estate_is_mounted(&s->estate)) {
+		log_fail("killed by signal %d (%s) before it served", signal, strsignal(signal));
+		return false;
+	}
+	if (dies_too_often(s)) {
+		log_fail("killed by signal %d (%s) again and again: giving up", signal, strsignal(signal));
+		mountpoint_detach(s->mountpoint);
+		return false;
+	}
+	log_warn("killed by signal %d (%s): another process goes on with the mount", signal, strsignal(signal));
+	if (start_child(s) == 0)
+		return true;
+	log_fail("cannot start another process: %s", strerror(errno));
+	mountpoint_detach(s->mountpoint);
+	return false;
+}
+
+/* The child may have ended: -1: there is one. */
+static int look_at_child(struct supervisor *s)
+{
+	int status;
+
+	if (waitpid(s->child, &status, WNOHANG) != s->child)
+		return -1;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return replace_child(s, WTERMSIG(status)) ? -1 : AGENT_EXIT_FAILED;
+}
+
+/* -- upgrade ---------------------------------------------------------------------------------- */
+
+static char **own_arguments(char *buf, size_t size, char **argv, size_t max)
+{
+	FILE *file = fopen("/proc/self/cmdline", "re");
+	size_t n = file ? fread(buf, 1, size - 1, file) : 0, argc = 0;
+
+	if (file)
+		fclose(file);
+	buf[n] = '\0';
+	for (size_t at = 0; at < n && argc + 1 < max; at += strlen(buf + at) + 1)
+		argv[argc++] = buf + at;
+	argv[argc] = NULL;
+	return argc ? argv : NULL;
+}
+
+/* Returns only if it cannot be done; then the old program goes on. */
+static void run_anew(struct supervisor *s)
+{
+	static char buf[65536], *argv[256], text[32];
+
+	kill(s->child, SIGKILL);
+	waitpid(s->child, NULL, 0);
+	snprintf(text, sizeof(text), "%d,%d", s->estate.fd, s->estate.fuse_fd);
+	setenv(INHERITED, text, 1);
+	setenv(INHERITED "_DIR", s->mountpoint, 1);
+	estate_pass_on(&s->estate);
+	sigprocmask(SIG_SETMASK, &s->before, NULL);
+	if (own_arguments(buf, sizeof(buf), argv, sizeof(argv) / sizeof(argv[0])))
+		execv(s->program, argv);
+	sigprocmask(SIG_BLOCK, &s->waited, NULL);
+	log_fail("cannot run %s anew: %s; going on with the old program", s->program, strerror(errno));
+	unsetenv(INHERITED);
+	if (start_child(s) != 0)
+		log_fail("cannot start another process: %s", strerror(errno));
+}
+
+static int watch(struct supervisor *s)
+{
+	int signal, status;
+
+	for (;;) {
+		signal = sigwaitinfo(&s->waited, NULL);
+		if (signal == SIGCHLD) {
+			status = look_at_child(s);
+			if (status >= 0)
+				return status;
+		} else if (signal == SIGHUP && estate_is_mounted(&s->estate)) {
+			log_note("SIGHUP: running %s anew, with the mount as it is", s->program);
+			run_anew(s);
+		} else if (signal > 0) {
+			kill(s->child, signal);
+		}
+	}
+}
+
+int agent_run(const struct config *config)
+{
+	static struct supervisor s;
+	enum agent_exit status;
+	char who[48];
+
+	memset(&s, 0, sizeof(s));
+	s.config = config;
+	snprintf(who, sizeof(who), AGENT_NAME " host %d", config->host);
+	log_start(who, AGENT_LOG_PATIENCE_MS);
+	signal(SIGPIPE, SIG_IGN);
+	status = prepare(&s);
+	if (status != AGENT_EXIT_OK)
+		return status;
+	identify(&s);
+	wait_for_signals(&s);
+	if (start_child(&s) == 0)
+		return watch(&s);
+	log_fail("cannot start a process: %s", strerror(errno));
+	return AGENT_EXIT_FAILED;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_resume.c - processes that are killed anywhere, each of which goes on with the membership of the one
+ * before. Every operation is asked for until it is done, and done once: receipts tell.
+ */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hang.h"
+#include "pod.h"
+
+#define BYTES (32u << 20)
+#define THREADS 2u
+#define KILLS 150u
+#define LINE 64u
+#define LARGE (DAXFS_ATOMIC_WRITE_MAX + DAXFS_ATOMIC_WRITE_MAX / 2)
+
+/* what outlives the processes */
+struct outside {
+	uint64_t tenancy, resumed, redone, failures;
+	daxfs_ino held; /* a file without a name, and open */
+	struct stream {
+		uint64_t at; /* twice the next operation; odd: begun, its receipt is valid */
+		daxfs_ino log, large;
+		struct daxfs_receipt receipt;
+	} stream[THREADS];
+};
+
+struct worker {
+	struct daxfs *fs;
+	struct outside *out;
+	struct stream *s;
+	unsigned id;
+};
+
+static void name_of(char *name, const struct worker *w, char kind, uint64_t n)
+{
+	sprintf(name, "%c%u.%llu", kind, w->id, (unsigned long long)n);
+}
+
+static bool is_there(const struct worker *w, char kind, uint64_t n)
+{
+	struct daxfs_attr attr;
+	char name[32];
+
+	name_of(name, w, kind, n);
+	return daxfs_lookup(w->fs, DAXFS_ROOT, name, &attr) == 0;
+}
+
+static uint64_t size_of(const struct worker *w, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	return daxfs_getattr(w->fs, ino, &attr) ? UINT64_MAX : attr.size;
+}
+
+/* -- operations ---------------------------------------------------------------------- */
+
+#define ROUND 6u /* operations: create, append, rename, append much, truncate, unlink */
+
+static int append(const struct worker *w, daxfs_ino ino, size_t len, uint64_t n)
+{
+	static _Thread_local uint8_t buf[LARGE];
+	uint64_t done = daxfs_receipt_done(&w->s->receipt);
+	ssize_t rc;
+
+	memset(buf, (int)(n & 127) + 1, len);
+	rc = daxfs_write(w->fs, ino, buf, len - done, 0, DAXFS_APPEND);
+	return rc == (ssize_t)(len - done) ? 0 : rc < 0 ? (int)rc : -EIO;
+}
+
+static int operate(const struct worker *w, uint64_t n)
+{
+	struct daxfs_attr attr = { .size = 0 };
+	char from[32], to[32];
+
+	name_of(from, w, 'f', n / ROUND);
+	name_of(to, w, 'g', n / ROUND);
+	switch (n % ROUND) {
+	case 0: return daxfs_mknod(w->fs, DAXFS_ROOT, from, S_IFREG | 0600, 0, pod_root, false, &attr);
+	case 1: return append(w, w->s->log, LINE, n);
+	case 2: return daxfs_rename(w->fs, DAXFS_ROOT, from, DAXFS_ROOT, to, 0);
+	case 3: return append(w, w->s->large, LARGE, n);
+	case 4: return daxfs_setattr(w->fs, w->s->large, DAXFS_SET_SIZE, &attr, &attr);
+	default: return daxfs_unlink(w->fs, DAXFS_ROOT, to);
+	}
+}
+
+/* How much of operation n is done, as the pool shows it. */
+static uint64_t seen(const struct worker *w, uint64_t n)
+{
+	switch (n % ROUND) {
+	case 0: return is_there(w, 'f', n / ROUND);
+	case 1: return size_of(w, w->s->log) == (n / ROUND + 1) * LINE ? LINE : 0;
+	case 2: return is_there(w, 'g', n / ROUND);
+	case 3: return size_of(w, w->s->large);
+	case 4: return size_of(w, w->s->large) == 0;
+	default: return !is_there(w, 'g', n / ROUND);
+	}
+}
+
+static uint64_t whole(uint64_t n)
+{
+	return n % ROUND == 1 ? LINE : n % ROUND == 3 ? LARGE : 1;
+}
+
+/* -- a process ------------------------------------------------------------------------- */
+
+/* After what the last one left: the receipt says what the pool shows. */
+static void go_on(struct worker *w)
+{
+	struct stream *s = w->s;
+
+	if (!(s->at & 1))
+		return;
+	if (daxfs_receipt_done(&s->receipt) != seen(w, s->at / 2)) {
+		fprintf(stderr, "operation %llu of %u: receipt %llu, seen %llu\n", (unsigned long long)s->at / 2, w->id,
+			(unsigned long long)daxfs_receipt_done(&s->receipt), (unsigned long long)seen(w, s->at / 2));
+		w->out->failures++;
+	}
+	w->out->redone++;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct stream *s = w->s;
+
+	for (;;) {
+		if (!(s->at & 1)) {
+			memset(&s->receipt, 0, sizeof(s->receipt));
+			__atomic_store_n(&s->at, s->at + 1, __ATOMIC_RELEASE);
+		}
+		daxfs_receipt_use(w->fs, &s->receipt);
+		if (daxfs_receipt_done(&s->receipt) < whole(s->at / 2) && operate(w, s->at / 2) != 0)
+			__atomic_fetch_add(&w->out->failures, 1, __ATOMIC_RELAXED);
+		daxfs_receipt_use(w->fs, NULL);
+		__atomic_store_n(&s->at, s->at + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void take_over(struct daxfs *fs, struct outside *out, struct worker *workers)
+{
+	struct daxfs_receipt *receipts[THREADS] = { &out->stream[0].receipt, &out->stream[1].receipt };
+	struct daxfs_error err = { .text = "" };
+
+	if (daxfs_resume(fs, 0, out->tenancy, receipts, THREADS, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		_exit(1);
+	}
+	if (daxfs_file_open(fs, out->held) || daxfs_resume_end(fs))
+		_exit(2);
+	for (unsigned i = 0; i < THREADS; i++)
+		go_on(&workers[i]);
+}
+
+static void live(void *base, struct outside *out)
+{
+	struct worker workers[THREADS];
+	struct daxfs_error err;
+	pthread_t thread;
+	struct daxfs *fs;
+
+	if (fs_attach(base, BYTES, &fs, &err))
+		_exit(3);
+	for (unsigned i = 0; i < THREADS; i++)
+		workers[i] = (struct worker){ fs, out, &out->stream[i], i };
+	take_over(fs, out, workers);
+	__atomic_fetch_add(&out->resumed, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 1; i < THREADS; i++)
+		pthread_create(&thread, NULL, work, &workers[i]);
+	work(&workers[0]);
+}
+
+/* -- the test ------------------------------------------------------------------------- */
+
+static void first_life(void *base, struct outside *out)
+{
+	struct daxfs_error err;
+	struct daxfs *fs;
+	char name[32];
+
+	if (fs_attach(base, BYTES, &fs, &err) || daxfs_join(fs, 0, "first", &err))
+		_exit(1);
+	for (unsigned i = 0; i < THREADS; i++) {
+		sprintf(name, "log%u", i);
+		out->stream[i].log = pod_create(fs, DAXFS_ROOT, name);
+		sprintf(name, "large%u", i);
+		out->stream[i].large = pod_create(fs, DAXFS_ROOT, name);
+	}
+	out->held = pod_create(fs, DAXFS_ROOT, "held");
+	if (daxfs_file_open(fs, out->held) || daxfs_write(fs, out->held, "kept", 4, 0, 0) != 4 ||
+	    daxfs_unlink(fs, DAXFS_ROOT, "held"))
+		_exit(2);
+	out->tenancy = daxfs_tenancy(fs);
+	_exit(0);
+}
+
+static int end_of(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static pid_t start(void *base, struct outside *out, void (*life)(void *, struct outside *))
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		life(base, out);
+		_exit(9);
+	}
+	return pid;
+}
+
+/* Every line of a log once, and in order. */
+static void expect_log(struct daxfs *fs, const struct stream *s)
+{
+	uint64_t lines = (s->at / 2 + ROUND - 2) / ROUND + (s->at & 1 && s->at / 2 % ROUND == 1);
+	struct daxfs_attr attr;
+	uint8_t line[LINE];
+
+	assert_int_equal(daxfs_getattr(fs, s->log, &attr), 0);
+	assert_in_range(attr.size / LINE, lines - 1, lines);
+	for (uint64_t i = 0; i < attr.size / LINE; i++) {
+		assert_int_equal(daxfs_read(fs, s->log, line, LINE, i * LINE), LINE);
+		assert_int_equal(line[0], ((i * ROUND + 1) & 127) + 1);
+		assert_int_equal(line[LINE - 1], line[0]);
+	}
+}
+
+static void killed_anywhere(void **state)
+{
+	struct pod pod = { .size = BYTES };
+	struct daxfs_mkfs_options options = { .size = BYTES, .hosts = POD_HOSTS, .lanes = 4, .inodes = 512 };
+	struct daxfs_error err;
+	struct outside *out = mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char text[4];
+
+	(void)state;
+	alarm(HANG_S);
+	pod.base = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(pod.base != MAP_FAILED && out != MAP_FAILED);
+	assert_int_equal(pool_format(pod.base, BYTES, &options, &err), 0);
+	assert_int_equal(end_of(start(pod.base, out, first_life)), 0);
+	srand((unsigned)getpid());
+	for (unsigned i = 0; i < KILLS; i++) {
+		pid_t pid = start(pod.base, out, live);
+		uint64_t lives = out->resumed;
+		struct timespec t = { .tv_nsec = rand() % 2000000 };
+
+		while (rand() % 8 && __atomic_load_n(&out->resumed, __ATOMIC_RELAXED) == lives && !kill(pid, 0) &&
+		       waitpid(pid, NULL, WNOHANG) == 0)
+			usleep(50); /* mostly at work, else while it takes over */
+		nanosleep(&t, NULL);
+		kill(pid, SIGKILL);
+		assert_int_equal(end_of(pid), -SIGKILL);
+	}
+	assert_int_equal(fs_attach(pod.base, BYTES, &pod.fs[0], &err), 0);
+	assert_int_equal(daxfs_resume(pod.fs[0], 0, out->tenancy, NULL, 0, &err), 0);
+	assert_int_equal(daxfs_file_open(pod.fs[0], out->held), 0);
+	assert_int_equal(daxfs_resume_end(pod.fs[0]), 0);
+	assert_int_equal(daxfs_read(pod.fs[0], out->held, text, 4, 0), 4);
+	assert_memory_equal(text, "kept", 4);
+	for (unsigned i = 0; i < THREADS; i++)
+		expect_log(pod.fs[0], &out->stream[i]);
+	print_message("%llu operations, %llu in progress when killed\n",
+		      (unsigned long long)(out->stream[0].at + out->stream[1].at) / 2, (unsigned long long)out->redone);
+	assert_int_equal(out->failures, 0);
+	assert_true(out->redone > KILLS / 10);
+	pod_check(&pod);
+	assert_int_equal(daxfs_leave(pod.fs[0]), 0);
+	pod_check(&pod);
+	daxfs_close(pod.fs[0]);
+}
+
+/* A slot that was declared dead is not gone on with, nor another tenant's. */
+static void too_late(void **state)
+{
+	struct daxfs_error err;
+	struct daxfs *next;
+	uint64_t tenancy;
+	struct pod pod;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	tenancy = daxfs_tenancy(pod.fs[0]);
+	assert_true(tenancy != 0);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	assert_true(daxfs_tenancy(next) == 0);
+	assert_int_equal(daxfs_resume(next, 0, tenancy + 1, NULL, 0, &err), -ESTALE);
+	assert_int_equal(daxfs_resume(next, POD_HOSTS, tenancy, NULL, 0, &err), -EINVAL);
+	pod_fence(&pod, 0);
+	assert_int_equal(daxfs_resume(next, 0, tenancy, NULL, 0, &err), -ESTALE);
+	assert_int_equal(daxfs_resume_end(next), -ESTALE);
+	daxfs_close(next);
+	pod_stop(&pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_anywhere),
+		cmocka_unit_test(too_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
