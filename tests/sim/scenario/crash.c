@@ -180,7 +180,7 @@ static void death(struct explorer *x)
 		world_lose(0, x->fate[0]);
 		world_mark();
 		play(x, V_RECOVER, i == 0);
-		if (i == 0)
+		if (i == 0 && (!x->opt->quick || x->opt->step || x->n % 3 == x->opt->seed % 3))
 			play(x, V_TAKE_OVER, false);
 		if (i == 0 && second_worth(x, V_TAKE_OVER_CRASH))
 			play(x, V_TAKE_OVER_CRASH, false);
