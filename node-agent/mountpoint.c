@@ -27,10 +27,13 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
+#define TRIES 10
+#define TRY_AGAIN_NS 50000000
 #define STALE_MAX 16 /* dead mounts stacked on one directory */
 
 static int fail(struct daxfs_error *err, int error, const char *dir, const char *what)
@@ -172,7 +175,7 @@ static int seal_empty(const char *dir, struct daxfs_error *err)
 	return error;
 }
 
-int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_error *err)
+static int prepare(const char *dir, bool nonempty, char *real, struct daxfs_error *err)
 {
 	int error = detach_stale(dir, err);
 
@@ -184,6 +187,19 @@ int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_
 		return fail(err, -errno, dir, strerror(errno));
 	error = check_not_mounted(real, err);
 	return error || nonempty ? error : seal_empty(real, err);
+}
+
+/* A former agent that was killed just now may still be ending: its mount is dead at any moment. */
+int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_error *err)
+{
+	const struct timespec moment = { .tv_nsec = TRY_AGAIN_NS };
+	int error = prepare(dir, nonempty, real, err);
+
+	for (int i = 0; i < TRIES && (error == -EBUSY || error == -ENOTCONN); i++) {
+		nanosleep(&moment, NULL);
+		error = prepare(dir, nonempty, real, err);
+	}
+	return error;
 }
 
 int mountpoint_open_fuse(int *fd, struct daxfs_error *err)

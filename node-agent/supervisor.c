@@ -10,7 +10,8 @@
  *
  * Only it knows for certain that the former process has ended and stores nothing more: it is its
  * parent. If this one dies, the process that serves is killed with it: that is the death of the
- * host's agent, and the pod's to see to.
+ * host's agent, and the pod's to see to. The kernel does that before anybody can see that this one has
+ * ended, which is what others take for the end of both (daxfs_identity_kin).
  *
  * SIGHUP: an upgrade. The process that serves is killed, this one runs the program that is
  * now at its path, with the same descriptors, and goes on. One whose estate is of another
