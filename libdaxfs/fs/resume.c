@@ -27,6 +27,7 @@
 #include <errno.h>
 
 #include "fs/fs.h"
+#include "fs/lease.h"
 #include "mem/guard.h"
 #include "mem/process.h"
 #include "sync/member.h"
@@ -129,6 +130,8 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
 	rc = mend_lanes(fs, receipts, n);
+	if (rc == 0)
+		lease_joined(fs);
 	fs->joined = rc == 0;
 	if (rc == 0)
 		rc = open_table_adopt(fs);

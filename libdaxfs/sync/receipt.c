@@ -16,14 +16,14 @@ static bool is_visible(unsigned operation)
 }
 
 /* Note which record it is, before it can happen, in the step that is not current; then make that current. */
-struct daxfs_receipt_step *receipt_note(struct lane *lane)
+void receipt_note(struct lane *lane)
 {
 	unsigned operation = status_operation(sm_load_relaxed(&lane->sm->status));
 	struct daxfs_receipt *r = lane->receipt;
 	struct daxfs_receipt_step *last, *next;
 
 	if (!r || !is_visible(operation))
-		return NULL;
+		return;
 	last = &r->step[r->current & 1];
 	next = &r->step[~r->current & 1];
 	*next = (struct daxfs_receipt_step){
@@ -33,11 +33,13 @@ struct daxfs_receipt_step *receipt_note(struct lane *lane)
 	};
 	next->upto = next->from + (operation == OP_WRITE ? lane->piece : 1);
 	__atomic_store_n(&r->current, ~r->current & 1, __ATOMIC_RELEASE);
-	return next;
 }
 
-void receipt_happened(struct daxfs_receipt_step *step)
+void receipt_happened(struct lane *lane)
 {
-	if (step)
+	struct daxfs_receipt *r = lane->receipt;
+	struct daxfs_receipt_step *step = r ? &r->step[r->current & 1] : NULL;
+
+	if (step && step->txid == txid_make(lane->id, lane->seq))
 		__atomic_store_n(&step->happened, 1, __ATOMIC_RELEASE);
 }

@@ -575,7 +575,6 @@ static enum outcome swap_single(struct lane *lane)
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
-	struct daxfs_receipt_step *noted;
 	bool single = lane->n_words == 1 && !lane->movable && !lane->n_leases && account_delta(&lane->account) == 0;
 	enum outcome outcome;
 	uint64_t status;
@@ -592,7 +591,7 @@ int record_commit(struct lane *lane)
 		sm_drain(&lane->pool->shm);
 	if (!lane_alive(lane))
 		return record_abort(lane, -ESTALE);
-	noted = receipt_note(lane);
+	receipt_note(lane);
 	if (single) {
 		status = publish(lane, DAXFS_SINGLE);
 		outcome = swap_single(lane);
@@ -607,7 +606,7 @@ int record_commit(struct lane *lane)
 	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
 		return lane->lost ? -EIO : -EAGAIN;
-	receipt_happened(noted); /* before the lane makes another record: the status tells no more then */
+	receipt_happened(lane); /* before the lane makes another record: the status tells no more then */
 	remember_retired(lane);
 	return 0;
 }

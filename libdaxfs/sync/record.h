@@ -41,9 +41,8 @@ static inline struct sm_lane *record_of(const struct lane *lane, unsigned id)
 	return &lane->pool->lanes[id];
 }
 
-/* Note the record that is about to be published in the lane's receipt, if it has one: its step, or NULL. */
-struct daxfs_receipt_step *receipt_note(struct lane *lane);
-/* It has happened. */
-void receipt_happened(struct daxfs_receipt_step *step);
+/* Note the record that is about to be published in the lane's receipt, if it has one; then that it has happened. */
+void receipt_note(struct lane *lane);
+void receipt_happened(struct lane *lane);
 
 #endif
