@@ -211,6 +211,8 @@ int fence_input(const struct fence_level *l, const char *action, const char *nam
 	char line[128];
 	int rc = 0;
 
+	if (name && strlen(name) >= sizeof(line) - sizeof("plug="))
+		return daxfs_error_set(err, -ENAMETOOLONG, "a host's name is longer than any can be");
 	if (name && l->hosts && !*row)
 		return daxfs_error_set(err, -ENOENT, "no fence-host line for %s", name);
 	put(&in, line, (size_t)snprintf(line, sizeof(line), "action=%s", action));

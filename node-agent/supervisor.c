@@ -75,9 +75,14 @@ static bool inherits(struct supervisor *s)
 	const char *text = getenv(INHERITED);
 	struct daxfs_error err;
 	int fd, fuse_fd;
+	char *end;
 
-	if (!text || sscanf(text, "%d,%d", &fd, &fuse_fd) != 2)
+	if (!text)
 		return false;
+	fd = (int)strtol(text, &end, 10);
+	if (*end != ',')
+		return false;
+	fuse_fd = (int)strtol(end + 1, &end, 10);
 	unsetenv(INHERITED);
 	snprintf(s->mountpoint, sizeof(s->mountpoint), "%s", getenv(INHERITED "_DIR") ? getenv(INHERITED "_DIR") : "");
 	if (estate_inherit(&s->estate, fd, fuse_fd, &err) == 0 && estate_is_mounted(&s->estate))

@@ -489,7 +489,7 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg)
 {
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	int rc;
+	int rc = 0;
 
 	do {
 		guard.hit = false;
@@ -499,8 +499,7 @@ int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg)
 	return rc;
 }
 
-struct
-try {
+struct attempt {
 	struct daxfs *fs;
 	struct lane *lane;
 	fs_step step;
@@ -509,16 +508,16 @@ try {
 
 static int try_step(void *arg)
 {
-	const struct try *try = arg;
+	const struct attempt *attempt = arg;
 
-	return try->step(try->fs, try->lane, try->arg);
+	return attempt->step(attempt->fs, attempt->lane, attempt->arg);
 }
 
 int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 {
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct try try = { fs, lane, step, arg };
-	int rc = shm_guard_run(&guard, try_step, &try);
+	struct attempt attempt = { fs, lane, step, arg };
+	int rc = shm_guard_run(&guard, try_step, &attempt);
 
 	if (guard.hit) {
 		rc = note_fault(fs, lane, &guard);

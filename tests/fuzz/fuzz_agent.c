@@ -40,12 +40,11 @@ static void next_text(struct input *in, char *out, size_t size)
 
 static void tell(struct input *in)
 {
+	const char *verb = next_byte(in) & 1 ? "off" : "status";
+	char line[400], plug[128], text[FENCE_INPUT_BYTES + 1], head[96];
 	struct options options;
-	struct agents agents = { .options = &options };
-	struct agent a = { .agents = &agents, .off = next_byte(in) & 1 };
-	char line[400], plug[128], text[INPUT_BYTES + 1], head[96];
 	struct daxfs_error err;
-	size_t len;
+	int len;
 
 	options_defaults(&options);
 	for (unsigned n = next_byte(in) % 16; n; n--) {
@@ -56,11 +55,13 @@ static void tell(struct input *in)
 	next_text(in, plug, sizeof(plug));
 	if (!plug_makes_sense(plug))
 		return;
-	strcpy(a.plug, plug);
-	len = compose(&a, text, INPUT_BYTES);
-	demand(len && len < INPUT_BYTES, "all options with an action and a plug fit");
-	demand(strlen(text) == len, "text");
-	snprintf(head, sizeof(head), "action=%s\nplug=%s\n", a.off ? "off" : "status", plug);
+	memset(text, 0, sizeof(text));
+	len = fence_input(&options.fence[0], verb, plug, 0, text, FENCE_INPUT_BYTES, &err);
+	if (len == -ENAMETOOLONG)
+		return;
+	demand(len > 0 && (size_t)len < FENCE_INPUT_BYTES, "all options with an action and a plug fit");
+	demand(strlen(text) == (size_t)len, "text");
+	snprintf(head, sizeof(head), "action=%s\nplug=%s\n", verb, plug);
 	demand(strncmp(text, head, strlen(head)) == 0, "action and plug first");
 	demand(!strstr(text + 1, "\naction=") && !strstr(text + strlen(head) - 1, "\nplug="),
 	       "no other action or plug");
@@ -117,7 +118,7 @@ static void carry_out(struct pod *p, const struct decide_action *a)
 /* An agent's end: any wait status. */
 static void end_agent(struct pod *p, unsigned host, int status)
 {
-	enum decide_result result = judge(p->off[host], status);
+	enum decide_result result = judge(p->off[host] ? TASK_OFF : TASK_STATUS, status);
 
 	p->running[host] = false;
 	p->in.result[host] = result;

@@ -37,6 +37,21 @@ static void judge(int rc, const struct daxfs_error *err)
 		       "reasons of one line");
 }
 
+static void judge_level(const struct fence_level *l)
+{
+	demand(ended(l->agent, sizeof(l->agent)), "an agent that ends");
+	demand(l->options <= FENCE_OPTIONS_MAX && l->secrets <= FENCE_SECRETS_MAX && l->hosts <= FENCE_HOSTS_MAX,
+	       "numbers in their limits");
+	for (unsigned i = 0; i < l->options; i++)
+		demand(ended(l->option[i], sizeof(l->option[i])) && strchr(l->option[i], '=') &&
+			       !strpbrk(l->option[i], "\r\n"),
+		       "fence options of one line");
+	for (unsigned i = 0; i < l->secrets; i++)
+		demand(ended(l->secret[i], sizeof(l->secret[i])), "secrets that end");
+	for (unsigned i = 0; i < l->hosts; i++)
+		demand(ended(l->host[i], sizeof(l->host[i])) && !strpbrk(l->host[i], "\r\n"), "hosts of one line");
+}
+
 static void try_options(int argc, char **argv)
 {
 	struct daxfs_error err = { "" };
@@ -48,16 +63,11 @@ static void try_options(int argc, char **argv)
 	if (rc)
 		return;
 	demand(action == SETTINGS_RUN && o.pool[0], "a pool");
-	demand(ended(o.pool, sizeof(o.pool)) && ended(o.socket, sizeof(o.socket)) &&
-		       ended(o.fence_agent, sizeof(o.fence_agent)),
+	demand(ended(o.pool, sizeof(o.pool)) && ended(o.socket, sizeof(o.socket)) && ended(o.group, sizeof(o.group)),
 	       "texts that end");
-	demand(o.fence_options <= OPTIONS_FENCE_MAX && o.fence_timeout_ms &&
-		       o.fence_timeout_ms <= OPTIONS_FENCE_TIMEOUT_MAX_MS,
-	       "numbers in their limits");
-	for (unsigned i = 0; i < o.fence_options; i++)
-		demand(ended(o.fence_option[i], sizeof(o.fence_option[i])) && strchr(o.fence_option[i], '=') &&
-			       !strpbrk(o.fence_option[i], "\r\n"),
-		       "fence options of one line");
+	demand(o.fence_timeout_ms && o.fence_timeout_ms <= OPTIONS_FENCE_TIMEOUT_MAX_MS, "numbers in their limits");
+	for (unsigned level = 0; level < FENCE_LEVELS; level++)
+		judge_level(&o.fence[level]);
 }
 
 static void try_config(int argc, char **argv)

@@ -40,6 +40,8 @@ static const struct excuse {
 	{ "sync/lobby.c", "named", "load", READS_ONLY },
 	{ "fs/membership.c", "beat", "load", "needs another thread of the same host: hosts have one here" },
 	{ "fs/lease.c", "disinherit", "load", "of a tenant that grants nothing, after T: tests/unit/test_lease.c" },
+	{ "fs/resume.c", "settle", "load", READS_ONLY },
+	{ "fs/resume.c", "daxfs_tenancy", "load", READS_ONLY },
 	{ "space/usage.c", NULL, NULL, READS_ONLY },
 	{ "sync/summary.c", "close_above", "load", "needs a larger pool: tests/unit/test_summary.c has two levels" },
 };
