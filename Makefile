@@ -197,7 +197,7 @@ CONFS := $(wildcard deploy/*.conf)
 FENCE := $(wildcard deploy/fence_*)
 INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
-	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
+	$(addprefix $(INCDIR)/daxfs/,daxfs.h cache.h member.h) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
@@ -209,7 +209,7 @@ install: all
 	install -m 755 $(LIB_SO) $(DESTDIR)$(LIBDIR)
 	ln -sf libdaxfs.so.1 $(DESTDIR)$(LIBDIR)/libdaxfs.so
 	install -m 644 $(B)/lib/libdaxfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig
-	install -m 644 include/daxfs/daxfs.h include/daxfs/member.h $(DESTDIR)$(INCDIR)/daxfs
+	install -m 644 include/daxfs/daxfs.h include/daxfs/cache.h include/daxfs/member.h $(DESTDIR)$(INCDIR)/daxfs
 	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
 	scripts/man3 $(DESTDIR)$(MANDIR)/man3
