@@ -188,6 +188,8 @@ compile_commands.json: FORCE
 clean:
 	rm -rf build build-*
 
+# All but the shared bytes, which are nobody's to touch.
+PUBLIC := $(filter-out format.h,$(notdir $(wildcard include/daxfs/*.h)))
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
 MAN5 := $(notdir $(wildcard deploy/man/*.5))
 MAN3 = $(shell scripts/man3 - --names)
@@ -197,7 +199,7 @@ CONFS := $(wildcard deploy/*.conf)
 FENCE := $(wildcard deploy/fence_*)
 INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
-	$(addprefix $(INCDIR)/daxfs/,daxfs.h member.h) \
+	$(addprefix $(INCDIR)/daxfs/,$(PUBLIC)) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
@@ -209,7 +211,7 @@ install: all
 	install -m 755 $(LIB_SO) $(DESTDIR)$(LIBDIR)
 	ln -sf libdaxfs.so.1 $(DESTDIR)$(LIBDIR)/libdaxfs.so
 	install -m 644 $(B)/lib/libdaxfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig
-	install -m 644 include/daxfs/daxfs.h include/daxfs/member.h $(DESTDIR)$(INCDIR)/daxfs
+	install -m 644 $(PUBLIC:%=include/daxfs/%) $(DESTDIR)$(INCDIR)/daxfs
 	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
 	scripts/man3 $(DESTDIR)$(MANDIR)/man3

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daxfs/inspect.h"
 #include "bench.h"
 
 static const struct daxfs_cred cred;

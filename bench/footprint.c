@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daxfs/inspect.h"
 #include "bench.h"
 
 #define FILE_BYTES (256 * MIB)

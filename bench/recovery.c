@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "daxfs/inspect.h"
 #include "daxfs/member.h"
 
 #define VICTIM 1u

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 

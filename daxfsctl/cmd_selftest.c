@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/snapshot.h"

@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
 

@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daxfs/daxfs.h"
+#include "daxfs/resume.h"
 
 #define ESTATE_GREETING_MAX 512u /* bytes of the kernel's first request that are of interest */
 #define ESTATE_REQUESTS 4096u    /* in progress, of all lives */

@@ -167,8 +167,8 @@ function check_include(text,	name, dir)
 	else if (part == "proto")
 		include_of(name, dir, dir == "proto" || dir == "common" || name == "daxfs/daxfs.h")
 	else if (product)
-		include_of(name, dir, dir == part || dir == "proto" || dir == "common" || name == "daxfs/daxfs.h" || \
-			   name == "daxfs/member.h" || name ~ /^[a-z_]*\.pb-c\.h$/)
+		include_of(name, dir, dir == part || dir == "proto" || dir == "common" || \
+			   name ~ /^daxfs\/(daxfs|member|resume|lease|inspect)\.h$/ || name ~ /^[a-z_]*\.pb-c\.h$/)
 }
 
 function include_library(name, dir)

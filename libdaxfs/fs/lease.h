@@ -8,6 +8,7 @@
 #ifndef DAXFS_FS_LEASE_H
 #define DAXFS_FS_LEASE_H
 
+#include "daxfs/lease.h"
 #include "fs/fs.h"
 #include "sync/lease.h"
 

@@ -12,7 +12,7 @@
 #ifndef DAXFS_RECOVER_CHECK_H
 #define DAXFS_RECOVER_CHECK_H
 
-#include "daxfs/daxfs.h"
+#include "daxfs/inspect.h"
 #include "mem/pool.h"
 
 /*

@@ -3,6 +3,7 @@
 #ifndef DAXFS_RECOVER_DUMP_H
 #define DAXFS_RECOVER_DUMP_H
 
+#include "daxfs/inspect.h"
 #include "inspect/inspect.h"
 
 struct dump {

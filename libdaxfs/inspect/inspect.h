@@ -9,6 +9,7 @@
 #ifndef DAXFS_RECOVER_INSPECT_H
 #define DAXFS_RECOVER_INSPECT_H
 
+#include "daxfs/inspect.h"
 #include "mem/trouble.h"
 #include "sync/word.h"
 

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "daxfs/inspect.h"
 #include "fs/fs.h"
 #include "inspect/inspect.h"
 #include "mem/guard.h"

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "daxfs/daxfs.h"
+#include "daxfs/resume.h"
 #include "mem/trouble.h"
 #include "sync/account.h"
 #include "sync/alloc_cache.h"

@@ -6,6 +6,7 @@
 #ifndef TESTS_FUZZ_WORK_H
 #define TESTS_FUZZ_WORK_H
 
+#include "daxfs/inspect.h"
 #include "mutate.h"
 
 /* Host 0 on the pool as it is; NULL: it was refused. */

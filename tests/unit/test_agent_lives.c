@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 
+#include "daxfs/inspect.h"
 #include "manager.h"
 #include "test_agent_pod.h"
 

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "node-agent/self_recover.h"
 

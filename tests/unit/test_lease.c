@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "daxfs/lease.h"
 #include "fs/lease.h"
 #include "pod.h"
 

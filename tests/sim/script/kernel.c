@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "daxfs/lease.h"
 #include "machine/arena.h"
 #include "fs/fs.h"
 #include "script/script.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.c - see state.h. */
+#include "daxfs/inspect.h"
 #include "script/state.h"
 
 #include <inttypes.h>
