@@ -86,28 +86,16 @@ static int claim_slot(struct daxfs *fs, struct joiner *j, struct daxfs_error *er
 	return take_slot(fs, seen, word, j, err);
 }
 
-static void write_card(struct sm_host *host, const struct card *card)
-{
-	for (unsigned i = 0; i < 4; i++)
-		sm_store_relaxed(&host->name[i], card->name[i]);
-	for (unsigned i = 0; i < 2; i++) {
-		sm_store_relaxed(&host->machine[i], card->machine[i]);
-		sm_store_relaxed(&host->boot[i], card->boot[i]);
-	}
-	sm_store_relaxed(&host->process, card->process);
-	sm_store_relaxed(&host->pids, card->pids);
-}
-
 static void introduce(struct daxfs *fs, const struct card *card)
 {
 	struct sm_host *host = fs_host(fs, fs->host);
 	uint64_t tenancy = 0;
 
-	/* ORD introduce: nobody's before the name changes, ours after it (written back): whoever finds an
+	/* ORD introduce: nobody's before the name changes, ours after it (written back): whoever finds a
 	 * tenancy before and after the name has its name. See read_tenant, daxfs_host_introduced. */
 	sm_store_relaxed(&host->tenancy, 0);
 	sm_fence();
-	write_card(host, card);
+	card_store(CARD_WORDS(host), card);
 	if (getrandom(&tenancy, sizeof(tenancy), GRND_NONBLOCK) != sizeof(tenancy))
 		tenancy = fs_now();
 	sm_flush(&fs->pool.shm, &host->beat, 2 * DAXFS_LINE);

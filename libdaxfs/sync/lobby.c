@@ -92,6 +92,30 @@ void card_show(const struct card *card, char name[32], struct daxfs_identity *id
 			*c = '?';
 }
 
+void card_store(struct card_words to, const struct card *card)
+{
+	for (unsigned i = 0; i < 4; i++)
+		sm_store_relaxed(&to.name[i], card->name[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		sm_store_relaxed(&to.machine[i], card->machine[i]);
+		sm_store_relaxed(&to.boot[i], card->boot[i]);
+	}
+	sm_store_relaxed(to.process, card->process);
+	sm_store_relaxed(to.pids, card->pids);
+}
+
+void card_load(struct card_words from, struct card *out)
+{
+	for (unsigned i = 0; i < 4; i++)
+		out->name[i] = sm_load_relaxed(&from.name[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		out->machine[i] = sm_load_relaxed(&from.machine[i]);
+		out->boot[i] = sm_load_relaxed(&from.boot[i]);
+	}
+	out->process = sm_load_relaxed(from.process);
+	out->pids = sm_load_relaxed(from.pids);
+}
+
 static uint64_t check_of(const struct card *card, uint32_t ticket)
 {
 	const uint64_t key[2] = { 0x6c6f626279ull, ticket };
@@ -104,14 +128,7 @@ static void write_card(struct pool *pool, struct lobby_seat seat, const struct c
 {
 	struct sm_lobby *at = place_at(pool, seat.place);
 
-	for (unsigned i = 0; i < 4; i++)
-		sm_store_relaxed(&at->name[i], card->name[i]);
-	for (unsigned i = 0; i < 2; i++) {
-		sm_store_relaxed(&at->machine[i], card->machine[i]);
-		sm_store_relaxed(&at->boot[i], card->boot[i]);
-	}
-	sm_store_relaxed(&at->process, card->process);
-	sm_store_relaxed(&at->pids, card->pids);
+	card_store(CARD_WORDS(at), card);
 	sm_store_relaxed(&at->check, check_of(card, seat.ticket));
 	sm_flush(&pool->shm, at, sizeof(*at));
 	sm_drain(&pool->shm);
@@ -119,18 +136,11 @@ static void write_card(struct pool *pool, struct lobby_seat seat, const struct c
 
 bool lobby_read(const struct pool *pool, struct lobby_seat seat, struct card *out)
 {
-	const struct sm_lobby *at = place_at(pool, seat.place);
+	struct sm_lobby *at = place_at(pool, seat.place);
 
 	if (!seat.place || seat.place > DAXFS_LOBBY_PLACES)
 		return false;
-	for (unsigned i = 0; i < 4; i++)
-		out->name[i] = sm_load_relaxed(&at->name[i]);
-	for (unsigned i = 0; i < 2; i++) {
-		out->machine[i] = sm_load_relaxed(&at->machine[i]);
-		out->boot[i] = sm_load_relaxed(&at->boot[i]);
-	}
-	out->process = sm_load_relaxed(&at->process);
-	out->pids = sm_load_relaxed(&at->pids);
+	card_load(CARD_WORDS(at), out);
 	return sm_load_relaxed(&at->check) == check_of(out, seat.ticket);
 }
 

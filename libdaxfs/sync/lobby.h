@@ -18,6 +18,16 @@ struct card card_make(const char *name, const struct daxfs_identity *identity);
 /* What is read may be anything: the name is terminated, and nothing in it drives a terminal. */
 void card_show(const struct card *card, char name[32], struct daxfs_identity *identity);
 
+/* Where the words of a card are. */
+struct card_words {
+	sm_u64 *name, *machine, *boot, *process, *pids;
+};
+/* In a slot, or in a place of the lobby. */
+#define CARD_WORDS(at) ((struct card_words){ (at)->name, (at)->machine, (at)->boot, &(at)->process, &(at)->pids })
+/* Relaxed: whether the card is whole something else tells, which the caller orders. */
+void card_store(struct card_words to, const struct card *card);
+void card_load(struct card_words from, struct card *out);
+
 /* A place, and the ticket under which it was taken. */
 struct lobby_seat {
 	unsigned place; /* from 1 on; 0: none */

@@ -259,19 +259,6 @@ void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *
 
 /* -- hosts ------------------------------------------------------------------------ */
 
-static void read_card(const struct sm_host *host, struct card *out)
-{
-	for (unsigned i = 0; i < 4; i++)
-		out->name[i] = sm_load_relaxed(&host->name[i]);
-	for (unsigned i = 0; i < 2; i++) {
-		out->machine[i] = sm_load_relaxed(&host->machine[i]);
-		out->boot[i] = sm_load_relaxed(&host->boot[i]);
-	}
-	out->process = sm_load_relaxed(&host->process);
-	out->pids = sm_load_relaxed(&host->pids);
-	sm_fence_acquire();
-}
-
 /*
  * The name is of the tenant that the tenancy names, before and after it: one
  * that gives up joining leaves its generation to the next, who may write its name
@@ -280,11 +267,12 @@ static void read_card(const struct sm_host *host, struct card *out)
  */
 static void read_tenant(const struct pool *pool, const struct host_word *word, struct daxfs_host_view *v)
 {
-	const struct sm_host *host = &pool->member->host[v->id];
+	struct sm_host *host = &pool->member->host[v->id];
 	uint64_t before = sm_load(&host->tenancy);
 	struct card card, lobby;
 
-	read_card(host, &card);
+	card_load(CARD_WORDS(host), &card);
+	sm_fence_acquire();
 	v->tenancy = sm_load(&host->tenancy) == before ? before : 0;
 	if (!v->tenancy || v->tenancy >> 40 != v->generation)
 		v->in_lobby = lobby_read(pool, word->seat, &lobby);

@@ -212,7 +212,7 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/lease.c", "lease_set_bit", "load", 0, 0, BY_CAS),
 	BECAUSE("sync/lease.c", "lease_set_bit", "cas", 0, 0, "its callers fence behind it"),
 	BECAUSE("sync/member.c", "read_tenant", "load", 2, 0, "the name before it acquires; " COMES_LAST),
-	BECAUSE("sync/member.c", "read_card", "fence", 0, 0,
+	BECAUSE("sync/member.c", "read_tenant", "fence", 0, 0,
 		"the other half of introduce's fence, which rejoin-watched notices; mixes favour stale loads, not "
 		"fences"),
 	BECAUSE("sync/member.c", "swap_word", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
