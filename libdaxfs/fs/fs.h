@@ -23,6 +23,7 @@
 #include "space/space.h"
 
 struct open_table; /* fs/open_table.c */
+struct shm_guard;  /* mem/guard.h */
 
 /* a lane of this host and who uses it */
 struct lane_slot {
@@ -108,6 +109,10 @@ int fs_run_recovery(struct daxfs *fs, fs_step step, void *arg);
 /* Something that only looks, without a lane. Where a load fails it begins again, and goes around
  * that page: it must ask pool_lost before it looks anywhere. -EIO: it looked there once more. */
 int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg);
+/* The same; guard->hit and its offset say what is in the way. */
+int fs_look_on(struct daxfs *fs, struct shm_guard *guard, int (*look)(void *arg), void *arg);
+/* Something else without a lane, once: -EIO if a load failed in it, and that page is listed. */
+int fs_guarded(struct daxfs *fs, int (*work)(void *arg), void *arg);
 /* Within a step, or with a lane of one's own: -EIO if a load failed in it, and the lane is torn. */
 int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg);
 /* Waits for a free lane; NULL: every lane is broken. */

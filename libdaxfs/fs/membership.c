@@ -349,7 +349,6 @@ static int leave(void *arg)
 
 int daxfs_leave(struct daxfs *fs)
 {
-	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
 	int rc;
 
 	if (!*fs->here)
@@ -362,9 +361,7 @@ int daxfs_leave(struct daxfs *fs)
 	fs_retry_broken(fs);
 	rc = fs_take_all_lanes(fs); /* nobody starts any more */
 	if (rc == 0)
-		rc = shm_guard_run(&guard, leave, fs);
-	if (guard.hit)
-		trouble_add_page(&fs->pool, guard.offset);
+		rc = fs_guarded(fs, leave, fs);
 	/* -EIO: a record that could not be told is still in flight: only being fenced and
 	 * recovered frees this slot. */
 	fs->joined = false;

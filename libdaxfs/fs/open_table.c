@@ -26,7 +26,6 @@
 #include <stdlib.h>
 
 #include "fs/lease.h"
-#include "mem/guard.h"
 
 #define STRIPES 64u
 #define NEIGHBOURS 64u /* inodes next to each other, of one stripe */
@@ -138,20 +137,10 @@ static int clear_guarded(void *arg)
 	return 0;
 }
 
-static int guarded(struct daxfs *fs, int (*run)(void *arg), struct listing *l)
-{
-	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	int rc = shm_guard_run(&guard, run, l);
-
-	if (guard.hit)
-		trouble_add_page(&fs->pool, guard.offset);
-	return rc;
-}
-
 static int list(struct daxfs *fs, struct stripe *stripe, uint64_t handle, unsigned *slot)
 {
 	struct listing l = { fs, stripe, handle, 0 };
-	int rc = guarded(fs, list_guarded, &l);
+	int rc = fs_guarded(fs, list_guarded, &l);
 
 	*slot = l.slot;
 	return rc;
@@ -162,7 +151,7 @@ static void unlist(struct daxfs *fs, struct stripe *stripe, unsigned slot)
 {
 	struct listing l = { fs, stripe, 0, slot };
 
-	guarded(fs, clear_guarded, &l);
+	fs_guarded(fs, clear_guarded, &l);
 	stripe->place = slot;
 	__atomic_store_n(&stripe->listed, stripe->listed - 1, __ATOMIC_RELAXED);
 }

@@ -222,11 +222,7 @@ int daxfs_repair(struct daxfs *fs, bool dry_run, daxfs_report report, void *cont
 		return daxfs_error_set(err, -EBUSY, "joined as host %u: leave first", fs->host);
 	if (!dry_run && !fs->pool.writable)
 		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; open it for writing to repair it");
-	do { /* what fails is listed, and gone around */
-		guard.hit = false;
-		rc = shm_guard_run(&guard, repair_all, &call);
-	} while (guard.hit &&
-		 (trouble_add_page(&fs->pool, guard.offset) > 0 || trouble_note_page(&fs->pool, guard.offset)));
+	rc = fs_look_on(fs, &guard, repair_all, &call); /* what fails is listed, and gone around */
 	if (guard.hit)
 		return daxfs_error_set(err, -EIO,
 				       "memory failed at offset %#llx, without which nothing can be repaired",

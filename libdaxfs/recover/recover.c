@@ -28,7 +28,6 @@
 #include <time.h>
 
 #include "fs/fs.h"
-#include "mem/guard.h"
 #include "sync/member.h"
 
 struct recovery {
@@ -244,17 +243,6 @@ struct recover_call {
 	unsigned max, host;
 };
 
-/* Under a guard: host words, too, are memory that may fail. */
-static int guarded(int (*run)(void *arg), struct recover_call *call)
-{
-	struct shm_guard guard = shm_guard_of(&call->fs->pool.shm);
-	int rc = shm_guard_run(&guard, run, call);
-
-	if (guard.hit)
-		trouble_add_page(&call->fs->pool, guard.offset);
-	return rc;
-}
-
 static int recover_assigned(void *arg)
 {
 	const struct recover_call *call = arg;
@@ -309,7 +297,7 @@ int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, uns
 	if (rc)
 		return rc;
 	fs_retry_broken(fs);
-	return guarded(recover_assigned, &call);
+	return fs_guarded(fs, recover_assigned, &call); /* host words, too, are memory that may fail */
 }
 
 int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report)
@@ -319,5 +307,5 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 
 	if (rc)
 		return rc;
-	return host < fs->pool.super.hosts ? guarded(claim_and_recover, &call) : -EINVAL;
+	return host < fs->pool.super.hosts ? fs_guarded(fs, claim_and_recover, &call) : -EINVAL;
 }
