@@ -60,9 +60,7 @@ bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t i
 			return false;
 		}
 		return object_reusable(lane, batch, index, s);
-	case DAXFS_LIVE:
-		return use_of(s) == DAXFS_USE_TAIL && batch->type == DAXFS_T_PAGE && extent_gone(lane->pool, index);
-	default: return false;
+	default: return space_left_over(lane->pool, batch->type, index, s);
 	}
 }
 
@@ -123,7 +121,7 @@ static void judge(struct lane *lane, enum daxfs_type type, uint64_t index, struc
 	if (state_of(s) == DAXFS_FREE)
 		verdict->open |= s == 0;
 	else if (state_of(s) == DAXFS_LIVE)
-		verdict->open |= use_of(s) == DAXFS_USE_TAIL && type == DAXFS_T_PAGE && extent_gone(lane->pool, index);
+		verdict->open |= space_left_over(lane->pool, type, index, s);
 	else if (state_of(s) == DAXFS_RETIRED &&
 		 summary_waits(lane->scan.oldest, sm_load_relaxed(&lane->pool->birth[type][index]),
 			       s & DAXFS_EPOCH_MASK))

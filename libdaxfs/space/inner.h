@@ -48,6 +48,13 @@ bool reserve_comes_back(const struct lane *lane);
 /* It did not take them. */
 void reserve_return(struct lane *lane, unsigned pages);
 
+/* LIVE for all that is said, and free: a page of an extent that is gone. */
+static inline bool space_left_over(const struct pool *pool, enum daxfs_type type, uint64_t index, uint64_t state)
+{
+	return state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_TAIL && type == DAXFS_T_PAGE &&
+	       extent_gone(pool, index);
+}
+
 static inline unsigned space_pages(enum daxfs_use use)
 {
 	return use == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1;

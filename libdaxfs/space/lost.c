@@ -48,8 +48,7 @@ static void quarantine(struct lane *lane, enum daxfs_type type, uint64_t index)
 	sm_u64 *word = &pool->state[type][index];
 	uint64_t s = sm_load(word);
 
-	if (s != 0 && state_of(s) != DAXFS_RETIRED &&
-	    (state_of(s) != DAXFS_LIVE || use_of(s) != DAXFS_USE_TAIL || !extent_gone(pool, index)))
+	if (s != 0 && state_of(s) != DAXFS_RETIRED && !space_left_over(pool, type, index, s))
 		return;
 	/* ORD quarantine: nothing depends on it. Lost, it is done again by whoever looks. */
 	if (sm_cas(word, s, state_make(DAXFS_LIVE, DAXFS_USE_BAD, 0)))
