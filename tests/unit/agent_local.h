@@ -18,12 +18,7 @@ typedef void (*check_fn)(const struct place *p);
 
 static inline const char *in(const struct place *p, int host, const char *name)
 {
-	static _Thread_local char path[8][512];
-	static _Thread_local unsigned next;
-	char *to = path[next++ % 8];
-
-	snprintf(to, sizeof(path[0]), "%s/%s", p->host[host], name);
-	return to;
+	return below(p->host[host], name);
 }
 
 /* On tmpfs, then on the pod. */

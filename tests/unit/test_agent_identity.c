@@ -38,31 +38,6 @@ static void write_file(const struct pod *pod, int host, const char *name)
 	close(fd);
 }
 
-static void expect_file(const struct pod *pod, int host, const char *name)
-{
-	char path[160], text[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", pod->mount[host], name);
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(read(fd, text, sizeof(text) - 1), strlen(name));
-	assert_string_equal(text, name);
-	close(fd);
-}
-
-static void refused(struct pod *pod, const struct config *config, int status, const char *line)
-{
-	int log = POD_HOSTS - 1;
-
-	unlink(pod->log[log]);
-	assert_int_equal(pod_reap(pod_spawn(pod, config, log)), status);
-	if (!pod_log_says(pod, log, line)) {
-		pod_show_log(pod, log);
-		fail_msg("did not say '%s'", line);
-	}
-}
-
 /* The agent alone is killed: its successor, on the same boot, needs nobody's word for it. */
 static void a_killed_agent_comes_back(void **state)
 {
@@ -83,7 +58,7 @@ static void a_killed_agent_comes_back(void **state)
 	pod_wait_ready(pod, 0);
 	assert_int_equal(see(pod, 0).generation, generation + 1);
 	assert_int_equal(see(pod, 1).state, DAXFS_HOST_ALIVE);
-	expect_file(pod, 0, "kept");
+	expect_text(at(pod, 0, "kept"), "kept");
 	assert_int_equal(pod_stop(pod, 0, SIGTERM), AGENT_EXIT_OK);
 	assert_int_equal(pod_stop(pod, 1, SIGTERM), AGENT_EXIT_OK);
 }
@@ -111,8 +86,8 @@ static void all_machines_reboot(void **state)
 		pod_wait_all_ready(pod, POD_HOSTS);
 		for (int i = 0; i < POD_HOSTS; i++) {
 			assert_int_equal(see(pod, i).state, DAXFS_HOST_ALIVE);
-			expect_file(pod, i, "a");
-			expect_file(pod, i, "b");
+			expect_text(at(pod, i, "a"), "a");
+			expect_text(at(pod, i, "b"), "b");
 		}
 	}
 	for (int i = 0; i < POD_HOSTS; i++)
@@ -132,7 +107,7 @@ static void another_machine_cannot_tell(void **state)
 	assert_int_equal(pod_stop(pod, 0, SIGKILL), -SIGKILL);
 	pod_identify(pod, 0, 11, 1);
 	pod_config(pod, 0, &config);
-	refused(pod, &config, AGENT_EXIT_BUSY, "another agent has this id");
+	pod_refused(pod, &config, AGENT_EXIT_BUSY, "another agent has this id");
 	assert_int_equal(see(pod, 0).state, DAXFS_HOST_ALIVE);
 }
 
@@ -148,7 +123,7 @@ static void a_clone_is_refused(void **state)
 	pod_identify(pod, 1, 10, 2);
 	pod_config(pod, 1, &config);
 	config.join_wait_s = 2;
-	refused(pod, &config, AGENT_EXIT_USAGE, "cloned");
+	pod_refused(pod, &config, AGENT_EXIT_USAGE, "cloned");
 	assert_int_equal(see(pod, 0).state, DAXFS_HOST_ALIVE);
 	assert_int_equal(see(pod, 1).state, DAXFS_HOST_FREE);
 	assert_int_equal(pod_stop(pod, 0, SIGTERM), AGENT_EXIT_OK);
@@ -164,7 +139,7 @@ static void a_name_that_is_taken_is_refused(void **state)
 	pod_start(pod, 0);
 	pod_config(pod, 1, &config);
 	strcpy(config.name, "host0");
-	refused(pod, &config, AGENT_EXIT_USAGE, "host 0 has the name host0");
+	pod_refused(pod, &config, AGENT_EXIT_USAGE, "host 0 has the name host0");
 	assert_int_equal(see(pod, 1).state, DAXFS_HOST_FREE);
 	assert_int_equal(pod_stop(pod, 0, SIGTERM), AGENT_EXIT_OK);
 }

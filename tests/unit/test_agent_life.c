@@ -103,18 +103,6 @@ static void test_heart_beats(void **state)
 
 /* -- refusals: one line, the right status, nothing joined or mounted --------------- */
 
-static void expect_exit(struct pod *pod, const struct config *config, int status, const char *line)
-{
-	int log = POD_HOSTS - 1;
-
-	unlink(pod->log[log]);
-	assert_int_equal(pod_reap(pod_spawn(pod, config, log)), status);
-	if (!pod_log_says(pod, log, line)) {
-		pod_show_log(pod, log);
-		fail_msg("did not say '%s'", line);
-	}
-}
-
 static void test_second_agent(void **state)
 {
 	struct pod *pod = *state;
@@ -125,11 +113,11 @@ static void test_second_agent(void **state)
 	pod_start(pod, 0);
 	pod_config(pod, 1, &config);
 	config.host = 0;
-	expect_exit(pod, &config, AGENT_EXIT_BUSY, "another agent has this id");
+	pod_refused(pod, &config, AGENT_EXIT_BUSY, "another agent has this id");
 	assert_false(pod_mounted(pod, 1));
 	pod_config(pod, 0, &config);
 	config.host = 1;
-	expect_exit(pod, &config, AGENT_EXIT_MOUNT, "something is mounted there");
+	pod_refused(pod, &config, AGENT_EXIT_MOUNT, "something is mounted there");
 	pod_start(pod, 1); /* nobody joined as host 1 meanwhile */
 	assert_int_equal(pod_stop(pod, 1, SIGTERM), AGENT_EXIT_OK);
 	assert_int_equal(pod_stop(pod, 0, SIGTERM), AGENT_EXIT_OK);
@@ -144,15 +132,15 @@ static void test_bad_pools_and_hosts(void **state)
 		skip();
 	pod_config(pod, 0, &config);
 	config.host = 4;
-	expect_exit(pod, &config, AGENT_EXIT_USAGE, "no host slot 4");
+	pod_refused(pod, &config, AGENT_EXIT_USAGE, "no host slot 4");
 	config.host = 0;
 	strcpy(config.pool, "/dev/shm/test_agent_none");
-	expect_exit(pod, &config, AGENT_EXIT_POOL, "/dev/shm/test_agent_none");
+	pod_refused(pod, &config, AGENT_EXIT_POOL, "/dev/shm/test_agent_none");
 	strcpy(config.pool, "/proc/version");
-	expect_exit(pod, &config, AGENT_EXIT_POOL, "/proc/version");
+	pod_refused(pod, &config, AGENT_EXIT_POOL, "/proc/version");
 	strcpy(config.pool, pod->pool);
 	strcpy(config.mount, "/dev/shm/test_agent_none");
-	expect_exit(pod, &config, AGENT_EXIT_MOUNT, "does not exist");
+	pod_refused(pod, &config, AGENT_EXIT_MOUNT, "does not exist");
 	assert_false(pod_mounted(pod, 0));
 }
 
@@ -165,7 +153,7 @@ static void test_truncated_pool(void **state)
 		skip();
 	assert_int_equal(truncate(pod->pool, POD_BYTES / 2), 0);
 	pod_config(pod, 0, &config);
-	expect_exit(pod, &config, AGENT_EXIT_POOL, "pool");
+	pod_refused(pod, &config, AGENT_EXIT_POOL, "pool");
 	assert_false(pod_mounted(pod, 0));
 }
 
@@ -232,7 +220,7 @@ static void test_killed_and_recovered(void **state)
 	await_disconnected(pod, 0);
 
 	pod_config(pod, 0, &config);
-	expect_exit(pod, &config, AGENT_EXIT_BUSY, "detached a dead mount");
+	pod_refused(pod, &config, AGENT_EXIT_BUSY, "detached a dead mount");
 	config.join_wait_s = POD_WAIT_MS / 1000;
 	pod->agent[0] = pod_spawn(pod, &config, 0);
 	manager_fence(&m, 0);

@@ -297,6 +297,19 @@ static inline void pod_destroy(struct pod *pod)
 	rmdir(pod->dir);
 }
 
+/* An agent that does not get far: its status, and a line that says why. */
+static inline void pod_refused(struct pod *pod, const struct config *config, int status, const char *line)
+{
+	int log = POD_HOSTS - 1;
+
+	unlink(pod->log[log]);
+	assert_int_equal(pod_reap(pod_spawn(pod, config, log)), status);
+	if (!pod_log_says(pod, log, line)) {
+		pod_show_log(pod, log);
+		fail_msg("did not say '%s'", line);
+	}
+}
+
 /* For a group or for each test: *state is a pod, made where that is possible. */
 static inline int pod_setup(void **state)
 {
@@ -325,15 +338,20 @@ static inline int pod_teardown(void **state)
 #define A 0
 #define B 1
 
-/* A path below a mount, from a ring so that several may be in use. */
-static inline const char *at(const struct pod *pod, int host, const char *name)
+/* A path, from a ring so that several may be in use. */
+static inline const char *below(const char *directory, const char *name)
 {
 	static _Thread_local char path[8][512];
 	static _Thread_local unsigned next;
 	char *p = path[next++ % 8];
 
-	snprintf(p, sizeof(path[0]), "%s/%s", pod->mount[host], name);
+	snprintf(p, sizeof(path[0]), "%s/%s", directory, name);
 	return p;
+}
+
+static inline const char *at(const struct pod *pod, int host, const char *name)
+{
+	return below(pod->mount[host], name);
 }
 
 static inline void put(const char *path, const char *text)
