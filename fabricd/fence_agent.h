@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent.h - fence agents, run beside the event loop.
+ * fence_agent.h - fence agents, run beside the event loop.
  *
  * The ClusterLabs interface: a command that reads key=value lines on its
  * standard input (action, plug, and the options of the configuration) and

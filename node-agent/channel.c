@@ -184,13 +184,15 @@ static size_t total(const struct iovec *iov, int count)
 	return n;
 }
 
-/* What the former life has taken. An error says that the mount is gone, as the next read will. */
+/* What the former life has taken. */
 static void ask_again(const struct channel *c)
 {
 	const struct fuse_out_header notify = { .len = sizeof(notify), .error = NOTIFY_RESEND };
+	ssize_t n = 0;
 
-	if (c->can & CHANNEL_RESENDS && write(c->fd, &notify, sizeof(notify)) < 0)
-		return;
+	if (c->can & CHANNEL_RESENDS)
+		n = write(c->fd, &notify, sizeof(notify));
+	(void)n; /* an error says that the mount is gone, as the next read will */
 }
 
 /* By the descriptor that it came by: the kernel knows it nowhere else. */

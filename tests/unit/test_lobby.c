@@ -246,6 +246,19 @@ static void recovered(struct fixture *s, unsigned host)
 	assert_int_equal(daxfs_recover(s->pod.fs[2], host, &report), 0);
 }
 
+/* Host 1 stands still for 10 heartbeats, and not a millisecond less, from the look before on. */
+static void over_after_watching(struct fixture *s, const struct daxfs_identity *me, enum daxfs_reason reason)
+{
+	s->now_ns += 499000000ull;
+	assert_int_equal(daxfs_join_as(s->fs, 0, "me", me, &s->err), -EBUSY);
+	assert_int_equal(look(s, 1).state, DAXFS_HOST_ALIVE);
+	s->now_ns += 1000000ull;
+	assert_int_equal(daxfs_join_as(s->fs, 0, "me", me, &s->err), 0);
+	assert_int_equal(look(s, 1).state, DAXFS_HOST_FENCED);
+	assert_int_equal(look(s, 1).reason, reason);
+	recovered(s, 1);
+}
+
 /* In whatever slot its machine was. What lives is left alone. */
 static void processes_that_have_ended(void **state)
 {
@@ -264,14 +277,7 @@ static void processes_that_have_ended(void **state)
 	s.now_ns += 500000000ull;
 	assert_int_equal(daxfs_beat(s.pod.fs[1]), 0); /* not over yet, or gone on with */
 	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
-	s.now_ns += 499000000ull;
-	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
-	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
-	s.now_ns += 1000000ull;
-	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), 0);
-	assert_int_equal(look(&s, 1).state, DAXFS_HOST_FENCED);
-	assert_int_equal(look(&s, 1).reason, DAXFS_REASON_ENDED);
-	recovered(&s, 1);
+	over_after_watching(&s, &me, DAXFS_REASON_ENDED);
 	fixture_stop(&s);
 }
 
@@ -290,14 +296,7 @@ static void former_boots(void **state)
 	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
 	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
 	assert_non_null(strstr(s.err.text, "watching"));
-	s.now_ns += 499000000ull; /* of 10 heartbeats */
-	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), -EBUSY);
-	assert_int_equal(look(&s, 1).state, DAXFS_HOST_ALIVE);
-	s.now_ns += 1000000ull;
-	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), 0);
-	assert_int_equal(look(&s, 1).state, DAXFS_HOST_FENCED);
-	assert_int_equal(look(&s, 1).reason, DAXFS_REASON_REBOOTED);
-	recovered(&s, 1);
+	over_after_watching(&s, &me, DAXFS_REASON_REBOOTED);
 	fixture_stop(&s);
 }
 
