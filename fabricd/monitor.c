@@ -330,18 +330,13 @@ int watch_again(struct watch *w, unsigned host)
 	return f.rc;
 }
 
-static const char *file_or_default(const char *path)
-{
-	return path[0] ? path : NULL;
-}
-
 /* Without one the manager cannot tell its own machine from others. */
 static void identify(struct watch *w)
 {
 	const struct options *o = w->options;
 	struct daxfs_error err;
 
-	if (daxfs_identity_here(file_or_default(o->machine_file), file_or_default(o->boot_file), &w->here, &err))
+	if (daxfs_identity_here(o->machine_file, o->boot_file, &w->here, &err))
 		log_warn("this machine has no id (%s): it may be cut off by its own fabricd, and hosts that "
 			 "reboot wait for their fence agent",
 			 err.text);

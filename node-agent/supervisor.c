@@ -109,18 +109,13 @@ static enum agent_exit prepare(struct supervisor *s)
 	return AGENT_EXIT_OK;
 }
 
-static const char *file_or_default(const char *path)
-{
-	return path[0] ? path : NULL;
-}
-
 /* This process's, which stays: while it lives, the slot is not over. */
 static void identify(struct supervisor *s)
 {
 	const struct config *c = s->config;
 	struct daxfs_error err;
 
-	if (daxfs_identity_here(file_or_default(c->machine_file), file_or_default(c->boot_file), &s->identity, &err))
+	if (daxfs_identity_here(c->machine_file, c->boot_file, &s->identity, &err))
 		log_warn("this machine has no id (%s): if this host dies, only its fence agent or the operator can "
 			 "prove it",
 			 err.text);

@@ -171,7 +171,7 @@ enum daxfs_kin {
 /*
  * daxfs_identity_here - the identity of this process
  *
- * Reads the machine's id and the boot's from the files named; NULL: /etc/machine-id and the kernel's
+ * Reads the machine's id and the boot's from the files named; NULL or "": /etc/machine-id and the kernel's
  * boot_id. Hosts that share a machine, as containers do, need machine ids of their own to be fenced apart.
  *
  * Errors:

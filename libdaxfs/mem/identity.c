@@ -65,15 +65,20 @@ static void hash_machine(const uint8_t id[16], uint8_t out[16])
 	}
 }
 
+static const char *file_or(const char *path, const char *usual)
+{
+	return path && path[0] ? path : usual;
+}
+
 int daxfs_identity_here(const char *machine_file, const char *boot_file, struct daxfs_identity *out,
 			struct daxfs_error *err)
 {
 	struct daxfs_identity i = { .pid = (uint32_t)getpid() };
 	uint8_t machine[16];
-	int rc = read_id(machine_file ? machine_file : MACHINE_FILE, machine, err);
+	int rc = read_id(file_or(machine_file, MACHINE_FILE), machine, err);
 
 	if (rc == 0)
-		rc = read_id(boot_file ? boot_file : BOOT_FILE, i.boot, err);
+		rc = read_id(file_or(boot_file, BOOT_FILE), i.boot, err);
 	if (rc)
 		return rc;
 	hash_machine(machine, i.machine);
