@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "fabricd/keeper.h"
 
@@ -62,17 +62,9 @@ static const char *verb(enum task task)
 	return verbs[task];
 }
 
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint32_t age_ms(const struct agent *a)
 {
-	return (uint32_t)(clock_ms() - a->began_ms);
+	return (uint32_t)((uint64_t)clock_ms() - a->began_ms);
 }
 
 /* -- what it says ---------------------------------------------------------------- */
@@ -340,7 +332,7 @@ static int launch(struct agents *agents, unsigned host, const char *plug, enum t
 	a->host = host;
 	a->task = task;
 	a->level = level;
-	a->began_ms = clock_ms();
+	a->began_ms = (uint64_t)clock_ms();
 	snprintf(a->plug, sizeof(a->plug), "%s", plug);
 	rc = start(agents, a, &err);
 	if (rc == 0) {

@@ -14,6 +14,7 @@
  * ours, so dead() is called at once, here, at real-time priority.
  */
 #include "node-agent/beat.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -29,14 +30,6 @@
 int beat_lock_memory(void)
 {
 	return mlockall(MCL_CURRENT | MCL_ONFAULT) == 0 ? 0 : -errno;
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
 static void sleep_until(int64_t ns)
@@ -77,7 +70,7 @@ static void *beat_main(void *context)
 {
 	struct beat *b = context;
 	unsigned stuck_beats = b->stuck_ms / b->period_ms + 1;
-	int64_t period_ns = b->period_ms * NS_PER_MS, due = now_ns();
+	int64_t period_ns = b->period_ms * NS_PER_MS, due = clock_ns();
 
 	while (!atomic_load(&b->stop)) {
 		if (!beat_once(b, stuck_beats)) {
@@ -86,9 +79,9 @@ static void *beat_main(void *context)
 		}
 		due += period_ns;
 		sleep_until(due);
-		note_late(b, now_ns() - due);
-		if (now_ns() - due > period_ns)
-			due = now_ns();
+		note_late(b, clock_ns() - due);
+		if (clock_ns() - due > period_ns)
+			due = clock_ns();
 	}
 	return NULL;
 }

@@ -29,9 +29,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "node-agent/agent.h"
 #include "node-agent/estate.h"
@@ -50,16 +50,8 @@ struct supervisor {
 	sigset_t waited, before;
 	pid_t child;
 	unsigned deaths;
-	time_t died_at[DEATHS_MAX]; /* the last, in turn */
+	int64_t died_s[DEATHS_MAX]; /* the last, in turn */
 };
-
-static time_t now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 /* -- beginning --------------------------------------------------------------------------- */
 
@@ -151,9 +143,9 @@ static int start_child(struct supervisor *s)
 
 static bool dies_too_often(struct supervisor *s)
 {
-	time_t *oldest = &s->died_at[s->deaths++ % DEATHS_MAX], since = now_s() - *oldest;
+	int64_t now_s = clock_ms() / 1000, *oldest = &s->died_s[s->deaths++ % DEATHS_MAX], since = now_s - *oldest;
 
-	*oldest = now_s();
+	*oldest = now_s;
 	return s->deaths > DEATHS_MAX && since < DEATHS_S;
 }
 

@@ -39,10 +39,15 @@ void tombstones_fini(struct tombstones *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
+static struct tombstone **chain_of(struct tombstones *t, daxfs_ino ino)
+{
+	return &t->chain[(ino ^ ino >> 32) % TOMBSTONE_CHAINS];
+}
+
 /* With the lock: where the note of an inode is, or the end of its chain. */
 static struct tombstone **find(struct tombstones *t, daxfs_ino ino)
 {
-	struct tombstone **at = &t->chain[(ino ^ ino >> 32) % TOMBSTONE_CHAINS];
+	struct tombstone **at = chain_of(t, ino);
 
 	while (*at && (*at)->attr.ino != ino)
 		at = &(*at)->next;
@@ -106,7 +111,7 @@ static void keep(struct tombstones *t, struct tombstone *stone)
 
 	tombstone_forget(t, stone->attr.ino);
 	pthread_mutex_lock(&t->lock);
-	chain = &t->chain[(stone->attr.ino ^ stone->attr.ino >> 32) % TOMBSTONE_CHAINS];
+	chain = chain_of(t, stone->attr.ino);
 	stone->next = *chain;
 	*chain = stone;
 	rest = cut_chain(stone);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "proto/framing.h"
 
 struct call {
@@ -24,14 +25,6 @@ struct call {
 	int64_t deadline_ms;
 	struct daxfs_error *err;
 };
-
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int fail_timeout(const struct call *c)
 {
