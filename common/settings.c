@@ -17,10 +17,20 @@
 
 #define LINE_BYTES (PATH_MAX + 64)
 
-/* How much of a text that somebody typed is shown: the beginning of its first line. */
+/* How much of a text, whatever somebody typed, may stand in a line: all before a control character. */
+static size_t line_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && (text[len] == '\t' || !iscntrl((unsigned char)text[len])))
+		len++;
+	return len;
+}
+
+/* How much of it a reason shows. */
 static int shown(const char *text)
 {
-	size_t len = strcspn(text, "\r\n");
+	size_t len = line_len(text);
 
 	return len < 80 ? (int)len : 80;
 }
@@ -40,6 +50,8 @@ int settings_text(const char *key, const char *value, char *out, size_t size, st
 		return settings_bad(key, value, "a value: give one", err);
 	if (len >= size)
 		return settings_bad(key, value, "short enough", err);
+	if (line_len(value) < len) /* it comes back in messages, and to an agent one option is one line */
+		return settings_bad(key, value, "one line of text: it has control characters", err);
 	memcpy(out, value, len + 1);
 	return 0;
 }

@@ -50,7 +50,7 @@ int settings_line(const struct setting *table, const char *line, void *target, s
 
 /* -EINVAL: `KEY: "VALUE" is not WANTED`. */
 int settings_bad(const char *key, const char *value, const char *wanted, struct daxfs_error *err);
-/* Not empty, and with its end in size bytes. */
+/* Not empty, one line without control characters (a tab is none), and with its end in size bytes. */
 int settings_text(const char *key, const char *value, char *out, size_t size, struct daxfs_error *err);
 /* A decimal number from min to max. */
 int settings_number(const char *key, const char *value, unsigned min, unsigned max, unsigned *out,

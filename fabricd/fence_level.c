@@ -42,9 +42,9 @@ static size_t key_len(const char *key, const char *value, bool plug, struct daxf
 {
 	size_t len = strspn(value, KEY_LETTERS);
 
-	if (len == 0 || value[len] != '=' || strpbrk(value, "\r\n"))
+	if (len == 0 || value[len] != '=')
 		settings_bad(key, value, "KEY=VALUE", err);
-	else if (has_key(value, "action", len) || (!plug && has_key(value, "plug", len)))
+	else if (has_key(value, "action", 6) || (!plug && has_key(value, "plug", 4)))
 		settings_bad(key, value, "for you to set: fabricd gives action and plug itself", err);
 	else
 		return len;
@@ -115,6 +115,8 @@ int fence_set_host(struct fence_level *levels, const char *key, const char *valu
 
 	if (settings_text(key, value, copy, sizeof(copy), err))
 		return -EINVAL;
+	if (len == 0)
+		return settings_bad(key, value, "NAME KEY=VALUE...", err);
 	for (strsep(&rest, " \t"); rest && (word = strsep(&rest, " \t")) != NULL;)
 		if (*word && key_len(key, word, true, err) == 0)
 			return -EINVAL;

@@ -54,7 +54,7 @@ struct daxfs_error {
  * daxfs_error_set - fill a reason and return an error
  *
  * For programs that report as the library does: formats into err, if that is not NULL, and returns
- * error.
+ * error. What does not fit is cut off, and control characters of what is quoted become question marks.
  */
 DAXFS_API int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

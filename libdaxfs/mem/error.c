@@ -4,6 +4,7 @@
  *
  * Works on the caller's memory alone, from any thread; no state.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -18,6 +19,9 @@ int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
+	for (char *c = err->text; *c; c++) /* names and paths are anybody's; a reason is one line */
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	return error;
 }
 

@@ -24,32 +24,31 @@ static void put_file(char *path, size_t path_size, const uint8_t *data, size_t s
 	snprintf(path, path_size, "/proc/self/fd/%d", fd);
 }
 
-static bool ended(const char *text, size_t size)
+/* Does the text end, and is it one line? */
+static bool is_line(const char *text, size_t size)
 {
-	return memchr(text, '\0', size);
+	return memchr(text, '\0', size) && !strpbrk(text, "\r\n\v\f\033");
 }
 
 static void judge(int rc, const struct daxfs_error *err)
 {
 	demand_answer(rc, 0, "parse");
 	if (rc)
-		demand(ended(err->text, sizeof(err->text)) && err->text[0] && !strchr(err->text, '\n'),
-		       "reasons of one line");
+		demand(is_line(err->text, sizeof(err->text)) && err->text[0], "reasons of one line");
 }
 
 static void judge_level(const struct fence_level *l)
 {
-	demand(ended(l->agent, sizeof(l->agent)), "an agent that ends");
+	demand(is_line(l->agent, sizeof(l->agent)), "an agent of one line");
 	demand(l->options <= FENCE_OPTIONS_MAX && l->secrets <= FENCE_SECRETS_MAX && l->hosts <= FENCE_HOSTS_MAX,
 	       "numbers in their limits");
 	for (unsigned i = 0; i < l->options; i++)
-		demand(ended(l->option[i], sizeof(l->option[i])) && strchr(l->option[i], '=') &&
-			       !strpbrk(l->option[i], "\r\n"),
+		demand(is_line(l->option[i], sizeof(l->option[i])) && strchr(l->option[i], '='),
 		       "fence options of one line");
 	for (unsigned i = 0; i < l->secrets; i++)
-		demand(ended(l->secret[i], sizeof(l->secret[i])), "secrets that end");
+		demand(is_line(l->secret[i], sizeof(l->secret[i])), "secrets of one line");
 	for (unsigned i = 0; i < l->hosts; i++)
-		demand(ended(l->host[i], sizeof(l->host[i])) && !strpbrk(l->host[i], "\r\n"), "hosts of one line");
+		demand(is_line(l->host[i], sizeof(l->host[i])), "hosts of one line");
 }
 
 static void try_options(int argc, char **argv)
@@ -63,8 +62,9 @@ static void try_options(int argc, char **argv)
 	if (rc)
 		return;
 	demand(action == SETTINGS_RUN && o.pool[0], "a pool");
-	demand(ended(o.pool, sizeof(o.pool)) && ended(o.socket, sizeof(o.socket)) && ended(o.group, sizeof(o.group)),
-	       "texts that end");
+	demand(is_line(o.pool, sizeof(o.pool)) && is_line(o.socket, sizeof(o.socket)) &&
+		       is_line(o.group, sizeof(o.group)),
+	       "texts of one line");
 	demand(o.fence_timeout_ms && o.fence_timeout_ms <= OPTIONS_FENCE_TIMEOUT_MAX_MS, "numbers in their limits");
 	for (unsigned level = 0; level < FENCE_LEVELS; level++)
 		judge_level(&o.fence[level]);
@@ -81,8 +81,8 @@ static void try_config(int argc, char **argv)
 	if (rc)
 		return;
 	demand(action == SETTINGS_RUN && c.pool[0] && c.mount[0] && c.host >= 0, "what must be given");
-	demand(ended(c.pool, sizeof(c.pool)) && ended(c.mount, sizeof(c.mount)) && ended(c.name, sizeof(c.name)),
-	       "texts that end");
+	demand(is_line(c.pool, sizeof(c.pool)) && is_line(c.mount, sizeof(c.mount)) && is_line(c.name, sizeof(c.name)),
+	       "texts of one line");
 	demand(c.threads <= CONFIG_THREADS_MAX && c.join_wait_s <= CONFIG_JOIN_WAIT_MAX_S && c.attr_timeout_s >= 0 &&
 		       c.attr_timeout_s <= CONFIG_ATTR_TIMEOUT_MAX_S,
 	       "numbers in their limits");

@@ -100,6 +100,8 @@ static void refusals(void **state)
 	refused(TRY("--text", ""), "text: \"\" is not a value");
 	refused(TRY("--text", "12345678"), "text: \"12345678\" is not short enough");
 	refused(TRY("--text", "1\n2345678"), "text: \"1\" is not short enough");
+	refused(TRY("--text", "1\r23"), "text: \"1\" is not one line of text");
+	refused(TRY("--text", "1\03323"), "text: \"1\" is not one line of text");
 	refused(TRY("--text-number", "2"), "text-number: \"2\" is not a number from 3 to 4294967295");
 	refused(TRY("--text-number", "4294967296"), "is not a number");
 	refused(TRY("--text-number", "99999999999999999999"), "is not a number");

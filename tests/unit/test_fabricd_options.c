@@ -79,7 +79,7 @@ static void bad_command_lines(void **state)
 	refused(TRY("--pool", ""), "pool");
 	refused(TRY("--pool", "/p", "--fence-option", "action=on"), "action");
 	refused(TRY("--pool", "/p", "--fence-option", "plug=me"), "plug");
-	refused(TRY("--pool", "/p", "--fence-option", "a=b\nplug=me"), "KEY=VALUE");
+	refused(TRY("--pool", "/p", "--fence-option", "a=b\nplug=me"), "one line of text");
 	refused(TRY("--pool", "/p", "--fence-option", "=b"), "KEY=VALUE");
 	refused(TRY("--pool", "/p", "--fence-timeout-ms", "0"), "fence-timeout-ms");
 	refused(TRY("--pool", "/p", "--fence-timeout-ms", "10s"), "fence-timeout-ms");
@@ -190,7 +190,11 @@ static void levels_and_secrets(void **state)
 	assert_string_equal(o.fence[2].option[0], "ip=3");
 	assert_int_equal(o.fence[1].hosts, 1);
 	assert_string_equal(o.fence[1].host[0], "host1 plug=8");
+	assert_int_equal(options_line(&o, "fence-host-3 = host1 a=1 p=2", &err), 0); /* not action, not plug */
+	assert_int_equal(options_line(&o, "fence-option-3 = p=2", &err), 0);
 	assert_int_equal(options_line(&o, "fence-host = host1 plug", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-host = host\r1 plug=7", &err), -EINVAL);
+	assert_int_equal(options_line(&o, "fence-host = host\v1", &err), -EINVAL);
 	assert_int_equal(options_line(&o, "fence-host = host1 action=on", &err), -EINVAL);
 	assert_int_equal(options_line(&o, "fence-option = passwd=sesame", &err), -EINVAL);
 	assert_non_null(strstr(err.text, "mode 0600"));

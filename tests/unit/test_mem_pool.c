@@ -342,9 +342,25 @@ static void test_no_leaks(void **state)
 	close(f.fd);
 }
 
+/* Names and paths in a reason are anybody's bytes. */
+static void test_reasons_are_one_line(void **state)
+{
+	struct daxfs_error err;
+	char path[512];
+
+	(void)state;
+	assert_int_equal(daxfs_error_set(&err, -ENOENT, "%s: no", "a\nb\t\033[2Jc\177"), -ENOENT);
+	assert_string_equal(err.text, "a?b??[2Jc?: no");
+	memset(path, '\n', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	daxfs_error_set(&err, 0, "%s", path);
+	assert_int_equal(strspn(err.text, "?"), sizeof(err.text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reasons_are_one_line),
 		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_filemap),
 		cmocka_unit_test(test_map_member),
