@@ -268,11 +268,8 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_line_each),
-		cmocka_unit_test(a_full_pipe),
-		cmocka_unit_test(a_full_socket),
-		cmocka_unit_test(the_reader_has_ended),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(one_line_each),        cmocka_unit_test(a_full_pipe), cmocka_unit_test(a_full_socket),
+		cmocka_unit_test(the_reader_has_ended), cmocka_unit_test(threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
