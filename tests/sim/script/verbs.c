@@ -144,11 +144,13 @@ static void do_append(struct command_call *call)
 static void do_read(struct command_call *call)
 {
 	uint8_t *buf = malloc(IO_MAX);
+	bool part = call->command->text[0] == 'p';
 	ssize_t n;
 
 	if (!buf)
 		arena_die("out of memory");
-	n = daxfs_read(fs_of(call), call->command->ino, buf, IO_MAX, 0);
+	n = daxfs_read(fs_of(call), call->command->ino, buf, part ? call->command->n[1] : IO_MAX,
+		       part ? call->command->n[0] : 0);
 	if (n < 0)
 		put(call, n);
 	else
@@ -527,6 +529,7 @@ const struct verb script_verbs[] = {
 	{ "punch", "inn", do_punch },
 	{ "seek", "in", do_seek },
 	{ "read", "i", do_read },
+	{ "pread", "inn", do_read },
 	{ "stat", "p", do_stat },
 	{ "draft", "innn", do_draft },
 	{ "undraft", "i", do_undraft },
@@ -556,6 +559,9 @@ const struct verb script_verbs[] = {
 	{ "setx", "innn", do_setx },
 	{ "dropx", "in", do_dropx },
 	{ "getx", "in", do_getx },
+	{ "import", "pnn", script_import },
+	{ "drop", "inn", script_drop },
+	{ "spoil", "n", script_spoil },
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },
 	{ "manage", "", do_manage },
