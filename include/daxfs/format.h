@@ -464,7 +464,7 @@ struct sm_inode {
 	sm_u64 ctime;                    /* c0 */
 	sm_u64 btime;                    /* c8 */
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
-	sm_u64 rdev;                     /* d8 of a device, 32 bits; [63:56] not 0: a backing + 1, [55:0] the file in it */
+	sm_u64 rdev;                     /* d8 a device: 32 bits; a file in storage: [63:56] backing + 1, [55:0] file */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */
 	sm_u64 xattrs;                   /* e8 LINK: a page of attributes, nothing: none */
 	sm_u64 leases;                   /* f0 a bit a host whose kernel may know of it; never marked */

@@ -50,14 +50,13 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 	f->aside->first = f->first;
 	f->aside->n = f->n;
 	made = fs_run(fs, cache_publish, f);
-	if (made == -ENOSPC) {
+	if (made) { /* no room, or memory that failed: the reader has its bytes aside all the same */
 		cache_count(fs, FIGURE_NO_ROOM, f->n);
-		made = fs_run(fs, cache_release, f);
-	} else if (made == 0) {
-		cache_count(fs, FIGURE_FILLED, f->filled);
-		cache_count(fs, FIGURE_LOST, f->n - f->filled);
+		return fs_run(fs, cache_release, f);
 	}
-	return made;
+	cache_count(fs, FIGURE_FILLED, f->filled);
+	cache_count(fs, FIGURE_LOST, f->n - f->filled);
+	return 0;
 }
 
 /* Somebody else reads it, or there is no room for a node: read it for ourselves. */

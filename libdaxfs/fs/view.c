@@ -10,12 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/cache.h"
 #include "fs/write_txn.h"
 
-#define LOOKS 64  /* at a size that keeps changing */
-#define BRINGS 16 /* of a page from storage that is dropped at once, or that others are slow to read */
-#define MISSING 1 /* of find_bytes: storage has it */
+#define LOOKS 64 /* at a size that keeps changing */
 
 struct daxfs_view {
 	struct daxfs *fs;
@@ -76,7 +73,7 @@ void daxfs_view_renew(struct daxfs_view *v)
 	v->ino = 0;
 }
 
-/* What is at `offset`, a hole's page if nothing, and how much of it lies together. Or MISSING. */
+/* What is at `offset`, a hole's page if nothing, and how much of it lies together. */
 static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, const uint8_t **out, uint64_t *together)
 {
 	struct map_look look = { .page = MAP_HOLE };
@@ -95,7 +92,7 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 		return -EIO;
 	}
 	if (look.page == MAP_HOLE && link_kind(look.own) != DAXFS_VOID && inode_backed(sm))
-		return MISSING;
+		return -ENODATA; /* not read here: storage may be slow, and this lane is announced */
 	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
 	*together = (look.behind + 1ull) * DAXFS_PAGE_SIZE - offset % DAXFS_PAGE_SIZE;
 	return 0;
@@ -120,7 +117,7 @@ static int find_inode(struct daxfs_view *v, daxfs_ino ino)
 /*
  * Bytes and size as they were at one moment. Nothing is cut off a file without another tick of
  * `trunc`, so if that and the size are the same at a second look, they are its bytes.
- * Returns how many, 0 at the end; -ENODATA: they are to be read from storage.
+ * Returns how many, 0 at the end.
  */
 static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const uint8_t **out)
 {
@@ -135,8 +132,6 @@ static ssize_t look(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const 
 		if (offset >= bytes)
 			return inode_get(v->lane, ino, &inode);
 		rc = find_bytes(v->lane, v->sm, offset, out, &together);
-		if (rc == MISSING)
-			return -ENODATA;
 		if (rc == 0 && word_load(v->lane, &v->sm->size) == size && word_load(v->lane, &v->sm->trunc) == trunc)
 			return (ssize_t)(bytes - offset < together ? bytes - offset : together);
 	}
@@ -152,22 +147,6 @@ static int look_step(struct daxfs *fs, struct lane *lane, void *arg)
 	return 0;
 }
 
-/* The same, of a page that is brought from storage first, by another lane: this one's announcement is its user's. */
-static void bring_and_look(struct daxfs_view *v, struct view_look *l)
-{
-	struct cache_aside *aside = NULL;
-	int rc = 0;
-
-	for (int i = 0; rc == 0 && l->n == -ENODATA && i < BRINGS && !v->lane->fault; i++) {
-		rc = cache_bring(v->fs, l->ino, l->offset / DAXFS_PAGE_SIZE, 1, &aside);
-		if (rc == 0)
-			fs_try(v->fs, v->lane, look_step, l);
-	}
-	free(aside);
-	if (rc || l->n == -ENODATA)
-		l->n = rc ? rc : -EAGAIN; /* others read it, or there is no room for it */
-}
-
 ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, const void **out)
 {
 	struct view_look l = { .view = v, .ino = ino, .offset = offset };
@@ -175,8 +154,6 @@ ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, co
 	if (!*v->fs->here)
 		return -ECHILD;
 	fs_try(v->fs, v->lane, look_step, &l);
-	if (!v->lane->fault && l.n == -ENODATA)
-		bring_and_look(v, &l);
 	if (v->lane->fault) {
 		fs_spare(v->fs, v->lane); /* other files may be sound */
 		return -EIO;

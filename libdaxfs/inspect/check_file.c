@@ -259,7 +259,7 @@ static void check_source(struct walk *f)
 		found = first_link(f->c, &sm->indirect[h - 1], h);
 	if (link_kind(found) != DAXFS_DATA && link_kind(found) != DAXFS_EXTENT)
 		return;
-	check_problem(f->c, "bad-source", PLACE("inode", f->inode), "said to be in storage, but it has pages of its own");
+	check_problem(f->c, "bad-source", PLACE("inode", f->inode), "in storage, but it has pages of its own");
 	f->backed = false;
 	if (repair_do(f->c, PLACE("inode", f->inode), "a file of the pool"))
 		repair_plain(f->c, &sm->rdev, 0);
