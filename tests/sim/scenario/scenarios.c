@@ -311,10 +311,10 @@ const struct scenario scenarios[] = {
 	{ "cache-unlink", STORED_NODE "read d/f;", "unlink d/f", "read d/f;drop d/f 0 60000", 0 },
 	{ "cache-replace", STORED "mkdir e;create e/g;write e/g 0 700 2;read d/f", "rename e/g d/f",
 	  "read d/f;drop d/f 0 9000", 0 },
-	{ "cache-import", "mkdir d", "import d/f 9000 7", "import d/f 300 8;read d/f", 0 },
+	{ "cache-import", "mkdir d", "import d/f 9000 7", "import d/f 300 8;stat d/f", 0 },
 	{ "cache-import-reuse", SIXTEEN "note o/b 0;unlink o/b", "import o/z 9000 7", "read $0;import o/y 300 8",
 	  SC_TIGHT },
-	{ "cache-view", STORED "read d/f;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },
+	{ "cache-view", STORED "pread d/f 0 4096;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },
 	{ "cache-read-only", STORED, "write d/f 0 100 3;trunc d/f 5;chattr d/f 0600 1 2 3;draft d/f 0 4096 4",
 	  "read d/f", 0 },
 	/* Files take what is cached; what finds no room is read all the same. */
