@@ -101,7 +101,7 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	const uint64_t mine = claim_of(lane);
-	struct map_pos pos;
+	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	int rc = find_file(lane, f, &t);
 
@@ -130,7 +130,7 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	struct map_pos pos;
+	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	int rc = find_file(lane, f, &t);
 
@@ -153,7 +153,7 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 int cache_stands(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	struct map_pos pos;
+	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	int rc = find_file(lane, f, &t);
 
@@ -223,7 +223,7 @@ int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	uint8_t which[CACHE_PAGES];
-	struct map_pos pos;
+	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	unsigned need, n;
 	int rc = find_file(lane, f, &t);
@@ -250,7 +250,7 @@ int cache_release(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	uint8_t which[CACHE_PAGES];
-	struct map_pos pos;
+	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	unsigned need, n;
 	int rc = find_file(lane, f, &t);
