@@ -394,11 +394,11 @@ static void poll_backup(struct decide *d, const struct decide_input *in, struct 
 
 /* -- the poll --------------------------------------------------------------- */
 
-/* All counts from the beginning. What agents proved stays proven. */
+/* All counts of silence from the beginning. What agents proved stays proven; a wait was only longer. */
 static void restart(struct decide *d)
 {
 	for (unsigned i = 0; i < d->hosts; i++)
-		d->host[i].silent = d->host[i].still = d->host[i].rested = 0;
+		d->host[i].silent = d->host[i].still = 0;
 	d->all_silent = 0;
 	d->manager_silent = 0;
 	if (d->grace_polls)

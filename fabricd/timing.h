@@ -52,7 +52,7 @@ enum {
 	/* Joining takes milliseconds; a host that does not finish has died in it. */
 	TIMING_JOIN_POLLS = 40,
 	/* The manager itself was late, if two polls were further apart than this:
-	 * all its counts start again, for it may have slept, not the hosts. */
+	 * its counts of silence start again, for it may have slept, not the hosts. */
 	TIMING_LATE_POLLS = 2,
 	/* Silence of the primary after which a backup takes over. */
 	TIMING_MANAGER_POLLS = 10,
