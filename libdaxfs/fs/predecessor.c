@@ -17,22 +17,14 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "fs/fs.h"
+#include "mem/clock.h"
 #include "mem/identity.h"
 #include "sync/member.h"
 
 #define QUIET_BEATS 10u
 #define TRIES 8u /* each is lost to a move of that slot, or a stamp */
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static int still_beats(const struct daxfs_host_view *v, enum daxfs_kin kin, struct daxfs_error *err)
 {

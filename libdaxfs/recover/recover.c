@@ -25,9 +25,9 @@
  * Survivors need none of this to go on.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "fs/fs.h"
+#include "mem/clock.h"
 #include "sync/member.h"
 
 struct recovery {
@@ -37,14 +37,6 @@ struct recovery {
 	uint64_t inode;
 	struct mend_tally tally;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static int finalize_record(struct daxfs *fs, struct lane *lane, void *arg)
 {

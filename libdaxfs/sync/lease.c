@@ -2,10 +2,9 @@
 /* lease.c - leases in shared memory: bits, terms, requests. See lease.h for what holds, and who died where. */
 #include "sync/lease.h"
 
-#include <time.h>
+#include "mem/clock.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S UINT64_C(1000000000)
 
 /* -- bits ----------------------------------------------------------------------------- */
 
@@ -141,10 +140,7 @@ void lease_ask(struct pool *pool, unsigned host, uint64_t index)
 
 uint64_t lease_clock(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return monotonic_ns();
 }
 
 bool lease_move_term(struct pool *pool, unsigned host, uint64_t seen, uint64_t term)
