@@ -5,8 +5,7 @@
  * A line is one write, so that lines of several threads never mix. A reader that
  * has stopped reading loses lines, and the next one that it takes says how many;
  * it never stops the daemon for longer than log_start() allowed: a host that
- * waits for its log is declared dead, a manager that does judges others late. Where the
- * reader has ended, lines go to the machine's own log (/dev/log).
+ * waits for its log is declared dead, a manager that does judges others late.
  * Any thread may log.
  */
 #ifndef COMMON_LOG_H

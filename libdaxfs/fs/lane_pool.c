@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/cache.h"
 #include "fs/lease.h"
 #include "mem/guard.h"
 #include "mem/process.h"
@@ -23,7 +22,6 @@
 #define BACK_OFF_DOUBLINGS 4u
 #define REST_LOOKS 16u        /* a lane that rests looks every so often whether it may work */
 #define WAIT_NS 1000000       /* between two looks for a free lane */
-#define GIVE_BACK 32u         /* cached pages dropped by a step without space, before it is tried again */
 #define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
 #define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
 #define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */
@@ -40,11 +38,6 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 	if (rc) {
 		free(fs);
 		return rc;
-	}
-	if (cache_init(fs)) {
-		process_unmark(fs->here);
-		free(fs);
-		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
 	pthread_mutex_init(&fs->wait_lock, NULL);
 	pthread_mutex_init(&fs->blocks.lock, NULL);
@@ -63,7 +56,6 @@ static void context_free(struct daxfs *fs)
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
 	receipts_fini(fs);
-	cache_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -108,7 +100,6 @@ static void close_copy(struct daxfs *fs)
 	fs_free_slots(fs);
 	pool_forget(&fs->pool);
 	receipts_fini(fs);
-	cache_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -167,29 +158,35 @@ static bool rested(struct daxfs *fs, struct lane *lane)
 	return guard.hit ? trouble_add_page(&fs->pool, guard.offset) <= 0 : rc;
 }
 
-/* Not one that has to rest, unless no more records are to be made. */
-static bool try_slot(struct daxfs *fs, struct lane_slot *slot, bool last)
+/* Not one that has to rest, unless no more records are to be made. A look costs all announcements:
+ * now and then one is due, and *look insists on one. */
+static bool try_slot(struct daxfs *fs, struct lane_slot *slot, bool last, bool *look)
 {
+	bool due;
+
 	bool free_now = false;
 
 	if (!atomic_compare_exchange_strong(&slot->busy, &free_now, true))
 		return false;
 	if (!lane_spent(&slot->lane) || last)
 		return true;
-	if ((!slot->lane.rests || slot->looks++ % REST_LOOKS == 0) && rested(fs, &slot->lane))
+	due = *look || !slot->lane.rests || slot->looks++ % REST_LOOKS == 0;
+	*look = false;
+	if (due && rested(fs, &slot->lane))
 		return true;
 	atomic_store(&slot->busy, false);
 	return false;
 }
 
 /* Start at the slot of the current CPU, whose cache lines are likely local. If it is taken,
- * its owner was preempted on this CPU in mid-operation. */
-static struct lane_slot *try_slots(struct daxfs *fs, bool last)
+ * its owner was preempted on this CPU in mid-operation. look: before it sleeps, for lanes that
+ * rest may be all that there are, and nobody else looks. */
+static struct lane_slot *try_slots(struct daxfs *fs, bool last, bool look)
 {
 	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
-		if (try_slot(fs, &fs->slots[at], last))
+		if (try_slot(fs, &fs->slots[at], last, &look))
 			return &fs->slots[at];
 		at = at + 1 < fs->n_slots ? at + 1 : 0;
 	}
@@ -211,7 +208,7 @@ static void wait_a_while(struct daxfs *fs)
 /* Wait for a free lane; NULL: more than so many are broken, and none is free. last: for no more records. */
 static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
 {
-	struct lane_slot *slot = try_slots(fs, last);
+	struct lane_slot *slot = try_slots(fs, last, false);
 	int was;
 
 	if (!slot) {
@@ -219,7 +216,7 @@ static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
 		was = process_cancel_off();
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
-		while (!(slot = try_slots(fs, last)) && fs->broken <= broken_max)
+		while (!(slot = try_slots(fs, last, true)) && fs->broken <= broken_max)
 			wait_a_while(fs);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
@@ -387,18 +384,15 @@ static void let_others_on(unsigned tries)
 
 /*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
- * waiting to be reused, the cache has no page to give back, or nothing came of letting everybody move on: our own
+ * waiting to be reused, or nothing came of letting everybody move on: our own
  * announcement is in the way of what was retired since we entered, and so are
  * those of operations in progress. A dead host's stays, so this is bounded.
  */
 static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved, unsigned *refused)
 {
-	bool room;
-
 	if (lane->fault || !lane_alive(lane))
 		return false;
-	room = rc == -ENOSPC && (cache_give_back(fs, lane, GIVE_BACK) || lane->starved);
-	if (room && ++*starved <= STARVED_MAX) {
+	if (rc == -ENOSPC && lane->starved && ++*starved <= STARVED_MAX) {
 		epoch_rescan(lane);
 		lane_exit(lane);
 		let_others_on(*starved);
@@ -441,7 +435,7 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 /* urgent: if all lanes are to rest, one of them will do */
 static struct lane *take_for(struct daxfs *fs, bool urgent)
 {
-	struct lane_slot *slot = urgent ? try_slots(fs, false) : NULL;
+	struct lane_slot *slot = urgent ? try_slots(fs, false, false) : NULL;
 
 	return slot ? &slot->lane : wait_lane(fs, fs->n_slots - 1, urgent);
 }

@@ -10,9 +10,9 @@
 
 #include "mem/layout.h"
 
-/* Bits of the feature words that this version knows. */
+/* Bits of the feature words that this version knows: none yet. */
 #define SUPER_RO_COMPAT_KNOWN 0ull
-#define SUPER_INCOMPAT_KNOWN DAXFS_INCOMPAT_CACHE
+#define SUPER_INCOMPAT_KNOWN 0ull
 
 /* the first rule of format.h that a superblock breaks */
 struct super_flaw {

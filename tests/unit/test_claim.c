@@ -372,6 +372,26 @@ static void others_work_on(void **state)
 	pod_stop(&pod);
 }
 
+/* Looks at announcements are spread over many calls, but a call that would sleep looks first. */
+static void nobody_sleeps_for_nothing(void **state)
+{
+	struct lane_slot *slot;
+	struct pod pod;
+
+	(void)state;
+	alarm(60);
+	pod_start_with(&pod, 8 << 20, (struct daxfs_mkfs_options){ .inodes = 512, .lanes = 2 });
+	slot = pod.fs[0]->slots;
+	atomic_store(&slot[1].busy, true);
+	set_numbers(pod.fs[0], counter_ends.seq, 0);
+	slot[0].lane.rests = slot[0].looks = 1; /* no look is due for long */
+	pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	assert_in_range(seq_of(pod.fs[0]), 1, 10);
+	assert_int_equal(slot[0].looks, 2); /* it tried, then insisted */
+	atomic_store(&slot[1].busy, false);
+	pod_stop(&pod);
+}
+
 /* What a crash, or a lost cache, leaves of a lane that starts again: its next tenant works, and rests if it must. */
 static void started_over_in_part(void **state)
 {
@@ -446,6 +466,7 @@ int main(void)
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(numbers_used_up),
 		cmocka_unit_test(others_work_on),
+		cmocka_unit_test(nobody_sleeps_for_nothing),
 		cmocka_unit_test(started_over_in_part),
 		cmocka_unit_test(incarnations_used_up),
 	};

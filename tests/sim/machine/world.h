@@ -39,7 +39,6 @@ struct world {
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
-	unsigned spoilt[HOSTS]; /* 1: its reads of storage fail; 2: they come short */
 };
 
 extern struct world world;

@@ -89,9 +89,9 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until);
 
 /* Its turn is over; it looks again a moment later. */
-static void stand_by(struct actor *a)
+static void stand_by(struct actor *a, unsigned steps)
 {
-	a->wake_ns = pod.now_ns + 20 * pod.step_ns;
+	a->wake_ns = pod.now_ns + steps * pod.step_ns;
 	fiber_pause(a->run.fiber);
 }
 
@@ -100,13 +100,27 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	if (!pod.current)
 		return __real_pthread_mutex_lock(mutex);
 	while (pthread_mutex_trylock(mutex))
-		stand_by(pod.current);
+		stand_by(pod.current, 20);
 	return 0;
 }
 
 #define LOOK_STEPS 1000u /* for a lane that has rested: all announcements, twice */
+#define WAIT_STEPS 500u  /* between two looks, for all of a pod share one processor here */
 
-/* For a lane: of another thread, or that rests until others are no longer inside. Waiting is no work. */
+/* A lane that rests waits for others by design: nothing to be shown by a machine that goes on alone. */
+static void note_rest(const struct actor *a)
+{
+	const struct daxfs *fs = pod.machine[a->machine].fs;
+
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		if (fs->slots[i].lane.rests && (int)a->machine == pod.alone)
+			pod.alone_workers &= ~(1u << a->nth);
+}
+
+/*
+ * For a lane: of another thread, or that rests until others are no longer inside. Waiting is no work,
+ * and no reason to keep those others from theirs: two that look in turn would, for ever.
+ */
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
 	struct actor *a = pod.current;
@@ -117,7 +131,9 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
 		exit(1);
 	}
 	pthread_mutex_unlock(mutex);
-	stand_by(a);
+	note_rest(a);
+	a->priority = UINT32_MAX - pod.gave_way++;
+	stand_by(a, WAIT_STEPS);
 	a->run.steps_max += LOOK_STEPS;
 	return __wrap_pthread_mutex_lock(mutex); /* woken for nothing, perhaps: it looks */
 }

@@ -91,7 +91,7 @@ struct actor {
 	bool used, done;
 	struct run run;
 	uint64_t wake_ns;  /* sleeps until then */
-	uint64_t priority; /* of this seed's schedule */
+	uint64_t priority; /* of this seed's schedule: drawn, and high; lower for each that gave way */
 	struct pending *pending;
 	uint64_t recovered; /* hosts, by this recoverer */
 	bool recovering;    /* inside daxfs_recover_assigned */
@@ -224,6 +224,7 @@ struct pod {
 	enum bias bias;
 	unsigned turn_mean, lazy_timers, naps; /* naps: one in so many cut turns is followed by one */
 	unsigned overtakings;                  /* by priority: so many, and no more */
+	uint32_t gave_way;                     /* ... but who waits for others lets all of them on: so often */
 	uint64_t focus;                        /* names some seam calls at which actors like to stop, 0: none */
 	unsigned focus_rate;                   /* one time in so many */
 	uint64_t step_ns, think_ns;
