@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | trouble | leases | pages | summary |
+ *   | inodes | dirents | trouble | leases | pages | summary | events |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -74,6 +74,7 @@
  * What is in use is counted in the lanes; the summary region says where nothing is free.
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  * An IDLE status says whether the last record happened.
+ * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -231,9 +232,14 @@ enum daxfs_region_id {
 	DAXFS_R_LEASES, /* one struct sm_holder a host */
 	DAXFS_R_PAGES,
 	DAXFS_R_SUMMARY, /* of what is free */
+	DAXFS_R_EVENTS,  /* what happened, as a ring; where DAXFS_COMPAT_EVENTS says so */
 	DAXFS_REGIONS
 };
+#define DAXFS_REGIONS_LEAST 16u /* that every pool of this format has */
 #define DAXFS_REGIONS_MAX 32u /* entries of the region table; those from n_regions on are zero */
+
+/* Bits of the feature word compat. */
+#define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 
@@ -259,7 +265,7 @@ struct sm_region_hdr {        /* first line of a region's header page */
  * Superblock: written by mkfs, constant afterwards. Two copies; a pool is
  * usable if one is valid. Valid: 1 magic, 2 crc32c, 3 version, 4 no unknown
  * incompat bit, 5 size <= region, 6 every table entry inside size, aligned and
- * of the expected element size, none missing, 7 hosts, lanes and counts within the limits.
+ * of the expected element size, none missing (of the compat bits, too), 7 hosts, lanes and counts within the limits.
  */
 struct sm_super {
 	uint64_t magic;                             /* 000 */
@@ -576,6 +582,31 @@ struct sm_xattrs {                      /* a page */
 #define DAXFS_BUCKET_BITS 6u
 #define DAXFS_BUCKET_SLOTS 8u
 
+/*
+ * Events: what happened to hosts and managers, for people to read; nothing is decided from it. The number of
+ * the last one is a word in the header page of the region; event n is in place (n - 1) % count. Each has
+ * a check of its own, so that one which is half written, or of two writers, is none. See mem/event_ring.c.
+ */
+#define DAXFS_EVENTS_OFFSET 0x40u /* of that word, in the header page */
+#define DAXFS_EVENTS_MIN 16u
+#define DAXFS_EVENTS_MAX 2048u
+#define DAXFS_EVENTS_PAGES 64u /* of the pool for each event, within these limits */
+
+struct sm_event {
+	sm_u64 number;      /* 00 1.. */
+	sm_u64 check;       /* 08 SipHash of what follows, keyed with the number */
+	sm_u64 wall_ns;     /* 10 CLOCK_REALTIME of the writer */
+	sm_u64 mono_ns;     /* 18 CLOCK_MONOTONIC of the writer */
+	sm_u64 what;        /* 20 [7:0] kind [15:8] state [23:16] reason [31:24] host + 1 [39:32] by host + 1 */
+	sm_u64 who;         /* 28 [63:32] epoch of the manager that writes, or 0  [31:0] pid of the writer */
+	sm_u64 machine[2];  /* 30 of the writer; zero: not known */
+	sm_u64 figures;     /* 40 [63:32] generation of the host [31:0] milliseconds of the reason */
+	sm_u64 value;       /* 48 what it is depends on the kind */
+	sm_u64 reserved[2]; /* 50 zero */
+	sm_u64 name[4];     /* 60 of the host, NUL-terminated */
+	sm_u64 text[8];     /* 80 more, NUL-terminated */
+};
+
 #define DAXFS_SIZE_IS(type, n) static_assert(sizeof(type) == (n), #type " size")
 #define DAXFS_AT(type, field, n) static_assert(offsetof(type, field) == (n), #type "." #field)
 
@@ -628,6 +659,10 @@ DAXFS_AT(struct sm_xattrs, list, 0x20);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
+DAXFS_SIZE_IS(struct sm_event, 0xc0);
+DAXFS_AT(struct sm_event, what, 0x20);
+DAXFS_AT(struct sm_event, name, 0x60);
+DAXFS_AT(struct sm_event, text, 0x80);
 DAXFS_SIZE_IS(struct sm_trouble, 0x4040);
 DAXFS_AT(struct sm_trouble, bad, 0x40);
 DAXFS_AT(struct sm_trouble, file, 0x2040);

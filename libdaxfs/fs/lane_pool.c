@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/lease.h"
+#include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/process.h"
 #include "mem/super.h"
@@ -264,6 +265,14 @@ static inline void give_back(struct daxfs *fs, struct lane_slot *slot)
 	}
 }
 
+static void tell_mended(struct daxfs *fs, const struct lane *lane)
+{
+	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_MENDED, fs->host);
+
+	event.value = lane->id;
+	event_add(&fs->pool, &event);
+}
+
 static __attribute__((noinline)) void put_mended(struct daxfs *fs, struct lane_slot *slot)
 {
 	bool torn = slot->torn;
@@ -273,6 +282,8 @@ static __attribute__((noinline)) void put_mended(struct daxfs *fs, struct lane_s
 	rc = mend_lane(fs, &slot->lane);
 	if (torn)
 		mend_page(fs, &slot->lane, slot->torn_at);
+	if (torn && rc == 0)
+		tell_mended(fs, &slot->lane);
 	if (rc)
 		keep_broken(fs, slot, rc == -EUCLEAN);
 	else

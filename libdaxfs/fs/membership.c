@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "fs/lease.h"
+#include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/identity.h"
 #include "mem/process.h"
@@ -282,6 +283,16 @@ static int take_and_settle(void *arg)
 	return rc ? rc : settle(call->fs, &call->joiner, call->err);
 }
 
+/* What this host does by itself; the rest is told by the manager. */
+static void tell(struct daxfs *fs, enum daxfs_host_state state, enum daxfs_reason reason)
+{
+	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_STATE, fs->host);
+
+	event.state = state;
+	event.reason = reason;
+	event_add(&fs->pool, &event);
+}
+
 static int join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
 		struct daxfs_error *err)
 {
@@ -302,10 +313,12 @@ static int join(struct daxfs *fs, unsigned host, const char *name, const struct 
 				       "memory of the pool failed at offset %#llx: try again, or choose another id",
 				       (unsigned long long)guard.offset);
 	}
-	if (rc == 0)
-		lease_joined(fs);
-	fs->joined = rc == 0;
-	return rc;
+	if (rc)
+		return rc;
+	lease_joined(fs);
+	fs->joined = true;
+	tell(fs, DAXFS_HOST_ALIVE, DAXFS_REASON_JOINED);
+	return 0;
 }
 
 int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
@@ -337,6 +350,8 @@ static int leave(void *arg)
 	/* Declared dead in the middle; or a file that could not be closed, or finished: for recovery. */
 	if (leftovers(fs))
 		return lane_alive(&fs->slots[0].lane) ? -EIO : -ESTALE;
+	/* Before it does, for nobody who has left may store anything: the pool may be made anew by then. */
+	tell(fs, DAXFS_HOST_FREE, DAXFS_REASON_LEFT);
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);

@@ -20,6 +20,7 @@
 
 #include "fs/fs.h"
 #include "mem/clock.h"
+#include "mem/event_ring.h"
 #include "mem/identity.h"
 #include "sync/member.h"
 
@@ -54,6 +55,19 @@ static int watch_former(struct daxfs *fs, const struct daxfs_host_view *v, enum 
 			       v->id, v->name, kin == DAXFS_KIN_ENDED ? "process" : "boot");
 }
 
+static void tell(struct daxfs *fs, const struct daxfs_host_view *v, enum daxfs_kin kin)
+{
+	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_STATE, v->id);
+
+	event.state = DAXFS_HOST_FENCED;
+	event.reason = kin == DAXFS_KIN_ENDED ? DAXFS_REASON_ENDED : DAXFS_REASON_REBOOTED;
+	event.generation = v->generation + 1;
+	event.value = v->beat;
+	memcpy(event.name, v->name, sizeof(event.name));
+	strcpy(event.text, "proved by its own machine, which joins again");
+	event_add(&fs->pool, &event);
+}
+
 static int end_predecessor(struct daxfs *fs, unsigned host, const struct daxfs_identity *identity,
 			   struct daxfs_error *err)
 {
@@ -71,6 +85,8 @@ static int end_predecessor(struct daxfs *fs, unsigned host, const struct daxfs_i
 		rc = watch_former(fs, &v, kin, err);
 		if (rc == 0)
 			rc = member_end(&fs->pool, &v, identity);
+		if (rc == 0)
+			tell(fs, &v, kin);
 	}
 	return rc == -EAGAIN ? daxfs_error_set(err, -EBUSY, "host %u is being moved; try again", host) : rc;
 }

@@ -28,6 +28,7 @@
 
 #include "fs/fs.h"
 #include "fs/lease.h"
+#include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/process.h"
 #include "sync/member.h"
@@ -122,6 +123,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		  struct daxfs_error *err)
 {
 	int rc = find_slot(fs, host, tenancy, err);
+	struct daxfs_event event;
 
 	if (rc)
 		return rc;
@@ -135,8 +137,11 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 	fs->joined = rc == 0;
 	if (rc == 0)
 		rc = open_table_adopt(fs);
-	if (rc == 0)
+	if (rc == 0) {
+		event = member_event(&fs->pool, DAXFS_EVENT_RESUMED, host);
+		event_add(&fs->pool, &event);
 		return 0;
+	}
 	fs->joined = false;
 	return daxfs_error_set(err, rc, "host slot %u cannot be gone on with: %s", host, strerror(-rc));
 }

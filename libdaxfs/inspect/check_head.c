@@ -35,7 +35,7 @@ void check_headers(struct check *c)
 {
 	for (unsigned copy = 0; copy < 2; copy++)
 		check_super(c, copy);
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+	for (unsigned id = 0; id < super_regions(&c->pool->super); id++) {
 		struct sm_region_hdr hdr;
 		const char *flaw;
 

@@ -44,7 +44,7 @@ void dump_super(const struct dump *d)
 	DUMP(d, "compat=%#" PRIx64 " ro_compat=%#" PRIx64 " incompat=%#" PRIx64 " created_ns=%" PRIu64, s->compat,
 	     s->ro_compat, s->incompat, s->created_ns);
 	dump_copies(d);
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+	for (unsigned id = 0; id < super_regions(s); id++) {
 		struct sm_region_hdr hdr;
 		const char *flaw;
 

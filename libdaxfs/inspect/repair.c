@@ -14,6 +14,7 @@
 #include "fs/fs.h"
 #include "inspect/inspect.h"
 #include "mem/guard.h"
+#include "mem/layout.h"
 #include "sync/member.h"
 
 /* -- what a page holds ---------------------------------------------------------- */
@@ -46,12 +47,14 @@ void inspect_page_text(const struct pool *pool, uint64_t offset, char *buf, size
 		"inodes",
 		"entries",
 		"list of trouble",
+		"leases",
 		"page",
 		"summary of what is free",
+		"events",
 	};
 
 	snprintf(buf, size, "%s", offset < DAXFS_PAGE_SIZE ? "superblock" : "second superblock");
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+	for (unsigned id = 0; id < super_regions(&pool->super); id++) {
 		const struct sm_region *r = &pool->super.region[id];
 
 		if (offset < r->offset)

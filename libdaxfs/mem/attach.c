@@ -63,7 +63,7 @@ int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error
 		return rc;
 	attach_super(&p);
 	shm_guard_install();
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++) {
+	for (unsigned id = 0; id < super_regions(&p.super); id++) {
 		rc = attach_region(&p, id, err);
 		if (rc)
 			return rc;

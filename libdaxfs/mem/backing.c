@@ -166,7 +166,7 @@ static uint8_t *reserve(uint64_t len, uint64_t align)
 	return p + head;
 }
 
-int backing_map(const struct backing *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
+int backing_map(const struct backing *s, uint64_t from, uint64_t len, bool writable, void **base, uint64_t *mapped,
 		struct daxfs_error *err)
 {
 	/* Huge pages need addresses like offsets. */
@@ -182,7 +182,7 @@ int backing_map(const struct backing *s, uint64_t len, bool writable, void **bas
 	at = reserve(len, align);
 	if (!at) {
 		rc = -errno;
-	} else if (mmap(at, len, prot, MAP_SHARED | MAP_FIXED, s->fd, 0) == MAP_FAILED) {
+	} else if (mmap(at, len, prot, MAP_SHARED | MAP_FIXED, s->fd, (off_t)from) == MAP_FAILED) {
 		rc = -errno;
 		munmap(at, len);
 	} else {
@@ -202,7 +202,7 @@ static int device_head(const struct backing *s, uint8_t head[SOURCE_HEAD_BYTES],
 {
 	uint64_t mapped;
 	void *base;
-	int rc = backing_map(s, SOURCE_HEAD_BYTES, false, &base, &mapped, err);
+	int rc = backing_map(s, 0, SOURCE_HEAD_BYTES, false, &base, &mapped, err);
 
 	if (rc)
 		return rc;

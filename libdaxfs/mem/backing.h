@@ -24,8 +24,8 @@ void backing_close(struct backing *s);
  * is closed. Among the processes of this machine only. -EBUSY: refused.
  */
 int backing_lock(const struct backing *s, bool exclusive, const char *path, struct daxfs_error *err);
-/* Map the first len bytes (rounded up to the alignment) shared; *mapped is how many. */
-int backing_map(const struct backing *s, uint64_t len, bool writable, void **base, uint64_t *mapped,
+/* Map len bytes (rounded up to the alignment) from an aligned offset on, shared; *mapped is how many. */
+int backing_map(const struct backing *s, uint64_t from, uint64_t len, bool writable, void **base, uint64_t *mapped,
 		struct daxfs_error *err);
 /*
  * Copy the first bytes, which must be there. Leaves holes of a file holes, which

@@ -34,6 +34,7 @@ static const struct {
 	[DAXFS_R_LEASES] = { "leases", sizeof(struct sm_holder) },
 	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
 	[DAXFS_R_SUMMARY] = { "summary", sizeof(sm_u64) },
+	[DAXFS_R_EVENTS] = { "events", sizeof(struct sm_event) },
 };
 
 const char *region_name(unsigned id)
@@ -67,6 +68,13 @@ static uint64_t summary_words(const uint64_t objects[DAXFS_TYPES])
 	return words;
 }
 
+static uint64_t event_places(uint64_t pages)
+{
+	uint64_t n = pages / DAXFS_EVENTS_PAGES;
+
+	return n < DAXFS_EVENTS_MIN ? DAXFS_EVENTS_MIN : n > DAXFS_EVENTS_MAX ? DAXFS_EVENTS_MAX : n;
+}
+
 uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, unsigned opens_per_host,
 			 const uint64_t objects[DAXFS_TYPES])
 {
@@ -83,6 +91,7 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 	case DAXFS_R_BIRTH2:
 	case DAXFS_R_DIRENTS: return objects[DAXFS_T_DIRENT];
 	case DAXFS_R_SUMMARY: return summary_words(objects);
+	case DAXFS_R_EVENTS: return event_places(objects[DAXFS_T_PAGE]);
 	default: return objects[DAXFS_T_PAGE];
 	}
 }
@@ -236,6 +245,18 @@ static void place_summary(struct pool *pool)
 	pool->scarce = at;
 }
 
+void layout_place_events(struct pool *pool, struct shm shm, uint64_t offset)
+{
+	uint8_t *at = shm.base + offset;
+
+	pool->events = (struct pool_events){
+		.shm = shm,
+		.last = (sm_u64 *)(at + DAXFS_EVENTS_OFFSET),
+		.at = (struct sm_event *)(at + DAXFS_PAGE_SIZE),
+		.count = pool->super.region[DAXFS_R_EVENTS].count,
+	};
+}
+
 void layout_place(struct pool *pool)
 {
 	const struct sm_super *s = &pool->super;
@@ -256,4 +277,6 @@ void layout_place(struct pool *pool)
 	pool->pages = array_at(pool, DAXFS_R_PAGES);
 	place_summary(pool);
 	pool->holders = array_at(pool, DAXFS_R_LEASES);
+	if (super_has_region(s, DAXFS_R_EVENTS))
+		layout_place_events(pool, pool->shm, s->region[DAXFS_R_EVENTS].offset);
 }

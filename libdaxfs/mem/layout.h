@@ -37,10 +37,21 @@ uint64_t region_elem_size(unsigned id);
 /* Elements region id must have in such a pool. */
 uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, unsigned opens_per_host,
 			 const uint64_t objects[DAXFS_TYPES]);
+/* How many regions that this version knows the pool has. */
+static inline unsigned super_regions(const struct sm_super *s)
+{
+	return s->n_regions < DAXFS_REGIONS ? s->n_regions : DAXFS_REGIONS;
+}
+static inline bool super_has_region(const struct sm_super *s, unsigned id)
+{
+	return id < s->n_regions && (id != DAXFS_R_EVENTS || s->compat & DAXFS_COMPAT_EVENTS);
+}
 /* First byte after a region's array; entry must be sane (count <= DAXFS_OBJECTS_MAX). */
 uint64_t region_end(const struct sm_region *entry);
 
 /* Point every table of *pool into pool->shm as pool->super says; super must be valid. */
 void layout_place(struct pool *pool);
+/* The same for the events alone: their region is at that offset of a mapping. */
+void layout_place_events(struct pool *pool, struct shm shm, uint64_t offset);
 
 #endif

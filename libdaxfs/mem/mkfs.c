@@ -135,7 +135,7 @@ static int lay_pool(const struct target *t, struct daxfs_error *err)
 	struct pool pool;
 	uint64_t mapped;
 	void *base;
-	int rc = backing_map(&t->source, t->size, true, &base, &mapped, err);
+	int rc = backing_map(&t->source, 0, t->size, true, &base, &mapped, err);
 
 	if (rc)
 		return rc;

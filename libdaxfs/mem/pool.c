@@ -63,7 +63,7 @@ static int map_super(struct backing *s, uint64_t len, bool writable, struct pool
 		return daxfs_error_set(err, -EROFS,
 				       "pool uses features 0x%llx this program can only read: use a newer one",
 				       (unsigned long long)p->super.ro_compat);
-	rc = backing_map(s, len, writable, &base, &p->shm.size, err);
+	rc = backing_map(s, 0, len, writable, &base, &p->shm.size, err);
 	if (rc)
 		return rc;
 	p->shm.base = base;
@@ -99,7 +99,7 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	if (rc == 0)
 		rc = map_super(&s, p.super.size, writable, &p, err);
 	if (rc == 0 && mode != DAXFS_REPAIR)
-		rc = judge_regions(&p, DAXFS_REGIONS, err);
+		rc = judge_regions(&p, super_regions(&p.super), err);
 	backing_close(&s);
 	if (rc) {
 		pool_unmap(&p);
@@ -109,6 +109,24 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	*pool = p;
 	trouble_sync(pool);
 	return 0;
+}
+
+/* Best effort: a pool whose events cannot be mapped is watched all the same. */
+static void map_events(const struct backing *s, bool writable, struct pool *p)
+{
+	const struct backing mapped_by = { .fd = p->fd, .device = s->device, .size = s->size, .align = s->align };
+	const struct sm_region *r = &p->super.region[DAXFS_R_EVENTS];
+	struct daxfs_error ignored;
+	uint64_t from, mapped;
+	void *base;
+
+	if (!super_has_region(&p->super, DAXFS_R_EVENTS))
+		return;
+	from = r->offset / s->align * s->align;
+	if (backing_map(&mapped_by, from, region_end(r) - from, writable, &base, &mapped, &ignored))
+		return;
+	p->owns_events = true;
+	layout_place_events(p, (struct shm){ .base = base, .size = mapped, .wb = p->shm.wb }, r->offset - from);
 }
 
 int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err)
@@ -125,6 +143,8 @@ int pool_map_member(const char *path, bool writable, struct pool *pool, struct d
 		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, err);
 	if (rc == 0)
 		rc = judge_regions(&p, DAXFS_R_MEMBER + 1, err);
+	if (rc == 0)
+		map_events(&s, writable, &p);
 	backing_close(&s);
 	if (rc) {
 		pool_unmap(&p);
@@ -139,6 +159,8 @@ void pool_unmap(struct pool *pool)
 {
 	if (pool->owns_map)
 		munmap(pool->shm.base, pool->shm.size);
+	if (pool->owns_events)
+		munmap(pool->events.shm.base, pool->events.shm.size);
 	pool_forget(pool);
 }
 
@@ -146,7 +168,8 @@ void pool_forget(struct pool *pool)
 {
 	if (pool->fd >= 0)
 		close(pool->fd);
-	pool->owns_map = false;
+	pool->owns_map = pool->owns_events = false;
 	pool->fd = -1;
 	pool->shm = (struct shm){ .base = NULL };
+	pool->events = (struct pool_events){ .at = NULL };
 }

@@ -31,6 +31,15 @@ struct pool_summary {
 	sm_u64 *word[SUMMARY_LEVELS_MAX];
 };
 
+/* The ring of events: in the mapping of the pool, or in one of its own where only the membership is mapped. */
+struct pool_events {
+	struct shm shm;
+	sm_u64 *last;
+	struct sm_event *at; /* NULL: the pool has none, or it could not be mapped */
+	uint64_t count;
+	bool broken; /* memory of the header page failed: this process adds no more */
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -45,12 +54,13 @@ struct pool {
 	struct sm_trouble *trouble;
 	uint8_t *pages;
 	struct pool_summary summary[DAXFS_TYPES];
+	struct pool_events events;
 	sm_u64 *scarce;                /* a hint: few pages are free */
 	struct sm_holder *holders;     /* one a host */
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */
-	bool owns_map;
+	bool owns_map, owns_events;
 	bool writable;
 	struct bad_pages bad; /* last, for it is large, and the first of it is asked all the time */
 };
@@ -61,7 +71,7 @@ int pool_format(void *base, uint64_t size, const struct daxfs_mkfs_options *opti
 int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error *err);
 /* Open and map path (file, memfd through /proc, device-DAX), then attach. */
 int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, struct daxfs_error *err);
-/* As pool_map but only superblock and membership; other pointers are NULL. */
+/* As pool_map but only superblock, membership and, if it can be had, the events; other pointers are NULL. */
 int pool_map_member(const char *path, bool writable, struct pool *pool, struct daxfs_error *err);
 void pool_unmap(struct pool *pool);
 /* The same in a child, which has the descriptor, but no mapping. */

@@ -42,7 +42,9 @@ static bool bad_table(const struct sm_super *s)
 {
 	uint64_t before = 2 * DAXFS_PAGE_SIZE;
 
-	if (s->n_regions < DAXFS_REGIONS || s->n_regions > DAXFS_REGIONS_MAX)
+	if (s->n_regions < DAXFS_REGIONS_LEAST || s->n_regions > DAXFS_REGIONS_MAX)
+		return true;
+	if (s->compat & DAXFS_COMPAT_EVENTS && s->n_regions <= DAXFS_R_EVENTS)
 		return true;
 	for (unsigned id = 0; id < s->n_regions; id++) {
 		if (bad_region(s, id, before))
@@ -60,7 +62,7 @@ static bool bad_counts(const struct sm_super *s)
 		[DAXFS_T_DIRENT] = s->region[DAXFS_R_DIRENTS].count,
 	};
 
-	for (unsigned id = 0; id < DAXFS_REGIONS; id++)
+	for (unsigned id = 0; id < super_regions(s); id++)
 		if (s->region[id].count != region_elements(id, s->hosts, s->lanes_per_host, s->opens_per_host, objects))
 			return true;
 	/* Page 0, inode 0 and inode 1 exist in every pool. */

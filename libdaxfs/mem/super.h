@@ -10,7 +10,7 @@
 
 #include "mem/layout.h"
 
-/* Bits of the feature words that this version knows: none yet. */
+/* Bits of the feature words that this version must know to write, or to use, a pool: none yet. */
 #define SUPER_RO_COMPAT_KNOWN 0ull
 #define SUPER_INCOMPAT_KNOWN 0ull
 

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 
+#include "mem/event_ring.h"
 #include "mem/guard.h"
 
 #define PAGE_MASK (~(DAXFS_PAGE_SIZE - 1ull))
@@ -248,10 +249,15 @@ static int list_page(struct pool *pool, uint64_t offset)
 
 int trouble_add_page(struct pool *pool, uint64_t offset)
 {
+	const struct daxfs_event event = {
+		.kind = DAXFS_EVENT_MEMORY, .host = -1, .by = -1, .value = offset & PAGE_MASK
+	};
 	bool known = trouble_lost(pool, pool_at(pool, offset), 1);
 	int rc = list_page(pool, offset);
 
 	trouble_sync(pool);
+	if (rc == 0 && !known)
+		event_add(pool, &event);
 	return rc ? rc : !known;
 }
 

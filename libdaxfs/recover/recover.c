@@ -25,9 +25,12 @@
  * Survivors need none of this to go on.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "fs/fs.h"
 #include "mem/clock.h"
+#include "mem/event_ring.h"
 #include "sync/member.h"
 
 struct recovery {
@@ -193,10 +196,23 @@ static int publish(struct daxfs *fs, const struct daxfs_recovery *report, uint64
 	return member_move_own(&fs->pool, report->host, seen, word);
 }
 
+static void tell(struct daxfs *fs, const struct daxfs_recovery *report, struct daxfs_event event)
+{
+	event.state = DAXFS_HOST_RECOVERED;
+	event.reason = DAXFS_REASON_RECOVERY_DONE;
+	event.by = (int)fs->host;
+	event.value = report->ns;
+	snprintf(event.text, sizeof(event.text),
+		 "%" PRIu64 " finished, %" PRIu64 " undone, %" PRIu64 " opens, %" PRIu64 " files", report->finished,
+		 report->rolled_back, report->opens, report->files);
+	event_add(&fs->pool, &event);
+}
+
 /* The host is RECOVERING by us under the word `seen`. */
 static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct host_word word,
 			struct daxfs_recovery *report)
 {
+	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_STATE, host);
 	struct recovery r = { .host = host };
 	uint64_t start = monotonic_ns();
 	int rc;
@@ -219,7 +235,10 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	report->files = r.tally.files;
 	report->passed = r.tally.passed;
 	report->ns = monotonic_ns() - start;
-	return publish(fs, report, seen, word);
+	rc = publish(fs, report, seen, word);
+	if (rc == 0)
+		tell(fs, report, event);
+	return rc;
 }
 
 /* Assigned to this tenant of our slot, not to a former one. */

@@ -202,11 +202,6 @@ int member_succeed(struct pool *pool, unsigned host, uint64_t tenancy, uint64_t 
 
 /* -- the mapping ----------------------------------------------------------------- */
 
-struct daxfs_member {
-	struct pool pool; /* superblock and membership region only */
-	bool *here;       /* false in a child of the process that opened it */
-};
-
 static int open_member(const char *path, bool writable, struct daxfs_member *m, struct daxfs_error *err)
 {
 	int rc = process_mark(&m->here, err);

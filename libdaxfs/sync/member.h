@@ -16,12 +16,17 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "daxfs/member.h"
+#include "daxfs/events.h"
 #include "sync/lobby.h"
 
 #define HOST_GENERATION_MAX 0xffffffu      /* 24 bits */
 #define HOST_RECOVERER_MASK 0xfffff0000ull /* of a host word, or a toll: a recoverer and the recoverer's generation */
 #define HOST_EPOCH_MASK 0xffffu            /* 16 bits of the manager epoch: enough to tell the last 65,536 apart */
+
+struct daxfs_member {
+	struct pool pool; /* superblock, membership region and events only */
+	bool *here;       /* false in a child of the process that opened it */
+};
 
 struct host_word {
 	uint32_t generation;
@@ -98,6 +103,8 @@ int member_move(struct pool *pool, unsigned host, uint64_t seen, struct host_wor
 int member_move_own(struct pool *pool, unsigned host, uint64_t seen, struct host_word to);
 /* One look at a slot, as daxfs_member_host: -EIO if its word makes no sense. */
 int member_look(const struct pool *pool, unsigned host, struct daxfs_host_view *out);
+/* What an event about a host says of it: filled from its slot, as far as that can be read. */
+struct daxfs_event member_event(const struct pool *pool, enum daxfs_event_kind kind, unsigned host);
 /*
  * End the generation of the tenant that *seen shows, which is over by what it is to `mine`: FENCING, a second
  * look, FENCED. A crash in between leaves it FENCING, for whoever comes next.

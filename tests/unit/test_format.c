@@ -192,6 +192,18 @@ static const struct field fields[] = {
 	FIELD(sm_trouble, reserved, 0x010, 0x030),
 	FIELD(sm_trouble, bad, 0x040, 0x2000),
 	FIELD(sm_trouble, file, 0x2040, 0x2000),
+	FIELD(sm_event, number, 0x000, 0x008),
+	FIELD(sm_event, check, 0x008, 0x008),
+	FIELD(sm_event, wall_ns, 0x010, 0x008),
+	FIELD(sm_event, mono_ns, 0x018, 0x008),
+	FIELD(sm_event, what, 0x020, 0x008),
+	FIELD(sm_event, who, 0x028, 0x008),
+	FIELD(sm_event, machine, 0x030, 0x010),
+	FIELD(sm_event, figures, 0x040, 0x008),
+	FIELD(sm_event, value, 0x048, 0x008),
+	FIELD(sm_event, reserved, 0x050, 0x010),
+	FIELD(sm_event, name, 0x060, 0x020),
+	FIELD(sm_event, text, 0x080, 0x040),
 };
 
 static const struct constant sizes[] = {
@@ -213,6 +225,7 @@ static const struct constant sizes[] = {
 	{ "sm_locks", sizeof(struct sm_locks), 0x1000 },
 	{ "sm_xattrs", sizeof(struct sm_xattrs), 0x1000 },
 	{ "sm_trouble", sizeof(struct sm_trouble), 0x4040 },
+	{ "sm_event", sizeof(struct sm_event), 0x0c0 },
 	{ "sm_u64", sizeof(sm_u64), 0x008 },
 };
 
@@ -343,7 +356,14 @@ static const struct constant constants[] = {
 	CONSTANT(DAXFS_R_LEASES, 13),
 	CONSTANT(DAXFS_R_PAGES, 14),
 	CONSTANT(DAXFS_R_SUMMARY, 15),
-	CONSTANT(DAXFS_REGIONS, 16),
+	CONSTANT(DAXFS_R_EVENTS, 16),
+	CONSTANT(DAXFS_REGIONS, 17),
+	CONSTANT(DAXFS_REGIONS_LEAST, 16),
+	CONSTANT(DAXFS_COMPAT_EVENTS, 1),
+	CONSTANT(DAXFS_EVENTS_OFFSET, 64),
+	CONSTANT(DAXFS_EVENTS_MIN, 16),
+	CONSTANT(DAXFS_EVENTS_MAX, 2048),
+	CONSTANT(DAXFS_EVENTS_PAGES, 64),
 	CONSTANT(DAXFS_TERM_VOID, 0),
 	CONSTANT(DAXFS_TERM_GRANTING, 1),
 	CONSTANT(DAXFS_TERM_ACCUSED, 2),
@@ -540,6 +560,7 @@ static void test_page_regions(void **state)
 		{ "leases", sizeof(struct sm_holder), DAXFS_R_LEASES },
 		{ "pages", DAXFS_PAGE_SIZE, DAXFS_R_PAGES },
 		{ "summary", 8, DAXFS_R_SUMMARY },
+		{ "events", sizeof(struct sm_event), DAXFS_R_EVENTS },
 	};
 	const char *page = source_read("deploy/man/daxfs.5"), *at;
 	char text[128];

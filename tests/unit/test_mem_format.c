@@ -99,7 +99,8 @@ static void test_superblocks(void **state)
 	assert_string_equal(s->name, "unit");
 	assert_int_equal(s->uuid[6] >> 4, 4); /* RFC 4122: version 4, variant 10 */
 	assert_int_equal(s->uuid[8] >> 6, 2);
-	assert_int_equal(s->compat | s->ro_compat | s->incompat, 0);
+	assert_int_equal(s->compat, DAXFS_COMPAT_EVENTS);
+	assert_int_equal(s->ro_compat | s->incompat, 0);
 	assert_int_equal(s->n_regions, DAXFS_REGIONS);
 	assert_true(s->hash_key[0] && s->hash_key[1]);
 	free(base);

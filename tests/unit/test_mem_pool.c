@@ -179,8 +179,10 @@ static void test_holes_filled(void **state)
 	(void)state;
 	util_memfd(&f, NULL, UTIL_POOL_BYTES);
 	assert_int_equal(pwrite(f.fd, base, 600 << 10, 0), 600 << 10); /* the tables; pages are a hole */
-	at = util_super(base, 0)->region[DAXFS_R_SUMMARY].offset;      /* but for the table behind them */
-	assert_int_equal(pwrite(f.fd, (uint8_t *)base + at, DAXFS_PAGE_SIZE, (off_t)at), DAXFS_PAGE_SIZE);
+	for (unsigned id = DAXFS_R_SUMMARY; id < DAXFS_REGIONS; id++) { /* but for the tables behind them */
+		at = util_super(base, 0)->region[id].offset;
+		assert_int_equal(pwrite(f.fd, (uint8_t *)base + at, DAXFS_PAGE_SIZE, (off_t)at), DAXFS_PAGE_SIZE);
+	}
 	assert_int_equal(pool_map(f.path, DAXFS_READ_ONLY, &pool, &err), 0);
 	pool_unmap(&pool);
 	assert_int_equal(fstat(f.fd, &st), 0);
@@ -235,7 +237,7 @@ static void new_feature(struct sm_super *s)
 
 static void compat_feature(struct sm_super *s)
 {
-	s->compat = 1;
+	s->compat |= 1ull << 63;
 }
 
 static void read_only_feature(struct sm_super *s)

@@ -142,6 +142,7 @@ static void test_unknown_region(void **state)
 	s.region[DAXFS_R_BIRTH0].count--;
 	s.region[DAXFS_R_COUNT].count--;
 	s.region[DAXFS_R_SUMMARY].offset -= DAXFS_PAGE_SIZE;
+	s.region[DAXFS_R_EVENTS].offset -= DAXFS_PAGE_SIZE;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
 	extra->count = 1;
@@ -207,6 +208,23 @@ static void test_no_opens(void **state)
 	s.region[DAXFS_R_OPEN_TABLE].count = 0;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 7);
+}
+
+/* A pool that was made before there were events is as good; one that says it has them has them. */
+static void test_without_events(void **state)
+{
+	struct sm_super s = good;
+
+	(void)state;
+	s.n_regions = DAXFS_REGIONS_LEAST;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6);
+	s.compat &= ~DAXFS_COMPAT_EVENTS;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
+	s.n_regions--;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6);
 }
 
 /* The last byte of the last region is the last a pool may have. */
@@ -389,19 +407,13 @@ static void test_geometry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_each_bit),
-		cmocka_unit_test(test_each_rule),
-		cmocka_unit_test(test_unknown_region),
-		cmocka_unit_test(test_order_of_rules),
-		cmocka_unit_test(test_no_objects),
-		cmocka_unit_test(test_no_opens),
-		cmocka_unit_test(test_exact_end),
-		cmocka_unit_test(test_either_copy_serves),
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_better_copy_explains),
-		cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_header_bits),
+		cmocka_unit_test(test_good),           cmocka_unit_test(test_each_bit),
+		cmocka_unit_test(test_each_rule),      cmocka_unit_test(test_unknown_region),
+		cmocka_unit_test(test_without_events), cmocka_unit_test(test_order_of_rules),
+		cmocka_unit_test(test_no_objects),     cmocka_unit_test(test_no_opens),
+		cmocka_unit_test(test_exact_end),      cmocka_unit_test(test_either_copy_serves),
+		cmocka_unit_test(test_words),          cmocka_unit_test(test_better_copy_explains),
+		cmocka_unit_test(test_headers),        cmocka_unit_test(test_header_bits),
 		cmocka_unit_test(test_geometry),
 	};
 

@@ -28,9 +28,9 @@ static struct world worlds[MARKS_MAX]; /* one for each mark of the memory */
 static void name_place(uint64_t offset, char *buf, size_t size)
 {
 	static const char *const names[DAXFS_REGIONS] = {
-		"member",       "lane",       "open",        "page-state",   "inode-state",
-		"dirent-state", "page-birth", "inode-birth", "dirent-birth", "count",
-		"inode",        "dirent",     "trouble",     "lease",        "page",
+		"member",     "lane",        "open",         "page-state", "inode-state", "dirent-state",
+		"page-birth", "inode-birth", "dirent-birth", "count",      "inode",       "dirent",
+		"trouble",    "lease",       "page",         "summary",    "event",
 	};
 
 	snprintf(buf, size, "+0x%" PRIx64, offset);
@@ -340,6 +340,7 @@ static long call_check(void *arg)
 
 	out->problems = check.problems;
 	out->usage = check.usage;
+	world_judge_events(out);
 	return rc;
 }
 

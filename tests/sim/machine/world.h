@@ -39,6 +39,7 @@ struct world {
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
+	unsigned serial, told; /* events of scripts: begun, and said to be recorded */
 };
 
 extern struct world world;
@@ -78,5 +79,9 @@ struct world_check {
 };
 /* False when the check itself broke or failed. */
 bool world_check(struct world_check *out);
+
+/* events.c: record one, of a script; what is wrong with those in the pool is added to *out. */
+int world_tell(struct daxfs *fs);
+void world_judge_events(struct world_check *out);
 
 #endif

@@ -75,6 +75,7 @@ void do_seek(struct command_call *call);
 void do_setx(struct command_call *call);
 void do_dropx(struct command_call *call);
 void do_getx(struct command_call *call);
+void do_tell(struct command_call *call);
 
 /* kernel.c: verbs */
 void kernel_serve(struct command_call *call);

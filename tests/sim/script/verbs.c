@@ -564,6 +564,7 @@ const struct verb script_verbs[] = {
 	{ "succeed", "", do_succeed },
 	{ "appear", "", do_appear },
 	{ "watch", "", do_watch },
+	{ "tell", "n", do_tell },
 	{ "preside", "", do_preside },
 	{ "bad-rename", "pP", do_bad_rename },
 	{ "bad-append", "inn", do_bad_append },

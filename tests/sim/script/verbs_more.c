@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verbs_more.c - verbs for ranges of files and for extended attributes; the table is in verbs.c. */
+/* verbs_more.c - verbs for ranges of files, extended attributes, events; the table is in verbs.c. */
 #include <inttypes.h>
 
 #include "machine/arena.h"
@@ -68,4 +68,13 @@ void do_getx(struct command_call *call)
 				    value, sizeof(value));
 
 	snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64, n, n < 0 ? 0 : script_digest(value, (size_t)n));
+}
+
+void do_tell(struct command_call *call)
+{
+	int rc = 0;
+
+	for (uint64_t i = 0; rc == 0 && i < call->command->n[0]; i++)
+		rc = world_tell(world.fs[call->host]);
+	put(call, rc);
 }
