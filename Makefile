@@ -51,7 +51,7 @@ LINK = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -Wl,--as-needed
 # Expanded when a recipe runs, so that `make deps` may install pkg-config first.
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
 LIBS = -ldaxctl
-LIBS_PROG = -lev -lsystemd -lprotobuf-c $(shell pkg-config --libs fuse3) $(LIBS)
+LIBS_PROG = -lev -lsystemd -lprotobuf-c -ljson-c $(shell pkg-config --libs fuse3) $(LIBS)
 
 # -- sources ------------------------------------------------------------------
 
@@ -138,8 +138,8 @@ help:
 	@echo 'Variables: CC=gcc|clang  B=build  CFLAGS="-O2 -g"  SAN=address|thread|undefined (own B)  V=1'
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
-	libev-dev libfuse3-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+	libev-dev libfuse3-dev libjson-c-dev fuse3 jq
+DEPS_CHECK := clang libcmocka-dev python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_LINT := shellcheck mandoc codespell cppcheck clang-tidy
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_BENCH := fio gnuplot-nox bsdextrautils

@@ -15,7 +15,7 @@
 #include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
-#include "daxfsctl/json.h"
+#include "daxfsctl/lines.h"
 #include "daxfsctl/text.h"
 
 #define PASSES 4u
@@ -141,19 +141,20 @@ static void check_json(struct ctl *ctl, const struct run *r)
 	struct json j;
 
 	json_begin(&j, ctl->out);
+	json_add_schema(&j, "check");
 	text_json_pool(&j, &r->geometry, ctl->words[0]);
-	json_bool(&j, "clean", r->found.n == 0);
-	json_number(&j, "hosts_in_use", r->users);
-	json_number(&j, "passes", r->passes);
-	json_number(&j, "files", r->check.files);
-	json_number(&j, "directories", r->check.directories);
-	json_number(&j, "names", r->check.names);
-	json_number(&j, "pages_used", r->check.pages_used);
+	json_add_bool(&j, "clean", r->found.n == 0);
+	json_add_number(&j, "hosts_in_use", r->users);
+	json_add_number(&j, "passes", r->passes);
+	json_add_number(&j, "files", r->check.files);
+	json_add_number(&j, "directories", r->check.directories);
+	json_add_number(&j, "names", r->check.names);
+	json_add_number(&j, "pages_used", r->check.pages_used);
 	text_json_usage(&j, &r->check.usage, true);
-	json_array(&j, "problems");
+	json_open_array(&j, "problems");
 	for (size_t i = 0; i < r->found.n; i++)
-		json_text(&j, NULL, r->found.line[i]);
-	json_end(&j);
+		lines_finding(&j, r->found.line[i]);
+	json_close(&j);
 	json_finish(&j);
 }
 
@@ -215,7 +216,7 @@ static void dump_line(void *context, const char *line)
 	const struct dump *d = context;
 
 	if (d->json)
-		json_text(d->json, NULL, line);
+		lines_fields(d->json, line);
 	else
 		fprintf(d->out, "%s\n", line);
 }
@@ -234,29 +235,20 @@ static int dump(struct ctl *ctl, struct daxfs *fs, const char *what)
 {
 	struct json j;
 	struct dump d = { .out = ctl->out };
-	FILE *kept = NULL;
-	char *text = NULL;
-	size_t size;
 	int rc;
 
-	/* In memory first: an error is to be the only object of its output. */
 	if (ctl->json) {
-		kept = open_memstream(&text, &size);
-		if (!kept)
-			return ctl_fail(ctl, CTL_ERROR, "out of memory");
-		json_begin(&j, kept);
-		json_text(&j, "what", what);
-		json_array(&j, "lines");
+		json_begin(&j, ctl->out);
+		json_add_schema(&j, "dump");
+		json_add_text(&j, "what", what);
+		json_open_array(&j, "lines");
 		d.json = &j;
 	}
 	rc = daxfs_dump(fs, what, dump_line, &d);
-	if (kept) {
+	if (ctl->json && rc)
+		json_drop(&j); /* an error is to be the only object of its output */
+	else if (ctl->json)
 		json_finish(&j);
-		fclose(kept);
-		if (rc == 0)
-			fputs(text, ctl->out);
-		free(text);
-	}
 	return rc ? dump_fail(ctl, rc, what) : CTL_OK;
 }
 

@@ -11,7 +11,7 @@
 
 #include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
-#include "daxfsctl/json.h"
+#include "daxfsctl/lines.h"
 
 static void text_line(void *context, const char *line)
 {
@@ -20,7 +20,7 @@ static void text_line(void *context, const char *line)
 
 static void json_line(void *context, const char *line)
 {
-	json_text(context, NULL, line);
+	lines_finding(context, line);
 }
 
 static void text_figures(struct ctl *ctl, const struct daxfs_repaired *r, bool dry_run)
@@ -40,13 +40,13 @@ static void text_figures(struct ctl *ctl, const struct daxfs_repaired *r, bool d
 
 static void json_figures(struct json *j, const struct daxfs_repaired *r, bool dry_run)
 {
-	json_end(j);
-	json_bool(j, "dry_run", dry_run);
-	json_number(j, "problems", r->problems);
-	json_number(j, "repairs", r->repairs);
-	json_number(j, "losses", r->losses);
-	json_number(j, "found", r->found);
-	json_number(j, "left", r->left);
+	json_close(j);
+	json_add_bool(j, "dry_run", dry_run);
+	json_add_number(j, "problems", r->problems);
+	json_add_number(j, "repairs", r->repairs);
+	json_add_number(j, "losses", r->losses);
+	json_add_number(j, "found", r->found);
+	json_add_number(j, "left", r->left);
 }
 
 static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
@@ -58,17 +58,18 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 
 	if (ctl->json) {
 		json_begin(&j, ctl->out);
-		json_array(&j, "lines");
+		json_add_schema(&j, "repair");
+		json_open_array(&j, "lines");
 	}
 	rc = daxfs_repair(fs, dry_run, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out, &result,
 			  &err);
 	if (ctl->json) {
 		json_figures(&j, &result, dry_run);
 		if (rc) {
-			json_object(&j, "error");
-			json_number(&j, "exit", (uint64_t)ctl_exit_of(rc));
-			json_text(&j, "text", err.text);
-			json_end(&j);
+			json_open_object(&j, "error");
+			json_add_number(&j, "exit", (uint64_t)ctl_exit_of(rc));
+			json_add_text(&j, "text", err.text);
+			json_close(&j);
 		}
 		json_finish(&j);
 	} else if (rc == 0) {
@@ -104,15 +105,16 @@ static int repair_item(struct ctl *ctl, const char *pool, uint64_t inode)
 	if (rc == 0) {
 		if (ctl->json) {
 			json_begin(&j, ctl->out);
-			json_array(&j, "lines");
+			json_add_schema(&j, "repair-item");
+			json_open_array(&j, "lines");
 		}
 		daxfs_beat(fs);
 		rc = daxfs_repair_item(fs, inode, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out,
 				       &err);
 		if (ctl->json) {
-			json_end(&j);
-			json_number(&j, "inode", inode);
-			json_bool(&j, "repaired", rc == 0);
+			json_close(&j);
+			json_add_number(&j, "inode", inode);
+			json_add_bool(&j, "repaired", rc == 0);
 			json_finish(&j);
 		}
 		daxfs_leave(fs);

@@ -165,16 +165,16 @@ static int show(struct ctl *ctl, const struct selftest *t)
 
 	if (ctl->json) {
 		json_begin(&j, ctl->out);
-		json_bool(&j, "exact", exact);
-		json_number(&j, "processes", t->processes);
-		json_number(&j, "increments_each", t->increments);
-		json_number(&j, "expected", want);
-		json_number(&j, "grown", grown);
-		json_number(&j, "succeeded", t->made);
-		json_number(&j, "tries", t->tries);
-		json_real(&j, "first_try_percent", first);
-		json_number(&j, "collisions", t->tries - t->made);
-		json_number(&j, "processes_failed", t->failed);
+		json_add_bool(&j, "exact", exact);
+		json_add_number(&j, "processes", t->processes);
+		json_add_number(&j, "increments_each", t->increments);
+		json_add_number(&j, "expected", want);
+		json_add_number(&j, "grown", grown);
+		json_add_number(&j, "succeeded", t->made);
+		json_add_number(&j, "tries", t->tries);
+		json_add_real(&j, "first_try_percent", first);
+		json_add_number(&j, "collisions", t->tries - t->made);
+		json_add_number(&j, "processes_failed", t->failed);
 		json_finish(&j);
 	} else {
 		fprintf(ctl->out,

@@ -15,6 +15,8 @@ static const struct command {
 	{ "mkfs", cmd_mkfs },
 	{ "status", cmd_status },
 	{ "hosts", cmd_hosts },
+	{ "events", cmd_events },
+	{ "show", cmd_show },
 	{ "recover", cmd_recover },
 	{ "fence", cmd_fence },
 	{ "fence-test", cmd_fence_test },
@@ -38,7 +40,10 @@ static const char help[] =
 	"                                        make a pool\n"
 	"  status [POOL] [--sample]              the pod at a glance\n"
 	"  hosts [POOL] [--sample]               every host slot\n"
-	"  metrics [POOL]                        the same for Prometheus\n"
+	"  events [POOL] [--since NUMBER] [--follow [--wait SECONDS]]\n"
+	"                                        what happened, as the pool remembers it\n"
+	"  show HOST [POOL] [--postmortem]       the same of one host; of its last death\n"
+	"  metrics [POOL]                        status for Prometheus\n"
 	"  recover [POOL] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]\n"
 	"                                        finalize what a fenced host left\n"
 	"  fence --host N [--wait SECONDS]       cut a host off\n"
@@ -75,9 +80,9 @@ int ctl_fail(struct ctl *ctl, int code, const char *format, ...)
 	fprintf(ctl->err, "daxfsctl: %s\n", text);
 	if (ctl->json) {
 		json_begin(&j, ctl->out);
-		json_object(&j, "error");
-		json_number(&j, "exit", (uint64_t)code);
-		json_text(&j, "text", text);
+		json_open_object(&j, "error");
+		json_add_number(&j, "exit", (uint64_t)code);
+		json_add_text(&j, "text", text);
 		json_finish(&j);
 	}
 	return code;
@@ -147,7 +152,7 @@ int cmd_version(struct ctl *ctl, int argc, char **argv)
 		return CTL_OK;
 	}
 	json_begin(&j, ctl->out);
-	json_text(&j, "version", daxfs_version());
+	json_add_text(&j, "version", daxfs_version());
 	json_finish(&j);
 	return CTL_OK;
 }

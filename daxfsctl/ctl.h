@@ -55,6 +55,8 @@ int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err);
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv);
 int cmd_status(struct ctl *ctl, int argc, char **argv);
 int cmd_hosts(struct ctl *ctl, int argc, char **argv);
+int cmd_events(struct ctl *ctl, int argc, char **argv);
+int cmd_show(struct ctl *ctl, int argc, char **argv);
 int cmd_recover(struct ctl *ctl, int argc, char **argv);
 int cmd_fence(struct ctl *ctl, int argc, char **argv);
 int cmd_fence_test(struct ctl *ctl, int argc, char **argv);

@@ -14,7 +14,7 @@
 
 #include "daxfs/inspect.h"
 #include "daxfs/member.h"
-#include "daxfsctl/json.h"
+#include "daxfsctl/lines.h"
 #include "daxfsctl/snapshot.h"
 #include "proto/framing.h"
 
@@ -29,12 +29,12 @@ int order_done(struct ctl *ctl, unsigned host, const char *state, const char *te
 		return CTL_OK;
 	}
 	json_begin(&j, ctl->out);
-	json_number(&j, "host", host);
+	json_add_number(&j, "host", host);
 	if (state)
-		json_text(&j, "state", state);
+		json_add_text(&j, "state", state);
 	else
-		json_null(&j, "state");
-	json_text(&j, "text", text);
+		json_add_null(&j, "state");
+	json_add_text(&j, "text", text);
 	json_finish(&j);
 	return CTL_OK;
 }
@@ -243,7 +243,7 @@ static void dry_line(void *context, const char *line)
 {
 	struct json *j = context;
 
-	json_text(j, NULL, line);
+	lines_fields(j, line);
 }
 
 static void dry_text(void *context, const char *line)
@@ -266,8 +266,9 @@ static int dry_run(struct ctl *ctl, const char *pool, unsigned host)
 		rc = ctl_fail(ctl, CTL_USAGE, "host %u: this pool has hosts 0 to %u", host, g.hosts - 1);
 	} else if (ctl->json) {
 		json_begin(&j, ctl->out);
-		json_number(&j, "host", host);
-		json_array(&j, "would");
+		json_add_schema(&j, "recover-dry-run");
+		json_add_number(&j, "host", host);
+		json_open_array(&j, "would");
 		daxfs_recover_dry_run(fs, host, dry_line, &j);
 		json_finish(&j);
 	} else {

@@ -216,8 +216,8 @@ static int recovered(struct ctl *ctl, const struct daxfs_recovery *r)
 		return CTL_OK;
 	}
 	json_begin(&j, ctl->out);
-	json_number(&j, "host", r->host);
-	json_text(&j, "state", daxfs_host_state_name(DAXFS_HOST_RECOVERED));
+	json_add_number(&j, "host", r->host);
+	json_add_text(&j, "state", daxfs_host_state_name(DAXFS_HOST_RECOVERED));
 	text_json_recovery(&j, "recovery", r);
 	json_finish(&j);
 	return CTL_OK;

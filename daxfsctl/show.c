@@ -209,29 +209,13 @@ void show_hosts(FILE *out, const struct snapshot *s)
 static void json_beat(struct json *j, const struct snapshot_host *h)
 {
 	if (h->beat == BEAT_SINCE)
-		json_number(j, "beat_ms", h->beat_ms);
+		json_add_number(j, "beat_ms", h->beat_ms);
 	else
-		json_null(j, "beat_ms");
+		json_add_null(j, "beat_ms");
 	if (h->beat == BEAT_WITHIN || h->beat == BEAT_NOT_WITHIN)
-		json_bool(j, "beating", h->beat == BEAT_WITHIN);
+		json_add_bool(j, "beating", h->beat == BEAT_WITHIN);
 	else
-		json_null(j, "beating");
-}
-
-/* null: not known */
-static void json_id(struct json *j, const char *name, const uint8_t id[16])
-{
-	char text[33];
-	unsigned any = 0;
-
-	for (unsigned i = 0; i < 16; i++) {
-		snprintf(text + 2 * i, 3, "%02x", id[i]);
-		any |= id[i];
-	}
-	if (any)
-		json_text(j, name, text);
-	else
-		json_null(j, name);
+		json_add_null(j, "beating");
 }
 
 static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
@@ -239,56 +223,56 @@ static void json_host(struct json *j, const struct snapshot *s, const struct sna
 	const struct daxfs_host_view *v = &h->view;
 	char reason[192];
 
-	json_object(j, NULL);
-	json_number(j, "id", v->id);
-	json_text(j, "state", state_text(h));
+	json_open_object(j, NULL);
+	json_add_number(j, "id", v->id);
+	json_add_text(j, "state", state_text(h));
 	if (h->readable) {
-		json_text(j, "name", v->name);
-		json_number(j, "generation", v->generation);
+		json_add_text(j, "name", v->name);
+		json_add_number(j, "generation", v->generation);
 		json_beat(j, h);
-		json_number(j, "beat", v->beat);
-		json_number(j, "pid", v->pid);
-		json_id(j, "machine", v->who.machine);
-		json_id(j, "boot", v->who.boot);
-		json_number(j, "lanes", v->lanes);
-		json_number(j, "records", v->records);
-		json_number(j, "owned", v->owned);
-		json_number(j, "pins", v->pins);
+		json_add_number(j, "beat", v->beat);
+		json_add_number(j, "pid", v->pid);
+		json_add_id(j, "machine", v->who.machine);
+		json_add_id(j, "boot", v->who.boot);
+		json_add_number(j, "lanes", v->lanes);
+		json_add_number(j, "records", v->records);
+		json_add_number(j, "owned", v->owned);
+		json_add_number(j, "pins", v->pins);
 		if (v->recoverer >= 0)
-			json_number(j, "recoverer", (uint64_t)v->recoverer);
+			json_add_number(j, "recoverer", (uint64_t)v->recoverer);
 		else
-			json_null(j, "recoverer");
-		json_number(j, "recoverers_died", v->deaths);
-		json_number(j, "reason_ms", v->reason_ms);
-		json_number(j, "fence_ms", v->fence_ms);
+			json_add_null(j, "recoverer");
+		json_add_number(j, "recoverers_died", v->deaths);
+		json_add_number(j, "reason_ms", v->reason_ms);
+		json_add_number(j, "fence_ms", v->fence_ms);
 		text_json_recovery(j, "last_recovery", &v->last);
 	}
-	json_text(j, "reason", reason_text(s, h, reason, sizeof(reason)));
-	json_end(j);
+	json_add_text(j, "reason", reason_text(s, h, reason, sizeof(reason)));
+	json_close(j);
 }
 
 static void json_fabricd(struct json *j, const struct snapshot *s)
 {
 	static const char *const role[] = { "none", "unknown", "primary", "backup", "silent" };
 
-	json_object(j, "fabricd");
-	json_text(j, "role", role[s->fabricd]);
-	json_number(j, "pid", s->manager.pid);
-	json_number(j, "answered_by", s->answered_by);
-	json_number(j, "epoch", s->manager.epoch);
-	json_text(j, "fence_agent", s->fence_agent);
+	json_open_object(j, "fabricd");
+	json_add_text(j, "role", role[s->fabricd]);
+	json_add_number(j, "pid", s->manager.pid);
+	json_add_number(j, "answered_by", s->answered_by);
+	json_add_number(j, "epoch", s->manager.epoch);
+	json_add_text(j, "fence_agent", s->fence_agent);
 	if (s->answered_by)
-		json_bool(j, "deciding", s->deciding);
+		json_add_bool(j, "deciding", s->deciding);
 	else
-		json_null(j, "deciding");
-	json_text(j, "note", s->note);
+		json_add_null(j, "deciding");
+	json_add_text(j, "note", s->note);
 	if (s->answered_by) {
-		json_bool(j, "backup", s->backup_seen);
-		json_number(j, "polls", s->polls);
-		json_number(j, "late_polls", s->late_polls);
-		json_text(j, "fence_broken", s->fence_broken);
+		json_add_bool(j, "backup", s->backup_seen);
+		json_add_number(j, "polls", s->polls);
+		json_add_number(j, "late_polls", s->late_polls);
+		json_add_text(j, "fence_broken", s->fence_broken);
 	}
-	json_end(j);
+	json_close(j);
 }
 
 static void json_repairs(struct json *j, const struct snapshot *s)
@@ -296,19 +280,19 @@ static void json_repairs(struct json *j, const struct snapshot *s)
 	static const char *const name[DAXFS_REPAIR_KINDS] = { "page", "file", "lane" };
 	static const char *const number[DAXFS_REPAIR_KINDS] = { "pages", "files", "lanes" };
 
-	json_object(j, "to_repair");
+	json_open_object(j, "to_repair");
 	for (unsigned kind = 0; kind < DAXFS_REPAIR_KINDS; kind++)
-		json_number(j, number[kind], s->to_repair[kind]);
-	json_array(j, "first");
+		json_add_number(j, number[kind], s->to_repair[kind]);
+	json_open_array(j, "first");
 	for (unsigned i = 0; i < s->n_repairs; i++) {
-		json_object(j, NULL);
-		json_text(j, "kind", name[s->repair[i].kind]);
-		json_number(j, "subject", s->repair[i].subject);
-		json_text(j, "what", s->repair[i].what);
-		json_end(j);
+		json_open_object(j, NULL);
+		json_add_text(j, "kind", name[s->repair[i].kind]);
+		json_add_number(j, "subject", s->repair[i].subject);
+		json_add_text(j, "what", s->repair[i].what);
+		json_close(j);
 	}
-	json_end(j);
-	json_end(j);
+	json_close(j);
+	json_close(j);
 }
 
 void show_json(FILE *out, const struct snapshot *s)
@@ -317,21 +301,22 @@ void show_json(FILE *out, const struct snapshot *s)
 	struct json j;
 
 	json_begin(&j, out);
+	json_add_schema(&j, "status");
 	text_json_pool(&j, &s->geometry, s->path);
-	json_number(&j, "epoch", s->manager.reclaim_epoch);
+	json_add_number(&j, "epoch", s->manager.reclaim_epoch);
 	json_fabricd(&j, s);
-	json_bool(&j, "healthy", health_good(s));
-	json_text(&j, "health", health_text(s, health, sizeof(health)));
-	json_array(&j, "hosts");
+	json_add_bool(&j, "healthy", health_good(s));
+	json_add_text(&j, "health", health_text(s, health, sizeof(health)));
+	json_open_array(&j, "hosts");
 	for (unsigned i = 0; i < s->n_hosts; i++)
 		json_host(&j, s, &s->host[i]);
-	json_end(&j);
+	json_close(&j);
 	if (s->have_usage) {
 		text_json_usage(&j, &s->usage, false);
 		json_repairs(&j, s);
 	} else {
-		json_null(&j, "usage");
-		json_null(&j, "to_repair");
+		json_add_null(&j, "usage");
+		json_add_null(&j, "to_repair");
 	}
 	text_json_recovery(&j, "last_recovery", &s->last);
 	json_finish(&j);

@@ -73,64 +73,64 @@ void text_json_pool(struct json *j, const struct daxfs_geometry *g, const char *
 {
 	char uuid[40];
 
-	json_object(j, "pool");
-	json_text(j, "name", g->name);
-	json_text(j, "uuid", text_uuid(g->uuid, uuid, sizeof(uuid)));
-	json_text(j, "path", path);
-	json_number(j, "size", g->size);
-	json_number(j, "format", g->version);
-	json_text(j, "domain", g->wb ? "wb" : "gpf");
-	json_number(j, "hosts", g->hosts);
-	json_number(j, "lanes_per_host", g->lanes_per_host);
-	json_number(j, "opens_per_host", g->opens_per_host);
-	json_number(j, "heartbeat_ms", g->heartbeat_ms);
-	json_number(j, "lease_ms", g->lease_ms);
-	json_number(j, "pages", g->pages);
-	json_number(j, "inodes", g->inodes);
-	json_number(j, "dirents", g->dirents);
-	json_end(j);
+	json_open_object(j, "pool");
+	json_add_text(j, "name", g->name);
+	json_add_text(j, "uuid", text_uuid(g->uuid, uuid, sizeof(uuid)));
+	json_add_text(j, "path", path);
+	json_add_number(j, "size", g->size);
+	json_add_number(j, "format", g->version);
+	json_add_text(j, "domain", g->wb ? "wb" : "gpf");
+	json_add_number(j, "hosts", g->hosts);
+	json_add_number(j, "lanes_per_host", g->lanes_per_host);
+	json_add_number(j, "opens_per_host", g->opens_per_host);
+	json_add_number(j, "heartbeat_ms", g->heartbeat_ms);
+	json_add_number(j, "lease_ms", g->lease_ms);
+	json_add_number(j, "pages", g->pages);
+	json_add_number(j, "inodes", g->inodes);
+	json_add_number(j, "dirents", g->dirents);
+	json_close(j);
 }
 
 void text_json_recovery(struct json *j, const char *key, const struct daxfs_recovery *r)
 {
 	if (!r->ns) {
-		json_null(j, key);
+		json_add_null(j, key);
 		return;
 	}
-	json_object(j, key);
-	json_number(j, "host", r->host);
-	json_number(j, "ns", r->ns);
-	json_number(j, "finished", r->finished);
-	json_number(j, "rolled_back", r->rolled_back);
-	json_number(j, "objects", r->objects);
-	json_number(j, "opens", r->opens);
-	json_number(j, "files", r->files);
-	json_end(j);
+	json_open_object(j, key);
+	json_add_number(j, "host", r->host);
+	json_add_number(j, "ns", r->ns);
+	json_add_number(j, "finished", r->finished);
+	json_add_number(j, "rolled_back", r->rolled_back);
+	json_add_number(j, "objects", r->objects);
+	json_add_number(j, "opens", r->opens);
+	json_add_number(j, "files", r->files);
+	json_close(j);
 }
 
 /* walked: by the check, which looks at each state; else by counters, for which these are free. */
 static void json_usage(struct json *j, const char *key, const struct daxfs_usage *u, bool walked)
 {
-	json_object(j, key);
-	json_number(j, "total", u->total);
-	json_number(j, "free", u->free);
-	json_number(j, "live", u->live);
-	json_number(j, "quarantined", u->quarantined);
+	json_open_object(j, key);
+	json_add_number(j, "total", u->total);
+	json_add_number(j, "free", u->free);
+	json_add_number(j, "live", u->live);
+	json_add_number(j, "quarantined", u->quarantined);
 	if (walked) {
-		json_number(j, "private", u->private_);
-		json_number(j, "retired", u->retired);
+		json_add_number(j, "private", u->private_);
+		json_add_number(j, "retired", u->retired);
 	}
-	json_end(j);
+	json_close(j);
 }
 
 void text_json_usage(struct json *j, const struct daxfs_statfs *usage, bool walked)
 {
-	json_object(j, "usage");
+	json_open_object(j, "usage");
 	json_usage(j, "pages", &usage->pages, walked);
 	json_usage(j, "inodes", &usage->inodes, walked);
 	json_usage(j, "dirents", &usage->dirents, walked);
 	if (walked)
-		json_number(j, "node_pages", usage->nodes);
-	json_number(j, "reserved_pages", usage->reserved);
-	json_end(j);
+		json_add_number(j, "node_pages", usage->nodes);
+	json_add_number(j, "reserved_pages", usage->reserved);
+	json_close(j);
 }

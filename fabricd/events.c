@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events.c - what happened to hosts, as lines. See events.h.
+ * events.c - what happened to hosts, as lines and in the pool's ring. See events.h.
  */
 #include "fabricd/events.h"
 
@@ -82,6 +82,73 @@ void events_saw(struct events *events, const struct daxfs_host_view *v)
 	h->generation = v->generation;
 }
 
+/* -- in the pool ------------------------------------------------------------------ */
+
+static void record(const struct events *events, const struct daxfs_event *e)
+{
+	if (events->record)
+		events->record(events->context, e);
+}
+
+/* About a host as it was seen. */
+static struct daxfs_event event_of(const struct daxfs_host_view *v, enum daxfs_event_kind kind)
+{
+	struct daxfs_event e = {
+		.kind = kind,
+		.host = (int)v->id,
+		.by = -1,
+		.state = v->state,
+		.reason = v->reason,
+		.ms = v->reason_ms,
+		.generation = v->generation,
+		.value = v->beat,
+	};
+
+	if (daxfs_host_introduced(v) || daxfs_host_was_introduced(v))
+		memcpy(e.name, v->name, sizeof(e.name));
+	return e;
+}
+
+/* What hosts record themselves, and what is only the end of that, is not. */
+static void record_move(const struct events *events, const struct daxfs_host_view *seen, const struct decide_action *a,
+			uint32_t generation, const char *agent)
+{
+	struct daxfs_event e = event_of(seen, DAXFS_EVENT_STATE);
+
+	if (a->to == DAXFS_HOST_FREE)
+		return;
+	e.state = a->to;
+	e.reason = a->reason;
+	e.ms = a->ms;
+	e.generation = generation;
+	e.by = a->to == DAXFS_HOST_RECOVERING ? a->recoverer : -1;
+	if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
+		snprintf(e.text, sizeof(e.text), "by %.38s in %u ms", agent, a->fence_ms);
+	record(events, &e);
+}
+
+void events_primary(struct events *events, uint32_t epoch, const struct daxfs_manager_view *former)
+{
+	struct daxfs_event e = { .kind = DAXFS_EVENT_PRIMARY, .host = -1, .by = -1, .value = epoch };
+
+	if (former->epoch)
+		snprintf(e.text, sizeof(e.text), "the former one (epoch %u, pid %u) fell silent", former->epoch,
+			 former->pid);
+	record(events, &e);
+}
+
+void events_found(struct events *events, const struct daxfs_host_view *v)
+{
+	struct daxfs_event e = event_of(v, DAXFS_EVENT_FOUND);
+
+	if (v->state == DAXFS_HOST_RECOVERING)
+		e.by = v->recoverer;
+	if (v->state >= DAXFS_HOST_SUSPECT && v->state <= DAXFS_HOST_RECOVERING)
+		record(events, &e);
+}
+
+/* -- our own moves ------------------------------------------------------------------ */
+
 static const char *moved_why(const struct decide_action *a, const char *agent, char *out, size_t size)
 {
 	char text[96];
@@ -107,18 +174,24 @@ void events_moved(struct events *events, const struct daxfs_host_view *seen, con
 		     a->to != DAXFS_HOST_RECOVERING;
 	char err[200];
 
-	if (!again)
+	if (!again) {
 		log_entry(seen, a->to, generation, moved_why(a, agent, err, sizeof(err)));
+		record_move(events, seen, a, generation, agent);
+	}
 	h->known = true;
 	h->state = a->to;
 	h->generation = generation;
 	h->reason = a->reason;
 }
 
-void events_recoverer_died(const struct daxfs_host_view *seen)
+void events_recoverer_died(struct events *events, const struct daxfs_host_view *seen)
 {
+	struct daxfs_event e = event_of(seen, DAXFS_EVENT_RECOVERER_DIED);
 	unsigned n = seen->deaths + 1;
 
+	e.by = seen->recoverer;
+	e.value = n;
+	record(events, &e);
 	if (n < DAXFS_RECOVERERS_MAX)
 		log_warn("host %u: host %d died while it recovered it (%u so far)", seen->id, seen->recoverer, n);
 	else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.c - read the pool, decide, act. See monitor.h.
+ * monitor.c - read the pool, decide, act. See monitor.h.
  *
  * Whatever touches the pool runs under the guard, each slot by itself: a region
  * that went away makes a poll that decides nothing, a bad line decides nothing
@@ -98,6 +98,52 @@ static void look(struct watch *w)
 			events_saw(&w->events, &w->in.view[i]);
 }
 
+/* -- recording ---------------------------------------------------------------- */
+
+struct recording {
+	struct watch *w;
+	struct daxfs_event event;
+};
+
+static void add_event(void *context)
+{
+	struct recording *r = context;
+
+	daxfs_event_add(r->w->member, &r->event); /* or not: nothing depends on it */
+}
+
+/* By the primary alone: a backup sees what it sees. */
+static void record_event(void *context, const struct daxfs_event *e)
+{
+	struct recording r = { .w = context, .event = *e };
+
+	r.event.epoch = r.w->decide.epoch;
+	memcpy(r.event.machine, r.w->here.machine, sizeof(r.event.machine));
+	guard_run(add_event, &r);
+}
+
+struct listing {
+	struct watch *w;
+	uint64_t after;
+	daxfs_event_fill fill;
+	void *context;
+	int rc;
+};
+
+static void list_events(void *context)
+{
+	struct listing *l = context;
+
+	l->rc = daxfs_event_list(l->w->member, l->after, l->fill, l->context);
+}
+
+int watch_events(struct watch *w, uint64_t after, daxfs_event_fill fill, void *context)
+{
+	struct listing l = { w, after, fill, context, 0 };
+
+	return guard_run(list_events, &l) ? -EIO : l.rc;
+}
+
 /* -- acting ------------------------------------------------------------------- */
 
 /* one call into the pool, under the guard */
@@ -154,6 +200,10 @@ static void claimed(struct watch *w, uint32_t epoch)
 			 w->in.manager.epoch, w->in.manager.pid);
 	else
 		log_note("primary with epoch %u", epoch);
+	events_primary(&w->events, epoch, &w->in.manager);
+	for (unsigned i = 0; i < w->decide.hosts; i++)
+		if (w->in.sensible[i])
+			events_found(&w->events, &w->in.view[i]);
 }
 
 /* Polls repeat what fails; the log need not. */
@@ -184,7 +234,7 @@ static void outcome(struct watch *w, const struct operation *op)
 	} else if (a->kind == DECIDE_CLAIM) {
 		claimed(w, op->epoch);
 	} else if (a->kind == DECIDE_COUNT) {
-		events_recoverer_died(&w->in.view[a->host]);
+		events_recoverer_died(&w->events, &w->in.view[a->host]);
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
 		events_moved(&w->events, &w->in.view[a->host], a, agent_name(w->options));
@@ -351,6 +401,8 @@ int watch_open(struct watch *w, const struct options *options, struct agents *ag
 	rc = daxfs_member_open(w->path, true, &w->member, err);
 	if (rc)
 		return rc;
+	w->events.record = record_event;
+	w->events.context = w;
 	daxfs_member_geometry(w->member, &w->geometry);
 	decide_init(&w->decide, w->geometry.hosts, w->geometry.heartbeat_ms);
 	w->decide.hold_polls = (unsigned)(options->boot_wait_s * 1000ull / w->geometry.heartbeat_ms);

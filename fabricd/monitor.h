@@ -40,6 +40,8 @@ void watch_act(struct watch *w, const struct decide_action *a);
 int watch_again(struct watch *w, unsigned host);
 /* The operator wants it, and decide_refuses did not: an order for the next poll. */
 void watch_order(struct watch *w, unsigned host, enum decide_order order);
+/* As daxfs_event_list. */
+int watch_events(struct watch *w, uint64_t after, daxfs_event_fill fill, void *context);
 uint64_t watch_clock_ms(void);
 /* One line on the whole pod, for the service manager. */
 void watch_summary(const struct watch *w, char *out, size_t size);

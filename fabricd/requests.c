@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define EVENTS_MAX 64u /* in one answer */
+
 /* a response and all that it points to */
 struct reply {
 	Fabric__Response response;
@@ -28,6 +30,9 @@ struct reply {
 	struct daxfs_identity who[DECIDE_HOSTS_MAX];
 	char path[PATH_MAX], agent[PATH_MAX], note[128], pool_name[32];
 	uint8_t uuid[16];
+	struct daxfs_event seen[EVENTS_MAX];
+	Fabric__Event event[EVENTS_MAX];
+	Fabric__Event *events[EVENTS_MAX];
 };
 
 __attribute__((format(printf, 3, 4))) static void say(struct reply *r, int error, const char *format, ...)
@@ -161,6 +166,52 @@ static void status(struct reply *r, const struct watch *w)
 		r->response.last_recovery = fill_recovery(&r->last_recovery, &w->events.newest);
 }
 
+/* -- events ------------------------------------------------------------------- */
+
+/* What the pool has, as it is: names and texts are print already. */
+static void fill_event(Fabric__Event *out, struct daxfs_event *e)
+{
+	fabric__event__init(out);
+	out->number = e->number;
+	out->wall_ns = e->wall_ns;
+	out->mono_ns = e->mono_ns;
+	out->kind = e->kind;
+	out->host = e->host;
+	out->by = e->by;
+	out->state = e->state;
+	out->reason = e->reason;
+	out->ms = e->ms;
+	out->generation = e->generation;
+	out->epoch = e->epoch;
+	out->pid = e->pid;
+	out->machine = (ProtobufCBinaryData){ .len = sizeof(e->machine), .data = e->machine };
+	out->value = e->value;
+	out->name = e->name;
+	out->text = e->text;
+}
+
+static bool take_event(void *context, const struct daxfs_event *e)
+{
+	struct reply *r = context;
+	size_t n = r->response.n_events++;
+
+	r->seen[n] = *e;
+	fill_event(&r->event[n], &r->seen[n]);
+	r->events[n] = &r->event[n];
+	return n + 1 < EVENTS_MAX;
+}
+
+static void events(struct reply *r, struct watch *w, uint64_t after)
+{
+	int rc = watch_events(w, after, take_event, r);
+
+	r->response.events = r->events;
+	if (rc == -EOPNOTSUPP)
+		say(r, EOPNOTSUPP, "this pool was made without events");
+	else if (rc < 0)
+		say(r, -rc, "the events cannot be read: %s", strerror(-rc));
+}
+
 /* -- orders ------------------------------------------------------------------- */
 
 /* May anything be ordered about that host here? Says so if not. */
@@ -277,7 +328,8 @@ static void recover(struct reply *r, const struct watch *w, unsigned host)
 
 static bool changes_nothing(const Fabric__Request *request)
 {
-	return request->verb_case == FABRIC__REQUEST__VERB_STATUS || request->verb_case == FABRIC__REQUEST__VERB_PING;
+	return request->verb_case == FABRIC__REQUEST__VERB_STATUS ||
+	       request->verb_case == FABRIC__REQUEST__VERB_EVENTS || request->verb_case == FABRIC__REQUEST__VERB_PING;
 }
 
 static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *request, bool guest)
@@ -301,6 +353,7 @@ static void dispatch(struct reply *r, struct watch *w, const Fabric__Request *re
 			recover(r, w, request->recover->host);
 		break;
 	case FABRIC__REQUEST__VERB_FENCE_TEST: fence_test(r, w, request->fence_test); break;
+	case FABRIC__REQUEST__VERB_EVENTS: events(r, w, request->events->after); break;
 	case FABRIC__REQUEST__VERB_PING: break;
 	default: say(r, EOPNOTSUPP, "this fabricd does not know that request: is it older than its client?"); break;
 	}

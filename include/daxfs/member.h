@@ -131,6 +131,11 @@ static inline bool daxfs_host_introduced(const struct daxfs_host_view *v)
 {
 	return v->name[0] && (v->in_lobby || (v->tenancy && v->tenancy >> 40 == v->generation));
 }
+/* The same of one that was cut off, whose generation is over: until the next one joins. */
+static inline bool daxfs_host_was_introduced(const struct daxfs_host_view *v)
+{
+	return v->state >= DAXFS_HOST_FENCED && v->name[0] && v->tenancy && v->tenancy >> 40 == v->generation - 1;
+}
 /* May a tenant of the slot still run? Of the others all is over: they are FENCED, or never were. */
 static inline bool daxfs_host_may_live(const struct daxfs_host_view *v)
 {

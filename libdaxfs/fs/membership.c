@@ -351,7 +351,8 @@ static int leave(void *arg)
 	if (leftovers(fs))
 		return lane_alive(&fs->slots[0].lane) ? -EIO : -ESTALE;
 	/* Before it does, for nobody who has left may store anything: the pool may be made anew by then. */
-	tell(fs, DAXFS_HOST_FREE, DAXFS_REASON_LEFT);
+	if (lane_alive(&fs->slots[0].lane))
+		tell(fs, DAXFS_HOST_FREE, DAXFS_REASON_LEFT);
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);

@@ -24,7 +24,7 @@ static int look(void *arg)
 	l->event->state = v.state;
 	l->event->reason = v.reason;
 	l->event->value = v.beat;
-	if (daxfs_host_introduced(&v))
+	if (daxfs_host_introduced(&v) || daxfs_host_was_introduced(&v))
 		memcpy(l->event->name, v.name, sizeof(v.name));
 	return 0;
 }

@@ -231,6 +231,37 @@ static void fenced_and_recovered(struct pod *p)
 	ctl_expect(&p->r, CTL_OK, "clean");
 }
 
+/* What was done to host 1, asked of fabricd and of the pool. */
+static void remembered(struct pod *p)
+{
+	ctl_run(&p->r, "events --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_OK, "fabricd is primary with epoch 1");
+	assert_non_null(strstr(p->r.out, "host 1 (host1) generation 1 FENCED: fenced by operator; by agent in "));
+	assert_non_null(strstr(p->r.out, "host 1 (host1) generation 1 RECOVERED: recovered, by host 0;"));
+	ctl_run(&p->r, "events %s --json --since 1", p->pool);
+	ctl_expect(&p->r, CTL_OK, "\"schema\": \"daxfs-events-1\"");
+	ctl_expect_json(&p->r, "\"state\": \"FENCING\"");
+	ctl_run(&p->r, "show host1 --postmortem --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_OK, "host 1 (host1) generation 0\n");
+	for (const char *const *part =
+		     (const char *const[]){ "joined", "last heartbeat", "declared dead", "proof of exclusion",
+					    "recovery assigned", "recovered", NULL };
+	     *part; part++)
+		if (!strstr(p->r.out, *part) || strstr(p->r.out, "none is recorded"))
+			fail_msg("\"%s\" is not told: %s", *part, p->r.out);
+	ctl_run(&p->r, "show 1 %s --postmortem --json", p->pool);
+	ctl_expect_json(&p->r, "\"proof_of_exclusion\": {");
+	ctl_run(&p->r, "show 1 --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_OK, "RECOVERED");
+	ctl_run(&p->r, "show 0 %s --postmortem", p->pool);
+	ctl_expect(&p->r, CTL_REFUSED, "no death of it is recorded");
+	ctl_run(&p->r, "show nobody %s", p->pool);
+	ctl_expect(&p->r, CTL_USAGE, "no such host");
+	ctl_run(&p->r, "events --follow --wait 0 --json --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_OK, "\"schema\": \"daxfs-event-1\"");
+	assert_true(strchr(p->r.out, '\n')[1] == '{'); /* an object a line */
+}
+
 static void stopped_fabricd(struct pod *p)
 {
 	kill(p->fabricd, SIGSTOP);
@@ -251,6 +282,7 @@ static void a_pod(void **unused)
 	fence_tested(&p);
 	orders_refused(&p);
 	fenced_and_recovered(&p);
+	remembered(&p);
 	stopped_fabricd(&p);
 	pod_stop(&p);
 }

@@ -29,6 +29,40 @@ static void until(struct real *r, unsigned host, enum daxfs_host_state state, un
 	}
 }
 
+struct story {
+	char text[1024];
+};
+
+/* "ALIVE SUSPECT ..." of host 1, each with its reason, and by whom. */
+static bool tell(void *context, const struct daxfs_event *e)
+{
+	struct story *story = context;
+	size_t at = strlen(story->text);
+	char reason[96];
+
+	if (e->kind == DAXFS_EVENT_STATE && e->host == 1)
+		snprintf(story->text + at, sizeof(story->text) - at, "%s %s %u by %d %s%s\n",
+			 daxfs_host_state_name(e->state), e->name, e->generation, e->by,
+			 daxfs_reason_text(e->reason, 0, reason, sizeof(reason)),
+			 strncmp(e->text, "by ", 3) == 0 ? ", proved" : "");
+	return true;
+}
+
+/* What the pool remembers of it, whoever asks, and when. */
+static void expect_story(struct real *r)
+{
+	struct story story = { "" };
+
+	assert_true(watch_events(&r->watch, 0, tell, &story) > 0);
+	assert_string_equal(story.text, "ALIVE host1 0 by -1 joined\n"
+					"SUSPECT host1 0 by -1 heartbeat late 0 ms\n"
+					"FENCING host1 0 by -1 heartbeat lost 0 ms\n"
+					"FENCED host1 1 by -1 heartbeat lost 0 ms, proved\n"
+					"RECOVERING host1 1 by 0 heartbeat lost 0 ms\n"
+					"RECOVERED host1 1 by 0 recovered\n"
+					"ALIVE host1 1 by -1 joined\n");
+}
+
 static void a_host_dies_and_is_recovered(void **state)
 {
 	struct daxfs_recovery recovery[2];
@@ -67,6 +101,7 @@ static void a_host_dies_and_is_recovered(void **state)
 	real_join(&r, 1);
 	real_polls(&r, 30, ALL3);
 	assert_int_equal(real_view(&r, 1).state, DAXFS_HOST_ALIVE);
+	expect_story(&r);
 	real_stop(&r);
 }
 
