@@ -5,9 +5,9 @@
  * Any host and any manager adds events, at any time, without waiting for anybody; anybody reads them. The header page
  * of the region has the number of the last event; event n lies in place (n - 1) % count.
  *
- * E1 An entry counts if its check is right for its number and all its words, and its number belongs to its place. The check
- *    is keyed with the number. So it does not matter in which order the words are stored or loaded, what was there
- *    before, nor that a writer which was overtaken by a whole round writes over its successor: a mixture is no entry.
+ * E1 An entry counts if its check is right for its number and all its words, and its number belongs to its place.
+ *    The check is keyed with the number. So it does not matter in which order the words are stored or loaded, nor
+ *    that a writer which was overtaken by a whole round writes over its successor: a mixture is no entry.
  * E2 A number is given once: by CAS, and it is written back before the entry is. So an entry replaces none but that
  *    of a round before.
  * E3 An event that daxfs_event_add has returned 0 for survives its writer, until the ring comes round.
@@ -22,8 +22,8 @@
  *   2, 3: its words, over B's           in the middle neither is an entry; in the end 5 is, 5 + count is missing
  *
  * Memory that fails costs what lies in it: the event is not recorded, and the page is listed. When that is the page of
- * the number, this process does not try again. Nobody looks here to decide anything, and no loop depends on another's progress:
- * who loses TRIES times against others gives up.
+ * the number, this process does not try again. Nobody looks here to decide anything, and no loop depends on the
+ * progress of another: a writer that loses TRIES times against others gives up.
  */
 #include "mem/event_ring.h"
 
