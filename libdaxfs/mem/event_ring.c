@@ -29,9 +29,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "mem/clock.h"
 #include "mem/guard.h"
 #include "mem/siphash.h"
 #include "mem/trouble.h"
@@ -56,11 +56,11 @@ static uint64_t check_of(const struct image *image)
 	return siphash24(key, (const uint8_t *)image + CHECKED_FROM, sizeof(*image) - CHECKED_FROM);
 }
 
-static uint64_t now_ns(clockid_t clock)
+static uint64_t wall_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
@@ -74,8 +74,8 @@ static void cut(char *to, size_t size, const char *from)
 static void encode(const struct daxfs_event *e, struct image *out)
 {
 	*out = (struct image){
-		.wall_ns = e->wall_ns ? e->wall_ns : now_ns(CLOCK_REALTIME),
-		.mono_ns = e->mono_ns ? e->mono_ns : now_ns(CLOCK_MONOTONIC),
+		.wall_ns = e->wall_ns ? e->wall_ns : wall_ns(),
+		.mono_ns = e->mono_ns ? e->mono_ns : monotonic_ns(),
 		.what = ((uint64_t)e->kind & 255) | ((uint64_t)e->state & 255) << 8 |
 			((uint64_t)e->reason & 255) << 16 | (uint64_t)(uint8_t)(e->host + 1) << 24 |
 			(uint64_t)(uint8_t)(e->by + 1) << 32,
