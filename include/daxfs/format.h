@@ -236,7 +236,7 @@ enum daxfs_region_id {
 	DAXFS_REGIONS
 };
 #define DAXFS_REGIONS_LEAST 16u /* that every pool of this format has */
-#define DAXFS_REGIONS_MAX 32u /* entries of the region table; those from n_regions on are zero */
+#define DAXFS_REGIONS_MAX 32u   /* entries of the region table; those from n_regions on are zero */
 
 /* Bits of the feature word compat. */
 #define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */

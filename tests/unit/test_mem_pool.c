@@ -178,7 +178,7 @@ static void test_holes_filled(void **state)
 
 	(void)state;
 	util_memfd(&f, NULL, UTIL_POOL_BYTES);
-	assert_int_equal(pwrite(f.fd, base, 600 << 10, 0), 600 << 10); /* the tables; pages are a hole */
+	assert_int_equal(pwrite(f.fd, base, 600 << 10, 0), 600 << 10);  /* the tables; pages are a hole */
 	for (unsigned id = DAXFS_R_SUMMARY; id < DAXFS_REGIONS; id++) { /* but for the tables behind them */
 		at = util_super(base, 0)->region[id].offset;
 		assert_int_equal(pwrite(f.fd, (uint8_t *)base + at, DAXFS_PAGE_SIZE, (off_t)at), DAXFS_PAGE_SIZE);
