@@ -260,6 +260,8 @@ static unsigned workers(const struct agent *a)
 
 	if (n == 0)
 		n = lanes > 2 ? lanes - 2 : 1;
+	if (a->geometry.lease_ms && lanes > 2 && n > lanes - 2) /* so that an answer which others wait for gets a lane */
+		n = lanes - 2;
 	return n < lanes ? n : lanes;
 }
 
@@ -270,6 +272,8 @@ static void start_serving(struct agent *a)
 	a->session.threads = workers(a);
 	a->session.options = a->config->options;
 	a->session.estate = a->estate;
+	a->session.lease_ms = a->geometry.lease_ms;
+	a->session.keeps = a->config->attr_timeout_s > 0 ? KERNEL_KEEPS_NOTHING : a->config->keeps;
 	a->session.ops.fs = a->fs;
 	a->session.ops.host = (unsigned)a->config->host;
 	a->session.ops.timeout_s = a->config->attr_timeout_s;

@@ -40,6 +40,8 @@
 #define WANT_MAPPINGS (1ull << 36) /* FUSE_DIRECT_IO_ALLOW_MMAP, 7.39 */
 #define WANT_RESENDS (1ull << 39)  /* FUSE_HAS_RESEND, 7.40 */
 #define NOTIFY_RESEND 7
+#define NOTIFY_INC_EPOCH 8
+#define MINOR_EPOCHS 44 /* of the protocol, with which NOTIFY_INC_EPOCH came */
 #define SENT_AGAIN (1ull << 63) /* in the number of a request */
 
 static const struct {
@@ -74,6 +76,11 @@ void channel_answer_by(int by)
 
 /* -- the first request ------------------------------------------------------------- */
 
+static const struct fuse_init_in *init_in(const struct channel *c)
+{
+	return (const void *)(c->init + sizeof(struct fuse_in_header));
+}
+
 static const struct fuse_in_header *init_header(const struct channel *c)
 {
 	return (const struct fuse_in_header *)(const void *)c->init;
@@ -81,7 +88,7 @@ static const struct fuse_in_header *init_header(const struct channel *c)
 
 static uint64_t offered(const struct channel *c)
 {
-	const struct fuse_init_in *in = (const void *)(c->init + sizeof(struct fuse_in_header));
+	const struct fuse_init_in *in = init_in(c);
 	uint64_t flags = in->flags;
 
 	if (flags & FUSE_INIT_EXT && c->init_len >= sizeof(struct fuse_in_header) + sizeof(*in))
@@ -126,6 +133,8 @@ int channel_greet(struct channel *c, int fd, struct estate *estate, struct daxfs
 		return -EPROTO;
 	for (size_t i = 0; i < N_WANTED; i++)
 		c->can |= offered(c) & wanted[i].flag ? wanted[i].can : 0;
+	if (init_in(c)->minor >= MINOR_EPOCHS)
+		c->can |= CHANNEL_EPOCHS;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	return 0;
@@ -184,15 +193,33 @@ static size_t total(const struct iovec *iov, int count)
 	return n;
 }
 
+/* Tell the kernel something, which is no answer. An error says that the mount is gone, as the next read will. */
+static int notify(const struct channel *c, int code, void *what, size_t len)
+{
+	struct fuse_out_header head = { .len = (uint32_t)(sizeof(head) + len), .error = code };
+	const struct iovec iov[] = { { &head, sizeof(head) }, { what, len } };
+
+	return writev(c->fd, iov, len ? 2 : 1) < 0 ? -errno : 0;
+}
+
+/* Of its pages nothing is said: what is mapped is kept as it was (ops_map.c). */
+int channel_forget_attributes(const struct channel *c, uint64_t ino)
+{
+	struct fuse_notify_inval_inode_out what = { .ino = ino, .off = -1 };
+
+	return notify(c, FUSE_NOTIFY_INVAL_INODE, &what, sizeof(what));
+}
+
+int channel_forget_names(const struct channel *c)
+{
+	return notify(c, NOTIFY_INC_EPOCH, NULL, 0);
+}
+
 /* What the former life has taken. */
 static void ask_again(const struct channel *c)
 {
-	const struct fuse_out_header notify = { .len = sizeof(notify), .error = NOTIFY_RESEND };
-	ssize_t n = 0;
-
 	if (c->can & CHANNEL_RESENDS)
-		n = write(c->fd, &notify, sizeof(notify));
-	(void)n; /* an error says that the mount is gone, as the next read will */
+		notify(c, NOTIFY_RESEND, NULL, 0);
 }
 
 /* By the descriptor that it came by: the kernel knows it nowhere else. */

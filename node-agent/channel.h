@@ -20,6 +20,7 @@
 /* what a kernel can do, of what we ask for */
 #define CHANNEL_MAPPINGS 1u /* shared mappings of direct files: 6.6 */
 #define CHANNEL_RESENDS 2u  /* requests that were taken and not answered are sent again if asked for: 6.9 */
+#define CHANNEL_EPOCHS 4u   /* all names can be made old at once: 6.16 */
 
 struct fuse_session;
 
@@ -47,6 +48,13 @@ int channel_greet(struct channel *c, int fd, struct estate *estate, struct daxfs
 /* Let a session, whose user data has c, read and write by way of it; the descriptor is the session's then. */
 int channel_attach(const struct channel *c, struct fuse_session *se);
 void channel_fini(struct channel *c);
+
+/*
+ * Tell the kernel to forget what it keeps: the attributes of an inode (-ENOENT: it does not know it), or all names. Takes
+ * no lock that a request may hold. An error says that the mount is gone.
+ */
+int channel_forget_attributes(const struct channel *c, uint64_t ino);
+int channel_forget_names(const struct channel *c);
 
 /* Is the read that this thread is serving one of the kernel for its page cache, as mappings need it? */
 bool channel_reads_for_cache(void);

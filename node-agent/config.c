@@ -24,6 +24,8 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "  --join-wait SECONDS wait for a slot whose last tenant is not recovered yet (0)\n"
 			    "  --attr-timeout S    seconds the kernel may trust attributes and names without\n"
 			    "                      asking; other hosts' changes are seen that late (0)\n"
+			    "  --keep WHAT         in a pool with leases, what the kernel keeps as long as it\n"
+			    "                      is true: all, attributes or nothing (all)\n"
 			    "  --options LIST      mount options, separated by commas: ro, noexec, suid, dev,\n"
 			    "                      noallow_other, nonempty and others (nosuid,nodev)\n"
 			    "  --machine-id FILE   where this machine's id is (/etc/machine-id); hosts that share\n"
@@ -111,6 +113,21 @@ static int set_attr_timeout(void *target, const char *key, const char *value, st
 	return 0;
 }
 
+static int set_keep(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	static const char *const words[] = { [KERNEL_KEEPS_ALL] = "all",
+					     [KERNEL_KEEPS_ATTRIBUTES] = "attributes",
+					     [KERNEL_KEEPS_NOTHING] = "nothing" };
+	struct config *c = target;
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(value, words[i])) {
+			c->keeps = (enum kernel_keeps)i;
+			return 0;
+		}
+	return settings_bad(key, value, "all, attributes or nothing", err);
+}
+
 static int set_options(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
@@ -134,6 +151,7 @@ static const struct setting table[] = {
 	{ "threads", set_threads, SETTING_VALUE },
 	{ "join-wait", set_join_wait, SETTING_VALUE },
 	{ "attr-timeout", set_attr_timeout, SETTING_VALUE },
+	{ "keep", set_keep, SETTING_VALUE },
 	{ "options", set_options, SETTING_VALUE },
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/settings.h"
+#include "node-agent/kernel_cache.h"
 #include "node-agent/mount_options.h"
 
 #define CONFIG_THREADS_MAX 1024u
@@ -25,6 +26,7 @@ struct config {
 	unsigned threads;      /* FUSE workers; 0: lanes of the host less two */
 	unsigned join_wait_s;  /* how long to wait for the slot to be recovered */
 	double attr_timeout_s; /* how old the kernel's attributes and names may be */
+	enum kernel_keeps keeps; /* what the kernel may keep, in a pool with leases */
 	struct mount_options options;
 	bool realtime; /* SCHED_FIFO and locked memory for the heartbeat */
 };

@@ -75,11 +75,16 @@ static int lookup_and_hold(struct lookup_pins *p, daxfs_ino parent, const char *
 	return 0; /* found; that it could not be held is for the next request to say */
 }
 
-int lookup_pins_lookup(struct lookup_pins *p, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+bool lookup_pins_racing(const struct lookup_pins *p)
 {
 	int64_t until = atomic_load(&p->until_ns);
 
-	if (until == 0 || now_ns() > until)
+	return until && now_ns() <= until;
+}
+
+int lookup_pins_lookup(struct lookup_pins *p, daxfs_ino parent, const char *name, struct daxfs_attr *out)
+{
+	if (!lookup_pins_racing(p))
 		return daxfs_lookup(p->fs, parent, name, out);
 	return lookup_and_hold(p, parent, name, out);
 }

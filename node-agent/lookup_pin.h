@@ -39,6 +39,8 @@ struct lookup_pins {
 void lookup_pins_init(struct lookup_pins *p, struct daxfs *fs);
 /* A request met a stale handle. */
 void lookup_pins_raced(struct lookup_pins *p);
+/* Do lookups pin? */
+bool lookup_pins_racing(const struct lookup_pins *p);
 /* daxfs_lookup(), pinning what it finds while there are races. */
 int lookup_pins_lookup(struct lookup_pins *p, daxfs_ino parent, const char *name, struct daxfs_attr *out);
 /* Drop the pins older than age_ms; call now and then, and with 0 at the end. */

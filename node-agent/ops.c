@@ -43,6 +43,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * the kernel also drops set-user-ID bits; HANDLE_KILLPRIV for the same
 	 * reason (op_write does it for writes); WRITEBACK_CACHE and splicing.
 	 */
+	if (kernel_cache_keeps_names(&ops->cache)) /* a listing tells all that there is to keep */
+		want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->want = want & conn->capable;
 	conn->max_write = OPS_IO_MAX;
 	conn->max_readahead = OPS_IO_MAX;
@@ -216,6 +218,29 @@ void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse
 	out->attr_timeout = ops->timeout_s;
 	out->entry_timeout = ops->timeout_s;
 	ops_stat(attr, &out->attr);
+}
+
+void ops_entry_leased(const struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+		      struct fuse_entry_param *out)
+{
+	ops_entry(ops, attr, out);
+	if (!kernel_cache_keeps_names(&ops->cache))
+		return;
+	out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
+	out->entry_timeout = kernel_cache_seconds(lease->names_ns);
+}
+
+void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease)
+{
+	static const struct daxfs_attr nothing; /* number 0: not there, and that may be kept */
+	struct fuse_entry_param entry;
+
+	if (error && (error != -ENOENT || !lease->names_ns)) {
+		ops_reply(req, ops_name_error(req, error));
+		return;
+	}
+	ops_entry_leased(ops_of(req), error ? &nothing : attr, lease, &entry);
+	fuse_reply_entry(req, &entry);
 }
 
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)

@@ -9,8 +9,8 @@
  * reused): the kernel may come back with one, for whom it exports the files to.
  * An open file has a number that no other one of this tenant gets.
  *
- * Coherence first: other hosts change the pool without telling this kernel, so
- * by default it trusts neither names nor attributes (timeouts 0) nor cached
+ * Coherence first: other hosts change the pool, so the kernel trusts neither names nor attributes (timeouts 0)
+ * but for as long as there is a lease of them (kernel_cache.h), nor cached
  * data (direct_io on every open). Mappings alone have pages in its cache: ops_map.c.
  */
 #ifndef AGENT_OPS_H
@@ -26,6 +26,7 @@
 
 #include "daxfs/daxfs.h"
 #include "node-agent/channel.h"
+#include "node-agent/kernel_cache.h"
 #include "node-agent/lock_owner.h"
 #include "node-agent/lockwait.h"
 #include "node-agent/lookup_pin.h"
@@ -48,7 +49,8 @@ struct ops {
 	struct channel *channel;
 	struct estate *estate;
 
-	struct lookup_pins pins; /* these have locks of their own */
+	struct kernel_cache cache; /* these have locks of their own */
+	struct lookup_pins pins;
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;
 	struct lockwait lockwait; /* .. and a thread */
@@ -86,7 +88,11 @@ int ops_getattr(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *out);
 /* Answer without data: error is 0 or -errno. */
 void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
+/* The same of an answer that may be kept: found, or (-ENOENT) not there. */
+void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease);
 void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
+void ops_entry_leased(const struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+		      struct fuse_entry_param *out);
 void ops_stat(const struct daxfs_attr *attr, struct stat *out);
 /* This worker's buffer of at least size bytes, or NULL. */
 void *ops_scratch(struct ops *ops, size_t size);

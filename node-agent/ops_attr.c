@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
+static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr, double timeout_s)
 {
 	struct stat st;
 
@@ -21,7 +21,25 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
 		return;
 	}
 	ops_stat(attr, &st);
-	fuse_reply_attr(req, &st, ops_of(req)->timeout_s);
+	fuse_reply_attr(req, &st, timeout_s);
+}
+
+/* To be kept for as long as there is a lease. */
+static void getattr_leased(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ops *ops = ops_of(req);
+	struct daxfs_answer answer;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	int error;
+
+	kernel_cache_begin(&ops->cache, &answer);
+	error = daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease);
+	if (error == -ESTALE)
+		error = tombstone_getattr(&ops->tombstones, ino, &attr);
+	reply_attr(req, error, &attr, kernel_cache_seconds(lease.attr_ns));
+	if (!kernel_cache_end(&ops->cache, &answer))
+		kernel_cache_forget(&ops->cache, ino);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -30,8 +48,12 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int error;
 
 	(void)fi;
+	if (kernel_cache_keeps_attributes(&ops_of(req)->cache)) {
+		getattr_leased(req, ino);
+		return;
+	}
 	error = ops_getattr(req, ino, &attr);
-	reply_attr(req, error, &attr);
+	reply_attr(req, error, &attr, ops_of(req)->timeout_s);
 }
 
 /* For "now" the kernel sets both bits of a time. */
@@ -81,7 +103,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	error = daxfs_setattr(ops_fs(req), ino, set, &want, &attr);
 	if (error == -ESTALE)
 		error = tombstone_setattr(&ops_of(req)->tombstones, ino, set, &want, &attr);
-	reply_attr(req, error, &attr);
+	reply_attr(req, error, &attr, ops_of(req)->timeout_s);
 }
 
 /* Retired objects are in nobody's way for long: they count as free. Of the free pages some are

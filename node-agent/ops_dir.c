@@ -5,7 +5,8 @@
  * The kernel's offsets are the pool's cookies, so a listing keeps no state
  * between requests: a directory may change, or this agent be replaced, in the
  * middle of one. libdaxfs calls back while it holds a lane, so the callbacks
- * only copy; attributes for readdirplus are fetched after it has returned.
+ * only copy; attributes for readdirplus are fetched after it has returned. Names and attributes
+ * that are listed may be kept as those that are looked up; kernel_cache.h says what is noted for that.
  */
 #include "node-agent/ops.h"
 
@@ -33,6 +34,7 @@ struct found_list {
 	size_t reserved; /* bytes the entries found will take */
 	unsigned count, max;
 	struct found *found;
+	struct daxfs_lease lease; /* of the names */
 };
 
 static bool fill_plain(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
@@ -85,7 +87,7 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	struct listing l = { .req = req, .size = size };
 	int error;
 
-	(void)fi;
+	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
 	l.buf = ops_scratch(ops_of(req), size);
 	if (!l.buf) {
 		ops_reply(req, -ENOMEM);
@@ -100,6 +102,18 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_attr *attr, struct daxfs_lease *lease)
+{
+	struct ops *ops = ops_of(list->to.req);
+	int error;
+
+	if (!kernel_cache_keeps_names(&ops->cache))
+		return daxfs_getattr(ops->fs, ino, attr);
+	error = daxfs_getattr_leased(ops->fs, ino, false, attr, lease);
+	lease->names_ns = list->lease.names_ns;
+	return error;
+}
+
 /*
  * An entry with its attributes is a lookup to the kernel. One without (node id
  * 0) is only a name: "." and "..", and what was removed since it was found.
@@ -107,11 +121,12 @@ static bool is_dots(const char *name)
 static void add_found(struct found_list *list, struct found *f)
 {
 	struct listing *to = &list->to;
+	struct daxfs_lease lease = { 0, 0 };
 	struct fuse_entry_param entry;
 	struct daxfs_attr attr;
 
-	if (!is_dots(f->name) && daxfs_getattr(ops_fs(to->req), f->attr.ino, &attr) == 0) {
-		ops_entry(ops_of(to->req), &attr, &entry);
+	if (!is_dots(f->name) && attr_of(list, f->attr.ino, &attr, &lease) == 0) {
+		ops_entry_leased(ops_of(to->req), &attr, &lease, &entry);
 	} else {
 		ops_entry(ops_of(to->req), &f->attr, &entry);
 		entry.ino = 0;
@@ -120,24 +135,39 @@ static void add_found(struct found_list *list, struct found *f)
 					   (off_t)f->next);
 }
 
+static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset, uint64_t fh)
+{
+	struct ops *ops = ops_of(list->to.req);
+	struct daxfs_answer answer;
+	int error;
+
+	kernel_cache_begin(&ops->cache, &answer);
+	error = daxfs_readdir_leased(ops->fs, dir, offset, fill_found, list,
+				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
+	if (list->count && !kernel_cache_lists(&ops->cache, fh, dir))
+		list->lease.names_ns = 0;
+	for (unsigned i = 0; i < list->count; i++)
+		add_found(list, &list->found[i]);
+	reply_listing(&list->to, error);
+	if (kernel_cache_end(&ops->cache, &answer))
+		return;
+	kernel_cache_forget_names(&ops->cache);
+	for (unsigned i = 0; i < list->count; i++)
+		kernel_cache_forget(&ops->cache, list->found[i].attr.ino);
+}
+
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct found_list list = { .to = { .req = req, .size = size } };
-	int error;
 
-	(void)fi;
+	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
 	list.max = (unsigned)(size / fuse_add_direntry_plus(req, NULL, 0, "x", NULL, 0)) + 1;
 	list.to.buf = ops_scratch(ops_of(req), size);
 	list.found = calloc(list.max, sizeof(*list.found));
-	if (!list.to.buf || !list.found) {
+	if (list.to.buf && list.found)
+		list_found(&list, ino, (uint64_t)offset, fi->fh);
+	else
 		ops_reply(req, -ENOMEM);
-		goto out;
-	}
-	error = daxfs_readdir(ops_fs(req), ino, (uint64_t)offset, fill_found, &list);
-	for (unsigned i = 0; i < list.count; i++)
-		add_found(&list, &list.found[i]);
-	reply_listing(&list.to, error);
-out:
 	free(list.found);
 }
 
@@ -157,5 +187,6 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
+	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
 	ops_reply(req, ops_close_file(req, fi->fh));
 }

@@ -340,6 +340,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	(void)fi;
 	if (!error)
 		error = allocate(ops_fs(req), ino, mode, (uint64_t)offset, (uint64_t)len);
+	if (!error) /* which the kernel marks as old, and takes what is on its way */
+		kernel_cache_forget(&ops_of(req)->cache, ino);
 	ops_reply(req, error);
 }
 

@@ -18,12 +18,41 @@ static_assert(DAXFS_RENAME_NOREPLACE == RENAME_NOREPLACE && DAXFS_RENAME_EXCHANG
 
 #define TARGET_BYTES 4096 /* always suffices */
 
+/* What was found and may be kept. */
+static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ops *ops = ops_of(req);
+	struct daxfs_answer answer;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	int error;
+
+	kernel_cache_begin(&ops->cache, &answer);
+	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
+	ops_reply_found(req, error, &attr, &lease);
+	if (kernel_cache_end(&ops->cache, &answer))
+		return;
+	kernel_cache_forget_names(&ops->cache);
+	if (!error)
+		kernel_cache_forget(&ops->cache, attr.ino);
+}
+
+/* To hold a file (lookup_pin.h) may wait for others, and no answer that may be kept does that. */
+static bool may_keep(const struct ops *ops, const char *name)
+{
+	return kernel_cache_keeps_names(&ops->cache) && !lookup_pins_racing(&ops->pins) && strcmp(name, ".") != 0;
+}
+
 /* "." of any inode: the kernel has its number from a file handle (open_by_handle_at, NFS). */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct daxfs_attr attr;
 	int error;
 
+	if (may_keep(ops_of(req), name)) {
+		lookup_leased(req, parent, name);
+		return;
+	}
 	if (strcmp(name, ".") == 0)
 		error = daxfs_getattr(ops_fs(req), parent, &attr);
 	else
@@ -137,5 +166,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))
 		error = daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags);
 	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
+	if (!error && parent != new_parent) /* what the kernel moves keeps its time, of a lease of the former directory */
+		kernel_cache_forget_names(&ops_of(req)->cache);
 	ops_reply(req, ops_name_error(req, error));
 }

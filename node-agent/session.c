@@ -115,7 +115,13 @@ static int connect_session(struct session *s, int fd)
 	if (!(s->channel.can & CHANNEL_RESENDS))
 		log_note("this kernel does not send requests again (6.9 does): what is in progress fails if this "
 			 "process dies");
-	return new_session(s);
+	error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->lease_ms, s->keeps);
+	if (error)
+		return error;
+	error = new_session(s);
+	if (error)
+		kernel_cache_stop(&s->ops.cache);
+	return error;
 }
 
 /* The connection, mounted and known to libfuse, which gets a descriptor of its own. */
@@ -159,6 +165,7 @@ int session_start(struct session *s, struct daxfs_error *err)
 		return 0;
 	snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));
 	mountpoint_detach(s->mountpoint);
+	kernel_cache_stop(&s->ops.cache);
 	fuse_session_destroy(s->se);
 stop_ops:
 	ops_stop(&s->ops);
@@ -188,6 +195,7 @@ void session_stop(struct session *s)
 	do
 		pthread_kill(s->thread, SIGUSR1);
 	while (!ended_within(s->thread, NUDGE_MS));
+	kernel_cache_stop(&s->ops.cache);
 	ops_quiesce(&s->ops);
 }
 

@@ -17,6 +17,8 @@ struct session {
 	char mountpoint[PATH_MAX];    /* as mountpoint_prepare() made it */
 	unsigned threads;             /* workers at most */
 	struct mount_options options; /* of mountpoint_mount() */
+	unsigned lease_ms;            /* of the pool */
+	enum kernel_keeps keeps;      /* of what there are leases for */
 	struct estate *estate;        /* with the connection, and what a former life has left */
 	struct ops ops;               /* fs, timeout_s, ready, context */
 	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */

@@ -22,22 +22,25 @@ struct daxfs_lease {
 
 /*
  * Told what a cache of this host must forget, before others change it: the attributes of an inode and,
- * with `names`, all names in it that are kept. Returns when that is done.
+ * with `names`, all names in it that are kept. Returns when that is done: true. False: the cache does not
+ * know the inode. It is told again, if an answer that makes it known may still be on its way.
  */
-typedef void (*daxfs_lease_drop)(void *context, daxfs_ino ino, bool names);
+typedef bool (*daxfs_lease_drop)(void *context, daxfs_ino ino, bool names);
 
 /*
  * daxfs_lease_start - begin to keep answers on this host
  *
  * From here on the _leased calls grant, and daxfs_lease_poll must be called all the time: others wait for
  * it. A host that stops to beat loses what it was granted after the pool's lease_ms, and others go on.
+ * changed, if it is not NULL, is told of each inode that calls of this handle have changed and the cache may know of,
+ * before the call returns, in its thread; also of one whose last name is gone. What data was written to is not told.
  *
  * Errors:
  * -EOPNOTSUPP the pool was made without leases
  * -ENOMEM
  * Crash: others wait for lease_ms after the last beat, once, before they change what this host kept.
  */
-DAXFS_API int daxfs_lease_start(struct daxfs *fs);
+DAXFS_API int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context);
 
 /*
  * daxfs_lease_stop - nothing is kept any more
@@ -51,7 +54,8 @@ DAXFS_API void daxfs_lease_stop(struct daxfs *fs);
  *
  * Calls drop for each inode that somebody wants to change, after the answers that were under way, and
  * lets the others go on. Returns how many requests there were. One thread, often: as long as it is not called
- * others wait. It takes 20 ms if an answer that made the inode known to the cache is younger than that.
+ * others wait. Of an inode that the cache does not know, though it was told less than a quarter of lease_ms ago, it
+ * tells again until that has passed.
  */
 DAXFS_API int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context);
 
@@ -104,7 +108,8 @@ DAXFS_API int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, 
 /*
  * daxfs_readdir_leased - list a directory, and say how long the names may be kept
  *
- * As daxfs_readdir. lease->names_ns is set at the end, for all entries. Between daxfs_answer_begin and _end.
+ * As daxfs_readdir. lease->names_ns is set at the end, for all entries. Between daxfs_answer_begin and _end. Whoever
+ * takes the names from the answer later than it is given waits for that when it is told to forget.
  *
  * Errors:
  * those of daxfs_readdir

@@ -55,8 +55,13 @@ int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, struct dax
 {
 	struct leased_op leased = { .op = { .ino = ino, .out = out }, .known = known, .lease = lease };
 
+	int rc;
+
 	*lease = (struct daxfs_lease){ 0, 0 };
-	return fs_run(fs, getattr_leased, &leased);
+	rc = fs_run(fs, getattr_leased, &leased);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 /* -- setattr ------------------------------------------------------------------ */

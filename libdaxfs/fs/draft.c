@@ -52,6 +52,7 @@ static int finish(struct daxfs_draft *d, int rc)
 		lease_recall(d->fs, d->lane); /* what is in the way of the next one */
 		lane_enter(d->lane);
 	}
+	lease_tell_own(d->fs, d->lane);
 	fs_unpark(d->fs, d->lane);
 	free(d);
 	return rc;

@@ -440,6 +440,7 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	lane_exit(lane);
 	if (__builtin_expect(lane->n_recalls, 0))
 		lease_recall(fs, lane); /* of what it changed last: see change_settle */
+	lease_tell_own(fs, lane);
 	return rc;
 }
 

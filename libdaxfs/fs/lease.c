@@ -15,7 +15,6 @@
 #include "mem/process.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define ARRIVE_NS (20 * NS_PER_MS) /* an answer that makes an inode known is with its asker after that */
 #define COOL_NS (4 * NS_PER_MS)    /* not granted again, after one recall ... */
 #define COOL_DOUBLINGS 7u          /* ... and after many */
 #define COOL_AGAIN_NS (1000 * NS_PER_MS)
@@ -119,6 +118,14 @@ void lease_recall(struct daxfs *fs, struct lane *lane)
 	}
 	lane->n_recalls = 0;
 	process_cancel_restore(was);
+}
+
+void lease_tell_own(struct daxfs *fs, struct lane *lane)
+{
+	for (unsigned i = 0; i < lane->n_own; i++)
+		if (atomic_load(&fs->lease.serving) && fs->lease.changed)
+			fs->lease.changed(fs->lease.context, lane->own[i], false);
+	lane->n_own = 0;
 }
 
 /* -- changing ----------------------------------------------------------------------------------- */
@@ -289,11 +296,19 @@ static void answers_arrive(struct lease_holder *h)
 		rest(looks);
 }
 
-/* An answer that makes an inode known to the kernel is not there before who asked has run once. */
-static void askers_run(const struct lease_stripe *stripe)
+/*
+ * The cache forgets. Of an inode that it does not know it has forgotten nothing: an answer that makes it known may
+ * have been given and not have been taken yet, for which it has a quarter of T (L4).
+ */
+static void forget(struct daxfs *fs, struct lease_stripe *stripe, daxfs_ino ino, daxfs_lease_drop drop, void *context)
 {
-	while (lease_clock() < atomic_load(&stripe->fresh_ns) + ARRIVE_NS)
-		sm_nap(NS_PER_MS / 1000);
+	bool names = atomic_load(&stripe->names);
+
+	for (unsigned looks = 0; !drop(context, ino, names); looks++) {
+		if (lease_clock() >= atomic_load(&stripe->fresh_ns) + slack(fs))
+			break;
+		rest(looks);
+	}
 }
 
 static void cool(struct lease_stripe *stripe)
@@ -312,10 +327,8 @@ static void give_back(struct daxfs *fs, uint64_t index, daxfs_lease_drop drop, v
 	atomic_fetch_add(&stripe->recalling, 1);
 	answers_arrive(&fs->lease);
 	if (sm_load(&sm->leases) >> fs->host & 1) {
-		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs)) {
-			askers_run(stripe);
-			drop(context, handle_make(sm_load(&sm->i_generation), index), atomic_load(&stripe->names));
-		}
+		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs))
+			forget(fs, stripe, handle_make(sm_load(&sm->i_generation), index), drop, context);
 		atomic_store(&stripe->names, false);
 		lease_clear_bit(&fs->pool, &sm->leases, fs->host);
 		cool(stripe);
@@ -343,7 +356,7 @@ int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context)
 	return n;
 }
 
-int daxfs_lease_start(struct daxfs *fs)
+int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context)
 {
 	uint64_t seen, next;
 	int rc = fs_ready(fs);
@@ -361,6 +374,8 @@ int daxfs_lease_start(struct daxfs *fs)
 		next = term_with(seen + 4, DAXFS_TERM_GRANTING);
 	} while (!lease_move_term(&fs->pool, fs->host, seen, next));
 	atomic_store(&fs->lease.term, next);
+	fs->lease.changed = changed;
+	fs->lease.context = context;
 	atomic_store(&fs->lease.serving, true);
 	return 0;
 }

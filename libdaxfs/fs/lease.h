@@ -21,6 +21,9 @@ void lease_beats(struct daxfs *fs, uint64_t before_ns);
 /* Recall what a lane has noted; it must be outside of its protection. */
 void lease_recall(struct daxfs *fs, struct lane *lane);
 
+/* Tell this host's own cache what a call has changed. */
+void lease_tell_own(struct daxfs *fs, struct lane *lane);
+
 /* In a record: names in a directory, or attributes of an inode, change, and its ctime, and mtime if `modified`. */
 void change_stage(struct lane *lane, struct sm_inode *sm, bool modified);
 /* Times are about to be set as asked, without a record: -EAGAIN: leases are to be recalled first. */

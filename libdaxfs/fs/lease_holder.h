@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "daxfs/lease.h"
 #include "sync/lease.h"
 
 #define LEASE_STRIPES 4096u
@@ -29,6 +30,8 @@ struct lease_holder {
 	atomic_uint phase;     /* answers under way are counted by phase (see answers_arrive) */
 	atomic_uint under_way[2];
 	struct lease_stripe *stripe; /* NULL: never served */
+	daxfs_lease_drop changed;    /* told what this host changes, or NULL */
+	void *context;
 	/* of all hosts */
 	struct lease_watch watch;
 };

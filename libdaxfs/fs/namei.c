@@ -100,7 +100,7 @@ static int lookup_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc;
 
 	lane->marked = op->leased = false;
-	names = !lease_is_dots(op->name) && lease_grant(fs, lane, op->parent, true, true);
+	names = !lease_is_dots(op->name) && lease_grant(fs, lane, op->parent, true, false);
 	rc = lookup(fs, lane, op);
 	names &= !lane->marked && (rc == 0 || rc == -ENOENT);
 	op->lease->names_ns = names ? lease_length(fs) : 0;
@@ -113,8 +113,13 @@ int daxfs_lookup_leased(struct daxfs *fs, daxfs_ino parent, const char *name, st
 {
 	struct name_op op = { .parent = parent, .name = name, .out = out, .lease = lease };
 
+	int rc;
+
 	*lease = (struct daxfs_lease){ 0, 0 };
-	return fs_run(fs, lookup_leased, &op);
+	rc = fs_run(fs, lookup_leased, &op);
+	if (rc == 0)
+		blocks_fill(fs, out);
+	return rc;
 }
 
 /* -- making ------------------------------------------------------------------- */

@@ -47,7 +47,7 @@ static int collect_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc;
 
 	lane->marked = false;
-	granted = lease_grant(fs, lane, op->dir, true, true);
+	granted = lease_grant(fs, lane, op->dir, true, false);
 	rc = collect(fs, lane, op);
 	length = granted && !lane->marked && rc == 0 ? lease_length(fs) : 0;
 	if (length < op->lease->names_ns)

@@ -18,6 +18,7 @@
 #include "sync/alloc_cache.h"
 #include "sync/word.h"
 
+#define LANE_OWN 8u    /* inodes that one call changes, in all its records */
 #define LANE_LEASES 4u /* inodes that a record changes for those who look at them */
 
 struct interval {
@@ -66,8 +67,9 @@ struct lane {
 	struct account account;
 	struct staged_word words[DAXFS_RECORD_WORDS];
 	uint64_t retires[DAXFS_RECORD_RETIRES]; /* objects; for the hints */
-	unsigned n_leases, n_recalls;
+	unsigned n_leases, n_recalls, n_own;
 	uint32_t leases[LANE_LEASES], recalls[LANE_LEASES]; /* inodes: staged; to be recalled */
+	uint64_t own[LANE_OWN]; /* handles: changed by this call, and this host has a lease */
 	struct epoch_scan scan;
 	unsigned taken_since_snapshot, taken_since_advance; /* objects, pages */
 	struct alloc_cache cache;

@@ -118,6 +118,26 @@ bool lease_bars_staged(struct lane *lane)
 	return lane->n_recalls;
 }
 
+static void note_own(struct lane *lane, uint64_t handle)
+{
+	for (unsigned i = 0; i < lane->n_own; i++)
+		if (lane->own[i] == handle)
+			return;
+	if (lane->n_own < LANE_OWN)
+		lane->own[lane->n_own++] = handle;
+}
+
+void lease_note_own(struct lane *lane)
+{
+	/* ORD none: this host's own bit. Who grants sets it before its look, and that was before the mark, or meets it. */
+	for (unsigned i = 0; i < lane->n_leases; i++) {
+		const struct sm_inode *sm = &lane->pool->inodes[lane->leases[i]];
+
+		if (sm_load_relaxed(&sm->leases) >> lane->host & 1)
+			note_own(lane, handle_make(sm_load_relaxed(&sm->i_generation), lane->leases[i]));
+	}
+}
+
 void lease_ask(struct pool *pool, unsigned host, uint64_t index)
 {
 	sm_u64 *request = pool->holders[host].request;

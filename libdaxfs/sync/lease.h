@@ -81,6 +81,8 @@ void lease_write_down(struct lane *lane);
 bool lease_bars(const struct pool *pool, const struct sm_lane *record);
 /* The same of the record being made, before it has any; what is to be recalled is noted. */
 bool lease_bars_staged(struct lane *lane);
+/* The record has happened: note of what it has changed this host itself has a lease. */
+void lease_note_own(struct lane *lane);
 /* Other hosts that have a lease of an inode. */
 uint64_t lease_others(const struct pool *pool, const struct sm_inode *sm, unsigned host);
 /* Note that leases of an inode are to be recalled before this operation is tried again, or returns. */

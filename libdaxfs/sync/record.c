@@ -606,6 +606,7 @@ int record_commit(struct lane *lane)
 	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
 		return lane->lost ? -EIO : -EAGAIN;
+	lease_note_own(lane);
 	receipt_happened(lane); /* before the lane makes another record: the status tells no more then */
 	remember_retired(lane);
 	return 0;

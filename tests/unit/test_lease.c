@@ -19,7 +19,7 @@ static void start(struct pod *pod, unsigned lease_ms, bool serve)
 		pod, POOL_BYTES,
 		(struct daxfs_mkfs_options){ .inodes = 512, .lanes = 4, .heartbeat_ms = 5, .lease_ms = lease_ms });
 	if (serve)
-		assert_int_equal(daxfs_lease_start(pod->fs[0]), 0);
+		assert_int_equal(daxfs_lease_start(pod->fs[0], NULL, NULL), 0);
 	daxfs_beat(pod->fs[0]);
 }
 
@@ -91,7 +91,7 @@ static void test_not_granted(void **state)
 	assert_int_equal(sm_load(&inode_of(&pod, ino)->leases), 0);
 	stop(&pod);
 	start(&pod, 0, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0]), -EOPNOTSUPP);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], NULL, NULL), -EOPNOTSUPP);
 	assert_int_equal(ask(&pod, "f", &attr, &lease), -ENOENT);
 	assert_true(!lease.names_ns);
 	stop(&pod);
@@ -149,7 +149,7 @@ static void change_start(struct change *c)
 }
 
 /* The kernel forgets; until it has, the change is not to be seen by anybody. */
-static void drop(void *context, daxfs_ino ino, bool names)
+static bool drop(void *context, daxfs_ino ino, bool names)
 {
 	struct change *c = context;
 	struct daxfs_attr attr;
@@ -162,6 +162,7 @@ static void drop(void *context, daxfs_ino ino, bool names)
 	assert_int_equal(attr.mode & 07777, 0644);
 	c->drops++;
 	c->names |= names;
+	return true;
 }
 
 static void serve_until_done(struct change *c)
@@ -389,7 +390,7 @@ static void test_next_tenant(void **state)
 	daxfs_close(pod.fs[0]);
 	assert_int_equal(fs_attach(pod.base, pod.size, &pod.fs[0], &err), 0);
 	assert_int_equal(daxfs_join(pod.fs[0], 0, "next", &err), 0);
-	assert_int_equal(daxfs_lease_start(pod.fs[0]), 0);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], NULL, NULL), 0);
 	lease_ask(fs_pool_writable(pod.fs[1]), 0, DAXFS_ROOT);
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(!lease.names_ns && !lease.attr_ns);
@@ -440,7 +441,7 @@ struct storm {
 	atomic_uint recalls;
 };
 
-static void storm_drop(void *context, daxfs_ino ino, bool names)
+static bool storm_drop(void *context, daxfs_ino ino, bool names)
 {
 	struct storm *s = context;
 
@@ -451,6 +452,7 @@ static void storm_drop(void *context, daxfs_ino ino, bool names)
 		pthread_mutex_unlock(&s->name[i].lock);
 	}
 	atomic_fetch_add(&s->recalls, 1);
+	return true;
 }
 
 static void *storm_serve(void *arg)

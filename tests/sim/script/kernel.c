@@ -62,9 +62,23 @@ static struct kernel_attr *find_attr(struct kernel *k, daxfs_ino ino)
 	return free_one;
 }
 
+static bool drop(void *context, daxfs_ino ino, bool names)
+{
+	struct kernel *k = context;
+
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		if (names)
+			k->name[i].until = 0;
+		if (k->attr[i].attr.ino == ino)
+			k->attr[i].until = 0;
+	}
+	return true;
+}
+
 void kernel_serve(struct command_call *call)
 {
-	snprintf(call->result, sizeof(call->result), "%d", daxfs_lease_start(world.fs[call->host]));
+	snprintf(call->result, sizeof(call->result), "%d", daxfs_lease_start(world.fs[call->host], drop,
+								      &world.kernel[call->host]));
 }
 
 void kernel_unserve(struct command_call *call)
@@ -81,18 +95,6 @@ void kernel_ask(struct command_call *call)
 {
 	lease_ask(fs_pool_writable(world.fs[call->host]), 0, handle_index(call->command->ino));
 	put(call, "0");
-}
-
-static void drop(void *context, daxfs_ino ino, bool names)
-{
-	struct kernel *k = context;
-
-	for (unsigned i = 0; i < KERNEL_MAX; i++) {
-		if (names)
-			k->name[i].until = 0;
-		if (k->attr[i].attr.ino == ino)
-			k->attr[i].until = 0;
-	}
 }
 
 void kernel_poll(struct command_call *call)

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel_cache.h - what this host's kernel keeps of the pool, and how it is made to forget.
+ *
+ * In a pool with leases (daxfs/lease.h) answers say for how long the kernel may believe them. Before another
+ * host changes what was answered, it asks for the lease back; then the kernel is told to forget, and
+ * only then the lease is given back. An answer that is computed before and believed after that would be old for
+ * as long as it is believed. It is on its way in two parts:
+ *
+ *  1. From the look at the pool to write(2) on the connection. daxfs_lease_poll waits for all answers that are
+ *     between kernel_cache_begin() and _end(), so nothing in between may wait for others.
+ *  2. From there until who asked has run, in the kernel, and has taken it. What is taken then is void if the kernel
+ *     was told to forget in the meantime, by two counts of its own that it reads before it asks:
+ *       attributes   a count of each inode, raised by NOTIFY_INVAL_INODE. An inode that the kernel does not know has
+ *                    none: it says ENOENT, and is told again until it knows it.
+ *       names        one epoch of the whole mount, raised by NOTIFY_INC_EPOCH (kernel 6.16). All names are looked
+ *                    up again then. A listing reads it when it has the answer, name by name. So a listing
+ *                    with attributes is noted, until the next request of that open directory: programs
+ *                    list one after the other.
+ *     Both waits end after a quarter of lease_ms, which is what an answer has to arrive. Who takes longer was stopped.
+ *
+ * NOTIFY_INVAL_ENTRY, which forgets one name, waits for whoever makes a name in that directory here, who may
+ * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and attributes from
+ * GETATTR alone, whose inode the kernel knows.
+ *
+ * What this host changes its kernel knows, but for this, which it is told before the change is answered:
+ *  - It marks attributes as old, and takes an answer that was on its way all the same; and it believes that a name
+ *    leads where it led when it asked, so that it does not know which inode a rename has replaced, if another
+ *    host was faster. So the library says what was changed, by its number.
+ *  - A name that moves to another directory keeps its time, which is of a lease of the former one. Then all
+ *    names are looked up again.
+ *
+ * A process that goes on in the place of one that died has no leases for the first lease_ms, and answers
+ * nobody who asks for them: what the former one granted has run out by then. Others wait that long. It begins
+ * with names that are all old, for the former one may have moved some without saying so.
+ */
+#ifndef AGENT_KERNEL_CACHE_H
+#define AGENT_KERNEL_CACHE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "daxfs/lease.h"
+#include "node-agent/channel.h"
+
+/* which answers the kernel may keep */
+enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
+
+#define KERNEL_LISTINGS_MAX 64u /* noted at once; a listing that finds no room is not kept */
+
+struct kernel_cache {
+	/* constant once started */
+	struct daxfs *fs;
+	const struct channel *channel;
+	enum kernel_keeps keeps;
+	int64_t arrive_ns; /* what an answer has to arrive */
+
+	/* private */
+	pthread_t thread;
+	atomic_bool stop;
+	pthread_mutex_t lock; /* of what follows */
+	struct {
+		uint64_t fh; /* 0: free */
+		daxfs_ino dir;
+		int64_t since_ns;
+	} listing[KERNEL_LISTINGS_MAX];
+};
+
+/* Before there are requests, in a pool of these leases; a thread gives back what others ask for. 0 or -errno. */
+int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, unsigned lease_ms,
+		       enum kernel_keeps wanted);
+/* No worker is left. If the kernel still keeps anything (detached, and in use), others wait until it has run out. */
+void kernel_cache_stop(struct kernel_cache *k);
+
+static inline bool kernel_cache_keeps_names(const struct kernel_cache *k)
+{
+	return k->keeps == KERNEL_KEEPS_ALL;
+}
+
+static inline bool kernel_cache_keeps_attributes(const struct kernel_cache *k)
+{
+	return k->keeps != KERNEL_KEEPS_NOTHING;
+}
+
+/* An answer that may be kept is looked up; and the connection has it. False: too late, it is to be forgotten. */
+void kernel_cache_begin(struct kernel_cache *k, struct daxfs_answer *answer);
+bool kernel_cache_end(struct kernel_cache *k, const struct daxfs_answer *answer);
+
+/* What a lease is to the kernel, in seconds. */
+double kernel_cache_seconds(uint64_t lease_ns);
+
+/* Names of a directory are about to be answered to who lists it by fh. False: not to be kept. */
+bool kernel_cache_lists(struct kernel_cache *k, uint64_t fh, daxfs_ino dir);
+/* Who lists by fh asks for more, or has closed it. */
+void kernel_cache_listed(struct kernel_cache *k, uint64_t fh);
+
+/* Attributes of an inode are old, or all names are. */
+void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);
+void kernel_cache_forget_names(struct kernel_cache *k);
+
+#endif
