@@ -273,15 +273,18 @@ static void note(const struct channel *c, const struct fuse_in_header *in)
 }
 
 /* A program that reads is named as an owner of locks, the page cache is not. */
-static void look_at(const struct channel *c, const void *buf, size_t len)
+static void look_at(const struct channel *c, struct kernel_cache *cache, const void *buf, size_t len)
 {
 	const struct fuse_in_header *in = buf;
 	const struct fuse_read_in *read_in = (const void *)(in + 1);
 
 	reads_for_cache = len >= sizeof(*in) + sizeof(*read_in) && in->opcode == FUSE_READ &&
 			  !(read_in->read_flags & FUSE_READ_LOCKOWNER);
-	if (len >= sizeof(*in))
-		note(c, in);
+	if (len < sizeof(*in))
+		return;
+	note(c, in);
+	if (kernel_cache_keeps_names(cache))
+		kernel_cache_asked(cache, in->pid, in->opcode);
 }
 
 static struct channel *channel_of(void *userdata)
@@ -329,7 +332,7 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	touch(buf, len);
 	n = read(door, buf, len);
 	if (n > 0)
-		look_at(c, buf, (size_t)n);
+		look_at(c, &((struct ops *)userdata)->cache, buf, (size_t)n);
 	return n;
 }
 

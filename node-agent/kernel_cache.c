@@ -8,6 +8,7 @@
 #include "node-agent/kernel_cache.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -28,62 +29,123 @@ static void nap(int64_t ns)
 	nanosleep(&t, NULL);
 }
 
-/* -- listings that are on their way ----------------------------------------------------- */
+/* -- answers that are on their way ---------------------------------------------------------- */
 
-bool kernel_cache_lists(struct kernel_cache *k, uint64_t fh, daxfs_ino dir)
+static bool is_on_its_way(const struct kernel_cache *k, const struct kernel_asker *a)
 {
-	bool noted = false;
+	return atomic_load(&a->thread) && clock_ns() < a->since_ns + k->arrive_ns;
+}
 
-	if (!kernel_cache_keeps_names(k) || !fh)
+bool kernel_cache_tells(struct kernel_cache *k, uint32_t thread, daxfs_ino ino, bool listing)
+{
+	struct kernel_asker *a = &k->asker[thread % KERNEL_ASKERS];
+	bool noted;
+
+	if (!thread) /* of a PID namespace that is not ours */
 		return false;
 	pthread_mutex_lock(&k->lock);
-	for (unsigned i = 0; i < KERNEL_LISTINGS_MAX && !noted; i++)
-		if (!k->listing[i].fh || clock_ns() >= k->listing[i].since_ns + k->arrive_ns) {
-			k->listing[i].fh = fh;
-			k->listing[i].dir = dir;
-			k->listing[i].since_ns = clock_ns();
-			noted = true;
-		}
+	noted = !is_on_its_way(k, a) || atomic_load(&a->thread) == thread;
+	if (noted) {
+		a->ino = ino;
+		a->listing = listing;
+		a->since_ns = clock_ns();
+		atomic_store(&a->thread, thread);
+	}
 	pthread_mutex_unlock(&k->lock);
 	return noted;
 }
 
-void kernel_cache_listed(struct kernel_cache *k, uint64_t fh)
+/* Does a thread wait for the answer of every request that it has made before, when it makes this one? */
+static bool is_in_order(uint32_t opcode)
 {
-	if (!kernel_cache_keeps_names(k) || !fh)
+	switch (opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case FUSE_SETATTR:
+	case FUSE_STATFS:
+	case FUSE_READLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_CREATE:
+	case FUSE_LINK:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	case FUSE_FLUSH: return true;
+	default: return false;
+	}
+}
+
+void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode)
+{
+	struct kernel_asker *a = &k->asker[thread % KERNEL_ASKERS];
+
+	if (!thread || atomic_load(&a->thread) != thread || !is_in_order(opcode))
 		return;
 	pthread_mutex_lock(&k->lock);
-	for (unsigned i = 0; i < KERNEL_LISTINGS_MAX; i++)
-		if (k->listing[i].fh == fh)
-			k->listing[i].fh = 0;
+	if (atomic_load(&a->thread) == thread)
+		atomic_store(&a->thread, 0);
 	pthread_mutex_unlock(&k->lock);
 }
 
-static bool is_listing(struct kernel_cache *k, daxfs_ino dir)
+/* Is a listing on its way, of a directory, or of any (0)? */
+static bool is_listed(struct kernel_cache *k, daxfs_ino dir)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&k->lock);
-	for (unsigned i = 0; i < KERNEL_LISTINGS_MAX; i++)
-		found |= k->listing[i].fh && k->listing[i].dir == dir &&
-			 clock_ns() < k->listing[i].since_ns + k->arrive_ns;
+	for (unsigned i = 0; i < KERNEL_ASKERS && !found; i++) {
+		const struct kernel_asker *a = &k->asker[i];
+
+		found = is_on_its_way(k, a) && a->listing && (!dir || a->ino == dir);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return found;
+}
+
+static bool is_told(struct kernel_cache *k, daxfs_ino ino)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&k->lock);
+	for (unsigned i = 0; i < KERNEL_ASKERS && !found; i++) {
+		const struct kernel_asker *a = &k->asker[i];
+
+		found = is_on_its_way(k, a) && !a->listing && a->ino == ino;
+	}
 	pthread_mutex_unlock(&k->lock);
 	return found;
 }
 
 /* -- giving back -------------------------------------------------------------------------- */
 
-/* An error other than ENOENT: the mount is gone, and all that was kept of it. */
+/*
+ * Whoever takes an answer while we look has made the inode known, so we tell the kernel once more after a
+ * look that found nobody. An error other than ENOENT: the mount is gone, and all that was kept of it.
+ */
 static bool drop(void *context, daxfs_ino ino, bool names)
 {
 	struct kernel_cache *k = context;
 
 	if (names && kernel_cache_keeps_names(k)) {
-		while (is_listing(k, ino))
+		while (is_listed(k, ino))
 			nap(BUSY_NS);
 		channel_forget_names(k->channel);
 	}
-	return channel_forget_attributes(k->channel, ino) != -ENOENT;
+	if (channel_forget_attributes(k->channel, ino) != -ENOENT)
+		return true;
+	if (is_told(k, ino) || is_listed(k, 0))
+		return false;
+	channel_forget_attributes(k->channel, ino);
+	return true;
 }
 
 /* In a worker, at the end of a call that has changed it. */

@@ -12,12 +12,14 @@
  *  2. From there until who asked has run, in the kernel, and has taken it. What is taken then is void if the kernel
  *     was told to forget in the meantime, by two counts of its own that it reads before it asks:
  *       attributes   a count of each inode, raised by NOTIFY_INVAL_INODE. An inode that the kernel does not know has
- *                    none: it says ENOENT, and is told again until it knows it.
- *       names        one epoch of the whole mount, raised by NOTIFY_INC_EPOCH (kernel 6.16). All names are looked
- *                    up again then. A listing reads it when it has the answer, name by name. So a listing
- *                    with attributes is noted, until the next request of that open directory: programs
- *                    list one after the other.
- *     Both waits end after a quarter of lease_ms, which is what an answer has to arrive. Who takes longer was stopped.
+ *                    none: it says ENOENT.
+ *       names        one epoch of the whole mount, raised by NOTIFY_INC_EPOCH (kernel 6.16): all names are looked
+ *                    up again. A listing with attributes reads it when it has the answer, name by name.
+ *     So two kinds of answers are noted, with the thread that asks: those that may make an inode known, and listings. A
+ *     thread waits for its answer, and takes it, before it asks for anything else: its next request ends the
+ *     note. (Not those that it need not wait for: they may be older.) Who is told to forget an inode that the kernel does
+ *     not know, or names, waits for the notes that are about it, for a quarter of lease_ms, which is what an
+ *     answer has to arrive. Who takes longer was stopped.
  *
  * NOTIFY_INVAL_ENTRY, which forgets one name, waits for whoever makes a name in that directory here, who may
  * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and attributes from
@@ -47,7 +49,15 @@
 /* which answers the kernel may keep */
 enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
 
-#define KERNEL_LISTINGS_MAX 64u /* noted at once; a listing that finds no room is not kept */
+#define KERNEL_ASKERS 1024u /* threads by their numbers; who finds another one in its place is told nothing to keep */
+
+/* what a thread was told and may not have taken yet */
+struct kernel_asker {
+	atomic_uint thread; /* 0: nothing */
+	bool listing;
+	daxfs_ino ino; /* that is listed, or that it may not know */
+	int64_t since_ns;
+};
 
 struct kernel_cache {
 	/* constant once started */
@@ -60,11 +70,7 @@ struct kernel_cache {
 	pthread_t thread;
 	atomic_bool stop;
 	pthread_mutex_t lock; /* of what follows */
-	struct {
-		uint64_t fh; /* 0: free */
-		daxfs_ino dir;
-		int64_t since_ns;
-	} listing[KERNEL_LISTINGS_MAX];
+	struct kernel_asker asker[KERNEL_ASKERS];
 };
 
 /* Before there are requests, in a pool of these leases; a thread gives back what others ask for. 0 or -errno. */
@@ -90,10 +96,12 @@ bool kernel_cache_end(struct kernel_cache *k, const struct daxfs_answer *answer)
 /* What a lease is to the kernel, in seconds. */
 double kernel_cache_seconds(uint64_t lease_ns);
 
-/* Names of a directory are about to be answered to who lists it by fh. False: not to be kept. */
-bool kernel_cache_lists(struct kernel_cache *k, uint64_t fh, daxfs_ino dir);
-/* Who lists by fh asks for more, or has closed it. */
-void kernel_cache_listed(struct kernel_cache *k, uint64_t fh);
+/*
+ * A thread is about to be told of an inode that it may not know, or what a directory lists. False: that is not to be
+ * kept. After that it asks for something.
+ */
+bool kernel_cache_tells(struct kernel_cache *k, uint32_t thread, daxfs_ino ino, bool listing);
+void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode);
 
 /* Attributes of an inode are old, or all names are. */
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);

@@ -35,6 +35,7 @@ struct found_list {
 	unsigned count, max;
 	struct found *found;
 	struct daxfs_lease lease; /* of the names */
+	bool kept;                /* if it may be */
 };
 
 static bool fill_plain(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
@@ -87,7 +88,7 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	struct listing l = { .req = req, .size = size };
 	int error;
 
-	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
+	(void)fi;
 	l.buf = ops_scratch(ops_of(req), size);
 	if (!l.buf) {
 		ops_reply(req, -ENOMEM);
@@ -107,7 +108,7 @@ static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_at
 	struct ops *ops = ops_of(list->to.req);
 	int error;
 
-	if (!kernel_cache_keeps_names(&ops->cache))
+	if (!list->kept)
 		return daxfs_getattr(ops->fs, ino, attr);
 	error = daxfs_getattr_leased(ops->fs, ino, false, attr, lease);
 	lease->names_ns = list->lease.names_ns;
@@ -135,7 +136,7 @@ static void add_found(struct found_list *list, struct found *f)
 					   (off_t)f->next);
 }
 
-static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset, uint64_t fh)
+static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset)
 {
 	struct ops *ops = ops_of(list->to.req);
 	struct daxfs_answer answer;
@@ -144,8 +145,8 @@ static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset, 
 	kernel_cache_begin(&ops->cache, &answer);
 	error = daxfs_readdir_leased(ops->fs, dir, offset, fill_found, list,
 				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
-	if (list->count && !kernel_cache_lists(&ops->cache, fh, dir))
-		list->lease.names_ns = 0;
+	list->kept = list->count && kernel_cache_keeps_names(&ops->cache) &&
+		     kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(list->to.req)->pid, dir, true);
 	for (unsigned i = 0; i < list->count; i++)
 		add_found(list, &list->found[i]);
 	reply_listing(&list->to, error);
@@ -160,12 +161,12 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 {
 	struct found_list list = { .to = { .req = req, .size = size } };
 
-	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
+	(void)fi;
 	list.max = (unsigned)(size / fuse_add_direntry_plus(req, NULL, 0, "x", NULL, 0)) + 1;
 	list.to.buf = ops_scratch(ops_of(req), size);
 	list.found = calloc(list.max, sizeof(*list.found));
 	if (list.to.buf && list.found)
-		list_found(&list, ino, (uint64_t)offset, fi->fh);
+		list_found(&list, ino, (uint64_t)offset);
 	else
 		ops_reply(req, -ENOMEM);
 	free(list.found);
@@ -187,6 +188,5 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	kernel_cache_listed(&ops_of(req)->cache, fi->fh);
 	ops_reply(req, ops_close_file(req, fi->fh));
 }

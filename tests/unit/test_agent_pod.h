@@ -72,9 +72,9 @@ static inline void pod_listen(struct pod *pod)
 	assert_int_equal(bind(pod->notify, (struct sockaddr *)&at, sizeof(at)), 0);
 }
 
-static inline void pod_make(struct pod *pod)
+static inline void pod_make_leased(struct pod *pod, unsigned lease_ms)
 {
-	struct daxfs_mkfs_options options = { .name = "pod", .size = POD_BYTES, .hosts = 4 };
+	struct daxfs_mkfs_options options = { .name = "pod", .size = POD_BYTES, .hosts = 4, .lease_ms = lease_ms };
 	struct daxfs_error err = { .text = "" };
 
 	memset(pod, 0, sizeof(*pod));
@@ -89,6 +89,11 @@ static inline void pod_make(struct pod *pod)
 		assert_int_equal(mkdir(pod->mount[i], 0755), 0);
 	}
 	pod_listen(pod);
+}
+
+static inline void pod_make(struct pod *pod)
+{
+	pod_make_leased(pod, 0);
 }
 
 /* Where a host's ids are. Without pod_identify() they are not known. */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_agent_watch.h - how many requests an agent has taken, and a stop before it answers one.
+ *
+ * The agents of a test are its children, and the program's own read() and writev() are those that they
+ * use. What they count is in memory that all share. An agent that is started after watch_host(n) is host n's.
+ */
+#ifndef TEST_AGENT_WATCH_H
+#define TEST_AGENT_WATCH_H
+
+#include "test_agent_pod.h"
+
+#include <linux/fuse.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#define WATCH_OPCODES 64u
+
+struct watch {
+	struct {
+		atomic_uint requests[WATCH_OPCODES];
+	} host[POD_HOSTS];
+	atomic_uint hold;  /* this opcode of host A is not answered; 0: none */
+	atomic_bool holds; /* one has come */
+};
+
+static struct watch *watch;
+static int watched_host;
+static _Thread_local unsigned watched_opcode;
+
+static inline void watch_start(void)
+{
+	watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(watch != MAP_FAILED);
+}
+
+/* Start an agent whose requests are counted. */
+static inline void watch_pod_start(struct pod *pod, int host)
+{
+	watched_host = host;
+	pod_start(pod, host);
+}
+
+ssize_t read(int fd, void *buf, size_t size)
+{
+	ssize_t n = syscall(SYS_read, fd, buf, size);
+	const struct fuse_in_header *in = buf;
+
+	if (!watch || n < (ssize_t)sizeof(*in) || in->len != (size_t)n || in->opcode >= WATCH_OPCODES)
+		return n;
+	watched_opcode = in->opcode;
+	atomic_fetch_add(&watch->host[watched_host].requests[in->opcode], 1);
+	return n;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	if (watch && watched_opcode && watched_host == A && atomic_load(&watch->hold) == watched_opcode) {
+		atomic_store(&watch->holds, true);
+		while (atomic_load(&watch->hold))
+			sched_yield();
+	}
+	return syscall(SYS_writev, fd, iov, count);
+}
+
+static inline unsigned watch_all(int host)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WATCH_OPCODES; i++)
+		n += atomic_load(&watch->host[host].requests[i]);
+	return n;
+}
+
+static inline void watch_hold(unsigned opcode)
+{
+	atomic_store(&watch->holds, false);
+	atomic_store(&watch->hold, opcode);
+}
+
+static inline void watch_wait_held(void)
+{
+	while (!atomic_load(&watch->holds))
+		sched_yield();
+}
+
+static inline void watch_release(void)
+{
+	atomic_store(&watch->hold, 0);
+}
+
+#endif
