@@ -231,7 +231,19 @@ static void test_open(void **state)
 
 /* -- changed by this host ------------------------------------------------------------------ */
 
-/* A name that has moved here is of a directory of which there was no lease. */
+/* So often that there will be no lease of it for a while. */
+static void recall_often(const struct pod *pod, const char *dir)
+{
+	for (int i = 0; i < 8; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s/r%d", dir, i);
+		warm(pod, name);
+		put(at(pod, B, name), "");
+	}
+}
+
+/* A name that has moved here is of a directory of which there is no lease. */
 static void test_moved_here(void **state)
 {
 	struct pod *pod = begin(state, LONG_MS);
@@ -239,6 +251,7 @@ static void test_moved_here(void **state)
 	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
 	assert_int_equal(mkdir(at(pod, B, "e"), 0755), 0);
 	put(at(pod, B, "d/f"), "text");
+	recall_often(pod, "e");
 	warm(pod, "d/f");
 	assert_int_equal(rename(at(pod, A, "d/f"), at(pod, A, "e/f")), 0);
 	assert_int_equal(rename(at(pod, B, "e/f"), at(pod, B, "e/g")), 0);
@@ -339,6 +352,25 @@ static void stop_answer(struct pod *pod, unsigned opcode, void *(*ask)(void *))
 	pthread_join(asker, NULL);
 	pthread_join(c.thread, NULL);
 	assert_int_equal(stat_of(at(pod, A, "d/f")).st_mode & 0777, 0600);
+}
+
+/* An answer that meets a change of this host itself. */
+static void test_own_change(void **state)
+{
+	struct pod *pod = begin(state, LONG_MS);
+	pthread_t asker;
+
+	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
+	put(at(pod, A, "d/f"), "text");
+	warm(pod, "d/f");
+	assert_int_equal(chmod(at(pod, A, "d/f"), 0600), 0); /* the attributes are to be asked for */
+	watch_hold(FUSE_GETATTR);
+	assert_int_equal(pthread_create(&asker, NULL, look_main, pod), 0);
+	watch_wait_held();
+	assert_int_equal(setxattr(at(pod, A, "d/f"), "user.a", "b", 1, 0), 0);
+	watch_release();
+	pthread_join(asker, NULL);
+	expect_same(pod, "d/f");
 }
 
 /* What A has never looked at it has no lease of. */
@@ -566,6 +598,7 @@ int main(void)
 		TEST(test_open),
 		TEST(test_moved_here),
 		TEST(test_links_here),
+		TEST(test_own_change),
 		TEST(test_lookup_stopped),
 		TEST(test_getattr_stopped),
 		TEST(test_listing_stopped),

@@ -23,8 +23,8 @@ struct watch {
 	struct {
 		atomic_uint requests[WATCH_OPCODES];
 	} host[POD_HOSTS];
-	atomic_uint hold;  /* this opcode of host A is not answered; 0: none */
-	atomic_bool holds; /* one has come */
+	atomic_uint hold;  /* one request of this opcode is not answered by host A; 0: none */
+	atomic_bool holds; /* it has come */
 };
 
 static struct watch *watch;
@@ -58,11 +58,10 @@ ssize_t read(int fd, void *buf, size_t size)
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-	if (watch && watched_opcode && watched_host == A && atomic_load(&watch->hold) == watched_opcode) {
-		atomic_store(&watch->holds, true);
+	if (watch && watched_opcode && watched_host == A && atomic_load(&watch->hold) == watched_opcode &&
+	    !atomic_exchange(&watch->holds, true))
 		while (atomic_load(&watch->hold))
 			sched_yield();
-	}
 	return syscall(SYS_writev, fd, iov, count);
 }
 
