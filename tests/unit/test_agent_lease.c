@@ -367,6 +367,7 @@ static void test_own_change(void **state)
 	watch_hold(FUSE_GETATTR);
 	assert_int_equal(pthread_create(&asker, NULL, look_main, pod), 0);
 	watch_wait_held();
+	usleep(ROOM_US); /* so that the clock has moved on */
 	assert_int_equal(setxattr(at(pod, A, "d/f"), "user.a", "b", 1, 0), 0);
 	watch_release();
 	pthread_join(asker, NULL);
