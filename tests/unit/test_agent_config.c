@@ -26,7 +26,7 @@ static void test_all_options(void **state)
 	(void)state;
 	assert_int_equal(
 		config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
-				 "--join-wait", "7", "--attr-timeout", "1.5", "--options", "ro,dev", "--no-realtime"),
+				 "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes", "--options", "ro,dev", "--no-realtime"),
 			     &c, &action, &err),
 		0);
 	assert_int_equal(action, SETTINGS_RUN);
@@ -37,6 +37,7 @@ static void test_all_options(void **state)
 	assert_int_equal(c.threads, 5);
 	assert_int_equal(c.join_wait_s, 7);
 	assert_true(c.attr_timeout_s > 1.49 && c.attr_timeout_s < 1.51);
+	assert_int_equal(c.keeps, KERNEL_KEEPS_ATTRIBUTES);
 	assert_true(c.options.flags == (MS_RDONLY | MS_NOSUID));
 	assert_false(c.realtime);
 }
@@ -82,6 +83,7 @@ static void test_refusals(void **state)
 	refused(TRY("--pool", "/p", "--host", "99999999999999999999", "--mount", "/m"), "is not a number");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--threads", "1025"), "from 0 to 1024");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "nan"), "seconds");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--keep", "names"), "all, attributes or nothing");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "3601"), "seconds");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--name", "01234567890123456789012345678901"),
 		"short enough");
@@ -172,7 +174,7 @@ static void test_example(void **state)
 			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
-	assert_int_equal(keys, 9);
+	assert_int_equal(keys, 10);
 	assert_int_equal(c.host, 0);
 	assert_string_equal(c.mount, "/mnt/daxfs");
 }
