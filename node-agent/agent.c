@@ -260,7 +260,7 @@ static unsigned workers(const struct agent *a)
 
 	if (n == 0)
 		n = lanes > 2 ? lanes - 2 : 1;
-	if (a->geometry.lease_ms && lanes > 2 && n > lanes - 2) /* so that an answer which others wait for gets a lane */
+	if (a->geometry.lease_ms && lanes > 2 && n > lanes - 2) /* an answer that others wait for gets a lane */
 		n = lanes - 2;
 	return n < lanes ? n : lanes;
 }

@@ -41,7 +41,7 @@
 #define WANT_RESENDS (1ull << 39)  /* FUSE_HAS_RESEND, 7.40 */
 #define NOTIFY_RESEND 7
 #define NOTIFY_INC_EPOCH 8
-#define MINOR_EPOCHS 44 /* of the protocol, with which NOTIFY_INC_EPOCH came */
+#define MINOR_EPOCHS 44         /* of the protocol, with which NOTIFY_INC_EPOCH came */
 #define SENT_AGAIN (1ull << 63) /* in the number of a request */
 
 static const struct {

@@ -50,8 +50,8 @@ int channel_attach(const struct channel *c, struct fuse_session *se);
 void channel_fini(struct channel *c);
 
 /*
- * Tell the kernel to forget what it keeps: the attributes of an inode (-ENOENT: it does not know it), or all names. Takes
- * no lock that a request may hold. An error says that the mount is gone.
+ * Tell the kernel to forget what it keeps: the attributes of an inode (-ENOENT: it does not know it), or all names.
+ * Takes no lock that a request may hold. An error says that the mount is gone.
  */
 int channel_forget_attributes(const struct channel *c, uint64_t ino);
 int channel_forget_names(const struct channel *c);

@@ -115,9 +115,9 @@ static int set_attr_timeout(void *target, const char *key, const char *value, st
 
 static int set_keep(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
-	static const char *const words[] = { [KERNEL_KEEPS_ALL] = "all",
-					     [KERNEL_KEEPS_ATTRIBUTES] = "attributes",
-					     [KERNEL_KEEPS_NOTHING] = "nothing" };
+	static const char *const words[] = {
+		[KERNEL_KEEPS_ALL] = "all", [KERNEL_KEEPS_ATTRIBUTES] = "attributes", [KERNEL_KEEPS_NOTHING] = "nothing"
+	};
 	struct config *c = target;
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)

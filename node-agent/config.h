@@ -22,10 +22,10 @@ struct config {
 	char name[32];               /* of this host; empty: the machine's */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */
 	char boot_file[PATH_MAX];
-	int host;              /* slot; -1: not given */
-	unsigned threads;      /* FUSE workers; 0: lanes of the host less two */
-	unsigned join_wait_s;  /* how long to wait for the slot to be recovered */
-	double attr_timeout_s; /* how old the kernel's attributes and names may be */
+	int host;                /* slot; -1: not given */
+	unsigned threads;        /* FUSE workers; 0: lanes of the host less two */
+	unsigned join_wait_s;    /* how long to wait for the slot to be recovered */
+	double attr_timeout_s;   /* how old the kernel's attributes and names may be */
 	enum kernel_keeps keeps; /* what the kernel may keep, in a pool with leases */
 	struct mount_options options;
 	bool realtime; /* SCHED_FIFO and locked memory for the heartbeat */

@@ -9,21 +9,21 @@
  *
  *  1. From the look at the pool to write(2) on the connection. daxfs_lease_poll waits for all answers that are
  *     between kernel_cache_begin() and _end(), so nothing in between may wait for others.
- *  2. From there until who asked has run, in the kernel, and has taken it. What is taken then is void if the kernel
- *     was told to forget in the meantime, by two counts of its own that it reads before it asks:
- *       attributes   a count of each inode, raised by NOTIFY_INVAL_INODE. An inode that the kernel does not know has
- *                    none: it says ENOENT.
+ *  2. From there until who asked has run, in the kernel, and has taken it. What is taken then is void if the
+ *     kernel was told to forget in the meantime, by two counts of its own that it reads before it asks:
+ *       attributes   a count of each inode, raised by NOTIFY_INVAL_INODE. An inode that the kernel does not know
+ *                    has none: it says ENOENT.
  *       names        one epoch of the whole mount, raised by NOTIFY_INC_EPOCH (kernel 6.16): all names are looked
  *                    up again. A listing with attributes reads it when it has the answer, name by name.
- *     So two kinds of answers are noted, with the thread that asks: those that may make an inode known, and listings. A
- *     thread waits for its answer, and takes it, before it asks for anything else: its next request ends the
- *     note. (Not those that it need not wait for: they may be older.) Who is told to forget an inode that the kernel does
- *     not know, or names, waits for the notes that are about it, for a quarter of lease_ms, which is what an
- *     answer has to arrive. Who takes longer was stopped.
+ *     So two kinds of answers are noted, with the thread that asks: those that may make an inode known, and
+ *     listings. A thread waits for its answer, and takes it, before it asks for anything else: its next request
+ *     ends the note. (Not those that it need not wait for: they may be older.) Who is told to forget an inode
+ *     that the kernel does not know, or names, waits for the notes that are about it, for a quarter of lease_ms,
+ *     which is what an answer has to arrive. Who takes longer was stopped.
  *
  * NOTIFY_INVAL_ENTRY, which forgets one name, waits for whoever makes a name in that directory here, who may
- * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and attributes from
- * GETATTR alone, whose inode the kernel knows.
+ * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and
+ * attributes from GETATTR alone, whose inode the kernel knows.
  *
  * What this host changes its kernel knows, but for this, which it is told before the change is answered:
  *  - It marks attributes as old, and takes an answer that was on its way all the same; and it believes that a name

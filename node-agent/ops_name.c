@@ -168,7 +168,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))
 		error = daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags);
 	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
-	if (!error && parent != new_parent) /* what the kernel moves keeps its time, of a lease of the former directory */
+	if (!error && parent != new_parent) /* what moves keeps its time in the kernel, of a lease of `parent` */
 		kernel_cache_forget_names(&ops_of(req)->cache);
 	ops_reply(req, ops_name_error(req, error));
 }

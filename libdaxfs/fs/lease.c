@@ -15,8 +15,8 @@
 #include "mem/process.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define COOL_NS (4 * NS_PER_MS)    /* not granted again, after one recall ... */
-#define COOL_DOUBLINGS 7u          /* ... and after many */
+#define COOL_NS (4 * NS_PER_MS) /* not granted again, after one recall ... */
+#define COOL_DOUBLINGS 7u       /* ... and after many */
 #define COOL_AGAIN_NS (1000 * NS_PER_MS)
 #define SPINS 64u /* looks before a waiting thread sleeps */
 #define NAP_US 50u

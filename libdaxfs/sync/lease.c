@@ -129,7 +129,7 @@ static void note_own(struct lane *lane, uint64_t handle)
 
 void lease_note_own(struct lane *lane)
 {
-	/* ORD none: this host's own bit. Who grants sets it before its look, and that was before the mark, or meets it. */
+	/* ORD none: our own bit. Who grants sets it before its look, which was before the mark, or meets it. */
 	for (unsigned i = 0; i < lane->n_leases; i++) {
 		const struct sm_inode *sm = &lane->pool->inodes[lane->leases[i]];
 

@@ -585,8 +585,7 @@ int record_commit(struct lane *lane)
 		return record_abort(lane, -EAGAIN);
 	if (!lane->written)
 		record_write(lane);
-	/* What was filled is linked only later, if there is one word; if there
-	 * are more, whoever finds UNDECIDED may link it. */
+	/* What was filled is linked only later, if there is one word; of more, whoever finds UNDECIDED may link it. */
 	if (!single || !lane->durable)
 		sm_drain(&lane->pool->shm);
 	if (!lane_alive(lane))

@@ -154,8 +154,9 @@ static bool is_told(const struct state *s, const struct stat *st)
 	       st->st_nlink == (nlink_t)(s->home || s->away) + s->second;
 }
 
-/* The name leads to an inode at one moment, which is as it is told at that moment or later: without that name, perhaps. */
-static bool is_true(const struct object *o, unsigned from, unsigned to, enum name name, int error, const struct stat *st)
+/* The name leads to an inode at one moment, and that is as it is told then or later, when it may have lost the name. */
+static bool is_true(const struct object *o, unsigned from, unsigned to, enum name name, int error,
+		    const struct stat *st)
 {
 	bool there = false;
 
@@ -186,9 +187,9 @@ static void look(struct worker *w, unsigned index, enum name name)
 	if (right)
 		return;
 	atomic_fetch_add(&w->pods->stale, 1);
-	print_message("host %d, object %u, name %d: told %d %o %lld n%u, which it was not from change %u to %u\n", w->host,
-		      index, (int)name, error, error ? 0 : st.st_mode & 0777, error ? 0LL : (long long)st.st_size,
-		      error ? 0 : (unsigned)st.st_nlink, from, to);
+	print_message("host %d, object %u, name %d: told %d %o %lld n%u, which it was not from change %u to %u\n",
+		      w->host, index, (int)name, error, error ? 0 : st.st_mode & 0777,
+		      error ? 0LL : (long long)st.st_size, error ? 0 : (unsigned)st.st_nlink, from, to);
 }
 
 /* The same objects again and again, and others now and then; and a listing, which tells of many. */

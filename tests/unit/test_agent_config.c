@@ -24,11 +24,11 @@ static void test_all_options(void **state)
 	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(
-		config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
-				 "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes", "--options", "ro,dev", "--no-realtime"),
-			     &c, &action, &err),
-		0);
+	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
+					  "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes",
+					  "--options", "ro,dev", "--no-realtime"),
+				      &c, &action, &err),
+			 0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(c.pool, "/p");
 	assert_int_equal(c.host, 3);

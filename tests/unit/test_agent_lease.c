@@ -15,7 +15,7 @@
 
 #define LONG_MS 60000u /* runs out in no test */
 #define SHORT_MS 1000u
-#define ROOM_US 200000 /* for what should not happen */
+#define ROOM_US 200000       /* for what should not happen */
 #define NOT_GRANTED 5000000u /* what was recalled is not granted for a moment: looks until it is */
 
 static struct pod *begin(void **state, unsigned lease_ms)
@@ -534,7 +534,7 @@ static void test_both_make(void **state)
 
 /* -- hosts that end ------------------------------------------------------------------------------ */
 
-/* The next process answers for nothing that the former one has granted until it has run out; nobody is told what is old. */
+/* The next process answers for nothing that the former one has granted until that has run out. */
 static void test_agent_killed(void **state)
 {
 	struct pod *pod = begin(state, SHORT_MS);

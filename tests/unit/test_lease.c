@@ -5,44 +5,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "daxfs/lease.h"
-#include "fs/lease.h"
-#include "pod.h"
-
-#define POOL_BYTES (4u << 20)
-#define LONG_MS 60000u /* runs out in no test, on no machine */
-#define SHORT_MS 40u
-
-static void start(struct pod *pod, unsigned lease_ms, bool serve)
-{
-	pod_start_with(
-		pod, POOL_BYTES,
-		(struct daxfs_mkfs_options){ .inodes = 512, .lanes = 4, .heartbeat_ms = 5, .lease_ms = lease_ms });
-	if (serve)
-		assert_int_equal(daxfs_lease_start(pod->fs[0], NULL, NULL), 0);
-	daxfs_beat(pod->fs[0]);
-}
-
-/* Whoever holds leases when a test ends lets go of them: pod_stop closes one host after the other. */
-static void stop(struct pod *pod)
-{
-	for (unsigned i = 0; i < POD_HOSTS; i++)
-		daxfs_lease_stop(pod->fs[i]);
-	pod_stop(pod);
-}
-
-/* What host 0 is told about a name, and for how long. */
-static int ask(struct pod *pod, const char *name, struct daxfs_attr *attr, struct daxfs_lease *lease)
-{
-	struct daxfs_answer answer;
-	int rc;
-
-	daxfs_beat(pod->fs[0]);
-	daxfs_answer_begin(pod->fs[0], &answer);
-	rc = daxfs_lookup_leased(pod->fs[0], DAXFS_ROOT, name, attr, lease);
-	daxfs_answer_end(pod->fs[0], &answer);
-	return rc;
-}
+#include "lease_fixture.h"
 
 static struct sm_inode *inode_of(struct pod *pod, daxfs_ino ino)
 {
@@ -314,68 +277,6 @@ static void test_poll_waits(void **state)
 	stop(&pod);
 }
 
-static bool unknown_twice(void *context, daxfs_ino ino, bool names)
-{
-	struct change *c = context;
-
-	(void)ino;
-	(void)names;
-	return ++c->drops > 2;
-}
-
-/* What the cache does not know yet it is told again. */
-static void test_told_again(void **state)
-{
-	struct change c = { 0 };
-	struct daxfs_lease lease;
-	struct daxfs_attr attr;
-	struct pod pod;
-	daxfs_ino ino;
-
-	(void)state;
-	start(&pod, LONG_MS, true);
-	ino = pod_create(pod.fs[2], DAXFS_ROOT, "f");
-	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
-	assert_true(lease.attr_ns);
-	lease_ask(fs_pool_writable(pod.fs[1]), 0, handle_index(ino));
-	assert_int_equal(daxfs_lease_poll(pod.fs[0], unknown_twice, &c), 1);
-	assert_int_equal(c.drops, 3);
-	stop(&pod);
-}
-
-static bool own_change(void *context, daxfs_ino ino, bool names)
-{
-	daxfs_ino *told = context;
-
-	assert_false(names);
-	*told = ino;
-	return true;
-}
-
-/* What this host changes its cache is told, if it may know of it. */
-static void test_own_change(void **state)
-{
-	struct daxfs_lease lease;
-	struct daxfs_attr attr;
-	struct pod pod;
-	daxfs_ino f, g, told = 0;
-
-	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &told), 0);
-	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
-	g = pod_create(pod.fs[2], DAXFS_ROOT, "g");
-	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
-	assert_true(lease.attr_ns);
-	assert_int_equal(set_mode(pod.fs[0], g), 0);
-	assert_int_equal(told, 0);
-	assert_int_equal(set_mode(pod.fs[0], f), 0);
-	assert_int_equal(told, f);
-	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
-	assert_int_equal(told, f); /* as the last of them: the directory, then the inode */
-	stop(&pod);
-}
-
 static void test_late_answer(void **state)
 {
 	struct daxfs_answer answer;
@@ -619,8 +520,6 @@ int main(void)
 		cmocka_unit_test(test_recalled),
 		cmocka_unit_test(test_under_way),
 		cmocka_unit_test(test_poll_waits),
-		cmocka_unit_test(test_told_again),
-		cmocka_unit_test(test_own_change),
 		cmocka_unit_test(test_late_answer),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_silence_noticed),

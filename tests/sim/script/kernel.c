@@ -77,8 +77,8 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 
 void kernel_serve(struct command_call *call)
 {
-	snprintf(call->result, sizeof(call->result), "%d", daxfs_lease_start(world.fs[call->host], drop,
-								      &world.kernel[call->host]));
+	snprintf(call->result, sizeof(call->result), "%d",
+		 daxfs_lease_start(world.fs[call->host], drop, &world.kernel[call->host]));
 }
 
 void kernel_unserve(struct command_call *call)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_lease_own.c - a cache that does not know an inode yet, and changes of its own host. */
+#include "lease_fixture.h"
+
+struct told {
+	unsigned drops;
+	daxfs_ino last;
+};
+
+static bool unknown_twice(void *context, daxfs_ino ino, bool names)
+{
+	struct told *t = context;
+
+	(void)ino;
+	(void)names;
+	return ++t->drops > 2;
+}
+
+/* What the cache does not know yet it is told again. */
+static void test_told_again(void **state)
+{
+	struct told t = { 0 };
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	struct pod pod;
+	daxfs_ino ino;
+
+	(void)state;
+	start(&pod, LONG_MS, true);
+	ino = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	lease_ask(fs_pool_writable(pod.fs[1]), 0, handle_index(ino));
+	assert_int_equal(daxfs_lease_poll(pod.fs[0], unknown_twice, &t), 1);
+	assert_int_equal(t.drops, 3);
+	stop(&pod);
+}
+
+static int set_mode(struct daxfs *fs, daxfs_ino ino)
+{
+	struct daxfs_attr in = { .mode = 0600 }, out;
+
+	return daxfs_setattr(fs, ino, DAXFS_SET_MODE, &in, &out);
+}
+
+static bool own_change(void *context, daxfs_ino ino, bool names)
+{
+	struct told *told = context;
+
+	assert_false(names);
+	told->last = ino;
+	return true;
+}
+
+/* What this host changes its cache is told, if it may know of it. */
+static void test_own_change(void **state)
+{
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	struct pod pod;
+	struct told told = { 0 };
+	daxfs_ino f, g;
+
+	(void)state;
+	start(&pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &told), 0);
+	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	g = pod_create(pod.fs[2], DAXFS_ROOT, "g");
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(set_mode(pod.fs[0], g), 0);
+	assert_int_equal(told.last, 0);
+	assert_int_equal(set_mode(pod.fs[0], f), 0);
+	assert_int_equal(told.last, f);
+	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
+	assert_int_equal(told.last, f); /* as the last of them: the directory, then the inode */
+	stop(&pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_told_again),
+		cmocka_unit_test(test_own_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
