@@ -26,6 +26,7 @@ MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/daxfs
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+SCHEMADIR ?= $(PREFIX)/share/daxfs/schemas
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # -- flags ------------------------------------------------------------------
@@ -195,6 +196,7 @@ MAN5 := $(notdir $(wildcard deploy/man/*.5))
 MAN3 = $(shell scripts/man3 - --names)
 UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in deploy/*.timer.in)))
 CONFS := $(wildcard deploy/*.conf)
+SCHEMAS := $(wildcard deploy/schemas/*.json)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
 INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
@@ -202,6 +204,7 @@ INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $
 	$(addprefix $(INCDIR)/daxfs/,$(PUBLIC)) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
+	$(addprefix $(SCHEMADIR)/,$(notdir $(SCHEMAS))) \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
@@ -219,12 +222,13 @@ install: all
 		sed 's|@SBINDIR@|$(SBINDIR)|' deploy/$$unit.in >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/60-daxfs.rules.in >$(DESTDIR)$(UDEVDIR)/60-daxfs.rules
 	install -m 644 deploy/daxfsctl.bash-completion $(DESTDIR)$(BASHDIR)/daxfsctl
+	install -m 644 $(SCHEMAS) $(DESTDIR)$(SCHEMADIR)
 	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
 	install -m 644 $(CONFS) deploy/prometheus/alerts.yml examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(INCDIR)/daxfs $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SCHEMADIR) $(dir $(DESTDIR)$(SCHEMADIR)) $(DESTDIR)$(INCDIR)/daxfs $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
 
 # -- rules ------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
@@ -59,6 +60,26 @@ static void pool(const struct metrics *m)
 	one(m, "fabricd_primary_up", "1: a primary fabricd answered, or its beat moves",
 	    m->s->fabricd == FABRICD_PRIMARY);
 	one(m, "manager_epoch", "grows with each new primary", m->s->manager.epoch);
+}
+
+/* How many there are of each code; one that is seen for the first time makes a series of its own. */
+static void conditions(const struct metrics *m)
+{
+	const struct snapshot *s = m->s;
+	char code[64];
+
+	head(m, "conditions", "why the pod is degraded: how many of each code");
+	for (unsigned i = 0; i < s->n_conditions; i++) {
+		bool first = true;
+
+		for (unsigned k = 0; k < i; k++)
+			first &= strcmp(s->condition[k].code, s->condition[i].code) != 0;
+		if (first)
+			fprintf(m->out, "daxfs_conditions{%s,%s} %u\n", m->pool,
+				label("code", s->condition[i].code, code, sizeof(code)),
+				condition_count(s, s->condition[i].code));
+	}
+	one(m, "fabricd_late_polls", "polls of the fabricd that answered which came late", (double)s->late_polls);
 }
 
 static void usage_of(const struct metrics *m, const char *what, const struct daxfs_usage *u)
@@ -205,6 +226,7 @@ int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 	if (code == CTL_OK) {
 		label("pool", s->geometry.name, m.pool, sizeof(m.pool));
 		pool(&m);
+		conditions(&m);
 		usage(&m);
 		repairs(&m);
 		hosts(&m);

@@ -84,7 +84,7 @@ static void complain_of_hosts(const struct snapshot *s, char *buf, size_t size)
 
 static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size)
 {
-	char text[200];
+	char text[200], number[32];
 
 	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY) {
 		snprintf(text, sizeof(text), "fabricd decides nothing (%s)", s->note[0] ? s->note : "no reason given");
@@ -96,6 +96,13 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 	}
 	if (s->answered_by && s->fabricd == FABRICD_PRIMARY && s->backup_expected && !s->backup_seen)
 		add(buf, size, "no backup fabricd on another machine");
+	if (condition_count(s, "host-absent")) {
+		snprintf(text, sizeof(text), "%s absent",
+			 text_count(condition_count(s, "host-absent"), "expected host", number, sizeof(number)));
+		add(buf, size, text);
+	}
+	if (condition_count(s, "polls-late"))
+		add(buf, size, "fabricd polls late");
 	if (!in_use(s))
 		return;
 	if (s->fabricd == FABRICD_NONE)
@@ -134,6 +141,26 @@ static void complaints(const struct snapshot *s, char *buf, size_t size)
 	complain_of_repairs(s, buf, size);
 }
 
+/* What only who asks can see. */
+void health_conditions(struct snapshot *s)
+{
+	char text[200] = "";
+
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		if (silent(&s->host[i]))
+			condition_add(s, "host-silent", (int)i, 0, "host %u (%.31s) does not beat", i,
+				      s->host[i].view.name);
+	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY)
+		condition_add(s, "not-deciding", -1, 0, "fabricd decides nothing: %.80s", s->note);
+	if (in_use(s) && s->fabricd == FABRICD_NONE)
+		condition_add(s, "no-fabricd", -1, 0, "no fabricd has run");
+	if (in_use(s) && s->fabricd == FABRICD_SILENT)
+		condition_add(s, "fabricd-silent", -1, 0, "fabricd does not beat");
+	complain_of_repairs(s, text, sizeof(text));
+	if (text[0])
+		condition_add(s, "to-repair", -1, 0, "%.110s", text);
+}
+
 bool health_good(const struct snapshot *s)
 {
 	char buf[256];
@@ -151,18 +178,40 @@ const char *health_text(const struct snapshot *s, char *buf, size_t size)
 	return buf;
 }
 
+/* " on host 0 alpha", if a host of the pool is on that machine; else nothing. */
+static const char *on_host(const struct snapshot *s, const uint8_t machine[16], char *buf, size_t size)
+{
+	static const uint8_t nowhere[16];
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < s->n_hosts && memcmp(machine, nowhere, sizeof(nowhere)); i++) {
+		const struct daxfs_host_view *v = &s->host[i].view;
+
+		if (s->host[i].readable && daxfs_host_may_live(v) && !memcmp(v->who.machine, machine, sizeof(nowhere)))
+			snprintf(buf, size, " on host %u %s", i, v->name);
+	}
+	return buf;
+}
+
 const char *health_fabricd(const struct snapshot *s, char *buf, size_t size)
 {
+	char host[64];
+
 	switch (s->fabricd) {
 	case FABRICD_NONE: snprintf(buf, size, "no fabricd"); break;
 	case FABRICD_BACKUP:
-		snprintf(buf, size, "fabricd pid %u (backup of %u)", s->answered_by, s->manager.pid);
+		snprintf(buf, size, "fabricd pid %u (backup of %u%s)", s->answered_by, s->manager.pid,
+			 on_host(s, s->manager.machine, host, sizeof(host)));
 		break;
 	default:
-		snprintf(buf, size, "fabricd pid %u (%s)", s->manager.pid,
+		snprintf(buf, size, "fabricd pid %u (%s%s)", s->manager.pid,
 			 s->fabricd == FABRICD_PRIMARY  ? "primary"
 			 : s->fabricd == FABRICD_SILENT ? "silent"
-							: "not asked");
+							: "not asked",
+			 on_host(s, s->manager.machine, host, sizeof(host)));
+		if (s->backup_seen && strlen(buf) + 1 < size)
+			snprintf(buf + strlen(buf) - 1, size - strlen(buf) + 1, ", backup%s)",
+				 on_host(s, s->manager.standby_machine, host, sizeof(host)));
 		break;
 	}
 	return buf;

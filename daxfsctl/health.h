@@ -8,6 +8,8 @@
 bool health_good(const struct snapshot *s);
 /* "HEALTHY", or "DEGRADED: 1 host recovering, 2 hosts suspect". */
 const char *health_text(const struct snapshot *s, char *buf, size_t size);
+/* Add to the conditions what only who asks can see. */
+void health_conditions(struct snapshot *s);
 /* "fabricd pid 811 (primary)" */
 const char *health_fabricd(const struct snapshot *s, char *buf, size_t size);
 /* Does status list this slot? Not one that nobody uses. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daxfsctl/event_log.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/text.h"
@@ -175,11 +176,29 @@ static void show_repairs(FILE *out, const struct snapshot *s)
 		fprintf(out, "to repair: %u more: daxfsctl check lists all\n", left);
 }
 
+/* What is wrong, one line each; and late polls, for they are the first sign of trouble. */
+static void show_conditions(FILE *out, const struct snapshot *s)
+{
+	char when[40];
+
+	for (unsigned i = 0; i < s->n_conditions; i++) {
+		const struct condition *c = &s->condition[i];
+
+		fprintf(out, "degraded: %s", c->text);
+		if (c->since_ns)
+			fprintf(out, ", since %s", event_time(c->since_ns, when, sizeof(when)));
+		putc('\n', out);
+	}
+	if (s->late_polls)
+		fprintf(out, "fabricd polled late %" PRIu64 " times of %" PRIu64 "\n", s->late_polls, s->polls);
+}
+
 void show_status(FILE *out, const struct snapshot *s)
 {
 	show_head(out, s);
 	show_table(out, s);
 	show_foot(out, s);
+	show_conditions(out, s);
 	show_repairs(out, s);
 }
 
@@ -218,6 +237,30 @@ static void json_beat(struct json *j, const struct snapshot_host *h)
 		json_add_null(j, "beating");
 }
 
+static bool runs_on(const struct daxfs_host_view *v, const uint8_t machine[16])
+{
+	static const uint8_t nowhere[16];
+
+	return memcmp(machine, nowhere, sizeof(nowhere)) && memcmp(machine, v->who.machine, sizeof(nowhere)) == 0;
+}
+
+/* What runs on a host's machine beside its agent, and whom it recovers. */
+static void json_roles(struct json *j, const struct snapshot *s, const struct daxfs_host_view *v)
+{
+	json_open_array(j, "roles");
+	if (daxfs_host_may_live(v) && runs_on(v, s->manager.machine))
+		json_add_text(j, NULL, "primary");
+	if (daxfs_host_may_live(v) && s->backup_seen && runs_on(v, s->manager.standby_machine))
+		json_add_text(j, NULL, "backup");
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		if (s->host[i].readable && s->host[i].view.state == DAXFS_HOST_RECOVERING &&
+		    s->host[i].view.recoverer == (int)v->id) {
+			json_add_text(j, NULL, "recoverer");
+			break;
+		}
+	json_close(j);
+}
+
 static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
 {
 	const struct daxfs_host_view *v = &h->view;
@@ -242,6 +285,7 @@ static void json_host(struct json *j, const struct snapshot *s, const struct sna
 			json_add_number(j, "recoverer", (uint64_t)v->recoverer);
 		else
 			json_add_null(j, "recoverer");
+		json_roles(j, s, v);
 		json_add_number(j, "recoverers_died", v->deaths);
 		json_add_number(j, "reason_ms", v->reason_ms);
 		json_add_number(j, "fence_ms", v->fence_ms);
@@ -266,6 +310,7 @@ static void json_fabricd(struct json *j, const struct snapshot *s)
 	else
 		json_add_null(j, "deciding");
 	json_add_text(j, "note", s->note);
+	json_add_id(j, "machine", s->manager.machine);
 	if (s->answered_by) {
 		json_add_bool(j, "backup", s->backup_seen);
 		json_add_number(j, "polls", s->polls);
@@ -295,18 +340,42 @@ static void json_repairs(struct json *j, const struct snapshot *s)
 	json_close(j);
 }
 
-void show_json(FILE *out, const struct snapshot *s)
+static void json_conditions(struct json *j, const struct snapshot *s)
+{
+	char when[40];
+
+	json_open_array(j, "conditions");
+	for (unsigned i = 0; i < s->n_conditions; i++) {
+		const struct condition *c = &s->condition[i];
+
+		json_open_object(j, NULL);
+		json_add_text(j, "code", c->code);
+		if (c->host >= 0)
+			json_add_number(j, "host", (uint64_t)c->host);
+		else
+			json_add_null(j, "host");
+		if (c->since_ns)
+			json_add_text(j, "since", event_time(c->since_ns, when, sizeof(when)));
+		else
+			json_add_null(j, "since");
+		json_add_number(j, "since_ns", c->since_ns);
+		json_add_text(j, "text", c->text);
+		json_close(j);
+	}
+	json_close(j);
+}
+
+static void json_all(struct json j, const struct snapshot *s)
 {
 	char health[256];
-	struct json j;
 
-	json_begin(&j, out);
 	json_add_schema(&j, "status");
 	text_json_pool(&j, &s->geometry, s->path);
 	json_add_number(&j, "epoch", s->manager.reclaim_epoch);
 	json_fabricd(&j, s);
 	json_add_bool(&j, "healthy", health_good(s));
 	json_add_text(&j, "health", health_text(s, health, sizeof(health)));
+	json_conditions(&j, s);
 	json_open_array(&j, "hosts");
 	for (unsigned i = 0; i < s->n_hosts; i++)
 		json_host(&j, s, &s->host[i]);
@@ -320,4 +389,20 @@ void show_json(FILE *out, const struct snapshot *s)
 	}
 	text_json_recovery(&j, "last_recovery", &s->last);
 	json_finish(&j);
+}
+
+void show_json(FILE *out, const struct snapshot *s)
+{
+	struct json j;
+
+	json_begin(&j, out);
+	json_all(j, s);
+}
+
+void show_json_line(FILE *out, const struct snapshot *s)
+{
+	struct json j;
+
+	json_begin_line(&j, out);
+	json_all(j, s);
 }

@@ -8,5 +8,6 @@
 void show_status(FILE *out, const struct snapshot *s);
 void show_hosts(FILE *out, const struct snapshot *s);
 void show_json(FILE *out, const struct snapshot *s);
+void show_json_line(FILE *out, const struct snapshot *s); /* all of it on one */
 
 #endif

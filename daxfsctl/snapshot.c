@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daxfsctl/health.h"
 #include "proto/framing.h"
 
 #define SAMPLE_MS_MAX 2000 /* nobody waits longer for a glance */
@@ -130,6 +131,7 @@ int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct 
 	out->fabricd = out->manager.epoch ? FABRICD_UNKNOWN : FABRICD_NONE;
 	if (sample)
 		sample_beats(out, m);
+	condition_direct(out, m);
 	daxfs_member_close(m);
 	guess_last(out);
 	return take_pool(out, err);
@@ -155,6 +157,12 @@ static void from_pool(struct daxfs_geometry *g, const Fabric__Pool *p)
 	g->dirents = p->dirents;
 }
 
+static void copy_id(uint8_t out[16], const ProtobufCBinaryData *in)
+{
+	if (in->len == 16)
+		memcpy(out, in->data, 16);
+}
+
 static void from_manager(struct snapshot *s, const Fabric__Manager *m)
 {
 	s->manager.epoch = m->epoch;
@@ -169,6 +177,8 @@ static void from_manager(struct snapshot *s, const Fabric__Manager *m)
 	copy_text(s->fence_broken, sizeof(s->fence_broken), m->fence_broken);
 	s->backup_seen = m->backup_seen;
 	s->backup_expected = m->backup_expected;
+	copy_id(s->manager.machine, &m->machine);
+	copy_id(s->manager.standby_machine, &m->standby_machine);
 	s->polls = m->polls;
 	s->late_polls = m->late_polls;
 }
@@ -185,12 +195,6 @@ static void from_recovery(struct daxfs_recovery *out, const Fabric__Recovery *r)
 	out->opens = r->opens;
 	out->files = r->files;
 	out->ns = r->ns;
-}
-
-static void copy_id(uint8_t out[16], const ProtobufCBinaryData *in)
-{
-	if (in->len == 16)
-		memcpy(out, in->data, 16);
 }
 
 static void from_host(struct snapshot_host *out, const Fabric__Host *h)
@@ -225,6 +229,16 @@ static void from_host(struct snapshot_host *out, const Fabric__Host *h)
 	from_recovery(&v->last, h->last);
 }
 
+static void from_conditions(struct snapshot *s, const Fabric__Response *r)
+{
+	for (size_t i = 0; i < r->n_conditions; i++) {
+		const Fabric__Condition *c = r->conditions[i];
+		int host = c->host >= 0 && c->host < (int32_t)SNAPSHOT_HOSTS ? c->host : -1;
+
+		condition_add(s, c->code, host, c->since_ns, "%s", c->text);
+	}
+}
+
 /* A status reply has all its parts, and slot i is host i. */
 static bool reply_whole(const Fabric__Response *r)
 {
@@ -252,6 +266,7 @@ static int from_reply(struct snapshot *s, const Fabric__Response *r, const char 
 		s->host[i].view.id = i;
 		from_host(&s->host[i], r->hosts[i]);
 	}
+	from_conditions(s, r);
 	from_recovery(&s->last, r->last_recovery);
 	if (!s->last.ns)
 		guess_last(s);
@@ -321,5 +336,7 @@ int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
 			return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 		rc = snapshot_ask(socket, out, &err);
 	}
+	if (rc == 0)
+		health_conditions(out);
 	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
 }

@@ -13,6 +13,7 @@
 
 #include "daxfs/inspect.h"
 #include "daxfs/member.h"
+#include "daxfsctl/condition.h"
 #include "daxfsctl/ctl.h"
 
 #define SNAPSHOT_HOSTS 64u
@@ -52,6 +53,8 @@ struct snapshot {
 	char note[128], fence_agent[64], fence_broken[120];
 	uint64_t polls, late_polls;
 	bool backup_seen, backup_expected;
+	unsigned n_conditions;
+	struct condition condition[CONDITIONS_MAX];
 	unsigned n_hosts;
 	struct snapshot_host host[SNAPSHOT_HOSTS];
 	struct daxfs_recovery last; /* ns = 0: none known */

@@ -35,6 +35,7 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "                          machines that come back prove their death by that (300)\n"
 			     "  --expect-backup yes     the pod is DEGRADED without a second fabricd, on another\n"
 			     "                          machine (no)\n"
+			     "  --expect-host NAME      nor without that host; may be repeated\n"
 			     "  --machine-id FILE       where this machine's id is (/etc/machine-id)\n"
 			     "  --boot-id FILE          where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
 			     "  --no-realtime           run at ordinary priority\n"
@@ -144,6 +145,18 @@ static int set_expect_backup(void *target, const char *key, const char *value, s
 	return settings_yes_no(key, value, &o->expect_backup, err);
 }
 
+static int set_expect_host(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+	int rc;
+
+	if (o->n_expected == OPTIONS_EXPECTED_MAX)
+		return daxfs_error_set(err, -EINVAL, "%s: more than %u hosts", key, OPTIONS_EXPECTED_MAX);
+	rc = settings_text(key, value, o->expected[o->n_expected], sizeof(o->expected[0]), err);
+	o->n_expected += rc == 0;
+	return rc;
+}
+
 static int set_machine_file(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct options *o = target;
@@ -186,6 +199,7 @@ static const struct setting table[] = {
 	{ "fence-timeout-ms", set_fence_timeout, SETTING_VALUE },
 	{ "boot-wait", set_boot_wait, SETTING_VALUE },
 	{ "expect-backup", set_expect_backup, SETTING_VALUE },
+	{ "expect-host", set_expect_host, SETTING_VALUE },
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },

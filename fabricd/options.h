@@ -13,6 +13,7 @@
 #define OPTIONS_SOCKET_MAX 108u /* sizeof(sun_path) */
 #define OPTIONS_FENCE_TIMEOUT_MAX_MS 3600000u
 #define OPTIONS_BOOT_WAIT_MAX_S 86400u
+#define OPTIONS_EXPECTED_MAX 64u
 
 /* What is done to a host that is declared dead. */
 enum fence_action {
@@ -29,7 +30,9 @@ struct options {
 	enum fence_action fence_action;
 	unsigned fence_monitor_s; /* 0: never */
 	unsigned fence_timeout_ms;
-	bool expect_backup;          /* a pod without a second fabricd is DEGRADED */
+	bool expect_backup;  /* a pod without a second fabricd is DEGRADED */
+	unsigned n_expected; /* hosts without which it is, too */
+	char expected[OPTIONS_EXPECTED_MAX][32];
 	unsigned boot_wait_s;        /* see invariant 6 of decide.h */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */
 	char boot_file[PATH_MAX];

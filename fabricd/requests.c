@@ -30,6 +30,11 @@ struct reply {
 	struct daxfs_identity who[DECIDE_HOSTS_MAX];
 	char path[PATH_MAX], agent[PATH_MAX], note[128], pool_name[32];
 	uint8_t uuid[16];
+	Fabric__Condition condition[HEALTH_MAX];
+	Fabric__Condition *conditions[HEALTH_MAX];
+	struct health_condition wrong[HEALTH_MAX];
+	char code[HEALTH_MAX][24];
+	uint8_t machine[16], standby[16];
 	struct daxfs_event seen[EVENTS_MAX];
 	Fabric__Event event[EVENTS_MAX];
 	Fabric__Event *events[EVENTS_MAX];
@@ -99,6 +104,10 @@ static void fill_manager(struct reply *r, const struct watch *w)
 	m->fence_broken = text_of(r->broken, sizeof(r->broken), broken ? broken : "");
 	m->backup_seen = w->decide.role == DECIDE_PRIMARY && decide_has_peer(&w->decide);
 	m->backup_expected = w->options->expect_backup;
+	memcpy(r->machine, w->in.manager.machine, sizeof(r->machine));
+	memcpy(r->standby, w->in.manager.standby_machine, sizeof(r->standby));
+	m->machine = (ProtobufCBinaryData){ .len = sizeof(r->machine), .data = r->machine };
+	m->standby_machine = (ProtobufCBinaryData){ .len = sizeof(r->standby), .data = r->standby };
 	m->polls = w->decide.polls;
 	m->late_polls = w->decide.late_polls;
 	m->deciding = waits == NULL;
@@ -154,8 +163,26 @@ static void fill_host(struct reply *r, const struct watch *w, unsigned i)
 	r->hosts[i] = h;
 }
 
+static void fill_conditions(struct reply *r, const struct watch *w)
+{
+	for (unsigned i = 0; i < w->health.n; i++) {
+		struct health_condition *c = &r->wrong[i];
+
+		*c = w->health.condition[i];
+		fabric__condition__init(&r->condition[i]);
+		r->condition[i].code = text_of(r->code[i], sizeof(r->code[i]), health_name(c->code));
+		r->condition[i].host = c->host;
+		r->condition[i].since_ns = c->since_ns;
+		r->condition[i].text = text_of(c->text, sizeof(c->text), w->health.condition[i].text);
+		r->conditions[i] = &r->condition[i];
+	}
+	r->response.conditions = r->conditions;
+	r->response.n_conditions = w->health.n;
+}
+
 static void status(struct reply *r, const struct watch *w)
 {
+	fill_conditions(r, w);
 	fill_pool(r, w);
 	fill_manager(r, w);
 	for (unsigned i = 0; i < w->decide.hosts; i++)

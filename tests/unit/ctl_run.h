@@ -25,6 +25,18 @@ struct ctl_run {
 	char *out, *err; /* freed by the next run, or ctl_run_end */
 };
 
+/* For scripts/check-schemas. */
+static inline void ctl_keep_json(const char *text)
+{
+	const char *path = getenv("DAXFS_CTL_JSON");
+	FILE *file = path && text[0] == '{' ? fopen(path, "a") : NULL;
+
+	if (file) {
+		fprintf(file, "%s\f\n", text);
+		fclose(file);
+	}
+}
+
 /* One word a %s-free blank-separated piece of `line`; no quoting. */
 static inline void ctl_run(struct ctl_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline void ctl_run(struct ctl_run *r, const char *format, ...)
@@ -49,6 +61,7 @@ static inline void ctl_run(struct ctl_run *r, const char *format, ...)
 	r->code = ctl_main(argc, argv, out, err);
 	fclose(out);
 	fclose(err);
+	ctl_keep_json(r->out);
 }
 
 static inline void ctl_run_end(struct ctl_run *r)

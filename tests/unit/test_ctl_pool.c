@@ -225,6 +225,9 @@ static void repaired(void **unused)
 	ctl_expect(&p.r, CTL_OK, "2 problems, 2 repairs, 0 losses, 0 files found; the check is clean\n");
 	ctl_run(&p.r, "check %s", p.pool);
 	assert_int_equal(p.r.code, CTL_OK);
+	ctl_run(&p.r, "repair %s --item 1 --json", p.pool); /* the root: in use, and so it stays */
+	assert_int_equal(p.r.code, CTL_REFUSED);
+	ctl_expect_json(&p.r, "\"repaired\": false");
 	teardown(&p);
 }
 
@@ -262,6 +265,9 @@ static void killed_and_recovered(void **unused)
 	ctl_run(&p.r, "status %s --json", p.pool);
 	ctl_expect_json(&p.r, "\"pins\": 1,");
 	ctl_expect_json(&p.r, "\"beating\": null");
+	ctl_run(&p.r, "status %s --json --watch --wait 0", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"schema\": \"daxfs-status-1\"");
+	assert_ptr_equal(strchr(p.r.out, '\n'), p.r.out + strlen(p.r.out) - 1); /* a line each */
 	ctl_run(&p.r, "status %s --json --sample", p.pool);
 	ctl_expect_json(&p.r, "\"beating\": ");
 	ctl_run(&p.r, "check %s", p.pool);

@@ -46,6 +46,7 @@ static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struc
 	assert_non_null(out);
 	show(out, s);
 	fclose(out);
+	ctl_keep_json(text);
 	return text;
 }
 
@@ -65,6 +66,39 @@ static void status_reads_like_this(void **unused)
 "fenced by fence_daxfs_dev 18 ms\n"
 "pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
 "112 objects, 3 pins\n");
+	free(text);
+	free(s);
+}
+
+/* What fabricd and the asker found wrong, since when; who runs where. */
+static void conditions_are_told(void **unused)
+{
+	struct snapshot *s = malloc(sizeof(*s));
+	char *text;
+
+	(void)unused;
+	example(s);
+	s->manager.machine[0] = s->host[0].view.who.machine[0] = 7;
+	s->manager.standby_machine[0] = s->host[1].view.who.machine[0] = 8;
+	s->host[1].view.state = DAXFS_HOST_SUSPECT;
+	s->backup_seen = true;
+	s->late_polls = 3;
+	s->polls = 1000;
+	condition_add(s, "host-absent", -1, 1796000000123456789, "expected host %s is absent", "gamma");
+	condition_add(s, "host-suspect", 1, 0, "host 1 (host1) is SUSPECT: heartbeat late 250 ms");
+	text = shown(s, show_status);
+	assert_non_null(strstr(text, "fabricd pid 811 (primary on host 0 host0, backup on host 1 host1)   "
+				     "DEGRADED: 1 host suspect, 1 expected host absent\n"));
+	assert_non_null(strstr(text, "degraded: expected host gamma is absent, since 2026-11-30T00:53:20.123456Z\n"
+				     "degraded: host 1 (host1) is SUSPECT: heartbeat late 250 ms\n"
+				     "fabricd polled late 3 times of 1000\n"));
+	free(text);
+	text = shown(s, show_json);
+	assert_non_null(strstr(text, "\"code\": \"host-absent\""));
+	assert_non_null(strstr(text, "\"primary\"\n"));
+	free(text);
+	text = shown(s, show_json_line);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	free(text);
 	free(s);
 }
@@ -289,6 +323,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_reads_like_this), cmocka_unit_test(columns_align), cmocka_unit_test(verdicts),
+		cmocka_unit_test(conditions_are_told),
 		cmocka_unit_test(json_tells_the_same), cmocka_unit_test(hosts_lists_all),
 		cmocka_unit_test(repairs_are_listed),
 	};

@@ -204,6 +204,11 @@ static void levels_and_secrets(void **state)
 	assert_int_equal(options_line(&o, "fence-secret = passwd=/etc/x", &err), 0);
 	assert_int_equal(options_line(&o, "fence-action = cycle", &err), 0);
 	assert_int_equal(o.fence_action, FENCE_CYCLE);
+	assert_int_equal(options_line(&o, "expect-host = host1", &err), 0);
+	assert_int_equal(options_line(&o, "expect-host = host2", &err), 0);
+	assert_int_equal(o.n_expected, 2);
+	assert_string_equal(o.expected[1], "host2");
+	assert_int_equal(options_line(&o, "expect-host = a-name-that-no-host-can-have-for-it-is-long", &err), -EINVAL);
 	assert_int_equal(options_line(&o, "fence-action = on", &err), -EINVAL);
 	assert_int_equal(options_line(&o, "fence-agent-4 = x", &err), -EINVAL);
 }
