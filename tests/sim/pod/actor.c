@@ -140,13 +140,22 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
 
 /* -- the recoverer -------------------------------------------------------------------- */
 
+static bool workers_done(unsigned machine)
+{
+	for (unsigned i = 0; i < pod.workers; i++)
+		if (!actor_of(ACTOR_WORKER, machine, i)->done)
+			return false;
+	return true;
+}
+
+/* Until the last operation is over, as in node-agent: one may wait for what is to be recovered here. */
 static long recover_main(void *arg)
 {
 	struct actor *a = arg;
 	struct machine *m = &pod.machine[a->machine];
 	struct daxfs_recovery reports[REPORTS_MAX];
 
-	while (!m->leave) {
+	while (!m->leave || !workers_done(a->machine)) {
 		int n;
 
 		a->recovering = true;
@@ -254,15 +263,6 @@ static void join(struct actor *a)
 	}
 }
 
-static bool threads_done(const struct actor *a)
-{
-	bool done = actor_of(ACTOR_RECOVER, a->machine, 0)->done;
-
-	for (unsigned i = 0; i < pod.workers; i++)
-		done &= actor_of(ACTOR_WORKER, a->machine, i)->done;
-	return done;
-}
-
 static void leave(struct actor *a)
 {
 	struct machine *m = &pod.machine[a->machine];
@@ -293,7 +293,7 @@ static long agent_main(void *arg)
 	start_threads(a);
 	pod.tallies->rejoins += m->lives > 1;
 	for (due = pod.now_ns;; actor_sleep(a, due)) {
-		if (m->leave && threads_done(a))
+		if (m->leave && workers_done(a->machine) && actor_of(ACTOR_RECOVER, a->machine, 0)->done)
 			leave(a);
 		m->withheld = !daxfs_progressing(m->fs, STUCK_BEATS) && !m->fence_lies;
 		if (!m->withheld && daxfs_beat(m->fs) == -ESTALE)
