@@ -423,21 +423,31 @@ static void rewind_all(struct teller *t)
 	world_rewind();
 }
 
+#define OF_HOSTS (2 * (HOSTS + 1)) /* policies that hide all of a host, or of everybody */
+
+/* The n-th of a run that leaves out orders: first whole hosts, then by lot; else by lot, but for the first. */
+static struct weak_policy policy_of(const struct options *opt, unsigned n)
+{
+	struct weak_policy policy = { .n = opt->seed * 4096 + n, .patience = 100 };
+
+	if (opt->orders && n <= OF_HOSTS) {
+		policy.hide = n % 2 ? HIDE_OTHERS : HIDE_SOME;
+		policy.of = 1u << n / 2 % (HOSTS + 1) & 7u;
+		policy.density = 256;
+	} else {
+		policy.hide = n == 1 ? HIDE_ALL : HIDE_SOME;
+		policy.density = 16u << n % 4;
+	}
+	return policy;
+}
+
 /* The same stops once more, in a weak memory. Who sees something late may go another way, and reach none. */
 static void tell_weakly(struct teller *t, const struct options *opt)
 {
-	unsigned policies = opt->orders ? 2 * (HOSTS + 1) : POLICIES;
+	unsigned policies = opt->orders ? OF_HOSTS + 2 * POLICIES : POLICIES;
 
 	for (t->policy = 1; t->policy <= policies && !(t->violations && opt->first_only); t->policy++) {
-		const struct weak_policy policy = {
-			.hide = opt->orders && t->policy % 2 ? HIDE_OTHERS
-				: t->policy == 1             ? HIDE_ALL
-							     : HIDE_SOME,
-			.of = opt->orders ? 1u << t->policy / 2 % (HOSTS + 1) & 7u : 0,
-			.n = opt->seed * 4096 + t->policy,
-			.density = opt->orders ? 256 : 16u << t->policy % 4,
-			.patience = 100,
-		};
+		const struct weak_policy policy = policy_of(opt, t->policy);
 		bool whole;
 
 		weak_begin(&policy);
