@@ -24,9 +24,9 @@
  *
  * With opt->weak each choice of stops is told again in a weak memory (weak.h), several times.
  *
- * In the end the state must be that of the commands that succeeded, one after
- * the other, in some order, which gives the same answers. A story whose last stop is never reached is a failure: it has come
- * to test nothing.
+ * In the end the state must be that of the commands that succeeded, one after the
+ * other, in some order, which gives the same answers. A story whose last stop is never
+ * reached is a failure: it has come to test nothing.
  */
 #include <inttypes.h>
 #include <stdarg.h>
