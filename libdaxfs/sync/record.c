@@ -11,7 +11,7 @@
  *     A reader of fields re-reads the status afterwards; the same seq in one of
  *     the other states means that what it read is the record.
  *  I3 Every change of a word bumps its version, undoing included, so a CAS that
- *     comes late fails, unless the version came round: then I7.
+ *     comes late fails, unless the version came round: then I7, which holds without versions.
  *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
  *     mark, for ABORTED when some word was found changed, or a lease in the way. While it is not HELPED, only
  *     the owner marks and decides; whoever wants to help makes it HELPED first.
