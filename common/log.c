@@ -8,6 +8,9 @@
  * as waiting for room. log_lost is changed without the lock, too, by those who
  * did not get it in time.
  *
+ * Events go to the journal's own socket as one datagram (systemd.io/JOURNAL_NATIVE_PROTOCOL). sd_journal_sendv() does
+ * the same, but waits in sendmsg(2) for a journal that does not read, for as long as that takes.
+ *
  * stderr may be shared with other processes, so it is not made non-blocking. On
  * a socket (the journal's) no write waits; on a pipe one could, if another
  * process filled it between poll and write.
@@ -22,7 +25,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +37,7 @@
 static char log_who[64] = "daxfs";
 static int log_patience_ms;
 static bool log_to_journal;
+static int log_journal = -1; /* its socket, for events */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint log_lost;
 
@@ -40,6 +46,23 @@ void log_start(const char *who, int patience_ms)
 	snprintf(log_who, sizeof(log_who), "%s", who);
 	log_patience_ms = patience_ms;
 	log_to_journal = getenv("JOURNAL_STREAM") != NULL;
+	if (log_to_journal && log_journal < 0)
+		log_journal_at("/run/systemd/journal/socket");
+}
+
+void log_journal_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		fd = -1;
+	}
+	if (log_journal >= 0)
+		close(log_journal);
+	log_journal = fd;
 }
 
 /* -- when ----------------------------------------------------------------------- */
@@ -150,4 +173,51 @@ void log_fail(const char *format, ...)
 	va_start(args, format);
 	log_line(SD_ERR, format, args);
 	va_end(args);
+}
+
+/* -- events ----------------------------------------------------------------------- */
+
+/* What is said, on one line. */
+static void say(char *text, size_t size, const char *format, va_list args)
+{
+	vsnprintf(text, size, format, args);
+	for (char *c = text; (c = strchr(c, '\n')) != NULL;)
+		*c = ' ';
+}
+
+/* False: not by the journal's socket. A journal that is full gets nothing; the next line says how many were lost. */
+static bool send_event(const struct log_event *event, const char *text)
+{
+	char message[2 * LOG_LINE_BYTES];
+	int len;
+
+	if (log_journal < 0)
+		return false;
+	len = snprintf(message, sizeof(message), "MESSAGE_ID=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=%s\n%sMESSAGE=%s\n",
+		       event->id, (int)event->level, log_who, event->fields, text);
+	if (len < 0 || (size_t)len >= sizeof(message))
+		return false;
+	if (send(log_journal, message, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) == len)
+		return true;
+	if (errno == EAGAIN)
+		atomic_fetch_add(&log_lost, 1);
+	return errno == EAGAIN;
+}
+
+void log_event(const struct log_event *event, const char *format, ...)
+{
+	char text[LOG_LINE_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	say(text, sizeof(text), format, args);
+	va_end(args);
+	if (send_event(event, text))
+		return;
+	if (event->level == LOG_LEVEL_NOTE)
+		log_note("%s", text);
+	else if (event->level == LOG_LEVEL_WARN)
+		log_warn("%s", text);
+	else
+		log_fail("%s", text);
 }

@@ -231,6 +231,10 @@ static void json_beat(struct json *j, const struct snapshot_host *h)
 		json_add_number(j, "beat_ms", h->beat_ms);
 	else
 		json_add_null(j, "beat_ms");
+	if (h->beat == BEAT_SINCE)
+		json_add_number(j, "worst_gap_ms", h->worst_gap_ms);
+	else
+		json_add_null(j, "worst_gap_ms");
 	if (h->beat == BEAT_WITHIN || h->beat == BEAT_NOT_WITHIN)
 		json_add_bool(j, "beating", h->beat == BEAT_WITHIN);
 	else

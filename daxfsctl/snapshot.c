@@ -206,6 +206,7 @@ static void from_host(struct snapshot_host *out, const Fabric__Host *h)
 		return;
 	out->beat = BEAT_SINCE;
 	out->beat_ms = h->silence_ms;
+	out->worst_gap_ms = h->worst_gap_ms;
 	v->word = h->word;
 	v->generation = h->generation;
 	v->state = (enum daxfs_host_state)h->state;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "fabricd/message_id.h"
 
 /*
  * Why a host was moved by somebody else. The reason beside the word is stored
@@ -31,14 +32,32 @@ static bool is_death(enum daxfs_host_state state)
 	return state == DAXFS_HOST_SUSPECT || state == DAXFS_HOST_FENCING || state == DAXFS_HOST_FENCED;
 }
 
-static void log_entry(const struct daxfs_host_view *v, enum daxfs_host_state to, uint32_t generation, const char *err)
+static const char *message_of(enum daxfs_host_state state)
+{
+	switch (state) {
+	case DAXFS_HOST_SUSPECT: return MESSAGE_SUSPECT;
+	case DAXFS_HOST_FENCING: return MESSAGE_DECLARED_DEAD;
+	case DAXFS_HOST_FENCED: return MESSAGE_FENCED;
+	case DAXFS_HOST_RECOVERED: return MESSAGE_RECOVERED;
+	default: return MESSAGE_STATE;
+	}
+}
+
+static void log_entry(const struct events *events, const struct daxfs_host_view *v, enum daxfs_host_state to,
+		      uint32_t generation, const char *err)
 {
 	const char *name = v->name[0] ? v->name : "unnamed";
+	char fields[256];
+	const struct log_event event = {
+		.level = is_death(to) ? LOG_LEVEL_WARN : LOG_LEVEL_NOTE,
+		.id = message_of(to),
+		.fields = fields,
+	};
 
-	if (is_death(to))
-		log_warn("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), err);
-	else
-		log_note("host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), err);
+	snprintf(fields, sizeof(fields),
+		 "DAXFS_POOL=%.31s\nDAXFS_HOST=%u\nDAXFS_NAME=%.31s\nDAXFS_GENERATION=%u\nDAXFS_STATE=%s\n",
+		 events->pool ? events->pool : "", v->id, v->name, generation, daxfs_host_state_name(to));
+	log_event(&event, "host %u (%s) generation %u %s: %s", v->id, name, generation, daxfs_host_state_name(to), err);
 }
 
 static bool same_recovery(const struct daxfs_recovery *a, const struct daxfs_recovery *b)
@@ -74,7 +93,7 @@ void events_saw(struct events *events, const struct daxfs_host_view *v)
 
 	saw_recovery(events, h, v);
 	if (!same && !never_used)
-		log_entry(v, v->state, v->generation, reason_of(v, buf, sizeof(buf)));
+		log_entry(events, v, v->state, v->generation, reason_of(v, buf, sizeof(buf)));
 	if (!same)
 		h->reason = DAXFS_REASON_NONE;
 	h->known = true;
@@ -130,11 +149,15 @@ static void record_move(const struct events *events, const struct daxfs_host_vie
 void events_primary(struct events *events, uint32_t epoch, const struct daxfs_manager_view *former)
 {
 	struct daxfs_event e = { .kind = DAXFS_EVENT_PRIMARY, .host = -1, .by = -1, .value = epoch };
+	char fields[96];
+	const struct log_event event = { .level = LOG_LEVEL_NOTE, .id = MESSAGE_PRIMARY, .fields = fields };
 
 	if (former->epoch)
 		snprintf(e.text, sizeof(e.text), "the former one (epoch %u, pid %u) fell silent", former->epoch,
 			 former->pid);
 	record(events, &e);
+	snprintf(fields, sizeof(fields), "DAXFS_POOL=%.31s\nDAXFS_EPOCH=%u\n", events->pool ? events->pool : "", epoch);
+	log_event(&event, "primary with epoch %u%s%s", epoch, e.text[0] ? "; " : "", e.text);
 }
 
 void events_found(struct events *events, const struct daxfs_host_view *v)
@@ -175,7 +198,7 @@ void events_moved(struct events *events, const struct daxfs_host_view *seen, con
 	char err[200];
 
 	if (!again) {
-		log_entry(seen, a->to, generation, moved_why(a, agent, err, sizeof(err)));
+		log_entry(events, seen, a->to, generation, moved_why(a, agent, err, sizeof(err)));
 		record_move(events, seen, a, generation, agent);
 	}
 	h->known = true;

@@ -17,6 +17,7 @@
 typedef void (*events_record)(void *context, const struct daxfs_event *e);
 
 struct events {
+	const char *pool;     /* its name, for the journal; NULL: not known */
 	events_record record; /* NULL: nobody does */
 	void *context;
 	struct events_host {

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "fabricd/message_id.h"
 #include "fabricd/monitor.h"
 #include "fabricd/timing.h"
 
@@ -45,6 +46,22 @@ static bool of_a_state(enum health_code code)
 
 /* -- what begins and ends ------------------------------------------------------------ */
 
+static void say(const struct watch *w, const struct health_condition *c, bool begins)
+{
+	char fields[160], host[32] = "";
+	const struct log_event event = {
+		.level = begins ? LOG_LEVEL_WARN : LOG_LEVEL_NOTE,
+		.id = begins ? MESSAGE_DEGRADED : MESSAGE_HEALTHY,
+		.fields = fields,
+	};
+
+	if (c->host >= 0)
+		snprintf(host, sizeof(host), "DAXFS_HOST=%d\n", c->host);
+	snprintf(fields, sizeof(fields), "DAXFS_POOL=%.31s\nDAXFS_CODE=%s\n%s", w->geometry.name, health_name(c->code),
+		 host);
+	log_event(&event, "%s: %s", begins ? "DEGRADED" : "not any more", c->text);
+}
+
 static void record(struct watch *w, const struct health_condition *c, bool begins)
 {
 	struct daxfs_event e = {
@@ -60,10 +77,7 @@ static void record(struct watch *w, const struct health_condition *c, bool begin
 		memcpy(e.name, w->in.view[c->host].name, sizeof(e.name));
 		e.generation = w->in.view[c->host].generation;
 	}
-	if (begins)
-		log_warn("DEGRADED: %s", c->text);
-	else
-		log_note("not any more: %s", c->text);
+	say(w, c, begins);
 	if (w->decide.role == DECIDE_PRIMARY && w->events.record)
 		w->events.record(w->events.context, &e);
 }

@@ -75,6 +75,7 @@ static void on_poll(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	watch_poll(&f->watch);
+	gaps_poll(&f->watch.gaps, &f->watch);
 	health_poll(&f->watch.health, &f->watch);
 	notify(f);
 	ev_now_update(loop);

@@ -195,11 +195,6 @@ static void yield(struct watch *w)
 static void claimed(struct watch *w, uint32_t epoch)
 {
 	decide_claimed(&w->decide, epoch);
-	if (w->in.manager.epoch)
-		log_note("primary with epoch %u; the former one (epoch %u, pid %u) fell silent", epoch,
-			 w->in.manager.epoch, w->in.manager.pid);
-	else
-		log_note("primary with epoch %u", epoch);
 	events_primary(&w->events, epoch, &w->in.manager);
 	for (unsigned i = 0; i < w->decide.hosts; i++)
 		if (w->in.sensible[i])
@@ -403,6 +398,7 @@ int watch_open(struct watch *w, const struct options *options, struct agents *ag
 		return rc;
 	w->events.record = record_event;
 	w->events.context = w;
+	w->events.pool = w->geometry.name;
 	daxfs_member_geometry(w->member, &w->geometry);
 	decide_init(&w->decide, w->geometry.hosts, w->geometry.heartbeat_ms);
 	w->decide.hold_polls = (unsigned)(options->boot_wait_s * 1000ull / w->geometry.heartbeat_ms);

@@ -11,6 +11,7 @@
 #include "fabricd/fence_agent.h"
 #include "fabricd/decide.h"
 #include "fabricd/events.h"
+#include "fabricd/gaps.h"
 #include "fabricd/health.h"
 
 struct watch {
@@ -25,6 +26,7 @@ struct watch {
 	struct decide_action actions[DECIDE_ACTIONS_MAX];
 	unsigned n_actions;
 	struct events events;
+	struct gaps gaps;     /* likewise: gaps_poll */
 	struct health health; /* of whoever runs the polls: health_poll */
 	bool was_readable;
 	int host_error[DECIDE_HOSTS_MAX]; /* last complaint about a host, so that it is made once */

@@ -159,6 +159,7 @@ static void fill_host(struct reply *r, const struct watch *w, unsigned i)
 	r->who[i] = v->who;
 	h->name = text_of(r->names[i], sizeof(r->names[i]), v->name);
 	h->last = fill_recovery(&r->last[i], &v->last);
+	h->worst_gap_ms = w->gaps.host[i].worst_ms;
 	h->silence_ms = decide_silence_ms(&w->decide, i, watch_clock_ms());
 	r->hosts[i] = h;
 }

@@ -47,6 +47,9 @@
 enum {
 	TIMING_SUSPECT_POLLS = 5,
 	TIMING_FENCING_POLLS = 10,
+	/* Warned of, in percent of the polls before FENCING. */
+	TIMING_WARN_PERCENT = 50,
+	TIMING_WARN_LATE_PERCENT = 75,
 	/* Polls in which a host that was proven off must not beat. */
 	TIMING_FROZEN_POLLS = 4,
 	/* Joining takes milliseconds; a host that does not finish has died in it. */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -225,9 +226,103 @@ static void threads(void **state)
 	assert_true(heard.lines > 1);
 }
 
+/* -- events ------------------------------------------------------------------- */
+
+static int journal_open(char *path, size_t size)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(path, size, "/tmp/daxfs-journal-%d", (int)getpid());
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	log_journal_at(path);
+	return fd;
+}
+
+static const struct log_event death = {
+	.level = LOG_LEVEL_WARN,
+	.id = "0123456789abcdef0123456789abcdef",
+	.fields = "DAXFS_HOST=3\nDAXFS_NAME=alpha\n",
+};
+
+/* One datagram, with its fields, and nothing on stderr. */
+static void an_event_has_fields(void **state)
+{
+	char path[64], message[4096];
+	struct sink s;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	sink_pipe(&s);
+	log_start("manager", 0);
+	fd = journal_open(path, sizeof(path));
+	log_event(&death, "host %d is\ndead", 3);
+	n = recv(fd, message, sizeof(message) - 1, 0);
+	sink_end(&s);
+	assert_true(n > 0);
+	message[n] = '\0';
+	assert_string_equal(message,
+			    "MESSAGE_ID=0123456789abcdef0123456789abcdef\nPRIORITY=4\nSYSLOG_IDENTIFIER=manager\n"
+			    "DAXFS_HOST=3\nDAXFS_NAME=alpha\nMESSAGE=host 3 is dead\n");
+	assert_string_equal(sink_read(&s, message, sizeof(message)), "");
+	close(s.in);
+	close(fd);
+	unlink(path);
+}
+
+/* Nobody reads: no wait, and the next line says what was lost. */
+static void a_full_journal_holds_nobody_up(void **state)
+{
+	char path[64], text[4096];
+	struct sink s;
+	int fd;
+
+	(void)state;
+	sink_pipe(&s);
+	log_start("manager", 0);
+	fd = journal_open(path, sizeof(path));
+	for (unsigned i = 0; i < 5000; i++)
+		log_event(&death, "host %u is dead", i);
+	log_note("and on");
+	sink_end(&s);
+	sink_read(&s, text, sizeof(text));
+	assert_int_equal(strncmp(text, "manager: (", 10), 0);
+	assert_non_null(strstr(text, " lines lost) and on\n"));
+	close(s.in);
+	close(fd);
+	unlink(path);
+}
+
+/* Without a journal, and when it has gone: a line. */
+static void an_event_is_a_line_elsewhere(void **state)
+{
+	char path[64], text[256];
+	struct sink s;
+	int fd;
+
+	(void)state;
+	sink_pipe(&s);
+	log_start("manager", 0);
+	fd = journal_open(path, sizeof(path));
+	close(fd);
+	unlink(path);
+	log_event(&death, "host 3 is dead");
+	log_journal_at("/nonexistent");
+	log_event(&death, "host 4 is dead");
+	sink_end(&s);
+	assert_string_equal(sink_read(&s, text, sizeof(text)), "manager: host 3 is dead\nmanager: host 4 is dead\n");
+	close(s.in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_event_has_fields),
+		cmocka_unit_test(a_full_journal_holds_nobody_up),
+		cmocka_unit_test(an_event_is_a_line_elsewhere),
 		cmocka_unit_test(one_line_each),
 		cmocka_unit_test(a_full_pipe),
 		cmocka_unit_test(a_full_socket),

@@ -4,6 +4,7 @@
  *
  * Polls are made one after the other; no test waits for time.
  */
+#include "common/log.h"
 #include "fabricd_real.h"
 
 static const struct health_condition *condition(struct real *r, enum health_code code, int host)
@@ -187,6 +188,55 @@ static void no_backup(void **state)
 	real_stop(&r);
 }
 
+static unsigned fill_log(char *text, size_t size, int fd)
+{
+	ssize_t n = read(fd, text, size - 1);
+	unsigned lines = 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (const char *c = text; *c; c++)
+		lines += *c == '\n';
+	return lines;
+}
+
+/* Once at a half, once at three quarters, and when it beats again; nothing of those that are well. */
+static void gaps_are_warned_of(void **state)
+{
+	char text[8192];
+	struct real r;
+	int fd[2], kept;
+
+	(void)state;
+	real_start(&r);
+	for (unsigned i = 0; i < 2; i++)
+		real_join(&r, i);
+	become_primary(&r, 3);
+	gaps_poll(&r.watch.gaps, &r.watch);
+	assert_int_equal(pipe(fd), 0);
+	kept = dup(STDERR_FILENO);
+	dup2(fd[1], STDERR_FILENO);
+	log_start("fabricd", 1000);
+	for (unsigned i = 0; i < TIMING_FENCING_POLLS - 1; i++) {
+		real_polls(&r, 1, 1);
+		gaps_poll(&r.watch.gaps, &r.watch);
+	}
+	real_polls(&r, 1, 3);
+	gaps_poll(&r.watch.gaps, &r.watch);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	close(fd[1]);
+	assert_true(fill_log(text, sizeof(text), fd[0]) >= 3);
+	close(fd[0]);
+	assert_non_null(strstr(text, "host 1 (host1) has not beaten for "));
+	assert_non_null(strstr(text, "over 50 % of the 100000 ms after which it is declared dead"));
+	assert_non_null(strstr(text, "over 75 % of the 100000 ms"));
+	assert_null(strstr(strstr(text, "over 75 %") + 1, "over 75 %"));
+	assert_non_null(strstr(text, "host 1 (host1) beats again, after "));
+	assert_null(strstr(text, "host 0 (host0) has"));
+	assert_int_equal(r.watch.gaps.host[1].percent, 0);
+	real_stop(&r);
+}
+
 static void every_code_has_a_name(void **state)
 {
 	(void)state;
@@ -202,6 +252,7 @@ int main(void)
 		cmocka_unit_test(a_pod_that_is_well), cmocka_unit_test(an_expected_host_is_absent),
 		cmocka_unit_test(a_host_dies),        cmocka_unit_test(since_before_fabricd),
 		cmocka_unit_test(no_backup),          cmocka_unit_test(every_code_has_a_name),
+		cmocka_unit_test(gaps_are_warned_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

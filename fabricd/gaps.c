@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gaps.c - see gaps.h. */
+#include "fabricd/gaps.h"
+
+#include "common/log.h"
+#include "fabricd/monitor.h"
+#include "fabricd/timing.h"
+
+static unsigned percent_of(unsigned silent_polls)
+{
+	unsigned percent = silent_polls * 100 / TIMING_FENCING_POLLS;
+
+	return percent >= TIMING_WARN_LATE_PERCENT ? TIMING_WARN_LATE_PERCENT
+	       : percent >= TIMING_WARN_PERCENT    ? TIMING_WARN_PERCENT
+						   : 0;
+}
+
+static void look_at_host(struct gap *g, const struct watch *w, unsigned i)
+{
+	const struct daxfs_host_view *v = &w->in.view[i];
+	const struct decide_host *h = &w->decide.host[i];
+	unsigned percent = percent_of(h->silent);
+	unsigned deadline_ms = TIMING_FENCING_POLLS * w->geometry.heartbeat_ms;
+
+	if (g->tenancy != v->tenancy)
+		*g = (struct gap){ .tenancy = v->tenancy };
+	if (h->silent == 0 && g->percent)
+		log_note("host %u (%s) beats again, after %llu ms", i, v->name, (unsigned long long)g->now_ms);
+	if (percent > g->percent)
+		log_warn(
+			"host %u (%s) has not beaten for %llu ms, over %u %% of the %u ms after which it is declared dead",
+			i, v->name, (unsigned long long)decide_silence_ms(&w->decide, i, w->in.now_ms), percent,
+			deadline_ms);
+	if (h->silent == 0 || percent > g->percent)
+		g->percent = percent;
+	g->now_ms = h->silent ? decide_silence_ms(&w->decide, i, w->in.now_ms) : 0;
+	if (g->now_ms > g->worst_ms)
+		g->worst_ms = g->now_ms;
+}
+
+void gaps_poll(struct gaps *gaps, const struct watch *w)
+{
+	for (unsigned i = 0; w->in.readable && i < w->decide.hosts; i++) {
+		enum daxfs_host_state state = w->in.view[i].state;
+
+		if (!w->in.sensible[i] || (state != DAXFS_HOST_ALIVE && state != DAXFS_HOST_SUSPECT))
+			gaps->host[i] = (struct gap){ .percent = 0 };
+		else
+			look_at_host(&gaps->host[i], w, i);
+	}
+}
