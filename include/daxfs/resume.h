@@ -68,7 +68,7 @@ DAXFS_API uint64_t daxfs_tenancy(struct daxfs *fs);
  * then daxfs_resume_end.
  *
  * Errors:
- * -ESTALE   the tenancy is over: declared dead, or left
+ * -ESTALE   the tenancy is over: declared dead, or left; or another process goes on with it
  * -EINVAL   no such slot, already joined, or mapped read-only
  * -EIO      what was in progress makes no sense
  * Crash: whoever resumes next begins anew.

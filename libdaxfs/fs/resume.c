@@ -16,6 +16,8 @@
  *   4 open files: those that are listed with their bit are taken over, held by nobody yet; of the
  *     others nothing is left but the place in the table
  *
+ * Before all of it this process takes the place of the one that the slot names, if that has ended (succeed).
+ *
  * Then the caller holds what its programs have open (daxfs_file_open), and lets go of the rest
  * (daxfs_resume_end). Crash: the next one begins at 1, and finds nothing to do where it was done.
  * A slot that was declared dead meanwhile is not resumed: recovery sees to it.
@@ -25,11 +27,13 @@
  * again is to have done it last.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "fs/fs.h"
 #include "fs/lease.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
+#include "mem/identity.h"
 #include "mem/process.h"
 #include "sync/member.h"
 
@@ -119,12 +123,36 @@ static int find_slot(struct daxfs *fs, unsigned host, uint64_t tenancy, struct d
 	return 0;
 }
 
+/*
+ * A slot names the process whose end is the end of all that could store for it. While that lives, a parent that keeps
+ * the mount, it goes on to be that one. Once it has ended, this process must be named before it touches
+ * anything: else the end of the former one would be taken for this one's (daxfs_identity_kin), and a
+ * successor that only stands still would be declared dead without being cut off. Of several successors one succeeds.
+ */
+static int succeed(struct daxfs *fs, uint64_t tenancy, struct daxfs_error *err)
+{
+	struct sm_host *slot = fs_host(fs, fs->host);
+	uint64_t named = sm_load_relaxed(&slot->process); /* written before the tenancy, which was acquired */
+	struct daxfs_identity mine = { .pid = (uint32_t)getpid() };
+	int rc;
+
+	if (!process_gone((uint32_t)named, (uint32_t)(named >> 32), (uint32_t)sm_load_relaxed(&slot->pids)))
+		return 0;
+	mine.began = process_began(mine.pid);
+	rc = member_succeed(&fs->pool, fs->host, tenancy, named, identity_process(&mine));
+	if (rc == -EAGAIN)
+		return daxfs_error_set(err, -ESTALE, "another process goes on with host slot %u", fs->host);
+	return rc ? daxfs_error_set(err, rc, "host slot %u was declared dead meanwhile", fs->host) : 0;
+}
+
 static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_receipt *const *receipts, unsigned n,
 		  struct daxfs_error *err)
 {
 	int rc = find_slot(fs, host, tenancy, err);
 	struct daxfs_event event;
 
+	if (rc == 0)
+		rc = succeed(fs, tenancy, err);
 	if (rc)
 		return rc;
 	if (fs_make_slots(fs)) {

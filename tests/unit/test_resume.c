@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "hang.h"
+#include "mem/identity.h"
+#include "mem/process.h"
 #include "pod.h"
+#include "sync/member.h"
 
 #define BYTES (32u << 20)
 #define THREADS 2u
@@ -304,11 +307,54 @@ static void too_late(void **state)
 	pod_stop(&pod);
 }
 
+/* The process that joined has ended: this one is named now, before anybody could take its end for this one's. */
+static void the_successor_is_named(void **state)
+{
+	struct daxfs_identity mine = { .pid = 0 }, gone;
+	struct daxfs_host_view v;
+	struct daxfs_error err;
+	struct daxfs *next;
+	struct sm_host *slot;
+	uint64_t tenancy;
+	struct pod pod;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	if (daxfs_identity_here(NULL, "/proc/sys/kernel/random/boot_id", &mine, &err))
+		skip(); /* this machine has no id */
+	gone = mine;
+	gone.pid = (uint32_t)child;
+	gone.began = process_began(gone.pid);
+	assert_int_equal(end_of(child), 0);
+	pod_start(&pod, 4 << 20);
+	slot = &pod.fs[0]->pool.member->host[0];
+	card_store(CARD_WORDS(slot), &(struct card){ .process = identity_process(&gone), .pids = gone.pids });
+	memcpy(&slot->machine, mine.machine, sizeof(mine.machine));
+	memcpy(&slot->boot, mine.boot, sizeof(mine.boot));
+	tenancy = daxfs_tenancy(pod.fs[0]);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(daxfs_identity_kin(&mine, &v.who), DAXFS_KIN_ENDED);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	if (daxfs_resume(next, 0, tenancy, NULL, 0, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.who.pid, getpid());
+	assert_int_equal(daxfs_identity_kin(&mine, &v.who), DAXFS_KIN_HERE); /* its counter may stand still */
+	assert_int_equal(daxfs_resume_end(next), 0);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.who.pid, getpid());
+	daxfs_close(next);
+	pod_stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_anywhere),
 		cmocka_unit_test(too_late),
+		cmocka_unit_test(the_successor_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
