@@ -21,6 +21,7 @@ static const struct command {
 	{ "fence", cmd_fence },
 	{ "fence-test", cmd_fence_test },
 	{ "confirm-dead", cmd_confirm_dead },
+	{ "remove", cmd_remove },
 	{ "check", cmd_check },
 	{ "repair", cmd_repair },
 	{ "dump", cmd_dump },
@@ -52,6 +53,7 @@ static const char help[] =
 	"  fence-test --host N                   could it be? asks its fence agents\n"
 	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
 	"                                        your word that a host is dead\n"
+	"  remove --host N [--wait SECONDS]      one that never comes back: free its slot\n"
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"

@@ -60,6 +60,7 @@ int cmd_show(struct ctl *ctl, int argc, char **argv);
 int cmd_recover(struct ctl *ctl, int argc, char **argv);
 int cmd_fence(struct ctl *ctl, int argc, char **argv);
 int cmd_fence_test(struct ctl *ctl, int argc, char **argv);
+int cmd_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_repair(struct ctl *ctl, int argc, char **argv);

@@ -19,6 +19,7 @@
 #include "proto/framing.h"
 
 #define POLL_MS 20
+#define REMOVE_S 60 /* to wait for, if nothing is said */
 
 int order_done(struct ctl *ctl, unsigned host, const char *state, const char *text)
 {
@@ -61,7 +62,7 @@ static int send_order(const char *socket, enum order order, unsigned host, char 
 		request.verb_case = FABRIC__REQUEST__VERB_FENCE_TEST;
 		request.fence_test = &test;
 		test.begin = order == ORDER_TEST_BEGIN;
-	} else if (order == ORDER_CONFIRM_DEAD) {
+	} else if (order == ORDER_CONFIRM_DEAD || order == ORDER_REMOVE) {
 		request.verb_case = FABRIC__REQUEST__VERB_CONFIRM_DEAD;
 		request.confirm_dead = &confirm;
 	} else {
@@ -86,6 +87,9 @@ static bool reached(enum order order, const struct daxfs_host_view *before, cons
 		return true;
 	if (order == ORDER_RECOVER || order == ORDER_RECOVER_AGAIN)
 		return now->state < DAXFS_HOST_FENCED; /* joined again */
+	if (order == ORDER_REMOVE)
+		return now->generation > before->generation + 1 || /* or another one has the slot */
+		       (now->generation > before->generation && now->state < DAXFS_HOST_FENCED);
 	return now->state >= DAXFS_HOST_FENCED || now->generation != before->generation;
 }
 
@@ -173,6 +177,36 @@ int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wai
 	if (rc)
 		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 	return order_by(ctl, socket, order, host, wait_seconds);
+}
+
+/*
+ * A host that never comes back: your word that it is dead, if nothing else proves it, and a wait until
+ * its slot is free. A host that lives leaves by itself.
+ */
+static int remove_host(struct ctl *ctl, const char *socket, unsigned host, uint64_t wait_seconds)
+{
+	struct daxfs_error err = { .text = "" };
+	struct snapshot *s = calloc(1, sizeof(*s));
+	struct daxfs_host_view v = { .id = host };
+	char text[256];
+	int rc = s ? look(socket, host, s, &err) : -ENOMEM;
+
+	if (rc == 0)
+		v = s->host[host].view;
+	free(s);
+	if (rc)
+		return ctl_fail_error(ctl, rc, &err);
+	if (v.state == DAXFS_HOST_FREE)
+		return order_done(ctl, host, "FREE", "its slot is free: nothing of it is left in the pool");
+	if (v.state == DAXFS_HOST_JOINING || v.state == DAXFS_HOST_ALIVE)
+		return ctl_fail(
+			ctl, CTL_REFUSED,
+			"host %u (%s) is %s: stop its node-agent, and it leaves; if it is gone for good, wait until "
+			"its heartbeat is missed",
+			host, v.name, daxfs_host_state_name(v.state));
+	if (v.state == DAXFS_HOST_SUSPECT || v.state == DAXFS_HOST_FENCING)
+		rc = send_order(socket, ORDER_REMOVE, host, text, sizeof(text), &err);
+	return rc ? ctl_fail_error(ctl, rc, &err) : await(ctl, socket, ORDER_REMOVE, &v, wait_seconds);
 }
 
 /* Until each agent has answered: fabricd kills those that do not. */
@@ -323,6 +357,22 @@ int cmd_fence_test(struct ctl *ctl, int argc, char **argv)
 	if (ctl->direct)
 		return ctl_fail(ctl, CTL_USAGE, "only fabricd has a fence agent");
 	return fence_test(ctl, (unsigned)t.host.value);
+}
+
+int cmd_remove(struct ctl *ctl, int argc, char **argv)
+{
+	struct daxfs_error err = { .text = "" };
+	struct target t = { .wait = { .value = REMOVE_S } };
+	char socket[PATH_MAX];
+	int code = parse(ctl, argc, argv, &t, false, "remove --host N [--wait SECONDS]");
+
+	if (code)
+		return code;
+	if (ctl->direct)
+		return ctl_fail(ctl, CTL_USAGE, "without fabricd: confirm-dead --direct, then recover --direct");
+	if (snapshot_socket(ctl, socket, sizeof(socket), &err))
+		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
+	return remove_host(ctl, socket, (unsigned)t.host.value, t.wait.value);
 }
 
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv)

@@ -5,7 +5,15 @@
 
 #include "daxfsctl/ctl.h"
 
-enum order { ORDER_FENCE, ORDER_CONFIRM_DEAD, ORDER_RECOVER, ORDER_RECOVER_AGAIN, ORDER_TEST_BEGIN, ORDER_TEST };
+enum order {
+	ORDER_FENCE,
+	ORDER_CONFIRM_DEAD,
+	ORDER_RECOVER,
+	ORDER_RECOVER_AGAIN,
+	ORDER_REMOVE,
+	ORDER_TEST_BEGIN,
+	ORDER_TEST
+};
 
 /* Each returns an exit code, having said what was done or why not. */
 int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wait_seconds); /* order.c */

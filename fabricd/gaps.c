@@ -27,10 +27,10 @@ static void look_at_host(struct gap *g, const struct watch *w, unsigned i)
 	if (h->silent == 0 && g->percent)
 		log_note("host %u (%s) beats again, after %llu ms", i, v->name, (unsigned long long)g->now_ms);
 	if (percent > g->percent)
-		log_warn(
-			"host %u (%s) has not beaten for %llu ms, over %u %% of the %u ms after which it is declared dead",
-			i, v->name, (unsigned long long)decide_silence_ms(&w->decide, i, w->in.now_ms), percent,
-			deadline_ms);
+		log_warn("host %u (%s) has not beaten for %llu ms, over %u %% of the %u ms after which it is declared "
+			 "dead",
+			 i, v->name, (unsigned long long)decide_silence_ms(&w->decide, i, w->in.now_ms), percent,
+			 deadline_ms);
 	if (h->silent == 0 || percent > g->percent)
 		g->percent = percent;
 	g->now_ms = h->silent ? decide_silence_ms(&w->decide, i, w->in.now_ms) : 0;

@@ -262,6 +262,21 @@ static void remembered(struct pod *p)
 	assert_true(strchr(p->r.out, '\n')[1] == '{'); /* an object a line */
 }
 
+/* A host that lives is not removed; one that is gone, and whose agent fails, is by the operator's word. */
+static void removed(struct pod *p)
+{
+	ctl_run(&p->r, "remove --host 0 --socket %s", p->socket);
+	ctl_expect(&p->r, CTL_REFUSED, "stop its node-agent");
+	start_host(p, 1);
+	until(p, "status", " 1 host1  ALIVE ");
+	unlink(p->agent); /* nothing proves what comes */
+	end(&p->host[1]);
+	until(p, "status", " 1 host1  FENCING ");
+	ctl_run(&p->r, "remove --host 1 --wait %d --socket %s --json", HANG_S, p->socket);
+	ctl_expect(&p->r, CTL_OK, "\"host\": 1");
+	until(p, "remove --host 1", "its slot is free");
+}
+
 static void stopped_fabricd(struct pod *p)
 {
 	kill(p->fabricd, SIGSTOP);
@@ -284,6 +299,7 @@ static void a_pod(void **unused)
 	fenced_and_recovered(&p);
 	remembered(&p);
 	stopped_fabricd(&p);
+	removed(&p);
 	pod_stop(&p);
 }
 
