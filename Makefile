@@ -192,6 +192,7 @@ clean:
 # All but the shared bytes, which are nobody's to touch.
 PUBLIC := $(filter-out format.h,$(notdir $(wildcard include/daxfs/*.h)))
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
+MAN7 := $(notdir $(wildcard deploy/man/*.7))
 MAN5 := $(notdir $(wildcard deploy/man/*.5))
 MAN3 = $(shell scripts/man3 - --names)
 UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in deploy/*.timer.in)))
@@ -202,7 +203,7 @@ FENCE := $(wildcard deploy/fence_*)
 INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
 	$(addprefix $(INCDIR)/daxfs/,$(PUBLIC)) \
-	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
+	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(SCHEMADIR)/,$(notdir $(SCHEMAS))) \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
@@ -216,6 +217,7 @@ install: all
 	install -m 644 $(B)/lib/libdaxfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(PUBLIC:%=include/daxfs/%) $(DESTDIR)$(INCDIR)/daxfs
 	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
+	install -m 644 $(MAN7:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
 	scripts/man3 $(DESTDIR)$(MANDIR)/man3
 	for unit in $(UNITS); do \
