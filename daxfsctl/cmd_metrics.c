@@ -56,6 +56,7 @@ static void pool(const struct metrics *m)
 	fprintf(m->out, "daxfs_pool_info{%s,uuid=\"%s\",format=\"%u\",domain=\"%s\"} 1\n", m->pool,
 		text_uuid(g->uuid, uuid, sizeof(uuid)), g->version, g->wb ? "wb" : "gpf");
 	one(m, "pool_size_bytes", "size of the pool", (double)g->size);
+	one(m, "lease_seconds", "how long a change may wait for a dead host's kernel; 0: no leases", g->lease_ms / 1e3);
 	one(m, "healthy", "1: status says HEALTHY", health_good(m->s));
 	one(m, "fabricd_primary_up", "1: a primary fabricd answered, or its beat moves",
 	    m->s->fabricd == FABRICD_PRIMARY);

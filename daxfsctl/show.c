@@ -70,11 +70,13 @@ static const char *name_text(const struct snapshot_host *h)
 static void show_head(FILE *out, const struct snapshot *s)
 {
 	const struct daxfs_geometry *g = &s->geometry;
-	char id[16], fabricd[96], health[256];
+	char id[16], fabricd[96], health[256], leases[32] = "";
 
-	fprintf(out, "pool %s %s  format %u  %s  epoch %" PRIu64 "   %s   %s\n", g->name, text_id(g, id, sizeof(id)),
-		g->version, g->wb ? "wb" : "gpf", s->manager.reclaim_epoch, health_fabricd(s, fabricd, sizeof(fabricd)),
-		health_text(s, health, sizeof(health)));
+	if (g->lease_ms)
+		snprintf(leases, sizeof(leases), "  leases %u ms", g->lease_ms);
+	fprintf(out, "pool %s %s  format %u  %s%s  epoch %" PRIu64 "   %s   %s\n", g->name, text_id(g, id, sizeof(id)),
+		g->version, g->wb ? "wb" : "gpf", leases, s->manager.reclaim_epoch,
+		health_fabricd(s, fabricd, sizeof(fabricd)), health_text(s, health, sizeof(health)));
 }
 
 struct widths {

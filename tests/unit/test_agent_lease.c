@@ -85,6 +85,41 @@ static void test_kept(void **state)
 	assert_int_equal(watch_all(A), before);
 }
 
+/* As on kernels that cannot be told to forget names: what is open shows its attributes, and names are looked up. */
+static void test_attributes_alone(void **state)
+{
+	struct pod *pod = begin(state, LONG_MS);
+	struct config config;
+	unsigned before;
+	struct stat st;
+	int fd;
+
+	assert_int_equal(pod_stop(pod, A, SIGTERM), AGENT_EXIT_OK);
+	pod_config(pod, A, &config);
+	config.keeps = KERNEL_KEEPS_ATTRIBUTES;
+	watched_host = A;
+	pod->agent[A] = pod_spawn(pod, &config, A);
+	pod_wait_ready(pod, A);
+	put(at(pod, B, "f"), "text");
+	fd = open(at(pod, A, "f"), O_RDONLY);
+	for (unsigned i = 0; i < NOT_GRANTED; i++) {
+		before = watch_all(A);
+		assert_int_equal(fstat(fd, &st), 0);
+		if (watch_all(A) == before)
+			break;
+	}
+	assert_int_equal(watch_all(A), before);
+	assert_int_equal(chmod(at(pod, B, "f"), 0600), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	close(fd);
+	before = atomic_load(&watch->host[A].requests[FUSE_LOOKUP]);
+	stat_of(at(pod, A, "f"));
+	assert_int_equal(atomic_load(&watch->host[A].requests[FUSE_LOOKUP]), before + 1);
+	assert_int_equal(unlink(at(pod, B, "f")), 0);
+	expect_error(stat(at(pod, A, "f"), &st), ENOENT);
+}
+
 static void test_not_kept(void **state)
 {
 	struct pod *pod = *state;
@@ -593,6 +628,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, pod_teardown)
 		TEST(test_kept),
+		TEST(test_attributes_alone),
 		TEST(test_not_kept),
 		TEST(test_names),
 		TEST(test_attributes),
