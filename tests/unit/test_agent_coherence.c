@@ -8,7 +8,9 @@
  * returned before, and the last that had begun after. States that are kept too long are told by their
  * size, mode and count of links, or by a name that should be there, or not.
  *
- * COHERENCE_LOOKS in the environment says how often: 100000 and more for the long run.
+ * Meanwhile the process that serves a host is killed, and the next one goes on with what its kernel keeps.
+ *
+ * COHERENCE_LOOKS in the environment says how many looks, COHERENCE_KILLS how many kills: more, for the long run.
  */
 #include "test_agent_watch.h"
 
@@ -19,6 +21,7 @@
 #define OBJECTS 96u
 #define PAST 64u /* states of an object that are remembered */
 #define LOOKS 200000u
+#define KILLS 1u
 #define LEASE_MS 2000u
 #define PACE 3000u /* looks for a change of a host, at most: so that there is something to keep */
 
@@ -41,7 +44,7 @@ struct pods {
 	struct object object[OBJECTS];
 	atomic_uint looks, sure, stale;
 	atomic_bool stop;
-	unsigned wanted;
+	unsigned wanted, kills;
 };
 
 struct worker {
@@ -240,9 +243,29 @@ static unsigned requests_of_all(void)
 	return n;
 }
 
+/* Evenly among the looks, and never one that has not begun to serve. */
+static void *kill_main(void *context)
+{
+	struct pods *p = context;
+
+	for (unsigned n = 0; n < p->kills; n++) {
+		int host = (int)(n % POD_HOSTS);
+
+		while (atomic_load(&p->looks) < (uint64_t)p->wanted * (n + 1) / (p->kills + 1) &&
+		       !atomic_load(&p->stop))
+			usleep(100);
+		kill(pod_server(p->pod, host), SIGKILL);
+		pod_wait_ready(p->pod, host);
+	}
+	return NULL;
+}
+
 static void run_all(struct pods *p)
 {
 	struct worker changer[POD_HOSTS], looker[POD_HOSTS];
+	pthread_t killer;
+
+	pthread_create(&killer, NULL, kill_main, p);
 
 	for (int host = 0; host < POD_HOSTS; host++) {
 		changer[host] = (struct worker){ .pods = p, .host = host, .seed = (unsigned)host + 1 };
@@ -253,20 +276,28 @@ static void run_all(struct pods *p)
 	for (int host = 0; host < POD_HOSTS; host++)
 		pthread_join(looker[host].thread, NULL);
 	atomic_store(&p->stop, true);
+	pthread_join(killer, NULL);
 	for (int host = 0; host < POD_HOSTS; host++)
 		pthread_join(changer[host].thread, NULL);
+}
+
+static unsigned number(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
 }
 
 static void test_coherent(void **state)
 {
 	static struct pods p;
-	const char *wanted = getenv("COHERENCE_LOOKS");
 	unsigned changes = 0;
 
 	if (!pod_possible())
 		skip();
 	p.pod = *state;
-	p.wanted = wanted ? (unsigned)strtoul(wanted, NULL, 10) : LOOKS;
+	p.wanted = number("COHERENCE_LOOKS", LOOKS);
+	p.kills = number("COHERENCE_KILLS", KILLS);
 	watch_start();
 	pod_make_leased(p.pod, LEASE_MS);
 	for (int host = 0; host < POD_HOSTS; host++)
@@ -275,8 +306,9 @@ static void test_coherent(void **state)
 	run_all(&p);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		changes += atomic_load(&p.object[i].done);
-	print_message("%u looks, %u of them judged, %u changes, %u requests, %u stale\n", atomic_load(&p.looks),
-		      atomic_load(&p.sure), changes, requests_of_all(), atomic_load(&p.stale));
+	print_message("%u looks, %u of them judged, %u changes, %u kills, %u requests, %u stale\n",
+		      atomic_load(&p.looks), atomic_load(&p.sure), changes, p.kills, requests_of_all(),
+		      atomic_load(&p.stale));
 	assert_int_equal(atomic_load(&p.stale), 0);
 	assert_true(atomic_load(&p.sure) && changes);
 	assert_true(requests_of_all() < atomic_load(&p.looks)); /* the rest was kept */

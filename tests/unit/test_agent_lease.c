@@ -13,64 +13,14 @@
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
 
-#define LONG_MS 60000u /* runs out in no test */
-#define SHORT_MS 1000u
-#define ROOM_US 200000       /* for what should not happen */
-#define NOT_GRANTED 5000000u /* what was recalled is not granted for a moment: looks until it is */
-
-static struct pod *begin(void **state, unsigned lease_ms)
-{
-	struct pod *pod = *state;
-
-	if (!pod_possible())
-		skip();
-	if (!watch)
-		watch_start();
-	memset(watch, 0, sizeof(*watch));
-	pod_make_leased(pod, lease_ms);
-	watch_pod_start(pod, A);
-	watch_pod_start(pod, B);
-	if (pod_log_says(pod, A, "keeps attributes alone"))
-		skip();
-	return pod;
-}
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct pod));
-	return *state ? 0 : -1;
-}
-
-static struct stat stat_of(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	return st;
-}
-
-/* Look at a name until the kernel of A answers by itself. */
-static void warm(const struct pod *pod, const char *name)
-{
-	struct stat st;
-
-	for (unsigned i = 0; i < NOT_GRANTED; i++) {
-		unsigned before = watch_all(A);
-
-		stat(at(pod, A, name), &st);
-		if (watch_all(A) == before)
-			return;
-	}
-	fail_msg("%s is not kept", name);
-}
+#define ROOM_US 200000 /* for what should not happen */
 
 /* -- kept ---------------------------------------------------------------------------- */
 
 /* The second time nobody is asked: for what is there, and for what is not. */
 static void test_kept(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	unsigned before;
 
 	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
@@ -88,7 +38,7 @@ static void test_kept(void **state)
 /* As on kernels that cannot be told to forget names: what is open shows its attributes, and names are looked up. */
 static void test_attributes_alone(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	struct config config;
 	unsigned before;
 	struct stat st;
@@ -141,16 +91,9 @@ static void test_not_kept(void **state)
 
 /* -- changed by the other host ---------------------------------------------------------- */
 
-static void expect_gone(const struct pod *pod, int host, const char *name)
-{
-	struct stat st;
-
-	expect_error(stat(at(pod, host, name), &st), ENOENT);
-}
-
 static void test_names(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	ino_t ino;
 
 	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
@@ -228,7 +171,7 @@ static void change(const struct pod *pod, unsigned what)
 
 static void test_attributes(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
 	put(at(pod, B, "d/f"), "text");
@@ -244,7 +187,7 @@ static void test_attributes(void **state)
 /* What is open shows what others do to it, by its own name or none. */
 static void test_open(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	struct stat st;
 	int fd;
 
@@ -281,7 +224,7 @@ static void recall_often(const struct pod *pod, const char *dir)
 /* A name that has moved here is of a directory of which there is no lease. */
 static void test_moved_here(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
 	assert_int_equal(mkdir(at(pod, B, "e"), 0755), 0);
@@ -295,7 +238,7 @@ static void test_moved_here(void **state)
 
 static void test_links_here(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	struct stat st;
 	int fd;
 
@@ -392,7 +335,7 @@ static void stop_answer(struct pod *pod, unsigned opcode, void *(*ask)(void *))
 /* An answer that meets a change of this host itself. */
 static void test_own_change(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	pthread_t asker;
 
 	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
@@ -409,21 +352,9 @@ static void test_own_change(void **state)
 	expect_same(pod, "d/f");
 }
 
-/* What A has never looked at it has no lease of. */
-static void new_names(struct pod *pod)
-{
-	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
-	for (int i = 0; i < 20; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "d/f%.*d", i, 0); /* "d/f", "d/f0", "d/f00" ... */
-		put(at(pod, B, name), "text");
-	}
-}
-
 static void test_lookup_stopped(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	new_names(pod);
 	warm(pod, "d");
@@ -432,7 +363,7 @@ static void test_lookup_stopped(void **state)
 
 static void test_getattr_stopped(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	new_names(pod);
 	warm(pod, "d/f");
@@ -442,7 +373,7 @@ static void test_getattr_stopped(void **state)
 
 static void test_listing_stopped(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	new_names(pod);
 	stop_answer(pod, FUSE_READDIRPLUS, list_main);
@@ -520,7 +451,7 @@ static void stop_in_kernel(struct pod *pod, int (*what)(const struct pod *pod))
 /* The inode is known by another name, so that only the listing is waited for. */
 static void test_listed_names_taken_late(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	new_names(pod);
 	assert_int_equal(link(at(pod, B, "d/f"), at(pod, B, "g")), 0);
@@ -531,7 +462,7 @@ static void test_listed_names_taken_late(void **state)
 
 static void test_listed_attributes_taken_late(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 
 	new_names(pod);
 	stop_in_kernel(pod, make_private);
@@ -556,7 +487,7 @@ static void *make_names(void *context)
 
 static void test_both_make(void **state)
 {
-	struct pod *pod = begin(state, LONG_MS);
+	struct pod *pod = watch_begin(state, LONG_MS);
 	struct call a = { .pod = pod, .change = unlink_f }, b = { .pod = pod, .change = make_private };
 
 	new_names(pod);
@@ -567,66 +498,10 @@ static void test_both_make(void **state)
 	pthread_join(b.thread, NULL);
 }
 
-/* -- hosts that end ------------------------------------------------------------------------------ */
-
-/* The next process answers for nothing that the former one has granted until that has run out. */
-static void test_agent_killed(void **state)
-{
-	struct pod *pod = begin(state, SHORT_MS);
-
-	new_names(pod);
-	warm(pod, "d/f");
-	kill(pod_server(pod, A), SIGKILL);
-	assert_int_equal(chmod(at(pod, B, "d/f"), 0600), 0);
-	assert_int_equal(stat_of(at(pod, A, "d/f")).st_mode & 0777, 0600);
-	warm(pod, "d/f");
-	assert_int_equal(unlink(at(pod, B, "d/f")), 0);
-	expect_gone(pod, A, "d/f");
-}
-
-/* A host that dies is waited for until it cannot believe anything any more. */
-static void test_host_killed(void **state)
-{
-	struct pod *pod = begin(state, SHORT_MS);
-
-	new_names(pod);
-	warm(pod, "d/f");
-	pod_stop(pod, A, SIGKILL);
-	assert_int_equal(unlink(at(pod, B, "d/f")), 0);
-}
-
-/* One that is stopped, too, and when it goes on it has forgotten. */
-static void test_host_stopped(void **state)
-{
-	struct pod *pod = begin(state, SHORT_MS);
-	pid_t server;
-
-	new_names(pod);
-	warm(pod, "d/f");
-	server = pod_server(pod, A);
-	kill(server, SIGSTOP);
-	assert_int_equal(unlink(at(pod, B, "d/f")), 0);
-	kill(server, SIGCONT);
-	expect_gone(pod, A, "d/f");
-	put(at(pod, B, "d/f"), "again");
-	assert_int_equal(stat_of(at(pod, A, "d/f")).st_size, 5);
-	warm(pod, "d/f");
-}
-
-static void test_left(void **state)
-{
-	struct pod *pod = begin(state, LONG_MS);
-
-	new_names(pod);
-	warm(pod, "d/f");
-	assert_int_equal(pod_stop(pod, A, SIGTERM), AGENT_EXIT_OK);
-	assert_int_equal(unlink(at(pod, B, "d/f")), 0); /* at once: it has let go */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, pod_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, watch_setup, pod_teardown)
 		TEST(test_kept),
 		TEST(test_attributes_alone),
 		TEST(test_not_kept),
@@ -642,10 +517,6 @@ int main(void)
 		TEST(test_listed_names_taken_late),
 		TEST(test_listed_attributes_taken_late),
 		TEST(test_both_make),
-		TEST(test_agent_killed),
-		TEST(test_host_killed),
-		TEST(test_host_stopped),
-		TEST(test_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,4 +91,76 @@ static inline void watch_release(void)
 	atomic_store(&watch->hold, 0);
 }
 
+/* -- two hosts that keep what they look up ------------------------------------------------ */
+
+#define LONG_MS 60000u /* runs out in no test */
+#define SHORT_MS 1000u
+#define NOT_GRANTED 5000000u /* what was recalled is not granted for a moment: looks until it is */
+
+static inline struct pod *watch_begin(void **state, unsigned lease_ms)
+{
+	struct pod *pod = *state;
+
+	if (!pod_possible())
+		skip();
+	if (!watch)
+		watch_start();
+	memset(watch, 0, sizeof(*watch));
+	pod_make_leased(pod, lease_ms);
+	watch_pod_start(pod, A);
+	watch_pod_start(pod, B);
+	if (pod_log_says(pod, A, "keeps attributes alone"))
+		skip();
+	return pod;
+}
+
+static inline int watch_setup(void **state)
+{
+	*state = calloc(1, sizeof(struct pod));
+	return *state ? 0 : -1;
+}
+
+static inline struct stat stat_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	return st;
+}
+
+/* Look at a name until the kernel of A answers by itself. */
+static inline void warm(const struct pod *pod, const char *name)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < NOT_GRANTED; i++) {
+		unsigned before = watch_all(A);
+
+		stat(at(pod, A, name), &st);
+		if (watch_all(A) == before)
+			return;
+	}
+	fail_msg("%s is not kept", name);
+}
+
+static inline void expect_gone(const struct pod *pod, int host, const char *name)
+{
+	struct stat st;
+
+	expect_error(stat(at(pod, host, name), &st), ENOENT);
+}
+
+/* What A has never looked at it has no lease of. */
+static inline void new_names(struct pod *pod)
+{
+	assert_int_equal(mkdir(at(pod, B, "d"), 0755), 0);
+	for (int i = 0; i < 20; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "d/f%.*d", i, 0); /* "d/f", "d/f0", "d/f00" ... */
+		put(at(pod, B, name), "text");
+	}
+}
+
 #endif
