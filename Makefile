@@ -381,6 +381,6 @@ $(eval $(call archive,$(FUZZ_A),$(call fuzz_obj,$(FUZZ_HELP) $(SIM_LIB_SRC) $(PR
 	$(filter-out %/main.c,$(FABRICD_SRC) $(CTL_SRC))) $(PROTO_GEN:$(B)/%.c=$(B)/obj-fuzz/%.o)))
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/obj-fuzz/tests/fuzz/fuzz_%.o $(FUZZ_A)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)clang -pthread -fsanitize=fuzzer,address,undefined $^ -o $@ -lev -lsystemd -lprotobuf-c $(LIBS)
+	$(call say,LD,$@)clang -pthread -fsanitize=fuzzer,address,undefined $^ -o $@ -lev -lsystemd -lprotobuf-c -ljson-c $(LIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
