@@ -28,6 +28,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 SCHEMADIR ?= $(PREFIX)/share/daxfs/schemas
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+# Not below PREFIX: mount(8) looks for its helpers here.
+MOUNTDIR ?= /sbin
 
 # -- flags ------------------------------------------------------------------
 
@@ -132,8 +134,8 @@ help:
 	@echo 'make lint           rules of the house (scripts/lint), and what standard tools find (scripts/lint-tools)'
 	@echo 'make compile_commands.json   for editors and clang tools'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
-	@echo 'make install        DESTDIR= PREFIX=/usr/local'
-	@echo 'make uninstall      the same DESTDIR= PREFIX='
+	@echo 'make install        DESTDIR= PREFIX=/usr/local MOUNTDIR=/sbin'
+	@echo 'make uninstall      the same DESTDIR= PREFIX= MOUNTDIR='
 	@echo 'make deb            Debian packages, in $$(B)/deb'
 	@echo 'make clean          remove every build directory'
 	@echo 'Variables: CC=gcc|clang  B=build  CFLAGS="-O2 -g"  SAN=address|thread|undefined (own B)  V=1'
@@ -200,7 +202,9 @@ CONFS := $(wildcard deploy/*.conf)
 SCHEMAS := $(wildcard deploy/schemas/*.json)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
-INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
+# The second one is for a remount: the kernel's table has this type.
+MOUNT_HELPERS := $(addprefix $(MOUNTDIR)/,mount.daxfs mount.fuse.daxfs)
+INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
 	$(addprefix $(INCDIR)/daxfs/,$(PUBLIC)) \
 	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
@@ -211,6 +215,7 @@ INSTALLED = $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
 	install -m 755 $(filter-out %/daxfs-sim,$(BINS)) $(FENCE) $(DESTDIR)$(SBINDIR)
+	for helper in $(MOUNT_HELPERS); do ln -sf $(SBINDIR)/daxfs-node-agent $(DESTDIR)$$helper || exit 1; done
 	install -m 644 $(LIB_A) $(DESTDIR)$(LIBDIR)
 	install -m 755 $(LIB_SO) $(DESTDIR)$(LIBDIR)
 	ln -sf libdaxfs.so.1 $(DESTDIR)$(LIBDIR)/libdaxfs.so

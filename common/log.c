@@ -14,6 +14,8 @@
  * stderr may be shared with other processes, so it is not made non-blocking. On
  * a socket (the journal's) no write waits; on a pipe one could, if another
  * process filled it between poll and write.
+ *
+ * A reader that has ended, as mount(8) does once the mount is there, leaves the lines to the machine's own log.
  */
 #include "common/log.h"
 
@@ -27,12 +29,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 1024 /* less than PIPE_BUF: a pipe takes it whole */
+#define LOG_MACHINE "/dev/log"
+#define LOG_HEAD_BYTES 3 /* "<6>", of each line: the journal's, on stderr */
 
 static char log_who[64] = "daxfs";
 static int log_patience_ms;
@@ -102,12 +108,12 @@ static bool room_until(const struct timespec *deadline)
 
 /* -- what ----------------------------------------------------------------------- */
 
-/* One line, whatever the message is: its length. */
+/* One line, whatever the message is, behind its priority: its length. */
 static size_t compose(char *line, const char *priority, unsigned lost, const char *format, va_list args)
 {
 	int head, len;
 
-	head = snprintf(line, LOG_LINE_BYTES, "%s%s: ", log_to_journal ? priority : "", log_who);
+	head = snprintf(line, LOG_LINE_BYTES, "%s%s: ", priority, log_who);
 	if (lost)
 		head += snprintf(line + head, LOG_LINE_BYTES - (size_t)head, "(%u lines lost) ", lost);
 	len = vsnprintf(line + head, LOG_LINE_BYTES - (size_t)head, format, args);
@@ -123,13 +129,32 @@ static size_t compose(char *line, const char *priority, unsigned lost, const cha
 	return (size_t)len;
 }
 
-static bool put(const char *line, size_t len)
+static bool put_machine(char *line, size_t len)
 {
-	ssize_t n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = LOG_MACHINE };
+	char head[8];
+	struct iovec part[2] = { { head, (size_t)snprintf(head, sizeof(head), "<%d>", LOG_DAEMON | (line[1] - '0')) },
+				 { line + LOG_HEAD_BYTES, len - LOG_HEAD_BYTES } };
+	struct msghdr message = { .msg_name = &at, .msg_namelen = sizeof(at), .msg_iov = part, .msg_iovlen = 2 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool taken = fd >= 0 && sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+
+	if (fd >= 0)
+		close(fd);
+	return taken;
+}
+
+static bool put(char *line, size_t len)
+{
+	const char *text = log_to_journal ? line : line + LOG_HEAD_BYTES;
+	size_t bytes = len - (size_t)(text - line);
+	ssize_t n = send(STDERR_FILENO, text, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0 && errno == ENOTSOCK)
-		n = write(STDERR_FILENO, line, len);
-	return n == (ssize_t)len;
+		n = write(STDERR_FILENO, text, bytes);
+	if (n < 0 && errno == EPIPE)
+		return put_machine(line, len);
+	return n == (ssize_t)bytes;
 }
 
 static void log_line(const char *priority, const char *format, va_list args)

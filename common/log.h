@@ -5,7 +5,8 @@
  * A line is one write, so that lines of several threads never mix. A reader that
  * has stopped reading loses lines, and the next one that it takes says how many;
  * it never stops the daemon for longer than log_start() allowed: a host that
- * waits for its log is declared dead, a manager that does judges others late.
+ * waits for its log is declared dead, a manager that does judges others late. Where the
+ * reader has ended, lines go to the machine's own log (/dev/log).
  * Any thread may log.
  *
  * An event is a line that programs look for: in the journal it has a MESSAGE_ID and fields of its own, by the journal's

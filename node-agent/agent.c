@@ -34,6 +34,7 @@
 #include "node-agent/self_recover.h"
 
 #define JOIN_RETRY_S 0.2
+#define JOIN_QUIET_S 1 /* a tenant that is leaving is not worth a line */
 #define TICK_S 1.0
 #define LATE_PERIODS 4  /* a beat later than so many periods is worth a line ... */
 #define LATE_TICKS 10   /* ... once in so many ticks */
@@ -59,7 +60,7 @@ struct agent {
 	struct ev_async news;
 	struct self_recover standin; /* while we wait for the slot */
 	double join_until;
-	bool waiting; /* for the slot; said so */
+	bool waiting; /* for the slot, and has said so */
 
 	atomic_bool mounting; /* or mounted */
 	atomic_bool ready;    /* the kernel has shaken hands */
@@ -322,11 +323,11 @@ static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 {
 	double retry_s = JOIN_RETRY_S;
 
-	if (!a->waiting) {
-		log_note("waiting up to %u s for the host slot: %s", a->config->join_wait_s, err->text);
+	if (!a->waiting && ev_now(a->loop) > a->join_until - a->config->join_wait_s + JOIN_QUIET_S) {
+		log_warn("waiting up to %u s for the host slot: %s", a->config->join_wait_s, err->text);
 		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
+		a->waiting = true;
 	}
-	a->waiting = true;
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
 	if (self_recover_step(&a->standin))
 		retry_s = a->geometry.heartbeat_ms / 1e3;

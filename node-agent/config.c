@@ -28,6 +28,7 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "                      is true: all, attributes or nothing (all)\n"
 			    "  --options LIST      mount options, separated by commas: ro, noexec, suid, dev,\n"
 			    "                      noallow_other, nonempty and others (nosuid,nodev)\n"
+			    "  --source NAME       what is mounted, as the table of mounts has it (daxfs)\n"
 			    "  --machine-id FILE   where this machine's id is (/etc/machine-id); hosts that share\n"
 			    "                      a machine need one each\n"
 			    "  --boot-id FILE      where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
@@ -136,6 +137,13 @@ static int set_options(void *target, const char *key, const char *value, struct 
 	return mount_options_set(&c->options, value, err);
 }
 
+static int set_source(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+
+	return settings_text(key, value, c->options.source, sizeof(c->options.source), err);
+}
+
 static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
@@ -153,6 +161,7 @@ static const struct setting table[] = {
 	{ "attr-timeout", set_attr_timeout, SETTING_VALUE },
 	{ "keep", set_keep, SETTING_VALUE },
 	{ "options", set_options, SETTING_VALUE },
+	{ "source", set_source, SETTING_VALUE },
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - daxfs-node-agent: one per host; see config.c for usage.
+ * main.c - daxfs-node-agent: one per host; see config.c for usage. Called mount.daxfs it is mount(8)'s helper.
  */
 #include <stdio.h>
 
 #include "common/log.h"
 #include "node-agent/agent.h"
+#include "node-agent/mount_helper.h"
 
 int main(int argc, char **argv)
 {
@@ -14,6 +15,8 @@ int main(int argc, char **argv)
 	struct daxfs_error err;
 	int error;
 
+	if (mount_helper_is(argv[0]))
+		return mount_helper(argc, argv);
 	log_start(AGENT_NAME, AGENT_LOG_PATIENCE_MS);
 	error = config_parse(argc, argv, &config, &action, &err);
 	if (error) {

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#define FLAGS_DEFAULT (MS_NOSUID | MS_NODEV)
+
 enum effect { SET, CLEAR, OWNER_ONLY, ALL_USERS, NONEMPTY, DEFAULTS, NOTHING };
 
 static const struct option {
@@ -18,8 +20,10 @@ static const struct option {
 	{ "rw", CLEAR, MS_RDONLY },
 	{ "nosuid", SET, MS_NOSUID },
 	{ "suid", CLEAR, MS_NOSUID },
+	{ "allow_suid", CLEAR, MS_NOSUID }, /* mount(8) keeps suid, its own default, to itself */
 	{ "nodev", SET, MS_NODEV },
 	{ "dev", CLEAR, MS_NODEV },
+	{ "allow_dev", CLEAR, MS_NODEV },
 	{ "noexec", SET, MS_NOEXEC },
 	{ "exec", CLEAR, MS_NOEXEC },
 	{ "noatime", SET, MS_NOATIME },
@@ -42,11 +46,16 @@ static const struct option {
 	{ "noauto", NOTHING, 0 },
 	{ "nofail", NOTHING, 0 },
 	{ "_netdev", NOTHING, 0 },
+	{ "user", NOTHING, 0 },
+	{ "users", NOTHING, 0 },
+	{ "nouser", NOTHING, 0 },
+	{ "owner", NOTHING, 0 },
+	{ "group", NOTHING, 0 },
 };
 
 void mount_options_default(struct mount_options *o)
 {
-	*o = (struct mount_options){ .source = "daxfs", .flags = MS_NOSUID | MS_NODEV };
+	*o = (struct mount_options){ .source = "daxfs", .flags = FLAGS_DEFAULT };
 }
 
 static void apply(struct mount_options *o, const struct option *option)
@@ -57,7 +66,7 @@ static void apply(struct mount_options *o, const struct option *option)
 	case OWNER_ONLY:
 	case ALL_USERS: o->owner_only = option->effect == OWNER_ONLY; break;
 	case NONEMPTY: o->nonempty = true; break;
-	case DEFAULTS: mount_options_default(o); break;
+	case DEFAULTS: o->flags = FLAGS_DEFAULT; break;
 	case NOTHING: break;
 	}
 }
@@ -71,7 +80,7 @@ static int set_one(struct mount_options *o, const char *name, size_t len, struct
 			apply(o, &table[i]);
 			return 0;
 		}
-	return daxfs_error_set(err, -EINVAL, "options: \"%.*s\" is no mount option; see daxfs-node-agent(8)",
+	return daxfs_error_set(err, -EINVAL, "\"%.*s\" is no mount option; see mount.daxfs(8)",
 			       len < 64 ? (int)len : 64, name);
 }
 

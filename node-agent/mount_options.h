@@ -10,7 +10,7 @@
 #include "daxfs/daxfs.h"
 
 struct mount_options {
-	const char *source;  /* the name of what is mounted, in the table of mounts */
+	char source[256];    /* the name of what is mounted, in the table of mounts */
 	unsigned long flags; /* of mount(2) */
 	bool owner_only;     /* no users but the agent's */
 	bool nonempty;       /* the directory may have something in it */

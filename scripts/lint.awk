@@ -168,7 +168,7 @@ function check_include(text,	name, dir)
 		include_of(name, dir, dir == "proto" || dir == "common" || name == "daxfs/daxfs.h")
 	else if (product)
 		include_of(name, dir, dir == part || dir == "proto" || dir == "common" || \
-			   name ~ /^daxfs\/(daxfs|member|resume|lease|inspect|events)\.h$/ || name ~ /^[a-z_]*\.pb-c\.h$/)
+			   name ~ /^daxfs\/(daxfs|member|resume|lease|inspect|events|cache)\.h$/ || name ~ /^[a-z_]*\.pb-c\.h$/)
 }
 
 function include_library(name, dir)

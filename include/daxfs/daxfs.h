@@ -614,6 +614,7 @@ DAXFS_API int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out);
  * Errors:
  * -ESTALE   this host was declared dead, or the file is gone
  * -EAGAIN   the file's size changes all the time: try again
+ * -ENODATA  they are in storage (cache.h), and not in the pool: daxfs_read brings them
  * -EISDIR   a directory
  * -EINVAL   not a regular file
  */

@@ -75,6 +75,7 @@
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  * An IDLE status says whether the last record happened.
  * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
+ * The feature CACHE: files of backing storage, with their links and pages.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -147,6 +148,10 @@ enum daxfs_link_kind {
 	DAXFS_EXTENT = 6, /* index of the first page of an extent */
 	DAXFS_LEAF = 7,   /* index of a page of 64 buckets of names */
 	DAXFS_XATTR = 8,  /* index of a page of extended attributes */
+	/* of a file of backing storage, where nothing is said storage has it: fs/cache.h */
+	DAXFS_CLEAN = 9,    /* index of a page that is as storage has it */
+	DAXFS_FILLING = 10, /* [29:6] generation, [5:0] host: it reads that page from storage */
+	DAXFS_VOID = 11,    /* zeros in storage: no page */
 };
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
@@ -194,7 +199,8 @@ enum daxfs_use {
 	DAXFS_USE_TAIL,
 	DAXFS_USE_KEPT,
 	DAXFS_USE_BAD,
-	DAXFS_USE_XATTR
+	DAXFS_USE_XATTR,
+	DAXFS_USE_CACHED /* CLEAN; its word of COUNT is where the link is, in units of 8 bytes: a hint */
 };
 
 /*
@@ -225,7 +231,7 @@ enum daxfs_region_id {
 	DAXFS_R_BIRTH0, /* + type */
 	DAXFS_R_BIRTH1,
 	DAXFS_R_BIRTH2,
-	DAXFS_R_COUNT, /* used slots, one word per page, for directory nodes */
+	DAXFS_R_COUNT, /* used slots, one word per page, for directory nodes; of a page of use CACHED see there */
 	DAXFS_R_INODES,
 	DAXFS_R_DIRENTS,
 	DAXFS_R_TROUBLE,
@@ -240,6 +246,8 @@ enum daxfs_region_id {
 
 /* Bits of the feature word compat. */
 #define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */
+
+#define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 
@@ -273,7 +281,7 @@ struct sm_super {
 	uint32_t crc;                               /* 00c crc32c of this struct with crc = 0 */
 	uint64_t compat;                            /* 010 unknown bits: use anyway */
 	uint64_t ro_compat;                         /* 018 unknown bits: read only */
-	uint64_t incompat;                          /* 020 unknown bits: refuse */
+	uint64_t incompat;                          /* 020 unknown bits: refuse; DAXFS_INCOMPAT_CACHE */
 	uint8_t uuid[16];                           /* 028 */
 	char name[32];                              /* 038 NUL-terminated */
 	uint64_t size;                              /* 058 bytes of the whole pool */
@@ -462,7 +470,7 @@ struct sm_inode {
 	sm_u64 ctime;                    /* c0 */
 	sm_u64 btime;                    /* c8 */
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
-	sm_u64 rdev;                     /* d8 */
+	sm_u64 rdev;                     /* d8 a device: 32 bits; a file in storage: [63:56] backing + 1, [55:0] file */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */
 	sm_u64 xattrs;                   /* e8 LINK: a page of attributes, nothing: none */
 	sm_u64 leases;                   /* f0 a bit a host whose kernel may know of it; never marked */

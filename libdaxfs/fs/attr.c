@@ -157,6 +157,8 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 	struct inode inode;
 	int rc = inode_get(lane, op->ino, &inode);
 
+	if (rc == 0 && op->set && inode_backed(inode.sm))
+		rc = -EROFS;
 	if (rc == 0 && op->set & ~(DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE))
 		rc = change_alone(lane, inode.sm);
 	if (rc)

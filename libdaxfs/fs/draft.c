@@ -30,6 +30,8 @@ static int take_pages(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = inode_get_file(lane, d->ino, &inode);
 
 	(void)fs;
+	if (rc == 0 && inode_backed(inode.sm))
+		rc = -EROFS;
 	if (rc)
 		return rc;
 	do {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file.c - writing, piece by piece (txn.c), and reading. */
 #include <errno.h>
+#include <stdlib.h>
 
+#include "fs/cache.h"
 #include "fs/write_txn.h"
 
 #define READ_RETRIES 8
@@ -16,6 +18,7 @@ struct file_op {
 	uint64_t offset;
 	size_t len, done;
 	bool append;
+	struct cache_aside *aside;
 };
 
 /* -- write -------------------------------------------------------------------- */
@@ -95,16 +98,34 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
  * overwrites the very range without a pause can spoil that; after READ_RETRIES
  * the result is taken as it is, each page whole.
  */
+#define READ_MISSING 2 /* of a step: storage has it */
+
 /* the words a read went through */
 struct view {
 	unsigned n;
+	uint64_t missing; /* the page that it ends before, for storage has that; MAP_HOLE: none */
+	daxfs_ino ino;
+	const struct sm_inode *sm;
+	const struct cache_aside *aside; /* what was read from storage of such pages */
 	struct {
 		sm_u64 *slot;
 		uint64_t word;
 		const uint8_t *page; /* NULL: a hole */
 		unsigned pages;      /* of an extent */
+		bool aside;          /* it is private memory */
 	} seen[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1];
 };
+
+/* No page is there: the last one seen is a hole, or was read aside, or is missing. */
+static void view_add_none(struct view *view, uint64_t p, uint64_t word)
+{
+	const uint8_t *aside = cache_aside_page(view->aside, view->ino, p, word);
+
+	view->seen[view->n].page = aside;
+	view->seen[view->n].aside = aside;
+	if (!aside && link_kind(word) != DAXFS_VOID && inode_backed(view->sm))
+		view->missing = p;
+}
 
 /* Note what holds page p, and what follows it in its extent up to the last one. */
 static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t last, struct view *view)
@@ -118,21 +139,26 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 		lane->fault |= pool_lost(lane->pool, pool_page(lane->pool, look.page), (size_t)pages * DAXFS_PAGE_SIZE);
 	view->seen[view->n].slot = look.slot;
 	view->seen[view->n].word = look.word;
-	view->seen[view->n].page = look.page == MAP_HOLE ? NULL : pool_page(lane->pool, look.page);
+	if (look.page == MAP_HOLE) {
+		view_add_none(view, p, look.own);
+	} else {
+		view->seen[view->n].page = pool_page(lane->pool, look.page);
+		view->seen[view->n].aside = false;
+	}
 	view->seen[view->n++].pages = pages;
 	return pages;
 }
 
 /* No way leads to a page: it is a hole. */
-static void view_add_hole(const struct map_pos *pos, struct view *view)
+static void view_add_hole(const struct map_pos *pos, uint64_t p, struct view *view)
 {
 	view->seen[view->n].slot = pos->slot;
 	view->seen[view->n].word = pos->word;
-	view->seen[view->n].page = NULL;
+	view_add_none(view, p, pos->word);
 	view->seen[view->n++].pages = 1;
 }
 
-/* Find the words of the pages that [from, end) meets. */
+/* Find the words of the pages that [from, end) meets, as far as they are here. */
 static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, struct view *view)
 {
 	uint64_t p = from / DAXFS_PAGE_SIZE, last = (end - 1) / DAXFS_PAGE_SIZE;
@@ -140,19 +166,22 @@ static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint
 	unsigned n;
 
 	pos.left = 0;
-	for (view->n = 0; p <= last; p += n) {
+	view->missing = MAP_HOLE;
+	view->sm = sm;
+	for (view->n = 0; p <= last && view->missing == MAP_HOLE; p += n) {
 		int rc = map_next(lane, sm, p, &pos);
 
 		if (rc && rc != -ENOENT)
 			return rc;
 		n = 1;
 		if (rc) {
-			view_add_hole(&pos, view);
+			view_add_hole(&pos, p, view);
 			continue;
 		}
 		n = view_add(lane, pos.slot, p, last, view);
 		map_skip(&pos, n - 1);
 	}
+	view->n -= view->missing != MAP_HOLE;
 	return lane->fault ? -EIO : 0;
 }
 
@@ -175,7 +204,9 @@ static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint
 				n = end - from;
 			if (next)
 				sm_prefetch(next, NEXT_BYTES); /* processors do not look beyond a page by themselves */
-			if (page)
+			if (page && view->seen[i].aside)
+				memcpy(out, page + at, n);
+			else if (page)
 				sm_read(out, page + at, n);
 			else
 				memset(out, 0, n); /* a hole */
@@ -184,14 +215,20 @@ static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint
 		}
 }
 
-static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t end, uint8_t *out,
+/* *end: where the read ends, no later; READ_MISSING: it cannot begin. */
+static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t *end, uint8_t *out,
 		      struct view *view)
 {
-	int rc = view_find(lane, sm, from, end, view);
+	int rc = view_find(lane, sm, from, *end, view);
 
-	if (rc == 0)
-		view_copy(view, from, end, out);
-	return rc;
+	if (rc)
+		return rc;
+	if (view->n == 0)
+		return READ_MISSING;
+	if (view->missing != MAP_HOLE)
+		*end = view->missing * DAXFS_PAGE_SIZE;
+	view_copy(view, from, *end, out);
+	return 0;
 }
 
 static bool view_holds(struct lane *lane, const struct view *view)
@@ -215,7 +252,7 @@ static uint64_t read_end(const struct file_op *op, uint64_t from, uint64_t bytes
 	return end - from > DAXFS_ATOMIC_WRITE_MAX ? from + DAXFS_ATOMIC_WRITE_MAX : end;
 }
 
-/* Up to one txn. 1: the end of the file. */
+/* Up to one txn. 1: the end of the file; READ_MISSING: the next page is to be read from storage. */
 static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct file_op *op = arg;
@@ -225,6 +262,8 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
+	view.ino = op->ino;
+	view.aside = op->aside;
 	if (rc == 0 && S_ISDIR(inode.mode))
 		rc = -EISDIR;
 	for (int i = 0; rc == 0 && i < READ_RETRIES; i++) {
@@ -233,7 +272,7 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		end = read_end(op, from, size_bytes(size));
 		if (!end)
 			return inode_get(lane, op->ino, &inode) ? -ESTALE : 1;
-		rc = read_range(lane, inode.sm, from, end, op->out + op->done, &view);
+		rc = read_range(lane, inode.sm, from, &end, op->out + op->done, &view);
 		/* Pages cut away while we copied would have looked like holes,
 		 * bytes added past the end like part of the old ones. */
 		if (rc == 0 && view_holds(lane, &view) && word_load_known(lane, &inode.sm->trunc) == trunc &&
@@ -264,6 +303,15 @@ static void read_ahead(struct daxfs *fs, const void *arg)
 		sm_prefetch(pool_page(&fs->pool, page) + at, n < WARM_BYTES ? n : WARM_BYTES);
 }
 
+/* The next page of a read is in storage. */
+static int bring(struct daxfs *fs, struct file_op *op)
+{
+	uint64_t from = op->offset + op->done, last = op->offset + op->len - 1;
+
+	return cache_bring(fs, op->ino, from / DAXFS_PAGE_SIZE, last / DAXFS_PAGE_SIZE - from / DAXFS_PAGE_SIZE + 1,
+			   &op->aside);
+}
+
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
 {
 	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len };
@@ -273,8 +321,12 @@ ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint6
 		op.len = SSIZE_MAX_WRITE;
 	if (offset > DAXFS_FILE_MAX)
 		return 0;
-	while (rc == 0 && op.done < op.len)
+	while (rc == 0 && op.done < op.len) {
 		rc = fs_run_ahead(fs, read_ahead, read_piece, &op);
+		if (rc == READ_MISSING)
+			rc = bring(fs, &op);
+	}
+	free(op.aside);
 	return op.done || rc > 0 ? (ssize_t)op.done : rc;
 }
 

@@ -24,6 +24,7 @@
 
 struct open_table; /* fs/open_table.c */
 struct shm_guard;  /* mem/guard.h */
+struct cache;      /* fs/cache.c */
 
 /* a lane of this host and who uses it */
 struct lane_slot {
@@ -74,6 +75,7 @@ struct daxfs {
 		uint64_t tenant, beat, since_ns; /* tenant 0: none */
 	} former[DAXFS_HOSTS_MAX];
 	struct lease_holder lease;
+	struct cache *cache;
 };
 
 /* -- context ---------------------------------------------------------------- */
@@ -191,12 +193,28 @@ int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle);
 #define BLOCKS_MANY UINT64_MAX /* for blocks_fill() to count */
 int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out);
 
+/* Are its bytes in storage (cache.h)? Then it is read-only. To be asked of one that inode_get gave. */
+static inline bool inode_backed(const struct sm_inode *sm)
+{
+	return sm_load_relaxed(&sm->rdev) >> 56;
+}
+
+/* Where: [63:56] its backing + 1, [55:0] the file in that; 0: its bytes are here. */
+static inline uint64_t inode_source(const struct sm_inode *sm)
+{
+	uint64_t rdev = sm_load_relaxed(&sm->rdev);
+
+	return rdev >> 56 ? rdev : 0;
+}
+
 struct inode_init {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
 	uint64_t parent; /* handle; directories */
 	uint64_t page;   /* root node of a directory, target of a symlink */
 	uint64_t size, now;
+	uint64_t mtime, ctime;
+	uint64_t source; /* where its bytes are, 0: here */
 	unsigned opener; /* host + 1, 0: nobody */
 };
 /* Fill a PRIVATE inode; returns its handle. */

@@ -130,7 +130,9 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 {
 	uint64_t pages = S_ISDIR(inode->mode);
 
-	if (!S_ISDIR(inode->mode) && size && !map_pages(lane, inode->sm, BLOCKS_LIMIT, &pages))
+	if (inode_backed(inode->sm)) /* in storage; how many it takes there, it knows */
+		pages = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	else if (!S_ISDIR(inode->mode) && size && !map_pages(lane, inode->sm, BLOCKS_LIMIT, &pages))
 		return BLOCKS_MANY;
 	return pages * (DAXFS_PAGE_SIZE / 512);
 }
@@ -160,7 +162,7 @@ static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], s
 		.mode = (uint32_t)word_payload(w[2], DAXFS_W_ATTR),
 		.uid = (uint32_t)word_payload(w[3], DAXFS_W_ATTR),
 		.gid = (uint32_t)word_payload(w[4], DAXFS_W_ATTR),
-		.rdev = (uint32_t)sm_load(&sm->rdev),
+		.rdev = inode_backed(sm) ? 0 : (uint32_t)sm_load(&sm->rdev),
 		.atime = time_decode(sm_load(&sm->atime)),
 		.mtime = time_decode(sm_load(&sm->mtime)),
 		.ctime = time_decode(sm_load(&sm->ctime)),
@@ -234,10 +236,10 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	init_word(&sm->locks, DAXFS_W_LINK, 0);
 	init_word(&sm->xattrs, DAXFS_W_LINK, 0);
 	sm_store_relaxed(&sm->atime, init->now);
-	sm_store_relaxed(&sm->mtime, init->now);
-	sm_store_relaxed(&sm->ctime, init->now);
+	sm_store_relaxed(&sm->mtime, init->mtime);
+	sm_store_relaxed(&sm->ctime, init->ctime);
 	sm_store_relaxed(&sm->btime, init->now);
-	sm_store_relaxed(&sm->rdev, init->rdev);
+	sm_store_relaxed(&sm->rdev, init->source ? init->source : init->rdev);
 	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
 	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));
 	sm_flush(&lane->pool->shm, sm, sizeof(*sm));
@@ -257,7 +259,7 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 		.gid = init->cred.gid,
 		.rdev = init->rdev,
 		.atime = time_decode(init->now),
-		.mtime = time_decode(init->now),
-		.ctime = time_decode(init->now),
+		.mtime = time_decode(init->mtime),
+		.ctime = time_decode(init->ctime),
 	};
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/cache.h"
 #include "fs/lease.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
@@ -23,6 +24,7 @@
 #define BACK_OFF_DOUBLINGS 4u
 #define REST_LOOKS 16u        /* a lane that rests looks every so often whether it may work */
 #define WAIT_NS 1000000       /* between two looks for a free lane */
+#define GIVE_BACK 32u         /* cached pages dropped by a step without space, before it is tried again */
 #define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
 #define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
 #define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */
@@ -39,6 +41,11 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 	if (rc) {
 		free(fs);
 		return rc;
+	}
+	if (cache_init(fs)) {
+		process_unmark(fs->here);
+		free(fs);
+		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
 	pthread_mutex_init(&fs->wait_lock, NULL);
 	pthread_mutex_init(&fs->blocks.lock, NULL);
@@ -57,6 +64,7 @@ static void context_free(struct daxfs *fs)
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
 	receipts_fini(fs);
+	cache_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -101,6 +109,7 @@ static void close_copy(struct daxfs *fs)
 	fs_free_slots(fs);
 	pool_forget(&fs->pool);
 	receipts_fini(fs);
+	cache_fini(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -395,15 +404,18 @@ static void let_others_on(unsigned tries)
 
 /*
  * After a step that is to be tried again. -ENOSPC is final only if nothing is
- * waiting to be reused, or nothing came of letting everybody move on: our own
+ * waiting to be reused, the cache has no page to give back, or nothing came of letting everybody move on: our own
  * announcement is in the way of what was retired since we entered, and so are
  * those of operations in progress. A dead host's stays, so this is bounded.
  */
 static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved, unsigned *refused)
 {
+	bool room;
+
 	if (lane->fault || !lane_alive(lane))
 		return false;
-	if (rc == -ENOSPC && lane->starved && ++*starved <= STARVED_MAX) {
+	room = rc == -ENOSPC && (cache_give_back(fs, lane, GIVE_BACK) || lane->starved);
+	if (room && ++*starved <= STARVED_MAX) {
 		epoch_rescan(lane);
 		lane_exit(lane);
 		let_others_on(*starved);

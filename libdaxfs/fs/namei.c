@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 
+#include "daxfs/cache.h"
 #include "fs/lease.h"
 
 struct name_op {
@@ -18,7 +19,9 @@ struct name_op {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
 	bool open;
-	uint64_t expected; /* handle that is listed as held, of a file that is being made */
+	uint64_t expected;           /* handle that is listed as held, of a file that is being made */
+	uint64_t source;             /* of a file of backing storage */
+	uint64_t size, mtime, ctime; /* ... its own */
 	struct daxfs_attr *out;
 	struct daxfs_lease *lease;
 	bool leased; /* the attributes, if no mark was met */
@@ -165,7 +168,11 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, s
 		.parent = op->parent,
 		.now = fs_now(),
 		.opener = op->open ? fs->host + 1 : 0,
+		.source = op->source,
 	};
+	init->mtime = op->source ? op->mtime : init->now;
+	init->ctime = op->source ? op->ctime : init->now;
+	init->size = op->size;
 	if (rc == 0)
 		rc = first_page(lane, op, init);
 	if (rc == 0 && op->open) {
@@ -236,6 +243,30 @@ int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t m
 	if (rc == -EIO && op.expected)
 		daxfs_file_close(fs, op.expected); /* whether it is there or not, nobody here holds it */
 	return rc;
+}
+
+int daxfs_import(struct daxfs *fs, daxfs_ino parent, const char *name, const struct daxfs_attr *attr, unsigned backing,
+		 uint64_t file, struct daxfs_attr *out)
+{
+	struct name_op op = {
+		.parent = parent,
+		.name = name,
+		.mode = S_IFREG | (attr->mode & 07777),
+		.cred = { .uid = attr->uid, .gid = attr->gid },
+		.source = ((uint64_t)backing + 1) << 56 | file,
+		.size = attr->size,
+		.out = out,
+	};
+
+	if (backing >= DAXFS_BACKINGS || file >> 56 || (attr->mode & S_IFMT && !S_ISREG(attr->mode)))
+		return -EINVAL;
+	if (time_encode(&attr->mtime, &op.mtime) || time_encode(&attr->ctime, &op.ctime))
+		return -EINVAL;
+	if (attr->size > DAXFS_FILE_MAX)
+		return -EFBIG;
+	if (!(fs->pool.super.incompat & DAXFS_INCOMPAT_CACHE))
+		return -EOPNOTSUPP;
+	return fs_run(fs, create, &op);
 }
 
 int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,

@@ -27,7 +27,8 @@ void prune_stage(struct lane *lane, const struct map_batch *batch)
 		const struct map_item *item = &batch->item[i];
 
 		record_word(lane, item->slot, DAXFS_W_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
-		record_retire(lane, DAXFS_T_PAGE, link_index(item->word));
+		if (!map_is_empty(item->word))
+			record_retire(lane, DAXFS_T_PAGE, link_index(item->word));
 	}
 }
 

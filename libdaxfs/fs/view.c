@@ -91,6 +91,8 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 		lane->fault = true;
 		return -EIO;
 	}
+	if (look.page == MAP_HOLE && link_kind(look.own) != DAXFS_VOID && inode_backed(sm))
+		return -ENODATA; /* not read here: storage may be slow, and this lane is announced */
 	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
 	*together = (look.behind + 1ull) * DAXFS_PAGE_SIZE - offset % DAXFS_PAGE_SIZE;
 	return 0;

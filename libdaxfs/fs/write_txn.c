@@ -63,6 +63,8 @@ int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t 
 	int rc = inode_get_file(lane, ino, &inode);
 	uint64_t from;
 
+	if (rc == 0 && inode_backed(inode.sm))
+		rc = -EROFS;
 	if (rc)
 		return rc;
 	txn->sm = inode.sm;

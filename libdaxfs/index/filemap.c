@@ -99,7 +99,7 @@ bool map_guess(const struct pool *pool, uint64_t inode, uint64_t p, sm_u64 **slo
 	}
 	*slot = pos.slot;
 	*page = link_index(w) + (link_kind(w) == DAXFS_EXTENT ? p % DAXFS_EXTENT_PAGES : 0);
-	return link_names(pool, w, DAXFS_DATA) || link_names_extent(pool, w);
+	return map_names_page(pool, w) || link_names_extent(pool, w);
 }
 
 /* -- what holds a page -------------------------------------------------------- */
@@ -133,12 +133,12 @@ void map_look(struct lane *lane, sm_u64 *slot, uint64_t p, struct map_look *out)
 		uint64_t w = word_load(lane, slot);
 
 		*out = (struct map_look){ .slot = slot, .word = w, .own = w, .page = MAP_HOLE };
-		if (link_names(lane->pool, w, DAXFS_DATA) || (map_is_head(p) && link_names_extent(lane->pool, w))) {
+		if (map_names_page(lane->pool, w) || (map_is_head(p) && link_names_extent(lane->pool, w))) {
 			found(out, slot, w, 0);
 			return;
 		}
-		lane->fault |= link_kind(w) != DAXFS_ABSENT;
-		if (lane->fault || !map_has_head(p) || look_head(lane, slot, p, out))
+		lane->fault |= !map_is_empty(w);
+		if (lane->fault || link_kind(w) != DAXFS_ABSENT || !map_has_head(p) || look_head(lane, slot, p, out))
 			return;
 	} while (word_load(lane, slot) != out->own); /* a hole, unless an extent came and went */
 }
@@ -158,7 +158,7 @@ static bool in_place(const struct pool *pool, uint64_t w, unsigned height, uint6
 {
 	if (height)
 		return link_names(pool, w, DAXFS_NODE);
-	return link_names(pool, w, DAXFS_DATA) || (map_is_head(base) && link_names_extent(pool, w));
+	return map_is_empty(w) || map_names_page(pool, w) || (map_is_head(base) && link_names_extent(pool, w));
 }
 
 /* Collect below one word, whose target has pages from base on, of a span that begins there or,
@@ -207,7 +207,7 @@ static void count(struct lane *lane, const sm_u64 *slot, unsigned height, uint64
 	w = word_load_known(lane, slot); /* of an inode, or of a node that was asked about below */
 	if (height == 0 && link_names_extent(lane->pool, w))
 		*pages += DAXFS_EXTENT_PAGES;
-	if (!link_names(lane->pool, w, height ? DAXFS_NODE : DAXFS_DATA) ||
+	if ((height ? !link_names(lane->pool, w, DAXFS_NODE) : !map_names_page(lane->pool, w)) ||
 	    (height && pool_lost_page(lane->pool, link_index(w))))
 		return;
 	++*pages;
@@ -225,6 +225,12 @@ bool map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit, uint64
 	return limit;
 }
 
+/* Of a page that is not there: has storage bytes of it, for all that is known? */
+static bool stored(const struct sm_inode *inode, uint64_t own)
+{
+	return link_kind(own) != DAXFS_VOID && sm_load_relaxed(&inode->rdev) >> 56;
+}
+
 int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos, struct map_run *out)
 {
 	struct map_look look;
@@ -235,12 +241,13 @@ int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_po
 	if (rc == -ENOENT) {
 		pos->left = 0;
 		out->pages = span(pos->height) - pos->p;
+		out->data = stored(inode, 0);
 		return 0;
 	}
 	if (rc)
 		return rc;
 	map_look(lane, pos->slot, p, &look);
-	out->data = look.page != MAP_HOLE;
+	out->data = look.page != MAP_HOLE || stored(inode, look.own);
 	out->node = node;
 	out->pages = look.behind + 1;
 	map_skip(pos, look.behind);

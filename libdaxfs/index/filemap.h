@@ -21,10 +21,13 @@
  *     knows that it was by itself all the while;
  *   - who finds an extent needs nothing but the head to replace it as a whole.
  *
+ * Of a file of backing storage a word may also be CLEAN, FILLING or VOID, and absent says
+ * nothing: see fs/cache.h. It has no extents.
+ *
  * Concurrency: only records change these words. A word is filled (ABSENT ->
  * something) only in a record that also demands an unchanged trunc or size word,
  * and emptied only by pruning past the end, or in favour of its head; see
- * fs/truncate.c, fs/write_txn.c.
+ * fs/truncate.c, fs/write_txn.c. (Not so for backing storage.)
  */
 #ifndef DAXFS_INDEX_FILEMAP_H
 #define DAXFS_INDEX_FILEMAP_H
@@ -71,6 +74,20 @@ int map_below(struct lane *lane, uint64_t page, struct map_pos *pos);
 
 #define MAP_HOLE UINT64_MAX
 
+/* May a word that names no page say that: because there is none, or because storage has it (fs/cache.h)? */
+static inline bool map_is_empty(uint64_t w)
+{
+	unsigned kind = link_kind(w);
+
+	return kind == DAXFS_ABSENT || kind == DAXFS_FILLING || kind == DAXFS_VOID;
+}
+
+/* Does a word name one page, by itself? */
+static inline bool map_names_page(const struct pool *pool, uint64_t w)
+{
+	return link_names(pool, w, DAXFS_DATA) || link_names(pool, w, DAXFS_CLEAN);
+}
+
 /* what holds a page */
 struct map_look {
 	sm_u64 *slot;  /* the word that says it: its own, or its head */
@@ -108,7 +125,7 @@ bool map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit, uint64
 
 /* what follows a page */
 struct map_run {
-	bool data;      /* page p is there; else it is a hole */
+	bool data;      /* page p is there, or may be in storage; else it is a hole */
 	bool node;      /* its word is in a node that *pos was not in before */
 	uint64_t pages; /* that one look tells the same of, p included; may go past the end */
 };

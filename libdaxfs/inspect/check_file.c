@@ -8,7 +8,8 @@
  * 3 bytes of the last page past the end are zero, or a longer file
  * would show them; 4 a symbolic link has its target, all of it, in page 0; 5 an
  * extent lies at the head of a group, all of it before the end, and the other words of
- * the group name nothing.
+ * the group name nothing; 6 a file of backing storage has pages that are CLEAN, or claimed
+ * by a host that there may be, or VOID, and no other file has.
  */
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -21,14 +22,14 @@ struct walk {
 	struct check *c;
 	uint64_t inode, size;
 	uint64_t pages; /* up to the end */
-	bool prune, symlink;
+	bool prune, symlink, backed;
 	bool ends;    /* the pruning, in a repair: no lane will */
 	uint64_t top; /* in a repair: behind the last page that is past the end */
 };
 
 /*
  * Repairs. A word that leads nowhere names nothing: there the file reads as zeros,
- * which is said to be lost. Pages past the end: the size is taken to be wrong, not
+ * which is said to be lost; not so if storage has it. Pages past the end: the size is taken to be wrong, not
  * they, for that loses nothing; while it is pruned they go. Of an index past the end
  * without a page below only the word goes.
  */
@@ -38,7 +39,7 @@ static void cut(struct walk *f, const sm_u64 *word, unsigned height, uint64_t ba
 											  : 1ull << (9 * height);
 
 	repair_cut(f->c, word, at);
-	if (base < f->pages)
+	if (base < f->pages && !f->backed)
 		repair_lost(f->c, "inode %" PRIu64 ": up to %" PRIu64 " bytes from byte %" PRIu64 " on are zeros",
 			    f->inode, pages * DAXFS_PAGE_SIZE, base * DAXFS_PAGE_SIZE);
 }
@@ -116,11 +117,32 @@ static bool lost(struct walk *f, const sm_u64 *word, uint64_t page, unsigned hei
 
 static void walk_data(struct walk *f, const sm_u64 *word, uint64_t page, uint64_t p, const struct place *at)
 {
-	if (!check_reach(f->c, DAXFS_T_PAGE, page, DAXFS_USE_DATA, at) ||
-	    (p >= f->pages && !f->prune && !claim(f, p + 1)))
+	enum daxfs_use use = f->backed ? DAXFS_USE_CACHED : DAXFS_USE_DATA;
+
+	if (!check_reach(f->c, DAXFS_T_PAGE, page, use, at) || (p >= f->pages && !f->prune && !claim(f, p + 1)))
 		cut(f, word, 0, p, at);
 	else if (!lost(f, word, page, 0, p, at) && p == f->size / DAXFS_PAGE_SIZE && f->size % DAXFS_PAGE_SIZE)
 		check_tail(f, page);
+}
+
+/* Does a link of this file say of one page what it may? */
+static bool kind_fits(const struct walk *f, uint64_t w)
+{
+	switch (link_kind(w)) {
+	case DAXFS_DATA:
+	case DAXFS_EXTENT: return !f->backed;
+	case DAXFS_CLEAN: return f->backed;
+	case DAXFS_VOID: return f->backed && !link_index(w);
+	case DAXFS_FILLING: return f->backed && filling_host(w) < f->c->pool->super.hosts && !(link_index(w) >> 30);
+	default: return false;
+	}
+}
+
+/* No page is there, which a file that ends before it may not say, either. */
+static void walk_empty(struct walk *f, const sm_u64 *word, uint64_t p, const struct place *at)
+{
+	if (p >= f->pages && !f->prune)
+		repair_cut(f->c, word, at);
 }
 
 /* All pages of an extent belong to it, and its group to them. */
@@ -184,7 +206,7 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 
 	if (link_kind(w) == DAXFS_ABSENT)
 		return;
-	if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA) && !extent) {
+	if (height ? link_kind(w) != DAXFS_NODE : !kind_fits(f, w)) {
 		check_problem(c, "bad-kind", at, "a link of kind %u in the index of inode %" PRIu64, link_kind(w),
 			      f->inode);
 		cut(f, word, height, base, at);
@@ -197,6 +219,8 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 			      base, f->inode, f->size);
 	if (extent)
 		walk_extent(f, word, w, base, at);
+	else if (!height && map_is_empty(w))
+		walk_empty(f, word, base, at);
 	else if (!height)
 		walk_data(f, word, link_index(w), base, at);
 	else if (!check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at))
@@ -207,6 +231,38 @@ static void walk_word(struct walk *f, const sm_u64 *word, unsigned height, uint6
 		check_blind(c, pool_page(c->pool, link_index(w)), DAXFS_PAGE_SIZE);
 	if (height && base >= f->pages && !f->prune && f->top == top)
 		cut(f, word, height, base, at); /* no page below */
+}
+
+/* The first word of a file that names a page by itself, below one; 0: none. At most four levels deep. */
+static uint64_t first_link(const struct check *c, const sm_u64 *word, unsigned height)
+{
+	uint64_t w = check_value(c, word, DAXFS_W_LINK), found = 0;
+
+	if (!height)
+		return w;
+	if (!link_names(c->pool, w, DAXFS_NODE) || pool_lost_page(c->pool, link_index(w)))
+		return 0;
+	for (unsigned i = 0; !found && i < DAXFS_NODE_SLOTS; i++)
+		found = first_link(c, &map_node(c->pool, link_index(w))->slot[i], height - 1);
+	return found;
+}
+
+/* A file with pages of its own is none of storage, whatever rdev says: that is what is wrong, not they. */
+static void check_source(struct walk *f)
+{
+	const struct sm_inode *sm = &f->c->pool->inodes[f->inode];
+	uint64_t found = 0;
+
+	for (unsigned i = 0; !found && i < DAXFS_DIRECT; i++)
+		found = first_link(f->c, &sm->direct[i], 0);
+	for (unsigned h = 1; !found && h <= DAXFS_INDIRECT; h++)
+		found = first_link(f->c, &sm->indirect[h - 1], h);
+	if (link_kind(found) != DAXFS_DATA && link_kind(found) != DAXFS_EXTENT)
+		return;
+	check_problem(f->c, "bad-source", PLACE("inode", f->inode), "in storage, but it has pages of its own");
+	f->backed = false;
+	if (repair_do(f->c, PLACE("inode", f->inode), "a file of the pool"))
+		repair_plain(f->c, &sm->rdev, 0);
 }
 
 static void check_symlink(struct walk *f)
@@ -233,6 +289,9 @@ void check_file(struct check *c, uint64_t inode)
 	f.pages = (f.size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	f.ends = !(c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN));
 	f.symlink = S_ISLNK(mode) && !f.prune;
+	f.backed = S_ISREG(mode) && sm_load_relaxed(&sm->rdev) >> 56;
+	if (f.backed)
+		check_source(&f);
 	if (f.symlink)
 		check_symlink(&f);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)

@@ -127,7 +127,7 @@ int dump_inode(const struct dump *d, uint64_t i)
 	dump_xattrs(d, i);
 	DUMP(d,
 	     "inode=%" PRIu64 " atime_ns=%" PRIu64 " mtime_ns=%" PRIu64 " ctime_ns=%" PRIu64 " btime_ns=%" PRIu64
-	     " rdev=%#" PRIx64,
+	     " rdev=%#" PRIx64 "",
 	     i, sm_load(&sm->atime), sm_load(&sm->mtime), sm_load(&sm->ctime), sm_load(&sm->btime), sm_load(&sm->rdev));
 	return 0;
 }

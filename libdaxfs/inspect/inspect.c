@@ -208,12 +208,17 @@ void inspect_place_text(const struct pool *pool, uint64_t offset, char *buf, siz
 
 static void link_text(uint64_t payload, char *buf, size_t size)
 {
-	static const char *const name[] = { "nothing", "data page", "node page", "dirent",
-					    "inode",   "lock page", "extent",    "leaf page" };
+	static const char *const name[] = { "nothing",   "data page", "node page", "dirent",         "inode",
+					    "lock page", "extent",    "leaf page", "attribute page", "clean page" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
-	else if (link_kind(payload) > DAXFS_LEAF)
+	else if (link_kind(payload) == DAXFS_FILLING)
+		snprintf(buf, size, "filling by host %u of generation %u", filling_host(payload),
+			 filling_generation(payload));
+	else if (link_kind(payload) == DAXFS_VOID)
+		snprintf(buf, size, "zeros of storage");
+	else if (link_kind(payload) > DAXFS_CLEAN)
 		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
 	else
 		snprintf(buf, size, "%s %" PRIu64, name[link_kind(payload)], link_index(payload));

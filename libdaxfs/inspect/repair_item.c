@@ -57,11 +57,13 @@ static bool makes_sense(const struct item *it, uint64_t w, unsigned height)
 {
 	const struct pool *pool = it->pool;
 	uint64_t index = link_index(w), s;
-	unsigned use = height ? DAXFS_USE_NODE : DAXFS_USE_DATA;
+	unsigned use = height ? DAXFS_USE_NODE : link_kind(w) == DAXFS_CLEAN ? DAXFS_USE_CACHED : DAXFS_USE_DATA;
 
+	if (height == 0 && map_is_empty(w))
+		return true;
 	if (height == 0 && link_kind(w) == DAXFS_EXTENT && link_names_extent(pool, w))
 		use = DAXFS_USE_EXTENT;
-	else if (link_kind(w) != (height ? DAXFS_NODE : DAXFS_DATA) || index >= pool->objects[DAXFS_T_PAGE])
+	else if (height ? !link_names(pool, w, DAXFS_NODE) : !map_names_page(pool, w))
 		return false;
 	if (pool_lost(pool, &pool->state[DAXFS_T_PAGE][index], sizeof(sm_u64)) ||
 	    pool_lost(pool, &pool->birth[DAXFS_T_PAGE][index], sizeof(sm_u64)) ||

@@ -119,6 +119,7 @@ void super_seal(struct sm_super *s)
 {
 	s->magic = DAXFS_MAGIC;
 	s->version = DAXFS_VERSION;
+	s->incompat = SUPER_INCOMPAT_KNOWN;
 	s->crc = super_crc(s);
 }
 

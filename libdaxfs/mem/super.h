@@ -10,9 +10,9 @@
 
 #include "mem/layout.h"
 
-/* Bits of the feature words that this version must know to write, or to use, a pool: none yet. */
+/* Bits of the feature words that this version must know to write, or to use, a pool. */
 #define SUPER_RO_COMPAT_KNOWN 0ull
-#define SUPER_INCOMPAT_KNOWN 0ull
+#define SUPER_INCOMPAT_KNOWN DAXFS_INCOMPAT_CACHE
 
 /* the first rule of format.h that a superblock breaks */
 struct super_flaw {

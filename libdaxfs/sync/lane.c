@@ -70,8 +70,8 @@ bool lane_alive(const struct lane *lane)
 const char *record_operation_name(unsigned operation)
 {
 	static const char *const name[OP_COUNT] = {
-		"none",  "create", "link", "unlink", "rmdir", "rename", "exchange", "setattr", "write",
-		"prune", "orphan", "free", "open",   "close", "lock",   "split",    "xattr",
+		"none",   "create", "link", "unlink", "rmdir", "rename", "exchange", "setattr", "write", "prune",
+		"orphan", "free",   "open", "close",  "lock",  "split",  "xattr",    "fill",    "drop",
 	};
 
 	return operation < OP_COUNT ? name[operation] : "unknown";

@@ -50,7 +50,7 @@ struct lane {
 	bool conflict;       /* the record being made is known not to fit: -EAGAIN */
 	bool written;        /* its body is in the shared record */
 	bool durable;        /* ... and would survive the loss of our caches */
-	bool movable;        /* the record has objects that another word may link later */
+	bool movable;        /* the record has objects that another word may link later, or record_by_marks */
 	bool spare;          /* it may take pages of the reserve: space/reserve.h */
 	bool marked;         /* a mark was met where a word was looked at */
 	bool starved;        /* -ENOSPC, but retired objects are waiting for lanes to move on */
@@ -207,6 +207,8 @@ enum record_operation {
 	OP_LOCK,
 	OP_SPLIT,
 	OP_XATTR,
+	OP_FILL,
+	OP_DROP,
 	OP_COUNT
 };
 const char *record_operation_name(unsigned operation);
@@ -223,6 +225,14 @@ void record_word(struct lane *lane, sm_u64 *p, enum daxfs_word_class class, uint
 /* Stage a change by delta of a node's count; changes of one count add up.
  * Returns the slots that would then be in use. */
 uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta);
+/*
+ * The record that is being made goes the long way, by marks, even with one word: for what takes
+ * objects in place of a value that may come back, so that it does not tell whether it happened (I6).
+ */
+static inline void record_by_marks(struct lane *lane)
+{
+	lane->movable = true;
+}
 /* Stage the retirement of a linked object. */
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index);
 /* Forget all words and retirements staged. */

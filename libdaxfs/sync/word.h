@@ -130,6 +130,22 @@ static inline uint64_t link_index(uint64_t w)
 	return w & 0xffffffffull;
 }
 
+/* A page that a host of a generation reads from storage. */
+static inline uint64_t filling_payload(unsigned host, uint32_t generation)
+{
+	return link_payload(DAXFS_FILLING, (uint64_t)(generation & 0xffffffu) << 6 | host);
+}
+
+static inline unsigned filling_host(uint64_t w)
+{
+	return link_index(w) & 63;
+}
+
+static inline uint32_t filling_generation(uint64_t w)
+{
+	return (uint32_t)(link_index(w) >> 6);
+}
+
 /* A slot of a directory: a link, and a hint of six bits. */
 static inline uint64_t name_payload(enum daxfs_link_kind kind, uint64_t index, uint64_t hint)
 {

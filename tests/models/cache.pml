@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache.pml - a page of a file whose bytes are in storage, behind one word: what a cache in
- * front of storage is to be. The library does not have it yet.
+ * cache.pml - a page of a file whose bytes are in storage, behind one word.
  *
  * The word is ABSENT (storage has it), FILLING by a host of a generation, CLEAN (a page
  * that is as storage has it) or DATA (a page that is newer than storage). Contents are numbers

@@ -26,7 +26,7 @@ static void test_all_options(void **state)
 	(void)state;
 	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
 					  "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes",
-					  "--options", "ro,dev", "--no-realtime"),
+					  "--options", "noexec,defaults,ro,dev", "--source", "s", "--no-realtime"),
 				      &c, &action, &err),
 			 0);
 	assert_int_equal(action, SETTINGS_RUN);
@@ -39,6 +39,7 @@ static void test_all_options(void **state)
 	assert_true(c.attr_timeout_s > 1.49 && c.attr_timeout_s < 1.51);
 	assert_int_equal(c.keeps, KERNEL_KEEPS_ATTRIBUTES);
 	assert_true(c.options.flags == (MS_RDONLY | MS_NOSUID));
+	assert_string_equal(c.options.source, "s");
 	assert_false(c.realtime);
 }
 
@@ -55,6 +56,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.join_wait_s, 0);
 	assert_true(c.attr_timeout_s <= 0);
 	assert_true(c.options.flags == (MS_NOSUID | MS_NODEV));
+	assert_string_equal(c.options.source, "daxfs");
 	assert_true(c.realtime);
 }
 

@@ -92,6 +92,19 @@ static void too_large(struct fixture *s)
 	fixture_want(s, "bad-size: inode %llu", (unsigned long long)s->victim);
 }
 
+static void said_in_storage(struct fixture *s)
+{
+	sm_store(&fixture_inode(s, s->small)->rdev, 3ull << 56 | 42);
+	fixture_want(s, "bad-source: inode %llu", (unsigned long long)s->small);
+}
+
+/* Its first pages are extents, found through nodes. */
+static void said_in_storage_wide(struct fixture *s)
+{
+	sm_store(&fixture_inode(s, s->wide)->rdev, 255ull << 56);
+	fixture_want(s, "bad-source: inode %llu", (unsigned long long)s->wide);
+}
+
 static void short_target(struct fixture *s)
 {
 	pool_page(s->pool, fixture_direct(s, s->link, 0))[2] = '\0';
@@ -438,6 +451,8 @@ static const struct damage damages[] = {
 	DAMAGE(node_past_end, 1),
 	DAMAGE(prune_forgotten, 1),
 	DAMAGE(too_large, 1),
+	DAMAGE(said_in_storage, 1),
+	DAMAGE(said_in_storage_wide, 1),
 	DAMAGE(short_target, 1),
 	DAMAGE(no_target, 1),
 	DAMAGE(link_too_many, 1),

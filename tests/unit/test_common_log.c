@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,6 +166,44 @@ static void a_full_socket(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	sink_open(&s, fd[0], fd[1]);
 	nobody_reads(&s, 0);
+}
+
+/* What is sent to the machine's log. */
+static char machine_path[108], machine_text[128];
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	const struct iovec *part = message->msg_iov;
+
+	(void)fd;
+	assert_true(flags & MSG_DONTWAIT);
+	strcpy(machine_path, ((struct sockaddr_un *)message->msg_name)->sun_path);
+	snprintf(machine_text, sizeof(machine_text), "%.*s%.*s", (int)part[0].iov_len, (char *)part[0].iov_base,
+		 (int)part[1].iov_len, (char *)part[1].iov_base);
+	return (ssize_t)strlen(machine_text);
+}
+
+/* mount(8) is over, and its end of stderr with it. */
+static void the_reader_has_ended(void **state)
+{
+	struct sink s;
+	int fd[2];
+
+	(void)state;
+	for (int journal = 0; journal < 2; journal++) {
+		if (journal)
+			setenv("JOURNAL_STREAM", "8:1", 1);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+		sink_open(&s, fd[0], fd[1]);
+		close(fd[0]);
+		log_start("who", 20);
+		log_warn("gone %d", journal);
+		sink_end(&s);
+		unsetenv("JOURNAL_STREAM");
+		assert_string_equal(machine_path, "/dev/log");
+		assert_string_equal(machine_text, journal ? "<28>who: gone 1\n" : "<28>who: gone 0\n");
+	}
 }
 
 /* -- threads -------------------------------------------------------------------- */
@@ -326,6 +365,7 @@ int main(void)
 		cmocka_unit_test(one_line_each),
 		cmocka_unit_test(a_full_pipe),
 		cmocka_unit_test(a_full_socket),
+		cmocka_unit_test(the_reader_has_ended),
 		cmocka_unit_test(threads),
 	};
 

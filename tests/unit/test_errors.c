@@ -249,6 +249,14 @@ static const struct {
 	{ "daxfs_view_open -EBUSY", "test_view.c" },
 	{ "daxfs_view_read -ESTALE", "test_view.c" },
 	{ "daxfs_view_read -EAGAIN", NULL },
+	{ "daxfs_view_read -ENODATA", "test_cache_room.c" },
+	{ "daxfs_backing_attach -EINVAL", "test_cache.c" },
+	{ "daxfs_backing_attach -EBUSY", "test_cache.c" },
+	{ "daxfs_backing_detach -ENOENT", "test_cache.c" },
+	{ "daxfs_import -EEXIST", "test_cache.c" },
+	{ "daxfs_import -EFBIG", "test_cache.c" },
+	{ "daxfs_import -EINVAL", "test_cache.c" },
+	{ "daxfs_import -EOPNOTSUPP", "test_cache.c" },
 	{ "daxfs_draft_begin -EBUSY", NULL },
 	{ "daxfs_draft_commit -EAGAIN", "test_draft.c" },
 	{ "daxfs_allocate -ENOSPC", "test_sparse.c" },
@@ -335,7 +343,8 @@ static unsigned errors_of_header(const char *path, unsigned *missing)
 static void test_contracts(void **state)
 {
 	static const char *const headers[] = { "include/daxfs/daxfs.h", "include/daxfs/resume.h",
-					       "include/daxfs/lease.h", "include/daxfs/inspect.h" };
+					       "include/daxfs/lease.h", "include/daxfs/inspect.h",
+					       "include/daxfs/cache.h" };
 	unsigned missing = 0, calls = 0;
 
 	(void)state;

@@ -10,6 +10,7 @@
  */
 #include <sched.h>
 
+#include "daxfs/cache.h"
 #include "mem/guard.h"
 #include "poison_world.h"
 
@@ -278,6 +279,53 @@ static int op_draft(struct world *w)
 	return rc;
 }
 
+/* A file of storage, with a node; what of it is cached. */
+#define STORED_BYTES (12 * 4096)
+
+static daxfs_ino stored_file;
+
+static ssize_t read_stored(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+{
+	(void)context, (void)ino, (void)file, (void)offset;
+	memset(buf, 's', len);
+	return (ssize_t)len;
+}
+
+static int op_fill(struct world *w)
+{
+	static char buf[STORED_BYTES], want[STORED_BYTES];
+	ssize_t n = daxfs_read(w->p.pod.fs[0], stored_file, buf, sizeof(buf), 0);
+
+	memset(want, 's', sizeof(want));
+	if (n > 0)
+		assert_memory_equal(buf, want, (size_t)n);
+	return n < 0 ? (int)n : 1; /* it may be short of what is behind memory that failed */
+}
+
+static int op_drop(struct world *w)
+{
+	int64_t n = daxfs_cache_drop(w->p.pod.fs[0], stored_file, 0, STORED_BYTES);
+
+	return n < 0 ? (int)n : 1;
+}
+
+static void store(struct world *w)
+{
+	const struct daxfs_storage storage = { .struct_size = sizeof(storage), .read = read_stored };
+	const struct daxfs_attr attr = { .mode = 0644, .size = STORED_BYTES };
+	struct daxfs_attr out;
+
+	assert_int_equal(daxfs_backing_attach(w->p.pod.fs[0], 0, &storage), 0);
+	assert_int_equal(daxfs_import(w->p.pod.fs[2], w->dir, "stored", &attr, 0, 1, &out), 0);
+	stored_file = out.ino;
+}
+
+static void store_cached(struct world *w)
+{
+	store(w);
+	assert_int_equal(op_fill(w), 1);
+}
+
 static int op_beat(struct world *w)
 {
 	return daxfs_beat(w->p.pod.fs[0]);
@@ -342,6 +390,9 @@ static const struct operation {
 	{ "readdir", op_readdir, NULL },
 	{ "view", op_view, NULL },
 	{ "draft", op_draft, NULL },
+	{ "fill", op_fill, store },
+	{ "cached", op_fill, store_cached },
+	{ "drop", op_drop, store_cached },
 	{ "beat", op_beat, NULL },
 	{ "statfs", op_statfs, NULL },
 	{ "help", op_help, hang_marked },

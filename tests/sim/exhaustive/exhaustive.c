@@ -5,7 +5,7 @@
  * Two directories, two files and a third name, and every operation on them; then
  * a file with an extent, and what makes, breaks, shows and frees one; then a file that
  * both hosts have open and have locked in part; then directories that are moved below each other, and pages
- * that are written over in one go or singly. Of each of
+ * that are written over in one go or singly; then a file of storage. Of each of
  * these families: each pair of operations on two hosts, and each sequence of two
  * on one, woven as interleave.h says, in gpf and in wb pools; with an extent there is no
  * preemption but by death, because its records have so many words. Worlds are numbered, a
@@ -99,6 +99,11 @@ static const char *const on_ranges[] = {
 	"setx f 60 3 1",     "dropx f 0",         "getx f 0",
 };
 
+/* A page in storage, and what becomes of its name. */
+static const char *const on_stored[] = {
+	"pread a 0 4096", "drop a 0 4096", "view a 0", "unlink a", "rename b a", "import a 300 8",
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct family {
@@ -114,6 +119,7 @@ static const struct family {
 	{ "mkdir d;mkdir e;mkdir d/s;mkdir e/t;create f;write f 0 16384 1", on_trees, COUNT(on_trees),
 	  PREEMPTIONS_MAX },
 	{ "create f;write f 0 16384 1;setx f 100 1 0", on_ranges, COUNT(on_ranges), PREEMPTIONS_MAX },
+	{ "import a 4096 7;create b;write b 0 700 1", on_stored, COUNT(on_stored), PREEMPTIONS_MAX },
 };
 
 struct small_world {

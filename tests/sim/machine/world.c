@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "machine/arena.h"
+#include "daxfs/cache.h"
 #include "fs/fs.h"
 #include "inspect/check.h"
 #include "sync/member.h"
@@ -65,9 +66,32 @@ static long call_format(void *arg)
 	return rc ? rc : pool_attach(memory_base(), world.size, &world.pool, &reason);
 }
 
+/* Backing storage: what each file has; each third page is zeros. */
+static ssize_t storage_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+{
+	unsigned spoilt = world.spoilt[(uintptr_t)context];
+
+	(void)ino;
+	for (size_t i = 0; i < len; i++) {
+		uint64_t page = (offset + i) / DAXFS_PAGE_SIZE;
+
+		((uint8_t *)buf)[i] = page % 3 == 2 ? 0
+						    : (uint8_t)(1 + (file * 31 + page * 7 + (offset + i) / 64) % 251);
+	}
+	return spoilt == 1 ? -ENETDOWN : spoilt == 2 ? (ssize_t)len - 1 : (ssize_t)len;
+}
+
 static long call_attach(void *arg)
 {
-	return fs_attach(memory_base(), world.size, &world.fs[*(unsigned *)arg], &reason);
+	unsigned host = *(unsigned *)arg;
+	const struct daxfs_storage storage = {
+		.struct_size = sizeof(storage),
+		.read = storage_read,
+		.context = (void *)(uintptr_t)host,
+	};
+	long rc = fs_attach(memory_base(), world.size, &world.fs[host], &reason);
+
+	return rc ? rc : daxfs_backing_attach(world.fs[host], 0, &storage);
 }
 
 static long call_join(void *arg)

@@ -40,6 +40,7 @@ struct world {
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
 	unsigned serial, told; /* events of scripts: begun, and said to be recorded */
+	unsigned spoilt[HOSTS]; /* 1: its reads of storage fail; 2: they come short */
 };
 
 extern struct world world;

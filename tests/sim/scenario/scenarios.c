@@ -27,6 +27,10 @@
 #define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
 #define FOUR_TIMES(s) s s s s
 
+/* Three pages in storage, and fifteen. */
+#define STORED "mkdir d;import d/f 9000 7;"
+#define STORED_NODE "mkdir d;import d/f 60000 7;"
+
 /* Five of the sixteen files that a host can hold here. */
 #define HOLD_5(p)                                                                                                      \
 	"create o/" p "1;hold o/" p "1;create o/" p "2;hold o/" p "2;create o/" p "3;hold o/" p "3;"                   \
@@ -290,6 +294,35 @@ const struct scenario scenarios[] = {
 	  "create d/=6k,x;unlink d/=6k,y", 0 },
 	{ "leaf-no-page", BUCKET("09") "create g;fill g 0", "create d/=:09k,i;unlink d/=:09k,a;create d/=:09k,i",
 	  "unlink d/=:09k,b;trunc g 0", SC_TIGHT },
+	/* files of storage: d/f has 3 pages, or so many that it has a node; each third page is zeros */
+	{ "cache-fill", STORED, "read d/f", "read d/f;drop d/f 0 9000;read d/f", 0 },
+	{ "cache-fill-node", STORED_NODE, "pread d/f 32768 20000", "pread d/f 32768 20000;drop d/f 30000 20000", 0 },
+	{ "cache-fill-again", STORED "read d/f;drop d/f 0 9000;", "read d/f;drop d/f 0 4096;read d/f",
+	  "read d/f;drop d/f 0 9000", 0 },
+	{ "cache-error", STORED, "spoil 1;read d/f;spoil 2;read d/f;spoil 0;read d/f", "drop d/f 0 9000;stat d/f", 0 },
+	{ "cache-error-both", STORED_NODE, "spoil 1;pread d/f 40960 9000",
+	  "spoil 2;pread d/f 40960 9000;spoil 0;pread d/f 40960 9000", 0 },
+	{ "cache-drop", STORED "read d/f;", "drop d/f 0 9000", "read d/f;drop d/f 4096 4096;read d/f", SC_DEEP },
+	{ "cache-removed", STORED, "read d/f", "unlink d/f;create d/f;write d/f 0 5000 1", SC_DEEP },
+	{ "cache-removed-node", STORED_NODE, "pread d/f 32768 20000", "unlink d/f;create d/f;write d/f 32768 5000 1",
+	  0 },
+	{ "cache-removed-held", STORED "hold d/f;note d/f 0", "unlink d/f;read $0;release $0", "read $0;drop $0 0 9000",
+	  SC_HOLDS },
+	{ "cache-unlink", STORED_NODE "read d/f;", "unlink d/f", "read d/f;drop d/f 0 60000", 0 },
+	{ "cache-replace", STORED "mkdir e;create e/g;write e/g 0 700 2;read d/f", "rename e/g d/f",
+	  "read d/f;drop d/f 0 9000", 0 },
+	{ "cache-import", "mkdir d", "import d/f 9000 7", "import d/f 300 8;stat d/f", 0 },
+	{ "cache-import-reuse", SIXTEEN "note o/b 0;unlink o/b", "import o/z 9000 7", "read $0;import o/y 300 8",
+	  SC_TIGHT },
+	{ "cache-view", STORED "pread d/f 0 4096;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },
+	{ "cache-read-only", STORED, "write d/f 0 100 3;trunc d/f 5;chattr d/f 0600 1 2 3;draft d/f 0 4096 4",
+	  "read d/f", 0 },
+	/* Files take what is cached; what finds no room is read all the same. */
+	{ "cache-gives-back", STORED_NODE "read d/f;create g;fill g 0", "write g 0 8192 3;write g 0 8192 4",
+	  "read d/f;write g 4096 4096 5", SC_TIGHT },
+	{ "cache-no-room", STORED "create g;fill g 0", "read d/f", "read d/f;trunc g 100;read d/f", SC_TIGHT },
+	{ "cache-no-room-node", STORED_NODE "create g;fill g 0", "pread d/f 32768 3000",
+	  "pread d/f 32768 3000;trunc g 100;pread d/f 32768 3000", SC_TIGHT },
 	/* pages that are used again: hosts have taken enough to look for them */
 	{ "reuse-write", REUSE, "write d/f 0 4096 3;write d/f 0 4096 4;write d/f 0 4096 5",
 	  "write e/g 0 4096 6;write d/f 0 4096 7;write e/g 0 4096 8", 0 },

@@ -5,11 +5,12 @@
  *   create P | hold-new P | mkdir P | symlink P TARGET | link P NEW | unlink P | rmdir P
  *   rename P NEW | noreplace P NEW | exchange P NEW
  *   chattr P MODE UID GID SIZE | trunc P SIZE | utimes P
- *   write P OFFSET LEN TAG | append P LEN TAG | read P | stat P | ls P | readlink P
+ *   write P OFFSET LEN TAG | append P LEN TAG | read P | pread P OFFSET LEN | stat P | ls P | readlink P
  *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
+ *   import P SIZE FILE | drop P OFFSET LEN | spoil N (1: this host's reads of storage fail, 2: come short, 0: neither)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
  *
@@ -60,6 +61,11 @@ struct verb {
 };
 extern const struct verb script_verbs[]; /* verbs.c */
 extern const unsigned script_n_verbs;
+
+/* stored.c */
+void script_import(struct command_call *call);
+void script_drop(struct command_call *call);
+void script_spoil(struct command_call *call);
 
 /* Prepare and run each; dies on a result other than success. */
 void script_setup(const char *text);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "fs/fs.h"
 #include "script/script.h"
 
 #define NAMES_MAX 64u
@@ -21,7 +22,7 @@ struct walk {
 	size_t used;
 	daxfs_ino seen[NAMES_MAX];
 	unsigned n_seen;
-	uint64_t room; /* pages of directories but for their roots */
+	uint64_t room; /* pages of directories but for their roots, and of files in storage */
 };
 
 struct listing {
@@ -120,8 +121,32 @@ static void say_locks(struct walk *w, daxfs_ino ino)
 		say(w, " no such inode");
 }
 
+/* What is cached of a file depends on who died when: all of it may be, or nothing. */
+static bool is_backed(const struct walk *w, daxfs_ino ino)
+{
+	return sm_load_relaxed(&fs_pool(w->fs)->inodes[(uint32_t)ino].rdev) >> 56;
+}
+
+struct cached {
+	daxfs_ino ino;
+	uint64_t *room;
+};
+
+/* And the nodes over it. */
+static int count_cached(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cached *c = arg;
+	uint64_t pages;
+
+	map_pages(lane, &fs_pool_writable(fs)->inodes[(uint32_t)c->ino], UINT64_MAX, &pages);
+	*c->room += pages;
+	return 0;
+}
+
 static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 {
+	if (is_backed(w, attr->ino))
+		fs_run(w->fs, count_cached, &(struct cached){ attr->ino, &w->room });
 	say(w, " %o %u:%u n%u s%" PRIu64 " #%u", attr->mode, attr->uid, attr->gid, attr->nlink, attr->size,
 	    number_of(w, attr->ino));
 	say_contents(w, attr);
@@ -223,7 +248,7 @@ bool state_capture(unsigned by, const struct world_check *check, struct state *o
 	take_usage(out, &check->usage.dirents, DAXFS_T_DIRENT);
 	if (run_all(by, call_walk, &walk, NULL, err) != RUN_RETURNED)
 		return false;
-	/* An operation that died, or met another, may have made room in a directory, and no more. */
+	/* An operation that died, or met another, may have made room in a directory, or read storage, and no more. */
 	out->live[DAXFS_T_PAGE] -= walk.room;
 	out->unused[DAXFS_T_PAGE] += walk.room;
 	return true;

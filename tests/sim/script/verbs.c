@@ -144,11 +144,13 @@ static void do_append(struct command_call *call)
 static void do_read(struct command_call *call)
 {
 	uint8_t *buf = malloc(IO_MAX);
+	bool part = call->command->text[0] == 'p';
 	ssize_t n;
 
 	if (!buf)
 		arena_die("out of memory");
-	n = daxfs_read(fs_of(call), call->command->ino, buf, IO_MAX, 0);
+	n = daxfs_read(fs_of(call), call->command->ino, buf, part ? call->command->n[1] : IO_MAX,
+		       part ? call->command->n[0] : 0);
 	if (n < 0)
 		put(call, n);
 	else
@@ -210,13 +212,19 @@ static void look_twice(struct command_call *call, struct daxfs_view *view, uint6
 	const void *at = NULL;
 	ssize_t n = daxfs_view_read(view, call->command->ino, offset, &at);
 
+	if (n == -ENODATA) /* what is cached at which moment is nothing that callers may rely on */
+		n = daxfs_read(fs_of(call), call->command->ino, once, (size_t)rest, offset);
 	if (n <= 0) {
 		put(call, n);
 		return;
 	}
 	n = n < rest ? n : rest; /* what else lies there depends on how pages were found */
-	copy_viewed(once, at, (size_t)n);
-	copy_viewed(again, at, (size_t)n);
+	if (at)
+		copy_viewed(once, at, (size_t)n);
+	if (at)
+		copy_viewed(again, at, (size_t)n);
+	else
+		memcpy(again, once, (size_t)n);
 	snprintf(call->result, sizeof(call->result), "%zd %016" PRIx64 "%s", n, script_digest(once, (size_t)n),
 		 memcmp(once, again, (size_t)n) ? " and it CHANGED" : "");
 }
@@ -527,6 +535,7 @@ const struct verb script_verbs[] = {
 	{ "punch", "inn", do_punch },
 	{ "seek", "in", do_seek },
 	{ "read", "i", do_read },
+	{ "pread", "inn", do_read },
 	{ "stat", "p", do_stat },
 	{ "draft", "innn", do_draft },
 	{ "undraft", "i", do_undraft },
@@ -556,6 +565,9 @@ const struct verb script_verbs[] = {
 	{ "setx", "innn", do_setx },
 	{ "dropx", "in", do_dropx },
 	{ "getx", "in", do_getx },
+	{ "import", "pnn", script_import },
+	{ "drop", "inn", script_drop },
+	{ "spoil", "n", script_spoil },
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },
 	{ "manage", "", do_manage },

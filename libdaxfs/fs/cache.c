@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.c - what one process knows of the cache: how storage is read, which reads are
+ * under way, how files were read lately, figures.
+ *
+ * All of it is private memory under one lock, which is held for a few instructions, never while
+ * storage or the pool is touched. A process that dies leaves nothing of this.
+ */
+#include "fs/cache.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "mem/process.h"
+
+#define STREAMS 64u         /* files that are remembered as read in order */
+#define WINDOW_MIN 16u      /* pages of the first read of a file in order; it doubles up to CACHE_PAGES */
+#define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
+
+struct stream {
+	daxfs_ino ino;
+	uint64_t from, next; /* pages of the last read */
+	unsigned window;
+};
+
+struct cache {
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a read; a use of a backing */
+	struct cache_fill *fills;
+	struct {
+		struct daxfs_storage storage;
+		unsigned users;
+		bool attached;
+	} backing[DAXFS_BACKINGS];
+	struct stream stream[STREAMS];
+	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
+	uint64_t hand;
+	uint64_t figure[FIGURES];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+int cache_init(struct daxfs *fs)
+{
+	struct cache *c = calloc(1, sizeof(*c));
+	pthread_condattr_t monotonic;
+
+	if (!c)
+		return -ENOMEM;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->ended, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	fs->cache = c;
+	return 0;
+}
+
+void cache_fini(struct daxfs *fs)
+{
+	if (*fs->here) { /* else threads that are not there may have it locked */
+		pthread_cond_destroy(&fs->cache->ended);
+		pthread_mutex_destroy(&fs->cache->lock);
+	}
+	free(fs->cache);
+}
+
+/* Cancelled in between, a thread would keep the lock. */
+static struct cache *lock(struct daxfs *fs, int *was)
+{
+	*was = process_cancel_off();
+	pthread_mutex_lock(&fs->cache->lock);
+	return fs->cache;
+}
+
+static void unlock(struct cache *c, int was)
+{
+	pthread_mutex_unlock(&c->lock);
+	process_cancel_restore(was);
+}
+
+/* -- storage -------------------------------------------------------------------- */
+
+int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage)
+{
+	struct cache *c;
+	int was, rc = 0;
+
+	if (!*fs->here)
+		return -ECHILD;
+	if (backing >= DAXFS_BACKINGS || storage->struct_size != sizeof(*storage) || !storage->read)
+		return -EINVAL;
+	c = lock(fs, &was);
+	if (c->backing[backing].attached || c->backing[backing].users)
+		rc = -EBUSY;
+	if (rc == 0) {
+		c->backing[backing].storage = *storage;
+		c->backing[backing].attached = true;
+	}
+	unlock(c, was);
+	return rc;
+}
+
+int daxfs_backing_detach(struct daxfs *fs, unsigned backing)
+{
+	struct cache *c;
+	int was, rc = 0;
+
+	if (!*fs->here)
+		return -ECHILD;
+	c = lock(fs, &was);
+	if (backing >= DAXFS_BACKINGS || !c->backing[backing].attached)
+		rc = -ENOENT;
+	if (rc == 0)
+		c->backing[backing].attached = false;
+	while (rc == 0 && c->backing[backing].users)
+		pthread_cond_wait(&c->ended, &c->lock);
+	unlock(c, was);
+	return rc;
+}
+
+/* The backing of an inode's source, if there may be such a one; DAXFS_BACKINGS: none. */
+static unsigned backing_of(uint64_t source)
+{
+	unsigned n = (unsigned)(source >> 56);
+
+	return n ? n - 1 : DAXFS_BACKINGS;
+}
+
+int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *out)
+{
+	unsigned n = backing_of(source);
+	int was, rc = -ENXIO;
+	struct cache *c = lock(fs, &was);
+
+	if (n < DAXFS_BACKINGS && c->backing[n].attached) {
+		*out = c->backing[n].storage;
+		c->backing[n].users++;
+		rc = 0;
+	}
+	unlock(c, was);
+	return rc;
+}
+
+void cache_storage_put(struct daxfs *fs, uint64_t source)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+
+	c->backing[backing_of(source)].users--;
+	pthread_cond_broadcast(&c->ended);
+	unlock(c, was);
+}
+
+/* -- reads under way -------------------------------------------------------------- */
+
+static bool covers(const struct cache_fill *f, daxfs_ino ino, uint64_t page)
+{
+	return f->ino == ino && page >= f->first && page - f->first < f->wanted;
+}
+
+static bool is_read(const struct cache *c, daxfs_ino ino, uint64_t page)
+{
+	for (const struct cache_fill *f = c->fills; f; f = f->next)
+		if (covers(f, ino, page))
+			return true;
+	return false;
+}
+
+int cache_begin(struct daxfs *fs, struct cache_fill *fill)
+{
+	int was, rc = 1;
+	struct cache *c = lock(fs, &was);
+	unsigned n = 0;
+
+	while (n < fill->wanted && !is_read(c, fill->ino, fill->first + n))
+		n++;
+	if (n) {
+		fill->wanted = n;
+		fill->next = c->fills;
+		c->fills = fill;
+		rc = 0;
+	}
+	unlock(c, was);
+	return rc;
+}
+
+void cache_end(struct daxfs *fs, struct cache_fill *fill)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	struct cache_fill **at = &c->fills;
+
+	while (*at != fill)
+		at = &(*at)->next;
+	*at = fill->next;
+	pthread_cond_broadcast(&c->ended);
+	unlock(c, was);
+}
+
+static struct timespec at_ns(uint64_t ns)
+{
+	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+}
+
+void cache_pause(struct daxfs *fs)
+{
+	const struct timespec until = at_ns(now_ns() + CACHE_POLL_NS);
+	int was;
+	struct cache *c = lock(fs, &was);
+
+	pthread_cond_timedwait(&c->ended, &c->lock, &until);
+	unlock(c, was);
+}
+
+bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patience_ms)
+{
+	const struct timespec until = at_ns(now_ns() + patience_ms * 1000000ull);
+	int was, rc = patience_ms ? 0 : ETIMEDOUT;
+	struct cache *c = lock(fs, &was);
+	bool ended;
+
+	while (!(ended = !is_read(c, fill->ino, fill->first)) && rc == 0)
+		rc = pthread_cond_timedwait(&c->ended, &c->lock, &until);
+	unlock(c, was);
+	return ended;
+}
+
+/* -- hints -------------------------------------------------------------------------- */
+
+unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	struct stream *s = &c->stream[(ino ^ ino >> 32) % STREAMS];
+	/* It may have got fewer than it wanted. */
+	bool goes_on = s->ino == ino && page > s->from && page <= s->next;
+	unsigned n = goes_on ? 2 * s->window : page == 0 ? WINDOW_MIN : 1;
+
+	if (goes_on && n < WINDOW_MIN)
+		n = WINDOW_MIN;
+	if (n < want)
+		n = want < CACHE_PAGES ? (unsigned)want : CACHE_PAGES;
+	if (n > CACHE_PAGES)
+		n = CACHE_PAGES;
+	*s = (struct stream){ ino, page, page + n, n };
+	unlock(c, was);
+	return n;
+}
+
+bool cache_is_slow(struct daxfs *fs, unsigned host)
+{
+	uint64_t now = now_ns();
+	int was;
+	struct cache *c = lock(fs, &was);
+	bool slow = c->slow_ns[host] && now - c->slow_ns[host] < SLOW_NS;
+
+	unlock(c, was);
+	return slow;
+}
+
+void cache_was_slow(struct daxfs *fs, unsigned host)
+{
+	uint64_t now = now_ns();
+	int was;
+	struct cache *c = lock(fs, &was);
+
+	c->slow_ns[host] = now;
+	unlock(c, was);
+}
+
+uint64_t cache_hand(struct daxfs *fs, uint64_t by)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	uint64_t hand = c->hand;
+
+	c->hand += by;
+	unlock(c, was);
+	return hand;
+}
+
+/* -- figures -------------------------------------------------------------------------- */
+
+void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by)
+{
+	int was;
+	struct cache *c;
+
+	if (!by)
+		return;
+	c = lock(fs, &was);
+	c->figure[figure] += by;
+	unlock(c, was);
+}
+
+void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out)
+{
+	struct cache *c;
+	int was;
+
+	*out = (struct daxfs_cache_stats){ 0 };
+	if (!*fs->here)
+		return;
+	c = lock(fs, &was);
+	*out = (struct daxfs_cache_stats){
+		.reads = c->figure[FIGURE_READS],
+		.filled = c->figure[FIGURE_FILLED],
+		.past = c->figure[FIGURE_PAST],
+		.waits = c->figure[FIGURE_WAITS],
+		.taken_over = c->figure[FIGURE_TAKEN_OVER],
+		.lost = c->figure[FIGURE_LOST],
+		.no_room = c->figure[FIGURE_NO_ROOM],
+		.errors = c->figure[FIGURE_ERRORS],
+		.dropped = c->figure[FIGURE_DROPPED],
+	};
+	unlock(c, was);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.h - files of backing storage: the words of their pages, and who does what to them.
+ *
+ * There is no second index and there are no slots: a cached page is a page of a file, found, protected,
+ * helped and recovered as any other. What its word says, of a page before the file's end:
+ *
+ *   absent            nothing is known: storage has it
+ *   FILLING {host, generation}   that host reads it from storage. No page belongs to it yet
+ *   CLEAN -> page     as storage has it: may be dropped at any moment
+ *   VOID              storage has zeros there: no page is needed
+ *   DATA -> page      (not yet: files are read-only) newer than storage, acknowledged: never dropped
+ *
+ *   claim     absent -> FILLING(me), of pages that follow each other, and trunc: a hole is filled (write_txn.c)
+ *   take over FILLING(whose generation is over) -> FILLING(me)    in the same record
+ *   read      from storage into private memory, without a lane: however slow, it holds nothing
+ *   publish   FILLING(me) -> CLEAN -> page, or VOID               takes the pages, fills them
+ *   release   FILLING(me) -> absent                               the read failed, or there is no room
+ *   drop      CLEAN -> page, VOID -> absent                       retires the page
+ *   (and truncation, deletion: anything -> absent)
+ *
+ *  C1 A claim names its filler, not a page. So a filler that is slow or dead has nothing in the pool but
+ *     a word that says so: nothing to free, nothing that it could still write into. (Were the page
+ *     named, whoever takes over would have to take another one, and who truncates leave it.)
+ *  C2 Only who claimed publishes, by a record that expects that very claim, found anew through the
+ *     file's index. While a thread has a read of a page under way its host claims it no second time: the
+ *     process knows its own (cache_begin). So a claim of ours that nobody of us reads for is left over: taken over.
+ *  C3 An error of storage goes to who asked, and the claim is released: it is never cached, nor a short read.
+ *  C4 Who finds FILLING of another host whose generation is over takes it over at once; else waits so long, and
+ *     then reads storage privately. These bytes count while the word is what it was before the read.
+ *  C5 A page that is not DATA may go at any moment. Whoever sees it protects it as any other (epoch.c).
+ *  C6 A victim is found by its page: its state says CACHED, its word of COUNT where its link is. That is a hint: it
+ *     counts if there is a link word there that names the page (cache_drop.c).
+ *
+ * Why a claim changes trunc, and publishing need not: see write_txn.c. A claim is a fill of a hole, publishing an
+ * overwrite: who truncates or deletes the file finds the claim, and removes it, or made it fail.
+ * Publishing goes by marks, though it may be of one word: the claim may come again (of another
+ * thread), and then the word would not tell a recoverer what became of the page.
+ *
+ * A host dies                  what it leaves                      what becomes of that
+ *   before the claim           nothing
+ *   in the record of a claim   as any record
+ *   after it, reading          FILLING                             taken over when it is fenced; passed by until then
+ *   in publishing              as any record: FILLING or CLEAN     the pages are freed or LIVE
+ *   after it                   CLEAN
+ *   releasing, dropping        as any record
+ * Nothing of this needs a recovery but the records. In a wb pool the same: claims may be lost
+ * with a cache, and then the page is absent, or what it was before: as good.
+ *
+ * What fails: storage (an error, a short read, a wait without end: C3, C4, and nobody else notices), a
+ * pool that is full (the reader gets its bytes all the same), a file that changed in storage (the storage's read
+ * says -ESTALE). `tests/models/cache.pml` has all but the records, and writing, too.
+ */
+#ifndef DAXFS_FS_CACHE_H
+#define DAXFS_FS_CACHE_H
+
+#include "daxfs/cache.h"
+#include "fs/fs.h"
+
+#define CACHE_PAGES 64u /* of one read of storage */
+
+/* Pages that were read from storage into private memory. */
+struct cache_aside {
+	daxfs_ino ino;
+	uint64_t first;
+	unsigned n;
+	uint64_t word[CACHE_PAGES]; /* the bytes count while the word is this */
+	uint8_t bytes[CACHE_PAGES * DAXFS_PAGE_SIZE];
+};
+
+/* one read of storage by this process */
+struct cache_fill {
+	daxfs_ino ino;
+	uint64_t first;
+	unsigned wanted, n; /* pages; and those that it is about */
+	uint64_t source, size;
+	uint64_t busy; /* the claim of another host that is in the way, 0: none */
+	unsigned taken_over, filled;
+	struct cache_aside *aside;
+	struct cache_fill *next;
+};
+
+/* Of `want` pages from that on which a reader missed: see that they are there, or in *aside, as many as one
+ * read of storage brings, perhaps more. 0: look again.
+ * *aside: NULL at first, made when it is needed, to be freed by the caller. */
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside);
+
+/* What was read aside of a page whose word is that, or NULL. */
+static inline const uint8_t *cache_aside_page(const struct cache_aside *aside, daxfs_ino ino, uint64_t page,
+					      uint64_t word)
+{
+	if (!aside || aside->ino != ino || page < aside->first || page - aside->first >= aside->n ||
+	    aside->word[page - aside->first] != word)
+		return NULL;
+	return aside->bytes + (page - aside->first) * DAXFS_PAGE_SIZE;
+}
+
+/* -- steps (cache_claim.c), with a struct cache_fill ------------------------------ */
+
+/* Claim what is absent from f->first on: f->n pages; 0: somebody has, or it is there. */
+int cache_claim(struct daxfs *fs, struct lane *lane, void *arg);
+/* Note the words of pages that are not there, claimed or not. */
+int cache_note(struct daxfs *fs, struct lane *lane, void *arg);
+/* Does the claim f->busy of the first page still stand, with its host? 1: yes. */
+int cache_stands(struct daxfs *fs, struct lane *lane, void *arg);
+/* Make pages of the bytes, where the claim still is ours. */
+int cache_publish(struct daxfs *fs, struct lane *lane, void *arg);
+int cache_release(struct daxfs *fs, struct lane *lane, void *arg);
+
+/* -- room (cache_drop.c) ------------------------------------------------------------ */
+
+/* Give back about n cached pages of anybody's: how many. No record may be under way. */
+unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
+/* If the pool looks nearly full: give back as many as are about to be taken. */
+void cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n);
+
+/* -- in this process (cache.c) --------------------------------------------------------- */
+
+struct cache;
+int cache_init(struct daxfs *fs);
+void cache_fini(struct daxfs *fs);
+
+/* Begin a read of pages by this process, of fewer if another one is about the last: 0; 1: of the first. */
+int cache_begin(struct daxfs *fs, struct cache_fill *fill);
+void cache_end(struct daxfs *fs, struct cache_fill *fill);
+/* Wait until no read of this process is about that page any more: false: for too long. */
+bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patience_ms);
+/* For a moment, or until a read of this process ends. */
+#define CACHE_POLL_NS 500000u
+void cache_pause(struct daxfs *fs);
+/* The storage of a file, kept attached until it is put: -ENXIO. */
+int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *out);
+void cache_storage_put(struct daxfs *fs, uint64_t source);
+/* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. */
+unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want);
+/* Has a host let us down within the last second? Tell that it has. */
+bool cache_is_slow(struct daxfs *fs, unsigned host);
+void cache_was_slow(struct daxfs *fs, unsigned host);
+/* The page from which the search for victims goes on; it is then `by` further. */
+uint64_t cache_hand(struct daxfs *fs, uint64_t by);
+
+enum cache_figure {
+	FIGURE_READS,
+	FIGURE_FILLED,
+	FIGURE_PAST,
+	FIGURE_WAITS,
+	FIGURE_TAKEN_OVER,
+	FIGURE_LOST,
+	FIGURE_NO_ROOM,
+	FIGURE_ERRORS,
+	FIGURE_DROPPED,
+	FIGURES
+};
+void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by);
+
+#endif

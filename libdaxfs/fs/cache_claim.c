@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_claim.c - claims of pages that are to be read from storage, and what becomes of them:
+ * steps, each of one record at most. Rules and crash story: cache.h.
+ */
+#include "fs/cache.h"
+#include "sync/member.h"
+
+/* the file that a fill is about, as a step finds it */
+struct target {
+	struct sm_inode *sm;
+	uint64_t trunc, pages;
+	unsigned n;
+	sm_u64 *slot[CACHE_PAGES]; /* of its pages from the fill's first on, as far as there are words */
+	uint64_t word[CACHE_PAGES];
+};
+
+/* -ESTALE: it is gone; -EINVAL: it is not in storage. */
+static int find_file(struct lane *lane, struct cache_fill *f, struct target *t)
+{
+	struct inode inode;
+	int rc = inode_get_file(lane, f->ino, &inode);
+
+	if (rc)
+		return rc;
+	t->sm = inode.sm;
+	/* As in write_txn_start: trunc, then the size, then life. */
+	t->trunc = word_help(lane, &inode.sm->trunc);
+	f->size = size_bytes(word_help(lane, &inode.sm->size));
+	t->pages = (f->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	t->n = 0;
+	rc = inode_get_file(lane, f->ino, &inode);
+	f->source = inode_source(inode.sm);
+	return rc ? rc : f->source ? 0 : -EINVAL;
+}
+
+/* Find the words of n pages; those below a node that is missing are not there. *pos: where the first one is. */
+static int find_words(struct lane *lane, const struct cache_fill *f, unsigned n, struct target *t, struct map_pos *pos)
+{
+	struct map_pos at;
+	int rc = 0;
+
+	at.left = 0;
+	for (t->n = 0; rc == 0 && t->n < n && f->first + t->n < t->pages; t->n += rc == 0) {
+		rc = map_next(lane, t->sm, f->first + t->n, &at);
+		if (t->n == 0)
+			*pos = at;
+		if (rc)
+			break;
+		t->slot[t->n] = at.slot;
+		t->word[t->n] = word_help(lane, at.slot);
+	}
+	return lane->fault ? -EIO : rc == -ENOENT && t->n ? 0 : rc;
+}
+
+/* Give the file the node that is missing at pos. -EAGAIN: look again. */
+static int add_node(struct lane *lane, const struct target *t, const struct map_pos *pos)
+{
+	uint64_t before = word_help(lane, pos->slot), page;
+	int rc;
+
+	record_begin(lane, OP_FILL);
+	rc = link_kind(before) == DAXFS_ABSENT ? space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, &page) : -EAGAIN;
+	if (rc)
+		return record_abort(lane, rc);
+	sm_zero(pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
+	sm_flush(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
+	record_word(lane, pos->slot, DAXFS_W_LINK, before, link_payload(DAXFS_NODE, page));
+	record_word(lane, &t->sm->trunc, DAXFS_W_TICK, t->trunc, 0);
+	rc = record_commit(lane);
+	return rc ? rc : -EAGAIN;
+}
+
+/* Is the generation of who claimed over? What a claim that makes no sense says is nothing. */
+static bool is_over(const struct lane *lane, uint64_t w)
+{
+	struct host_word word;
+	unsigned host = filling_host(w);
+
+	if (host >= lane->pool->super.hosts)
+		return true;
+	/* Relaxed: a generation that is over stays so. What decides is the record that finds the claim. */
+	if (host_word_unpack(sm_load_relaxed(&lane->pool->member->host[host].word), &word))
+		return false;
+	return word.generation != filling_generation(w);
+}
+
+/* May we claim a page whose word is that? Nobody else of this process reads it (C2). */
+static bool may_claim(const struct lane *lane, uint64_t w, uint64_t mine)
+{
+	return link_kind(w) == DAXFS_ABSENT ||
+	       (link_kind(w) == DAXFS_FILLING && (word_payload(w, DAXFS_W_LINK) == mine || is_over(lane, w)));
+}
+
+static uint64_t claim_of(const struct lane *lane)
+{
+	return filling_payload(lane->host, lane->generation);
+}
+
+int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	const uint64_t mine = claim_of(lane);
+	struct map_pos pos = { .slot = NULL };
+	struct target t;
+	int rc = find_file(lane, f, &t);
+
+	(void)fs;
+	f->n = f->taken_over = 0;
+	f->busy = 0;
+	if (rc == 0)
+		rc = find_words(lane, f, f->wanted, &t, &pos);
+	if (rc)
+		return rc == -ENOENT ? add_node(lane, &t, &pos) : rc;
+	while (f->n < t.n && may_claim(lane, t.word[f->n], mine))
+		f->taken_over += link_kind(t.word[f->n++]) == DAXFS_FILLING;
+	if (f->n == 0) {
+		f->busy = t.n && link_kind(t.word[0]) == DAXFS_FILLING ? t.word[0] : 0;
+		return 0;
+	}
+	record_begin(lane, OP_FILL);
+	for (unsigned i = 0; i < f->n; i++) {
+		record_word(lane, t.slot[i], DAXFS_W_LINK, t.word[i], mine);
+		f->aside->word[i] = word_next(t.word[i], DAXFS_W_LINK, mine);
+	}
+	record_word(lane, &t.sm->trunc, DAXFS_W_TICK, t.trunc, 0);
+	return record_commit(lane);
+}
+
+int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	struct map_pos pos = { .slot = NULL };
+	struct target t;
+	int rc = find_file(lane, f, &t);
+
+	(void)fs;
+	if (rc == 0)
+		rc = find_words(lane, f, f->wanted, &t, &pos);
+	f->n = 0;
+	if (rc == -ENOENT) {
+		f->aside->word[f->n++] = pos.word; /* of all below, but what is not there now is enough */
+		return 0;
+	}
+	while (rc == 0 && f->n < t.n &&
+	       (link_kind(t.word[f->n]) == DAXFS_ABSENT || link_kind(t.word[f->n]) == DAXFS_FILLING)) {
+		f->aside->word[f->n] = t.word[f->n];
+		f->n++;
+	}
+	return rc;
+}
+
+int cache_stands(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	struct map_pos pos = { .slot = NULL };
+	struct target t;
+	int rc = find_file(lane, f, &t);
+
+	(void)fs;
+	if (rc == 0)
+		rc = find_words(lane, f, 1, &t, &pos);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	return t.n && t.word[0] == f->busy && !is_over(lane, f->busy);
+}
+
+/* -- with the bytes ------------------------------------------------------------------- */
+
+static bool is_zero(const uint8_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, DAXFS_PAGE_SIZE - 1) == 0;
+}
+
+/* A page of ours that is to be the file's: its bytes, and where its link will be. */
+static void fill_page(struct lane *lane, uint64_t page, const sm_u64 *slot, const uint8_t *bytes)
+{
+	struct pool *pool = lane->pool;
+	uint8_t *to = pool_page(pool, page);
+
+	sm_write(to, bytes, DAXFS_PAGE_SIZE);
+	sm_flush(&pool->shm, to, DAXFS_PAGE_SIZE);
+	/* A hint: a crash may leave another one, or none. */
+	sm_store_relaxed(&pool->count[page], pool_offset(pool, slot) / sizeof(*slot));
+}
+
+/* Which of the pages are still claimed by this read; how many of them need room. */
+static unsigned still_ours(const struct cache_fill *f, const struct target *t, uint8_t *which, unsigned *need)
+{
+	unsigned n = 0;
+
+	*need = 0;
+	for (unsigned i = 0; i < f->n && i < t->n; i++)
+		if (t->word[i] == f->aside->word[i]) {
+			*need += !is_zero(f->aside->bytes + i * (size_t)DAXFS_PAGE_SIZE);
+			which[n++] = (uint8_t)i;
+		}
+	return n;
+}
+
+/* With a record begun: stage them as pages, or as zeros. */
+static int stage(struct lane *lane, const struct cache_fill *f, const struct target *t, const uint8_t *which,
+		 unsigned n, unsigned need)
+{
+	uint64_t page[CACHE_PAGES];
+	int rc = need ? space_take(lane, DAXFS_T_PAGE, DAXFS_USE_CACHED, need, page) : 0;
+
+	for (unsigned i = 0, k = 0; rc == 0 && i < n; i++) {
+		unsigned at = which[i];
+		const uint8_t *bytes = f->aside->bytes + at * (size_t)DAXFS_PAGE_SIZE;
+		uint64_t is = link_payload(DAXFS_VOID, 0);
+
+		if (!is_zero(bytes)) {
+			fill_page(lane, page[k], t->slot[at], bytes);
+			is = link_payload(DAXFS_CLEAN, page[k++]);
+		}
+		record_word(lane, t->slot[at], DAXFS_W_LINK, t->word[at], is);
+	}
+	return rc;
+}
+
+int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	uint8_t which[CACHE_PAGES];
+	struct map_pos pos = { .slot = NULL };
+	struct target t;
+	unsigned need, n;
+	int rc = find_file(lane, f, &t);
+
+	f->filled = 0;
+	if (rc == 0)
+		rc = find_words(lane, f, f->n, &t, &pos);
+	if (rc)
+		return rc == -ENOENT || rc == -ESTALE ? 0 : rc; /* it was cut off, or removed */
+	n = still_ours(f, &t, which, &need);
+	if (n == 0)
+		return 0;
+	cache_make_room(fs, lane, need);
+	record_begin(lane, OP_FILL);
+	record_by_marks(lane);
+	rc = stage(lane, f, &t, which, n, need);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
+	if (rc == 0)
+		f->filled = n;
+	return rc;
+}
+
+int cache_release(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	uint8_t which[CACHE_PAGES];
+	struct map_pos pos = { .slot = NULL };
+	struct target t;
+	unsigned need, n;
+	int rc = find_file(lane, f, &t);
+
+	(void)fs;
+	if (rc == 0)
+		rc = find_words(lane, f, f->n, &t, &pos);
+	if (rc)
+		return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
+	n = still_ours(f, &t, which, &need);
+	if (n == 0)
+		return 0;
+	record_begin(lane, OP_FILL);
+	for (unsigned i = 0; i < n; i++)
+		record_word(lane, t.slot[which[i]], DAXFS_W_LINK, t.word[which[i]], link_payload(DAXFS_ABSENT, 0));
+	rc = record_commit(lane);
+	for (unsigned i = 0; rc == 0 && i < n; i++) /* what was read is as good for who finds it absent */
+		f->aside->word[which[i]] = word_next(t.word[which[i]], DAXFS_W_LINK, link_payload(DAXFS_ABSENT, 0));
+	return rc;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_drop.c - giving cached pages back: of one file, or anybody's where room is short.
+ *
+ * A victim is found from the state of its page, by a hand that goes round the pages, each host's
+ * from where that host is. The page's word of COUNT says where its link is, or was: it is
+ * believed if that is a word of an inode, or of a page that is in use as a node, and
+ * names the page as CLEAN. A node in use stays one while we are inside (the state was loaded under our
+ * announcement), and no word of a directory is CLEAN. What was seen so may have changed since: the record
+ * that drops it expects the word. Nobody waits; crash: as any record.
+ */
+#include "fs/cache.h"
+
+#define HAND_STEPS 4096u /* states looked at for one batch of victims */
+#define SAMPLES 32u      /* states looked at to see whether the pool is nearly full */
+#define DROP_PAGES 64u   /* of a file in one step */
+
+/* May the state of a page, and its word of COUNT, be looked at: are they in memory that has not failed? */
+static bool is_there(const struct pool *pool, uint64_t page)
+{
+	return !pool_troubled(pool) || (!pool_lost(pool, &pool->state[DAXFS_T_PAGE][page], sizeof(sm_u64)) &&
+					!pool_lost(pool, &pool->count[page], sizeof(sm_u64)));
+}
+
+/* Does the page of the index that a word would lie in hold words of a file? */
+static bool in_node(struct lane *lane, const sm_u64 *word)
+{
+	uint64_t node = (uint64_t)((const uint8_t *)word - lane->pool->pages) / DAXFS_PAGE_SIZE;
+	uint64_t state;
+
+	if (!is_there(lane->pool, node) || pool_lost_page(lane->pool, node))
+		return false;
+	state = epoch_load(lane, &lane->pool->state[DAXFS_T_PAGE][node]);
+	return state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE;
+}
+
+/* Is it one of an inode's words for its first pages? */
+static bool in_inode(const struct pool *pool, uint64_t offset)
+{
+	uint64_t base = pool_offset(pool, pool->inodes), at;
+
+	if (offset < base || offset - base >= pool->objects[DAXFS_T_INODE] * sizeof(struct sm_inode))
+		return false;
+	at = (offset - base) % sizeof(struct sm_inode);
+	return at >= offsetof(struct sm_inode, direct) && at < offsetof(struct sm_inode, indirect);
+}
+
+/* The word that names a cached page, if the hint leads to it. */
+static sm_u64 *link_of(struct lane *lane, uint64_t page, uint64_t *word)
+{
+	const struct pool *pool = lane->pool;
+	uint64_t offset = sm_load_relaxed(&pool->count[page]) * sizeof(sm_u64);
+	uint64_t pages = pool_offset(pool, pool->pages);
+	bool page_of_pool = offset >= pages && offset - pages < pool->objects[DAXFS_T_PAGE] * DAXFS_PAGE_SIZE;
+	sm_u64 *at;
+
+	if (!page_of_pool && !in_inode(pool, offset))
+		return NULL;
+	at = pool_at(pool, offset);
+	if (page_of_pool && !in_node(lane, at))
+		return NULL;
+	*word = word_help(lane, at);
+	return link_names(pool, *word, DAXFS_CLEAN) && link_index(*word) == page ? at : NULL;
+}
+
+static int drop(struct lane *lane, sm_u64 *at, uint64_t word)
+{
+	record_begin(lane, OP_DROP);
+	record_word(lane, at, DAXFS_W_LINK, word, link_payload(DAXFS_ABSENT, 0));
+	if (link_kind(word) == DAXFS_CLEAN)
+		record_retire(lane, DAXFS_T_PAGE, link_index(word));
+	return record_commit(lane);
+}
+
+static bool try_victim(struct lane *lane, uint64_t page)
+{
+	uint64_t state, word;
+	sm_u64 *at;
+
+	if (!is_there(lane->pool, page))
+		return false;
+	state = epoch_load(lane, &lane->pool->state[DAXFS_T_PAGE][page]);
+	if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_CACHED)
+		return false;
+	at = link_of(lane, page, &word);
+	return at && !lane->fault && drop(lane, at, word) == 0;
+}
+
+unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
+{
+	uint64_t pages = lane->pool->objects[DAXFS_T_PAGE], steps = pages < HAND_STEPS ? pages : HAND_STEPS;
+	uint64_t hand = cache_hand(fs, steps);
+	unsigned dropped = 0;
+
+	for (uint64_t i = 0; i < steps && dropped < n && !lane->fault; i++)
+		dropped += try_victim(lane, (hand + i) % pages);
+	cache_count(fs, FIGURE_DROPPED, dropped);
+	return dropped;
+}
+
+/* Nearly full: of some pages anywhere none is free, or at rest. */
+static bool nearly_full(struct lane *lane)
+{
+	const struct pool *pool = lane->pool;
+
+	for (unsigned i = 0; i < SAMPLES; i++) {
+		uint64_t page = lane_random(lane, pool->objects[DAXFS_T_PAGE]);
+		unsigned state = DAXFS_LIVE;
+
+		if (is_there(pool, page))
+			state = state_of(sm_load_relaxed(&pool->state[DAXFS_T_PAGE][page]));
+		if (state == DAXFS_FREE || state == DAXFS_RETIRED)
+			return false;
+	}
+	return true;
+}
+
+void cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
+{
+	if (n && nearly_full(lane))
+		cache_give_back(fs, lane, n);
+}
+
+/* -- of one file --------------------------------------------------------------------- */
+
+struct drop_op {
+	daxfs_ino ino;
+	uint64_t page, end; /* next one, behind the last one */
+	int64_t dropped;
+};
+
+/* The first page behind page p that is not below the node that is missing at pos. */
+static uint64_t behind_hole(const struct map_pos *pos, uint64_t p)
+{
+	uint64_t span = 1ull << (9 * pos->height);
+
+	return (p | (span - 1)) + 1;
+}
+
+static int drop_page(struct lane *lane, struct drop_op *op, sm_u64 *at)
+{
+	uint64_t word = word_help(lane, at);
+	int rc = link_kind(word) == DAXFS_CLEAN || link_kind(word) == DAXFS_VOID ? drop(lane, at, word) : 1;
+
+	if (rc < 0)
+		return lane->fault ? -EIO : rc;
+	op->dropped += rc == 0;
+	op->page++;
+	return 0;
+}
+
+/* Some of its pages. 1: there are more. */
+static int drop_some(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct drop_op *op = arg;
+	struct map_pos pos;
+	struct inode inode;
+	uint64_t pages;
+	int rc = inode_get_file(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc)
+		return rc;
+	pages = (size_bytes(word_load(lane, &inode.sm->size)) + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	if (op->end > pages)
+		op->end = pages;
+	for (unsigned i = 0; rc == 0 && i < DROP_PAGES && op->page < op->end; i++) {
+		rc = map_find(lane, inode.sm, op->page, &pos);
+		if (rc == 0)
+			rc = drop_page(lane, op, pos.slot);
+		else if (rc == -ENOENT)
+			op->page = behind_hole(&pos, op->page), rc = 0;
+	}
+	return rc ? rc : op->page < op->end;
+}
+
+int64_t daxfs_cache_drop(struct daxfs *fs, daxfs_ino ino, uint64_t offset, uint64_t len)
+{
+	uint64_t last = len > UINT64_MAX - offset ? UINT64_MAX : offset + len;
+	struct drop_op op = {
+		.ino = ino,
+		.page = offset / DAXFS_PAGE_SIZE + (offset % DAXFS_PAGE_SIZE != 0),
+		.end = last / DAXFS_PAGE_SIZE + (last % DAXFS_PAGE_SIZE != 0),
+	};
+	int rc;
+
+	do
+		rc = fs_run(fs, drop_some, &op);
+	while (rc > 0);
+	return rc ? rc : op.dropped;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_fill.c - what a reader does who misses a page: claim, read storage, publish; or wait,
+ * or read past who does. Rules and crash story: cache.h.
+ *
+ * Between the steps no lane is held, so storage may take as long as it likes: neither
+ * reclamation nor the heartbeat waits for it.
+ */
+#include "fs/cache.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define POLLS_PER_MS (1000000u / CACHE_POLL_NS)
+
+/* Read the pages of a fill: all of what the file has of them, or an error. */
+static int read_storage(struct daxfs *fs, const struct cache_fill *f)
+{
+	uint64_t offset = f->first * DAXFS_PAGE_SIZE;
+	size_t len = (size_t)f->n * DAXFS_PAGE_SIZE, want = f->size - offset < len ? (size_t)(f->size - offset) : len;
+	struct daxfs_storage storage;
+	ssize_t got;
+	int rc = cache_storage_get(fs, f->source, &storage);
+
+	if (rc)
+		return rc;
+	got = storage.read(storage.context, f->ino, f->source & ~(0xffull << 56), f->aside->bytes, want, offset);
+	cache_storage_put(fs, f->source);
+	cache_count(fs, FIGURE_READS, f->n);
+	cache_count(fs, FIGURE_ERRORS, got != (ssize_t)want);
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got != want)
+		return -EIO; /* it has become shorter: never zeros instead (C3) */
+	memset(f->aside->bytes + want, 0, len - want);
+	return 0;
+}
+
+/* What we claimed: read it, and make it pages. */
+static int fill(struct daxfs *fs, struct cache_fill *f)
+{
+	int rc = read_storage(fs, f), made;
+
+	if (rc) {
+		f->aside->n = 0;
+		fs_run(fs, cache_release, f); /* if even that fails, C2 */
+		return rc;
+	}
+	f->aside->ino = f->ino;
+	f->aside->first = f->first;
+	f->aside->n = f->n;
+	made = fs_run(fs, cache_publish, f);
+	if (made) { /* no room, or memory that failed: the reader has its bytes aside all the same */
+		cache_count(fs, FIGURE_NO_ROOM, f->n);
+		return fs_run(fs, cache_release, f);
+	}
+	cache_count(fs, FIGURE_FILLED, f->filled);
+	cache_count(fs, FIGURE_LOST, f->n - f->filled);
+	return 0;
+}
+
+/* Somebody else reads it, or there is no room for a node: read it for ourselves. */
+static int read_past(struct daxfs *fs, struct cache_fill *f)
+{
+	int rc = fs_run(fs, cache_note, f);
+
+	f->aside->n = 0;
+	if (rc || f->n == 0)
+		return rc;
+	rc = read_storage(fs, f);
+	if (rc)
+		return rc;
+	cache_count(fs, FIGURE_PAST, f->n);
+	f->aside->ino = f->ino;
+	f->aside->first = f->first;
+	f->aside->n = f->n;
+	return 0;
+}
+
+/* Wait for the host that claimed the first page. True: look again. */
+static bool wait_for_host(struct daxfs *fs, struct cache_fill *f, unsigned patience_ms)
+{
+	unsigned host = filling_host(f->busy),
+		 looks = patience_ms < UINT_MAX / POLLS_PER_MS ? patience_ms * POLLS_PER_MS : UINT_MAX;
+
+	if (!looks || cache_is_slow(fs, host))
+		return false;
+	cache_count(fs, FIGURE_WAITS, 1);
+	for (unsigned i = 0; i < looks; i++) {
+		cache_pause(fs);
+		if (fs_run(fs, cache_stands, f) <= 0)
+			return true;
+	}
+	cache_was_slow(fs, host);
+	return false;
+}
+
+static unsigned patience_of(struct daxfs *fs, uint64_t source)
+{
+	struct daxfs_storage storage;
+
+	if (cache_storage_get(fs, source, &storage))
+		return 0;
+	cache_storage_put(fs, source);
+	return storage.patience_ms;
+}
+
+/* Nobody else of this process reads these pages now. */
+static int bring(struct daxfs *fs, struct cache_fill *f)
+{
+	int rc = fs_run(fs, cache_claim, f);
+
+	if (rc == -ENOSPC)
+		return read_past(fs, f);
+	if (rc)
+		return rc;
+	cache_count(fs, FIGURE_TAKEN_OVER, f->taken_over);
+	if (f->n)
+		return fill(fs, f);
+	if (!f->busy || wait_for_host(fs, f, patience_of(fs, f->source)))
+		return 0; /* it is there, or was */
+	return read_past(fs, f);
+}
+
+/* The source of the file, before anything is claimed: a host that cannot read it claims nothing. */
+static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill *f = arg;
+	struct inode inode;
+	int rc = inode_get_file(lane, f->ino, &inode);
+
+	(void)fs;
+	f->source = rc ? 0 : inode_source(inode.sm);
+	return rc;
+}
+
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside)
+{
+	struct cache_fill f = { .ino = ino, .first = page };
+	struct daxfs_storage storage;
+	int rc = fs_run(fs, find_source, &f);
+
+	if (rc == 0)
+		rc = cache_storage_get(fs, f.source, &storage);
+	if (rc)
+		return rc;
+	cache_storage_put(fs, f.source);
+	if (!*aside)
+		*aside = malloc(sizeof(**aside));
+	if (!*aside)
+		return -ENOMEM;
+	f.aside = *aside;
+	f.aside->n = 0;
+	f.wanted = cache_window(fs, ino, page, want);
+	if (cache_begin(fs, &f)) {
+		cache_count(fs, FIGURE_WAITS, 1);
+		return cache_wait(fs, &f, storage.patience_ms) ? 0 : read_past(fs, &f);
+	}
+	rc = bring(fs, &f);
+	cache_end(fs, &f);
+	return rc;
+}
