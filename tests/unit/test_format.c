@@ -19,7 +19,6 @@
 #include "frozen_format.h"
 #include "source.h"
 
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void test_fields(void **state)

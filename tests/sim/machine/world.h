@@ -39,7 +39,7 @@ struct world {
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
-	unsigned serial, told; /* events of scripts: begun, and said to be recorded */
+	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage fail; 2: they come short */
 };
 
