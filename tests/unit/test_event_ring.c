@@ -69,6 +69,16 @@ static unsigned places(struct fixture *f)
 	return (unsigned)f->pool.events.count;
 }
 
+/* All but the number; struct assignment leaves padding to itself. */
+static bool same(const struct daxfs_event *a, const struct daxfs_event *b)
+{
+	return a->wall_ns == b->wall_ns && a->mono_ns == b->mono_ns && a->kind == b->kind && a->host == b->host &&
+	       a->by == b->by && a->state == b->state && a->reason == b->reason && a->ms == b->ms &&
+	       a->generation == b->generation && a->epoch == b->epoch && a->pid == b->pid && a->value == b->value &&
+	       !memcmp(a->machine, b->machine, sizeof(a->machine)) && !strcmp(a->name, b->name) &&
+	       !strcmp(a->text, b->text);
+}
+
 /* -- what comes out ------------------------------------------------------------------ */
 
 static void test_all_of_it(void **state)
@@ -80,8 +90,8 @@ static void test_all_of_it(void **state)
 	add(f, 5);
 	s = list(f, 0);
 	assert_int_equal(s.n, 1);
-	want.number = 1;
-	assert_memory_equal(&s.event[0], &want, sizeof(want));
+	assert_int_equal(s.event[0].number, 1);
+	assert_true(same(&s.event[0], &want));
 }
 
 /* Times and the writer are filled in; texts that are too long are cut; what is not print is shown as that. */
@@ -219,9 +229,7 @@ static bool consistent(void *context, const struct daxfs_event *e)
 {
 	struct daxfs_event want = event(e->ms);
 
-	(void)context;
-	want.number = e->number;
-	assert_memory_equal(e, &want, sizeof(want));
+	*(bool *)context &= same(e, &want);
 	return true;
 }
 
@@ -230,6 +238,7 @@ static void test_many_writers(void **state)
 	struct fixture *f = *state;
 	struct writer w[WRITERS];
 	unsigned added = 0;
+	bool whole = true;
 	void *failed;
 
 	for (unsigned i = 0; i < WRITERS; i++) {
@@ -237,14 +246,15 @@ static void test_many_writers(void **state)
 		assert_int_equal(pthread_create(&w[i].thread, NULL, write_many, &w[i]), 0);
 	}
 	for (unsigned i = 0; i < 200; i++)
-		daxfs_event_list(f->m, 0, consistent, NULL); /* never half of one */
+		daxfs_event_list(f->m, 0, consistent, &whole); /* never half of one */
 	for (unsigned i = 0; i < WRITERS; i++) {
 		assert_int_equal(pthread_join(w[i].thread, &failed), 0);
 		assert_null(failed);
 		added += w[i].added;
 	}
 	assert_int_equal(sm_load(f->pool.events.last), added); /* each has a number of its own */
-	assert_true(daxfs_event_list(f->m, 0, consistent, NULL) > 0);
+	assert_true(daxfs_event_list(f->m, 0, consistent, &whole) > 0);
+	assert_true(whole);
 }
 
 /* -- pools that cannot have it --------------------------------------------------------------- */
