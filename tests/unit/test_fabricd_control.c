@@ -78,7 +78,7 @@ static void close_scene(struct fixture *s)
 		}                                                                                                      \
 	} while (0)
 
-enum verb { STATUS, FENCE, CONFIRM, RECOVER, PING, NOTHING };
+enum verb { STATUS, FENCE, CONFIRM, RECOVER, EVENTS, PING, NOTHING };
 
 static int call(const char *path, enum verb verb, unsigned host, Fabric__Response **out, struct daxfs_error *err)
 {
@@ -87,6 +87,7 @@ static int call(const char *path, enum verb verb, unsigned host, Fabric__Respons
 	Fabric__Fence fence;
 	Fabric__ConfirmDead confirm;
 	Fabric__Recover recover;
+	Fabric__Events events;
 	Fabric__Ping ping;
 
 	fabric__request__init(&request);
@@ -108,6 +109,10 @@ static int call(const char *path, enum verb verb, unsigned host, Fabric__Respons
 	} else if (verb == RECOVER) {
 		request.verb_case = FABRIC__REQUEST__VERB_RECOVER;
 		request.recover = &recover;
+	} else if (verb == EVENTS) {
+		fabric__events__init(&events);
+		request.verb_case = FABRIC__REQUEST__VERB_EVENTS;
+		request.events = &events;
 	} else if (verb == PING) {
 		request.verb_case = FABRIC__REQUEST__VERB_PING;
 		request.ping = &ping;
@@ -374,6 +379,7 @@ static void look_as_guest(const char *path)
 	become_guest();
 	CHECK(order(path, STATUS, 0) == 0);
 	CHECK(order(path, PING, 0) == 0);
+	CHECK(order(path, EVENTS, 0) == 0);
 	CHECK(order(path, FENCE, 0) == -EPERM);
 	CHECK(order(path, CONFIRM, 0) == -EPERM);
 	CHECK(order(path, RECOVER, 0) == -EPERM);
