@@ -69,6 +69,15 @@ recovered() { # hosts...
 }
 
 # The slot's next tenant has the next generation.
+# The pool remembers the death: what proved it, and who recovered what.
+postmortem() { # host
+	"$POD_BIN/daxfsctl" show "$1" "$POD_POOL" --postmortem --json 2>&1 |
+		jq -e '.declared_dead and .proof_of_exclusion and .recovered.by != null' >/dev/null 2>&1
+}
+
+# Numbers of the events that the pool has, whoever is there to ask.
+remembered() { "$POD_BIN/daxfsctl" events "$POD_POOL" --json | jq -c '[.events[].number]'; }
+
 restart_host() { # host
 	local before after
 	before=$(pod_field "$1" generation)
@@ -92,6 +101,8 @@ scenario_kill() {
 		recovered "$victim"
 		[ "$(pod_field "$victim" generation)" -gt "$generation" ] ||
 			load_fail "host $victim recovered without a new generation"
+		pod_until 10 "the pool to tell of the death of host $victim" postmortem "$victim" ||
+			load_fail "$("$POD_BIN/daxfsctl" show "$victim" "$POD_POOL" --postmortem 2>&1)"
 		restart_host "$victim"
 		load_start "$victim" "${MIXED[@]}"
 		pause_ms 250
@@ -355,7 +366,7 @@ count_offs() { # machines that were cut off so far
 
 # Everything loses power; the memory lives; everything boots and comes back by itself. Nobody is cut off.
 scenario_all() {
-	local i host ms offs
+	local i host ms offs before
 	for ((i = 0; i < $1; i++)); do
 		round_begin 0
 		load_all
@@ -363,6 +374,7 @@ scenario_all() {
 		pause_ms "$ms"
 		pod_kill_fabricd
 		kill_now 0 1 2
+		before=$(remembered)
 		offs=$(count_offs)
 		pod_boot host0
 		pod_start_fabricd host0
@@ -376,6 +388,8 @@ scenario_all() {
 		done
 		[ "$(count_offs)" = "$offs" ] ||
 			load_fail "a machine that was coming back was cut off"
+		jq -ne --argjson before "$before" --argjson after "$(remembered)" '$before - $after == [] and $before != []' >/dev/null ||
+			load_fail "the pool has forgotten events: $before"
 		round_verify 1
 		load_all # the next run of each, in the same round
 		pause_ms 300
