@@ -151,18 +151,27 @@ static void show_end(FILE *out, const struct postmortem *p)
 	line(out, "slot joined again", p->back, p->back ? p->back->name : "");
 }
 
+/* When it was, is the time of who noticed that it is long ago, less how long ago. */
+static void show_beat(FILE *out, const struct daxfs_event *noticed)
+{
+	struct daxfs_event beat = *noticed;
+	char counter[64];
+
+	beat.wall_ns -= beat.ms * 1000000ull;
+	snprintf(counter, sizeof(counter), "counter %" PRIu64, beat.value);
+	line(out, "last heartbeat", &beat, counter);
+}
+
 static void show_text(FILE *out, int host, const struct postmortem *p)
 {
 	const struct daxfs_event *beat = p->suspected ? p->suspected : p->declared ? p->declared : p->proof;
-	char text[200], counter[64];
+	char text[200];
 
 	fprintf(out, "host %d (%s) generation %u\n", host, beat && beat->name[0] ? beat->name : "unnamed",
 		p->generation);
 	line(out, "joined", p->joined, "");
-	if (beat) {
-		snprintf(counter, sizeof(counter), "counter %" PRIu64 ", silent for %u ms then", beat->value, beat->ms);
-		line(out, "last heartbeat", beat, counter);
-	}
+	if (beat)
+		show_beat(out, beat);
 	line(out, "suspected", p->suspected, reason_of(p->suspected, text, sizeof(text)));
 	line(out, "declared dead", p->declared, reason_of(p->declared, text, sizeof(text)));
 	line(out, "not cut off", p->failed, reason_of(p->failed, text, sizeof(text)));
