@@ -96,10 +96,16 @@ void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode
 	pthread_mutex_unlock(&k->lock);
 }
 
+/* What a former process has told nobody knows. */
+static bool former_tells(const struct kernel_cache *k)
+{
+	return clock_ns() < k->former_ns;
+}
+
 /* Is a listing on its way, of a directory, or of any (0)? */
 static bool is_listed(struct kernel_cache *k, daxfs_ino dir)
 {
-	bool found = false;
+	bool found = former_tells(k);
 
 	pthread_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < KERNEL_ASKERS && !found; i++) {
@@ -113,7 +119,7 @@ static bool is_listed(struct kernel_cache *k, daxfs_ino dir)
 
 static bool is_told(struct kernel_cache *k, daxfs_ino ino)
 {
-	bool found = false;
+	bool found = former_tells(k);
 
 	pthread_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < KERNEL_ASKERS && !found; i++) {
@@ -195,7 +201,8 @@ int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct ch
 		return 0;
 	k->arrive_ns = lease_ms * NS_PER_MS / 4;
 	pthread_mutex_init(&k->lock, NULL);
-	error = daxfs_lease_start(fs, changed, k);
+	k->former_ns = channel->goes_on ? clock_ns() + k->arrive_ns : 0;
+	error = channel->goes_on ? daxfs_lease_go_on(fs, changed, k) : daxfs_lease_start(fs, changed, k);
 	if (!error)
 		error = start_thread(k);
 	if (error) {

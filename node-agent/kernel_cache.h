@@ -32,9 +32,10 @@
  *  - A name that moves to another directory keeps its time, which is of a lease of the former one. Then all
  *    names are looked up again.
  *
- * A process that goes on in the place of one that died has no leases for the first lease_ms, and answers
- * nobody who asks for them: what the former one granted has run out by then. Others wait that long. It begins
- * with names that are all old, for the former one may have moved some without saying so.
+ * A process that goes on in the place of one that died gives back what that one was granted: the kernel is the same. What
+ * that one has noted is lost, so for the first quarter of lease_ms every listing, and every inode that the
+ * kernel does not know, may be on its way. It begins with names that are all old, for the former one may have
+ * moved some without saying so.
  */
 #ifndef AGENT_KERNEL_CACHE_H
 #define AGENT_KERNEL_CACHE_H
@@ -65,6 +66,7 @@ struct kernel_cache {
 	const struct channel *channel;
 	enum kernel_keeps keeps;
 	int64_t arrive_ns; /* what an answer has to arrive */
+	int64_t former_ns; /* until then those of a former process may arrive; 0: there was none */
 
 	/* private */
 	pthread_t thread;

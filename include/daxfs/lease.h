@@ -43,6 +43,19 @@ typedef bool (*daxfs_lease_drop)(void *context, daxfs_ino ino, bool names);
 DAXFS_API int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context);
 
 /*
+ * daxfs_lease_go_on - keep answers on this host, and those that a former process has given
+ *
+ * As daxfs_lease_start, after daxfs_resume, and with the cache that the former process had: what that one was granted
+ * is given back when others ask for it, instead of being waited for. The cache must be told to forget what
+ * it had on its way from there, too.
+ *
+ * Errors:
+ * those of daxfs_lease_start
+ * Crash: as daxfs_lease_start.
+ */
+DAXFS_API int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changed, void *context);
+
+/*
  * daxfs_lease_stop - nothing is kept any more
  *
  * Nobody has to wait for this host from here on. Call it when the cache is gone.

@@ -356,8 +356,22 @@ int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context)
 	return n;
 }
 
-int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context)
+/* What a former process granted we do not know: everything, until now. */
+static void take_over(struct lease_holder *h)
 {
+	uint64_t now = lease_clock();
+
+	for (unsigned i = 0; i < LEASE_STRIPES; i++) {
+		atomic_store(&h->stripe[i].names, true);
+		atomic_store(&h->stripe[i].granted_ns, now);
+		atomic_store(&h->stripe[i].fresh_ns, now);
+	}
+	h->inherited_ns = 0;
+}
+
+static int start(struct daxfs *fs, daxfs_lease_drop changed, void *context, bool goes_on)
+{
+	struct lease_holder *h = &fs->lease;
 	uint64_t seen, next;
 	int rc = fs_ready(fs);
 
@@ -365,19 +379,31 @@ int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context)
 		return rc;
 	if (!lease_used(&fs->pool))
 		return -EOPNOTSUPP;
-	if (!fs->lease.stripe)
-		fs->lease.stripe = calloc(LEASE_STRIPES, sizeof(*fs->lease.stripe));
-	if (!fs->lease.stripe)
+	if (!h->stripe)
+		h->stripe = calloc(LEASE_STRIPES, sizeof(*h->stripe));
+	if (!h->stripe)
 		return -ENOMEM;
 	do {
 		seen = sm_load(own_term(fs));
 		next = term_with(seen + 4, DAXFS_TERM_GRANTING);
 	} while (!lease_move_term(&fs->pool, fs->host, seen, next));
-	atomic_store(&fs->lease.term, next);
-	fs->lease.changed = changed;
-	fs->lease.context = context;
-	atomic_store(&fs->lease.serving, true);
+	if (goes_on)
+		take_over(h);
+	atomic_store(&h->term, next);
+	h->changed = changed;
+	h->context = context;
+	atomic_store(&h->serving, true);
 	return 0;
+}
+
+int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context)
+{
+	return start(fs, changed, context, false);
+}
+
+int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changed, void *context)
+{
+	return start(fs, changed, context, true);
 }
 
 void daxfs_lease_stop(struct daxfs *fs)

@@ -27,7 +27,8 @@
  *     once, for its host was stopped in the middle of it. (What a program there is told in between, after
  *     its host goes on, may be old.)
  *  L5 A tenant whose predecessor's term is not VOID answers no request before T has passed since
- *     it joined.
+ *     it joined. But for one that goes on with the cache of a process that has ended (daxfs_lease_go_on):
+ *     it gives back what it did not grant, as far as that one could have granted it.
  *  L6 Data is written without looking for leases by hosts that are named in the inode's word `writers`: that
  *     bit is before their look for bits, and nobody else grants a lease of what somebody else may write.
  *     It is set when a file is first written by a host that holds it open, and goes with its last close.

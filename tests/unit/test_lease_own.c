@@ -77,11 +77,44 @@ static void test_own_change(void **state)
 	stop(&pod);
 }
 
+/* A process that goes on with the cache of another one, whose leases it does not know. */
+static void test_goes_on(void **state)
+{
+	struct told t = { .drops = 2 };
+	struct daxfs_lease lease;
+	struct daxfs_error err;
+	struct daxfs_attr attr;
+	struct pod pod;
+	uint64_t tenancy;
+	daxfs_ino ino;
+
+	(void)state;
+	start(&pod, LONG_MS, true);
+	ino = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	tenancy = daxfs_tenancy(pod.fs[0]);
+	pod.fs[0]->joined = false; /* as if it had been killed */
+	daxfs_close(pod.fs[0]);
+	assert_int_equal(fs_attach(pod.base, pod.size, &pod.fs[0], &err), 0);
+	assert_int_equal(daxfs_resume(pod.fs[0], 0, tenancy, NULL, 0, &err), 0);
+	assert_int_equal(daxfs_resume_end(pod.fs[0]), 0);
+	assert_int_equal(daxfs_lease_go_on(pod.fs[0], NULL, NULL), 0);
+	lease_ask(fs_pool_writable(pod.fs[1]), 0, handle_index(ino));
+	assert_int_equal(daxfs_lease_poll(pod.fs[0], unknown_twice, &t), 1);
+	assert_int_equal(t.drops, 3);
+	assert_int_equal(sm_load(&fs_pool(pod.fs[1])->inodes[handle_index(ino)].leases), 0);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.names_ns);
+	stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_told_again),
 		cmocka_unit_test(test_own_change),
+		cmocka_unit_test(test_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
