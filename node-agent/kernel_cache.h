@@ -32,9 +32,9 @@
  *  - A name that moves to another directory keeps its time, which is of a lease of the former one. Then all
  *    names are looked up again.
  *
- * A process that goes on in the place of one that died gives back what that one was granted: the kernel is the same. What
- * that one has noted is lost, so for the first quarter of lease_ms every listing, and every inode that the
- * kernel does not know, may be on its way. It begins with names that are all old, for the former one may have
+ * A process that goes on in the place of one that died gives back what that one was granted: the kernel is the
+ * same. What that one has noted is lost, so for the first quarter of lease_ms every listing, and every inode that
+ * the kernel does not know, may be on its way. It begins with names that are all old, for the former one may have
  * moved some without saying so.
  */
 #ifndef AGENT_KERNEL_CACHE_H
