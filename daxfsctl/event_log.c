@@ -10,7 +10,6 @@
 
 #include "daxfsctl/snapshot.h"
 #include "daxfsctl/text.h"
-#include "proto/framing.h"
 
 #define EVENTS_MAX 65536u /* more than any pool has */
 
@@ -83,7 +82,21 @@ static void from_reply(const Fabric__Event *in, struct daxfs_event *out)
 	snprintf(out->text, sizeof(out->text), "%s", in->text);
 }
 
-/* The number of the last one that came with an answer; `after`: there are no more. */
+int event_log_take(struct event_log *log, const Fabric__Response *response, uint64_t *after, struct daxfs_error *err)
+{
+	for (size_t i = 0; i < response->n_events; i++) {
+		struct daxfs_event e;
+
+		from_reply(response->events[i], &e);
+		if (e.number <= *after)
+			return daxfs_error_set(err, -EPROTO, "fabricd at %.80s gave events out of order", log->socket);
+		if (!keep(log, &e))
+			return daxfs_error_set(err, -ENOMEM, "out of memory");
+		*after = e.number;
+	}
+	return 0;
+}
+
 static int ask(struct event_log *log, uint64_t *after, struct daxfs_error *err)
 {
 	Fabric__Request request = FABRIC__REQUEST__INIT;
@@ -97,16 +110,7 @@ static int ask(struct event_log *log, uint64_t *after, struct daxfs_error *err)
 	rc = fabric_call(log->socket, &request, &response, err);
 	if (rc)
 		return rc;
-	for (size_t i = 0; rc == 0 && i < response->n_events; i++) {
-		struct daxfs_event e;
-
-		from_reply(response->events[i], &e);
-		if (e.number <= *after)
-			rc = daxfs_error_set(err, -EPROTO, "fabricd at %.80s gave events out of order", log->socket);
-		else if (!keep(log, &e))
-			rc = daxfs_error_set(err, -ENOMEM, "out of memory");
-		*after = e.number;
-	}
+	rc = event_log_take(log, response, after, err);
 	fabric__response__free_unpacked(response, NULL);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "daxfs/events.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
+#include "proto/framing.h"
 
 /* where they come from, and those that were read; zeros at first */
 struct event_log {
@@ -19,6 +20,8 @@ struct event_log {
 int event_log_open(struct ctl *ctl, unsigned pool_word, struct event_log *log);
 /* Read those after an event, in the place of those that were read before. CTL_OK, or ctl_fail's. */
 int event_log_read(struct ctl *ctl, struct event_log *log, uint64_t after);
+/* Keep those of one answer; *after: the number of the last one. -EPROTO: they are not in order. */
+int event_log_take(struct event_log *log, const Fabric__Response *response, uint64_t *after, struct daxfs_error *err);
 void event_log_close(struct event_log *log);
 
 /* "2026-11-28T20:19:03.123456Z" */

@@ -17,6 +17,7 @@
 static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs **fs, struct daxfs_error *err);
 #include "daxfsctl/snapshot.c"
 #undef daxfs_open
+#include "daxfsctl/event_log.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
 #define clock_ms call_clock_ms
@@ -126,6 +127,27 @@ static void show(const struct snapshot *s)
 	demand(strlen(health_text(s, text, sizeof(text))) < sizeof(text), "a verdict");
 }
 
+static void take_events(const Fabric__Response *response)
+{
+	struct event_log log = { .socket = "fuzz" };
+	struct daxfs_error err = { "" };
+	uint64_t after = 0;
+	static FILE *out;
+	struct json j;
+
+	if (!out)
+		out = fopen("/dev/null", "w");
+	demand_answer(event_log_take(&log, response, &after, &err), 0, "events");
+	json_begin(&j, out);
+	json_open_array(&j, "events");
+	for (unsigned i = 0; i < log.n; i++) {
+		event_show(out, &log.event[i]);
+		event_json(&j, NULL, &log.event[i]);
+	}
+	json_finish(&j);
+	event_log_close(&log);
+}
+
 static void be_answered(const uint8_t *data, size_t size)
 {
 	struct daxfs_error err = { "" }, none;
@@ -145,6 +167,7 @@ static void be_answered(const uint8_t *data, size_t size)
 	if (rc == 0)
 		rc = unpack(&c, &d, &response);
 	if (rc == 0) {
+		take_events(response);
 		rc = from_reply(&s, response, "fuzz", &err);
 		fabric__response__free_unpacked(response, NULL);
 		if (rc == 0) {
