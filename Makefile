@@ -75,6 +75,7 @@ UNIT_HELP := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 CHAOS_ALL := $(sort $(wildcard tests/chaos/*.c))
 CHAOS_SRC := $(if $(CHAOS_ALL),$(shell grep -l '^int main' $(CHAOS_ALL)))
 CHAOS_HELP := $(filter-out $(CHAOS_SRC),$(CHAOS_ALL))
+PROGRAMS_SRC := $(sort $(wildcard tests/programs/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -106,6 +107,7 @@ BINS := $(if $(call main,$(FABRICD_OBJ)),$(B)/bin/fabricd) \
 	$(if $(SIM_SRC),$(if $(shell grep -l "^int main" $(SIM_SRC)),$(B)/bin/daxfs-sim))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 CHAOS_BIN := $(CHAOS_SRC:tests/chaos/%.c=$(B)/tests/%)
+PROGRAMS_BIN := $(PROGRAMS_SRC:tests/programs/%.c=$(B)/tests/%)
 EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard examples/*.c)))
 
 # -- targets ------------------------------------------------------------------
@@ -120,7 +122,7 @@ all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
 examples: $(EXAMPLE_BIN)
-tests: all bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN)
+tests: all bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN) $(PROGRAMS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
@@ -195,6 +197,8 @@ clean:
 PUBLIC := $(filter-out format.h,$(notdir $(wildcard include/daxfs/*.h)))
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
 MAN7 := $(notdir $(wildcard deploy/man/*.7))
+# Under both names of the mount helper.
+MAN8_LINK := mount.fuse.daxfs.8
 MAN5 := $(notdir $(wildcard deploy/man/*.5))
 MAN3 = $(shell scripts/man3 - --names)
 UNITS := $(notdir $(patsubst %.in,%,$(wildcard deploy/*.service.in deploy/*.timer.in)))
@@ -207,7 +211,7 @@ MOUNT_HELPERS := $(addprefix $(MOUNTDIR)/,mount.daxfs mount.fuse.daxfs)
 INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
 	$(addprefix $(LIBDIR)/,libdaxfs.a libdaxfs.so libdaxfs.so.1 pkgconfig/libdaxfs.pc) \
 	$(addprefix $(INCDIR)/daxfs/,$(PUBLIC)) \
-	$(addprefix $(MANDIR)/man8/,$(MAN8)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
+	$(addprefix $(MANDIR)/man8/,$(MAN8) $(MAN8_LINK)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(SCHEMADIR)/,$(notdir $(SCHEMAS))) \
 	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
@@ -223,6 +227,7 @@ install: all
 	install -m 644 $(PUBLIC:%=include/daxfs/%) $(DESTDIR)$(INCDIR)/daxfs
 	install -m 644 $(MAN8:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN7:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man7
+	ln -sf mount.daxfs.8 $(DESTDIR)$(MANDIR)/man8/$(MAN8_LINK)
 	install -m 644 $(MAN5:%=deploy/man/%) $(DESTDIR)$(MANDIR)/man5
 	scripts/man3 $(DESTDIR)$(MANDIR)/man3
 	for unit in $(UNITS); do \
@@ -339,6 +344,9 @@ $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON
 $(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
+$(PROGRAMS_BIN): $(B)/tests/%: $(B)/obj/tests/programs/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@
 
 # As a stranger would build them: the public headers and the shared library, nothing else.
 $(EXAMPLE_BIN): $(B)/examples/%: examples/%.c examples/example.h $(B)/lib/libdaxfs.so $(B)/.flags

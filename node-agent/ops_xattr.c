@@ -26,10 +26,17 @@ static bool begins(const char *name, const char *with)
 	return strncmp(name, with, strlen(with)) == 0;
 }
 
-static bool offered(const char *name)
+/* 0, -EOPNOTSUPP, or -EINVAL for a namespace without a name, as on other filesystems. */
+static int judge_name(const char *name)
 {
-	return begins(name, XATTR_USER_PREFIX) || begins(name, XATTR_TRUSTED_PREFIX) ||
-	       (begins(name, XATTR_SECURITY_PREFIX) && strcmp(name, "security.capability") != 0);
+	static const char *const offered[] = { XATTR_USER_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_SECURITY_PREFIX };
+
+	if (strcmp(name, "security.capability") == 0)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < sizeof(offered) / sizeof(offered[0]); i++)
+		if (begins(name, offered[i]))
+			return name[strlen(offered[i])] ? 0 : -EINVAL;
+	return -EOPNOTSUPP;
 }
 
 /* What only the kernel has open any more has no attributes. */
@@ -42,22 +49,22 @@ static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	int error = -EOPNOTSUPP;
+	int error = judge_name(name);
 
 	if (ops_answered_done(req))
 		return;
-	if (offered(name))
+	if (!error)
 		error = daxfs_xattr_set(ops_fs(req), ino, name, value, size, (unsigned)flags);
 	ops_reply(req, error);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	int error = -EOPNOTSUPP;
+	int error = judge_name(name);
 
 	if (ops_answered_done(req))
 		return;
-	if (offered(name))
+	if (!error)
 		error = daxfs_xattr_remove(ops_fs(req), ino, name);
 	ops_reply(req, gone_has_none(req, ino, error));
 }
@@ -78,11 +85,9 @@ static void reply_bytes(fuse_req_t req, ssize_t n, const char *bytes, size_t siz
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	char *value = ops_scratch(ops_of(req), size);
-	ssize_t n = -EOPNOTSUPP;
+	ssize_t n = value ? judge_name(name) : -ENOMEM;
 
-	if (!value)
-		n = -ENOMEM;
-	else if (offered(name))
+	if (!n)
 		n = daxfs_xattr_get(ops_fs(req), ino, name, value, size);
 	reply_bytes(req, n < 0 ? gone_has_none(req, ino, (int)n) : n, value, size);
 }

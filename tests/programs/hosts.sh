@@ -42,10 +42,24 @@ host_mount() { # NUMBER [OPTION,...]: on $DIR/NUMBER
 	mount -t daxfs "$POOL" "$DIR/$1" -o "host=$1,name=host$1${2:+,$2}" || fail "cannot mount host $1"
 }
 
+host_state() { # NUMBER
+	"$BIN/daxfsctl" status "$POOL" --json | jq -r ".hosts[] | select(.id == $1) | .state"
+}
+
+host_umount() { # NUMBER...: and its agent has left the pool
+	local number
+	for number; do
+		umount "$DIR/$number" || fail "cannot unmount host $number"
+	done
+	for number; do
+		until [ "$(host_state "$number")" = FREE ]; do sleep 0.05; done
+	done
+}
+
 hosts_end() {
 	local status=$? mount
 	cd /
-	for mount in $(findmnt -rno TARGET -t fuse.daxfs | grep "^$DIR/"); do
+	for mount in $(findmnt -rno TARGET | grep "^$DIR/"); do
 		umount "$mount" 2>/dev/null || umount -l "$mount"
 	done
 	find "$DIR" -xdev -mindepth 1 -maxdepth 1 -type d -exec chattr -i {} + 2>/dev/null
