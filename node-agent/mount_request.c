@@ -23,6 +23,7 @@ static const struct key {
 	{ "threads", "--threads", VALUE },
 	{ "join-wait", "--join-wait", VALUE },
 	{ "attr-timeout", "--attr-timeout", VALUE },
+	{ "keep", "--keep", VALUE },
 	{ "pool", "--pool", PATH },
 	{ "config", "--config", PATH },
 	{ "machine-id", "--machine-id", PATH },

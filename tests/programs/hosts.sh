@@ -35,6 +35,7 @@ hosts_begin() { # BUILD SIZE [MKFS OPTION...]: a pool, and mount(8) knows the ty
 	mount -t overlay overlay -o "lowerdir=$DIR/sbin:$(realpath /sbin)" "$(realpath /sbin)" 2>/dev/null ||
 		skip "needs overlayfs, for a mount helper in /sbin"
 	"$BIN/daxfsctl" mkfs "$POOL" --size "$size" --name programs "$@" >/dev/null
+	cd "$DIR" || exit 1 # for what programs leave where they are
 }
 
 host_mount() { # NUMBER [OPTION,...]: on $DIR/NUMBER
