@@ -24,8 +24,8 @@ struct daxfs_storage {
 	/*
 	 * Read len bytes of a file from offset on, as pread(2): how many, fewer only at its end, or -errno,
 	 * which is what daxfs_read returns then. `file` is what daxfs_import was given. Called by any
-	 * thread that reads, several at once, while nothing of the pool is held: it may take its time,
-	 * and must not call the library.
+	 * thread that reads, several at once, while nothing of the pool is held: it may take its time.
+	 * It may call the library, but to read files of storage or to detach.
 	 */
 	ssize_t (*read)(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 	void *context;
@@ -55,23 +55,88 @@ DAXFS_API int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const str
 DAXFS_API int daxfs_backing_detach(struct daxfs *fs, unsigned backing);
 
 /*
- * daxfs_import - make a file that stands for one of a backing
+ * daxfs_import - make a file or directory that stands for one of a backing
  *
- * Makes the name with mode, uid, gid, size, mtime and ctime of *attr. `file` is how the
+ * Makes the name with type, mode, uid, gid, size, mtime and ctime of *attr. `file` is how the
  * storage's read knows the file: 56 bits. Size and contents must stay what they are as long as the
- * file is there; where they do not, storage should fail with -ESTALE, and the name be imported anew.
- * Writing to it, truncating it and changing its attributes is -EROFS; its names are names.
+ * file is there; where they do not, storage should fail with -ESTALE, and the name be forgotten and imported anew.
+ * Writing to it, truncating it and changing its attributes is -EROFS. Of a directory that was imported the
+ * names are the storage's, too: what makes, removes or renames one is -EROFS, but for the calls of this header.
  *
  * Errors:
  * -EEXIST   the name is there
  * -EFBIG    the file is longer than one of the pool may be
- * -EINVAL   no such backing number, not a regular file, or a time that the pool cannot hold
+ * -EINVAL   no such backing number, neither file nor directory, or a time that the pool cannot hold
  * -EOPNOTSUPP the pool was made without the feature
  * and those of daxfs_mknod.
  * Crash: as daxfs_mknod.
  */
 DAXFS_API int daxfs_import(struct daxfs *fs, daxfs_ino parent, const char *name, const struct daxfs_attr *attr,
 			   unsigned backing, uint64_t file, struct daxfs_attr *out);
+
+/*
+ * daxfs_import_link - the same for a symbolic link
+ *
+ * Errors:
+ * -EEXIST   the name is there
+ * -ENAMETOOLONG the target is longer than one of the pool may be
+ * -EINVAL   no target, or as daxfs_import
+ * and those of daxfs_symlink.
+ * Crash: as daxfs_mknod.
+ */
+DAXFS_API int daxfs_import_link(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target,
+				const struct daxfs_attr *attr, unsigned backing, uint64_t file, struct daxfs_attr *out);
+
+/*
+ * daxfs_import_again - a directory of storage is to be as it is there now
+ *
+ * Sets mode, uid, gid and mtime. What changes of a file makes it another one: forget it, and import it anew.
+ *
+ * Errors:
+ * -EINVAL   not a directory that was imported, or a time that the pool cannot hold
+ * Crash: as daxfs_setattr.
+ */
+DAXFS_API int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct daxfs_attr *attr);
+
+/*
+ * daxfs_forget - remove the name of what was imported
+ *
+ * If it still is `ino`'s. As daxfs_unlink, or daxfs_rmdir, also where the names are the storage's.
+ *
+ * Errors:
+ * -ESTALE   the name leads to another one by now
+ * -ENOENT   there is no such name
+ * -ENOTEMPTY a directory with names in it
+ * Crash: as daxfs_unlink.
+ */
+DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+
+/* where something of storage was imported from, and to */
+struct daxfs_source {
+	unsigned backing;
+	uint64_t file;
+	daxfs_ino directory; /* that it was imported into; it may be gone */
+};
+
+/*
+ * daxfs_source - of which storage a file, directory or symbolic link is
+ *
+ * Errors:
+ * -EINVAL   of none: it is the pool's own
+ * -ESTALE   it is gone
+ */
+DAXFS_API int daxfs_source(struct daxfs *fs, daxfs_ino ino, struct daxfs_source *out);
+
+/*
+ * daxfs_read_cached - read what is in the pool
+ *
+ * As daxfs_read, but never from storage: fewer bytes where that would have to be read, or
+ *
+ * Errors:
+ * -ENODATA  the first byte is in storage alone
+ * and those of daxfs_read.
+ */
+DAXFS_API ssize_t daxfs_read_cached(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
 
 /*
  * daxfs_cache_drop - give back cached pages of a file
@@ -81,17 +146,20 @@ DAXFS_API int daxfs_import(struct daxfs *fs, daxfs_ino parent, const char *name,
  */
 DAXFS_API int64_t daxfs_cache_drop(struct daxfs *fs, daxfs_ino ino, uint64_t offset, uint64_t len);
 
-/* what this process has done since it opened the pool; pages, unless it says otherwise */
+/* what was done since a process opened the pool, or since it was made; pages, unless it says otherwise */
 struct daxfs_cache_stats {
+	uint64_t hits;       /* read where they were in the pool */
+	uint64_t misses;     /* that a reader had to wait for, how often */
 	uint64_t reads;      /* of storage, whatever came of them */
 	uint64_t filled;     /* that are in the pool, or known to be zeros, by us */
-	uint64_t past;       /* reads of storage past a claim of another host */
 	uint64_t waits;      /* for other hosts or threads, how often */
 	uint64_t taken_over; /* claims of hosts that are gone */
-	uint64_t lost;       /* that were read, but that somebody else had provided or removed meanwhile */
-	uint64_t no_room;    /* that were read, but found no page */
-	uint64_t errors;     /* of storage, how often */
 	uint64_t dropped;    /* to make room */
+	/* of a process alone */
+	uint64_t past;    /* reads of storage past a claim of another host */
+	uint64_t lost;    /* that were read, but that somebody else had provided or removed meanwhile */
+	uint64_t no_room; /* that were read, but found no page */
+	uint64_t errors;  /* of storage, how often */
 };
 
 /*
@@ -100,6 +168,18 @@ struct daxfs_cache_stats {
  * Fills *out. Never fails.
  */
 DAXFS_API void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out);
+
+/*
+ * daxfs_cache_stats_of - figures of the cache, of a host slot
+ *
+ * Since the pool was made, as of its last heartbeat: the first seven. A hint: what was counted between the last
+ * beat of a process and its death is not in it. The pool may be mapped read-only.
+ *
+ * Errors:
+ * -EINVAL   no such slot
+ * -EIO      that memory has failed
+ */
+DAXFS_API int daxfs_cache_stats_of(struct daxfs *fs, unsigned host, struct daxfs_cache_stats *out);
 
 #ifdef __cplusplus
 }

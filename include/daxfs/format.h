@@ -75,7 +75,7 @@
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  * An IDLE status says whether the last record happened.
  * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
- * The feature CACHE: files of backing storage, with their links and pages.
+ * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -248,6 +248,7 @@ enum daxfs_region_id {
 #define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */
 
 #define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
+#define DAXFS_CACHE_FIGURES 7u    /* that a host counts of them, since the pool was made; hints */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 
@@ -488,9 +489,9 @@ enum daxfs_term {
 };
 
 struct sm_holder {
-	sm_u64 term;          /* 00 */
-	uint64_t reserved[7]; /* 08 */
-	sm_u64 request[24];   /* 40 index of an inode whose lease is to be given back; 0: none */
+	sm_u64 term;                       /* 00 */
+	sm_u64 cache[DAXFS_CACHE_FIGURES]; /* 08 hits, misses, pages read, filled, waits, taken over, dropped */
+	sm_u64 request[24];                /* 40 index of an inode whose lease is to be given back; 0: none */
 };
 
 /* Directory entry: constant from its publication to its reuse. */

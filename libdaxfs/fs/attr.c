@@ -2,6 +2,8 @@
 /* attr.c - attributes and sizes; usage of the pool. */
 #include <errno.h>
 
+#include "daxfs/cache.h"
+#include "daxfs/cache.h"
 #include "fs/lease.h"
 #include "fs/write_txn.h"
 
@@ -11,6 +13,7 @@ struct attr_op {
 	const struct daxfs_attr *in;
 	uint64_t atime, mtime; /* that are set, for the pool */
 	struct daxfs_attr *out;
+	bool storage; /* of a directory of storage: to be as it is there */
 };
 
 static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
@@ -157,8 +160,10 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 	struct inode inode;
 	int rc = inode_get(lane, op->ino, &inode);
 
-	if (rc == 0 && op->set && inode_backed(inode.sm))
-		rc = -EROFS;
+	if (rc == 0 && op->set && inode_backed(inode.sm) != op->storage)
+		rc = op->storage ? -EINVAL : -EROFS;
+	if (rc == 0 && op->storage && !S_ISDIR(inode.mode))
+		rc = -EINVAL;
 	if (rc == 0 && op->set & ~(DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE))
 		rc = change_alone(lane, inode.sm);
 	if (rc)
@@ -186,6 +191,49 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 	if (rc == 0)
 		blocks_fill(fs, out);
 	return rc;
+}
+
+int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct daxfs_attr *attr)
+{
+	struct attr_op op = {
+		.ino = dir,
+		.set = DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_MTIME,
+		.in = attr,
+		.storage = true,
+	};
+
+	return time_encode(&attr->mtime, &op.mtime) ? -EINVAL : fs_run(fs, setattr, &op);
+}
+
+struct source_op {
+	daxfs_ino ino;
+	struct daxfs_source *out;
+};
+
+static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	const struct source_op *op = arg;
+	struct inode inode;
+	uint64_t source, parent;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc)
+		return rc;
+	source = inode_source(inode.sm);
+	if (!source)
+		return -EINVAL;
+	rc = inode_parent(lane, &inode, &parent);
+	if (rc == 0)
+		*op->out = (struct daxfs_source){ (unsigned)(source >> 56) - 1, source & ~(0xffull << 56), parent };
+	return rc;
+}
+
+int daxfs_source(struct daxfs *fs, daxfs_ino ino, struct daxfs_source *out)
+{
+	struct source_op op = { ino, out };
+
+	return fs_run(fs, find_source, &op);
 }
 
 static struct daxfs_usage usage_of(const struct pool *pool, enum daxfs_type type, uint64_t live)

@@ -3,11 +3,12 @@
  * cache.c - what one process knows of the cache: how storage is read, which reads are
  * under way, how files were read lately, figures.
  *
- * All of it is private memory under one lock, which is held for a few instructions, never while
- * storage or the pool is touched. A process that dies leaves nothing of this.
+ * All of it but the figures is private memory under one lock, which is held for a few instructions, never
+ * while storage or the pool is touched. A process that dies leaves nothing of this.
  */
 #include "fs/cache.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -35,7 +36,9 @@ struct cache {
 	struct stream stream[STREAMS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
-	uint64_t figure[FIGURES];
+	atomic_ullong figure[FIGURES];        /* without the lock: the heartbeat reads them */
+	bool told;                            /* of the heartbeat: what follows is known */
+	uint64_t before[DAXFS_CACHE_FIGURES]; /* of this slot, by earlier processes */
 };
 
 static uint64_t now_ns(void)
@@ -290,35 +293,85 @@ uint64_t cache_hand(struct daxfs *fs, uint64_t by)
 
 void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by)
 {
-	int was;
-	struct cache *c;
+	if (by)
+		atomic_fetch_add_explicit(&fs->cache->figure[figure], by, memory_order_relaxed);
+}
 
-	if (!by)
-		return;
-	c = lock(fs, &was);
-	c->figure[figure] += by;
-	unlock(c, was);
+static uint64_t figure(const struct cache *c, enum cache_figure figure)
+{
+	return atomic_load_explicit(&c->figure[figure], memory_order_relaxed);
+}
+
+/* The slot's words have one writer, and are for people: what a process counted since its last beat is lost with it. */
+void cache_tell(struct daxfs *fs)
+{
+	sm_u64 *words = fs->pool.holders[fs->host].cache;
+	struct cache *c = fs->cache;
+
+	for (unsigned i = 0; i < DAXFS_CACHE_FIGURES; i++) {
+		uint64_t now;
+
+		if (!c->told)
+			c->before[i] = sm_load_relaxed(&words[i]);
+		now = c->before[i] + figure(c, i);
+		if (now != sm_load_relaxed(&words[i]))
+			sm_store_relaxed(&words[i], now);
+	}
+	c->told = true;
 }
 
 void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out)
 {
-	struct cache *c;
-	int was;
+	const struct cache *c = fs->cache;
 
 	*out = (struct daxfs_cache_stats){ 0 };
 	if (!*fs->here)
 		return;
-	c = lock(fs, &was);
 	*out = (struct daxfs_cache_stats){
-		.reads = c->figure[FIGURE_READS],
-		.filled = c->figure[FIGURE_FILLED],
-		.past = c->figure[FIGURE_PAST],
-		.waits = c->figure[FIGURE_WAITS],
-		.taken_over = c->figure[FIGURE_TAKEN_OVER],
-		.lost = c->figure[FIGURE_LOST],
-		.no_room = c->figure[FIGURE_NO_ROOM],
-		.errors = c->figure[FIGURE_ERRORS],
-		.dropped = c->figure[FIGURE_DROPPED],
+		.hits = figure(c, FIGURE_HITS),
+		.misses = figure(c, FIGURE_MISSES),
+		.reads = figure(c, FIGURE_READS),
+		.filled = figure(c, FIGURE_FILLED),
+		.waits = figure(c, FIGURE_WAITS),
+		.taken_over = figure(c, FIGURE_TAKEN_OVER),
+		.dropped = figure(c, FIGURE_DROPPED),
+		.past = figure(c, FIGURE_PAST),
+		.lost = figure(c, FIGURE_LOST),
+		.no_room = figure(c, FIGURE_NO_ROOM),
+		.errors = figure(c, FIGURE_ERRORS),
 	};
-	unlock(c, was);
+}
+
+struct stats_of {
+	struct daxfs *fs;
+	unsigned host;
+	struct daxfs_cache_stats *out;
+};
+
+static int look_at_words(void *arg)
+{
+	const struct stats_of *of = arg;
+	const sm_u64 *word = of->fs->pool.holders[of->host].cache;
+
+	if (pool_lost(&of->fs->pool, word, DAXFS_CACHE_FIGURES * sizeof(*word)))
+		return -EIO;
+	*of->out = (struct daxfs_cache_stats){
+		.hits = sm_load_relaxed(&word[FIGURE_HITS]),
+		.misses = sm_load_relaxed(&word[FIGURE_MISSES]),
+		.reads = sm_load_relaxed(&word[FIGURE_READS]),
+		.filled = sm_load_relaxed(&word[FIGURE_FILLED]),
+		.waits = sm_load_relaxed(&word[FIGURE_WAITS]),
+		.taken_over = sm_load_relaxed(&word[FIGURE_TAKEN_OVER]),
+		.dropped = sm_load_relaxed(&word[FIGURE_DROPPED]),
+	};
+	return 0;
+}
+
+int daxfs_cache_stats_of(struct daxfs *fs, unsigned host, struct daxfs_cache_stats *out)
+{
+	struct stats_of of = { fs, host, out };
+
+	if (!*fs->here)
+		return -ECHILD;
+	return host < fs->pool.super.hosts ? fs_look(fs, look_at_words, &of) : -EINVAL;
 }

@@ -139,18 +139,23 @@ void cache_was_slow(struct daxfs *fs, unsigned host);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
 
+/* The first DAXFS_CACHE_FIGURES of them are told to the pod, in this order: sm_holder. */
 enum cache_figure {
+	FIGURE_HITS,
+	FIGURE_MISSES,
 	FIGURE_READS,
 	FIGURE_FILLED,
-	FIGURE_PAST,
 	FIGURE_WAITS,
 	FIGURE_TAKEN_OVER,
+	FIGURE_DROPPED,
+	FIGURE_PAST,
 	FIGURE_LOST,
 	FIGURE_NO_ROOM,
 	FIGURE_ERRORS,
-	FIGURE_DROPPED,
 	FIGURES
 };
 void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by);
+/* With a heartbeat: tell the pod. It waits for nothing. */
+void cache_tell(struct daxfs *fs);
 
 #endif

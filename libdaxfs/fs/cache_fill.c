@@ -140,6 +140,7 @@ int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, s
 	struct daxfs_storage storage;
 	int rc = fs_run(fs, find_source, &f);
 
+	cache_count(fs, FIGURE_MISSES, 1);
 	if (rc == 0)
 		rc = cache_storage_get(fs, f.source, &storage);
 	if (rc)

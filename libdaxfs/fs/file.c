@@ -18,6 +18,8 @@ struct file_op {
 	uint64_t offset;
 	size_t len, done;
 	bool append;
+	bool here; /* what is in the pool alone */
+	uint64_t hits;
 	struct cache_aside *aside;
 };
 
@@ -252,6 +254,17 @@ static uint64_t read_end(const struct file_op *op, uint64_t from, uint64_t bytes
 	return end - from > DAXFS_ATOMIC_WRITE_MAX ? from + DAXFS_ATOMIC_WRITE_MAX : end;
 }
 
+/* How many of the pages seen were in the pool before this read came; of a file of storage, which has no extents. */
+static unsigned pages_hit(const struct view *view, uint64_t first)
+{
+	const struct cache_aside *a = view->aside;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < view->n; i++)
+		n += !a || a->ino != view->ino || first + i < a->first || first + i - a->first >= a->n;
+	return n;
+}
+
 /* Up to one txn. 1: the end of the file; READ_MISSING: the next page is to be read from storage. */
 static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 {
@@ -282,6 +295,8 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	op->done += end - from;
+	if (inode_backed(inode.sm))
+		op->hits += pages_hit(&view, from / DAXFS_PAGE_SIZE);
 	return end == size_bytes(size); /* 1: what is appended now came after this read */
 }
 
@@ -312,22 +327,36 @@ static int bring(struct daxfs *fs, struct file_op *op)
 			   &op->aside);
 }
 
+static ssize_t read_all(struct daxfs *fs, struct file_op *op)
+{
+	int rc = fs_ready(fs);
+
+	if (op->len > SSIZE_MAX_WRITE)
+		op->len = SSIZE_MAX_WRITE;
+	if (op->offset > DAXFS_FILE_MAX)
+		return 0;
+	while (rc == 0 && op->done < op->len) {
+		rc = fs_run_ahead(fs, read_ahead, read_piece, op);
+		if (rc == READ_MISSING)
+			rc = op->here ? -ENODATA : bring(fs, op);
+	}
+	free(op->aside);
+	cache_count(fs, FIGURE_HITS, op->hits);
+	return op->done || rc > 0 ? (ssize_t)op->done : rc;
+}
+
 ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
 {
 	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len };
-	int rc = fs_ready(fs);
 
-	if (len > SSIZE_MAX_WRITE)
-		op.len = SSIZE_MAX_WRITE;
-	if (offset > DAXFS_FILE_MAX)
-		return 0;
-	while (rc == 0 && op.done < op.len) {
-		rc = fs_run_ahead(fs, read_ahead, read_piece, &op);
-		if (rc == READ_MISSING)
-			rc = bring(fs, &op);
-	}
-	free(op.aside);
-	return op.done || rc > 0 ? (ssize_t)op.done : rc;
+	return read_all(fs, &op);
+}
+
+ssize_t daxfs_read_cached(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
+{
+	struct file_op op = { .ino = ino, .out = buf, .offset = offset, .len = len, .here = true };
+
+	return read_all(fs, &op);
 }
 
 int daxfs_fsync(struct daxfs *fs, daxfs_ino ino)

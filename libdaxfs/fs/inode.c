@@ -130,7 +130,7 @@ static uint64_t blocks_of(struct lane *lane, const struct inode *inode, uint64_t
 {
 	uint64_t pages = S_ISDIR(inode->mode);
 
-	if (inode_backed(inode->sm)) /* in storage; how many it takes there, it knows */
+	if (S_ISREG(inode->mode) && inode_backed(inode->sm)) /* in storage; how many it takes there, it knows */
 		pages = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	else if (!S_ISDIR(inode->mode) && size && !map_pages(lane, inode->sm, BLOCKS_LIMIT, &pages))
 		return BLOCKS_MANY;
@@ -227,7 +227,8 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	init_word(&sm->mode, DAXFS_W_ATTR, init->mode);
 	init_word(&sm->uid, DAXFS_W_ATTR, init->cred.uid);
 	init_word(&sm->gid, DAXFS_W_ATTR, init->cred.gid);
-	init_word(&sm->parent, DAXFS_W_LINK, dir ? link_payload(DAXFS_INODE, handle_index(init->parent)) : 0);
+	init_word(&sm->parent, DAXFS_W_LINK,
+		  dir || init->source ? link_payload(DAXFS_INODE, handle_index(init->parent)) : 0);
 	init_word(&sm->dir_root, DAXFS_W_LINK, dir ? link_payload(DAXFS_NODE, init->page) : 0);
 	for (unsigned i = 0; i < DAXFS_DIRECT; i++)
 		init_word(&sm->direct[i], DAXFS_W_LINK, symlink && i == 0 ? link_payload(DAXFS_DATA, init->page) : 0);

@@ -24,6 +24,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "fs/cache.h"
 #include "fs/lease.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
@@ -411,6 +412,8 @@ static int beat(void *arg)
 	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
 	sm_flush(&fs->pool.shm, &host->beat, DAXFS_LINE);
 	lease_beats(fs, before_ns);
+	if (!pool_lost(&fs->pool, fs->pool.holders[fs->host].cache, sizeof(fs->pool.holders[fs->host].cache)))
+		cache_tell(fs);
 	return 0;
 }
 

@@ -20,7 +20,8 @@ struct name_op {
 	struct daxfs_cred cred;
 	bool open;
 	uint64_t expected;           /* handle that is listed as held, of a file that is being made */
-	uint64_t source;             /* of a file of backing storage */
+	uint64_t source;             /* of what is of backing storage */
+	bool storage;                /* names of a directory of storage may be changed: to be as they are there */
 	uint64_t size, mtime, ctime; /* ... its own */
 	struct daxfs_attr *out;
 	struct daxfs_lease *lease;
@@ -127,6 +128,12 @@ int daxfs_lookup_leased(struct daxfs *fs, daxfs_ino parent, const char *name, st
 
 /* -- making ------------------------------------------------------------------- */
 
+/* The names of a directory of storage are what they are there: daxfs_import, daxfs_forget. */
+static int may_change(const struct name_op *op, const struct inode *dir)
+{
+	return !op->storage && inode_backed(dir->sm) ? -EROFS : 0;
+}
+
 /* The page a new inode starts with: a directory's root node, a symlink's target. */
 static int first_page(struct lane *lane, const struct name_op *op, struct inode_init *init)
 {
@@ -199,7 +206,9 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 
 	if (rc)
 		return rc;
-	rc = pos.found ? -EEXIST : trie_make_room(lane, &pos);
+	rc = pos.found ? -EEXIST : may_change(op, &dir);
+	if (rc == 0)
+		rc = trie_make_room(lane, &pos);
 	if (rc)
 		return rc;
 	record_begin(lane, OP_CREATE);
@@ -217,7 +226,8 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (op->out)
 		inode_init_attr(handle, &init, op->out);
-	inode_changed(lane, dir.sm);
+	if (!op->storage)
+		inode_changed(lane, dir.sm);
 	return 0;
 }
 
@@ -245,28 +255,45 @@ int daxfs_mknod(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t m
 	return rc;
 }
 
+static int import(struct daxfs *fs, struct name_op *op, const struct daxfs_attr *attr, unsigned backing, uint64_t file)
+{
+	if (backing >= DAXFS_BACKINGS || file >> 56)
+		return -EINVAL;
+	if (time_encode(&attr->mtime, &op->mtime) || time_encode(&attr->ctime, &op->ctime))
+		return -EINVAL;
+	if (!(fs->pool.super.incompat & DAXFS_INCOMPAT_CACHE))
+		return -EOPNOTSUPP;
+	op->source = ((uint64_t)backing + 1) << 56 | file;
+	op->storage = true;
+	op->mode = (op->mode & S_IFMT) | (attr->mode & 07777);
+	op->cred = (struct daxfs_cred){ .uid = attr->uid, .gid = attr->gid };
+	return fs_run(fs, create, op);
+}
+
 int daxfs_import(struct daxfs *fs, daxfs_ino parent, const char *name, const struct daxfs_attr *attr, unsigned backing,
 		 uint64_t file, struct daxfs_attr *out)
 {
-	struct name_op op = {
-		.parent = parent,
-		.name = name,
-		.mode = S_IFREG | (attr->mode & 07777),
-		.cred = { .uid = attr->uid, .gid = attr->gid },
-		.source = ((uint64_t)backing + 1) << 56 | file,
-		.size = attr->size,
-		.out = out,
-	};
+	struct name_op op = { .parent = parent, .name = name, .out = out, .mode = S_IFREG };
 
-	if (backing >= DAXFS_BACKINGS || file >> 56 || (attr->mode & S_IFMT && !S_ISREG(attr->mode)))
+	if (S_ISDIR(attr->mode))
+		op.mode = S_IFDIR;
+	else if (attr->mode & S_IFMT && !S_ISREG(attr->mode))
 		return -EINVAL;
-	if (time_encode(&attr->mtime, &op.mtime) || time_encode(&attr->ctime, &op.ctime))
-		return -EINVAL;
-	if (attr->size > DAXFS_FILE_MAX)
+	if (S_ISREG(op.mode) && attr->size > DAXFS_FILE_MAX)
 		return -EFBIG;
-	if (!(fs->pool.super.incompat & DAXFS_INCOMPAT_CACHE))
-		return -EOPNOTSUPP;
-	return fs_run(fs, create, &op);
+	op.size = S_ISREG(op.mode) ? attr->size : 0;
+	return import(fs, &op, attr, backing, file);
+}
+
+int daxfs_import_link(struct daxfs *fs, daxfs_ino parent, const char *name, const char *target,
+		      const struct daxfs_attr *attr, unsigned backing, uint64_t file, struct daxfs_attr *out)
+{
+	struct name_op op = { .parent = parent, .name = name, .target = target, .out = out, .mode = S_IFLNK };
+	size_t len = strnlen(target, DAXFS_SYMLINK_MAX + 1);
+
+	if (len == 0 || len > DAXFS_SYMLINK_MAX)
+		return len ? -ENAMETOOLONG : -EINVAL;
+	return import(fs, &op, attr, backing, file);
 }
 
 int daxfs_mkdir(struct daxfs *fs, daxfs_ino parent, const char *name, uint32_t mode, struct daxfs_cred cred,
@@ -318,7 +345,9 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return -EPERM;
 	rc = locate(fs, lane, op, true, &name, &dir, &pos);
 	if (rc == 0)
-		rc = pos.found ? -EEXIST : trie_make_room(lane, &pos);
+		rc = pos.found ? -EEXIST : inode_backed(inode.sm) ? -EROFS : may_change(op, &dir);
+	if (rc == 0)
+		rc = trie_make_room(lane, &pos);
 	if (rc)
 		return rc;
 	nlink = word_help(lane, &inode.sm->nlink);
@@ -356,12 +385,21 @@ int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *na
 
 /* -- removing ----------------------------------------------------------------- */
 
+/* May this name be removed? Of storage, if it still names what is to be forgotten. */
+static int may_remove(const struct name_op *op, const struct inode *dir, const struct trie_pos *pos)
+{
+	if (op->storage && pos->handle != op->ino)
+		return -ESTALE;
+	return may_change(op, dir);
+}
+
 /* After a record removed a name: finish the inode. */
 static int after_removal(struct lane *lane, const struct trie_pos *pos, const struct inode *dir)
 {
 	int rc;
 
-	inode_changed(lane, dir->sm);
+	if (!inode_backed(dir->sm))
+		inode_changed(lane, dir->sm);
 	rc = inode_finish_or_list(lane, pos->handle);
 	return rc > 0 ? 0 : rc;
 }
@@ -385,6 +423,9 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
 	if (S_ISDIR(inode.mode))
 		return -EISDIR;
+	rc = may_remove(op, &dir, &pos);
+	if (rc)
+		return rc;
 	nlink = word_help(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &pos);
@@ -447,7 +488,9 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc == -ESTALE ? entry_gone(lane, &pos) : rc;
 	if (!S_ISDIR(victim.mode))
 		return -ENOTDIR;
-	rc = entry_stage_rmdir(lane, &victim, &pos);
+	rc = may_remove(op, &dir, &pos);
+	if (rc == 0)
+		rc = entry_stage_rmdir(lane, &victim, &pos);
 	if (rc)
 		return rc;
 	entry_remove(lane, &pos);
@@ -465,4 +508,12 @@ int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)
 	struct name_op op = { .parent = parent, .name = name };
 
 	return fs_run(fs, rmdir_step, &op);
+}
+
+int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
+{
+	struct name_op op = { .parent = parent, .name = name, .ino = ino, .storage = true };
+	int rc = fs_run(fs, unlink_step, &op);
+
+	return rc == -EISDIR ? fs_run(fs, rmdir_step, &op) : rc;
 }

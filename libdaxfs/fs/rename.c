@@ -255,6 +255,8 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -ENOENT;
 	if (rc == 0)
 		rc = find_end(fs, lane, op->new_parent, op->new_name, &to);
+	if (rc == 0 && (inode_backed(from.dir.sm) || inode_backed(to.dir.sm)))
+		rc = -EROFS;
 	if (rc)
 		return rc;
 	lane_todo(lane, 0);

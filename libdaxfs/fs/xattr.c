@@ -131,7 +131,7 @@ static int change_step(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = view_xattrs(lane, op->ino, &view);
 
 	(void)fs;
-	if (rc == 0 && inode_backed(view.inode.sm))
+	if (rc == 0 && !S_ISDIR(view.inode.mode) && inode_backed(view.inode.sm))
 		rc = -EROFS;
 	if (rc == 0)
 		rc = change_set(&view.set, op);

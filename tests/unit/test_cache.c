@@ -133,7 +133,7 @@ static void test_arguments(void **state)
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "f", &attr, 1, 1, NULL), -EEXIST);
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "g", &attr, DAXFS_BACKINGS, 1, NULL), -EINVAL);
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "g", &attr, 1, 1ull << 56, NULL), -EINVAL);
-	attr.mode = S_IFDIR | 0700;
+	attr.mode = S_IFIFO | 0700;
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "g", &attr, 1, 1, NULL), -EINVAL);
 	attr.mode = 0600;
 	attr.size = DAXFS_FILE_MAX + 1;
