@@ -278,6 +278,8 @@ static void start_serving(struct agent *a)
 	a->session.ops.fs = a->fs;
 	a->session.ops.host = (unsigned)a->config->host;
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
+	a->session.ops.backing_config = a->config->backing;
+	a->session.ops.n_backings = a->config->n_backings;
 	a->session.ops.ready = on_ready;
 	a->session.ops.context = a;
 	a->session.ended = on_ended;
@@ -395,11 +397,13 @@ static void stop_all(struct agent *a)
 		recover_stop(&a->recover);
 	if (a->beating)
 		beat_stop(&a->beat);
-	if (a->serving)
+	if (a->serving && !a->session.ops.backings.stuck)
 		session_free(&a->session);
 	self_recover_stop(&a->standin);
 	if (a->joined)
 		leave(a);
+	if (a->session.ops.backings.stuck)
+		_exit(a->status); /* a thread may come back from storage to what would have been freed */
 }
 
 /* -- checks before anything is taken --------------------------------------------- */

@@ -74,6 +74,20 @@ void channel_answer_by(int by)
 	door = by;
 }
 
+void channel_leave(const struct channel *c, struct channel_place *out)
+{
+	*out = (struct channel_place){ door, request };
+	request = NULL;
+	daxfs_receipt_use(c->fs, NULL);
+}
+
+void channel_go_on(const struct channel *c, const struct channel_place *place)
+{
+	door = place->door;
+	request = place->request;
+	daxfs_receipt_use(c->fs, request ? &request->receipt : NULL);
+}
+
 /* -- the first request ------------------------------------------------------------- */
 
 static const struct fuse_init_in *init_in(const struct channel *c)

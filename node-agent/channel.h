@@ -68,4 +68,13 @@ struct estate_request *channel_request(void);
 int channel_door(void);
 void channel_answer_by(int door);
 
+/* where a request is served: its descriptor, its place in the estate */
+struct channel_place {
+	int door;
+	struct estate_request *request;
+};
+/* Another thread will answer the request that this one serves; that thread goes on with it. */
+void channel_leave(const struct channel *c, struct channel_place *out);
+void channel_go_on(const struct channel *c, const struct channel_place *place);
+
 #endif

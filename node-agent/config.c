@@ -32,6 +32,8 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "  --machine-id FILE   where this machine's id is (/etc/machine-id); hosts that share\n"
 			    "                      a machine need one each\n"
 			    "  --boot-id FILE      where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
+			    "  --backing NAME[=PATH]  read this backing of the pool, at PATH (where the pool says it\n"
+			    "                      is); for each that this host is to read\n"
 			    "  --no-realtime       heartbeat at ordinary priority\n"
 			    "  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
 			    "                      `realtime = no` for --no-realtime\n"
@@ -144,6 +146,31 @@ static int set_source(void *target, const char *key, const char *value, struct d
 	return settings_text(key, value, c->options.source, sizeof(c->options.source), err);
 }
 
+static struct backing_config *backing_named(struct config *c, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < c->n_backings; i++)
+		if (strncmp(c->backing[i].name, name, len) == 0 && !c->backing[i].name[len])
+			return &c->backing[i];
+	return c->n_backings < BACKINGS_MAX ? &c->backing[c->n_backings++] : NULL;
+}
+
+/* A later one of the same name takes the place of an earlier one. */
+static int set_backing(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	size_t len = strcspn(value, "=");
+	struct backing_config *b;
+
+	if (!len || len >= sizeof(b->name) || memchr(value, '/', len) || (value[len] && value[len + 1] != '/'))
+		return settings_bad(key, value, "NAME, or NAME=/PATH", err);
+	b = backing_named(target, value, len);
+	if (!b)
+		return settings_bad(key, value, "among the 16 that a host can read", err);
+	memcpy(b->name, value, len);
+	b->name[len] = '\0';
+	b->path[0] = '\0';
+	return value[len] ? settings_text(key, value + len + 1, b->path, sizeof(b->path), err) : 0;
+}
+
 static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct config *c = target;
@@ -164,6 +191,7 @@ static const struct setting table[] = {
 	{ "source", set_source, SETTING_VALUE },
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },
+	{ "backing", set_backing, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },
 	{ NULL, NULL, SETTING_VALUE },
 };

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/settings.h"
+#include "node-agent/backing.h"
 #include "node-agent/kernel_cache.h"
 #include "node-agent/mount_options.h"
 
@@ -28,6 +29,8 @@ struct config {
 	double attr_timeout_s;   /* how old the kernel's attributes and names may be */
 	enum kernel_keeps keeps; /* what the kernel may keep, in a pool with leases */
 	struct mount_options options;
+	struct backing_config backing[BACKINGS_MAX];
+	unsigned n_backings;
 	bool realtime; /* SCHED_FIFO and locked memory for the heartbeat */
 };
 

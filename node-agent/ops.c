@@ -109,6 +109,16 @@ const struct fuse_lowlevel_ops ops_table = {
 	.statfs = op_statfs,
 };
 
+/* Names first: an inode that is not known by any is soon forgotten. */
+static void backing_changed(void *context, daxfs_ino ino)
+{
+	struct ops *ops = context;
+
+	kernel_cache_forget_names(&ops->cache);
+	if (ino)
+		kernel_cache_forget(&ops->cache, ino);
+}
+
 int ops_start(struct ops *ops)
 {
 	int error = -pthread_key_create(&ops->scratch, free);
@@ -119,12 +129,17 @@ int ops_start(struct ops *ops)
 	tombstones_init(&ops->tombstones, ops->fs);
 	lock_owners_init(&ops->lock_owners, ops->fs);
 	lockwait_init(&ops->lockwait, ops->fs);
-	return 0;
+	ops->backing_told = (struct backing_told){ backing_changed, ops };
+	error = backings_start(&ops->backings, ops->fs, ops->backing_config, ops->n_backings, &ops->backing_told);
+	if (error)
+		ops_stop(ops);
+	return error;
 }
 
 void ops_quiesce(struct ops *ops)
 {
 	lockwait_stop(&ops->lockwait);
+	backings_stop(&ops->backings);
 }
 
 void ops_stop(struct ops *ops)

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/backing.h"
 #include "node-agent/channel.h"
 #include "node-agent/kernel_cache.h"
 #include "node-agent/lock_owner.h"
@@ -48,12 +49,16 @@ struct ops {
 	pthread_key_t scratch; /* a buffer a worker keeps */
 	struct channel *channel;
 	struct estate *estate;
+	const struct backing_config *backing_config; /* n_backings of them */
+	unsigned n_backings;
 
 	struct kernel_cache cache; /* these have locks of their own */
 	struct lookup_pins pins;
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;
 	struct lockwait lockwait; /* .. and a thread */
+	struct backings backings; /* .. and some */
+	struct backing_told backing_told;
 };
 
 extern const struct fuse_lowlevel_ops ops_table;
@@ -105,6 +110,15 @@ bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 /* ops_open.c: not 0: nobody took the answer */
 int ops_reply_open(fuse_req_t req, uint64_t fh);
 int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh);
+
+/* ops_backed.c: of storage, and answered, now or later? The last for what is not in the pool. */
+bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
+bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
+bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
+bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+/* Open it, and answer. */
+void ops_open_now(fuse_req_t req, daxfs_ino ino);
+void ops_opendir_now(fuse_req_t req, daxfs_ino ino);
 
 /*
  * ops_again.c: requests that a process which has died had begun. How much of it is done (bytes of a write, else

@@ -176,13 +176,21 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
  * Held, so that its attributes outlive its name, whoever removes that. Not if it is gone
  * already, or this host's table is full: it can be listed all the same.
  */
+void ops_opendir_now(fuse_req_t req, daxfs_ino ino)
+{
+	struct fuse_file_info fi = { .fh = ops_new_file(req) };
+
+	if (ops_open_file(req, fi.fh, ino) != 0)
+		fi.fh = 0; /* not held */
+	if (fuse_reply_open(req, &fi) != 0)
+		ops_close_file(req, fi.fh);
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	uint64_t fh = ops_new_file(req);
-
-	fi->fh = ops_open_file(req, fh, ino) == 0 ? fh : 0; /* 0: not held */
-	if (fuse_reply_open(req, fi) != 0)
-		ops_close_file(req, fi->fh);
+	(void)fi;
+	if (!ops_backed_opendir(req, ino))
+		ops_opendir_now(req, ino);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -122,10 +122,15 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
  * once more, and finds it pinned. */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	if (!ops_backed_open(req, ino, fi->flags))
+		ops_open_now(req, ino);
+}
+
+void ops_open_now(fuse_req_t req, daxfs_ino ino)
+{
 	uint64_t fh = ops_new_file(req);
 	int error = ops_open_file(req, fh, ino);
 
-	(void)fi;
 	if (error)
 		ops_reply(req, ops_inode_error(req, error));
 	else if (ops_reply_open(req, fh) != 0)
@@ -226,6 +231,20 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 		ops_read(req, ino, size, offset);
 }
 
+/* All of it up to the end of the file, without storage. -ENODATA: a part is there alone, for which the kernel
+ * would take a short answer to be the end. */
+static ssize_t read_here(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = daxfs_read_cached(fs, ino, buf + done, size - done, offset + done);
+		done += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && done < size);
+	return n < 0 && (n == -ENODATA || !done) ? n : (ssize_t)done;
+}
+
 void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 {
 	ssize_t n = -ENOMEM;
@@ -235,7 +254,12 @@ void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 		return;
 	buf = ops_scratch(ops_of(req), size);
 	if (buf)
-		n = daxfs_read(ops_fs(req), ino, buf, size, (uint64_t)offset);
+		n = read_here(ops_fs(req), ino, buf, size, (uint64_t)offset);
+	if (n == -ENODATA) {
+		if (ops_backed_read(req, ino, size, offset))
+			return;
+		n = -ENXIO; /* this host does not read that storage */
+	}
 	if (n < 0)
 		ops_reply(req, (int)n);
 	else
@@ -369,9 +393,12 @@ static ssize_t copy_range(fuse_req_t req, daxfs_ino from, uint64_t from_offset, 
 void op_copy_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *from_fi, fuse_ino_t to,
 		   off_t to_offset, struct fuse_file_info *to_fi, size_t len, int flags)
 {
+	struct daxfs_source source;
 	ssize_t n = flags ? -EINVAL : drop_privileges(req, to);
 
 	(void)from_fi, (void)to_fi;
+	if (n == 0 && daxfs_source(ops_fs(req), from, &source) == 0)
+		n = -EOPNOTSUPP; /* it may have to wait for storage: the kernel reads and writes instead */
 	if (n == 0)
 		n = copy_range(req, from, (uint64_t)from_offset, to, (uint64_t)to_offset,
 			       len < COPY_MAX ? len : COPY_MAX);

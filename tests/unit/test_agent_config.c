@@ -90,10 +90,39 @@ static void test_refusals(void **state)
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--name", "01234567890123456789012345678901"),
 		"short enough");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--options", "ro,wo"), "\"wo\" is no mount option");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--backing", "=/x"), "NAME=/PATH");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--backing", "a=x"), "NAME=/PATH");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--backing", "a/b"), "NAME=/PATH");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--bogus"), "--bogus is not an option");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount"), "--mount needs a value");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "stray"), "what is \"stray\"");
 	refused(TRY("--pool=", "--host", "0", "--mount", "/m"), "a value");
+}
+
+static void test_backings(void **state)
+{
+	struct daxfs_error err;
+	struct config c;
+	char line[64];
+
+	(void)state;
+	config_defaults(&c);
+	assert_int_equal(c.n_backings, 0);
+	assert_int_equal(config_line(&c, "backing = data", &err), 0);
+	assert_int_equal(config_line(&c, "backing = data2=/mnt/with space", &err), 0);
+	assert_int_equal(c.n_backings, 2);
+	assert_string_equal(c.backing[0].name, "data");
+	assert_string_equal(c.backing[0].path, "");
+	assert_string_equal(c.backing[1].name, "data2");
+	assert_string_equal(c.backing[1].path, "/mnt/with space");
+	assert_int_equal(config_line(&c, "backing = data=/other", &err), 0); /* the later one counts */
+	assert_int_equal(c.n_backings, 2);
+	assert_string_equal(c.backing[0].path, "/other");
+	for (unsigned i = 2; i < BACKINGS_MAX; i++) {
+		snprintf(line, sizeof(line), "backing = more%u", i);
+		assert_int_equal(config_line(&c, line, &err), 0);
+	}
+	assert_int_equal(config_line(&c, "backing = one-too-many", &err), -EINVAL);
 }
 
 static void test_lines(void **state)
@@ -176,7 +205,7 @@ static void test_example(void **state)
 			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
-	assert_int_equal(keys, 10);
+	assert_int_equal(keys, 12);
 	assert_int_equal(c.host, 0);
 	assert_string_equal(c.mount, "/mnt/daxfs");
 }
@@ -189,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_questions_need_nothing_else),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_backings),
 		cmocka_unit_test(test_file_then_options),
 		cmocka_unit_test(test_bad_file),
 		cmocka_unit_test(test_example),

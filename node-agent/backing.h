@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backing.h - trees of storage that the pod reads through, as far as this host can reach them.
+ *
+ * A backing is a directory of the pool's root that daxfsctl has imported; its attribute says where the storage
+ * was. A host reads it only if its own configuration names it: what a pool says cannot make a host read its files.
+ * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
+ * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
+ *
+ * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and a queue.
+ * So one that hangs holds up those who wait for it, and nobody else. What is known of a tree is private memory, a
+ * hint: a process that begins finds it anew. Rules of what is noticed when: backing_names.c.
+ */
+#ifndef AGENT_BACKING_H
+#define AGENT_BACKING_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "daxfs/cache.h"
+#include "node-agent/storage.h"
+
+#define BACKINGS_MAX 16u
+#define BACKING_THREADS 8u         /* reads and looks at one storage at once */
+#define BACKING_SLOW_MS 2000u      /* so long without an answer, and what the pool has is served as it is */
+#define BACKING_PATIENCE_MS 1000u  /* for another host that reads the same page */
+#define BACKING_REVALIDATE_MS 1000 /* unless the backing says otherwise */
+#define BACKING_NOTES 4096u        /* files and directories that are remembered */
+#define BACKING_ATTRIBUTE "trusted.daxfs.backing"
+
+/* one, as the configuration names it */
+struct backing_config {
+	char name[256];
+	char path[PATH_MAX]; /* empty: as the pool says */
+};
+
+/* something of a tree that was looked at lately */
+struct backing_note {
+	daxfs_ino ino, parent;
+	char name[256];
+	int64_t looked_ns;            /* in storage; 0: not */
+	struct timespec mtime, ctime; /* of a directory, */
+	int64_t listed_ns;            /* when it was listed; 0: not */
+	bool settled;                 /* its times will tell of another change */
+};
+
+/* work that waits for storage */
+struct backing_work {
+	struct backing_work *next;
+	void (*run)(struct backing_work *work); /* frees it */
+};
+
+/* Who is told that names were made or removed, or attributes changed (0: of none), to be as in storage. */
+struct backing_told {
+	void (*changed)(void *context, daxfs_ino ino);
+	void *context;
+};
+
+struct backing {
+	const struct backing_config *config;
+	struct daxfs *fs;
+	const struct backing_told *told;
+
+	pthread_mutex_t lock; /* of all below; never held over storage or the pool */
+	pthread_cond_t changed;
+	bool attached, stop;
+	unsigned number, users;
+	daxfs_ino root;
+	int fd;
+	unsigned revalidate_ms;
+	int said; /* of the last error that was logged */
+	struct backing_work *first, **last;
+	int64_t began_ns[BACKING_THREADS]; /* what each thread does now; 0: nothing */
+	struct backing_note note[BACKING_NOTES];
+	pthread_t thread[BACKING_THREADS], keeper;
+	unsigned threads;
+	bool kept;
+};
+
+struct backings {
+	unsigned n;
+	struct backing *backing[BACKINGS_MAX];
+	bool stuck; /* threads are left in storage that does not answer */
+};
+
+/* Start to serve what the configuration names. -errno: nothing is left. */
+int backings_start(struct backings *all, struct daxfs *fs, const struct backing_config *config, unsigned n,
+		   const struct backing_told *told);
+/* When nobody adds work any more: what waits is run with the backing gone. Sets `stuck`. */
+void backings_stop(struct backings *all);
+
+/* The backing of something, kept until backing_put: NULL: of none, or not of one that this host reads. */
+struct backing *backing_get(struct backings *all, daxfs_ino ino);
+void backing_put(struct backing *b);
+/* Has storage been silent for long? Then what the pool has is served as it is. */
+bool backing_is_slow(struct backing *b);
+/* Its threads are to end: what still waits is answered that the mount is gone. */
+bool backing_has_stopped(struct backing *b);
+/* Do this in a thread of the backing. */
+void backing_add(struct backing *b, struct backing_work *work);
+
+/* -- names (backing_names.c): these wait for storage ------------------------------------- */
+
+/* Is a name of a directory as in storage? It is afterwards. 0, -ENOENT, -errno of storage. */
+int backing_look(struct backing *b, daxfs_ino parent, const char *name);
+/* Is a file still what it was? -ESTALE: no; it is forgotten. */
+int backing_look_at(struct backing *b, daxfs_ino ino);
+/* Are the names of a directory those of storage? They are afterwards. */
+int backing_list(struct backing *b, daxfs_ino dir);
+/* Of the library: bytes that are not in the pool. */
+ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
+
+/* -- what is known (backing_notes.c) ------------------------------------------------------- */
+
+/* Was it looked at, or its names, within the backing's time? */
+bool backing_is_fresh(struct backing *b, daxfs_ino ino);
+bool backing_is_listed(struct backing *b, daxfs_ino dir);
+void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked);
+void backing_unnote(struct backing *b, daxfs_ino ino);
+bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *out);
+/* It has been listed when it was of these times. */
+void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr);
+/* The path of something within its backing: "" is the backing. -ESTALE: it is not there any more. */
+int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
+/* The path of a name. */
+int backing_path_of(struct backing *b, daxfs_ino parent, const char *name, char *path, size_t size);
+int64_t backing_now_ns(void);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backing_notes.c - what this process knows of the files of a backing: where they are, when they were looked at.
+ *
+ * A table in which a later one takes the place of an earlier one. What is not in it is found in the pool: an inode
+ * that was imported says into which directory, and the directory what its name is there. A note may be old: what
+ * it says of a path is looked at in storage, beneath the backing, and what is found there is compared.
+ */
+#include "node-agent/backing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define DEPTH_MAX 256u
+#define RACY_S 2 /* a directory may change once more within the tick of the clock that its times tell */
+
+int64_t backing_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static struct backing_note *place_of(struct backing *b, daxfs_ino ino)
+{
+	return &b->note[(ino ^ ino >> 32) % BACKING_NOTES];
+}
+
+static bool is_young(struct backing *b, daxfs_ino ino, bool listed)
+{
+	const struct backing_note *note = place_of(b, ino);
+	int64_t since;
+	bool young;
+
+	pthread_mutex_lock(&b->lock);
+	since = listed ? note->listed_ns : note->looked_ns;
+	young = note->ino == ino && since && backing_now_ns() - since < (int64_t)b->revalidate_ms * 1000000;
+	pthread_mutex_unlock(&b->lock);
+	return young;
+}
+
+bool backing_is_fresh(struct backing *b, daxfs_ino ino)
+{
+	return is_young(b, ino, false);
+}
+
+bool backing_is_listed(struct backing *b, daxfs_ino dir)
+{
+	return is_young(b, dir, true);
+}
+
+void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked)
+{
+	struct backing_note *note = place_of(b, ino);
+
+	pthread_mutex_lock(&b->lock);
+	if (note->ino != ino)
+		*note = (struct backing_note){ .ino = ino };
+	note->parent = parent;
+	snprintf(note->name, sizeof(note->name), "%s", name);
+	if (looked)
+		note->looked_ns = backing_now_ns();
+	pthread_mutex_unlock(&b->lock);
+}
+
+void backing_unnote(struct backing *b, daxfs_ino ino)
+{
+	struct backing_note *note = place_of(b, ino);
+
+	pthread_mutex_lock(&b->lock);
+	if (note->ino == ino)
+		*note = (struct backing_note){ .ino = 0 };
+	pthread_mutex_unlock(&b->lock);
+}
+
+bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *out)
+{
+	pthread_mutex_lock(&b->lock);
+	*out = *place_of(b, ino);
+	pthread_mutex_unlock(&b->lock);
+	return out->ino == ino;
+}
+
+void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr)
+{
+	struct backing_note *note = place_of(b, dir);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&b->lock);
+	if (note->ino != dir)
+		*note = (struct backing_note){ .ino = dir };
+	note->looked_ns = note->listed_ns = backing_now_ns();
+	note->mtime = attr->mtime;
+	note->ctime = attr->ctime;
+	note->settled = attr->mtime.tv_sec + RACY_S < now.tv_sec && attr->ctime.tv_sec + RACY_S < now.tv_sec;
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* -- paths ------------------------------------------------------------------------------- */
+
+struct search {
+	daxfs_ino ino;
+	char name[256];
+};
+
+static bool is_it(void *context, const char *name, daxfs_ino ino, unsigned type, uint64_t next)
+{
+	struct search *s = context;
+
+	(void)type, (void)next;
+	if (ino != s->ino || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return true;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	return false;
+}
+
+/* Where something was imported, and its name there. */
+static int find_in_pool(struct backing *b, daxfs_ino ino, struct backing_note *out)
+{
+	struct search s = { .ino = ino };
+	struct daxfs_source source;
+	int rc = daxfs_source(b->fs, ino, &source);
+
+	if (rc == 0)
+		rc = daxfs_readdir(b->fs, source.directory, 0, is_it, &s);
+	if (rc == 0 && !s.name[0])
+		rc = -ESTALE;
+	if (rc == 0)
+		backing_note(b, ino, source.directory, s.name, false);
+	*out = (struct backing_note){ .ino = ino, .parent = source.directory };
+	memcpy(out->name, s.name, sizeof(out->name));
+	return rc;
+}
+
+/* Put a name before what there is of a path. */
+static int prepend(char *path, size_t size, const char *name)
+{
+	size_t len = strlen(path), add = strlen(name), slash = len > 0;
+
+	if (!add || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EIO; /* not a name that the pool can have */
+	if (add + slash + len >= size)
+		return -ENAMETOOLONG;
+	memmove(path + add + slash, path, len + 1);
+	memcpy(path, name, add);
+	if (slash)
+		path[add] = '/';
+	return 0;
+}
+
+int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size)
+{
+	struct backing_note note;
+	int rc = 0;
+
+	path[0] = '\0';
+	for (unsigned i = 0; rc == 0 && ino != b->root; i++) {
+		if (i == DEPTH_MAX)
+			return -ENAMETOOLONG;
+		if (!backing_find_note(b, ino, &note) || !note.parent)
+			rc = find_in_pool(b, ino, &note);
+		if (rc == 0)
+			rc = prepend(path, size, note.name);
+		ino = note.parent;
+	}
+	return rc == -EINVAL ? -ESTALE : rc; /* it leads out of what was imported */
+}
+
+int backing_path_of(struct backing *b, daxfs_ino parent, const char *name, char *path, size_t size)
+{
+	int rc = backing_path(b, parent, path, size);
+	size_t len = strlen(path);
+
+	if (rc)
+		return rc;
+	if ((size_t)snprintf(path + len, size - len, "%s%s", len ? "/" : "", name) >= size - len)
+		return -ENAMETOOLONG;
+	return 0;
+}

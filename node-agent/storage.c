@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * storage.c - see storage.h.
+ *
+ * The file system of the storage is not known: what it says is taken as input. A file is told by its number there and
+ * by size, mtime and ctime: who changes one and puts all of that back is not noticed. Beneath, not
+ * above: a path that leads out is -EXDEV, one through a link -ELOOP.
+ */
+#include "node-agent/storage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FILE_MASK ((1ull << 56) - 1)
+#define TIME_MAX_S ((int64_t)1 << 33) /* that the pool can surely hold */
+
+static int open_beneath(int root, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, root, path[0] ? path : ".", &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static struct timespec held(struct timespec t)
+{
+	return t.tv_sec >= 0 && t.tv_sec < TIME_MAX_S ? t : (struct timespec){ 0, 0 };
+}
+
+static int fill(const struct stat *st, struct storage_entry *out)
+{
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && !S_ISLNK(st->st_mode))
+		return -EOPNOTSUPP;
+	*out = (struct storage_entry){
+		.file = st->st_ino & FILE_MASK,
+		.attr = {
+			.mode = st->st_mode,
+			.uid = st->st_uid,
+			.gid = st->st_gid,
+			.size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
+			.mtime = held(st->st_mtim),
+			.ctime = held(st->st_ctim),
+		},
+	};
+	return 0;
+}
+
+static int fill_from(int fd, struct storage_entry *out)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -errno : fill(&st, out);
+}
+
+int storage_open(const char *path, int *out, struct storage_entry *entry)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = fd < 0 ? -errno : fill_from(fd, entry);
+
+	if (rc == 0)
+		*out = fd;
+	else if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int storage_look(int root, const char *path, struct storage_entry *out)
+{
+	int fd = open_beneath(root, path, O_PATH), rc = fd < 0 ? fd : fill_from(fd, out);
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int storage_readlink(int root, const char *path, char *target, size_t size)
+{
+	int fd = open_beneath(root, path, O_PATH);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = readlinkat(fd, "", target, size);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= size)
+		return -ENAMETOOLONG;
+	target[n] = '\0';
+	return 0;
+}
+
+int storage_list(int root, const char *path, int (*fill_name)(void *context, const char *name), void *context)
+{
+	int fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY), rc = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		rc = fd < 0 ? fd : -errno;
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	for (errno = 0; rc == 0 && (entry = readdir(dir)); errno = 0)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			rc = fill_name(context, entry->d_name);
+	if (rc == 0 && errno)
+		rc = -errno;
+	closedir(dir);
+	return rc;
+}
+
+static ssize_t read_bytes(int fd, uint8_t *buf, size_t len, uint64_t offset)
+{
+	size_t done = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && done < len) {
+		n = pread(fd, buf + done, len - done, (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n < 0)
+			return -errno;
+		else
+			done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* It is looked at after the bytes: what changed it before, or meanwhile, has left its mark by then. */
+ssize_t storage_read(int root, const char *path, const struct storage_entry *known, void *buf, size_t len,
+		     uint64_t offset)
+{
+	int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK), rc;
+	struct storage_entry now;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+	n = read_bytes(fd, buf, len, offset);
+	rc = fill_from(fd, &now);
+	close(fd);
+	if (rc == 0 && !storage_same(known, &now))
+		rc = -ESTALE;
+	return rc == -EOPNOTSUPP ? -ESTALE : rc ? rc : n;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool storage_same(const struct storage_entry *a, const struct storage_entry *b)
+{
+	if (a->file != b->file || (a->attr.mode & S_IFMT) != (b->attr.mode & S_IFMT))
+		return false;
+	if (S_ISDIR(a->attr.mode))
+		return true;
+	return (S_ISLNK(a->attr.mode) || a->attr.size == b->attr.size) && same_time(a->attr.mtime, b->attr.mtime) &&
+	       same_time(a->attr.ctime, b->attr.ctime);
+}
