@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daxfsctl/cache_figures.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
 #include "daxfsctl/text.h"
@@ -214,6 +215,28 @@ static void hosts(const struct metrics *m)
 	}
 }
 
+/* What hosts count of files of storage. The pool is looked at, whoever answered for the rest. */
+static void cache(const struct metrics *m)
+{
+	struct daxfs_cache_stats stats;
+	struct daxfs_error err;
+	struct daxfs *fs;
+	char labels[256];
+
+	if (daxfs_open(m->s->path, DAXFS_READ_ONLY, &fs, &err))
+		return;
+	head(m, "cache", "what a host counted of files of storage since the pool was made");
+	for (unsigned i = 0; i < m->s->n_hosts; i++) {
+		if (!health_shown(&m->s->host[i]) || daxfs_cache_stats_of(fs, m->s->host[i].view.id, &stats))
+			continue;
+		label_host(m, &m->s->host[i], labels, sizeof(labels));
+		for (unsigned n = 0; n < CACHE_FIGURES; n++)
+			fprintf(m->out, "daxfs_cache{%s,figure=\"%s\"} %" PRIu64 "\n", labels, cache_figure[n].name,
+				cache_figure_of(&stats, n));
+	}
+	daxfs_close(fs);
+}
+
 int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 {
 	int code = ctl_parse(ctl, argc, argv, NULL, 0, 0, 1, "metrics [POOL]");
@@ -231,6 +254,7 @@ int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 		usage(&m);
 		repairs(&m);
 		hosts(&m);
+		cache(&m);
 	}
 	free(s);
 	return code;

@@ -80,8 +80,7 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 	return rc ? ctl_exit_of(rc) : result.left ? CTL_PROBLEMS : CTL_OK;
 }
 
-/* From a free slot, the last one: that is kept for such times. */
-static int join_any(struct daxfs *fs, struct daxfs_error *err)
+int ctl_join_any(struct daxfs *fs, struct daxfs_error *err)
 {
 	struct daxfs_geometry g;
 	int rc = -EBUSY;
@@ -101,7 +100,7 @@ static int repair_item(struct ctl *ctl, const char *pool, uint64_t inode)
 
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
-	rc = join_any(fs, &err);
+	rc = ctl_join_any(fs, &err);
 	if (rc == 0) {
 		if (ctl->json) {
 			json_begin(&j, ctl->out);

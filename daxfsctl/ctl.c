@@ -24,6 +24,8 @@ static const struct command {
 	{ "remove", cmd_remove },
 	{ "check", cmd_check },
 	{ "repair", cmd_repair },
+	{ "backing", cmd_backing },
+	{ "cache", cmd_cache },
 	{ "dump", cmd_dump },
 	{ "selftest", cmd_selftest },
 	{ "probe", cmd_probe },
@@ -57,6 +59,9 @@ static const char help[] =
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"
+	"  backing add POOL NAME --path PATH --read-only [--revalidate-ms MS] | list POOL | remove POOL NAME\n"
+	"                                        directories of storage, read through the pool\n"
+	"  cache POOL                            what hosts read of them: hits, misses, ...\n"
 	"  dump POOL super|member|lanes|inode N|dir N\n"
 	"                                        what is in there, as it is\n"
 	"  selftest POOL [--processes N] [--increments N]\n"

@@ -51,6 +51,9 @@ int ctl_exit_of(int error);
 /* ctl_fail with the reason of a call that returned error. */
 int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err);
 
+/* Join from a free slot, the last one: that is kept for such times. 0 or -errno. */
+int ctl_join_any(struct daxfs *fs, struct daxfs_error *err); /* cmd_repair.c */
+
 /* Commands: argv has what follows the command's name. */
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv);
 int cmd_status(struct ctl *ctl, int argc, char **argv);
@@ -64,6 +67,8 @@ int cmd_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_repair(struct ctl *ctl, int argc, char **argv);
+int cmd_backing(struct ctl *ctl, int argc, char **argv);
+int cmd_cache(struct ctl *ctl, int argc, char **argv);
 int cmd_dump(struct ctl *ctl, int argc, char **argv);
 int cmd_probe(struct ctl *ctl, int argc, char **argv);
 int cmd_metrics(struct ctl *ctl, int argc, char **argv);

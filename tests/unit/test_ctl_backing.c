@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_ctl_backing.c - daxfsctl backing and cache, on real pools without hosts. */
+#include "ctl_run.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "daxfs/cache.h"
+
+struct place {
+	char dir[64], pool[96], storage[96];
+	struct ctl_run r;
+};
+
+static void setup(struct place *p)
+{
+	memset(p, 0, sizeof(*p));
+	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
+	snprintf(p->storage, sizeof(p->storage), "%s/storage", p->dir);
+	assert_int_equal(mkdir(p->storage, 0750), 0);
+	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 3 --lanes 2 --heartbeat-ms 20", p->pool);
+	ctl_expect(&p->r, CTL_OK, "pool unit ");
+}
+
+static void teardown(struct place *p)
+{
+	ctl_run(&p->r, "check %s", p->pool);
+	ctl_expect(&p->r, CTL_OK, "clean");
+	ctl_run_end(&p->r);
+	unlink(p->pool);
+	rmdir(p->storage);
+	assert_int_equal(rmdir(p->dir), 0);
+}
+
+static void test_add_list_remove(void **state)
+{
+	struct place p;
+
+	(void)state;
+	setup(&p);
+	ctl_run(&p.r, "backing add %s data --path %s --read-only", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_OK, "backing data added: ");
+	ctl_run(&p.r, "backing add %s data --path %s --read-only", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_REFUSED, "there is such a name");
+	ctl_run(&p.r, "backing add %s more --path %s --read-only --revalidate-ms 50 --json", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_OK, "\"name\": \"more\"");
+	ctl_run(&p.r, "backing list %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "read-only  revalidate-ms 50 ");
+	ctl_expect(&p.r, CTL_OK, p.storage);
+	ctl_run(&p.r, "--json backing list %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"revalidate_ms\": 1000");
+	ctl_run(&p.r, "backing remove %s data", p.pool);
+	ctl_expect(&p.r, CTL_OK, "removed from the pool");
+	ctl_run(&p.r, "backing remove %s data", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "no such backing");
+	ctl_run(&p.r, "backing remove %s more --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"there\": false");
+	teardown(&p);
+}
+
+static void test_bad_input(void **state)
+{
+	struct place p;
+
+	(void)state;
+	setup(&p);
+	ctl_run(&p.r, "backing add %s data --path %s", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_USAGE, "does not write to storage: say --read-only");
+	ctl_run(&p.r, "backing add %s data --path relative --read-only", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "--path /PATH");
+	ctl_run(&p.r, "backing add %s data --path /nonexistent/x --read-only", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "/nonexistent/x: No such file or directory");
+	ctl_run(&p.r, "backing add %s data --path /dev/null --read-only", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "/dev/null: Not a directory");
+	ctl_run(&p.r, "backing add %s a/b --path /tmp --read-only", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "a name without /");
+	ctl_run(&p.r, "backing frob %s", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "add, list or remove");
+	ctl_run(&p.r, "backing remove %s", p.pool);
+	ctl_expect(&p.r, CTL_USAGE, "add, list or remove");
+	teardown(&p);
+}
+
+/* With what was in it, of which storage still has all. */
+static void test_remove_a_tree(void **state)
+{
+	const struct daxfs_attr dir = { .mode = S_IFDIR | 0755 }, file = { .mode = S_IFREG | 0644, .size = 100 };
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_attr top, sub, out;
+	struct daxfs *fs;
+	struct place p;
+
+	(void)state;
+	setup(&p);
+	ctl_run(&p.r, "backing add %s data --path %s --read-only", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_OK, "backing data added: ");
+	assert_int_equal(daxfs_open(p.pool, DAXFS_READ_WRITE, &fs, &err), 0);
+	assert_int_equal(daxfs_join(fs, 0, "host", &err), 0);
+	assert_int_equal(daxfs_lookup(fs, DAXFS_ROOT, "data", &top), 0);
+	assert_int_equal(daxfs_import(fs, top.ino, "d", &dir, 0, 1, &sub), 0);
+	assert_int_equal(daxfs_import(fs, sub.ino, "f", &file, 0, 2, &out), 0);
+	assert_int_equal(daxfs_leave(fs), 0);
+	daxfs_close(fs);
+	ctl_run(&p.r, "backing remove %s data", p.pool);
+	ctl_expect(&p.r, CTL_OK, "storage is as it was");
+	ctl_run(&p.r, "cache %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "total");
+	ctl_run(&p.r, "cache %s --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"evictions\": 0");
+	teardown(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_add_list_remove),
+		cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_remove_a_tree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
