@@ -163,14 +163,15 @@ static void show(struct backing *b, struct json *j, const struct found *f, const
 {
 	char text[4096 + 64], *path;
 	ssize_t n = daxfs_xattr_get(b->fs, f->ino, ATTRIBUTE, text, sizeof(text) - 1);
-	unsigned ms = REVALIDATE_MS;
+	unsigned long ms = REVALIDATE_MS;
 
 	text[n > 0 ? n : 0] = '\0';
-	sscanf(text, "revalidate-ms=%u", &ms);
+	if (strncmp(text, "revalidate-ms=", 14) == 0)
+		ms = strtoul(text + 14, NULL, 10);
 	path = strstr(text, "path=");
 	path = path ? path + 5 : text + strlen(text);
 	if (!b->ctl->json) {
-		fprintf(b->ctl->out, "%-20s read-only  revalidate-ms %-6u %s\n", f->name, ms,
+		fprintf(b->ctl->out, "%-20s read-only  revalidate-ms %-6lu %s\n", f->name, ms,
 			*path ? path : "(no path)");
 		return;
 	}

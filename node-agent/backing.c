@@ -10,6 +10,7 @@
  */
 #include "node-agent/backing.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -126,10 +127,13 @@ static void read_attribute(struct backing *b, daxfs_ino root, char *path, size_t
 {
 	char text[PATH_MAX + 64], *at;
 	ssize_t n = daxfs_xattr_get(b->fs, root, BACKING_ATTRIBUTE, text, sizeof(text) - 1);
-	unsigned ms;
+	const char *ms;
 
 	text[n > 0 ? n : 0] = '\0';
-	b->revalidate_ms = sscanf(text, "revalidate-ms=%u", &ms) == 1 ? ms : BACKING_REVALIDATE_MS;
+	ms = strstr(text, "revalidate-ms=");
+	b->revalidate_ms = BACKING_REVALIDATE_MS;
+	if (ms && isdigit((unsigned char)ms[14]))
+		b->revalidate_ms = (unsigned)strtoul(ms + 14, NULL, 10) % BACKING_REVALIDATE_MAX_MS;
 	at = strstr(text, "path=");
 	snprintf(path, size, "%s", b->config->path[0] ? b->config->path : at ? at + 5 : "");
 }

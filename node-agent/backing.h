@@ -23,11 +23,12 @@
 #include "node-agent/storage.h"
 
 #define BACKINGS_MAX 16u
-#define BACKING_THREADS 8u         /* reads and looks at one storage at once */
-#define BACKING_SLOW_MS 2000u      /* so long without an answer, and what the pool has is served as it is */
-#define BACKING_PATIENCE_MS 1000u  /* for another host that reads the same page */
-#define BACKING_REVALIDATE_MS 1000 /* unless the backing says otherwise */
-#define BACKING_NOTES 4096u        /* files and directories that are remembered */
+#define BACKING_THREADS 8u          /* reads and looks at one storage at once */
+#define BACKING_SLOW_MS 2000u       /* so long without an answer, and what the pool has is served as it is */
+#define BACKING_PATIENCE_MS 1000u   /* for another host that reads the same page */
+#define BACKING_REVALIDATE_MS 1000u /* unless the backing says otherwise */
+#define BACKING_REVALIDATE_MAX_MS 86400001u
+#define BACKING_NOTES 4096u /* files and directories that are remembered */
 #define BACKING_ATTRIBUTE "trusted.daxfs.backing"
 
 /* one, as the configuration names it */

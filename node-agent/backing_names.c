@@ -138,7 +138,7 @@ static int import(struct backing *b, daxfs_ino parent, const char *name, const c
 		  const struct storage_entry *e)
 {
 	char target[PATH_MAX];
-	struct daxfs_attr out;
+	struct daxfs_attr out = { .ino = 0 };
 	int rc;
 
 	if (S_ISLNK(e->attr.mode)) {

@@ -146,7 +146,7 @@ static int prepend(char *path, size_t size, const char *name)
 	if (add + slash + len >= size)
 		return -ENAMETOOLONG;
 	memmove(path + add + slash, path, len + 1);
-	memcpy(path, name, add);
+	stpcpy(path, name);
 	if (slash)
 		path[add] = '/';
 	return 0;

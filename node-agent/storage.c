@@ -61,14 +61,14 @@ static int fill_from(int fd, struct storage_entry *out)
 	return fstat(fd, &st) < 0 ? -errno : fill(&st, out);
 }
 
-int storage_open(const char *path, int *out, struct storage_entry *entry)
+int storage_open(const char *path, int *fd, struct storage_entry *out)
 {
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = fd < 0 ? -errno : fill_from(fd, entry);
+	int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = root < 0 ? -errno : fill_from(root, out);
 
 	if (rc == 0)
-		*out = fd;
-	else if (fd >= 0)
-		close(fd);
+		*fd = root;
+	else if (root >= 0)
+		close(root);
 	return rc;
 }
 
