@@ -47,7 +47,7 @@ static bool is_absent(int rc)
 /* What the pool has of something that was imported. */
 static int known(struct backing *b, daxfs_ino ino, struct storage_entry *out)
 {
-	struct daxfs_source source;
+	struct daxfs_source source = { .file = 0 };
 	int rc = daxfs_getattr(b->fs, ino, &out->attr);
 
 	if (rc == 0)

@@ -10,7 +10,8 @@
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
- *   import P SIZE FILE | drop P OFFSET LEN | spoil N (1: this host's reads of storage fail, 2: come short, 0: neither)
+ *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
+ *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
  *
@@ -64,6 +65,8 @@ extern const unsigned script_n_verbs;
 
 /* stored.c */
 void script_import(struct command_call *call);
+void script_tree(struct command_call *call);
+void script_forget(struct command_call *call);
 void script_drop(struct command_call *call);
 void script_spoil(struct command_call *call);
 

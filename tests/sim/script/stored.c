@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stored.c - verbs about files of storage, which machine/world.c plays. */
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #include "daxfs/cache.h"
 #include "script/script.h"
@@ -17,6 +18,22 @@ void script_import(struct command_call *call)
 	const struct daxfs_attr attr = { .mode = 0644, .uid = 10, .gid = 20, .size = c->n[0] };
 
 	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, 0, c->n[1], NULL));
+}
+
+/* A directory of storage. */
+void script_tree(struct command_call *call)
+{
+	const struct command *c = call->command;
+	const struct daxfs_attr attr = { .mode = S_IFDIR | 0755, .uid = 10, .gid = 20 };
+
+	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, 0, c->n[0], NULL));
+}
+
+void script_forget(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_forget(world.fs[call->host], c->parent[1], c->name[1], c->ino));
 }
 
 /* How many pages there were is not compared. */

@@ -566,6 +566,8 @@ const struct verb script_verbs[] = {
 	{ "dropx", "in", do_dropx },
 	{ "getx", "in", do_getx },
 	{ "import", "pnn", script_import },
+	{ "tree", "pn", script_tree },
+	{ "forget", "iP", script_forget },
 	{ "drop", "inn", script_drop },
 	{ "spoil", "n", script_spoil },
 	{ "fill", "in", do_fill },
