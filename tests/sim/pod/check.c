@@ -89,14 +89,16 @@ static bool within(const uint8_t *p, const void *start, size_t len)
 	return p >= (const uint8_t *)start && p < (const uint8_t *)start + len;
 }
 
-/* What a recovery may change: figures of the slot, and of the lanes of its recoverer the announcements; and if one
+/* What a recovery may change: figures of the slot, events, and of the lanes of its recoverer the announcements; and if one
  * of these has used up its numbers, they start again, and the epoch goes on (sync/rest.c). */
 static bool may_differ(uint64_t offset, unsigned slot, unsigned by)
 {
 	const uint8_t *p = (const uint8_t *)memory_base() + offset;
 
 	if (within(p, &pod.pool.member->host[slot], sizeof(struct sm_host)) ||
-	    within(p, &pod.pool.member->manager.epoch, sizeof(sm_u64)))
+	    within(p, &pod.pool.member->manager.epoch, sizeof(sm_u64)) ||
+	    within(p, pod.pool.events.last, sizeof(sm_u64)) ||
+	    within(p, pod.pool.events.at, pod.pool.events.count * sizeof(struct sm_event)))
 		return true;
 	for (unsigned i = 0; i < pod.lanes; i++) {
 		const struct sm_lane *lane = &pod.pool.lanes[by * pod.lanes + i];
