@@ -89,8 +89,8 @@ static bool within(const uint8_t *p, const void *start, size_t len)
 	return p >= (const uint8_t *)start && p < (const uint8_t *)start + len;
 }
 
-/* What a recovery may change: figures of the slot, events, and of the lanes of its recoverer the announcements; and if one
- * of these has used up its numbers, they start again, and the epoch goes on (sync/rest.c). */
+/* What a recovery may change: figures of the slot, events, and of the lanes of its recoverer the announcements; and if
+ * one of these has used up its numbers, they start again, and the epoch goes on (sync/rest.c). */
 static bool may_differ(uint64_t offset, unsigned slot, unsigned by)
 {
 	const uint8_t *p = (const uint8_t *)memory_base() + offset;

@@ -47,7 +47,7 @@ static const struct mutant {
 	{ "private-for-ever", "finalize_allocs", 'c', TWIST_UNDO, 0, 50 },
 	{ "taken-unnamed", "record_intended", 's', TWIST_ZERO, 0, 50 },
 	{ "no-todo", "lane_todo", 's', TWIST_ZERO, 0, 50 },
-	{ "open-unlisted", "list", 'c', TWIST_ZERO, 0, 50 },
+	{ "open-unlisted", "find_place", 'c', TWIST_ZERO, 0, 50 },
 	{ "generation-kept", "swap_word", 'c', TWIST_GENERATION, 0, 50 },
 	{ "reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 1000 },
 	{ "withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 0 },
