@@ -81,8 +81,8 @@ struct world_check {
 /* False when the check itself broke or failed. */
 bool world_check(struct world_check *out);
 
-/* events.c: record one, of a script; what is wrong with those in the pool is added to *out. */
-int world_tell(struct daxfs *fs);
+/* events.c: record some, of a script; what is wrong with those in the pool is added to *out. */
+int world_tell(struct daxfs *fs, uint64_t n);
 void world_judge_events(struct world_check *out);
 
 #endif

@@ -398,8 +398,8 @@ const struct scenario scenarios[] = {
 	{ "lease-change", FILE_F "1:serve;1:beat;1:kstat d/f", "unlink d/f;kernels", "kstat d/f;poll;kstat d/f",
 	  SC_LEASES },
 	/* events: beside one another, and where the ring comes round */
-	{ "tell", "", "tell 2", "tell 2", 0 },
-	{ "tell-round", "tell 12", "tell 2", "tell 17", 0 },
+	{ "tell", "", "tell 1;tell 1", "tell 1;tell 1", 0 },
+	{ "tell-round", "tell 12", "tell 1;tell 1", "tell 17", 0 },
 	/* membership */
 	{ "beat", FILE_F, "beat", "unlink d/f", SC_MEMBER },
 	{ "manage", FILE_F "appear", "manage", "manage", SC_MEMBER | SC_VAGUE },

@@ -72,9 +72,5 @@ void do_getx(struct command_call *call)
 
 void do_tell(struct command_call *call)
 {
-	int rc = 0;
-
-	for (uint64_t i = 0; rc == 0 && i < call->command->n[0]; i++)
-		rc = world_tell(world.fs[call->host]);
-	put(call, rc);
+	put(call, world_tell(world.fs[call->host], call->command->n[0]));
 }
