@@ -253,7 +253,7 @@ bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool name
 	if (fresh)
 		atomic_store(&stripe->fresh_ns, now);
 	if (names)
-		atomic_store(&stripe->names, true);
+		atomic_store(&stripe->names_ns, now);
 	lease_set_bit(&fs->pool, &sm->leases, lane->host);
 	/* ORD grant: the bit before what is granted, before `writers`, and before the term (L2, L4, L6). */
 	sm_fence();
@@ -296,13 +296,22 @@ static void answers_arrive(struct lease_holder *h)
 		rest(looks);
 }
 
+/* Others in the stripe may be directories. One that is being changed is taken for one. */
+static bool may_have_names(const struct sm_inode *sm)
+{
+	uint64_t w = sm_load_relaxed(&sm->mode);
+
+	return word_is_mark(w) || S_ISDIR((mode_t)word_payload(w, DAXFS_W_ATTR));
+}
+
 /*
  * The cache forgets. Of an inode that it does not know it has forgotten nothing: an answer that makes it known may
  * have been given and not have been taken yet, for which it has a quarter of T (L4).
  */
 static void forget(struct daxfs *fs, struct lease_stripe *stripe, daxfs_ino ino, daxfs_lease_drop drop, void *context)
 {
-	bool names = atomic_load(&stripe->names);
+	bool names = lease_clock() < atomic_load(&stripe->names_ns) + lease_ns(fs) &&
+		     may_have_names(&fs->pool.inodes[handle_index(ino)]);
 
 	for (unsigned looks = 0; !drop(context, ino, names); looks++) {
 		if (lease_clock() >= atomic_load(&stripe->fresh_ns) + slack(fs))
@@ -329,7 +338,6 @@ static void give_back(struct daxfs *fs, uint64_t index, daxfs_lease_drop drop, v
 	if (sm_load(&sm->leases) >> fs->host & 1) {
 		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs))
 			forget(fs, stripe, handle_make(sm_load(&sm->i_generation), index), drop, context);
-		atomic_store(&stripe->names, false);
 		lease_clear_bit(&fs->pool, &sm->leases, fs->host);
 		cool(stripe);
 	}
@@ -362,7 +370,7 @@ static void take_over(struct lease_holder *h)
 	uint64_t now = lease_clock();
 
 	for (unsigned i = 0; i < LEASE_STRIPES; i++) {
-		atomic_store(&h->stripe[i].names, true);
+		atomic_store(&h->stripe[i].names_ns, now);
 		atomic_store(&h->stripe[i].granted_ns, now);
 		atomic_store(&h->stripe[i].fresh_ns, now);
 	}

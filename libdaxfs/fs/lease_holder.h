@@ -14,8 +14,8 @@
 /* what this process knows of inodes whose index has the same remainder */
 struct lease_stripe {
 	atomic_uint recalling; /* no grants */
-	atomic_bool names;     /* of a directory were granted since the last recall */
 	atomic_ullong granted_ns;
+	atomic_ullong names_ns; /* names of a directory were granted */
 	atomic_ullong fresh_ns; /* granted by an answer that may make the inode known to the kernel */
 	atomic_ullong cool_ns;  /* no grants until then */
 	unsigned strikes;       /* recalls that followed one another; the recalling thread's */

@@ -48,11 +48,13 @@ static void test_a_mount(void **state)
 {
 	(void)state;
 	taken(CALL("/sbin/mount.daxfs", "/dev/shm/none", "/none", "-v", "-n", "-t", "daxfs", "-o",
-		   "rw,host=3,name=n,ro,noexec,x-systemd.automount,_netdev,attr_timeout=2,no_realtime,allow_suid"));
+		   "rw,host=3,name=n,ro,noexec,x-systemd.automount,_netdev,attr_timeout=2,"
+		   "keep=attributes,no_realtime,allow_suid"));
 	assert_string_equal(r.argument[0], "daxfs-node-agent");
 	assert_string_equal(argument("--host"), "3");
 	assert_string_equal(argument("--name"), "n");
 	assert_string_equal(argument("--attr-timeout"), "2");
+	assert_string_equal(argument("--keep"), "attributes");
 	assert_string_equal(argument("--join-wait"), "60");
 	assert_string_equal(argument("--pool"), "/dev/shm/none");
 	assert_string_equal(argument("--source"), "/dev/shm/none");

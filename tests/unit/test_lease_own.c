@@ -43,6 +43,54 @@ static int set_mode(struct daxfs *fs, daxfs_ino ino)
 	return daxfs_setattr(fs, ino, DAXFS_SET_MODE, &in, &out);
 }
 
+static bool note_names(void *context, daxfs_ino ino, bool names)
+{
+	struct told *t = context;
+
+	t->drops += names;
+	t->last = ino;
+	return true;
+}
+
+/* Of two directories whose leases are counted together each has names of its own to forget; a file has none. */
+static void test_one_stripe(void **state)
+{
+	struct told t = { 0 };
+	struct pod pod;
+	daxfs_ino ino[3] = { 0 };
+	unsigned n = 0;
+
+	(void)state;
+	pod_start_with(&pod, 64u << 20,
+		       (struct daxfs_mkfs_options){ .inodes = 2 * LEASE_STRIPES, .lanes = 4, .lease_ms = LONG_MS });
+	assert_int_equal(daxfs_lease_start(pod.fs[0], NULL, NULL), 0);
+	daxfs_beat(pod.fs[0]);
+	for (unsigned i = 0; n < 2; i++) {
+		struct daxfs_lease lease;
+		struct daxfs_answer answer;
+		struct daxfs_attr attr;
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", i);
+		assert_int_equal(daxfs_mkdir(pod.fs[2], DAXFS_ROOT, name, 0755, (struct daxfs_cred){ 0, 0 }, &attr), 0);
+		if (n && handle_index(attr.ino) % LEASE_STRIPES != handle_index(ino[0]) % LEASE_STRIPES)
+			continue;
+		ino[n++] = attr.ino;
+		daxfs_beat(pod.fs[0]);
+		daxfs_answer_begin(pod.fs[0], &answer);
+		assert_int_equal(daxfs_lookup_leased(pod.fs[0], attr.ino, "none", &attr, &lease), -ENOENT);
+		assert_true(lease.names_ns);
+		daxfs_answer_end(pod.fs[0], &answer);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		lease_ask(fs_pool_writable(pod.fs[1]), 0, handle_index(ino[i]));
+		assert_int_equal(daxfs_lease_poll(pod.fs[0], note_names, &t), 1);
+		assert_int_equal(t.last, ino[i]);
+		assert_int_equal(t.drops, i + 1);
+	}
+	stop(&pod);
+}
+
 static bool own_change(void *context, daxfs_ino ino, bool names)
 {
 	struct told *told = context;
@@ -113,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_told_again),
+		cmocka_unit_test(test_one_stripe),
 		cmocka_unit_test(test_own_change),
 		cmocka_unit_test(test_goes_on),
 	};
