@@ -142,7 +142,8 @@ static void test_goes_on(void **state)
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.attr_ns);
 	tenancy = daxfs_tenancy(pod.fs[0]);
-	pod.fs[0]->joined = false; /* as if it had been killed */
+	fs_free_slots(pod.fs[0]); /* as if it had been killed */
+	pod.fs[0]->joined = false;
 	daxfs_close(pod.fs[0]);
 	assert_int_equal(fs_attach(pod.base, pod.size, &pod.fs[0], &err), 0);
 	assert_int_equal(daxfs_resume(pod.fs[0], 0, tenancy, NULL, 0, &err), 0);
