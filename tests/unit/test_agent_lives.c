@@ -18,19 +18,6 @@
 #define BLOCK 4000
 #define LARGE (700 * 1024)
 
-/* Kill it, and wait until there is another one. */
-static void kill_server(const struct pod *pod, int host)
-{
-	pid_t pid = pod_server(pod, host);
-
-	assert_true(pid > 0);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	for (int ms = 0; pod_server(pod, host) == pid || pod_server(pod, host) == 0; ms++) {
-		assert_true(ms < POD_WAIT_MS);
-		usleep(1000);
-	}
-}
-
 /* -- a writer that checks -------------------------------------------------------------- */
 
 struct writer {
@@ -180,7 +167,7 @@ static void test_killed_under_writers(void **state)
 	srand((unsigned)getpid());
 	for (int i = 0; i < kills; i++) {
 		usleep((useconds_t)(250000 + rand() % 200000));
-		kill_server(pod, A);
+		pod_kill_server(pod, A);
 	}
 	usleep(200000);
 	atomic_store(&stop, true);
@@ -238,7 +225,7 @@ static void test_lives_on(void **state)
 	}
 	usleep(100000);
 	for (int i = 0; i < 3; i++) {
-		kill_server(pod, A);
+		pod_kill_server(pod, A);
 		expect_error(lock_range(other, F_SETLK, F_RDLCK), EAGAIN);
 		assert_int_equal(pread(fd, text, sizeof(text), 0), 4);
 		assert_memory_equal(text, "kept", 4);

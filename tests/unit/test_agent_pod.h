@@ -271,6 +271,19 @@ static inline pid_t pod_server(const struct pod *pod, int host)
 	return pid;
 }
 
+/* Kill what serves, and wait until there is another one. */
+static inline void pod_kill_server(const struct pod *pod, int host)
+{
+	pid_t pid = pod_server(pod, host);
+
+	assert_true(pid > 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	for (int ms = 0; pod_server(pod, host) == pid || pod_server(pod, host) == 0; ms++) {
+		assert_true(ms < POD_WAIT_MS);
+		usleep(1000);
+	}
+}
+
 static inline bool pod_mounted(const struct pod *pod, int host)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
