@@ -334,6 +334,27 @@ static void test_without(void **state)
 	expect_text(at(&t->pod, C, "data/f"), "of storage");
 }
 
+/* Of what is cached in part nobody gets a short answer: programs take that for the end. */
+static void test_cached_in_part(void **state)
+{
+	struct tree *t = *state;
+	uint8_t two[8192];
+	int fd, other;
+
+	if (!pod_possible())
+		skip();
+	put_bytes(in(t, "part"), t->bytes, BIG);
+	fd = open(at(&t->pod, A, "data/part"), O_RDONLY);
+	other = open(at(&t->pod, C, "data/part"), O_RDONLY);
+	assert_int_equal(pread(fd, two, 1, 0), 1); /* and what follows it, up to page 8 */
+	expect_error((int)pread(other, two, sizeof(two), 7 * 4096), ENXIO);
+	assert_int_equal(pread(other, two, 4096, 7 * 4096), 4096);
+	assert_int_equal(pread(fd, two, sizeof(two), 7 * 4096), sizeof(two));
+	assert_memory_equal(two, t->bytes + 7 * 4096, sizeof(two));
+	close(fd);
+	close(other);
+}
+
 /* -- what a pool says is input ------------------------------------------------------------------ */
 
 /* Another host makes of a link in storage a directory, with a file of the place where the link leads. */
@@ -528,10 +549,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_once), /* first: nothing has been counted */
-		cmocka_unit_test(test_names),       cmocka_unit_test(test_changed_behind_our_back),
-		cmocka_unit_test(test_without),     cmocka_unit_test(test_beneath),
-		cmocka_unit_test(test_paths),       cmocka_unit_test(test_storage_hangs),
-		cmocka_unit_test(test_filler_dies), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_names),          cmocka_unit_test(test_changed_behind_our_back),
+		cmocka_unit_test(test_cached_in_part), cmocka_unit_test(test_without),
+		cmocka_unit_test(test_beneath),        cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_storage_hangs),  cmocka_unit_test(test_filler_dies),
+		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
