@@ -42,13 +42,19 @@ static int fail(struct daxfs_error *err, int error, const char *dir, const char 
 	return error;
 }
 
+/* Nobody serves it any more: what was asked before gets the one answer, what is asked now the other. */
+static bool is_dead(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED;
+}
+
 /* statfs, unlike stat, is never answered from the kernel's cache. */
 static int detach_stale(const char *dir, struct daxfs_error *err)
 {
 	struct statfs st;
 
 	for (int i = 0; i < STALE_MAX; i++) {
-		if (statfs(dir, &st) == 0 || errno != ENOTCONN)
+		if (statfs(dir, &st) == 0 || !is_dead(errno))
 			return 0;
 		if (umount2(dir, MNT_DETACH) < 0)
 			return fail(err, -errno, dir, "a dead mount is in the way; unmount it as root (umount -l)");
@@ -195,7 +201,7 @@ int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_
 	const struct timespec moment = { .tv_nsec = TRY_AGAIN_NS };
 	int error = prepare(dir, nonempty, real, err);
 
-	for (int i = 0; i < TRIES && (error == -EBUSY || error == -ENOTCONN); i++) {
+	for (int i = 0; i < TRIES && (error == -EBUSY || is_dead(-error)); i++) {
 		nanosleep(&moment, NULL);
 		error = prepare(dir, nonempty, real, err);
 	}

@@ -102,6 +102,34 @@ static void test_empty_and_sealed(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* A former agent dies while its mount is looked at. */
+static int dying; /* looks that end so */
+
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st)
+{
+	if (dying == 0)
+		return __real_stat(path, st);
+	dying--;
+	errno = dying ? ECONNABORTED : ENOTCONN;
+	return -1;
+}
+
+static void test_dies_while_looked_at(void **state)
+{
+	char dir[] = "/tmp/test_agent_mountpoint.XXXXXX", real[PATH_MAX];
+	struct daxfs_error err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	dying = 3;
+	assert_int_equal(mountpoint_prepare(dir, false, real, &err), 0);
+	assert_int_equal(dying, 0);
+	mountpoint_seal(dir, false);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static unsigned long flags_of(const char *list)
 {
 	struct mount_options o;
@@ -134,9 +162,9 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mountinfo_lines), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_resolves_links),  cmocka_unit_test(test_empty_and_sealed),
-		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_mountinfo_lines),      cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_resolves_links),       cmocka_unit_test(test_empty_and_sealed),
+		cmocka_unit_test(test_dies_while_looked_at), cmocka_unit_test(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
