@@ -59,7 +59,7 @@ static const struct order_note notes[] = {
 	BECAUSE("fs/inode.c", "inode_next_handle", "load", 0, 0, TAKEN),
 	BECAUSE("fs/times.c", "inode_touch", "cas", 0, 0, "times are plain words"),
 	BECAUSE("fs/lease.c", "daxfs_lease_stop", "load", 0, 0, BY_CAS),
-	BECAUSE("fs/lease.c", "daxfs_lease_start", "load", 0, 0, BY_CAS),
+	BECAUSE("fs/lease.c", "start", "load", 0, 0, BY_CAS),
 	BECAUSE("fs/lease.c", "daxfs_lease_poll", "cas", 0, 0, HINT),
 	BECAUSE("fs/lease.c", "give_back", "load", 0, 0,
 		"this host's own bit, which nobody else sets or clears; the "
