@@ -62,6 +62,23 @@ static void repair_type(struct check *c, uint64_t index, uint64_t dirent, uint32
 	}
 }
 
+static bool in_storage(const struct check *c, uint64_t inode)
+{
+	const struct sm_inode *sm = &c->pool->inodes[inode];
+
+	return !check_unknown(c, &sm->rdev) && sm_load_relaxed(&sm->rdev) >> 56;
+}
+
+/* Nobody makes names in a directory of storage, and the root is none: then rdev is what is wrong. */
+static void check_own(struct check *c, uint64_t inode)
+{
+	if (!in_storage(c, inode))
+		return;
+	check_problem(c, "bad-source", PLACE("inode", inode), "in storage, but it is a directory of the pool's own");
+	if (repair_do(c, PLACE("inode", inode), "a directory of the pool"))
+		repair_plain(c, &c->pool->inodes[inode].rdev, 0);
+}
+
 bool check_target(struct dir_walk *d, const struct sm_dirent *entry, uint64_t dirent, const struct place *at)
 {
 	struct check *c = d->c;
@@ -94,6 +111,7 @@ bool check_target(struct dir_walk *d, const struct sm_dirent *entry, uint64_t di
 		c->names[index]--;
 		return false;
 	}
+	d->own |= !in_storage(c, index);
 	reach_inode(c, index, S_ISDIR(mode), at);
 	return true;
 }
@@ -111,6 +129,8 @@ static void check_dir(struct check *c, uint64_t inode)
 		check_problem(c, "bad-kind", at, "a directory's root is a link of kind %u", link_kind(w));
 	if (link_kind(w) == DAXFS_NODE && check_reach(c, DAXFS_T_PAGE, link_index(w), DAXFS_USE_NODE, at)) {
 		check_trie(&d, link_index(w));
+		if (d.own || inode == DAXFS_ROOT_INO)
+			check_own(c, inode);
 		return;
 	}
 	repair_root(c, inode, at);

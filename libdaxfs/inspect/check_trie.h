@@ -10,6 +10,7 @@ struct dir_walk {
 	struct check *c;
 	uint64_t dir; /* inode */
 	bool orphan;
+	bool own; /* has names that are not of storage */
 };
 
 /* Everything below the root node of a directory (check_trie.c). */

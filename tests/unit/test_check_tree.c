@@ -105,6 +105,18 @@ static void said_in_storage_wide(struct fixture *s)
 	fixture_want(s, "bad-source: inode %llu", (unsigned long long)s->wide);
 }
 
+static void root_said_in_storage(struct fixture *s)
+{
+	sm_store(&fixture_inode(s, DAXFS_ROOT_INO)->rdev, 1ull << 63);
+	fixture_want(s, "bad-source: inode %llu", (unsigned long long)DAXFS_ROOT_INO);
+}
+
+static void directory_said_in_storage(struct fixture *s)
+{
+	sm_store(&fixture_inode(s, s->dir)->rdev, 1ull << 56);
+	fixture_want(s, "bad-source: inode %llu", (unsigned long long)s->dir);
+}
+
 static void short_target(struct fixture *s)
 {
 	pool_page(s->pool, fixture_direct(s, s->link, 0))[2] = '\0';
@@ -453,6 +465,8 @@ static const struct damage damages[] = {
 	DAMAGE(too_large, 1),
 	DAMAGE(said_in_storage, 1),
 	DAMAGE(said_in_storage_wide, 1),
+	DAMAGE(root_said_in_storage, 1),
+	DAMAGE(directory_said_in_storage, 1),
 	DAMAGE(short_target, 1),
 	DAMAGE(no_target, 1),
 	DAMAGE(link_too_many, 1),
