@@ -31,16 +31,15 @@ struct scratch {
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ops *ops = userdata;
-	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
+	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
 			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
 			FUSE_CAP_EXPORT_SUPPORT;
 
 	/*
 	 * Shared mappings are asked for in channel.c, whatever libfuse knows of them.
-	 * With ASYNC_DIO io_submit() and io_uring have as many requests under way as they are given. The kernel
-	 * then sends the pieces of one large write at once, too, and each would be appended where the end is when
-	 * it comes: so a file is not opened for appending and direct at once (appends_at_once).
-	 * Not wanted: ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which
+	 * Not wanted: ASYNC_DIO, with which the kernel sends the pieces of one large
+	 * asynchronous write at once, and each would be appended where the end is when
+	 * it comes; ATOMIC_O_TRUNC, so that O_TRUNC comes as a setattr in which
 	 * the kernel also drops set-user-ID bits; HANDLE_KILLPRIV for the same
 	 * reason (op_write does it for writes); WRITEBACK_CACHE and splicing.
 	 */

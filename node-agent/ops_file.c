@@ -95,12 +95,6 @@ static bool answered_created(fuse_req_t req)
 	return true;
 }
 
-/* The kernel may send pieces of one write at once, and which of them comes first nobody can see. */
-static bool appends_at_once(int flags)
-{
-	return (flags & O_APPEND) && (flags & O_DIRECT);
-}
-
 /* The number first: if this process dies, the next one finds by it what was made. */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
@@ -111,10 +105,6 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	if (answered_created(req))
 		return;
-	if (appends_at_once(fi->flags)) {
-		ops_reply(req, -EINVAL);
-		return;
-	}
 	fh = ops_new_file(req);
 	error = fh ? create_or_open(req, parent, name, mode, fi->flags, &attr) : -ENFILE;
 	if (error) {
@@ -132,9 +122,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
  * once more, and finds it pinned. */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (appends_at_once(fi->flags))
-		ops_reply(req, -EINVAL);
-	else if (!ops_backed_open(req, ino, fi->flags))
+	if (!ops_backed_open(req, ino, fi->flags))
 		ops_open_now(req, ino);
 }
 
@@ -307,19 +295,11 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 	return error;
 }
 
-/* An error, or 0 if the bytes may be written. */
-static int before_write(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
-{
-	if (appends_at_once(fi->flags)) /* since fcntl(F_SETFL) */
-		return -EINVAL;
-	return fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
-}
-
 /* The kernel's offset of an append is this host's idea of the end: ignored. */
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	unsigned flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
-	ssize_t n = before_write(req, ino, fi);
+	ssize_t n = fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
 	size_t done = (size_t)ops_done();
 
 	if (n == 0 && done < size)
