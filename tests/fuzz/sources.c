@@ -2,13 +2,14 @@
 /*
  * sources.c - the same bytes, the same run: what the library gets from outside.
  *
- * In a fuzz build the library's clock, random numbers and thread ids are these
+ * In a fuzz build the library's clock, random numbers, thread ids and waits are these
  * (the Makefile renames the calls), and its write-backs come here, where a host
  * can die: that is how fixture.c stops real operations half-way.
  */
 #include "sources.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <string.h>
 #include <sys/random.h>
@@ -42,6 +43,12 @@ ssize_t getrandom(void *buf, size_t len, unsigned flags)
 }
 
 pthread_t pthread_self(void)
+{
+	return 0;
+}
+
+/* There is nobody else: a full pool would wait for the machine's other work. */
+int sched_yield(void)
 {
 	return 0;
 }

@@ -284,6 +284,7 @@ void fixture_picture_damaged(struct fixture *s, const void *image, struct pictur
 		if (daxfs_join(s->pod.fs[0], host, "looks", &err))
 			continue; /* something is left in it */
 		picture_take(s->pod.fs[0], out);
+		picture_see_damaged(s->pod.fs[0], s->before);
 		daxfs_leave(s->pod.fs[0]);
 		break;
 	}

@@ -81,6 +81,7 @@ static void take(struct daxfs *fs, struct picture *out, daxfs_ino dir, const cha
 			continue;
 		seen = &out->entry[out->n++];
 		snprintf(seen->path, sizeof(seen->path), "%.60s/%.32s", path, l->name[i]);
+		seen->ino = attr.ino;
 		seen->inode = handle_index(attr.ino);
 		seen->hash = content(fs, &attr);
 		if (S_ISDIR(attr.mode) && strlen(seen->path) < 60) /* a cycle may be the damage */
@@ -93,6 +94,14 @@ void picture_take(struct daxfs *fs, struct picture *out)
 {
 	out->n = 0;
 	take(fs, out, DAXFS_ROOT, "");
+}
+
+void picture_see_damaged(struct daxfs *fs, struct picture *before)
+{
+	struct daxfs_attr attr;
+
+	for (unsigned i = 0; i < before->n; i++)
+		before->entry[i].damaged = daxfs_getattr(fs, before->entry[i].ino, &attr) ? 0 : content(fs, &attr);
 }
 
 /* -- repairing ------------------------------------------------------------------ */
@@ -178,6 +187,14 @@ static bool same(const struct picture *a, const struct picture *b, const char *p
 	return x && y ? x->inode == y->inode && x->hash == y->hash : !x && !y;
 }
 
+/* It reads as it did before the repair: a directory that cannot be read hides that, not what is in it. */
+static bool as_damaged(const struct picture *now, const struct seen *was)
+{
+	const struct seen *is = find(now, was->path);
+
+	return is && is->inode == was->inode && is->hash == was->damaged;
+}
+
 unsigned picture_unsaid(const struct picture *before, const struct picture *damaged, const struct picture *now,
 			const struct repaired *r)
 {
@@ -186,7 +203,7 @@ unsigned picture_unsaid(const struct picture *before, const struct picture *dama
 	for (unsigned i = 0; i < before->n; i++) {
 		const struct seen *was = &before->entry[i];
 
-		if (reads(now, was) || same(damaged, now, was->path) || excused(before, r, was))
+		if (reads(now, was) || same(damaged, now, was->path) || as_damaged(now, was) || excused(before, r, was))
 			continue;
 		print_message("  %s (inode %" PRIu64 ") %s, and nothing was said of it\n", was->path, was->inode,
 			      find(now, was->path) ? "reads otherwise" : "is gone");

@@ -14,7 +14,10 @@
 /* a name, and what it leads to */
 struct seen {
 	char path[96];
+	daxfs_ino ino;
 	uint64_t inode, hash;
+	uint64_t
+		damaged; /* hash of what that number read in the damaged pool, whatever its directory was; 0: nothing */
 };
 
 /* of all that can be read */
@@ -31,6 +34,8 @@ struct repaired {
 
 /* What a joined host reads. Of a file its first pages, and those that scenes write further on. */
 void picture_take(struct daxfs *fs, struct picture *out);
+/* Of what a picture shows, see how it reads in a damaged pool. */
+void picture_see_damaged(struct daxfs *fs, struct picture *before);
 /* Run the repair to its end; its lines are in r. */
 int repair_scene(struct pod *pod, bool dry_run, struct repaired *r);
 void repaired_free(struct repaired *r);

@@ -6,7 +6,6 @@
  * Each kind of damage by itself: the tests of the check, which all repair as well.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "repair_fixture.h"
 
@@ -18,7 +17,7 @@ static uint64_t next(uint64_t *seed)
 
 /* -- any damage ------------------------------------------------------------------ */
 
-#define POOLS 300u
+#define POOLS 300u /* or as many as the environment says, from the seed that it gives */
 
 /* A byte of metadata: mostly of what is in use. */
 static uint64_t target(const struct fixture *s, uint64_t *seed)
@@ -126,14 +125,14 @@ static unsigned try_one(struct fixture *s, void *image, uint64_t seed)
 static void any_damage(void **unused)
 {
 	struct fixture *s = calloc(1, sizeof(*s));
-	const char *given = getenv("DAXFS_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000;
+	const char *given = getenv("DAXFS_SEED"), *many = getenv("POOLS");
+	uint64_t seed = given ? strtoull(given, NULL, 0) : 1, pools = many ? strtoull(many, NULL, 0) : POOLS;
 	void *image = malloc(SCENE_BYTES);
 	unsigned wrong = 0;
 
 	(void)unused;
 	fixture_start(s);
-	for (unsigned i = 0; i < POOLS && !wrong; i++, seed++) {
+	for (uint64_t i = 0; i < pools && !wrong; i++, seed++) {
 		wrong = try_one(s, image, seed);
 		if (wrong)
 			print_message("DAXFS_SEED=%llu:%s\n", (unsigned long long)seed, flips);
