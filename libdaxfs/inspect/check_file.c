@@ -183,15 +183,15 @@ static void walk_node(struct walk *f, uint64_t node, unsigned height, uint64_t b
 
 	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
 		const sm_u64 *below = &map_node(f->c->pool, node)->slot[i];
-		struct place slot = { "page", node, "slot", (int)i };
+		const struct place *slot = PLACE_SLOT(node, i, f->inode);
 
-		check_mark(f->c, below, DAXFS_W_LINK, &slot);
+		check_mark(f->c, below, DAXFS_W_LINK, slot);
 		if (start + (i + 1) * span(height - 1) > base)
-			walk_word(f, below, height - 1, start + i * span(height - 1), &slot);
+			walk_word(f, below, height - 1, start + i * span(height - 1), slot);
 		else if (check_value(f->c, below, DAXFS_W_LINK)) {
-			check_problem(f->c, "out-of-place", &slot, "a page of inode %" PRIu64 " that no way leads to",
+			check_problem(f->c, "out-of-place", slot, "a page of inode %" PRIu64 " that no way leads to",
 				      f->inode);
-			repair_cut(f->c, below, &slot);
+			repair_cut(f->c, below, slot);
 		}
 	}
 }

@@ -14,7 +14,7 @@
 
 static const struct place *lane_place(struct place *at, unsigned lane, const char *field, int slot)
 {
-	*at = (struct place){ "lane", lane, field, slot };
+	*at = (struct place){ "lane", lane, field, slot, 0 };
 	return at;
 }
 
@@ -183,18 +183,17 @@ static void repair_open(struct check *c, unsigned host, unsigned slot, const str
  */
 static void check_open(struct check *c, unsigned host, unsigned slot, uint64_t handle)
 {
-	struct place at = { "host", host, "opens", (int)slot };
+	const struct place *at = PLACE_FIELD("host", host, "opens", (int)slot);
 	uint64_t index = handle_index(handle);
 
 	if (index == 0 || index >= c->pool->objects[DAXFS_T_INODE]) {
-		check_problem(c, "bad-open", &at, "%#" PRIx64 " is no handle of this pool", handle);
-		repair_open(c, host, slot, &at);
+		check_problem(c, "bad-open", at, "%#" PRIx64 " is no handle of this pool", handle);
+		repair_open(c, host, slot, at);
 		return;
 	}
 	if (!check_host_owned(c, host)) {
-		check_problem(c, "dead-open", &at, "holds inode %" PRIu64 " open, but nobody owns the host slot",
-			      index);
-		repair_open(c, host, slot, &at);
+		check_problem(c, "dead-open", at, "holds inode %" PRIu64 " open, but nobody owns the host slot", index);
+		repair_open(c, host, slot, at);
 	}
 	if (check_blind(c, &c->pool->inodes[index], sizeof(struct sm_inode)))
 		return;

@@ -249,7 +249,7 @@ static bool walk_leaf_slot(struct dir_walk *d, const struct spot *spot)
 	const sm_u64 *word = slot_word(d, spot->page, spot->slot);
 	uint64_t w;
 
-	check_mark(d->c, word, DAXFS_W_NAME, PLACE_FIELD("page", spot->page, "slot", (int)spot->slot));
+	check_mark(d->c, word, DAXFS_W_NAME, PLACE_SLOT(spot->page, spot->slot, d->dir));
 	w = check_value(d->c, word, DAXFS_W_NAME);
 	if (link_kind(w) == DAXFS_ABSENT)
 		return false;
@@ -343,7 +343,7 @@ static unsigned walk_run(struct dir_walk *d, uint64_t w, const struct spot *spot
 /* How many slots from this one on need no further look; *absent: more that name nothing, and should. */
 static unsigned walk_slot(struct dir_walk *d, const struct spot *spot, unsigned *absent)
 {
-	const struct place *at = PLACE_FIELD("page", spot->page, "slot", (int)spot->slot);
+	const struct place *at = PLACE_SLOT(spot->page, spot->slot, d->dir);
 	const sm_u64 *word = slot_word(d, spot->page, spot->slot);
 	uint64_t w;
 

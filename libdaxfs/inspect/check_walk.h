@@ -54,10 +54,13 @@ struct place {
 	uint64_t index;
 	const char *field; /* or NULL */
 	int slot;          /* or -1 */
+	uint64_t of;       /* inode whose node it is in, or 0 */
 };
 
-#define PLACE(what, index) (&(const struct place){ (what), (index), NULL, -1 })
-#define PLACE_FIELD(what, index, field, slot) (&(const struct place){ (what), (index), (field), (slot) })
+#define PLACE(what, index) (&(const struct place){ (what), (index), NULL, -1, 0 })
+#define PLACE_FIELD(what, index, field, slot) (&(const struct place){ (what), (index), (field), (slot), 0 })
+/* A slot of a page that inode `of` leads to. */
+#define PLACE_SLOT(page, slot, of) (&(const struct place){ "page", (page), "slot", (int)(slot), (of) })
 
 /* A place in words; returns their length. */
 int check_place(char *buf, size_t size, const struct place *at);

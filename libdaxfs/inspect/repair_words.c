@@ -102,6 +102,16 @@ bool repair_cut(struct check *c, const sm_u64 *word, const struct place *at)
 	return true;
 }
 
+/* What a person knows is the file. */
+static void say_value_lost(struct check *c, const struct place *at)
+{
+	if (at->of)
+		repair_lost(c, "inode %" PRIu64 ": what slot %d of page %" PRIu64 " led to", at->of, at->slot,
+			    at->index);
+	else
+		repair_lost(c, "%s %" PRIu64 " %s: its value", at->what, at->index, at->field);
+}
+
 void repair_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class class, const struct place *at)
 {
 	uint64_t w = sm_load(word), status, value = check_value(c, word, class);
@@ -112,7 +122,7 @@ void repair_mark(struct check *c, const sm_u64 *word, enum daxfs_word_class clas
 			value = nlink_payload(DAXFS_LIFE_ALIVE, 0);
 		if (repair_do(c, at, "has no value, and is to be found out"))
 			repair_word(c, word, class, value);
-		repair_lost(c, "%s %" PRIu64 " %s: its value", at->what, at->index, at->field);
+		say_value_lost(c, at);
 	} else if (repair_do(c, at, "has the value its record decided for")) {
 		repair_word(c, word, class, value);
 	}
