@@ -215,8 +215,11 @@ static void test_reopened(void **state)
 	for (int i = 0; i < REOPENED; i++) {
 		for (int again = 0; again < 2; again++) {
 			a = open_at(*state, A, "reopened");
-			while (lock(a, F_OFD_SETLK, F_WRLCK, 0, 0) || flock(a, LOCK_EX | LOCK_NB))
-				sched_yield();
+			for (int tries = 0; lock(a, F_OFD_SETLK, F_WRLCK, 0, 0) || flock(a, LOCK_EX | LOCK_NB);
+			     tries++) {
+				assert_true(tries < SOON_TRIES);
+				usleep(1000);
+			}
 			if (again == 0)
 				close(a);
 		}
@@ -267,10 +270,14 @@ static void expect_waiting(pthread_t thread, unsigned ms)
 /* Wait until one that is still open has its lock. */
 static int next_granted(const struct wait *w, int n)
 {
-	for (;; sched_yield())
+	for (int ms = 0; ms < POD_WAIT_MS / 5; ms++) { /* sooner than whoever waits for this test */
 		for (int i = 0; i < n; i++)
 			if (w[i].fd >= 0 && __atomic_load_n(&w[i].result, __ATOMIC_ACQUIRE) == 0)
 				return i;
+		usleep(1000);
+	}
+	fail_msg("nobody is granted the lock");
+	return -1;
 }
 
 /* More wait than there are workers, and others are served; each gets its turn. */
