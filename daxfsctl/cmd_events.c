@@ -7,6 +7,7 @@
  */
 #include <time.h>
 
+#include "common/clock.h"
 #include "daxfsctl/event_log.h"
 
 #define FOLLOW_MS 200
@@ -17,14 +18,6 @@ struct following {
 	uint64_t after;
 	uint64_t until_ms; /* 0: for ever */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void show_all(struct following *f)
 {
@@ -63,7 +56,7 @@ static int follow(struct following *f)
 			show_line(f, &f->log.event[i]);
 			f->after = f->log.event[i].number;
 		}
-		if (code || fflush(f->ctl->out) || (f->until_ms && now_ms() >= f->until_ms))
+		if (code || fflush(f->ctl->out) || (f->until_ms && (uint64_t)clock_ms() >= f->until_ms))
 			break;
 		nanosleep(&pause, NULL);
 	} while (true);
@@ -99,7 +92,7 @@ int cmd_events(struct ctl *ctl, int argc, char **argv)
 	if (code)
 		return code;
 	f.after = since.value ? since.value - 1 : 0;
-	f.until_ms = wait.given ? now_ms() + wait.value * 1000 : 0;
+	f.until_ms = wait.given ? (uint64_t)clock_ms() + wait.value * 1000 : 0;
 	code = following ? follow(&f) : once(&f);
 	event_log_close(&f.log);
 	return code;

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define KEEP_S 1
@@ -39,7 +40,7 @@ static struct backing_work *take(struct backing *b, unsigned i)
 		b->first = work->next;
 		if (!b->first)
 			b->last = &b->first;
-		b->began_ns[i] = backing_now_ns();
+		b->began_ns[i] = clock_ns();
 	}
 	pthread_mutex_unlock(&b->lock);
 	return work;
@@ -82,7 +83,7 @@ bool backing_has_stopped(struct backing *b)
 
 bool backing_is_slow(struct backing *b)
 {
-	int64_t now = backing_now_ns();
+	int64_t now = clock_ns();
 	bool slow = false;
 
 	pthread_mutex_lock(&b->lock);

@@ -127,6 +127,5 @@ void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr
 int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
 /* The path of a name. */
 int backing_path_of(struct backing *b, daxfs_ino parent, const char *name, char *path, size_t size);
-int64_t backing_now_ns(void);
 
 #endif

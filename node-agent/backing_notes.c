@@ -13,16 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
+
 #define DEPTH_MAX 256u
 #define RACY_S 2 /* a directory may change once more within the tick of the clock that its times tell */
-
-int64_t backing_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static struct backing_note *place_of(struct backing *b, daxfs_ino ino)
 {
@@ -37,7 +31,7 @@ static bool is_young(struct backing *b, daxfs_ino ino, bool listed)
 
 	pthread_mutex_lock(&b->lock);
 	since = listed ? note->listed_ns : note->looked_ns;
-	young = note->ino == ino && since && backing_now_ns() - since < (int64_t)b->revalidate_ms * 1000000;
+	young = note->ino == ino && since && clock_ns() - since < (int64_t)b->revalidate_ms * 1000000;
 	pthread_mutex_unlock(&b->lock);
 	return young;
 }
@@ -62,7 +56,7 @@ void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char
 	note->parent = parent;
 	snprintf(note->name, sizeof(note->name), "%s", name);
 	if (looked)
-		note->looked_ns = backing_now_ns();
+		note->looked_ns = clock_ns();
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -93,7 +87,7 @@ void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr
 	pthread_mutex_lock(&b->lock);
 	if (note->ino != dir)
 		*note = (struct backing_note){ .ino = dir };
-	note->looked_ns = note->listed_ns = backing_now_ns();
+	note->looked_ns = note->listed_ns = clock_ns();
 	note->mtime = attr->mtime;
 	note->ctime = attr->ctime;
 	note->settled = attr->mtime.tv_sec + RACY_S < now.tv_sec && attr->ctime.tv_sec + RACY_S < now.tv_sec;

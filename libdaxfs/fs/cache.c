@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "mem/clock.h"
 #include "mem/process.h"
 
 #define STREAMS 64u         /* files that are remembered as read in order */
@@ -40,14 +41,6 @@ struct cache {
 	bool told;                            /* of the heartbeat: what follows is known */
 	uint64_t before[DAXFS_CACHE_FIGURES]; /* of this slot, by earlier processes */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 int cache_init(struct daxfs *fs)
 {
@@ -214,7 +207,7 @@ static struct timespec at_ns(uint64_t ns)
 
 void cache_pause(struct daxfs *fs)
 {
-	const struct timespec until = at_ns(now_ns() + CACHE_POLL_NS);
+	const struct timespec until = at_ns(monotonic_ns() + CACHE_POLL_NS);
 	int was;
 	struct cache *c = lock(fs, &was);
 
@@ -224,7 +217,7 @@ void cache_pause(struct daxfs *fs)
 
 bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patience_ms)
 {
-	const struct timespec until = at_ns(now_ns() + patience_ms * 1000000ull);
+	const struct timespec until = at_ns(monotonic_ns() + patience_ms * 1000000ull);
 	int was, rc = patience_ms ? 0 : ETIMEDOUT;
 	struct cache *c = lock(fs, &was);
 	bool ended;
@@ -259,7 +252,7 @@ unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t w
 
 bool cache_is_slow(struct daxfs *fs, unsigned host)
 {
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 	int was;
 	struct cache *c = lock(fs, &was);
 	bool slow = c->slow_ns[host] && now - c->slow_ns[host] < SLOW_NS;
@@ -270,7 +263,7 @@ bool cache_is_slow(struct daxfs *fs, unsigned host)
 
 void cache_was_slow(struct daxfs *fs, unsigned host)
 {
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 	int was;
 	struct cache *c = lock(fs, &was);
 

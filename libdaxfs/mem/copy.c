@@ -65,7 +65,7 @@ uint64_t sm_ticks(void)
 
 #else
 
-#include <time.h>
+#include "mem/clock.h"
 
 void sm_write_stream(void *dst, const void *src, size_t len)
 {
@@ -78,10 +78,7 @@ void sm_stream_end(void)
 
 uint64_t sm_ticks(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return monotonic_ns();
 }
 
 #endif
