@@ -193,13 +193,6 @@ int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle);
 #define BLOCKS_MANY UINT64_MAX /* for blocks_fill() to count */
 int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out);
 
-/* Is it of storage (cache.h): a file's bytes, a directory's names? Then it is read-only. To be asked of one that
- * inode_get gave. */
-static inline bool inode_backed(const struct sm_inode *sm)
-{
-	return sm_load_relaxed(&sm->rdev) >> 56;
-}
-
 /* Where: [63:56] its backing + 1, [55:0] the file in that; 0: its bytes are here. */
 static inline uint64_t inode_source(const struct sm_inode *sm)
 {

@@ -228,7 +228,7 @@ bool map_pages(struct lane *lane, struct sm_inode *inode, uint64_t limit, uint64
 /* Of a page that is not there: has storage bytes of it, for all that is known? */
 static bool stored(const struct sm_inode *inode, uint64_t own)
 {
-	return link_kind(own) != DAXFS_VOID && sm_load_relaxed(&inode->rdev) >> 56;
+	return link_kind(own) != DAXFS_VOID && inode_backed(inode);
 }
 
 int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos, struct map_run *out)

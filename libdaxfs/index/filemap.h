@@ -34,6 +34,13 @@
 
 #include "sync/lane.h"
 
+/* Is it of storage (fs/cache.h): a file's bytes, a directory's names? Then it is read-only. Of an inode that is known
+ * to live, or where damage is looked for. */
+static inline bool inode_backed(const struct sm_inode *sm)
+{
+	return sm_load_relaxed(&sm->rdev) >> 56;
+}
+
 #define MAP_BATCH 64u
 
 struct map_pos { /* the word that names a page, or the last one on the way */

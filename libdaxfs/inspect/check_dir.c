@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "index/filemap.h"
 #include "inspect/check_trie.h"
 #include "inspect/repair.h"
 
@@ -66,7 +67,7 @@ static bool in_storage(const struct check *c, uint64_t inode)
 {
 	const struct sm_inode *sm = &c->pool->inodes[inode];
 
-	return !check_unknown(c, &sm->rdev) && sm_load_relaxed(&sm->rdev) >> 56;
+	return !check_unknown(c, &sm->rdev) && inode_backed(sm);
 }
 
 /* Nobody makes names in a directory of storage, and the root is none: then rdev is what is wrong. */

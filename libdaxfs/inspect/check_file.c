@@ -289,7 +289,7 @@ void check_file(struct check *c, uint64_t inode)
 	f.pages = (f.size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	f.ends = !(c->notes[DAXFS_T_INODE][inode] & (CHECK_TODO | CHECK_ORPHAN));
 	f.symlink = S_ISLNK(mode) && !f.prune;
-	f.backed = S_ISREG(mode) && sm_load_relaxed(&sm->rdev) >> 56;
+	f.backed = S_ISREG(mode) && inode_backed(sm);
 	if (f.backed)
 		check_source(&f);
 	if (f.symlink)
