@@ -53,6 +53,15 @@ static int find_words(struct lane *lane, const struct cache_fill *f, unsigned n,
 	return lane->fault ? -EIO : rc == -ENOENT && t->n ? 0 : rc;
 }
 
+/* The file, and the words of n pages of it. */
+static int find_pages(struct lane *lane, struct cache_fill *f, unsigned n, struct target *t, struct map_pos *pos)
+{
+	int rc = find_file(lane, f, t);
+
+	*pos = (struct map_pos){ .slot = NULL };
+	return rc ? rc : find_words(lane, f, n, t, pos);
+}
+
 /* Give the file the node that is missing at pos. -EAGAIN: look again. */
 static int add_node(struct lane *lane, const struct target *t, const struct map_pos *pos)
 {
@@ -101,15 +110,13 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	const uint64_t mine = claim_of(lane);
-	struct map_pos pos = { .slot = NULL };
+	struct map_pos pos;
 	struct target t;
-	int rc = find_file(lane, f, &t);
+	int rc = find_pages(lane, f, f->wanted, &t, &pos);
 
 	(void)fs;
 	f->n = f->taken_over = 0;
 	f->busy = 0;
-	if (rc == 0)
-		rc = find_words(lane, f, f->wanted, &t, &pos);
 	if (rc)
 		return rc == -ENOENT ? add_node(lane, &t, &pos) : rc;
 	while (f->n < t.n && may_claim(lane, t.word[f->n], mine))
@@ -130,13 +137,11 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	struct map_pos pos = { .slot = NULL };
+	struct map_pos pos;
 	struct target t;
-	int rc = find_file(lane, f, &t);
+	int rc = find_pages(lane, f, f->wanted, &t, &pos);
 
 	(void)fs;
-	if (rc == 0)
-		rc = find_words(lane, f, f->wanted, &t, &pos);
 	f->n = 0;
 	if (rc == -ENOENT) {
 		f->aside->word[f->n++] = pos.word; /* of all below, but what is not there now is enough */
@@ -153,13 +158,11 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 int cache_stands(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	struct map_pos pos = { .slot = NULL };
+	struct map_pos pos;
 	struct target t;
-	int rc = find_file(lane, f, &t);
+	int rc = find_pages(lane, f, 1, &t, &pos);
 
 	(void)fs;
-	if (rc == 0)
-		rc = find_words(lane, f, 1, &t, &pos);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
 	return t.n && t.word[0] == f->busy && !is_over(lane, f->busy);
@@ -198,6 +201,17 @@ static unsigned still_ours(const struct cache_fill *f, const struct target *t, u
 	return n;
 }
 
+/* Found anew (C2): those of a file that was cut off, or removed, are none. */
+static int find_ours(struct lane *lane, struct cache_fill *f, struct target *t, uint8_t *which, unsigned *n,
+		     unsigned *need)
+{
+	struct map_pos pos;
+	int rc = find_pages(lane, f, f->n, t, &pos);
+
+	*n = rc ? 0 : still_ours(f, t, which, need);
+	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
+}
+
 /* With a record begun: stage them as pages, or as zeros. */
 static int stage(struct lane *lane, const struct cache_fill *f, const struct target *t, const uint8_t *which,
 		 unsigned n, unsigned need)
@@ -223,19 +237,13 @@ int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	uint8_t which[CACHE_PAGES];
-	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	unsigned need, n;
-	int rc = find_file(lane, f, &t);
+	int rc = find_ours(lane, f, &t, which, &n, &need);
 
 	f->filled = 0;
-	if (rc == 0)
-		rc = find_words(lane, f, f->n, &t, &pos);
-	if (rc)
-		return rc == -ENOENT || rc == -ESTALE ? 0 : rc; /* it was cut off, or removed */
-	n = still_ours(f, &t, which, &need);
-	if (n == 0)
-		return 0;
+	if (rc || n == 0)
+		return rc;
 	cache_make_room(fs, lane, need);
 	record_begin(lane, OP_FILL);
 	record_by_marks(lane);
@@ -250,19 +258,13 @@ int cache_release(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
 	uint8_t which[CACHE_PAGES];
-	struct map_pos pos = { .slot = NULL };
 	struct target t;
 	unsigned need, n;
-	int rc = find_file(lane, f, &t);
+	int rc = find_ours(lane, f, &t, which, &n, &need);
 
 	(void)fs;
-	if (rc == 0)
-		rc = find_words(lane, f, f->n, &t, &pos);
-	if (rc)
-		return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
-	n = still_ours(f, &t, which, &need);
-	if (n == 0)
-		return 0;
+	if (rc || n == 0)
+		return rc;
 	record_begin(lane, OP_FILL);
 	for (unsigned i = 0; i < n; i++)
 		record_word(lane, t.slot[which[i]], DAXFS_W_LINK, t.word[which[i]], link_payload(DAXFS_ABSENT, 0));
