@@ -30,6 +30,7 @@
  * way through what the lock was for. Here alone one waits for a dead host.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "fs/fs.h"
 #include "fs/lockset.h"
@@ -47,30 +48,55 @@ struct view {
 	uint64_t word;
 	struct sm_locks *page; /* NULL: none */
 	uint64_t live[DAXFS_LOCK_WORDS];
-	struct lockset set;
+	struct sm_locks copy;
+	struct lockset set;             /* what is in force of the copy, in its place */
 	uint8_t place[DAXFS_LOCKS_MAX]; /* of each lock of the set in the page */
 };
 
 /* -- looking --------------------------------------------------------------------- */
 
-/* Copy and check a page, and take what is in force into the set. */
+/* The first place from i on that is in force, or is not. */
+static unsigned next_place(const struct view *view, unsigned i, bool live)
+{
+	for (; i < view->copy.count; i = (i | 31) + 1) {
+		uint32_t w = (uint32_t)(live ? view->live[i / 32] : ~view->live[i / 32]) >> i % 32;
+
+		if (w)
+			return i + (unsigned)__builtin_ctz(w);
+	}
+	return i;
+}
+
+/* Of the copy, leave what is in force. */
+static void keep_live(struct view *view)
+{
+	struct lockset *set = &view->set;
+	unsigned i, end, count = view->copy.count;
+
+	for (i = next_place(view, 0, true); i < count; i = next_place(view, end, true)) {
+		end = next_place(view, i, false);
+		if (end > count)
+			end = count;
+		if (set->n != i)
+			memmove(&set->lock[set->n], &set->lock[i], (end - i) * sizeof(set->lock[0]));
+		while (i < end)
+			view->place[set->n++] = (uint8_t)i++;
+	}
+}
+
 static int view_page(struct lane *lane, uint64_t handle, struct view *view)
 {
 	const size_t from = offsetof(struct sm_locks, inode);
-	struct sm_locks copy;
+	struct sm_locks *copy = &view->copy;
 
-	sm_read(&copy.inode, &view->page->inode, offsetof(struct sm_locks, lock) - from);
-	if (copy.count <= DAXFS_LOCKS_MAX)
-		sm_read(copy.lock, view->page->lock, copy.count * sizeof(copy.lock[0]));
-	if (!locks_page_sane(&copy, handle)) {
+	sm_read(&copy->inode, &view->page->inode, offsetof(struct sm_locks, lock) - from);
+	if (copy->count <= DAXFS_LOCKS_MAX)
+		sm_read(copy->lock, view->page->lock, copy->count * sizeof(copy->lock[0]));
+	if (!locks_page_sane(copy, handle)) {
 		lane->fault = true;
 		return -EIO;
 	}
-	for (unsigned i = 0; i < copy.count; i++)
-		if (view->live[i / 32] >> i % 32 & 1) {
-			view->place[view->set.n] = (uint8_t)i;
-			view->set.lock[view->set.n++] = copy.lock[i];
-		}
+	keep_live(view);
 	return 0;
 }
 
@@ -78,7 +104,7 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 {
 	view->word = word_help(lane, &sm->locks);
 	view->page = NULL;
-	view->set.n = 0;
+	view->set = (struct lockset){ 0, view->copy.lock };
 	if (link_kind(view->word) == DAXFS_ABSENT)
 		return lane->fault ? -EIO : 0;
 	if (!link_names(lane->pool, view->word, DAXFS_LOCKS) || pool_lost_page(lane->pool, link_index(view->word))) {
@@ -123,42 +149,44 @@ static void set_place(uint64_t words[DAXFS_LOCK_WORDS], unsigned place)
 	words[place / 32] |= 1ull << place % 32;
 }
 
-/* Fill a private page with a set. */
-static void fill_page(struct lane *lane, uint64_t page, uint64_t handle, const struct lockset *set)
+/* Of the first n places, those in a word. */
+static uint64_t first_places(unsigned n, unsigned word)
 {
-	const size_t from = offsetof(struct sm_locks, inode);
-	struct sm_locks *to = (struct sm_locks *)(void *)pool_page(lane->pool, page);
-	uint64_t live[DAXFS_LOCK_WORDS] = { 0 };
-	struct sm_locks fill;
-	size_t len = offsetof(struct sm_locks, lock) + set->n * sizeof(set->lock[0]);
+	unsigned before = 32 * word;
 
-	memset(&fill, 0, offsetof(struct sm_locks, lock));
-	fill.inode = handle;
-	fill.count = set->n;
-	memcpy(fill.lock, set->lock, set->n * sizeof(set->lock[0]));
-	fill.crc = locks_page_crc(&fill);
-	sm_write(&to->inode, &fill.inode, len - from);
-	for (unsigned i = 0; i < set->n; i++)
-		set_place(live, i);
+	return n >= before + 32 ? UINT32_MAX : n > before ? (UINT64_C(1) << (n - before)) - 1 : 0;
+}
+
+/* Fill a private page with what `fill` has in its first n places. */
+static void fill_page(struct lane *lane, uint64_t page, uint64_t handle, struct sm_locks *fill, unsigned n)
+{
+	const size_t from = offsetof(struct sm_locks, inode), len = offsetof(struct sm_locks, lock[n]);
+	struct sm_locks *to = (struct sm_locks *)(void *)pool_page(lane->pool, page);
+
+	memset(fill, 0, offsetof(struct sm_locks, lock));
+	fill->inode = handle;
+	fill->count = n;
+	fill->crc = locks_page_crc(fill);
+	sm_write(&to->inode, &fill->inode, len - from);
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
-		sm_store_relaxed(&to->live[i], live[i]);
+		sm_store_relaxed(&to->live[i], first_places(n, i));
 	sm_flush(&lane->pool->shm, to, len);
 }
 
 static int stage_page(struct lane *lane, uint64_t handle, struct sm_inode *sm, const struct view *view,
 		      const struct sm_lock *want)
 {
-	struct lockset next;
+	struct sm_locks fill;
+	struct lockset next = { 0, fill.lock };
 	uint64_t page;
 	int rc;
 
-	lockset_change(&view->set, want, &next);
-	if (next.n > DAXFS_LOCKS_MAX)
+	if (!lockset_change(&view->set, want, &next))
 		return -ENOLCK;
 	rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_LOCKS, 1, &page);
 	if (rc)
 		return rc;
-	fill_page(lane, page, handle, &next);
+	fill_page(lane, page, handle, &fill, next.n);
 	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_LOCKS, page));
 	if (view->page)
 		record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
@@ -169,12 +197,12 @@ static int stage_change(struct lane *lane, uint64_t handle, struct sm_inode *sm,
 			const struct sm_lock *want)
 {
 	uint64_t gone[DAXFS_LOCK_WORDS] = { 0 };
+	struct lock_places places;
 
-	if (!lockset_only_loses(&view->set, want))
+	if (!lockset_only_loses(&view->set, want, &places))
 		return stage_page(lane, handle, sm, view, want);
-	for (unsigned i = 0; i < view->set.n; i++)
-		if (lockset_loses(&view->set, i, want))
-			set_place(gone, view->place[i]);
+	for (unsigned i = 0; i < places.n; i++)
+		set_place(gone, view->place[places.at[i]]);
 	stage_gone(lane, sm, view, gone);
 	return 0;
 }

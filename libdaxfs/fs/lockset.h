@@ -23,7 +23,13 @@
 
 struct lockset {
 	unsigned n;
-	struct sm_lock lock[DAXFS_LOCKS_MAX + 2]; /* a change adds two at most */
+	struct sm_lock *lock; /* room for DAXFS_LOCKS_MAX */
+};
+
+/* of some locks of a set */
+struct lock_places {
+	unsigned n;
+	uint8_t at[DAXFS_LOCKS_MAX];
 };
 
 /* Is a page, copied as far as its count says, what somebody wrote for this inode? */
@@ -39,11 +45,9 @@ bool lock_conflicts(const struct sm_lock *a, const struct sm_lock *b);
 const struct sm_lock *lockset_conflict(const struct lockset *set, const struct sm_lock *want);
 /* Does the set say already what is asked for? */
 bool lockset_says(const struct lockset *set, const struct sm_lock *want);
-/* Is lock i given up whole by what is asked for? */
-bool lockset_loses(const struct lockset *set, unsigned i, const struct sm_lock *want);
-/* Does what is asked for only give up whole locks? */
-bool lockset_only_loses(const struct lockset *set, const struct sm_lock *want);
-/* What the set becomes; it may have more than DAXFS_LOCKS_MAX locks then. */
-void lockset_change(const struct lockset *set, const struct sm_lock *want, struct lockset *out);
+/* Does what is asked for only give up whole locks? Which ones. */
+bool lockset_only_loses(const struct lockset *set, const struct sm_lock *want, struct lock_places *gone);
+/* What the set becomes, in room of its own; false: more than DAXFS_LOCKS_MAX locks. */
+bool lockset_change(const struct lockset *set, const struct sm_lock *want, struct lockset *out);
 
 #endif

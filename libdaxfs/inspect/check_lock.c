@@ -37,7 +37,8 @@ void check_locks(struct check *c, uint64_t inode)
 	uint64_t w = check_value(c, &sm->locks, DAXFS_W_LINK);
 	const struct place *at = PLACE_FIELD("inode", inode, "locks", -1);
 	struct sm_locks *page;
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 	const char *wrong;
 	uint64_t before = c->out->problems;
 

@@ -225,7 +225,8 @@ static void show_todo(struct dry *d, unsigned id)
 static void show_locks(const struct dry *d, uint64_t inode, const struct sm_inode *sm)
 {
 	uint64_t w = inspect_word(d->pool, &sm->locks, DAXFS_W_LINK);
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 	unsigned n = 0;
 
 	if (link_kind(w) == DAXFS_ABSENT || inspect_locks(d->pool, inode, w, &set))

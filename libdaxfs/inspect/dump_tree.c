@@ -65,7 +65,8 @@ static void dump_locks(const struct dump *d, uint64_t i)
 {
 	const sm_u64 *word = &d->pool->inodes[i].locks;
 	uint64_t w = inspect_word(d->pool, word, DAXFS_W_LINK);
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 
 	if (sm_load(word))
 		dump_word(d, i, "locks", word, DAXFS_W_LINK);

@@ -12,21 +12,55 @@
 
 #ifdef __x86_64__
 
-#include <nmmintrin.h>
+#include <immintrin.h>
+
+#define STREAM 256u /* bytes of each of three sums that run side by side: the instruction is three times as fast */
+#define PAST_ONE 0xb9e02b86u /* x^(8 * STREAM - 33) modulo the polynomial, reflected */
+#define PAST_TWO 0xdd7e3b0cu /* x^(16 * STREAM - 33) */
+#define INSTRUCTIONS __attribute__((target("sse4.2,pclmul")))
 
 static bool has_instruction(void)
 {
-	return __builtin_cpu_supports("sse4.2");
+	return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t len)
+static inline uint64_t word_at(const uint8_t *p)
 {
-	uint64_t c = ~crc, word;
+	uint64_t word;
 
-	for (; len >= 8; p += 8, len -= 8) {
-		memcpy(&word, p, 8);
-		c = _mm_crc32_u64(c, word);
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* What a sum is after one or two streams of zeros more. The product is multiplied by x, and the sum of it by x^32. */
+INSTRUCTIONS static inline uint64_t past(uint64_t sum, uint64_t by)
+{
+	const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)sum),
+						     _mm_cvtsi64_si128((long long)by), 0);
+
+	return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+INSTRUCTIONS static uint64_t three_streams(uint64_t sum, const uint8_t *p)
+{
+	uint64_t second = 0, third = 0;
+
+	for (unsigned i = 0; i < STREAM; i += 8) {
+		sum = _mm_crc32_u64(sum, word_at(p + i));
+		second = _mm_crc32_u64(second, word_at(p + STREAM + i));
+		third = _mm_crc32_u64(third, word_at(p + 2 * (size_t)STREAM + i));
 	}
+	return past(sum, PAST_TWO) ^ past(second, PAST_ONE) ^ third;
+}
+
+INSTRUCTIONS static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t len)
+{
+	uint64_t c = ~crc;
+
+	for (; len >= 3 * STREAM; p += 3 * (size_t)STREAM, len -= 3 * STREAM)
+		c = three_streams(c, p);
+	for (; len >= 8; p += 8, len -= 8)
+		c = _mm_crc32_u64(c, word_at(p));
 	for (; len; p++, len--)
 		c = _mm_crc32_u8((uint32_t)c, *p);
 	return ~(uint32_t)c;

@@ -33,7 +33,8 @@ static void look(struct fixture *s, struct lockset *set)
 
 static unsigned count(struct fixture *s)
 {
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 
 	look(s, &set);
 	return set.n;
@@ -99,7 +100,8 @@ static void model_set(struct model *m, unsigned host, const struct daxfs_lock *l
 static void expect_model(struct fixture *s, const struct model *m)
 {
 	struct model got;
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 
 	look(s, &set);
 	memset(&got, 0, sizeof(got));
@@ -285,7 +287,8 @@ static void the_first_mapping_wins(void **state)
 static void the_last_release_unlocks(void **state)
 {
 	struct fixture s;
-	struct lockset set;
+	struct sm_lock room[DAXFS_LOCKS_MAX];
+	struct lockset set = { 0, room };
 
 	(void)state;
 	fixture_start(&s, 64);

@@ -56,6 +56,21 @@ static void out_of_order(struct fixture *s, struct sm_inode *sm, struct sm_locks
 	page->crc = locks_page_crc(page);
 }
 
+/* An owner's second lock lies in its first, and another owner's is between them. */
+static void one_owner_apart(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
+{
+	(void)s, (void)sm;
+	page->lock[0].type = DAXFS_LOCK_READ;
+	page->lock[0].end = 99;
+	page->lock[1] = page->lock[2] = page->lock[0];
+	page->lock[1].start = 10;
+	page->lock[1].owner++;
+	page->lock[2].start = 20;
+	page->count = 3;
+	sm_store(&page->live[0], 7);
+	page->crc = locks_page_crc(page);
+}
+
 static void bad_kind(struct fixture *s, struct sm_inode *sm, struct sm_locks *page)
 {
 	(void)s;
@@ -80,7 +95,7 @@ static const struct damage damages[] = {
 	{ "inode", "bad-locks", other_inode },  { "range", "bad-locks", backwards },
 	{ "kind", "bad-locks", bad_kind },      { "index", "bad-locks", beyond_the_pool },
 	{ "mark", "orphan-mark", orphan_mark }, { "overlap", "bad-locks", one_owner_twice },
-	{ "order", "bad-locks", out_of_order },
+	{ "order", "bad-locks", out_of_order }, { "apart", "bad-locks", one_owner_apart },
 };
 
 static void note_finding(void *context, const char *line)
