@@ -594,7 +594,9 @@ struct daxfs_view;
 /*
  * daxfs_view_open - begin to read without copying
  *
- * A view occupies one of this host's lanes until it is closed. One thread at a time.
+ * A view occupies one of this host's lanes until it is closed. One thread at a time. A lane that has
+ * used up its numbers (2^43 records) starts again when all that was open then is closed or renewed; where
+ * this host's views and drafts are all that the others wait for, each call takes 0.1 s until they are.
  *
  * Errors:
  * -EBUSY    only one lane is left

@@ -117,7 +117,7 @@ int fs_look_on(struct daxfs *fs, struct shm_guard *guard, int (*look)(void *arg)
 int fs_guarded(struct daxfs *fs, int (*work)(void *arg), void *arg);
 /* Within a step, or with a lane of one's own: -EIO if a load failed in it, and the lane is torn. */
 int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg);
-/* Waits for a free lane; NULL: every lane is broken. */
+/* Waits for a free lane; NULL: every lane is broken, or waits for views and has no number left. */
 struct lane *fs_take_lane(struct daxfs *fs);
 /* Back, mended first if a step left it with a fault. */
 void fs_put_lane(struct daxfs *fs, struct lane *lane);

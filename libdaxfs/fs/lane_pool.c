@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lane_pool.c - a mapped pool, its lanes in this process, and running steps.
+ * lane_pool.c - the lanes of this process, and running steps.
  *
  * Lanes are shared by the threads of this process: a thread takes one for the
  * length of a call, first come first served from the place of its processor;
@@ -14,135 +14,22 @@
 
 #include "fs/cache.h"
 #include "fs/lease.h"
+#include "mem/clock.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/process.h"
-#include "mem/super.h"
 #include "sync/member.h"
 
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
 #define BACK_OFF_DOUBLINGS 4u
-#define REST_LOOKS 16u        /* a lane that rests looks every so often whether it may work */
-#define WAIT_NS 1000000       /* between two looks for a free lane */
-#define GIVE_BACK 32u         /* cached pages dropped by a step without space, before it is tried again */
-#define STARVED_MAX 16u       /* times a step without space waits for lanes to move on, ... */
-#define STARVED_DOUBLINGS 10u /* ... twice as long each time up to here, */
-#define STARVED_NS 2000000u   /* or for so long, where many want to run: 32 ms in all */
-
-static int context_new(struct daxfs **out, struct daxfs_error *err)
-{
-	struct daxfs *fs = calloc(1, sizeof(*fs));
-	pthread_condattr_t monotonic;
-	int rc;
-
-	if (!fs)
-		return daxfs_error_set(err, -ENOMEM, "out of memory");
-	rc = process_mark(&fs->here, err);
-	if (rc) {
-		free(fs);
-		return rc;
-	}
-	if (cache_init(fs)) {
-		process_unmark(fs->here);
-		free(fs);
-		return daxfs_error_set(err, -ENOMEM, "out of memory");
-	}
-	pthread_mutex_init(&fs->wait_lock, NULL);
-	pthread_mutex_init(&fs->blocks.lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&fs->wait_free, &monotonic);
-	lease_holder_init(&fs->lease);
-	pthread_condattr_destroy(&monotonic);
-	*out = fs;
-	return 0;
-}
-
-static void context_free(struct daxfs *fs)
-{
-	lease_holder_fini(&fs->lease);
-	pthread_cond_destroy(&fs->wait_free);
-	pthread_mutex_destroy(&fs->wait_lock);
-	receipts_fini(fs);
-	cache_fini(fs);
-	process_unmark(fs->here);
-	free(fs);
-}
-
-int fs_attach(void *base, uint64_t size, struct daxfs **out, struct daxfs_error *err)
-{
-	struct daxfs *fs;
-	int rc = context_new(&fs, err);
-
-	if (rc)
-		return rc;
-	rc = pool_attach(base, size, &fs->pool, err);
-	if (rc) {
-		context_free(fs);
-		return rc;
-	}
-	*out = fs;
-	return 0;
-}
-
-int daxfs_open(const char *path, enum daxfs_open_mode mode, struct daxfs **out, struct daxfs_error *err)
-{
-	int was = process_cancel_off();
-	struct daxfs *fs;
-	int rc = context_new(&fs, err);
-
-	if (rc == 0) {
-		rc = pool_map(path, mode, &fs->pool, err);
-		if (rc)
-			context_free(fs);
-		else
-			*out = fs;
-	}
-	process_cancel_restore(was);
-	return rc;
-}
-
-/* In a child: its copy of our memory. Threads that it does not have may have locked, or wait for,
- * what is in there, so nothing is destroyed; and where the pool was mapped there may be anything. */
-static void close_copy(struct daxfs *fs)
-{
-	fs_free_slots(fs);
-	pool_forget(&fs->pool);
-	receipts_fini(fs);
-	cache_fini(fs);
-	process_unmark(fs->here);
-	free(fs);
-}
-
-void daxfs_close(struct daxfs *fs)
-{
-	int was = process_cancel_off();
-
-	if (fs && !*fs->here) {
-		close_copy(fs);
-	} else if (fs) {
-		if (fs->joined)
-			daxfs_leave(fs);
-		pool_unmap(&fs->pool);
-		context_free(fs);
-	}
-	process_cancel_restore(was);
-}
-
-const struct pool *fs_pool(const struct daxfs *fs)
-{
-	return &fs->pool;
-}
-
-struct pool *fs_pool_writable(struct daxfs *fs)
-{
-	return &fs->pool;
-}
-
-void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out)
-{
-	super_geometry(&fs->pool.super, out);
-}
+#define REST_LOOKS 16u            /* a lane that rests looks every so often whether it may work */
+#define WAIT_NS 1000000           /* between two looks for a free lane */
+#define KEPT_NS 100000000         /* so long a call waits for views and drafts of its own host alone */
+#define NUMBERS_LEFT (1ull << 31) /* of a lane that rests, for calls that cannot wait; as many again are for one call */
+#define GIVE_BACK 32u             /* cached pages dropped by a step without space, before it is tried again */
+#define STARVED_MAX 16u           /* times a step without space waits for lanes to move on, ... */
+#define STARVED_DOUBLINGS 10u     /* ... twice as long each time up to here, */
+#define STARVED_NS 2000000u       /* or for so long, where many want to run: 32 ms in all */
 
 /* -- lanes ------------------------------------------------------------------ */
 
@@ -168,9 +55,17 @@ static bool rested(struct daxfs *fs, struct lane *lane)
 	return guard.hit ? trouble_add_page(&fs->pool, guard.offset) <= 0 : rc;
 }
 
-/* Not one that has to rest, unless no more records are to be made. A look costs all announcements:
- * now and then one is due, and *look insists on one. */
-static bool try_slot(struct daxfs *fs, struct lane_slot *slot, bool last, bool *look)
+/* one search for a free lane */
+struct search {
+	uint64_t end;     /* of its numbers: one that has used as many has to rest */
+	bool look;        /* one that rests must look whether it may start again */
+	unsigned resting; /* those that were found so */
+};
+
+#define ANY_LANE UINT64_MAX /* for no more records */
+
+/* Not one that has to rest. A look costs all announcements: now and then one is due, or is insisted on. */
+static bool try_slot(struct daxfs *fs, struct lane_slot *slot, struct search *search)
 {
 	bool due;
 
@@ -178,25 +73,26 @@ static bool try_slot(struct daxfs *fs, struct lane_slot *slot, bool last, bool *
 
 	if (!atomic_compare_exchange_strong(&slot->busy, &free_now, true))
 		return false;
-	if (!lane_spent(&slot->lane) || last)
+	if (__builtin_expect(lane_used(&slot->lane) < search->end, 1))
 		return true;
-	due = *look || !slot->lane.rests || slot->looks++ % REST_LOOKS == 0;
-	*look = false;
+	due = search->look || !slot->lane.rests || slot->looks++ % REST_LOOKS == 0;
+	search->look = false;
 	if (due && rested(fs, &slot->lane))
 		return true;
+	search->resting++;
 	atomic_store(&slot->busy, false);
 	return false;
 }
 
 /* Start at the slot of the current CPU, whose cache lines are likely local. If it is taken,
- * its owner was preempted on this CPU in mid-operation. look: before it sleeps, for lanes that
- * rest may be all that there are, and nobody else looks. */
-static struct lane_slot *try_slots(struct daxfs *fs, bool last, bool look)
+ * its owner was preempted on this CPU in mid-operation. */
+static struct lane_slot *try_slots(struct daxfs *fs, struct search *search)
 {
 	unsigned at = (unsigned)sched_getcpu() % fs->n_slots;
 
+	search->resting = 0;
 	for (unsigned i = 0; i < fs->n_slots; i++) {
-		if (try_slot(fs, &fs->slots[at], last, &look))
+		if (try_slot(fs, &fs->slots[at], search))
 			return &fs->slots[at];
 		at = at + 1 < fs->n_slots ? at + 1 : 0;
 	}
@@ -215,10 +111,57 @@ static void wait_a_while(struct daxfs *fs)
 	pthread_cond_timedwait(&fs->wait_free, &fs->wait_lock, &until);
 }
 
-/* Wait for a free lane; NULL: more than so many are broken, and none is free. last: for no more records. */
-static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
+/* since when views and drafts keep all lanes, and how often these had moved then */
+struct kept {
+	uint64_t since_ns, moves;
+};
+
+/*
+ * A lane that rests starts again when what was announced before is withdrawn, and a view or a draft of this host
+ * may stand there for as long as its user likes, who may be the one that waits. Have they kept all lanes for long?
+ * Then a call takes one that rests: it has numbers left, for more such calls than there will be.
+ */
+static bool kept_by_views(struct daxfs *fs, const struct search *search, struct kept *kept)
 {
-	struct lane_slot *slot = try_slots(fs, last, false);
+	uint64_t moves = 0, now = monotonic_ns();
+	unsigned parked = 0;
+
+	for (unsigned i = 0; i < fs->n_slots; i++)
+		if (atomic_load(&fs->slots[i].parked)) {
+			parked++;
+			moves += atomic_load_explicit(&fs->slots[i].lane.moved, memory_order_relaxed);
+		}
+	if (!parked || !search->resting || parked + search->resting + fs->broken < fs->n_slots)
+		kept->since_ns = 0;
+	else if (!kept->since_ns || kept->moves != moves)
+		*kept = (struct kept){ now, moves };
+	return kept->since_ns && now - kept->since_ns >= KEPT_NS;
+}
+
+/* Sleep until a lane is free, or none can be. Before it sleeps it looks, for lanes that rest may be all that there
+ * are, and nobody else does. */
+static struct lane_slot *await_slot(struct daxfs *fs, unsigned broken_max, uint64_t end)
+{
+	struct search search = { .end = end };
+	struct lane_slot *slot;
+	struct kept kept = { 0 };
+
+	for (;;) {
+		search.look = true;
+		slot = try_slots(fs, &search);
+		if (slot || fs->broken > broken_max || search.end > end)
+			return slot;
+		if (kept_by_views(fs, &search, &kept))
+			search.end = counter_ends.seq + NUMBERS_LEFT;
+		else
+			wait_a_while(fs);
+	}
+}
+
+/* Wait for a free lane that has not used so many numbers; NULL: see no_lane. */
+static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, uint64_t end)
+{
+	struct lane_slot *slot = try_slots(fs, &(struct search){ .end = end });
 	int was;
 
 	if (!slot) {
@@ -226,8 +169,7 @@ static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
 		was = process_cancel_off();
 		pthread_mutex_lock(&fs->wait_lock);
 		__atomic_fetch_add(&fs->waiting, 1, __ATOMIC_SEQ_CST);
-		while (!(slot = try_slots(fs, last, true)) && fs->broken <= broken_max)
-			wait_a_while(fs);
+		slot = await_slot(fs, broken_max, end);
 		__atomic_fetch_sub(&fs->waiting, 1, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&fs->wait_lock);
 		process_cancel_restore(was);
@@ -235,15 +177,26 @@ static struct lane *wait_lane(struct daxfs *fs, unsigned broken_max, bool last)
 	return slot ? &slot->lane : NULL;
 }
 
+/* Why there is none: -EIO, all are broken; -EBUSY, views and drafts keep them all, and they have no numbers left. */
+static int no_lane(struct daxfs *fs)
+{
+	bool broken;
+
+	pthread_mutex_lock(&fs->wait_lock);
+	broken = fs->broken >= fs->n_slots;
+	pthread_mutex_unlock(&fs->wait_lock);
+	return broken ? -EIO : -EBUSY;
+}
+
 struct lane *fs_take_lane(struct daxfs *fs)
 {
-	return wait_lane(fs, fs->n_slots - 1, false);
+	return wait_lane(fs, fs->n_slots - 1, counter_ends.seq);
 }
 
 int fs_take_all_lanes(struct daxfs *fs)
 {
 	for (unsigned i = fs->resting; i < fs->n_slots; i++)
-		if (!wait_lane(fs, fs->resting, true))
+		if (!wait_lane(fs, fs->resting, ANY_LANE))
 			return -EIO;
 	return 0;
 }
@@ -366,7 +319,7 @@ int fs_park(struct daxfs *fs, struct lane **out)
 	lane = fs_take_lane(fs);
 	if (!lane) {
 		atomic_fetch_sub(&fs->parked, 1);
-		return -EIO;
+		return no_lane(fs);
 	}
 	atomic_store(&slot_of(lane)->parked, true);
 	rc = fs_try(fs, lane, enter_step, NULL);
@@ -459,9 +412,11 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 /* urgent: if all lanes are to rest, one of them will do */
 static struct lane *take_for(struct daxfs *fs, bool urgent)
 {
-	struct lane_slot *slot = urgent ? try_slots(fs, false, false) : NULL;
+	struct lane_slot *slot = urgent ? try_slots(fs, &(struct search){ .end = counter_ends.seq }) : NULL;
 
-	return slot ? &slot->lane : wait_lane(fs, fs->n_slots - 1, urgent);
+	if (slot)
+		return &slot->lane;
+	return urgent ? wait_lane(fs, fs->n_slots - 1, ANY_LANE) : fs_take_lane(fs);
 }
 
 /* A load failed: the lane, if it had got that far, is as a thread leaves it that dies there. */
@@ -493,7 +448,7 @@ static int run(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg, bool u
 			ahead(fs, arg);
 		lane = take_for(fs, urgent);
 		shm_guard_keep(&guard, lane);
-		rc = lane ? repeat(fs, lane, step, arg) : -EIO;
+		rc = lane ? repeat(fs, lane, step, arg) : no_lane(fs);
 		shm_guard_disarm(&guard);
 	}
 	if (lane)

@@ -106,10 +106,11 @@ static inline void lane_moved(struct lane *lane)
 	atomic_store_explicit(&lane->moved, n + 1, memory_order_relaxed);
 }
 
-/* Has the lane few numbers left? Then it makes no more records until lane_rest says that it may. */
-static inline bool lane_spent(const struct lane *lane)
+/* Numbers that a lane has used. From counter_ends.seq on it is spent, and makes no more records until lane_rest
+ * says that it may. */
+static inline uint64_t lane_used(const struct lane *lane)
 {
-	return __builtin_expect(lane->seq >= counter_ends.seq || lane->claims >= counter_ends.seq, 0);
+	return lane->seq > lane->claims ? lane->seq : lane->claims;
 }
 /* Of a lane that is spent, idle and nobody else's: start again, if nobody can hold an old number any more. */
 bool lane_rest(struct lane *lane);

@@ -274,16 +274,19 @@ static uint64_t seq_of(struct daxfs *fs)
 	return status_seq(sm_load(&fs->slots[0].lane.sm->status));
 }
 
-static void set_numbers(struct daxfs *fs, uint64_t seq, uint64_t claims)
+static void set_lane(struct lane *lane, uint64_t seq, uint64_t claims)
 {
-	struct lane *lane = &fs->slots[0].lane;
-
 	lane->seq = seq;
 	lane->claims = claims;
 	sm_store(&lane->sm->status, status_make(seq, OP_NONE, DAXFS_IDLE));
 	sm_store(&lane->sm->claim.number, claims);
 	for (unsigned i = 0; i < 2; i++) /* told of that number */
 		sm_store(&lane->sm->used[i], (sm_load(&lane->sm->used[i]) & ~(1ull << 63)) | seq << 63);
+}
+
+static void set_numbers(struct daxfs *fs, uint64_t seq, uint64_t claims)
+{
+	set_lane(&fs->slots[0].lane, seq, claims);
 }
 
 struct maker {
@@ -369,6 +372,39 @@ static void others_work_on(void **state)
 	assert_int_equal(seq_of(pod.fs[0]), DAXFS_SEQ_MASK - 5);
 	assert_int_equal(daxfs_leave(pod.fs[0]), 0);
 	daxfs_view_close(old);
+	pod_stop(&pod);
+}
+
+/* A view that was open before keeps lanes at their end from starting again. Where no other is left, and its user may
+ * be the one that waits, a call takes one of them, while they have numbers; until the view lets go. */
+static void nobody_waits_for_its_own_view(void **state)
+{
+	const uint64_t left = 1ull << 31;
+	struct daxfs_attr attr;
+	struct daxfs_view *view, *second;
+	struct pod pod;
+
+	(void)state;
+	alarm(60);
+	pod_start_with(&pod, 8 << 20, (struct daxfs_mkfs_options){ .inodes = 512, .lanes = 3 });
+	atomic_store(&pod.fs[0]->slots[0].busy, true); /* lane 0 is not the view's */
+	assert_int_equal(daxfs_view_open(pod.fs[0], &view), 0);
+	atomic_store(&pod.fs[0]->slots[0].busy, false);
+	for (unsigned i = 0; i < 3; i++)
+		set_lane(&pod.fs[0]->slots[i].lane, counter_ends.seq, 0);
+	pod_create(pod.fs[0], DAXFS_ROOT, "d");
+	pod_create(pod.fs[0], DAXFS_ROOT, "e");
+	assert_int_equal(daxfs_view_open(pod.fs[0], &second), 0);
+	daxfs_view_close(second);
+
+	for (unsigned i = 0; i < 3; i++)
+		set_lane(&pod.fs[0]->slots[i].lane, counter_ends.seq + left, 0);
+	assert_int_equal(daxfs_mknod(pod.fs[0], DAXFS_ROOT, "f", S_IFREG | 0644, 0, pod_root, false, &attr), -EBUSY);
+	daxfs_view_renew(view);
+	pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	assert_in_range(seq_of(pod.fs[0]), 1, counter_ends.seq + left);
+	daxfs_view_close(view);
+	pod_create(pod.fs[0], DAXFS_ROOT, "g");
 	pod_stop(&pod);
 }
 
@@ -466,6 +502,7 @@ int main(void)
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(numbers_used_up),
 		cmocka_unit_test(others_work_on),
+		cmocka_unit_test(nobody_waits_for_its_own_view),
 		cmocka_unit_test(nobody_sleeps_for_nothing),
 		cmocka_unit_test(started_over_in_part),
 		cmocka_unit_test(incarnations_used_up),
