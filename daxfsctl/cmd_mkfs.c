@@ -5,9 +5,14 @@
  * It has one host slot more than there are hosts. When all of them died, each
  * waits for its own slot to be recovered; the spare one is where the first to
  * come back works from.
+ *
+ * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
+ * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
@@ -22,6 +27,13 @@ struct mkfs {
 	const char *name, *domain;
 	bool force;
 };
+
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISCHR(st.st_mode);
+}
 
 static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
 {
@@ -41,6 +53,11 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 		" inodes, heartbeat %u ms, %s\n",
 		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, g->wb ? "wb" : "gpf");
+	if (is_device(path))
+		fprintf(ctl->out,
+			"hosts may share it only where hardware keeps its memory coherent. To find out, on "
+			"each of N hosts at once: daxfsctl selftest %s --hosts N --host 0 (1, ...)\n",
+			path);
 }
 
 static int show(struct ctl *ctl, const char *path)
@@ -61,6 +78,14 @@ static int show(struct ctl *ctl, const char *path)
 	return CTL_OK;
 }
 
+static bool past_page_cache(const char *path)
+{
+	struct statx sx;
+
+	return is_device(path) ||
+	       (statx(AT_FDCWD, path, 0, STATX_TYPE, &sx) == 0 && sx.stx_attributes & STATX_ATTR_DAX);
+}
+
 static int make(struct ctl *ctl, const struct mkfs *m)
 {
 	struct daxfs_error err = { .text = "" };
@@ -73,7 +98,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
 		.lease_ms = (unsigned)m->lease_ms.value,
-		.wb = m->domain && strcmp(m->domain, "wb") == 0,
+		.wb = m->domain ? strcmp(m->domain, "wb") == 0 : past_page_cache(ctl->words[0]),
 		.force = m->force,
 	};
 	int rc = daxfs_mkfs(ctl->words[0], &options, &err);

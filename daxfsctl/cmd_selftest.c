@@ -5,9 +5,8 @@
  *
  * Processes that map the pool each for itself increment one word by
  * compare-and-swap, all starting together; the word must have grown by the exact
- * sum. Run it on several hosts at the same time to test between hosts: then
- * each says what it added, and the sums must account for the word together.
- * Every update of the filesystem rests on this.
+ * sum. Every update of the filesystem rests on this. With --hosts it is the test
+ * between hosts: cmd_coherence.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,12 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daxfs/inspect.h"
-#include "daxfsctl/ctl.h"
-#include "daxfsctl/json.h"
+#include "daxfsctl/coherence.h"
 
 #define PROCESSES_MAX 256u
 #define MAP_MS 10000
+#define WAIT_S 60u
+#define ROUNDS 1000u
 
 struct selftest {
 	const char *path;
@@ -194,18 +193,46 @@ static int show(struct ctl *ctl, const struct selftest *t)
 	return exact ? CTL_OK : CTL_PROBLEMS;
 }
 
+struct between {
+	struct arg_number hosts, host, rounds, wait;
+};
+
+static int test_between(struct ctl *ctl, const struct between *b, uint64_t increments)
+{
+	struct daxfs_coherence_options options = {
+		.hosts = (unsigned)b->hosts.value,
+		.host = (unsigned)b->host.value,
+		.rounds = b->rounds.value,
+		.increments = increments,
+		.wait_ms = (unsigned)b->wait.value * 1000,
+	};
+
+	if (!b->hosts.given || !b->host.given)
+		return ctl_fail(ctl, CTL_USAGE,
+				"selftest between hosts: on each of N hosts give --hosts N and its --host, 0 to N - 1");
+	return coherence_test(ctl, ctl->words[0], &options);
+}
+
 int cmd_selftest(struct ctl *ctl, int argc, char **argv)
 {
 	struct arg_number processes = { 4, false }, increments = { 1000000, false };
+	struct between b = { .rounds = { ROUNDS, false }, .wait = { WAIT_S, false } };
 	const struct arg table[] = {
 		{ "processes", ARG_NUMBER, &processes, PROCESSES_MAX },
 		{ "increments", ARG_NUMBER, &increments, 1ull << 40 },
+		{ "hosts", ARG_NUMBER, &b.hosts, UINT32_MAX },
+		{ "host", ARG_NUMBER, &b.host, UINT32_MAX },
+		{ "rounds", ARG_NUMBER, &b.rounds, 1ull << 40 },
+		{ "wait", ARG_NUMBER, &b.wait, 86400 },
 	};
 	struct selftest t = { .path = NULL };
-	int code = ctl_parse(ctl, argc, argv, table, 2, 1, 1, "selftest POOL [--processes N] [--increments N]");
+	int code = ctl_parse(ctl, argc, argv, table, sizeof(table) / sizeof(table[0]), 1, 1,
+			     "selftest POOL [--processes N] [--increments N], or --hosts N --host I [--rounds N]");
 
 	if (code)
 		return code;
+	if (b.hosts.given || b.host.given)
+		return test_between(ctl, &b, increments.value);
 	if (!processes.value || !increments.value)
 		return ctl_fail(ctl, CTL_USAGE, "selftest: nothing to do with 0 processes or increments");
 	t.path = ctl->words[0];

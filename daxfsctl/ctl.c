@@ -66,6 +66,7 @@ static const char help[] =
 	"                                        what is in there, as it is\n"
 	"  selftest POOL [--processes N] [--increments N]\n"
 	"                                        is compare-and-swap atomic there?\n"
+	"  selftest POOL --hosts N --host I      run on each of N hosts at once: is its memory coherent between them?\n"
 	"  probe PATH                            is there a pool, and which? for udev and scripts\n"
 	"  version, help\n"
 	"\n"

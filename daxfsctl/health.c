@@ -111,6 +111,11 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 		add(buf, size, "fabricd does not beat");
 }
 
+static bool not_coherent(const struct snapshot *s)
+{
+	return s->have_proof && !s->proof.coherent;
+}
+
 static void complain_of_repairs(const struct snapshot *s, char *buf, size_t size)
 {
 	const unsigned *n = s->to_repair;
@@ -139,6 +144,8 @@ static void complaints(const struct snapshot *s, char *buf, size_t size)
 	complain_of_hosts(s, buf, size);
 	complain_of_fabricd(s, buf, size);
 	complain_of_repairs(s, buf, size);
+	if (not_coherent(s))
+		add(buf, size, "memory is not coherent");
 }
 
 /* What only who asks can see. */
@@ -156,6 +163,9 @@ void health_conditions(struct snapshot *s)
 		condition_add(s, "no-fabricd", -1, 0, "no fabricd has run");
 	if (in_use(s) && s->fabricd == FABRICD_SILENT)
 		condition_add(s, "fabricd-silent", -1, 0, "fabricd does not beat");
+	if (not_coherent(s))
+		condition_add(s, "not-coherent", -1, s->proof.wall_ns,
+			      "memory is not coherent between hosts, said selftest: stop all but one");
 	complain_of_repairs(s, text, sizeof(text));
 	if (text[0])
 		condition_add(s, "to-repair", -1, 0, "%.110s", text);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daxfsctl/coherence.h"
 #include "daxfsctl/event_log.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/json.h"
@@ -150,6 +151,15 @@ static void show_foot(FILE *out, const struct snapshot *s)
 		putc('\n', out);
 }
 
+static void show_proof(FILE *out, const struct snapshot *s)
+{
+	char text[200], when[40];
+
+	if (s->have_proof)
+		fprintf(out, "memory tested %s by %s\n", event_time(s->proof.wall_ns, when, sizeof(when)),
+			coherence_text(&s->proof, text, sizeof(text)));
+}
+
 #define REPAIRS_SHOWN 8u
 
 static void show_repair(FILE *out, const struct daxfs_repair *item)
@@ -200,6 +210,7 @@ void show_status(FILE *out, const struct snapshot *s)
 	show_head(out, s);
 	show_table(out, s);
 	show_foot(out, s);
+	show_proof(out, s);
 	show_conditions(out, s);
 	show_repairs(out, s);
 }
@@ -371,6 +382,18 @@ static void json_conditions(struct json *j, const struct snapshot *s)
 	json_close(j);
 }
 
+/* null: not known, or never tested. */
+static void json_proof(struct json *j, const struct snapshot *s)
+{
+	if (!s->have_proof) {
+		json_add_null(j, "coherence");
+		return;
+	}
+	json_open_object(j, "coherence");
+	coherence_json(j, &s->proof);
+	json_close(j);
+}
+
 static void json_all(struct json j, const struct snapshot *s)
 {
 	char health[256];
@@ -393,6 +416,7 @@ static void json_all(struct json j, const struct snapshot *s)
 		json_add_null(&j, "usage");
 		json_add_null(&j, "to_repair");
 	}
+	json_proof(&j, s);
 	text_json_recovery(&j, "last_recovery", &s->last);
 	json_finish(&j);
 }

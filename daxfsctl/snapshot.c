@@ -60,6 +60,7 @@ static int take_pool(struct snapshot *s, struct daxfs_error *err)
 		s->have_usage = daxfs_statfs(fs, &s->usage) == 0;
 		take_in_flight(s, fs);
 		daxfs_repair_list(fs, take_repair, s);
+		s->have_proof = daxfs_coherence_proof(fs, &s->proof) == 0;
 	}
 	daxfs_close(fs);
 	return 0;

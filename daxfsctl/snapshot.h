@@ -60,6 +60,8 @@ struct snapshot {
 	struct daxfs_recovery last; /* ns = 0: none known */
 	bool have_usage;
 	struct daxfs_statfs usage;
+	bool have_proof;
+	struct daxfs_coherence proof;           /* what the last test of coherence found */
 	unsigned to_repair[DAXFS_REPAIR_KINDS]; /* with usage: how many of each kind are on the list */
 	unsigned n_repairs;
 	struct daxfs_repair repair[SNAPSHOT_REPAIRS]; /* the first of them */

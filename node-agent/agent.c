@@ -29,6 +29,7 @@
 #include "common/log.h"
 #include "node-agent/beat.h"
 #include "node-agent/mountpoint.h"
+#include "node-agent/proof.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
 #include "node-agent/self_recover.h"
@@ -337,6 +338,17 @@ static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 	ev_timer_start(a->loop, &a->join);
 }
 
+static void warn_of_memory(const struct agent *a)
+{
+	struct daxfs_coherence proof;
+	bool tested = daxfs_coherence_proof(a->fs, &proof) == 0;
+	const char *warning = proof_warning(proof_is_device(a->config->pool), a->geometry.hosts,
+					    tested ? &proof : NULL);
+
+	if (warning)
+		log_warn("pool %s: %s", a->geometry.name, warning);
+}
+
 static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
@@ -357,6 +369,7 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 	}
 	a->joined = true;
 	log_note("joined pool %s as host %d (%s)", a->geometry.name, a->config->host, a->name);
+	warn_of_memory(a);
 	start_all(a);
 }
 

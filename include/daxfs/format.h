@@ -76,6 +76,7 @@
  * An IDLE status says whether the last record happened.
  * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
  * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them.
+ * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -271,6 +272,24 @@ struct sm_region_hdr {        /* first line of a region's header page */
 #define DAXFS_SCRATCH_OFFSET (DAXFS_PAGE_SIZE - DAXFS_LINE)
 
 /*
+ * What the test of coherence works on, in header pages behind the header. Of the lanes: a word that one host changes
+ * and all look at, and lines that are changed with it, up to the scratch word. Of the open table: a line for each host
+ * that takes part, written by it alone.
+ */
+#define DAXFS_TEST_WORD_AT 0x40u
+#define DAXFS_TEST_LINES_AT 0x80u
+#define DAXFS_TESTERS_AT 0x40u
+#define DAXFS_TESTERS 63u
+
+struct sm_tester {
+	sm_u64 run;       /* 00 number of the test, random: host 0 chooses it, the others repeat it; 0: none */
+	sm_u64 nonce;     /* 08 random: of this process */
+	sm_u64 phase;     /* 10 how far it is */
+	sm_u64 machine;   /* 18 of its machine's id; 0: not known */
+	sm_u64 figure[4]; /* 20 */
+};
+
+/*
  * Superblock: written by mkfs, constant afterwards. Two copies; a pool is
  * usable if one is valid. Valid: 1 magic, 2 crc32c, 3 version, 4 no unknown
  * incompat bit, 5 size <= region, 6 every table entry inside size, aligned and
@@ -321,7 +340,11 @@ struct sm_manager {
 	sm_u64 machine[2];         /* 28 of the primary; zero: not known */
 	sm_u64 standby;            /* 38 counter of the backups that are on other machines */
 	sm_u64 standby_machine[2]; /* 40 of the last one that counted */
-	uint64_t reserved[6];      /* 50 */
+	sm_u64 proof[3];           /* 50 is the memory coherent: the last test of that; see inspect/coherence.c
+				    *    CLOCK_REALTIME;  [63:24] rounds [23:16] machines [15:8] hosts [0] it is;
+				    *    [63:32] increments lost [31:16] copies stale [15:0] words stale */
+	sm_u64 proof_check;        /* 68 SipHash of proof; zero: never tested */
+	uint64_t reserved[2];      /* 70 */
 };
 
 struct sm_host {
@@ -630,7 +653,10 @@ DAXFS_AT(struct sm_super, heartbeat_ms, 0x70);
 DAXFS_AT(struct sm_super, hash_key, 0x78);
 DAXFS_AT(struct sm_super, lease_ms, 0x90);
 DAXFS_AT(struct sm_super, region, 0xa0);
+DAXFS_SIZE_IS(struct sm_tester, DAXFS_LINE);
+static_assert(DAXFS_TESTERS_AT + DAXFS_LINE * DAXFS_TESTERS == DAXFS_PAGE_SIZE, "a line for each that takes part");
 DAXFS_SIZE_IS(struct sm_manager, 128);
+DAXFS_AT(struct sm_manager, proof, 0x50);
 DAXFS_SIZE_IS(struct sm_host, 256);
 DAXFS_AT(struct sm_host, beat, 0x40);
 DAXFS_AT(struct sm_host, name, 0x80);

@@ -118,6 +118,56 @@ struct daxfs_selftest {
  */
 DAXFS_API int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out);
 
+/* -- is the memory coherent between hosts ----------------------------------- */
+
+struct daxfs_coherence_options {
+	unsigned host, hosts; /* this is number 0 .. hosts - 1 of so many that take part, 2 to 63 */
+	uint64_t rounds;      /* of changes that all look at; what number 0 says counts */
+	uint64_t increments;  /* by each, of one word; the same */
+	unsigned wait_ms;     /* for another one that takes part, before it is given up */
+	uint8_t machine[16];  /* as in struct daxfs_identity: how many machines took part */
+};
+
+struct daxfs_coherence {
+	bool coherent;
+	unsigned hosts, machines;
+	uint64_t rounds;       /* each is one change, that all hosts looked at at once */
+	uint64_t stale_words;  /* looks at a word that showed it as it had been */
+	uint64_t stale_copies; /* copies of lines that showed one as it had been */
+	uint64_t lost;         /* increments */
+	uint64_t wall_ns;      /* when: CLOCK_REALTIME of number 0 */
+};
+
+/*
+ * daxfs_coherence_test - do several hosts see each other's stores
+ *
+ * To be called on each host that takes part, at about the same time, each with its own number; they meet in
+ * the pool. In each round one changes a word and lines, and all, who have looked at them before, look again:
+ * what one of them still sees as it was, a cache kept. Then all increment one word by compare-and-swap. All
+ * get the same *out, and number 0 records it in the pool (daxfs_coherence_proof). Meeting needs no coherence:
+ * each line is written by one host, and dropped from the caches before each look. fs need not have joined;
+ * harmless in a pool in use. Nothing is proved for hosts that do not take part.
+ *
+ * Errors:
+ * -EINVAL   hosts, host, rounds or increments out of range
+ * -EROFS    the pool is mapped read-only
+ * -ETIMEDOUT one did not come, or did not go on; err says which
+ * -EBUSY    another one takes part with this number
+ * Crash: nothing relies on what it writes; the others time out.
+ */
+DAXFS_API int daxfs_coherence_test(struct daxfs *fs, const struct daxfs_coherence_options *options,
+				   struct daxfs_coherence *out, struct daxfs_error *err);
+
+/*
+ * daxfs_coherence_proof - what the last test of coherence found
+ *
+ * Read-only mode suffices. Its counts of stale words and copies end at 65535.
+ *
+ * Errors:
+ * -ENODATA  the pool was never tested between hosts
+ */
+DAXFS_API int daxfs_coherence_proof(const struct daxfs *fs, struct daxfs_coherence *out);
+
 /* -- what is to repair, in a pool in use ----------------------------------- */
 
 enum daxfs_repair_kind {

@@ -17,6 +17,8 @@
  * all started ones; both are nothing in a gpf pool. What is persisted and
  * drained survives the loss of this host's caches. sm_flush_stream is that for
  * whole lines written by sm_write_stream, which starts their write-back by itself where it can.
+ * sm_refresh writes lines back and drops them from this processor's caches: what is loaded next is what
+ * memory has, also where nothing keeps caches coherent.
  */
 #ifndef DAXFS_MEM_SHM_H
 #define DAXFS_MEM_SHM_H
@@ -92,6 +94,7 @@ void sm_nap(unsigned us);
 #define sm_flush(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("persist", SM_RELAXED))
 #define sm_flush_stream(shm, p, len) sm_flush_at(shm, p, len, SM_SITE("persist", SM_RELAXED))
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain", SM_RELAXED))
+#define sm_refresh(p, len) ((void)(p), (void)(len))
 
 static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
 {
@@ -239,6 +242,12 @@ static inline void sm_zero(void *dst, size_t len)
 
 void shm_write_back(const void *p, size_t len); /* mem/writeback.c */
 void shm_write_back_drain(void);
+void shm_evict(const void *p, size_t len);
+
+static inline void sm_refresh(const void *p, size_t len)
+{
+	shm_evict(p, len);
+}
 
 static inline void sm_flush(const struct shm *shm, const void *p, size_t len)
 {

@@ -8,7 +8,7 @@
  * else clflushopt, else clflush, which all three leave to one sfence; which of
  * them the processor has is finalized by the dynamic linker (STT_GNU_IFUNC) while
  * it binds the symbol, so there is no state to initialise. arm64: dc cvap, or dc
- * cvac where the kernel does not offer it, then dsb.
+ * cvac where the kernel does not offer it, then dsb. shm_evict also drops the lines: clflush, dc civac.
  *
  * ORD: stores before a write-back of their line are ordered before it (same
  * line); stores after the drain are ordered behind it.
@@ -70,6 +70,12 @@ void shm_write_back_drain(void)
 	__asm__ volatile("sfence" ::: "memory");
 }
 
+void shm_evict(const void *p, size_t len)
+{
+	flush_clflush(p, len);
+	__asm__ volatile("mfence" ::: "memory");
+}
+
 #elif defined(__aarch64__)
 
 #include <sys/auxv.h>
@@ -91,6 +97,15 @@ void shm_write_back(const void *p, size_t len)
 
 void shm_write_back_drain(void)
 {
+	__asm__ volatile("dsb sy" ::: "memory");
+}
+
+void shm_evict(const void *p, size_t len)
+{
+	uintptr_t end = (uintptr_t)p + len;
+
+	for (uintptr_t line = line_of(p); line < end; line += DAXFS_LINE)
+		__asm__ volatile("dc civac, %0" ::"r"(line) : "memory");
 	__asm__ volatile("dsb sy" ::: "memory");
 }
 

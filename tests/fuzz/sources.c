@@ -77,3 +77,9 @@ void shm_write_back(const void *p, size_t len)
 void shm_write_back_drain(void)
 {
 }
+
+void shm_evict(const void *p, size_t len)
+{
+	(void)p;
+	(void)len;
+}
