@@ -47,10 +47,10 @@ static int getattr_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	bool granted;
 	int rc;
 
-	lane->marked = false;
+	lane->txn.marked = false;
 	granted = lease_grant(fs, lane, leased->op.ino, false, !leased->known);
 	rc = getattr(fs, lane, &leased->op);
-	leased->lease->attr_ns = granted && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	leased->lease->attr_ns = granted && !lane->txn.marked && rc == 0 ? lease_length(fs) : 0;
 	return rc;
 }
 
@@ -71,7 +71,7 @@ int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, struct dax
 
 static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 {
-	record_word(lane, word, DAXFS_W_ATTR, word_help(lane, word), value);
+	txn_word(&lane->txn, word, DAXFS_W_ATTR, word_help(lane, word), value);
 }
 
 /* Stage a new size. 1: pages past the end are left for prune(). */
@@ -88,9 +88,9 @@ static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, u
 		map_collect(lane, sm, behind, &batch);
 		prune_stage(lane, &batch);
 		flag = batch.n == MAP_BATCH ? DAXFS_SIZE_PRUNE : 0;
-		record_word(lane, &sm->trunc, DAXFS_W_TICK, trunc, 0);
+		txn_word(&lane->txn, &sm->trunc, DAXFS_W_TICK, trunc, 0);
 	}
-	record_word(lane, &sm->size, DAXFS_W_SIZE, before, size | flag);
+	txn_word(&lane->txn, &sm->size, DAXFS_W_SIZE, before, size | flag);
 	return flag ? 1 : 0;
 }
 

@@ -50,7 +50,7 @@ static int find_words(struct lane *lane, const struct cache_fill *f, unsigned n,
 		t->slot[t->n] = at.slot;
 		t->word[t->n] = word_help(lane, at.slot);
 	}
-	return lane->fault ? -EIO : rc == -ENOENT && t->n ? 0 : rc;
+	return lane->txn.fault ? -EIO : rc == -ENOENT && t->n ? 0 : rc;
 }
 
 /* The file, and the words of n pages of it. */
@@ -74,8 +74,8 @@ static int add_node(struct lane *lane, const struct target *t, const struct map_
 		return record_abort(lane, rc);
 	sm_zero(pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
 	sm_flush(&lane->pool->shm, pool_page(lane->pool, page), DAXFS_PAGE_SIZE);
-	record_word(lane, pos->slot, DAXFS_W_LINK, before, link_payload(DAXFS_NODE, page));
-	record_word(lane, &t->sm->trunc, DAXFS_W_TICK, t->trunc, 0);
+	txn_word(&lane->txn, pos->slot, DAXFS_W_LINK, before, link_payload(DAXFS_NODE, page));
+	txn_word(&lane->txn, &t->sm->trunc, DAXFS_W_TICK, t->trunc, 0);
 	rc = record_commit(lane);
 	return rc ? rc : -EAGAIN;
 }
@@ -127,10 +127,10 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 	}
 	record_begin(lane, OP_FILL);
 	for (unsigned i = 0; i < f->n; i++) {
-		record_word(lane, t.slot[i], DAXFS_W_LINK, t.word[i], mine);
+		txn_word(&lane->txn, t.slot[i], DAXFS_W_LINK, t.word[i], mine);
 		f->aside->word[i] = word_next(t.word[i], DAXFS_W_LINK, mine);
 	}
-	record_word(lane, &t.sm->trunc, DAXFS_W_TICK, t.trunc, 0);
+	txn_word(&lane->txn, &t.sm->trunc, DAXFS_W_TICK, t.trunc, 0);
 	return record_commit(lane);
 }
 
@@ -228,7 +228,7 @@ static int stage(struct lane *lane, const struct cache_fill *f, const struct tar
 			fill_page(lane, page[k], t->slot[at], bytes);
 			is = link_payload(DAXFS_CLEAN, page[k++]);
 		}
-		record_word(lane, t->slot[at], DAXFS_W_LINK, t->word[at], is);
+		txn_word(&lane->txn, t->slot[at], DAXFS_W_LINK, t->word[at], is);
 	}
 	return rc;
 }
@@ -246,7 +246,7 @@ int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	cache_make_room(fs, lane, need);
 	record_begin(lane, OP_FILL);
-	record_by_marks(lane);
+	txn_by_marks(&lane->txn);
 	rc = stage(lane, f, &t, which, n, need);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc == 0)
@@ -267,7 +267,7 @@ int cache_release(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	record_begin(lane, OP_FILL);
 	for (unsigned i = 0; i < n; i++)
-		record_word(lane, t.slot[which[i]], DAXFS_W_LINK, t.word[which[i]], link_payload(DAXFS_ABSENT, 0));
+		txn_word(&lane->txn, t.slot[which[i]], DAXFS_W_LINK, t.word[which[i]], link_payload(DAXFS_ABSENT, 0));
 	rc = record_commit(lane);
 	for (unsigned i = 0; rc == 0 && i < n; i++) /* what was read is as good for who finds it absent */
 		f->aside->word[which[i]] = word_next(t.word[which[i]], DAXFS_W_LINK, link_payload(DAXFS_ABSENT, 0));

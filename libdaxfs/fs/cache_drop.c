@@ -30,7 +30,7 @@ static bool in_node(struct lane *lane, const sm_u64 *word)
 
 	if (!is_there(lane->pool, node) || pool_lost_page(lane->pool, node))
 		return false;
-	state = epoch_load(lane, &lane->pool->state[DAXFS_T_PAGE][node]);
+	state = epoch_load(&lane->epoch, &lane->pool->state[DAXFS_T_PAGE][node]);
 	return state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_NODE;
 }
 
@@ -66,7 +66,7 @@ static sm_u64 *link_of(struct lane *lane, uint64_t page, uint64_t *word)
 static int drop(struct lane *lane, sm_u64 *at, uint64_t word)
 {
 	record_begin(lane, OP_DROP);
-	record_word(lane, at, DAXFS_W_LINK, word, link_payload(DAXFS_ABSENT, 0));
+	txn_word(&lane->txn, at, DAXFS_W_LINK, word, link_payload(DAXFS_ABSENT, 0));
 	if (link_kind(word) == DAXFS_CLEAN)
 		record_retire(lane, DAXFS_T_PAGE, link_index(word));
 	return record_commit(lane);
@@ -79,11 +79,11 @@ static bool try_victim(struct lane *lane, uint64_t page)
 
 	if (!is_there(lane->pool, page))
 		return false;
-	state = epoch_load(lane, &lane->pool->state[DAXFS_T_PAGE][page]);
+	state = epoch_load(&lane->epoch, &lane->pool->state[DAXFS_T_PAGE][page]);
 	if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_CACHED)
 		return false;
 	at = link_of(lane, page, &word);
-	return at && !lane->fault && drop(lane, at, word) == 0;
+	return at && !lane->txn.fault && drop(lane, at, word) == 0;
 }
 
 unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
@@ -92,7 +92,7 @@ unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
 	uint64_t hand = cache_hand(fs, steps);
 	unsigned dropped = 0;
 
-	for (uint64_t i = 0; i < steps && dropped < n && !lane->fault; i++)
+	for (uint64_t i = 0; i < steps && dropped < n && !lane->txn.fault; i++)
 		dropped += try_victim(lane, (hand + i) % pages);
 	cache_count(fs, FIGURE_DROPPED, dropped);
 	return dropped;
@@ -143,7 +143,7 @@ static int drop_page(struct lane *lane, struct drop_op *op, sm_u64 *at)
 	int rc = link_kind(word) == DAXFS_CLEAN || link_kind(word) == DAXFS_VOID ? drop(lane, at, word) : 1;
 
 	if (rc < 0)
-		return lane->fault ? -EIO : rc;
+		return lane->txn.fault ? -EIO : rc;
 	op->dropped += rc == 0;
 	op->page++;
 	return 0;

@@ -17,26 +17,28 @@
 #define TRY_EVERY 32u            /* copies, of which one goes the way that was slower */
 #define SHARE 8u                 /* of what is remembered, the part that is the last copy */
 
-void copying_begin(struct lane *lane, uint64_t bytes, bool warm, struct copying *out)
+void copying_begin(const struct shm *shm, struct copy_speed *speed, uint64_t bytes, bool warm, struct copying *out)
 {
-	const uint32_t *ticks = lane->copy_ticks[warm];
+	const uint32_t *ticks = speed->ticks[warm];
 	bool faster = !ticks[1] || (ticks[0] && ticks[1] <= ticks[0]);
 
-	*out = (struct copying){ .warm = warm, .streams = lane->pool->shm.wb };
-	if (bytes < STREAM_BYTES || lane->pool->shm.wb)
+	*out = (struct copying){ .speed = speed, .bytes = bytes, .warm = warm, .streams = shm->wb };
+	out->known = bytes >= STREAM_BYTES && !shm->wb;
+	if (!out->known)
 		return;
-	out->streams = ++lane->copies % TRY_EVERY ? faster : !faster;
+	out->streams = ++speed->copies % TRY_EVERY ? faster : !faster;
 	out->began = sm_ticks();
 }
 
-void copying_end(struct lane *lane, uint64_t bytes, const struct copying *copying)
+void copying_end(const struct copying *copying)
 {
-	uint32_t *ticks = &lane->copy_ticks[copying->warm][copying->streams];
+	uint32_t *ticks = &copying->speed->ticks[copying->warm][copying->streams];
 	uint64_t took;
 
-	if (bytes < STREAM_BYTES || lane->pool->shm.wb)
+	if (!copying->known)
 		return;
-	took = (sm_ticks() - copying->began) * 16 / (bytes >> 10) + 1; /* a sixteenth of a KiB: short ones count, too */
+	/* A sixteenth of a KiB: short ones count, too. */
+	took = (sm_ticks() - copying->began) * 16 / (copying->bytes >> 10) + 1;
 	/* Somebody else had the processor, or a page was missing. */
 	if (*ticks && took > 4ull * *ticks)
 		took = 4ull * *ticks;

@@ -88,6 +88,5 @@ int entry_gone(struct lane *lane, const struct trie_pos *pos)
 {
 	if (!trie_unchanged(lane, pos))
 		return -EAGAIN;
-	lane->fault = true;
-	return -EIO;
+	return txn_broken(&lane->txn);
 }

@@ -47,9 +47,9 @@ static int take_pages(struct daxfs *fs, struct lane *lane, void *arg)
 
 static int finish(struct daxfs_draft *d, int rc)
 {
-	if (d->lane->fault)
+	if (d->lane->txn.fault)
 		rc = -EIO;
-	if (d->lane->n_recalls && !d->lane->fault) {
+	if (d->lane->notes.n_recalls && !d->lane->txn.fault) {
 		lane_exit(d->lane);
 		lease_recall(d->fs, d->lane); /* what is in the way of the next one */
 		lane_enter(d->lane);

@@ -46,7 +46,7 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = write_txn_survey(lane, &txn);
 	if (rc == 0)
 		rc = write_txn_stage(lane, &txn, op->in + op->done);
-	lane->piece = txn.end - txn.from;
+	lane->txn.piece = txn.end - txn.from;
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
@@ -138,7 +138,8 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 	map_look(lane, slot, p, &look);
 	pages = look.behind < last - p ? look.behind + 1 : (unsigned)(last - p) + 1;
 	if (pool_troubled(lane->pool) && look.page != MAP_HOLE)
-		lane->fault |= pool_lost(lane->pool, pool_page(lane->pool, look.page), (size_t)pages * DAXFS_PAGE_SIZE);
+		lane->txn.fault |= pool_lost(lane->pool, pool_page(lane->pool, look.page),
+					     (size_t)pages * DAXFS_PAGE_SIZE);
 	view->seen[view->n].slot = look.slot;
 	view->seen[view->n].word = look.word;
 	if (look.page == MAP_HOLE) {
@@ -184,7 +185,7 @@ static int view_find(struct lane *lane, struct sm_inode *sm, uint64_t from, uint
 		map_skip(&pos, n - 1);
 	}
 	view->n -= view->missing != MAP_HOLE;
-	return lane->fault ? -EIO : 0;
+	return lane->txn.fault ? -EIO : 0;
 }
 
 /* Page k of what is behind word i, which may be the first behind the next word. */

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/copying.h"
 #include "fs/lease_holder.h"
 #include "index/filemap.h"
 #include "index/dirtrie.h"
@@ -29,6 +30,7 @@ struct cache;      /* fs/cache.c */
 /* a lane of this host and who uses it */
 struct lane_slot {
 	struct lane lane;
+	struct copy_speed copy_speed; /* of who has the lane */
 	atomic_bool busy;
 	unsigned seen, stuck;       /* of daxfs_progressing */
 	unsigned looks;             /* whether it may end its rest */
@@ -39,6 +41,11 @@ struct lane_slot {
 	atomic_bool parked;         /* held by a view or a draft: its user may take its time */
 	char apart[2 * DAXFS_LINE]; /* from the next slot: another processor's */
 };
+
+static inline struct lane_slot *fs_slot(struct lane *lane)
+{
+	return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
+}
 
 #define BLOCKS_KNOWN 64u
 

@@ -39,7 +39,7 @@ static __attribute__((noinline)) bool is_wary(struct lane *lane, uint64_t handle
 	uint64_t index = handle_index(handle);
 
 	if (pool_lost(pool, &pool->inodes[index], sizeof(struct sm_inode))) {
-		lane->fault = true;
+		lane->txn.fault = true;
 		return false;
 	}
 	/* With its state lost an inode is not used again, so its i_generation tells all. */
@@ -78,7 +78,7 @@ int inode_get(struct lane *lane, uint64_t handle, struct inode *out)
 	/* Life before i_generation: a new use sets them in the other order. */
 	there = inode_exists(lane, &lane->pool->inodes[handle_index(handle)]);
 	if (!inode_is(lane, handle, &out->sm) || !there)
-		return lane->fault ? -EIO : -ESTALE;
+		return lane->txn.fault ? -EIO : -ESTALE;
 	out->handle = handle;
 	out->mode = (uint32_t)word_payload(word_load_known(lane, &out->sm->mode), DAXFS_W_ATTR);
 	return 0;
@@ -104,11 +104,9 @@ int inode_get_dir(struct lane *lane, uint64_t handle, struct inode *out, uint64_
 		return -ENOTDIR;
 	w = word_load(lane, &out->sm->dir_root);
 	if (link_kind(w) == DAXFS_ABSENT)
-		return lane->fault ? -EIO : -ESTALE; /* taken apart under our eyes */
-	if (!link_names(lane->pool, w, DAXFS_NODE)) {
-		lane->fault = true;
-		return -EIO;
-	}
+		return lane->txn.fault ? -EIO : -ESTALE; /* taken apart under our eyes */
+	if (!link_names(lane->pool, w, DAXFS_NODE))
+		return txn_broken(&lane->txn);
 	*root = link_index(w);
 	return 0;
 }
@@ -117,10 +115,8 @@ int inode_parent(struct lane *lane, const struct inode *dir, uint64_t *handle)
 {
 	uint64_t w = word_load(lane, &dir->sm->parent);
 
-	if (!link_names(lane->pool, w, DAXFS_INODE)) {
-		lane->fault = true;
-		return -EIO;
-	}
+	if (!link_names(lane->pool, w, DAXFS_INODE))
+		return txn_broken(&lane->txn);
 	*handle = handle_make(sm_load(&lane->pool->inodes[link_index(w)].i_generation), link_index(w));
 	return 0;
 }
@@ -192,7 +188,7 @@ int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
 			continue;
 		out->blocks = blocks_of(lane, &inode, out->size);
 		if (word_load_known(lane, &inode.sm->nlink) == first[1]) /* it was this file throughout */
-			return lane->fault ? -EIO : 0;
+			return lane->txn.fault ? -EIO : 0;
 	}
 }
 
@@ -244,7 +240,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
 	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));
 	sm_flush(&lane->pool->shm, sm, sizeof(*sm));
-	lane->made = handle;
+	lane->txn.made = handle;
 	return handle;
 }
 

@@ -33,11 +33,6 @@
 
 /* -- lanes ------------------------------------------------------------------ */
 
-static struct lane_slot *slot_of(struct lane *lane)
-{
-	return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));
-}
-
 static int rest(void *arg)
 {
 	return lane_rest(arg);
@@ -254,9 +249,9 @@ static __attribute__((noinline)) void put_mended(struct daxfs *fs, struct lane_s
 
 void fs_put_lane(struct daxfs *fs, struct lane *lane)
 {
-	struct lane_slot *slot = slot_of(lane);
+	struct lane_slot *slot = fs_slot(lane);
 
-	if (__builtin_expect(slot->torn || lane->fault, 0))
+	if (__builtin_expect(slot->torn || lane->txn.fault, 0))
 		put_mended(fs, slot);
 	else
 		give_back(fs, slot);
@@ -298,9 +293,9 @@ static int enter_step(struct daxfs *fs, struct lane *lane, void *arg)
 
 void fs_unpark(struct daxfs *fs, struct lane *lane)
 {
-	if (!lane->fault) /* else its record comes first: fs_put_lane */
+	if (!lane->txn.fault) /* else its record comes first: fs_put_lane */
 		fs_try(fs, lane, leave_step, NULL);
-	atomic_store(&slot_of(lane)->parked, false);
+	atomic_store(&fs_slot(lane)->parked, false);
 	fs_put_lane(fs, lane);
 	atomic_fetch_sub(&fs->parked, 1);
 }
@@ -321,7 +316,7 @@ int fs_park(struct daxfs *fs, struct lane **out)
 		atomic_fetch_sub(&fs->parked, 1);
 		return no_lane(fs);
 	}
-	atomic_store(&slot_of(lane)->parked, true);
+	atomic_store(&fs_slot(lane)->parked, true);
 	rc = fs_try(fs, lane, enter_step, NULL);
 	if (rc)
 		fs_unpark(fs, lane);
@@ -365,11 +360,11 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 {
 	bool room;
 
-	if (lane->fault || !lane_alive(lane))
+	if (lane->txn.fault || !lane_alive(lane))
 		return false;
-	room = rc == -ENOSPC && (cache_give_back(fs, lane, GIVE_BACK) || lane->starved);
+	room = rc == -ENOSPC && (cache_give_back(fs, lane, GIVE_BACK) || lane->txn.starved);
 	if (room && ++*starved <= STARVED_MAX) {
-		epoch_rescan(lane);
+		epoch_rescan(&lane->epoch);
 		lane_exit(lane);
 		let_others_on(*starved);
 		lane_enter(lane);
@@ -378,7 +373,7 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 	if (rc != -EAGAIN)
 		return false;
 	lane_exit(lane);
-	if (lane->n_recalls)
+	if (lane->notes.n_recalls)
 		lease_recall(fs, lane);
 	else
 		back_off(lane, ++*refused);
@@ -392,18 +387,18 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	int rc = -ESTALE;
 
 	lane_enter(lane);
-	lane->receipt = fs_receipt(fs);
+	lane->txn.receipt = fs_receipt(fs);
 	if (lane_alive(lane))
 		do {
 			lane_moved(lane);
 			rc = step(fs, lane, arg);
 		} while (again(fs, lane, rc, &starved, &refused));
-	if (lane->fault)
+	if (lane->txn.fault)
 		return -EIO; /* fs_put_lane sees to what is left */
 	if (sm_load_relaxed(&lane->sm->todo) && lane_alive(lane))
 		lane_todo(lane, 0); /* finished, or of a try that did not commit; the dead leave it */
 	lane_exit(lane);
-	if (__builtin_expect(lane->n_recalls, 0))
+	if (__builtin_expect(lane->notes.n_recalls, 0))
 		lease_recall(fs, lane); /* of what it changed last: see change_settle */
 	lease_tell_own(fs, lane);
 	return rc;
@@ -422,9 +417,9 @@ static struct lane *take_for(struct daxfs *fs, bool urgent)
 /* A load failed: the lane, if it had got that far, is as a thread leaves it that dies there. */
 static int note_fault(struct daxfs *fs, struct lane *lane, const struct shm_guard *guard)
 {
-	if (lane && !slot_of(lane)->torn) {
-		slot_of(lane)->torn = true;
-		slot_of(lane)->torn_at = guard->offset;
+	if (lane && !fs_slot(lane)->torn) {
+		fs_slot(lane)->torn = true;
+		fs_slot(lane)->torn_at = guard->offset;
 	} else if (!lane) {
 		trouble_add_page(&fs->pool, guard->offset);
 	}
@@ -522,18 +517,18 @@ int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 
 	if (guard.hit) {
 		rc = note_fault(fs, lane, &guard);
-		lane->fault = true; /* nothing more is done with it */
+		lane->txn.fault = true; /* nothing more is done with it */
 	}
 	return rc;
 }
 
 void fs_spare(struct daxfs *fs, struct lane *lane)
 {
-	struct lane_slot *slot = slot_of(lane);
+	struct lane_slot *slot = fs_slot(lane);
 
 	if (slot->torn)
 		mend_page(fs, lane, slot->torn_at);
-	slot->torn = lane->fault = false;
+	slot->torn = lane->txn.fault = false;
 }
 
 int daxfs_guard(struct daxfs *fs, int (*use)(void *context), void *context)

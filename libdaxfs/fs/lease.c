@@ -108,24 +108,24 @@ void lease_recall(struct daxfs *fs, struct lane *lane)
 {
 	int was = process_cancel_off();
 
-	for (unsigned i = 0; i < lane->n_recalls; i++) {
-		const struct sm_inode *sm = &fs->pool.inodes[lane->recalls[i]];
+	for (unsigned i = 0; i < lane->notes.n_recalls; i++) {
+		const struct sm_inode *sm = &fs->pool.inodes[lane->notes.recalls[i]];
 
 		for (unsigned looks = 0; lane_alive(lane) && ask_others(fs, sm); looks++) {
 			lane_moved(lane);
 			rest(looks);
 		}
 	}
-	lane->n_recalls = 0;
+	lane->notes.n_recalls = 0;
 	process_cancel_restore(was);
 }
 
 void lease_tell_own(struct daxfs *fs, struct lane *lane)
 {
-	for (unsigned i = 0; i < lane->n_own; i++)
+	for (unsigned i = 0; i < lane->notes.n_own; i++)
 		if (atomic_load(&fs->lease.serving) && fs->lease.changed)
-			fs->lease.changed(fs->lease.context, lane->own[i], false);
-	lane->n_own = 0;
+			fs->lease.changed(fs->lease.context, lane->notes.own[i], false);
+	lane->notes.n_own = 0;
 }
 
 /* -- changing ----------------------------------------------------------------------------------- */

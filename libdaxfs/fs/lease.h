@@ -39,7 +39,7 @@ int lease_may_write(struct lane *lane, struct sm_inode *sm, bool *alone);
 /* This host has closed the file: it writes no more. */
 void lease_written(struct lane *lane, struct sm_inode *sm, unsigned host);
 
-/* May the kernel be told about an inode? Before it is looked at; lane->marked after that says no. */
+/* May the kernel be told about an inode? Before it is looked at; lane->txn.marked after that says no. */
 bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool names, bool fresh);
 static inline bool lease_is_dots(const char *name)
 {

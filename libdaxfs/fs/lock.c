@@ -92,10 +92,8 @@ static int view_page(struct lane *lane, uint64_t handle, struct view *view)
 	sm_read(&copy->inode, &view->page->inode, offsetof(struct sm_locks, lock) - from);
 	if (copy->count <= DAXFS_LOCKS_MAX)
 		sm_read(copy->lock, view->page->lock, copy->count * sizeof(copy->lock[0]));
-	if (!locks_page_sane(copy, handle)) {
-		lane->fault = true;
-		return -EIO;
-	}
+	if (!locks_page_sane(copy, handle))
+		return txn_broken(&lane->txn);
 	keep_live(view);
 	return 0;
 }
@@ -106,22 +104,20 @@ static int view_locks(struct lane *lane, uint64_t handle, struct sm_inode *sm, s
 	view->page = NULL;
 	view->set = (struct lockset){ 0, view->copy.lock };
 	if (link_kind(view->word) == DAXFS_ABSENT)
-		return lane->fault ? -EIO : 0;
-	if (!link_names(lane->pool, view->word, DAXFS_LOCKS) || pool_lost_page(lane->pool, link_index(view->word))) {
-		lane->fault = true;
-		return -EIO;
-	}
+		return lane->txn.fault ? -EIO : 0;
+	if (!link_names(lane->pool, view->word, DAXFS_LOCKS) || pool_lost_page(lane->pool, link_index(view->word)))
+		return txn_broken(&lane->txn);
 	view->page = (struct sm_locks *)(void *)pool_page(lane->pool, link_index(view->word));
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
 		view->live[i] = word_help(lane, &view->page->live[i]);
-	return lane->fault ? -EIO : view_page(lane, handle, view);
+	return lane->txn.fault ? -EIO : view_page(lane, handle, view);
 }
 
 /* -- changing -------------------------------------------------------------------- */
 
 static void stage_none(struct lane *lane, struct sm_inode *sm, const struct view *view)
 {
-	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_ABSENT, 0));
+	txn_word(&lane->txn, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_ABSENT, 0));
 	record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
 }
 
@@ -137,11 +133,11 @@ static void stage_gone(struct lane *lane, struct sm_inode *sm, const struct view
 		stage_none(lane, sm, view);
 		return;
 	}
-	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, word_payload(view->word, DAXFS_W_LINK));
+	txn_word(&lane->txn, &sm->locks, DAXFS_W_LINK, view->word, word_payload(view->word, DAXFS_W_LINK));
 	for (unsigned i = 0; i < DAXFS_LOCK_WORDS; i++)
 		if (gone[i])
-			record_word(lane, &view->page->live[i], DAXFS_W_LOCKS, view->live[i],
-				    word_payload(view->live[i], DAXFS_W_LOCKS) & ~gone[i]);
+			txn_word(&lane->txn, &view->page->live[i], DAXFS_W_LOCKS, view->live[i],
+				 word_payload(view->live[i], DAXFS_W_LOCKS) & ~gone[i]);
 }
 
 static void set_place(uint64_t words[DAXFS_LOCK_WORDS], unsigned place)
@@ -187,7 +183,7 @@ static int stage_page(struct lane *lane, uint64_t handle, struct sm_inode *sm, c
 	if (rc)
 		return rc;
 	fill_page(lane, page, handle, &fill, next.n);
-	record_word(lane, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_LOCKS, page));
+	txn_word(&lane->txn, &sm->locks, DAXFS_W_LINK, view->word, link_payload(DAXFS_LOCKS, page));
 	if (view->page)
 		record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
 	return 0;
@@ -249,7 +245,7 @@ static int lock_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (lockset_says(&view.set, &op->want))
 		return 0;
 	record_begin(lane, OP_LOCK);
-	record_word(lane, word, DAXFS_W_OPENERS, openers, word_payload(openers, DAXFS_W_OPENERS));
+	txn_word(&lane->txn, word, DAXFS_W_OPENERS, openers, word_payload(openers, DAXFS_W_OPENERS));
 	rc = stage_change(lane, op->ino, inode.sm, &view, &op->want);
 	return rc ? record_abort(lane, rc) : record_commit(lane);
 }

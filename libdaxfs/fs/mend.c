@@ -41,7 +41,7 @@ static int finish_file(struct daxfs *fs, struct lane *by, uint64_t handle, bool 
 		return rc;
 	tally->passed += past || rc == 1;
 	if (by)
-		by->fault = false;
+		by->txn.fault = false;
 	return 0;
 }
 
@@ -174,7 +174,7 @@ int mend_lane(struct daxfs *fs, struct lane *lane)
 			rc = 1;
 		}
 	} while (rc > 0);
-	lane->fault = lane->lost = false;
+	lane->txn.fault = lane->txn.lost = false;
 	return guard.hit && rc == 0 ? -EIO : rc;
 }
 

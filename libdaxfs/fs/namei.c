@@ -53,8 +53,7 @@ static int parent_gone(struct lane *lane, const struct inode *dir, uint64_t pare
 		rc = inode_parent(lane, dir, &now);
 	if (rc || now != parent)
 		return rc ? rc : -EAGAIN;
-	lane->fault = true;
-	return -EIO;
+	return txn_broken(&lane->txn);
 }
 
 static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
@@ -103,12 +102,12 @@ static int lookup_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	bool names;
 	int rc;
 
-	lane->marked = op->leased = false;
+	lane->txn.marked = op->leased = false;
 	names = !lease_is_dots(op->name) && lease_grant(fs, lane, op->parent, true, false);
 	rc = lookup(fs, lane, op);
-	names &= !lane->marked && (rc == 0 || rc == -ENOENT);
+	names &= !lane->txn.marked && (rc == 0 || rc == -ENOENT);
 	op->lease->names_ns = names ? lease_length(fs) : 0;
-	op->lease->attr_ns = op->leased && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	op->lease->attr_ns = op->leased && !lane->txn.marked && rc == 0 ? lease_length(fs) : 0;
 	return rc;
 }
 
@@ -359,8 +358,8 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 	rc = entry_insert(lane, &pos, &name, op->ino, inode.mode);
 	if (rc)
 		return record_abort(lane, rc);
-	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
-		    nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
+	txn_word(&lane->txn, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
+		 nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
 	change_stage(lane, dir.sm, true);
 	change_stage(lane, inode.sm, false);
 	rc = record_commit(lane);
@@ -465,8 +464,8 @@ int entry_stage_rmdir(struct lane *lane, struct inode *dir, const struct trie_po
 	if (count & DAXFS_COUNT_FROZEN)
 		return entry_gone(lane, pos); /* removed meanwhile */
 	record_begin(lane, OP_RMDIR);
-	record_word(lane, &lane->pool->count[root], DAXFS_W_COUNT, count, DAXFS_COUNT_FROZEN);
-	record_word(lane, &dir->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
+	txn_word(&lane->txn, &lane->pool->count[root], DAXFS_W_COUNT, count, DAXFS_COUNT_FROZEN);
+	txn_word(&lane->txn, &dir->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ORPHAN, 0));
 	lane_todo(lane, dir->handle);
 	return 0;
 }

@@ -175,8 +175,8 @@ static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
 	if (w & bit)
 		return 0;
 	record_begin(lane, OP_OPEN);
-	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) | bit);
-	record_word(lane, &inode.sm->nlink, DAXFS_W_NLINK, nlink, word_payload(nlink, DAXFS_W_NLINK));
+	txn_word(&lane->txn, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) | bit);
+	txn_word(&lane->txn, &inode.sm->nlink, DAXFS_W_NLINK, nlink, word_payload(nlink, DAXFS_W_NLINK));
 	return record_commit(lane);
 }
 
@@ -189,17 +189,17 @@ static int clear_bit(struct lane *lane, unsigned host, uint64_t handle, bool pas
 	int rc;
 
 	if (!inode_is(lane, handle, &sm))
-		return lane->fault ? -EIO : 0;
+		return lane->txn.fault ? -EIO : 0;
 	word = &sm->openers[host / 32];
 	w = word_help(lane, word);
 	if (!(w & bit))
-		return lane->fault ? -EIO : 0;
+		return lane->txn.fault ? -EIO : 0;
 	lease_written(lane, sm, host);
 	record_begin(lane, OP_CLOSE);
-	record_word(lane, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
+	txn_word(&lane->txn, word, DAXFS_W_OPENERS, w, word_payload(w, DAXFS_W_OPENERS) & ~bit);
 	rc = locks_stage_drop(lane, host, handle, sm);
 	if (rc == -EIO && past) {
-		lane->fault = false;
+		lane->txn.fault = false;
 		rc = 0;
 	}
 	return rc ? record_abort(lane, rc) : record_commit(lane);
@@ -405,7 +405,7 @@ static int adopt_step(struct daxfs *fs, struct lane *lane, void *arg)
 	struct sm_inode *sm;
 
 	a->held = inode_is(lane, a->handle, &sm) && word_help(lane, &sm->openers[fs->host / 32]) >> (fs->host % 32) & 1;
-	if (a->held || lane->fault)
+	if (a->held || lane->txn.fault)
 		return 0;
 	return inode_finish_or_list(lane, a->handle) < 0 ? -EIO : 0;
 }

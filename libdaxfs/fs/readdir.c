@@ -32,7 +32,7 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	if (nlink_life(word_load(lane, &dir.sm->nlink)) != DAXFS_LIFE_ALIVE)
-		return lane->fault ? -EIO : -ESTALE; /* removed, and held: not even "." is in it */
+		return lane->txn.fault ? -EIO : -ESTALE; /* removed, and held: not even "." is in it */
 	op->self = dir.handle;
 	rc = inode_parent(lane, &dir, &op->parent);
 	return rc ? rc : trie_list(lane, root, from, LIST_BATCH, op->entry, &op->n);
@@ -46,10 +46,10 @@ static int collect_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	bool granted;
 	int rc;
 
-	lane->marked = false;
+	lane->txn.marked = false;
 	granted = lease_grant(fs, lane, op->dir, true, false);
 	rc = collect(fs, lane, op);
-	length = granted && !lane->marked && rc == 0 ? lease_length(fs) : 0;
+	length = granted && !lane->txn.marked && rc == 0 ? lease_length(fs) : 0;
 	if (length < op->lease->names_ns)
 		op->lease->names_ns = length;
 	return rc;
@@ -114,7 +114,7 @@ static int readlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	w = word_load(lane, &inode.sm->direct[0]);
 	size = size_bytes(word_load(lane, &inode.sm->size));
 	if (link_kind(w) == DAXFS_ABSENT)
-		return lane->fault ? -EIO : -ESTALE; /* freed under our eyes */
+		return lane->txn.fault ? -EIO : -ESTALE; /* freed under our eyes */
 	if (!link_names(lane->pool, w, DAXFS_DATA) || size > DAXFS_SYMLINK_MAX ||
 	    pool_lost_page(lane->pool, link_index(w)))
 		return -EIO;

@@ -61,8 +61,7 @@ static int way_gone(struct lane *lane, const struct inode *dir, uint64_t tree)
 
 	if (word_load(lane, &lane_manager(lane)->tree) != tree || inode_get(lane, dir->handle, &still))
 		return -EAGAIN;
-	lane->fault = true;
-	return -EIO;
+	return txn_broken(&lane->txn);
 }
 
 /* Is `ancestor` on the way from directory `dir` up to the root? */
@@ -86,8 +85,8 @@ static int is_below(struct lane *lane, const struct inode *dir, uint64_t ancesto
 /* Stage that a directory has another parent. */
 static void stage_parent(struct lane *lane, const struct inode *dir, daxfs_ino parent)
 {
-	record_word(lane, &dir->sm->parent, DAXFS_W_LINK, word_help(lane, &dir->sm->parent),
-		    link_payload(DAXFS_INODE, handle_index(parent)));
+	txn_word(&lane->txn, &dir->sm->parent, DAXFS_W_LINK, word_help(lane, &dir->sm->parent),
+		 link_payload(DAXFS_INODE, handle_index(parent)));
 }
 
 /* Check that the moving directories do not end below themselves. 1: parents change. */
@@ -157,7 +156,7 @@ static void stage_tree(struct lane *lane, const struct rename_op *op, const stru
 		stage_parent(lane, &from->inode, op->new_parent);
 	if (op->flags & DAXFS_RENAME_EXCHANGE && S_ISDIR(to->inode.mode))
 		stage_parent(lane, &to->inode, op->parent);
-	record_word(lane, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
+	txn_word(&lane->txn, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
 }
 
 /* Both directories change, and what the names led to. */

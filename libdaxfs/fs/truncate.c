@@ -26,7 +26,7 @@ void prune_stage(struct lane *lane, const struct map_batch *batch)
 	for (unsigned i = 0; i < batch->n; i++) {
 		const struct map_item *item = &batch->item[i];
 
-		record_word(lane, item->slot, DAXFS_W_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
+		txn_word(&lane->txn, item->slot, DAXFS_W_LINK, item->word, link_payload(DAXFS_ABSENT, 0));
 		if (!map_is_empty(item->word))
 			record_retire(lane, DAXFS_T_PAGE, link_index(item->word));
 	}
@@ -51,7 +51,7 @@ static int prune_once(struct lane *lane, struct sm_inode *sm)
 	map_collect(lane, sm, pages_of(size_bytes(size)), &batch);
 	last = batch.n < MAP_BATCH;
 	prune_stage(lane, &batch);
-	record_word(lane, &sm->size, DAXFS_W_SIZE, size, size_bytes(size) | (last ? 0 : DAXFS_SIZE_PRUNE));
+	txn_word(&lane->txn, &sm->size, DAXFS_W_SIZE, size, size_bytes(size) | (last ? 0 : DAXFS_SIZE_PRUNE));
 	rc = record_commit(lane);
 	return rc == 0 && !last ? -EAGAIN : rc;
 }
@@ -72,7 +72,7 @@ static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kin
 
 	if (!link_names(lane->pool, w, kind))
 		return;
-	record_word(lane, word, DAXFS_W_LINK, w, link_payload(DAXFS_ABSENT, 0));
+	txn_word(&lane->txn, word, DAXFS_W_LINK, w, link_payload(DAXFS_ABSENT, 0));
 	record_retire(lane, DAXFS_T_PAGE, link_index(w));
 }
 
@@ -80,7 +80,7 @@ static void stage_drop(struct lane *lane, sm_u64 *word, enum daxfs_link_kind kin
  * with their holders), its index retired. */
 static void stage_free(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
-	record_word(lane, &sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
+	txn_word(&lane->txn, &sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_NONE, 0));
 	stage_drop(lane, &sm->dir_root, DAXFS_NODE);
 	stage_drop(lane, &sm->locks, DAXFS_LOCKS);
 	stage_drop(lane, &sm->xattrs, DAXFS_XATTR);
@@ -126,36 +126,36 @@ static void stage_end(struct lane *lane, uint64_t handle, struct sm_inode *sm, c
 	bool all = end->batch.n < MAP_BATCH;
 
 	prune_stage(lane, &end->batch);
-	record_word(lane, &sm->size, DAXFS_W_SIZE, end->size, all ? 0 : DAXFS_SIZE_PRUNE);
+	txn_word(&lane->txn, &sm->size, DAXFS_W_SIZE, end->size, all ? 0 : DAXFS_SIZE_PRUNE);
 	/* Who would fill a hole saw a size, so trunc has changed since, or changes now. */
 	if (word_payload(end->size, DAXFS_W_SIZE))
-		record_word(lane, &sm->trunc, DAXFS_W_TICK, end->trunc, 0);
+		txn_word(&lane->txn, &sm->trunc, DAXFS_W_TICK, end->trunc, 0);
 	for (unsigned i = 0; i < openers_words(lane->pool); i++)
-		record_word(lane, &sm->openers[i], DAXFS_W_OPENERS, end->openers[i], 0);
+		txn_word(&lane->txn, &sm->openers[i], DAXFS_W_OPENERS, end->openers[i], 0);
 	if (all)
 		stage_free(lane, handle, sm, end->nlink);
 	else
-		record_word(lane, &sm->nlink, DAXFS_W_NLINK, end->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
+		txn_word(&lane->txn, &sm->nlink, DAXFS_W_NLINK, end->nlink, nlink_payload(DAXFS_LIFE_DEAD, 0));
 }
 
 bool inode_stage_unlink(struct lane *lane, uint64_t handle, struct sm_inode *sm, uint64_t nlink)
 {
 	uint64_t left = nlink_count(nlink) - 1ull;
 	struct ending end;
-	bool gone = left == 0 && look_unheld(lane, sm, &end) && !lane->fault;
+	bool gone = left == 0 && look_unheld(lane, sm, &end) && !lane->txn.fault;
 
 	end.nlink = nlink;
 	if (gone) {
 		look_pages(lane, sm, &end);
 		/* The record has room for so many; what cannot be looked at does not keep a name. */
-		gone = end.batch.n <= DAXFS_DIRECT && !lane->fault;
-		lane->fault = false;
+		gone = end.batch.n <= DAXFS_DIRECT && !lane->txn.fault;
+		lane->txn.fault = false;
 	}
 	if (gone)
 		stage_end(lane, handle, sm, &end);
 	else
-		record_word(lane, &sm->nlink, DAXFS_W_NLINK, nlink,
-			    nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
+		txn_word(&lane->txn, &sm->nlink, DAXFS_W_NLINK, nlink,
+			 nlink_payload(left ? DAXFS_LIFE_ALIVE : DAXFS_LIFE_ORPHAN, left));
 	lane_todo(lane, gone || left ? 0 : handle);
 	return gone;
 }
@@ -192,9 +192,9 @@ static int finish_once(struct lane *lane, uint64_t handle)
 	int rc;
 
 	if (!inode_is(lane, handle, &sm))
-		return lane->fault ? -EIO : 0;
+		return lane->txn.fault ? -EIO : 0;
 	nlink = word_help(lane, &sm->nlink);
-	if (lane->fault)
+	if (lane->txn.fault)
 		return -EIO;
 	switch (nlink_life(nlink)) {
 	case DAXFS_LIFE_ALIVE: return prune(lane, sm);
@@ -213,7 +213,7 @@ int inode_finish(struct lane *lane, uint64_t handle)
 	/* ORD finish: our commit before we look. Who takes the last name and looks for openers, and who
 	 * clears the last openers bit and looks for names, must not both find the other one still there. */
 	sm_fence_after_cas();
-	while ((rc = finish_once(lane, handle)) == -EAGAIN && !lane->fault)
+	while ((rc = finish_once(lane, handle)) == -EAGAIN && !lane->txn.fault)
 		lane_renew(lane);
 	return rc < 0 ? rc : 0;
 }
@@ -229,6 +229,6 @@ int inode_finish_or_list(struct lane *lane, uint64_t handle)
 	rc = trouble_add_file(lane->pool, handle);
 	if (rc && rc != -ENOSPC)
 		return rc;
-	lane->fault = false; /* it was of that file alone */
+	lane->txn.fault = false; /* it was of that file alone */
 	return 1;
 }

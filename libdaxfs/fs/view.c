@@ -87,10 +87,8 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 	while (look.page != MAP_HOLE && look.behind &&
 	       pool_lost(lane->pool, pool_page(lane->pool, look.page), (look.behind + 1ull) * DAXFS_PAGE_SIZE))
 		look.behind--; /* up to the page that is lost */
-	if (look.page != MAP_HOLE && pool_lost_page(lane->pool, look.page)) {
-		lane->fault = true;
-		return -EIO;
-	}
+	if (look.page != MAP_HOLE && pool_lost_page(lane->pool, look.page))
+		return txn_broken(&lane->txn);
 	if (look.page == MAP_HOLE && link_kind(look.own) != DAXFS_VOID && inode_backed(sm))
 		return -ENODATA; /* not read here: storage may be slow, and this lane is announced */
 	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
@@ -154,7 +152,7 @@ ssize_t daxfs_view_read(struct daxfs_view *v, daxfs_ino ino, uint64_t offset, co
 	if (!*v->fs->here)
 		return -ECHILD;
 	fs_try(v->fs, v->lane, look_step, &l);
-	if (v->lane->fault) {
+	if (v->lane->txn.fault) {
 		fs_spare(v->fs, v->lane); /* other files may be sound */
 		return -EIO;
 	}

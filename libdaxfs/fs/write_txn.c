@@ -31,7 +31,6 @@
 
 #include <errno.h>
 
-#include "fs/copying.h"
 #include "fs/lease.h"
 
 #define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
@@ -200,11 +199,11 @@ int write_txn_survey(struct lane *lane, struct write_txn *txn)
 	if (rc)
 		return rc;
 	/* It retires as many pages as it takes: space/reserve.h. */
-	lane->spare |= !txn->fills;
+	lane->txn.spare |= !txn->fills;
 	/* Words before size: if it is what it was, no truncation came between. */
 	if (word_help(lane, &txn->sm->size) != txn->size)
 		return -EAGAIN;
-	return lane->fault ? -EIO : 0;
+	return lane->txn.fault ? -EIO : 0;
 }
 
 /* -- new pages ------------------------------------------------------------------- */
@@ -342,7 +341,7 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
 
 	if (old && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
-		lane->fault = true; /* the rest of it cannot be kept */
+		lane->txn.fault = true; /* the rest of it cannot be kept */
 		return;
 	}
 	fill_old(to, old, start);
@@ -395,7 +394,7 @@ static void set_link(struct lane *lane, const struct write_txn *txn, sm_u64 *slo
 	if (is_private(lane, txn, slot))
 		sm_store_relaxed(slot, payload);
 	else
-		record_word(lane, slot, DAXFS_W_LINK, word, payload);
+		txn_word(&lane->txn, slot, DAXFS_W_LINK, word, payload);
 }
 
 static void link_nodes(struct lane *lane, const struct write_txn *txn)
@@ -434,14 +433,14 @@ static bool demands_trunc(const struct write_txn *txn)
 
 static void write_down(struct lane *lane, const struct write_txn *txn)
 {
-	record_unstage(lane);
+	txn_unstage(&lane->txn);
 	for (unsigned i = 0; i < txn->pages; i++)
 		link_page(lane, txn, i);
 	link_nodes(lane, txn);
 	if (txn->longer)
-		record_word(lane, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
+		txn_word(&lane->txn, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
 	if (demands_trunc(txn))
-		record_word(lane, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
+		txn_word(&lane->txn, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
 	if (!txn->alone)
 		change_stage(lane, txn->sm, true);
 	record_write(lane);
@@ -471,14 +470,15 @@ int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
 	rc = space_claim(lane, &batch);
 	if (rc)
 		return rc;
-	copying_begin(lane, bytes, txn->extents && txn->extents == txn->warm, &copying);
+	copying_begin(&lane->pool->shm, &fs_slot(lane)->copy_speed, bytes, txn->extents && txn->extents == txn->warm,
+		      &copying);
 	txn->streams = copying.streams;
 	fill(lane, txn, in);
 	if (!lane->pool->shm.wb)
 		write_down(lane, txn); /* while the last streams drain */
 	if (txn->streams)
 		sm_stream_end();
-	copying_end(lane, bytes, &copying);
+	copying_end(&copying);
 	return 0;
 }
 
@@ -498,11 +498,11 @@ static int demand_no_extent(struct lane *lane, const struct write_txn *txn)
 	word = word_help(lane, head);
 	if (link_kind(word) == DAXFS_EXTENT) {
 		/* Not so beside a page that was there before and after: garbage. */
-		lane->fault |= link_kind(txn->page[0].word) != DAXFS_ABSENT &&
-			       word_help(lane, txn->page[0].slot) == txn->page[0].word;
-		return lane->fault ? -EIO : -EAGAIN;
+		lane->txn.fault |= link_kind(txn->page[0].word) != DAXFS_ABSENT &&
+				   word_help(lane, txn->page[0].slot) == txn->page[0].word;
+		return lane->txn.fault ? -EIO : -EAGAIN;
 	}
-	record_word(lane, head, DAXFS_W_LINK, word, word_payload(word, DAXFS_W_LINK));
+	txn_word(&lane->txn, head, DAXFS_W_LINK, word, word_payload(word, DAXFS_W_LINK));
 	return 0;
 }
 

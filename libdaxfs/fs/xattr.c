@@ -46,10 +46,8 @@ static int view_page(struct lane *lane, struct view *view)
 	sm_read(&view->set, page, head);
 	if (view->set.used <= sizeof(view->set.list))
 		sm_read(view->set.list, page->list, view->set.used);
-	if (!xattrset_sane(&view->set, view->inode.handle)) {
-		lane->fault = true;
-		return -EIO;
-	}
+	if (!xattrset_sane(&view->set, view->inode.handle))
+		return txn_broken(&lane->txn);
 	return 0;
 }
 
@@ -69,10 +67,8 @@ static int view_xattrs(struct lane *lane, daxfs_ino ino, struct view *view)
 	view->set.inode = ino;
 	if (link_kind(view->word) == DAXFS_ABSENT)
 		return 0;
-	if (!link_names(lane->pool, view->word, DAXFS_XATTR) || pool_lost_page(lane->pool, link_index(view->word))) {
-		lane->fault = true;
-		return -EIO;
-	}
+	if (!link_names(lane->pool, view->word, DAXFS_XATTR) || pool_lost_page(lane->pool, link_index(view->word)))
+		return txn_broken(&lane->txn);
 	return view_page(lane, view);
 }
 
@@ -95,7 +91,7 @@ static int stage_set(struct lane *lane, struct view *view)
 	uint64_t payload = link_payload(DAXFS_ABSENT, 0), page;
 	int rc;
 
-	lane->spare |= link_kind(view->word) != DAXFS_ABSENT; /* a page for another: space/reserve.c */
+	lane->txn.spare |= link_kind(view->word) != DAXFS_ABSENT; /* a page for another: space/reserve.c */
 	if (view->set.used) {
 		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_XATTR, 1, &page);
 		if (rc)
@@ -103,8 +99,8 @@ static int stage_set(struct lane *lane, struct view *view)
 		fill_page(lane, page, &view->set);
 		payload = link_payload(DAXFS_XATTR, page);
 	}
-	record_word(lane, &sm->xattrs, DAXFS_W_LINK, view->word, payload);
-	record_word(lane, &sm->nlink, DAXFS_W_NLINK, view->nlink, word_payload(view->nlink, DAXFS_W_NLINK));
+	txn_word(&lane->txn, &sm->xattrs, DAXFS_W_LINK, view->word, payload);
+	txn_word(&lane->txn, &sm->nlink, DAXFS_W_NLINK, view->nlink, word_payload(view->nlink, DAXFS_W_NLINK));
 	if (link_kind(view->word) != DAXFS_ABSENT)
 		record_retire(lane, DAXFS_T_PAGE, link_index(view->word));
 	return 0;

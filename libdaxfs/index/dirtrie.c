@@ -14,8 +14,7 @@ uint64_t trie_hash(const struct pool *pool, const char *name, size_t len)
 
 int trie_broken(struct lane *lane)
 {
-	lane->fault = true;
-	return -EIO;
+	return txn_broken(&lane->txn);
 }
 
 int trie_read_entry(struct lane *lane, uint64_t w, struct sm_dirent *out)
@@ -93,7 +92,7 @@ static int find_in_leaf(struct lane *lane, const struct trie_name *name, struct 
 		uint64_t w = look(lane, pos, slot);
 		int rc;
 
-		if (lane->fault)
+		if (lane->txn.fault)
 			return -EIO;
 		if (link_kind(w) == DAXFS_ABSENT) {
 			absent_word = absent ? absent_word : w;
@@ -148,7 +147,7 @@ static int find_level(struct lane *lane, const struct trie_name *name, struct tr
 		return find_in_leaf(lane, name, pos);
 	pos->slot = &map_node(lane->pool, pos->node)->slot[trie_digit(name->hash, pos->level)];
 	pos->word = look(lane, pos, pos->slot);
-	if (lane->fault)
+	if (lane->txn.fault)
 		return -EIO;
 	if (link_kind(pos->word) == DAXFS_ABSENT)
 		return 0;
@@ -169,7 +168,7 @@ int trie_find(struct lane *lane, uint64_t root, const struct trie_name *name, bo
 	do
 		rc = find_level(lane, name, pos);
 	while (rc == 1);
-	return lane->fault ? -EIO : rc;
+	return lane->txn.fault ? -EIO : rc;
 }
 
 /* By L5 a slot of a leaf says something only as long as the leaf is linked; a node's are emptied before it goes. */
@@ -189,7 +188,7 @@ int trie_settle_run(struct lane *lane, const struct trie_step *up, unsigned *run
 	start = trie_run_start((unsigned)(up->slot - node->slot), *run);
 	for (unsigned i = 0; i < 1u << *run; i++) {
 		w[i] = word_help(lane, &node->slot[start + i]);
-		if (lane->fault)
+		if (lane->txn.fault)
 			return -EIO;
 		/* By L2 the slot that led here has changed too. */
 		if (word_payload(w[i], DAXFS_W_NAME) != word_payload(up->word, DAXFS_W_NAME))
@@ -203,11 +202,11 @@ int trie_settle_run(struct lane *lane, const struct trie_step *up, unsigned *run
 void trie_insert(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry)
 {
 	if (pos->crowded)
-		lane->fault = true; /* callers make room first */
+		lane->txn.fault = true; /* callers make room first */
 	else
-		record_word(lane, pos->slot, DAXFS_W_NAME, pos->word,
-			    name_payload(DAXFS_DIRENT, entry, trie_hint(name->hash)));
-	record_count(lane, &lane->pool->count[pos->node], pos->count, 1);
+		txn_word(&lane->txn, pos->slot, DAXFS_W_NAME, pos->word,
+			 name_payload(DAXFS_DIRENT, entry, trie_hint(name->hash)));
+	txn_count(&lane->txn, &lane->pool->count[pos->node], pos->count, 1);
 }
 
 /* A used slot in a node whose count was seen as 0: one of them came after the other was looked at, unless both
@@ -218,7 +217,7 @@ static void expect_used(struct lane *lane, const struct trie_step *at, uint64_t 
 
 	if (!(count & used) && !(word_help(lane, &lane->pool->count[at->node]) & used) &&
 	    word_load(lane, at->slot) == at->word)
-		lane->fault = true;
+		lane->txn.fault = true;
 }
 
 /* Stage that all slots of the run of a leaf are absent; how many they are. */
@@ -228,10 +227,10 @@ static unsigned stage_run_absent(struct lane *lane, const struct trie_step *at)
 	uint64_t w[1u << DAXFS_RUN_MAX] = { 0 };
 	unsigned run, start;
 
-	lane->conflict |= trie_settle_run(lane, at, &run, w) == -EAGAIN;
+	lane->txn.conflict |= trie_settle_run(lane, at, &run, w) == -EAGAIN;
 	start = trie_run_start((unsigned)(at->slot - node->slot), run);
 	for (unsigned i = 0; i < 1u << run; i++)
-		record_word(lane, &node->slot[start + i], DAXFS_W_NAME, w[i], 0);
+		txn_word(&lane->txn, &node->slot[start + i], DAXFS_W_NAME, w[i], 0);
 	return 1u << run;
 }
 
@@ -240,7 +239,7 @@ static unsigned stage_absent(struct lane *lane, const struct trie_step *at)
 {
 	if (link_kind(at->word) == DAXFS_LEAF)
 		return stage_run_absent(lane, at);
-	record_word(lane, at->slot, DAXFS_W_NAME, at->word, 0);
+	txn_word(&lane->txn, at->slot, DAXFS_W_NAME, at->word, 0);
 	return 1;
 }
 
@@ -254,11 +253,11 @@ void trie_remove(struct lane *lane, const struct trie_pos *pos)
 
 		expect_used(lane, &at, count);
 		slots = stage_absent(lane, &at);
-		left = record_count(lane, &lane->pool->count[at.node], count, -(int)slots);
+		left = txn_count(&lane->txn, &lane->pool->count[at.node], count, -(int)slots);
 		if (left || level == 0)
 			return;
 		/* Nothing is left in it: freeze it, and remove it in turn. */
-		record_count(lane, &lane->pool->count[at.node], count, (int)DAXFS_COUNT_FROZEN);
+		txn_count(&lane->txn, &lane->pool->count[at.node], count, (int)DAXFS_COUNT_FROZEN);
 		record_retire(lane, DAXFS_T_PAGE, at.node);
 		at = pos->path[level - 1];
 		count = word_help(lane, &lane->pool->count[at.node]);
@@ -267,7 +266,8 @@ void trie_remove(struct lane *lane, const struct trie_pos *pos)
 
 void trie_replace(struct lane *lane, const struct trie_pos *pos, const struct trie_name *name, uint64_t entry)
 {
-	record_word(lane, pos->slot, DAXFS_W_NAME, pos->word, name_payload(DAXFS_DIRENT, entry, trie_hint(name->hash)));
+	txn_word(&lane->txn, pos->slot, DAXFS_W_NAME, pos->word,
+		 name_payload(DAXFS_DIRENT, entry, trie_hint(name->hash)));
 	if (pos->leaf)
-		record_count(lane, &lane->pool->count[pos->node], pos->count, 0);
+		txn_count(&lane->txn, &lane->pool->count[pos->node], pos->count, 0);
 }

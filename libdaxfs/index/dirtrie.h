@@ -166,7 +166,7 @@ static inline unsigned trie_run_start(unsigned slot, unsigned run)
 
 /* -- between dirtrie.c, leaf.c and walk.c ------------------------------------------------ */
 
-/* lane->fault; -EIO. */
+/* lane->txn.fault; -EIO. */
 int trie_broken(struct lane *lane);
 /* Read the entry that a slot names, without its name: 0, -EIO. */
 int trie_read_entry(struct lane *lane, uint64_t w, struct sm_dirent *out);

@@ -46,12 +46,9 @@ static int descend(struct lane *lane, struct map_pos *pos)
 	while (pos->height) {
 		pos->word = word_load(lane, pos->slot);
 		if (link_kind(pos->word) == DAXFS_ABSENT)
-			return lane->fault ? -EIO : -ENOENT;
-		if (!link_names(lane->pool, pos->word, DAXFS_NODE) ||
-		    pool_lost_page(lane->pool, link_index(pos->word))) {
-			lane->fault = true;
-			return -EIO;
-		}
+			return lane->txn.fault ? -EIO : -ENOENT;
+		if (!link_names(lane->pool, pos->word, DAXFS_NODE) || pool_lost_page(lane->pool, link_index(pos->word)))
+			return txn_broken(&lane->txn);
 		enter(lane->pool, link_index(pos->word), pos);
 	}
 	return 0;
@@ -120,7 +117,7 @@ static bool look_head(struct lane *lane, sm_u64 *slot, uint64_t p, struct map_lo
 	uint64_t head = word_load(lane, slot - nth); /* ORD head: after its own word */
 
 	if (!link_names_extent(lane->pool, head)) {
-		lane->fault |= link_kind(head) == DAXFS_EXTENT;
+		lane->txn.fault |= link_kind(head) == DAXFS_EXTENT;
 		return false;
 	}
 	found(out, slot - nth, head, nth);
@@ -137,8 +134,9 @@ void map_look(struct lane *lane, sm_u64 *slot, uint64_t p, struct map_look *out)
 			found(out, slot, w, 0);
 			return;
 		}
-		lane->fault |= !map_is_empty(w);
-		if (lane->fault || link_kind(w) != DAXFS_ABSENT || !map_has_head(p) || look_head(lane, slot, p, out))
+		lane->txn.fault |= !map_is_empty(w);
+		if (lane->txn.fault || link_kind(w) != DAXFS_ABSENT || !map_has_head(p) ||
+		    look_head(lane, slot, p, out))
 			return;
 	} while (word_load(lane, slot) != out->own); /* a hole, unless an extent came and went */
 }
@@ -173,10 +171,10 @@ static bool collect(struct lane *lane, struct map_batch *batch, sm_u64 *slot, un
 	if (link_kind(w) == DAXFS_ABSENT)
 		return true;
 	if (!in_place(lane->pool, w, height, base) || (height && pool_lost_page(lane->pool, link_index(w)))) {
-		lane->fault = true;
+		lane->txn.fault = true;
 		return false;
 	}
-	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS && batch->n < MAP_BATCH && !lane->fault; i++) {
+	for (unsigned i = 0; height && i < DAXFS_NODE_SLOTS && batch->n < MAP_BATCH && !lane->txn.fault; i++) {
 		sm_u64 *below = &map_node(lane->pool, link_index(w))->slot[i];
 
 		if (start + (i + 1) * child <= first)
@@ -251,5 +249,5 @@ int map_run(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_po
 	out->node = node;
 	out->pages = look.behind + 1;
 	map_skip(pos, look.behind);
-	return lane->fault ? -EIO : 0;
+	return lane->txn.fault ? -EIO : 0;
 }

@@ -66,7 +66,7 @@ static inline bool map_has_head(uint64_t p)
 uint64_t map_first(unsigned height);
 
 /* Find the word that names page p: 0; -ENOENT: a node is missing at *pos, see
- * map_below; -EIO: lane->fault. */
+ * map_below; -EIO: lane->txn.fault. */
 int map_find(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos);
 /* The same for the page behind that which *pos was found for, which is p. */
 int map_next(struct lane *lane, struct sm_inode *inode, uint64_t p, struct map_pos *pos);

@@ -100,7 +100,7 @@ static int settle_slots(struct lane *lane, sm_u64 *slot, uint64_t *w, unsigned n
 {
 	for (unsigned i = 0; i < n; i++)
 		w[i] = word_help(lane, &slot[i]);
-	return lane->fault ? -EIO : 0;
+	return lane->txn.fault ? -EIO : 0;
 }
 
 /* Fill a leaf with the entries of the slots of a run. */
@@ -139,10 +139,10 @@ static int gather(struct lane *lane, const struct trie_pos *pos)
 	rc = gather_entries(lane, &leaf, &w[start]);
 	for (unsigned i = start; i < start + (1u << leaf.run); i++) {
 		absent += link_kind(w[i]) == DAXFS_ABSENT;
-		record_word(lane, &node->slot[base + i], DAXFS_W_NAME, w[i],
-			    name_payload(DAXFS_LEAF, leaf.page, leaf.run));
+		txn_word(&lane->txn, &node->slot[base + i], DAXFS_W_NAME, w[i],
+			 name_payload(DAXFS_LEAF, leaf.page, leaf.run));
 	}
-	record_count(lane, &lane->pool->count[pos->node], pos->count, (int)absent);
+	txn_count(&lane->txn, &lane->pool->count[pos->node], pos->count, (int)absent);
 	return rc;
 }
 
@@ -166,7 +166,7 @@ static int read_full(struct lane *lane, const struct trie_pos *pos, struct full 
 	for (unsigned i = 0; i < DAXFS_NODE_SLOTS; i++) {
 		uint64_t w = word_help(lane, &map_node(lane->pool, pos->node)->slot[i]);
 
-		if (lane->fault)
+		if (lane->txn.fault)
 			return -EIO;
 		if (link_kind(w) != DAXFS_ABSENT)
 			full->entry[full->n++].payload = word_payload(w, DAXFS_W_NAME);
@@ -232,10 +232,10 @@ static int halve(struct lane *lane, struct full *full)
 	if (rc == 0)
 		rc = spread(lane, full, 1, 0);
 	for (unsigned i = 0; rc == 0 && i < 2 * half; i++)
-		record_word(lane, &slot[i], DAXFS_W_NAME, w[i], names_share(&full->share[i / half]));
+		txn_word(&lane->txn, &slot[i], DAXFS_W_NAME, w[i], names_share(&full->share[i / half]));
 	for (unsigned i = 0; rc == 0 && i < 2; i++)
 		if (!full->share[i].n)
-			record_count(lane, count, before, -(int)half);
+			txn_count(&lane->txn, count, before, -(int)half);
 	return rc;
 }
 
@@ -260,7 +260,7 @@ static int deepen(struct lane *lane, struct full *full)
 			sm_store_relaxed(&node->slot[trie_digit(full->entry[i].hash, full->level + 1)],
 					 full->entry[i].payload);
 	finish_page(lane, full->page[0], used);
-	record_word(lane, full->up.slot, DAXFS_W_NAME, full->up.word, name_payload(DAXFS_NODE, full->page[0], 0));
+	txn_word(&lane->txn, full->up.slot, DAXFS_W_NAME, full->up.word, name_payload(DAXFS_NODE, full->page[0], 0));
 	return 0;
 }
 
@@ -275,7 +275,7 @@ static int split(struct lane *lane, const struct trie_pos *pos)
 	rc = read_full(lane, pos, &full);
 	if (rc == 0)
 		rc = full.run ? halve(lane, &full) : deepen(lane, &full);
-	record_count(lane, &lane->pool->count[pos->node], pos->count, (int)DAXFS_COUNT_FROZEN);
+	txn_count(&lane->txn, &lane->pool->count[pos->node], pos->count, (int)DAXFS_COUNT_FROZEN);
 	record_retire(lane, DAXFS_T_PAGE, pos->node);
 	return rc;
 }

@@ -155,7 +155,7 @@ static int walk_buckets(struct lane *lane, const struct leaf *leaf, struct walk 
 		uint64_t w[AHEAD];
 
 		any |= load_buckets(lane, leaf, first, w) > 0;
-		if (lane->fault)
+		if (lane->txn.fault)
 			return -EIO;
 		for (unsigned i = 0; i < ahead; i++) {
 			struct found found[DAXFS_BUCKET_SLOTS];
@@ -238,7 +238,7 @@ static int walk_node(struct lane *lane, uint64_t page, unsigned level, uint64_t 
 		unsigned n = look_ahead(lane, page, &place, used);
 		int rc = 0;
 
-		if (lane->fault)
+		if (lane->txn.fault)
 			return -EIO;
 		any |= n > 0;
 		for (unsigned i = 0; rc == 0 && i < n; i++) {

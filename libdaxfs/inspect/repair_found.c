@@ -36,11 +36,11 @@ static int stage(struct lane *lane, const struct naming *n, const struct inode *
 	rc = entry_insert(lane, pos, name, n->ino, inode->mode);
 	if (rc)
 		return record_abort(lane, rc);
-	record_word(lane, &inode->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ALIVE, 1));
+	txn_word(&lane->txn, &inode->sm->nlink, DAXFS_W_NLINK, nlink, nlink_payload(DAXFS_LIFE_ALIVE, 1));
 	if (S_ISDIR(inode->mode)) {
-		record_word(lane, &inode->sm->parent, DAXFS_W_LINK, parent,
-			    link_payload(DAXFS_INODE, handle_index(n->parent)));
-		record_word(lane, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
+		txn_word(&lane->txn, &inode->sm->parent, DAXFS_W_LINK, parent,
+			 link_payload(DAXFS_INODE, handle_index(n->parent)));
+		txn_word(&lane->txn, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
 	}
 	return record_commit(lane);
 }

@@ -146,7 +146,7 @@ static int drop_held(struct daxfs *fs, struct lane *lane, void *arg)
 	if (pool_lost(&fs->pool, sm, sizeof(*sm)))
 		return 0;
 	bits = word_load(lane, &sm->openers[r->host / 32]);
-	if (lane->fault || !(bits >> r->host % 32 & 1))
+	if (lane->txn.fault || !(bits >> r->host % 32 & 1))
 		return 0;
 	return mend_held(fs, lane, r->host, handle_make(sm_load(&sm->i_generation), r->inode), &r->tally);
 }

@@ -79,7 +79,8 @@ static bool find_whole(struct lane *lane, struct space_batch *batch, uint64_t he
 	uint64_t state = head_state(lane->pool, head);
 
 	if (state_of(state) != DAXFS_RETIRED || use_of(state) != DAXFS_USE_EXTENT ||
-	    !object_reusable(lane, batch, head, state) || !extent_whole(lane->pool, head) || !record_has_room(lane, 1))
+	    !object_reusable(&lane->epoch, batch, head, state) || !extent_whole(lane->pool, head) ||
+	    !txn_has_room(&lane->txn, 1))
 		return false;
 	*item = (struct space_item){ head, state, DAXFS_USE_EXTENT, false };
 	if (space_named(batch, item))
@@ -93,7 +94,7 @@ static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t he
 {
 	struct space_item *item = &batch->item[batch->n];
 
-	if (!record_has_room(lane, DAXFS_EXTENT_PAGES))
+	if (!txn_has_room(&lane->txn, DAXFS_EXTENT_PAGES))
 		return false;
 	for (unsigned i = DAXFS_EXTENT_PAGES; i-- > 0;) {
 		item[i] = (struct space_item){ head + i, 0, i ? DAXFS_USE_TAIL : DAXFS_USE_EXTENT, false };
@@ -109,7 +110,7 @@ static bool find_pages(struct lane *lane, struct space_batch *batch, uint64_t he
 /* Among those that this lane retired itself. */
 static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
-	struct alloc_cache *cache = &lane->cache;
+	struct alloc_cache *cache = &lane->alloc;
 
 	while (cache->extents_head != cache->extents_tail) {
 		uint64_t state;
@@ -132,14 +133,14 @@ static bool find_own(struct lane *lane, struct space_batch *batch, uint64_t *hea
 /* Where the next extent is looked for: not in a group of states that is closed. False: all are. */
 static bool next_place(struct lane *lane, uint64_t *head)
 {
-	uint64_t *cursor = &lane->cache.extent_cursor, groups = summary_groups(lane->pool, DAXFS_T_PAGE);
+	uint64_t *cursor = &lane->alloc.extent_cursor, groups = summary_groups(lane->pool, DAXFS_T_PAGE);
 	uint64_t group, to;
 	bool waiting;
 
 	if (*cursor >= lane->pool->objects[DAXFS_T_PAGE] / DAXFS_EXTENT_PAGES)
 		*cursor = 0;
 	group = *cursor * DAXFS_EXTENT_PAGES / DAXFS_GROUP;
-	if (summary_closed(lane, DAXFS_T_PAGE, group, &waiting)) {
+	if (summary_closed(&lane->epoch, DAXFS_T_PAGE, group, &waiting)) {
 		to = summary_next(lane, DAXFS_T_PAGE, group, &waiting);
 		if (to == groups)
 			to = summary_next(lane, DAXFS_T_PAGE, 0, &waiting);
@@ -149,7 +150,7 @@ static bool next_place(struct lane *lane, uint64_t *head)
 	}
 	*head = (*cursor)++ * DAXFS_EXTENT_PAGES;
 	if (*cursor % (DAXFS_GROUP / DAXFS_EXTENT_PAGES) == 0)
-		lane->cache.behind[DAXFS_T_PAGE] = *head / DAXFS_GROUP + 1;
+		lane->alloc.behind[DAXFS_T_PAGE] = *head / DAXFS_GROUP + 1;
 	return *head + DAXFS_EXTENT_PAGES <= lane->pool->objects[DAXFS_T_PAGE];
 }
 
@@ -166,13 +167,13 @@ static bool find_extent(struct lane *lane, struct space_batch *batch, uint64_t *
 		if (find_whole(lane, batch, *head) || find_pages(lane, batch, *head))
 			return true;
 	}
-	lane->cache.extent_cursor = lane_random(lane, groups); /* nothing here */
+	lane->alloc.extent_cursor = lane_random(lane, groups); /* nothing here */
 	return false;
 }
 
 bool space_find_extent(struct lane *lane, struct space_batch *batch, uint64_t *head, uint32_t *age)
 {
-	if (lane->n_allocs == 0)
+	if (lane->txn.n_allocs == 0)
 		find_close_behind(lane, DAXFS_T_PAGE);
 	if (!reserve_admits(lane, DAXFS_EXTENT_PAGES))
 		return false;
@@ -187,7 +188,7 @@ bool space_keep(struct lane *lane, struct space_batch *batch, uint64_t page)
 	uint64_t state = sm_load(&lane->pool->state[DAXFS_T_PAGE][page]);
 
 	/* PRIVATE: the record that formed the extent happened, for it is linked, but is not finalized. */
-	if (use_of(state) != DAXFS_USE_TAIL || !record_has_room(lane, 1))
+	if (use_of(state) != DAXFS_USE_TAIL || !txn_has_room(&lane->txn, 1))
 		return false;
 	batch->item[batch->n] = (struct space_item){ page, state, DAXFS_USE_KEPT, false };
 	space_name(lane, batch, 1);

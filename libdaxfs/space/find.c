@@ -9,7 +9,7 @@
  *
  * Retired objects become free with time. If one was seen that is not yet, all sources are
  * asked once more under a fresh scan of the announcements; if that does not help,
- * lane->starved says whether more time can.
+ * txn.starved says whether more time can.
  */
 #include "space/inner.h"
 
@@ -26,17 +26,17 @@
 
 /* -- may it be taken? ------------------------------------------------------------- */
 
-bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state)
+bool object_reusable(struct epoch_guard *guard, struct space_batch *batch, uint64_t index, uint64_t state)
 {
-	uint64_t birth = sm_load_relaxed(&lane->pool->birth[batch->type][index]);
+	uint64_t birth = sm_load_relaxed(&guard->pool->birth[batch->type][index]);
 
-	if (epoch_reusable(&lane->scan, state & DAXFS_EPOCH_MASK, birth))
+	if (epoch_reusable(&guard->scan, state & DAXFS_EPOCH_MASK, birth))
 		return true;
 	batch->blocked = true;
-	if (lane->taken_since_snapshot < SNAPSHOT_EVERY)
+	if (guard->taken_since_snapshot < SNAPSHOT_EVERY)
 		return false;
-	epoch_rescan(lane);
-	return epoch_reusable(&lane->scan, state & DAXFS_EPOCH_MASK, birth);
+	epoch_rescan(guard);
+	return epoch_reusable(&guard->scan, state & DAXFS_EPOCH_MASK, birth);
 }
 
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state)
@@ -59,7 +59,7 @@ bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t i
 			batch->blocked = true; /* whoever writes much wants it whole */
 			return false;
 		}
-		return object_reusable(lane, batch, index, s);
+		return object_reusable(&lane->epoch, batch, index, s);
 	default: return space_left_over(lane->pool, batch->type, index, s);
 	}
 }
@@ -68,7 +68,7 @@ bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t i
 
 static uint64_t *cursor_of(struct lane *lane, const struct space_batch *batch)
 {
-	uint64_t *cursor = &lane->cache.cursor[batch->type];
+	uint64_t *cursor = &lane->alloc.cursor[batch->type];
 
 	if (*cursor >= lane->pool->objects[batch->type])
 		*cursor = 0;
@@ -86,7 +86,7 @@ static uint64_t group_end(const struct pool *pool, enum daxfs_type type, uint64_
 static void left_behind(struct lane *lane, enum daxfs_type type, uint64_t cursor, uint64_t end)
 {
 	if (cursor >= end)
-		lane->cache.behind[type] = (end + DAXFS_GROUP - 1) / DAXFS_GROUP;
+		lane->alloc.behind[type] = (end + DAXFS_GROUP - 1) / DAXFS_GROUP;
 }
 
 /* Look on from the cursor, to the end of its group, at so many states at most. */
@@ -123,7 +123,7 @@ static void judge(struct lane *lane, enum daxfs_type type, uint64_t index, struc
 	else if (state_of(s) == DAXFS_LIVE)
 		verdict->open |= space_left_over(lane->pool, type, index, s);
 	else if (state_of(s) == DAXFS_RETIRED &&
-		 summary_waits(lane->scan.oldest, sm_load_relaxed(&lane->pool->birth[type][index]),
+		 summary_waits(lane->epoch.scan.oldest, sm_load_relaxed(&lane->pool->birth[type][index]),
 			       s & DAXFS_EPOCH_MASK))
 		verdict->waiting = true;
 	else
@@ -143,11 +143,11 @@ static void close_group(struct lane *lane, enum daxfs_type type, uint64_t group)
 
 void find_close_behind(struct lane *lane, enum daxfs_type type)
 {
-	uint64_t behind = lane->cache.behind[type];
+	uint64_t behind = lane->alloc.behind[type];
 	bool waiting;
 
-	lane->cache.behind[type] = 0;
-	if (behind && !summary_closed(lane, type, behind - 1, &waiting))
+	lane->alloc.behind[type] = 0;
+	if (behind && !summary_closed(&lane->epoch, type, behind - 1, &waiting))
 		close_group(lane, type, behind - 1);
 }
 
@@ -165,17 +165,17 @@ static bool try_wanted(struct lane *lane, struct space_batch *batch, struct spac
 /* What alloc_prefetch found, if it is still so. */
 static bool try_fetched(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
-	if (batch->type != DAXFS_T_PAGE || !lane->cache.next_known)
+	if (batch->type != DAXFS_T_PAGE || !lane->alloc.next_known)
 		return false;
-	lane->cache.next_known = false;
-	item->index = lane->cache.next_page;
+	lane->alloc.next_known = false;
+	item->index = lane->alloc.next_page;
 	return object_allocatable(lane, batch, item->index, &item->found);
 }
 
 /* What this lane retired itself. */
 static bool try_own(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
-	struct alloc_cache *cache = &lane->cache;
+	struct alloc_cache *cache = &lane->alloc;
 
 	while (batch->type == DAXFS_T_PAGE && cache->hint_head != cache->hint_tail) {
 		item->index = cache->hints[cache->hint_head % LANE_HINTS];
@@ -194,13 +194,13 @@ static bool try_own(struct lane *lane, struct space_batch *batch, struct space_i
 /* The same under a fresh scan, before a pool that is nearly full is looked through. */
 static bool try_own_again(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
-	const struct alloc_cache *cache = &lane->cache;
+	const struct alloc_cache *cache = &lane->alloc;
 
 	if (batch->type != DAXFS_T_PAGE || cache->hint_head == cache->hint_tail || batch->fresh || batch->second ||
 	    !sm_load_relaxed(lane->pool->scarce))
 		return false;
 	batch->fresh = true;
-	epoch_rescan(lane);
+	epoch_rescan(&lane->epoch);
 	return try_own(lane, batch, item);
 }
 
@@ -254,13 +254,13 @@ static bool (*const sources[])(struct lane *lane, struct space_batch *batch, str
 /* Nothing was found anywhere: once more under a fresh scan, if that can help. */
 static bool another_pass(struct lane *lane, struct space_batch *batch)
 {
-	lane->starved = batch->blocked;
+	lane->txn.starved = batch->blocked;
 	if (batch->second || !batch->blocked)
 		return false;
 	batch->second = true;
 	batch->scanned = 0;
 	batch->blocked = false;
-	epoch_rescan(lane);
+	epoch_rescan(&lane->epoch);
 	return true;
 }
 

@@ -12,7 +12,7 @@ int find_candidate(struct lane *lane, struct space_batch *batch, struct space_it
 /* May an object be taken now? *state: what the CAS must find. */
 bool object_allocatable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t *state);
 /* The same for one that is RETIRED under this state. */
-bool object_reusable(struct lane *lane, struct space_batch *batch, uint64_t index, uint64_t state);
+bool object_reusable(struct epoch_guard *guard, struct space_batch *batch, uint64_t index, uint64_t state);
 /* Close the group that a cursor left, if it is used up: while nothing of this record is named, but not taken. */
 void find_close_behind(struct lane *lane, enum daxfs_type type);
 /* The page that the next record of this lane is to take: a short look. */
@@ -22,9 +22,7 @@ bool find_ahead(struct lane *lane, uint64_t *index);
 
 /* Is what an item found in another of the batch already? */
 bool space_named(const struct space_batch *batch, const struct space_item *item);
-/* Are there places for n more? They are batch->item[batch->n] and on. */
-bool record_has_room(const struct lane *lane, unsigned n);
-/* Name what these n are. */
+/* Name what the next n are: batch->item[batch->n] and on, for which the record has room. */
 void space_name(struct lane *lane, struct space_batch *batch, unsigned n);
 
 /* -- extent.c ---------------------------------------------------------------------- */

@@ -5,14 +5,14 @@
  * Nothing is written in place, so an overwrite takes pages before it retires others. If
  * all were given to files that grow, a full pool could not be changed at all. Records that
  * retire as many as they take, and those that lead to less (unlink, truncate, rename, locks:
- * lane->spare), may take any; the others are refused when no more than the reserve is left.
+ * txn.spare), may take any; the others are refused when no more than the reserve is left.
  *
  * How many are in use is the sum over all lanes (sync/account.h). A lane counts them once in
  * so many pages that it takes. While less is left than all lanes together may take between
  * two counts, a word that all see says so, and each record counts for itself. Several records
  * at once may each be told that the same pages are left: the reserve is exact but for what is
  * in flight. For the same reason one that may take the reserve, and finds that others have it,
- * waits for them (lane->starved) as for what is retired. The word is a hint: set or not after
+ * waits for them (txn.starved) as for what is retired. The word is a hint: set or not after
  * a crash, the next count puts it right.
  */
 #include "space/inner.h"
@@ -72,33 +72,33 @@ static void count(struct lane *lane, unsigned wanted)
 		scarce = !scarce;
 		sm_store_relaxed(pool->scarce, scarce);
 	}
-	lane->cache.room = !scarce ? each + wanted : left < RECORD_MAX ? left : RECORD_MAX;
-	lane->cache.counted = lane->seq;
+	lane->alloc.room = !scarce ? each + wanted : left < RECORD_MAX ? left : RECORD_MAX;
+	lane->alloc.counted = lane->seq;
 }
 
 bool reserve_admits(struct lane *lane, unsigned pages)
 {
-	bool scarce, counted = lane->cache.counted == lane->seq;
+	bool scarce, counted = lane->alloc.counted == lane->seq;
 
-	if (lane->spare)
+	if (lane->txn.spare)
 		return true;
 	scarce = is_scarce(lane->pool);
-	if (scarce ? !counted : lane->cache.room < pages)
+	if (scarce ? !counted : lane->alloc.room < pages)
 		count(lane, pages);
-	if (lane->cache.room < pages)
+	if (lane->alloc.room < pages)
 		return false;
-	lane->cache.room -= pages;
+	lane->alloc.room -= pages;
 	return true;
 }
 
 void reserve_return(struct lane *lane, unsigned pages)
 {
-	if (!lane->spare)
-		lane->cache.room += pages;
+	if (!lane->txn.spare)
+		lane->alloc.room += pages;
 }
 
 bool reserve_comes_back(const struct lane *lane)
 {
-	return lane->spare && account_known(lane->pool) &&
+	return lane->txn.spare && account_known(lane->pool) &&
 	       account_pages(lane->pool) < lane->pool->objects[DAXFS_T_PAGE];
 }

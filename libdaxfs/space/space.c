@@ -57,10 +57,10 @@ static bool take(struct lane *lane, enum daxfs_type type, const struct space_ite
 	sm_store(&pool->birth[type][item->index], birth_of(lane, item));
 	if (item->use == DAXFS_USE_KEPT)
 		return true; /* was in use before */
-	lane->taken_since_snapshot += space_pages(item->use);
-	lane->taken_since_advance += space_pages(item->use);
-	if (lane->taken_since_advance >= ADVANCE_EVERY)
-		epoch_advance(lane);
+	lane->epoch.taken_since_snapshot += space_pages(item->use);
+	lane->epoch.taken_since_advance += space_pages(item->use);
+	if (lane->epoch.taken_since_advance >= ADVANCE_EVERY)
+		epoch_advance(&lane->epoch);
 	return true;
 }
 
@@ -87,11 +87,6 @@ void space_begin(struct space_batch *batch, enum daxfs_type type)
 	batch->at = batch->n = 0; /* of none, if none is found */
 }
 
-bool record_has_room(const struct lane *lane, unsigned n)
-{
-	return lane->n_allocs + n <= DAXFS_RECORD_ALLOCS;
-}
-
 static void name(struct lane *lane, struct space_batch *batch, unsigned i)
 {
 	const struct space_item *item = &batch->item[i];
@@ -103,13 +98,13 @@ static void name(struct lane *lane, struct space_batch *batch, unsigned i)
 void space_name(struct lane *lane, struct space_batch *batch, unsigned n)
 {
 	if (batch->n == 0)
-		batch->at = lane->n_allocs;
+		batch->at = lane->txn.n_allocs;
 	for (; n; n--) {
 		enum daxfs_use use = batch->item[batch->n].use;
 
 		/* The pages of a new extent are named one by one, those of one that rested by its head. */
 		if (use != DAXFS_USE_TAIL)
-			lane->account.taken += account_objects(batch->type, space_pages(use));
+			lane->txn.account.taken += account_objects(batch->type, space_pages(use));
 		name(lane, batch, batch->n++);
 	}
 }
@@ -130,16 +125,16 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 	struct space_item *item = &batch->item[batch->n]; /* filled where it is: a copy would wait for its parts */
 	int rc;
 
-	if (!record_has_room(lane, 1))
+	if (!txn_has_room(&lane->txn, 1))
 		return -E2BIG;
-	lane->starved = false;
-	if (lane->n_allocs == 0)
+	lane->txn.starved = false;
+	if (lane->txn.n_allocs == 0)
 		find_close_behind(lane, batch->type);
 	if (batch->type == DAXFS_T_PAGE && !reserve_admits(lane, 1))
 		return -ENOSPC;
 	rc = find_candidate(lane, batch, item);
 	if (rc) {
-		lane->starved |= batch->type == DAXFS_T_PAGE && reserve_comes_back(lane);
+		lane->txn.starved |= batch->type == DAXFS_T_PAGE && reserve_comes_back(lane);
 		return rc;
 	}
 	item->use = use;
@@ -185,7 +180,7 @@ static int find_again(struct lane *lane, struct space_batch *batch)
 
 static int take_all(struct lane *lane, struct space_batch *batch, enum daxfs_use use, unsigned n, uint64_t *out)
 {
-	int rc = record_has_room(lane, n) ? 0 : -E2BIG;
+	int rc = txn_has_room(&lane->txn, n) ? 0 : -E2BIG;
 
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = space_find(lane, batch, use, &out[i]);
@@ -215,7 +210,7 @@ int space_take_at(struct lane *lane, enum daxfs_type type, enum daxfs_use use, u
 
 void alloc_prefetch(struct lane *lane)
 {
-	struct alloc_cache *cache = &lane->cache;
+	struct alloc_cache *cache = &lane->alloc;
 	struct pool *pool = lane->pool;
 
 	if (!cache->next_known)
@@ -230,6 +225,6 @@ void alloc_prefetch(struct lane *lane)
 
 void space_warm_on(struct lane *lane)
 {
-	if (lane->cache.next_known && !lane->pool->shm.wb)
-		sm_prefetch_write(pool_page(lane->pool, lane->cache.next_page) + WARM_FIRST, WARM_SECOND);
+	if (lane->alloc.next_known && !lane->pool->shm.wb)
+		sm_prefetch_write(pool_page(lane->pool, lane->alloc.next_page) + WARM_FIRST, WARM_SECOND);
 }

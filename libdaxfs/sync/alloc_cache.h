@@ -33,7 +33,6 @@ struct alloc_cache {
 	uint64_t room;    /* pages it may take before it counts what is free: space/reserve.c */
 	uint64_t counted; /* seq of the record for which it did */
 	uint64_t looks;   /* of summary_look: each its own */
-	uint64_t dice;    /* how long to pause where two meet, where to look next */
 };
 
 /* Lanes begin in places of their own. */
@@ -42,12 +41,5 @@ void alloc_cache_init(struct alloc_cache *cache, const struct pool *pool, unsign
 void alloc_cache_forget(struct alloc_cache *cache);
 void alloc_cache_page(struct alloc_cache *cache, uint32_t index);
 void alloc_cache_extent(struct alloc_cache *cache, uint32_t index, uint32_t age);
-
-/* Any number below n, which is at most 2^32. A matter of speed alone. */
-static inline uint64_t alloc_cache_dice(struct alloc_cache *cache, unsigned lane, uint64_t n)
-{
-	cache->dice = cache->dice * 6364136223846793005ull + 2 * lane + 1;
-	return (cache->dice >> 32) * n >> 32;
-}
 
 #endif

@@ -88,7 +88,7 @@ void claim_resolve(struct lane *helper, sm_u64 *p, uint64_t w)
 	uint64_t mark, before;
 	int rc = claim_read(pool, p, w, &mark, &before);
 
-	helper->fault |= rc < 0;
+	helper->txn.fault |= rc < 0;
 	if (rc <= 0)
 		return;
 	if (!wants_mark(pool, mark))

@@ -23,63 +23,84 @@
  * that made it meets the same memory, and ends. A pointer that a view handed out before may
  * then show other bytes than those it was given for.
  */
-#include "sync/lane.h"
+#include "sync/epoch.h"
 
-void lane_enter(struct lane *lane)
+#include <errno.h>
+#include <stdlib.h>
+
+static struct sm_manager *manager_of(const struct epoch_guard *guard)
 {
-	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+	return &guard->pool->member->manager;
+}
 
-	lane->fault = false;
-	lane->announced = (struct interval){ epoch, epoch };
-	sm_store_relaxed(&lane->sm->high, epoch);
-	sm_store(&lane->sm->low, epoch); /* ORD announce: high before low; scanners read low first */
+int epoch_init(struct epoch_guard *guard, struct pool *pool, struct sm_lane *sm)
+{
+	*guard = (struct epoch_guard){ .pool = pool, .sm = sm };
+	guard->scan.announced = calloc(2 * (size_t)pool->lanes_total, sizeof(*guard->scan.announced));
+	return guard->scan.announced ? 0 : -ENOMEM;
+}
+
+void epoch_fini(struct epoch_guard *guard)
+{
+	free(guard->scan.announced);
+	guard->scan.announced = NULL;
+}
+
+void epoch_enter(struct epoch_guard *guard)
+{
+	uint64_t epoch = sm_load(&manager_of(guard)->epoch);
+
+	guard->announced = (struct interval){ epoch, epoch };
+	sm_store_relaxed(&guard->sm->high, epoch);
+	sm_store(&guard->sm->low, epoch); /* ORD announce: high before low; scanners read low first */
 	/* ORD enter: the announcement is visible before any word is loaded;
 	 * pairs with the fence in epoch_rescan. A crash before leaves a stale
 	 * or no interval and no access; after, an interval until recovery. */
 	sm_fence();
 }
 
-void lane_exit(struct lane *lane)
+void epoch_exit(struct epoch_guard *guard)
 {
 	/* ORD exit: release, so that no access of ours moves past it. */
-	sm_store(&lane->sm->low, 0);
+	sm_store(&guard->sm->low, 0);
 }
 
-void lane_renew(struct lane *lane)
+void epoch_extend(struct epoch_guard *guard, uint64_t epoch)
 {
-	bool fault = lane->fault;
-
-	lane_moved(lane);
-	lane_exit(lane);
-	lane_enter(lane);
-	lane->fault = fault;
-}
-
-void epoch_extend(struct lane *lane, uint64_t epoch)
-{
-	lane->announced.high = epoch;
+	guard->announced.high = epoch;
 	/* ORD extend: announced, then the word is loaded again; as on entering. */
-	sm_store(&lane->sm->high, epoch);
-	sm_flush(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	sm_store(&guard->sm->high, epoch);
+	sm_flush(&guard->pool->shm, &guard->sm->low, DAXFS_LINE);
 	sm_fence();
 }
 
-void epoch_adopt(struct lane *lane, const struct sm_lane *owner)
+void epoch_adopt(struct epoch_guard *guard, const struct sm_lane *owner)
 {
 	uint64_t low = sm_load(&owner->low);
-	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
+	uint64_t epoch = sm_load(&manager_of(guard)->epoch);
 
 	/* ORD adopt: announced before the caller re-validates the status. */
-	if (low && low < lane->announced.low) {
-		lane->announced.low = low;
-		sm_store(&lane->sm->low, low);
+	if (low && low < guard->announced.low) {
+		guard->announced.low = low;
+		sm_store(&guard->sm->low, low);
 	}
-	if (epoch > lane->announced.high) {
-		lane->announced.high = epoch;
-		sm_store(&lane->sm->high, epoch);
+	if (epoch > guard->announced.high) {
+		guard->announced.high = epoch;
+		sm_store(&guard->sm->high, epoch);
 	}
-	sm_flush(&lane->pool->shm, &lane->sm->low, DAXFS_LINE);
+	sm_flush(&guard->pool->shm, &guard->sm->low, DAXFS_LINE);
 	sm_fence(); /* ORD adopt */
+}
+
+void epoch_take_over(struct epoch_guard *guard)
+{
+	uint64_t low = sm_load(&guard->sm->low), epoch = sm_load(&manager_of(guard)->epoch);
+
+	/* ORD take over: what it announced stays announced, and more; as on entering. */
+	guard->announced = (struct interval){ low && low < epoch ? low : epoch, epoch };
+	sm_store_relaxed(&guard->sm->high, epoch);
+	sm_store(&guard->sm->low, guard->announced.low);
+	sm_fence();
 }
 
 /* Note every interval announced now. */
@@ -101,35 +122,35 @@ static void look(struct epoch_scan *scan, const struct pool *pool)
 }
 
 /* Returns the epoch that was current before; it is past when this returns. */
-static uint64_t advance(struct lane *lane)
+static uint64_t advance(struct epoch_guard *guard)
 {
-	struct sm_manager *manager = lane_manager(lane);
+	struct sm_manager *manager = manager_of(guard);
 	uint64_t epoch = sm_load(&manager->epoch);
 
 	/* ORD advance: whoever wins, the epoch is now past `epoch`. Written back before
 	 * any object can be born in it: a birth must never outlive its epoch. */
 	sm_cas(&manager->epoch, epoch, epoch + 1);
-	sm_flush(&lane->pool->shm, &manager->epoch, sizeof(manager->epoch));
-	sm_drain(&lane->pool->shm);
-	lane->taken_since_advance = 0;
+	sm_flush(&guard->pool->shm, &manager->epoch, sizeof(manager->epoch));
+	sm_drain(&guard->pool->shm);
+	guard->taken_since_advance = 0;
 	return epoch;
 }
 
-void epoch_advance(struct lane *lane)
+void epoch_advance(struct epoch_guard *guard)
 {
-	advance(lane);
+	advance(guard);
 }
 
-void epoch_rescan(struct lane *lane)
+void epoch_rescan(struct epoch_guard *guard)
 {
-	struct pool *pool = lane->pool;
-	struct epoch_scan *scan = &lane->scan;
-	uint64_t epoch = advance(lane);
+	struct pool *pool = guard->pool;
+	struct epoch_scan *scan = &guard->scan;
+	uint64_t epoch = advance(guard);
 
 	scan->epoch = epoch + 1;
 	scan->n = 0;
 	scan->oldest = UINT64_MAX;
-	lane->taken_since_snapshot = 0;
+	guard->taken_since_snapshot = 0;
 	sm_fence(); /* ORD scan: pairs with enter */
 	/* Twice: protection passes from an owner A to a helper H.
 	 *   this lane         H                        A

@@ -215,8 +215,8 @@ static enum outcome judge_single(struct lane *helper, const struct sm_lane *reco
 	    state_lost(helper->pool, entry.word))
 		return UNKNOWN;
 	now = word_payload(word_help(helper, entry.word), entry.class);
-	lost = helper->fault;
-	helper->fault = false; /* of this word, which is not ours */
+	lost = helper->txn.fault;
+	helper->txn.fault = false; /* of this word, which is not ours */
 	if (!among_words(helper->pool, entry.word))
 		return OVERTAKEN; /* it was no word that made no sense */
 	if (lost)

@@ -3,22 +3,20 @@
 #include "sync/lane.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "sync/member.h"
 
 int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, uint32_t generation)
 {
 	memset(lane, 0, sizeof(*lane));
-	lane->scan.announced = calloc(2 * (size_t)pool->lanes_total, sizeof(*lane->scan.announced));
-	if (!lane->scan.announced)
+	if (epoch_init(&lane->epoch, pool, &pool->lanes[id]))
 		return -ENOMEM;
 	lane->pool = pool;
 	lane->sm = &pool->lanes[id];
 	lane->id = id;
 	lane->host = host;
 	lane->generation = generation;
-	alloc_cache_init(&lane->cache, pool, id);
+	alloc_cache_init(&lane->alloc, pool, id);
 	if (lane_lost(pool, id))
 		return 0; /* never to be used */
 	lane->seq = status_seq(sm_load(&lane->sm->status));
@@ -30,8 +28,7 @@ int lane_init(struct lane *lane, struct pool *pool, unsigned id, unsigned host, 
 
 void lane_fini(struct lane *lane)
 {
-	free(lane->scan.announced);
-	lane->scan.announced = NULL;
+	epoch_fini(&lane->epoch);
 }
 
 bool lane_lost(const struct pool *pool, unsigned id)
@@ -41,20 +38,14 @@ bool lane_lost(const struct pool *pool, unsigned id)
 
 void lane_take_over(struct lane *lane)
 {
-	uint64_t seq = status_seq(sm_load(&lane->sm->status)), low = sm_load(&lane->sm->low);
-	uint64_t epoch = sm_load(&lane_manager(lane)->epoch);
-
+	uint64_t seq = status_seq(sm_load(&lane->sm->status));
 	uint64_t claims = sm_load(&lane->sm->claim.number);
 
 	lane->seq = seq > lane->seq ? seq : lane->seq;
 	lane->claims = claims > lane->claims ? claims : lane->claims;
-	lane->fault = lane->lost = false;
-	alloc_cache_forget(&lane->cache);
-	/* ORD take over: what it announced stays announced, and more; as on entering. */
-	lane->announced = (struct interval){ low && low < epoch ? low : epoch, epoch };
-	sm_store_relaxed(&lane->sm->high, epoch);
-	sm_store(&lane->sm->low, lane->announced.low);
-	sm_fence();
+	lane->txn.fault = lane->txn.lost = false;
+	alloc_cache_forget(&lane->alloc);
+	epoch_take_over(&lane->epoch);
 }
 
 bool lane_alive(const struct lane *lane)

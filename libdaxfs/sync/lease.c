@@ -48,25 +48,15 @@ uint64_t lease_others(const struct pool *pool, const struct sm_inode *sm, unsign
 
 void lease_stage(struct lane *lane, const struct sm_inode *sm)
 {
-	uint32_t index = (uint32_t)(sm - lane->pool->inodes);
-
-	for (unsigned i = 0; i < lane->n_leases; i++)
-		if (lane->leases[i] == index)
-			return;
-	if (lane->n_leases == LANE_LEASES) {
-		lane->fault = true; /* callers keep within the limit */
-		return;
-	}
-	lane->written = false;
-	lane->leases[lane->n_leases++] = index;
+	txn_lease(&lane->txn, (uint32_t)(sm - lane->pool->inodes));
 }
 
 void lease_write_down(struct lane *lane)
 {
 	uint64_t w[2] = { 0, 0 };
 
-	for (unsigned i = 0; i < lane->n_leases; i++)
-		w[i / 2] |= (uint64_t)lane->leases[i] << (i % 2 * 32);
+	for (unsigned i = 0; i < lane->txn.n_leases; i++)
+		w[i / 2] |= (uint64_t)lane->txn.leases[i] << (i % 2 * 32);
 	/* ORD weak descriptor: as the words of the record. */
 	sm_store(&lane->sm->leases[0], w[0]);
 	sm_store(&lane->sm->leases[1], w[1]);
@@ -98,43 +88,29 @@ bool lease_bars(const struct pool *pool, const struct sm_lane *record)
 
 void lease_note(struct lane *lane, const struct sm_inode *sm)
 {
-	uint32_t index = (uint32_t)(sm - lane->pool->inodes);
-
-	for (unsigned i = 0; i < lane->n_recalls; i++)
-		if (lane->recalls[i] == index)
-			return;
-	if (lane->n_recalls < LANE_LEASES)
-		lane->recalls[lane->n_recalls++] = index;
+	lease_notes_recall(&lane->notes, (uint32_t)(sm - lane->pool->inodes));
 }
 
 bool lease_bars_staged(struct lane *lane)
 {
-	for (unsigned i = 0; i < lane->n_leases; i++) {
-		const struct sm_inode *sm = &lane->pool->inodes[lane->leases[i]];
+	for (unsigned i = 0; i < lane->txn.n_leases; i++) {
+		const struct sm_inode *sm = &lane->pool->inodes[lane->txn.leases[i]];
 
 		if (lease_others(lane->pool, sm, lane->host))
 			lease_note(lane, sm);
 	}
-	return lane->n_recalls;
-}
-
-static void note_own(struct lane *lane, uint64_t handle)
-{
-	for (unsigned i = 0; i < lane->n_own; i++)
-		if (lane->own[i] == handle)
-			return;
-	if (lane->n_own < LANE_OWN)
-		lane->own[lane->n_own++] = handle;
+	return lane->notes.n_recalls;
 }
 
 void lease_note_own(struct lane *lane)
 {
 	/* ORD none: our own bit. Who grants sets it before its look, which was before the mark, or meets it. */
-	for (unsigned i = 0; i < lane->n_leases; i++) {
-		const struct sm_inode *sm = &lane->pool->inodes[lane->leases[i]];
+	for (unsigned i = 0; i < lane->txn.n_leases; i++) {
+		const struct sm_inode *sm = &lane->pool->inodes[lane->txn.leases[i]];
 
 		if (sm_load_relaxed(&sm->leases) >> lane->host & 1)
-			note_own(lane, handle_make(sm_load_relaxed(&sm->i_generation), lane->leases[i]));
+			lease_notes_own(&lane->notes,
+					handle_make(sm_load_relaxed(&sm->i_generation), lane->txn.leases[i]));
 	}
 }
 

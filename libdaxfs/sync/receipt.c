@@ -19,7 +19,7 @@ static bool is_visible(unsigned operation)
 void receipt_note(struct lane *lane)
 {
 	unsigned operation = status_operation(sm_load_relaxed(&lane->sm->status));
-	struct daxfs_receipt *r = lane->receipt;
+	struct daxfs_receipt *r = lane->txn.receipt;
 	struct daxfs_receipt_step *last, *next;
 
 	if (!r || !is_visible(operation))
@@ -28,16 +28,16 @@ void receipt_note(struct lane *lane)
 	next = &r->step[~r->current & 1];
 	*next = (struct daxfs_receipt_step){
 		.txid = txid_make(lane->id, lane->seq),
-		.ino = operation == OP_CREATE ? lane->made : 0,
+		.ino = operation == OP_CREATE ? lane->txn.made : 0,
 		.from = last->happened ? last->upto : last->from,
 	};
-	next->upto = next->from + (operation == OP_WRITE ? lane->piece : 1);
+	next->upto = next->from + (operation == OP_WRITE ? lane->txn.piece : 1);
 	__atomic_store_n(&r->current, ~r->current & 1, __ATOMIC_RELEASE);
 }
 
 void receipt_happened(struct lane *lane)
 {
-	struct daxfs_receipt *r = lane->receipt;
+	struct daxfs_receipt *r = lane->txn.receipt;
 	struct daxfs_receipt_step *step = r ? &r->step[r->current & 1] : NULL;
 
 	if (step && step->txid == txid_make(lane->id, lane->seq))

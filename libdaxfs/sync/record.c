@@ -125,19 +125,19 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 	uint64_t epoch, value, again;
 	int rc;
 
-	lane->marked = true;
+	lane->txn.marked = true;
 	while (word_is_mark(w)) {
 		rc = mark_value(lane, p, w, &value);
 		if (rc > 0) {
 			/* What the value names may be younger than `high`. */
 			epoch = sm_load(&lane_manager(lane)->epoch);
-			if (epoch <= lane->announced.high)
+			if (epoch <= lane->epoch.announced.high)
 				return value;
-			epoch_extend(lane, epoch);
+			epoch_extend(&lane->epoch, epoch);
 		}
-		again = epoch_load(lane, p);
+		again = epoch_load(&lane->epoch, p);
 		if (rc < 0 || (rc == 0 && again == w)) {
-			lane->fault = true; /* I1 broken: an orphan mark */
+			lane->txn.fault = true; /* I1 broken: an orphan mark */
 			return 0;
 		}
 		w = again;
@@ -149,7 +149,7 @@ uint64_t word_load_marked(struct lane *lane, const sm_u64 *p, uint64_t w)
 uint64_t word_load_wary(struct lane *lane, const sm_u64 *p)
 {
 	if (pool_lost(lane->pool, p, sizeof(*p))) {
-		lane->fault = true;
+		lane->txn.fault = true;
 		return 0;
 	}
 	return word_load_known(lane, p);
@@ -160,18 +160,18 @@ uint64_t word_help(struct lane *lane, sm_u64 *p)
 	uint64_t w;
 
 	if (pool_lost(lane->pool, p, sizeof(*p))) {
-		lane->fault = true;
+		lane->txn.fault = true;
 		return 0;
 	}
-	while (word_is_mark(w = epoch_load(lane, p))) {
+	while (word_is_mark(w = epoch_load(&lane->epoch, p))) {
 		if (word_is_claim(w))
 			claim_resolve(lane, p, w);
 		else
 			finish(lane, mark_lane(w), mark_seq(w), 0);
-		if (lane->fault)
+		if (lane->txn.fault)
 			return 0;
 		if (sm_load(p) == w) {
-			lane->fault = true;
+			lane->txn.fault = true;
 			return 0;
 		}
 	}
@@ -190,9 +190,9 @@ static bool clear_word(struct lane *helper, sm_u64 *p, uint64_t w, unsigned dept
 		claim_resolve(helper, p, w);
 	else
 		finish(helper, mark_lane(w), mark_seq(w), depth + 1);
-	if (!helper->fault && sm_load(p) != w)
+	if (!helper->txn.fault && sm_load(p) != w)
 		return true;
-	helper->fault = false; /* what it met is not the record that is being finished here */
+	helper->txn.fault = false; /* what it met is not the record that is being finished here */
 	return false;
 }
 
@@ -203,7 +203,7 @@ static enum marking mark_entry(struct lane *helper, uint64_t undecided, const st
 	const struct sm_lane *record = record_of(helper, mark_lane(mark));
 	uint64_t early = mark & ~DAXFS_MARK_HELPED; /* the owner's, before others took over */
 
-	while (!helper->fault) {
+	while (!helper->txn.fault) {
 		uint64_t w = sm_load(entry->word);
 
 		if (w == mark)
@@ -268,7 +268,7 @@ static void decide(struct lane *helper, unsigned owner, uint64_t undecided, unsi
 		marking = mark_word(helper, owner, undecided, i, depth, &last);
 	if (marking == DECIDED)
 		return;
-	helper->lost |= marking == LOST && owner == helper->id;
+	helper->txn.lost |= marking == LOST && owner == helper->id;
 	sm_flush_run(&helper->pool->shm, &last, NULL);
 	sm_drain(&helper->pool->shm);
 	if (marking == MARKED && lease_bars(helper->pool, record))
@@ -343,18 +343,18 @@ static void finish(struct lane *helper, unsigned owner, uint64_t seq, unsigned d
 	uint64_t status;
 
 	if (owner >= helper->pool->lanes_total || depth > RECORD_DEPTH_MAX) {
-		helper->fault = true;
+		helper->txn.fault = true;
 		return;
 	}
 	record = record_of(helper, owner);
 	if (pool_lost(helper->pool, &record->status, 2 * DAXFS_LINE)) {
-		helper->fault = true;
+		helper->txn.fault = true;
 		return;
 	}
 	if (owner != helper->id)
-		epoch_adopt(helper, record); /* before the status is believed */
+		epoch_adopt(&helper->epoch, record); /* before the status is believed */
 	status = sm_load(&record->status);
-	while (status_seq(status) == seq && status_state(status) == DAXFS_UNDECIDED && !helper->fault) {
+	while (status_seq(status) == seq && status_state(status) == DAXFS_UNDECIDED && !helper->txn.fault) {
 		if (owner != helper->id && !status_helped(status)) {
 			status = take_over(helper, record, status);
 			continue;
@@ -390,11 +390,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 	struct sm_lane *record = lane->sm;
 
 	lane->seq++;
-	lane->n_allocs = 0;
-	lane->account.taken = 0;
-	lane->spare = !grows(operation);
-	lane->conflict = lane->movable = lane->lost = false;
-	record_unstage(lane);
+	txn_begin(&lane->txn, !grows(operation));
 	/* IDLE of the last record is written back, long ago if not just now: its
 	 * fields are free to change. */
 	sm_drain(&lane->pool->shm);
@@ -406,10 +402,10 @@ void record_begin(struct lane *lane, enum record_operation operation)
 
 void record_intend(struct lane *lane, unsigned at, enum daxfs_type type, uint64_t index)
 {
-	lane->movable |= type == DAXFS_T_DIRENT;
-	lane->written = false; /* it adds to the account */
-	if (at == lane->n_allocs)
-		lane->n_allocs++;
+	lane->txn.movable |= type == DAXFS_T_DIRENT;
+	lane->txn.written = false; /* it adds to the account */
+	if (at == lane->txn.n_allocs)
+		lane->txn.n_allocs++;
 	sm_store_relaxed(&lane->sm->allocs[at], object_make(type, index));
 }
 
@@ -417,39 +413,11 @@ void record_intended(struct lane *lane, unsigned at, unsigned n)
 {
 	/* ORD intend: the names before the count, both before an object is
 	 * taken, so that recovery finds every PRIVATE object of ours (I5). */
-	sm_store(&lane->sm->n_allocs, lane->n_allocs);
+	sm_store(&lane->sm->n_allocs, lane->txn.n_allocs);
 	sm_flush(&lane->pool->shm, &lane->sm->n_allocs, sizeof(sm_u64));
 	sm_flush(&lane->pool->shm, &lane->sm->allocs[at], n * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);
-	lane->durable = lane->written;
-}
-
-void record_word(struct lane *lane, sm_u64 *p, enum daxfs_word_class class, uint64_t before, uint64_t payload)
-{
-	if (lane->n_words == DAXFS_RECORD_WORDS) {
-		lane->fault = true; /* callers keep within the limit */
-		return;
-	}
-	lane->written = false;
-	lane->words[lane->n_words++] = (struct staged_word){ p, before, word_next(before, class, payload), class };
-}
-
-uint64_t record_count(struct lane *lane, sm_u64 *p, uint64_t before, int delta)
-{
-	const uint64_t used = DAXFS_COUNT_FROZEN - 1;
-	unsigned i = 0;
-
-	/* An entry found in a node whose count was still 0 came after our look. */
-	lane->conflict |= delta < 0 && (before & used) == 0;
-	while (i < lane->n_words && lane->words[i].word != p)
-		i++;
-	if (i == lane->n_words)
-		record_word(lane, p, DAXFS_W_COUNT, before, word_payload(before, DAXFS_W_COUNT));
-	if (i == lane->n_words)
-		return used;                               /* full: the record cannot commit */
-	lane->conflict |= lane->words[i].before != before; /* changed between our two looks */
-	lane->words[i].after += (uint64_t)(int64_t)delta;
-	return lane->words[i].after & used;
+	lane->txn.durable = lane->txn.written;
 }
 
 void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
@@ -460,39 +428,19 @@ void record_retire(struct lane *lane, enum daxfs_type type, uint64_t index)
 	if (pool_lost(lane->pool, &lane->pool->state[type][index], sizeof(sm_u64)))
 		return;
 	state = sm_load(&lane->pool->state[type][index]);
-	if (lane->n_retires == DAXFS_RECORD_RETIRES) {
-		lane->fault = true;
+	if (lane->txn.n_retires == DAXFS_RECORD_RETIRES) {
+		lane->txn.fault = true;
 		return;
 	}
 	/* The txid of what is linked now. If the word that links it changes
 	 * before we commit, we do not commit. */
-	lane->written = false;
-	lane->movable |= type == DAXFS_T_DIRENT;
-	lane->account.retired += account_objects(type, use_of(state) == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1);
-	lane->retires[lane->n_retires] = object_make(type, index);
-	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires], object_make(type, index));
-	sm_store_relaxed(&lane->sm->retires[2 * lane->n_retires + 1], state & DAXFS_USE_TXID_MASK);
-	lane->n_retires++;
-}
-
-/* The words in order of address, by insertion: few, mostly in order already. Moving them
- * instead would load each whole, which waits until its parts, stored just now, are in the cache. */
-static void sort_words(const struct lane *lane, uint8_t *order)
-{
-	for (unsigned i = 0; i < lane->n_words; i++) {
-		unsigned j = i;
-
-		for (; j && lane->words[order[j - 1]].word > lane->words[i].word; j--)
-			order[j] = order[j - 1];
-		order[j] = (uint8_t)i;
-	}
-}
-
-void record_unstage(struct lane *lane)
-{
-	lane->n_words = lane->n_retires = lane->n_leases = 0;
-	lane->account.retired = 0;
-	lane->written = lane->durable = false;
+	lane->txn.written = false;
+	lane->txn.movable |= type == DAXFS_T_DIRENT;
+	lane->txn.account.retired += account_objects(type, use_of(state) == DAXFS_USE_EXTENT ? DAXFS_EXTENT_PAGES : 1);
+	lane->txn.retires[lane->txn.n_retires] = object_make(type, index);
+	sm_store_relaxed(&lane->sm->retires[2 * lane->txn.n_retires], object_make(type, index));
+	sm_store_relaxed(&lane->sm->retires[2 * lane->txn.n_retires + 1], state & DAXFS_USE_TXID_MASK);
+	lane->txn.n_retires++;
 }
 
 void record_write(struct lane *lane)
@@ -501,9 +449,9 @@ void record_write(struct lane *lane)
 	const struct shm *shm = &lane->pool->shm;
 	uint8_t order[DAXFS_RECORD_WORDS];
 
-	sort_words(lane, order);
-	for (unsigned i = 0; i < lane->n_words; i++) {
-		const struct staged_word *word = &lane->words[order[i]];
+	txn_order(&lane->txn, order);
+	for (unsigned i = 0; i < lane->txn.n_words; i++) {
+		const struct staged_word *word = &lane->txn.words[order[i]];
 
 		/* ORD weak descriptor: released after PREPARE, so that who sees
 		 * a new field also sees that the old record is over. */
@@ -511,15 +459,15 @@ void record_write(struct lane *lane)
 		sm_store(&record->words[3 * i + 1], word->before);
 		sm_store(&record->words[3 * i + 2], word->after);
 	}
-	sm_store(&record->n_words, lane->n_words);
-	sm_store(&record->n_retires, lane->n_retires);
-	sm_store(&record->delta, account_delta(&lane->account));
+	sm_store(&record->n_words, lane->txn.n_words);
+	sm_store(&record->n_retires, lane->txn.n_retires);
+	sm_store(&record->delta, account_delta(&lane->txn.account));
 	lease_write_down(lane);
 	sm_flush(shm, record, 2 * DAXFS_LINE);
-	sm_flush(shm, record->words, lane->n_words * sizeof(struct sm_record_word));
-	sm_flush(shm, record->retires, lane->n_retires * sizeof(struct sm_record_retire));
-	lane->written = true;
-	lane->durable = false;
+	sm_flush(shm, record->words, lane->txn.n_words * sizeof(struct sm_record_word));
+	sm_flush(shm, record->retires, lane->txn.n_retires * sizeof(struct sm_record_retire));
+	lane->txn.written = true;
+	lane->txn.durable = false;
 }
 
 static void remember_extent(struct lane *lane, uint32_t index, uint64_t txid)
@@ -527,22 +475,22 @@ static void remember_extent(struct lane *lane, uint32_t index, uint64_t txid)
 	uint64_t age = lane->seq - txid_seq(txid);
 	bool known = txid_lane(txid) == lane->id && age < UINT32_MAX;
 
-	alloc_cache_extent(&lane->cache, index, known ? (uint32_t)age : UINT32_MAX);
+	alloc_cache_extent(&lane->alloc, index, known ? (uint32_t)age : UINT32_MAX);
 }
 
 /* They are the first that the next records of this lane try to take. */
 static void remember_retired(struct lane *lane)
 {
-	for (unsigned i = 0; i < lane->n_retires; i++) {
-		uint32_t index = (uint32_t)object_index(lane->retires[i]);
+	for (unsigned i = 0; i < lane->txn.n_retires; i++) {
+		uint32_t index = (uint32_t)object_index(lane->txn.retires[i]);
 		uint64_t txid = sm_load_relaxed(&lane->sm->retires[2 * i + 1]); /* and its use */
 
-		if (object_type(lane->retires[i]) != DAXFS_T_PAGE)
+		if (object_type(lane->txn.retires[i]) != DAXFS_T_PAGE)
 			continue;
 		if (use_of(txid) == DAXFS_USE_EXTENT)
 			remember_extent(lane, index, txid);
 		else
-			alloc_cache_page(&lane->cache, index);
+			alloc_cache_page(&lane->alloc, index);
 	}
 }
 
@@ -561,7 +509,7 @@ static uint64_t publish(struct lane *lane, enum daxfs_status state)
 /* One word: changed in one step. Where it goes wrong nobody ever saw what we took. */
 static enum outcome swap_single(struct lane *lane)
 {
-	const struct staged_word *word = &lane->words[0];
+	const struct staged_word *word = &lane->txn.words[0];
 
 	/* ORD swap: the linearization point. After SINGLE is visible (and written
 	 * back), so that whoever finds our objects linked finds them named. */
@@ -575,18 +523,18 @@ static enum outcome swap_single(struct lane *lane)
 int record_commit(struct lane *lane)
 {
 	struct record_tally tally = { 0 };
-	bool single = lane->n_words == 1 && !lane->movable && !lane->n_leases && account_delta(&lane->account) == 0;
+	bool single = txn_is_single(&lane->txn);
 	enum outcome outcome;
 	uint64_t status;
 
-	if (lane->fault)
+	if (lane->txn.fault)
 		return record_abort(lane, -EIO);
-	if (lane->conflict || (lane->n_leases && lease_bars_staged(lane)))
+	if (lane->txn.conflict || (lane->txn.n_leases && lease_bars_staged(lane)))
 		return record_abort(lane, -EAGAIN);
-	if (!lane->written)
+	if (!lane->txn.written)
 		record_write(lane);
 	/* What was filled is linked only later, if there is one word; of more, whoever finds UNDECIDED may link it. */
-	if (!single || !lane->durable)
+	if (!single || !lane->txn.durable)
 		sm_drain(&lane->pool->shm);
 	if (!lane_alive(lane))
 		return record_abort(lane, -ESTALE);
@@ -598,13 +546,13 @@ int record_commit(struct lane *lane)
 		publish(lane, DAXFS_UNDECIDED);
 		finish(lane, lane->id, lane->seq, 0);
 		status = sm_load(&lane->sm->status);
-		if (lane->fault || status_state(status) == DAXFS_UNDECIDED)
+		if (lane->txn.fault || status_state(status) == DAXFS_UNDECIDED)
 			return -EIO; /* left as it is, for recovery and check to see */
 		outcome = status_state(status) == DAXFS_COMMITTED ? HAPPENED : DID_NOT;
 	}
 	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
-		return lane->lost ? -EIO : -EAGAIN;
+		return lane->txn.lost ? -EIO : -EAGAIN;
 	lease_note_own(lane);
 	receipt_happened(lane); /* before the lane makes another record: the status tells no more then */
 	remember_retired(lane);

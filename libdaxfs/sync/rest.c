@@ -22,10 +22,10 @@ bool lane_rest(struct lane *lane)
 {
 	struct sm_lane *sm = lane->sm;
 
-	epoch_rescan(lane);
+	epoch_rescan(&lane->epoch);
 	if (!lane->rests)
-		lane->rests = lane->scan.epoch; /* who comes from now on announces this, or later */
-	if (lane->scan.oldest < lane->rests)
+		lane->rests = lane->epoch.scan.epoch; /* who comes from now on announces this, or later */
+	if (lane->epoch.scan.oldest < lane->rests)
 		return false;
 	lane->seq &= 1;
 	lane->claims = lane->rests = 0;

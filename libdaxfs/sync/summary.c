@@ -37,25 +37,25 @@ void summary_open(const struct pool *pool, enum daxfs_type type, uint64_t index)
 	}
 }
 
-static bool closed(const struct lane *lane, uint64_t w, bool *waiting)
+static bool closed(const struct epoch_guard *guard, uint64_t w, bool *waiting)
 {
 	if (kind_of(w) == DAXFS_GROUP_NOTHING)
 		return true;
-	if (kind_of(w) != DAXFS_GROUP_WAITING || (w & DAXFS_EPOCH_MASK) != lane->scan.oldest)
+	if (kind_of(w) != DAXFS_GROUP_WAITING || (w & DAXFS_EPOCH_MASK) != guard->scan.oldest)
 		return false;
 	*waiting = true;
 	return true;
 }
 
-bool summary_closed(const struct lane *lane, enum daxfs_type type, uint64_t group, bool *waiting)
+bool summary_closed(const struct epoch_guard *guard, enum daxfs_type type, uint64_t group, bool *waiting)
 {
-	return closed(lane, load_word(lane->pool, &lane->pool->summary[type].word[0][group]), waiting);
+	return closed(guard, load_word(guard->pool, &guard->pool->summary[type].word[0][group]), waiting);
 }
 
 static uint64_t look(struct lane *lane, sm_u64 *word)
 {
 	uint64_t tag = word_make(DAXFS_GROUP_LOOKING,
-				 (uint64_t)lane->id << DAXFS_SEQ_BITS | (++lane->cache.looks & DAXFS_SEQ_MASK));
+				 (uint64_t)lane->id << DAXFS_SEQ_BITS | (++lane->alloc.looks & DAXFS_SEQ_MASK));
 
 	if (pool_lost(lane->pool, word, sizeof(*word)))
 		return 0;
@@ -72,7 +72,8 @@ static void conclude(struct lane *lane, sm_u64 *word, uint64_t tag, struct summa
 		return;
 	/* ORD close: after all below was loaded. Fails if anything below was opened since (S2). */
 	sm_cas(word, tag,
-	       verdict.waiting ? word_make(DAXFS_GROUP_WAITING, lane->scan.oldest) : word_make(DAXFS_GROUP_NOTHING, 0));
+	       verdict.waiting ? word_make(DAXFS_GROUP_WAITING, lane->epoch.scan.oldest)
+			       : word_make(DAXFS_GROUP_NOTHING, 0));
 }
 
 uint64_t summary_look(struct lane *lane, enum daxfs_type type, uint64_t group)
@@ -102,7 +103,7 @@ static void close_above(struct lane *lane, const struct pool_summary *s, unsigne
 	uint64_t tag = look(lane, word);
 
 	for (uint64_t end = block_end(s, level, at); !verdict.open && at < end; at++)
-		verdict.open = !closed(lane, load_word(lane->pool, &s->word[level][at]), &verdict.waiting);
+		verdict.open = !closed(&lane->epoch, load_word(lane->pool, &s->word[level][at]), &verdict.waiting);
 	conclude(lane, word, tag, verdict);
 }
 
@@ -111,7 +112,7 @@ static uint64_t first_open(struct lane *lane, const struct pool_summary *s, unsi
 {
 	uint64_t begin = at, end = block_end(s, level, at);
 
-	while (at < end && closed(lane, load_word(lane->pool, &s->word[level][at]), waiting))
+	while (at < end && closed(&lane->epoch, load_word(lane->pool, &s->word[level][at]), waiting))
 		at++;
 	if (at == end && begin < end && begin % FAN == 0 && level + 1 < s->levels)
 		close_above(lane, s, level, begin);
@@ -124,7 +125,7 @@ uint64_t summary_next(struct lane *lane, enum daxfs_type type, uint64_t group, b
 	unsigned top = s->levels - 1, level = 0;
 	uint64_t at = group;
 
-	if (closed(lane, load_word(lane->pool, s->word[top]), waiting))
+	if (closed(&lane->epoch, load_word(lane->pool, s->word[top]), waiting))
 		return s->count[0];
 	while (at < s->count[level]) {
 		uint64_t end = block_end(s, level, at);

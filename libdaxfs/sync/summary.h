@@ -53,8 +53,8 @@ struct summary_verdict {
 	bool waiting; /* something will be when nobody announces the oldest epoch any more */
 };
 
-/* Is a group closed under this lane's scan? *waiting: set if time can change that. */
-bool summary_closed(const struct lane *lane, enum daxfs_type type, uint64_t group, bool *waiting);
+/* Is a group closed under this guard's scan? *waiting: set if time can change that. */
+bool summary_closed(const struct epoch_guard *guard, enum daxfs_type type, uint64_t group, bool *waiting);
 /* The first group from this one on that is not; the number of groups: none. */
 uint64_t summary_next(struct lane *lane, enum daxfs_type type, uint64_t group, bool *waiting);
 /* Begin to look at all states of a group; then say what was seen under the lane's scan. */

@@ -60,7 +60,7 @@ static inline void hang(struct world *w, unsigned marks)
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < 2; i++) {
 		w->word[i] = &pool->inodes[handle_index(w->pair[i])].mode;
-		record_word(lane, w->word[i], DAXFS_W_ATTR, word_help(lane, w->word[i]), S_IFREG | 0600);
+		txn_word(&lane->txn, w->word[i], DAXFS_W_ATTR, word_help(lane, w->word[i]), S_IFREG | 0600);
 	}
 	rig_undecided(lane);
 	for (unsigned i = 0; i < marks; i++)

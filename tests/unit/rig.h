@@ -55,22 +55,22 @@ static inline void rig_undecided(struct lane *lane)
 {
 	struct sm_lane *sm = lane->sm;
 
-	for (unsigned i = 0; i < lane->n_words; i++) {
-		const struct staged_word *w = &lane->words[i];
+	for (unsigned i = 0; i < lane->txn.n_words; i++) {
+		const struct staged_word *w = &lane->txn.words[i];
 
 		sm_store(&sm->words[3 * i], address_make(w->class, pool_offset(lane->pool, w->word)));
 		sm_store(&sm->words[3 * i + 1], w->before);
 		sm_store(&sm->words[3 * i + 2], w->after);
 	}
-	sm_store(&sm->n_words, lane->n_words);
-	sm_store(&sm->n_retires, lane->n_retires);
-	sm_store(&sm->delta, account_delta(&lane->account));
+	sm_store(&sm->n_words, lane->txn.n_words);
+	sm_store(&sm->n_retires, lane->txn.n_retires);
+	sm_store(&sm->delta, account_delta(&lane->txn.account));
 	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
 }
 
 static inline void rig_mark(struct lane *lane, unsigned i)
 {
-	sm_store(lane->words[i].word, mark_make(lane->id, i, lane->seq));
+	sm_store(lane->txn.words[i].word, mark_make(lane->id, i, lane->seq));
 }
 
 static inline void rig_status(struct lane *lane, enum daxfs_status status)

@@ -347,10 +347,10 @@ static void test_by_marks(void **state)
 	for (unsigned i = 0; i < s.pod.fs[0]->n_slots; i++) {
 		const struct lane *lane = &s.pod.fs[0]->slots[i].lane;
 
-		if (status_operation(sm_load(&lane->sm->status)) != OP_FILL || lane->n_words != 1)
+		if (status_operation(sm_load(&lane->sm->status)) != OP_FILL || lane->txn.n_words != 1)
 			continue;
 		published++;
-		assert_true(lane->movable);
+		assert_true(lane->txn.movable);
 	}
 	assert_int_equal(published, 1);
 	fixture_stop(&s);

@@ -83,7 +83,7 @@ static void test_wrong_hints(void **state)
 	lane = rig_enter(s.pod.fs[2]);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(cache_give_back(s.pod.fs[2], lane, 1000), i == 0 ? 7 + 4 - 8 : 0); /* but zeros */
-	assert_false(lane->fault);
+	assert_false(lane->txn.fault);
 	rig_exit(s.pod.fs[2], lane);
 	expect(&s, 1, 0, 4 * PAGE);
 	assert_int_equal(daxfs_read(s.pod.fs[0], file, bytes, 8, 0), 8);

@@ -255,7 +255,7 @@ static void flight_up(struct flight *f)
 	uint64_t was = sm_load(f->word);
 
 	assert_int_equal(space_claim(f->lane, &f->batch), 0);
-	record_word(f->lane, f->word, DAXFS_W_LINK, was, link_payload(DAXFS_EXTENT, f->head));
+	txn_word(&f->lane->txn, f->word, DAXFS_W_LINK, was, link_payload(DAXFS_EXTENT, f->head));
 	record_retire(f->lane, DAXFS_T_PAGE, link_index(was));
 	rig_undecided(f->lane);
 	rig_status(f->lane, DAXFS_SINGLE);
@@ -289,7 +289,7 @@ static void forming_is_clean(void **state)
 	flight_up(f);
 	clean(f);
 	assert_int_equal(f->s.check.usage.pages.private_, GROUP);
-	sm_store(f->word, f->lane->words[0].after);
+	sm_store(f->word, f->lane->txn.words[0].after);
 	clean(f);
 	flight_land(f);
 }

@@ -54,7 +54,7 @@ static void flight_undecided(struct flight *f)
 	record_retire(f->lane, DAXFS_T_PAGE, f->old);
 	sm_store(&sm->n_words, 2);
 	sm_store(&sm->n_retires, 1);
-	sm_store(&sm->delta, account_delta(&f->lane->account));
+	sm_store(&sm->delta, account_delta(&f->lane->txn.account));
 	sm_store(&sm->status, status_with(sm_load(&sm->status), DAXFS_UNDECIDED));
 }
 

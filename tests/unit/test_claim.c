@@ -32,7 +32,7 @@ static void fixture_start(struct fixture *s)
 	for (unsigned i = 0; i < 2; i++) {
 		s->w[i] = rig_word(s->pool, 10 * i);
 		s->before[i] = sm_load(s->w[i]);
-		record_word(s->a, s->w[i], W, s->before[i], i);
+		txn_word(&s->a->txn, s->w[i], W, s->before[i], i);
 	}
 	rig_undecided(s->a);
 	s->mark = mark_make(s->a->id, 1, s->a->seq) | DAXFS_MARK_HELPED;
@@ -40,7 +40,7 @@ static void fixture_start(struct fixture *s)
 
 static void fixture_stop(struct fixture *s)
 {
-	assert_false(s->a->fault || s->b->fault || s->c->fault);
+	assert_false(s->a->txn.fault || s->b->txn.fault || s->c->txn.fault);
 	assert_int_equal(rig_status_of(s->a), DAXFS_IDLE);
 	rig_exit(s->pod.fs[0], s->a);
 	rig_exit(s->pod.fs[1], s->b);
@@ -227,7 +227,7 @@ static void helper_recovered(void **state)
 	/* Of a claim that is long over nothing is believed but the number. */
 	sm_store(&s.b->sm->claim.where, UINT64_MAX);
 	record_recover(s.c, s.b->id, &tally);
-	assert_false(s.c->fault);
+	assert_false(s.c->txn.fault);
 	record_abort(s.a, 0);
 	fixture_stop(&s);
 }
@@ -251,17 +251,17 @@ static void garbage(void **state)
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		sm_store(s.w[1], wrong[i]);
 		word_load(s.c, s.w[1]);
-		assert_true(s.c->fault);
-		s.c->fault = false;
+		assert_true(s.c->txn.fault);
+		s.c->txn.fault = false;
 		word_help(s.c, s.w[1]);
-		assert_true(s.c->fault);
-		s.c->fault = false;
+		assert_true(s.c->txn.fault);
+		s.c->txn.fault = false;
 	}
 	sm_store(s.w[1], claim);
 	sm_store(&s.b->sm->claim.where, pool_offset(s.pool, s.w[0]));
 	word_load(s.c, s.w[1]);
-	assert_true(s.c->fault);
-	s.c->fault = false;
+	assert_true(s.c->txn.fault);
+	s.c->txn.fault = false;
 	sm_store(s.w[1], s.before[1]);
 	record_abort(s.a, 0);
 	fixture_stop(&s);

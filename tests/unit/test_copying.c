@@ -6,62 +6,62 @@
 #define LARGE (64u << 10)
 
 /* One copy that takes so many ticks: did it go around the caches? */
-static bool copy(struct lane *lane, bool warm, uint64_t ordinary, uint64_t streaming)
+static bool copy(const struct shm *shm, struct copy_speed *speed, bool warm, uint64_t ordinary, uint64_t streaming)
 {
 	struct copying copying;
 
-	copying_begin(lane, LARGE, warm, &copying);
+	copying_begin(shm, speed, LARGE, warm, &copying);
 	copying.began = sm_ticks() - (copying.streams ? streaming : ordinary);
-	copying_end(lane, LARGE, &copying);
+	copying_end(&copying);
 	return copying.streams;
 }
 
-static unsigned streamed(struct lane *lane, unsigned n, bool warm, uint64_t ordinary, uint64_t streaming)
+static unsigned streamed(const struct shm *shm, struct copy_speed *speed, unsigned n, bool warm, uint64_t ordinary,
+			 uint64_t streaming)
 {
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		sum += copy(lane, warm, ordinary, streaming);
+		sum += copy(shm, speed, warm, ordinary, streaming);
 	return sum;
 }
 
 /* Each way is tried, then the faster one is taken, and the other now and then; each kind of place by itself. */
 static void the_faster_way(void **state)
 {
-	struct pool pool = { .objects = { 0 } };
-	struct lane lane = { .pool = &pool };
+	struct shm shm = { .wb = false };
+	struct copy_speed speed = { .copies = 0 };
 
 	(void)state;
-	streamed(&lane, 8, false, 900000000, 100000000);
-	assert_in_range(streamed(&lane, 320, false, 900000000, 100000000), 300, 319);
-	streamed(&lane, 8, true, 100000000, 900000000);
-	assert_in_range(streamed(&lane, 320, true, 100000000, 900000000), 1, 20);
+	streamed(&shm, &speed, 8, false, 900000000, 100000000);
+	assert_in_range(streamed(&shm, &speed, 320, false, 900000000, 100000000), 300, 319);
+	streamed(&shm, &speed, 8, true, 100000000, 900000000);
+	assert_in_range(streamed(&shm, &speed, 320, true, 100000000, 900000000), 1, 20);
 	/* What was faster may become slower: that is noticed, by and by. */
-	streamed(&lane, 1000, true, 900000000, 100000000);
-	assert_in_range(streamed(&lane, 320, true, 900000000, 100000000), 300, 319);
-	assert_in_range(streamed(&lane, 320, false, 900000000, 100000000), 300, 319);
+	streamed(&shm, &speed, 1000, true, 900000000, 100000000);
+	assert_in_range(streamed(&shm, &speed, 320, true, 900000000, 100000000), 300, 319);
+	assert_in_range(streamed(&shm, &speed, 320, false, 900000000, 100000000), 300, 319);
 }
 
 static void what_is_not_chosen(void **state)
 {
-	struct pool pool = { .objects = { 0 } };
-	struct lane lane = { .pool = &pool };
+	struct shm shm = { .wb = false };
+	struct copy_speed speed = { .copies = 0 };
 	struct copying copying;
 
 	(void)state;
-	copying_begin(&lane, 4096, true, &copying);
+	copying_begin(&shm, &speed, 4096, true, &copying);
 	assert_false(copying.streams);
-	copying_end(&lane, 4096, &copying);
-	copying_begin(&lane, 0, true, &copying);
-	copying_end(&lane, 0, &copying);
-	pool.shm.wb = true;
+	copying_end(&copying);
+	copying_begin(&shm, &speed, 0, true, &copying);
+	copying_end(&copying);
+	shm.wb = true;
 	for (unsigned i = 0; i < 100; i++) {
-		copying_begin(&lane, i * 4096, i % 2, &copying);
+		copying_begin(&shm, &speed, i * 4096, i % 2, &copying);
 		assert_true(copying.streams);
-		copying_end(&lane, i * 4096, &copying);
+		copying_end(&copying);
 	}
-	assert_int_equal(lane.copy_ticks[0][0] | lane.copy_ticks[0][1] | lane.copy_ticks[1][0] | lane.copy_ticks[1][1],
-			 0);
+	assert_int_equal(speed.ticks[0][0] | speed.ticks[0][1] | speed.ticks[1][0] | speed.ticks[1][1], 0);
 }
 
 int main(void)

@@ -140,7 +140,7 @@ static void frozen_nodes(void **state)
 	was = sm_load(count);
 	sm_store(count, was | DAXFS_COUNT_FROZEN);
 	assert_int_equal(find(&s, 1, 5, true, &pos), -EIO); /* frozen, but still linked: damaged */
-	s.lane->fault = false;
+	s.lane->txn.fault = false;
 	assert_int_equal(find(&s, 1, 5, false, &pos), 0); /* who only looks is not disturbed */
 	assert_true(pos.found);
 	sm_store(count, was);
@@ -276,11 +276,11 @@ static void expect_eio(struct fixture *s, unsigned i, uint64_t hash)
 
 	for (unsigned intend = 0; intend < 2; intend++) {
 		assert_int_equal(find(s, i, hash, intend, &pos), -EIO);
-		assert_true(s->lane->fault);
-		s->lane->fault = false;
+		assert_true(s->lane->txn.fault);
+		s->lane->txn.fault = false;
 	}
 	assert_int_equal(rig_next_entry(s->lane, s->root, 0, &entry), -EIO);
-	s->lane->fault = false;
+	s->lane->txn.fault = false;
 }
 
 static void senseless_slots(void **state)

@@ -62,22 +62,22 @@ static void announcements(void **state)
 	e = sm_load(&lane_manager(lane)->epoch);
 	assert_int_equal(sm_load(&lane->sm->low), e);
 	assert_int_equal(sm_load(&lane->sm->high), e);
-	epoch_rescan(lane);
+	epoch_rescan(&lane->epoch);
 	assert_int_equal(sm_load(&lane_manager(lane)->epoch), e + 1);
-	assert_int_equal(lane->scan.epoch, e + 1);
+	assert_int_equal(lane->epoch.scan.epoch, e + 1);
 	assert_int_equal(sm_load(&lane->sm->high), e); /* not wider before something is loaded */
-	epoch_load(lane, rig_word(lane->pool, 0));
+	epoch_load(&lane->epoch, rig_word(lane->pool, 0));
 	assert_int_equal(sm_load(&lane->sm->low), e);
 	assert_int_equal(sm_load(&lane->sm->high), e + 1);
-	assert_int_equal(lane->announced.high, e + 1);
-	lane->fault = true;
+	assert_int_equal(lane->epoch.announced.high, e + 1);
+	lane->txn.fault = true;
 	lane_renew(lane);
-	assert_true(lane->fault); /* of the whole operation */
+	assert_true(lane->txn.fault); /* of the whole operation */
 	assert_int_equal(sm_load(&lane->sm->low), e + 1);
 	lane_exit(lane);
 	assert_int_equal(sm_load(&lane->sm->low), 0);
 	lane_enter(lane);
-	assert_false(lane->fault);
+	assert_false(lane->txn.fault);
 	rig_exit(pod.fs[0], lane);
 	pod_stop(&pod);
 }
@@ -96,11 +96,11 @@ static void marked_values_extend(void **state)
 	reader = rig_enter(pod.fs[1]);
 	word = rig_word(owner->pool, 0);
 	record_begin(owner, OP_WRITE);
-	record_word(owner, word, DAXFS_W_ATTR, sm_load(word), 7);
+	txn_word(&owner->txn, word, DAXFS_W_ATTR, sm_load(word), 7);
 	rig_undecided(owner);
 	rig_mark(owner, 0);
 	rig_status(owner, DAXFS_COMMITTED);
-	epoch_rescan(owner);
+	epoch_rescan(&owner->epoch);
 	e = sm_load(&lane_manager(reader)->epoch);
 	assert_int_equal(word_payload(word_load(reader, word), DAXFS_W_ATTR), 7);
 	assert_int_equal(sm_load(&reader->sm->high), e);
@@ -122,26 +122,26 @@ static void adopt_only_widens(void **state)
 	pod_start(&pod, 4 << 20);
 	for (unsigned i = 0; i < 5; i++) {
 		lane = rig_enter(pod.fs[0]);
-		epoch_rescan(lane);
+		epoch_rescan(&lane->epoch);
 		rig_exit(pod.fs[0], lane);
 	}
 	lane = rig_enter(pod.fs[0]);
 	owner = &lane->pool->lanes[lane->pool->lanes_total - 1];
-	e = lane->announced.low;
+	e = lane->epoch.announced.low;
 	assert_true(e > 3);
-	epoch_adopt(lane, owner); /* announces nothing */
+	epoch_adopt(&lane->epoch, owner); /* announces nothing */
 	assert_int_equal(sm_load(&lane->sm->low), e);
 	sm_store(&owner->low, e + 1);
-	epoch_adopt(lane, owner); /* younger than ours */
+	epoch_adopt(&lane->epoch, owner); /* younger than ours */
 	assert_int_equal(sm_load(&lane->sm->low), e);
 	sm_store(&owner->low, e - 2);
-	epoch_adopt(lane, owner);
+	epoch_adopt(&lane->epoch, owner);
 	assert_int_equal(sm_load(&lane->sm->low), e - 2);
-	assert_int_equal(lane->announced.low, e - 2);
+	assert_int_equal(lane->epoch.announced.low, e - 2);
 	assert_int_equal(sm_load(&lane->sm->high), e);
 	sm_store(&owner->low, 0);
-	epoch_rescan(lane);
-	epoch_adopt(lane, owner);
+	epoch_rescan(&lane->epoch);
+	epoch_adopt(&lane->epoch, owner);
 	assert_int_equal(sm_load(&lane->sm->low), e - 2); /* not narrower when the owner has gone */
 	assert_int_equal(sm_load(&lane->sm->high), e + 1);
 	rig_exit(pod.fs[0], lane);
@@ -160,20 +160,20 @@ static void snapshot_sees_all(void **state)
 	lane = fs_take_lane(pod.fs[0]);
 	pool = lane->pool;
 	for (unsigned i = 0; i < pool->lanes_total; i++) {
-		epoch_rescan(lane);
-		assert_int_equal(lane->scan.n, 0);
-		assert_true(epoch_reusable(&lane->scan, 1, 1));
+		epoch_rescan(&lane->epoch);
+		assert_int_equal(lane->epoch.scan.n, 0);
+		assert_true(epoch_reusable(&lane->epoch.scan, 1, 1));
 		sm_store(&pool->lanes[i].high, 1);
 		sm_store(&pool->lanes[i].low, 1);
-		epoch_rescan(lane);
-		assert_false(epoch_reusable(&lane->scan, 1, 1));
-		assert_true(epoch_reusable(&lane->scan, 2, 2));
+		epoch_rescan(&lane->epoch);
+		assert_false(epoch_reusable(&lane->epoch.scan, 1, 1));
+		assert_true(epoch_reusable(&lane->epoch.scan, 2, 2));
 		sm_store(&pool->lanes[i].low, 0);
 	}
 	for (unsigned i = 0; i < pool->lanes_total; i++)
 		sm_store(&pool->lanes[i].low, 1);
-	epoch_rescan(lane);
-	assert_int_equal(lane->scan.n, 2 * pool->lanes_total); /* each look saw all: no room is too small */
+	epoch_rescan(&lane->epoch);
+	assert_int_equal(lane->epoch.scan.n, 2 * pool->lanes_total); /* each look saw all: no room is too small */
 	for (unsigned i = 0; i < pool->lanes_total; i++)
 		sm_store(&pool->lanes[i].low, 0);
 	fs_put_lane(pod.fs[0], lane);

@@ -435,7 +435,7 @@ static struct lane *sealed(struct fixture *s, sm_u64 **word, uint64_t *head)
 	assert_true(space_find_extent(lane, &batch, head, &age));
 	assert_int_equal(batch.n, DAXFS_EXTENT_PAGES);
 	assert_int_equal(space_claim(lane, &batch), 0);
-	record_word(lane, pos.slot, DAXFS_W_LINK, was, link_payload(DAXFS_EXTENT, *head));
+	txn_word(&lane->txn, pos.slot, DAXFS_W_LINK, was, link_payload(DAXFS_EXTENT, *head));
 	record_retire(lane, DAXFS_T_PAGE, link_index(was));
 	rig_undecided(lane);
 	rig_status(lane, DAXFS_SINGLE);

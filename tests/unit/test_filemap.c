@@ -43,7 +43,7 @@ static const uint64_t borders[] = {
 
 static void fixture_stop(struct fixture *s)
 {
-	s->lane->fault = false;
+	s->lane->txn.fault = false;
 	rig_exit(s->pod.fs[1], s->lane);
 	assert_int_equal(daxfs_unlink(s->pod.fs[2], DAXFS_ROOT, "f"), 0);
 	assert_int_equal(pod_check(&s->pod).usage.pages.live, 1);
@@ -241,13 +241,13 @@ static void expect_eio(struct fixture *s, sm_u64 *slot, uint64_t bad, uint64_t p
 	sm_store(slot, bad);
 	rc = map_find(s->lane, s->sm, p, &pos);
 	assert_true(rc == -EIO || (rc == 0 && pos.slot == slot)); /* the last word is for the caller to judge */
-	assert_int_equal(s->lane->fault, rc == -EIO);
-	s->lane->fault = false;
+	assert_int_equal(s->lane->txn.fault, rc == -EIO);
+	s->lane->txn.fault = false;
 	map_collect(s->lane, s->sm, 0, &batch);
-	assert_true(s->lane->fault);
-	s->lane->fault = false;
+	assert_true(s->lane->txn.fault);
+	s->lane->txn.fault = false;
 	map_pages(s->lane, s->sm, 100000, &value); /* it need not complain */
-	s->lane->fault = false;
+	s->lane->txn.fault = false;
 	assert_int_equal(daxfs_read(s->pod.fs[2], s->ino, &value, 8, p * DAXFS_PAGE_SIZE), -EIO);
 	assert_int_equal(daxfs_write(s->pod.fs[2], s->ino, &value, 8, p * DAXFS_PAGE_SIZE, 0), -EIO);
 	sm_store(slot, was);
@@ -313,10 +313,10 @@ static void node_in_itself(void **state)
 	was = sm_load(slot[1]);
 	sm_store(slot[1], sm_load(slot[0]));
 	map_find(s.lane, s.sm, LAST, &pos);
-	s.lane->fault = false;
+	s.lane->txn.fault = false;
 	map_collect(s.lane, s.sm, 0, &batch);
-	assert_true(s.lane->fault);
-	s.lane->fault = false;
+	assert_true(s.lane->txn.fault);
+	s.lane->txn.fault = false;
 	map_pages(s.lane, s.sm, 100000, &(uint64_t){ 0 });
 	sm_store(slot[1], was);
 	assert_true(has_page(&s, LAST));

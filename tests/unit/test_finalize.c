@@ -41,9 +41,9 @@ static void fixture_start(struct fixture *s)
 	s->lane = rig_enter(s->pod.fs[0]);
 	record_begin(s->lane, OP_WRITE);
 	assert_int_equal(space_take(s->lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &s->p), 0);
-	record_word(s->lane, s->word, DAXFS_W_LINK, s->before, link_payload(DAXFS_DATA, s->p));
+	txn_word(&s->lane->txn, s->word, DAXFS_W_LINK, s->before, link_payload(DAXFS_DATA, s->p));
 	record_retire(s->lane, DAXFS_T_PAGE, s->q);
-	s->after = s->lane->words[0].after;
+	s->after = s->lane->txn.words[0].after;
 	rig_undecided(s->lane);
 	rig_status(s->lane, DAXFS_SINGLE);
 }
@@ -194,7 +194,7 @@ static void marked_by_another(void **state)
 	fixture_start(&s);
 	other = rig_enter(s.pod.fs[2]);
 	record_begin(other, OP_SETATTR);
-	record_word(other, s.word, DAXFS_W_LINK, s.before, word_payload(s.before, DAXFS_W_LINK));
+	txn_word(&other->txn, s.word, DAXFS_W_LINK, s.before, word_payload(s.before, DAXFS_W_LINK));
 	rig_undecided(other);
 	rig_mark(other, 0);
 	assert_int_equal(recover(&s).rolled_back, 1);

@@ -204,12 +204,12 @@ static void every_lane_is_seen(void **state)
 
 		sm_store(&pool->lanes[i].high, epoch);
 		sm_store(&pool->lanes[i].low, epoch);
-		epoch_rescan(looker);
-		epoch_rescan(looker);
-		assert_false(epoch_reusable(&looker->scan, epoch, epoch));
+		epoch_rescan(&looker->epoch);
+		epoch_rescan(&looker->epoch);
+		assert_false(epoch_reusable(&looker->epoch.scan, epoch, epoch));
 		sm_store(&pool->lanes[i].low, low);
-		epoch_rescan(looker);
-		assert_true(epoch_reusable(&looker->scan, epoch, epoch));
+		epoch_rescan(&looker->epoch);
+		assert_true(epoch_reusable(&looker->epoch.scan, epoch, epoch));
 	}
 	fs_put_lane(m.fs[7], looker);
 	many_stop(&m);

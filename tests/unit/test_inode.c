@@ -6,7 +6,7 @@
 
 static void fixture_stop(struct fixture *s)
 {
-	s->lane->fault = false;
+	s->lane->txn.fault = false;
 	rig_exit(s->pod.fs[1], s->lane);
 	pod_stop(&s->pod);
 }
@@ -69,7 +69,7 @@ static void lives(void **state)
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), -ESTALE);
 	sm_store(&s.sm->nlink, mark_make(0, 0, 1)); /* garbage is another matter */
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), -EIO);
-	s.lane->fault = false;
+	s.lane->txn.fault = false;
 	sm_store(&s.sm->nlink, was);
 	assert_int_equal(inode_get(s.lane, s.ino, &inode), 0);
 	fixture_stop(&s);
@@ -166,8 +166,8 @@ static void directories(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		sm_store(&sm->dir_root, bad[i]);
 		assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), -EIO);
-		assert_true(s.lane->fault);
-		s.lane->fault = false;
+		assert_true(s.lane->txn.fault);
+		s.lane->txn.fault = false;
 	}
 	sm_store(&sm->dir_root, 0);
 	assert_int_equal(inode_get_dir(s.lane, dir, &inode, &root), -ESTALE); /* taken apart */

@@ -106,7 +106,7 @@ static int step(struct daxfs *fs, struct lane *lane, void *arg)
 
 	s->low[s->runs % 8] = sm_load(&lane->sm->low);
 	s->announced = s->low[s->runs % 8] != 0;
-	lane->fault = s->fault;
+	lane->txn.fault = s->fault;
 	if (++s->runs < s->until) {
 		sm_store(&fs->pool.member->manager.epoch, sm_load(&fs->pool.member->manager.epoch) + 1);
 		return -EAGAIN;
@@ -189,7 +189,7 @@ static int break_lane(struct daxfs *fs, struct lane *lane, void *arg)
 	record_begin(lane, OP_WRITE);
 	rig_undecided(lane);
 	rig_status(lane, DAXFS_STATUSES);
-	lane->fault = true;
+	lane->txn.fault = true;
 	return -EIO;
 }
 

@@ -231,7 +231,7 @@ static void vast_pool(void **state)
 	pool = fs_pool_writable(fs);
 	assert_true(pool->objects[DAXFS_T_PAGE] > far);
 	for (unsigned i = 0; i < fs->n_slots; i++)
-		fs->slots[i].lane.cache.cursor[DAXFS_T_PAGE] = far;
+		fs->slots[i].lane.alloc.cursor[DAXFS_T_PAGE] = far;
 	ino = pod_create(fs, DAXFS_ROOT, "f");
 	memset(out, 'v', sizeof(out));
 	for (unsigned i = 0; i < 3; i++) {

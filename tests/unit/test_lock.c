@@ -383,8 +383,8 @@ static void others_finish_it(void **state)
 	lane = rig_enter(s.pod.fs[0]);
 	record_begin(lane, OP_LOCK); /* gives up the first */
 	w = sm_load(&sm->locks);
-	record_word(lane, &sm->locks, DAXFS_W_LINK, w, word_payload(w, DAXFS_W_LINK));
-	record_word(lane, live, DAXFS_W_LOCKS, sm_load(live), 2);
+	txn_word(&lane->txn, &sm->locks, DAXFS_W_LINK, w, word_payload(w, DAXFS_W_LINK));
+	txn_word(&lane->txn, live, DAXFS_W_LOCKS, sm_load(live), 2);
 	rig_undecided(lane);
 	rig_mark(lane, 0);
 	assert_int_equal(range(&s, 1, 1, R, 0, 9), 0);

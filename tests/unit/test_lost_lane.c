@@ -39,7 +39,7 @@ static void put_record(struct fixture *f)
 	lane_enter(lane);
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < 2; i++)
-		record_word(lane, f->word[i], DAXFS_W_ATTR, sm_load(f->word[i]), S_IFREG | 0600);
+		txn_word(&lane->txn, f->word[i], DAXFS_W_ATTR, sm_load(f->word[i]), S_IFREG | 0600);
 	rig_undecided(lane);
 	rig_mark(lane, 0);
 	sm_store(&lane->sm->status, sm_load(&lane->sm->status) | DAXFS_STATUS_HELPED);
@@ -121,8 +121,8 @@ static void owner_meets_it(void **state)
 	fixture_start(&f);
 	trouble_add_page(fs_pool_writable(f.p.pod.fs[1]), claim_page(&f));
 	record_finish(f.sleeper, SLEEPER, f.sleeper->seq);
-	assert_false(f.sleeper->fault);
-	assert_true(f.sleeper->lost);
+	assert_false(f.sleeper->txn.fault);
+	assert_true(f.sleeper->txn.lost);
 	assert_int_equal(rig_status_of(f.sleeper), DAXFS_ABORTED);
 	record_finalize(f.sleeper, SLEEPER, sm_load(&f.sleeper->sm->status), DID_NOT, &tally);
 	assert_false(word_is_mark(sm_load(f.word[0])));

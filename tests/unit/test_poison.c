@@ -84,7 +84,7 @@ static void wake(struct world *w)
 	for (unsigned i = 0; i < 2; i++) {
 		if (!lanes[i])
 			continue;
-		lanes[i]->fault = w->recoverer == 1; /* or it was recovered with its host */
+		lanes[i]->txn.fault = w->recoverer == 1; /* or it was recovered with its host */
 		fs_put_lane(w->p.pod.fs[1], lanes[i]);
 	}
 }

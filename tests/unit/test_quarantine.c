@@ -174,14 +174,14 @@ static void not_past_what_is_not_listed(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		sm_u64 *at = i ? &pool->inodes[handle_index(ino)].uid : &pool->inodes[handle_index(ino)].mode;
 
-		record_word(lane, at, DAXFS_W_ATTR, word_help(lane, at), S_IFREG | 0600);
+		txn_word(&lane->txn, at, DAXFS_W_ATTR, word_help(lane, at), S_IFREG | 0600);
 	}
 	rig_undecided(lane);
 	seq = lane->seq;
 	poison_all(&p, word, true);
 	for (uint64_t at = 0; at < sizeof(struct sm_trouble) + 4096; at += 4096)
 		poison_all(&p, list + at, true);
-	lane->fault = true;
+	lane->txn.fault = true;
 	fs_put_lane(p.pod.fs[0], lane);
 	assert_int_equal(p.pod.fs[0]->broken, 1);
 	assert_int_equal(rig_status_of(lane), DAXFS_UNDECIDED);

@@ -36,7 +36,7 @@ static void fixture_stop(struct fixture *s)
 {
 	struct record_tally tally = { 0 };
 
-	s->a->fault = s->b->fault = false;
+	s->a->txn.fault = s->b->txn.fault = false;
 	record_recover(s->b, s->a->id, &tally);
 	assert_int_equal(rig_status_of(s->a), DAXFS_IDLE);
 	rig_exit(s->pod.fs[0], s->a);
@@ -49,7 +49,7 @@ static void stage(struct fixture *s, struct lane *lane, unsigned n)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = n; i-- > 0;)
-		record_word(lane, s->w[i], W, s->before[i], i);
+		txn_word(&lane->txn, s->w[i], W, s->before[i], i);
 }
 
 /* Stage, sort and write out, so that rig_mark(lane, i) marks w[i]. */
@@ -57,7 +57,7 @@ static void stage_undecided(struct fixture *s, struct lane *lane, unsigned n)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < n; i++)
-		record_word(lane, s->w[i], W, s->before[i], i);
+		txn_word(&lane->txn, s->w[i], W, s->before[i], i);
 	rig_undecided(lane);
 }
 
@@ -120,9 +120,9 @@ static void demanding_is_changing(void **state)
 	(void)state;
 	fixture_start(&s);
 	record_begin(s.a, OP_SETATTR);
-	record_word(s.a, s.w[0], W, s.before[0], word_payload(s.before[0], W));
+	txn_word(&s.a->txn, s.w[0], W, s.before[0], word_payload(s.before[0], W));
 	record_begin(s.b, OP_SETATTR);
-	record_word(s.b, s.w[0], W, s.before[0], 1);
+	txn_word(&s.b->txn, s.w[0], W, s.before[0], 1);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(record_commit(s.b), -EAGAIN);
 	assert_int_equal(sm_load(s.w[0]), word_bump(s.before[0], W));
@@ -159,16 +159,16 @@ static void counts_add_up(void **state)
 	count = s.w[0];
 	sm_store(count, 9ull << DAXFS_COUNT_BITS | 3);
 	record_begin(s.a, OP_RENAME);
-	assert_int_equal(record_count(s.a, count, sm_load(count), 1), 4);
-	assert_int_equal(record_count(s.a, count, sm_load(count), 1), 5);
-	assert_int_equal(record_count(s.a, count, sm_load(count), -1), 4);
-	assert_int_equal(s.a->n_words, 1);
+	assert_int_equal(txn_count(&s.a->txn, count, sm_load(count), 1), 4);
+	assert_int_equal(txn_count(&s.a->txn, count, sm_load(count), 1), 5);
+	assert_int_equal(txn_count(&s.a->txn, count, sm_load(count), -1), 4);
+	assert_int_equal(s.a->txn.n_words, 1);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(sm_load(count), 10ull << DAXFS_COUNT_BITS | 4); /* one change, one version */
 	record_begin(s.a, OP_RMDIR);
 	for (unsigned left = 4; left-- > 0;)
-		assert_int_equal(record_count(s.a, count, sm_load(count), -1), left);
-	record_count(s.a, count, sm_load(count), (int)DAXFS_COUNT_FROZEN);
+		assert_int_equal(txn_count(&s.a->txn, count, sm_load(count), -1), left);
+	txn_count(&s.a->txn, count, sm_load(count), (int)DAXFS_COUNT_FROZEN);
 	assert_int_equal(record_commit(s.a), 0);
 	assert_int_equal(sm_load(count), 11ull << DAXFS_COUNT_BITS | DAXFS_COUNT_FROZEN);
 	fixture_stop(&s);
@@ -185,15 +185,15 @@ static void counts_that_do_not_fit(void **state)
 	count = s.w[3];
 	sm_store(count, 9ull << DAXFS_COUNT_BITS | 1);
 	stage(&s, s.a, 1);
-	record_count(s.a, count, sm_load(count), 1);
-	record_count(s.a, count, word_bump(sm_load(count), DAXFS_W_COUNT), 1);
-	assert_true(s.a->conflict);
+	txn_count(&s.a->txn, count, sm_load(count), 1);
+	txn_count(&s.a->txn, count, word_bump(sm_load(count), DAXFS_W_COUNT), 1);
+	assert_true(s.a->txn.conflict);
 	assert_int_equal(record_commit(s.a), -EAGAIN);
 	expect_untouched(&s, 0);
 	sm_store(count, 9ull << DAXFS_COUNT_BITS);
 	stage(&s, s.a, 1);
-	assert_false(s.a->conflict); /* of the last record */
-	record_count(s.a, count, sm_load(count), -1);
+	assert_false(s.a->txn.conflict); /* of the last record */
+	txn_count(&s.a->txn, count, sm_load(count), -1);
 	assert_int_equal(record_commit(s.a), -EAGAIN);
 	expect_untouched(&s, 0);
 	assert_int_equal(sm_load(count), 9ull << DAXFS_COUNT_BITS);
@@ -213,23 +213,23 @@ static void full_of_words(void **state)
 		w[i] = rig_word(s.pool, 100 + i);
 	record_begin(s.a, OP_WRITE);
 	for (unsigned i = 0; i < DAXFS_RECORD_WORDS; i++)
-		record_word(s.a, w[i], W, sm_load(w[i]), 7);
+		txn_word(&s.a->txn, w[i], W, sm_load(w[i]), 7);
 	assert_int_equal(record_commit(s.a), 0);
 	for (unsigned i = 0; i < DAXFS_RECORD_WORDS; i++)
 		assert_int_equal(word_payload(sm_load(w[i]), W), 7);
 	assert_int_equal(word_payload(sm_load(w[DAXFS_RECORD_WORDS]), W), 100 + 100 + DAXFS_RECORD_WORDS);
 	record_begin(s.a, OP_WRITE);
 	for (unsigned i = 0; i <= DAXFS_RECORD_WORDS; i++)
-		record_word(s.a, w[i], W, sm_load(w[i]), 8);
-	assert_int_equal(s.a->n_words, DAXFS_RECORD_WORDS);
+		txn_word(&s.a->txn, w[i], W, sm_load(w[i]), 8);
+	assert_int_equal(s.a->txn.n_words, DAXFS_RECORD_WORDS);
 	assert_int_equal(record_commit(s.a), -EIO);
 	assert_int_equal(word_payload(sm_load(w[0]), W), 7);
 	assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
-	s.a->fault = false;
+	s.a->txn.fault = false;
 	record_begin(s.a, OP_WRITE);
 	for (unsigned i = 0; i < DAXFS_RECORD_WORDS; i++)
-		record_word(s.a, w[i], W, sm_load(w[i]), 8);
-	record_count(s.a, w[DAXFS_RECORD_WORDS], sm_load(w[DAXFS_RECORD_WORDS]), 1);
+		txn_word(&s.a->txn, w[i], W, sm_load(w[i]), 8);
+	txn_count(&s.a->txn, w[DAXFS_RECORD_WORDS], sm_load(w[DAXFS_RECORD_WORDS]), 1);
 	assert_int_equal(record_commit(s.a), -EIO);
 	fixture_stop(&s);
 }
@@ -251,12 +251,12 @@ static void full_of_objects(void **state)
 	record_begin(s.a, OP_FREE);
 	for (unsigned i = 0; i < DAXFS_RECORD_RETIRES; i++)
 		record_retire(s.a, DAXFS_T_PAGE, pages[i]);
-	assert_false(s.a->fault);
+	assert_false(s.a->txn.fault);
 	record_retire(s.a, DAXFS_T_PAGE, pages[0]);
-	assert_true(s.a->fault);
+	assert_true(s.a->txn.fault);
 	assert_int_equal(record_commit(s.a), -EIO);
 	assert_int_equal(state_of(rig_state(s.pool, DAXFS_T_PAGE, pages[0])), DAXFS_LIVE);
-	s.a->fault = false;
+	s.a->txn.fault = false;
 	record_begin(s.a, OP_FREE);
 	for (unsigned i = 0; i < DAXFS_RECORD_RETIRES; i++)
 		record_retire(s.a, DAXFS_T_PAGE, pages[i]);
@@ -288,12 +288,12 @@ static void retire_live(void **state)
 	page = take_live(s.a);
 	stage(&s, s.b, 1);
 	record_retire(s.b, DAXFS_T_PAGE, page);
-	epoch_rescan(s.a); /* retired in the epoch of the commit, not of the staging */
+	epoch_rescan(&s.a->epoch); /* retired in the epoch of the commit, not of the staging */
 	epoch = sm_load(&s.pool->member->manager.epoch);
 	assert_int_equal(record_commit(s.b), 0);
 	assert_int_equal(rig_state(s.pool, DAXFS_T_PAGE, page), state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	/* A second party that found it linked before does not retire it again. */
-	epoch_rescan(s.a);
+	epoch_rescan(&s.a->epoch);
 	record_begin(s.a, OP_FREE);
 	record_retire(s.a, DAXFS_T_PAGE, page);
 	assert_int_equal(record_commit(s.a), 0);
@@ -395,7 +395,7 @@ static void readers_go_by_the_status(void **state)
 	assert_int_equal(word_load(s.b, s.w[1]), word_bump(s.before[1], W));
 	assert_int_equal(word_load(s.a, s.w[1]), word_bump(s.before[1], W)); /* the owner too */
 	assert_int_equal(sm_load(s.w[1]), mark);                             /* looked at, not changed */
-	assert_false(s.a->fault || s.b->fault);
+	assert_false(s.a->txn.fault || s.b->txn.fault);
 	fixture_stop(&s);
 }
 
@@ -411,7 +411,7 @@ static void writers_finish(void **state)
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	for (unsigned i = 0; i < 3; i++)
-		record_word(s.a, s.w[i], W, s.before[i], i);
+		txn_word(&s.a->txn, s.w[i], W, s.before[i], i);
 	rig_undecided(s.a);
 	rig_mark(s.a, 0);
 	assert_int_equal(word_help(s.b, s.w[0]), word_next(s.before[0], W, 0));
@@ -433,8 +433,8 @@ static void helping_chains(void **state)
 	fixture_start(&s);
 	/* b holds w[2] and needs w[3]; a holds w[0] and needs w[2]. */
 	record_begin(s.b, OP_WRITE);
-	record_word(s.b, s.w[2], W, s.before[2], 22);
-	record_word(s.b, s.w[3], W, s.before[3], 33);
+	txn_word(&s.b->txn, s.w[2], W, s.before[2], 22);
+	txn_word(&s.b->txn, s.w[3], W, s.before[3], 33);
 	rig_undecided(s.b);
 	rig_mark(s.b, 0);
 	stage_undecided(&s, s.a, 3);
@@ -467,7 +467,7 @@ static void recover_one(const struct fate *fate)
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
 	for (unsigned i = 0; i < 3; i++)
-		record_word(s.a, s.w[i], W, s.before[i], i);
+		txn_word(&s.a->txn, s.w[i], W, s.before[i], i);
 	if (fate->status != DAXFS_PREPARE)
 		rig_undecided(s.a);
 	for (unsigned i = 0; i < fate->marked; i++)
@@ -534,7 +534,7 @@ static void the_dead_do_not_commit(void **state)
 	expect_after(&s, 0);
 	stage(&s, s.a, 0);
 	assert_int_equal(space_take(s.a, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
-	record_word(s.a, s.w[1], W, s.before[1], 1);
+	txn_word(&s.a->txn, s.w[1], W, s.before[1], 1);
 	host_state(&s, DAXFS_HOST_FENCING);
 	assert_int_equal(record_commit(s.a), -ESTALE);
 	expect_untouched(&s, 1);

@@ -34,7 +34,7 @@ static void fixture_start(struct fixture *s)
 
 static void fixture_stop(struct fixture *s)
 {
-	s->a->fault = s->b->fault = false;
+	s->a->txn.fault = s->b->txn.fault = false;
 	rig_status(s->a, DAXFS_IDLE);
 	rig_status(s->b, DAXFS_IDLE);
 	rig_exit(s->pod.fs[0], s->a);
@@ -46,7 +46,7 @@ static void stage_undecided(struct fixture *s, struct lane *lane)
 {
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < 3; i++)
-		record_word(lane, s->w[i], W, s->before[i], i);
+		txn_word(&lane->txn, s->w[i], W, s->before[i], i);
 	rig_undecided(lane);
 }
 
@@ -57,24 +57,24 @@ static void expect_fault(struct fixture *s, sm_u64 *word)
 	sm_u64 *other = rig_word(s->pool, 210);
 	uint64_t was = sm_load(word);
 
-	b->fault = false;
+	b->txn.fault = false;
 	word_load(b, word);
-	assert_true(b->fault);
-	b->fault = false;
+	assert_true(b->txn.fault);
+	b->txn.fault = false;
 	word_help(b, word);
-	assert_true(b->fault);
+	assert_true(b->txn.fault);
 	assert_int_equal(record_abort(b, -EIO), -EIO);
-	b->fault = false;
+	b->txn.fault = false;
 	record_begin(b, OP_SETATTR);
-	record_word(b, word, W, 0, 1); /* the mark came after our look */
+	txn_word(&b->txn, word, W, 0, 1); /* the mark came after our look */
 	assert_int_equal(record_commit(b), -EAGAIN);
 	record_begin(b, OP_SETATTR);
-	record_word(b, word, W, 0, 1);
-	record_word(b, other, W, sm_load(other), 1);
+	txn_word(&b->txn, word, W, 0, 1);
+	txn_word(&b->txn, other, W, sm_load(other), 1);
 	assert_int_equal(record_commit(b), -EIO);
 	assert_int_equal(sm_load(word), was);
 	rig_status(b, DAXFS_IDLE);
-	b->fault = false;
+	b->txn.fault = false;
 }
 
 static void orphan_marks(void **state)
@@ -182,7 +182,7 @@ static void senseless_records(void **state)
 		stage_undecided(&s, s.a);
 		sm_store(ruin[i].field < 3 ? &s.a->sm->words[ruin[i].field] : &s.a->sm->n_words, ruin[i].value);
 		record_finish(s.b, s.a->id, s.a->seq);
-		assert_false(s.b->fault);
+		assert_false(s.b->txn.fault);
 		assert_int_equal(rig_status_of(s.a), DAXFS_ABORTED);
 		for (unsigned k = 0; k < 3; k++)
 			expect_undone(&s, k);
@@ -207,14 +207,14 @@ static void senseless_decided_record(void **state)
 	rig_status(s.a, DAXFS_COMMITTED);
 	sm_store(&s.a->sm->words[3], UINT64_MAX);
 	word_load(s.b, s.w[1]);
-	assert_true(s.b->fault);
-	s.b->fault = false;
+	assert_true(s.b->txn.fault);
+	s.b->txn.fault = false;
 	assert_int_equal(word_load(s.b, s.w[0]), word_next(s.before[0], W, 0)); /* word 0 makes sense */
-	assert_false(s.b->fault);
+	assert_false(s.b->txn.fault);
 	assert_int_equal(word_help(s.b, s.w[2]), word_next(s.before[2], W, 2));
-	assert_false(s.b->fault);
+	assert_false(s.b->txn.fault);
 	word_help(s.b, s.w[1]);
-	assert_true(s.b->fault);
+	assert_true(s.b->txn.fault);
 	fixture_stop(&s);
 }
 
@@ -232,7 +232,7 @@ static void circle(void **state)
 	sm_store(s.w[1], mark_make(s.a->id, 1, s.a->seq));
 	/* b needs w[1] next, which a holds; a needs w[0], which b holds. */
 	word_help(s.b, s.w[1]); /* one of them is undone */
-	assert_false(s.b->fault);
+	assert_false(s.b->txn.fault);
 	for (unsigned k = 0; k < 3; k++)
 		assert_false(word_is_mark(sm_load(s.w[k])));
 	fixture_stop(&s);
@@ -265,7 +265,7 @@ static void senseless_objects(void **state)
 		sm_store(&s.a->sm->n_retires, UINT64_MAX);
 		rig_status(s.a, (enum daxfs_status)status);
 		record_recover(s.b, s.a->id, &tally);
-		assert_false(s.b->fault);
+		assert_false(s.b->txn.fault);
 		assert_int_equal(rig_status_of(s.a), DAXFS_IDLE);
 	}
 	assert_int_equal(tally.finished, 2);

@@ -10,8 +10,8 @@
 static void stage_two(struct lane *lane, struct sm_inode *a, struct sm_inode *b)
 {
 	record_begin(lane, OP_SETATTR);
-	record_word(lane, &a->mode, DAXFS_W_ATTR, word_help(lane, &a->mode), S_IFREG | 0111);
-	record_word(lane, &b->mode, DAXFS_W_ATTR, word_help(lane, &b->mode), S_IFREG | 0222);
+	txn_word(&lane->txn, &a->mode, DAXFS_W_ATTR, word_help(lane, &a->mode), S_IFREG | 0111);
+	txn_word(&lane->txn, &b->mode, DAXFS_W_ATTR, word_help(lane, &b->mode), S_IFREG | 0222);
 }
 
 static uint32_t mode_of(struct daxfs *fs, daxfs_ino ino)
@@ -91,7 +91,7 @@ static void writers_help(void **state)
 	(void)state;
 	fixture_start(&s);
 	rig_undecided(s.lane);
-	sm_store(&s.ia->mode, mark_make(s.lane->id, s.lane->words[0].word == &s.ia->mode ? 0 : 1, s.lane->seq));
+	sm_store(&s.ia->mode, mark_make(s.lane->id, s.lane->txn.words[0].word == &s.ia->mode ? 0 : 1, s.lane->seq));
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.a, DAXFS_SET_MODE, &in, NULL), 0);
 	assert_int_equal(mode_of(s.pod.fs[2], s.a), 0777);
 	assert_int_equal(mode_of(s.pod.fs[2], s.b), 0222); /* the other word went along */

@@ -88,7 +88,7 @@ static void all_of_a_type(enum daxfs_type type)
 	seen = calloc(1, before.total);
 	record_begin(s.a, OP_WRITE);
 	while (taken < before.free) {
-		if (s.a->n_allocs == DAXFS_RECORD_ALLOCS) {
+		if (s.a->txn.n_allocs == DAXFS_RECORD_ALLOCS) {
 			assert_int_equal(record_commit(s.a), 0);
 			record_begin(s.a, OP_WRITE);
 		}
@@ -101,7 +101,7 @@ static void all_of_a_type(enum daxfs_type type)
 	assert_int_equal(record_commit(s.a), 0);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, type, 1, out), -ENOSPC);
-	assert_false(s.a->starved); /* time does not help */
+	assert_false(s.a->txn.starved); /* time does not help */
 	assert_int_equal(record_abort(s.a, -ENOSPC), -ENOSPC);
 	for (uint64_t i = 0; i < before.total; i++)
 		if (seen[i])
@@ -188,7 +188,7 @@ static void retired_waits(void **state)
 	lane_exit(s.a);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 1, out), -ENOSPC); /* b is inside, since before */
-	assert_true(s.a->starved);
+	assert_true(s.a->txn.starved);
 	record_abort(s.a, 0);
 	lane_renew(s.b); /* b moves on, and cannot have seen it */
 	record_begin(s.a, OP_WRITE);
@@ -219,7 +219,7 @@ static void own_retired_first(void **state)
 	assert_int_equal(record_commit(s.a), 0);
 	lane_exit(s.a);
 	lane_exit(s.b);
-	epoch_rescan(s.a);
+	epoch_rescan(&s.a->epoch);
 	record_begin(s.a, OP_WRITE);
 	assert_int_equal(take(s.a, DAXFS_T_PAGE, 8, again), 0);
 	for (unsigned i = 0; i < 8; i++)
@@ -367,8 +367,8 @@ static void full_in_one_part(void **unused)
 		if (sm_load(&pool->state[DAXFS_T_PAGE][i]) == 0)
 			sm_store(&pool->state[DAXFS_T_PAGE][i], state_make(DAXFS_LIVE, DAXFS_USE_LOCKS, 1));
 	for (unsigned n = 0; n < 20; n++) {
-		lane->cache.cursor[DAXFS_T_PAGE] = n * full / 40;
-		lane->cache.next_known = false;
+		lane->alloc.cursor[DAXFS_T_PAGE] = n * full / 40;
+		lane->alloc.next_known = false;
 		record_begin(lane, OP_WRITE);
 		space_begin(&batch, DAXFS_T_PAGE);
 		assert_int_equal(space_find(lane, &batch, DAXFS_USE_DATA, &out), 0);

@@ -121,11 +121,11 @@ static void waiting_for_one(void **state)
 	sm_store(&s.pool->birth[DAXFS_T_PAGE][waits], 1);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][waits], state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	assert_int_equal(look(&s, &page), -ENOSPC);
-	assert_true(s.lane->starved); /* time helps */
+	assert_true(s.lane->txn.starved); /* time helps */
 	assert_int_equal(top_kind(&s), DAXFS_GROUP_WAITING);
 	lane_renew(s.lane);
 	assert_int_equal(look(&s, &page), -ENOSPC);
-	assert_true(s.lane->starved);
+	assert_true(s.lane->txn.starved);
 	rig_exit(s.pod.fs[1], other);
 	lane_renew(s.lane);
 	assert_int_equal(look(&s, &page), 0);
@@ -146,15 +146,15 @@ static void not_waiting_for_one(void **state)
 	young = s.pool->objects[DAXFS_T_PAGE] - 5;
 	fill_states(&s);
 	other = rig_enter(s.pod.fs[1]);
-	epoch_advance(s.lane);
-	epoch_advance(s.lane);
+	epoch_advance(&s.lane->epoch);
+	epoch_advance(&s.lane->epoch);
 	epoch = sm_load(&lane_manager(s.lane)->epoch);
 	sm_store(&s.pool->birth[DAXFS_T_PAGE][young], epoch);
 	sm_store(&s.pool->state[DAXFS_T_PAGE][young], state_make(DAXFS_RETIRED, DAXFS_USE_NONE, epoch));
 	lane_renew(s.lane);
 	assert_int_equal(look(&s, &page), -ENOSPC); /* we came before it was retired */
 	assert_int_not_equal(top_kind(&s), DAXFS_GROUP_WAITING);
-	epoch_advance(s.lane);
+	epoch_advance(&s.lane->epoch);
 	lane_renew(s.lane);
 	assert_int_equal(look(&s, &page), 0);
 	assert_int_equal(page, young);
@@ -175,7 +175,7 @@ static void settling_opens(void **state)
 	word = rig_word(s.pool, 0);
 	record_begin(s.lane, OP_SETATTR);
 	assert_int_equal(space_take(s.lane, DAXFS_T_PAGE, DAXFS_USE_DATA, 1, &page), 0);
-	record_word(s.lane, word, DAXFS_W_ATTR, sm_load(word), 1);
+	txn_word(&s.lane->txn, word, DAXFS_W_ATTR, sm_load(word), 1);
 	assert_int_equal(record_commit(s.lane), 0);
 	for (unsigned committed = 0; committed < 2; committed++) {
 		sm_store(&s.pool->summary[DAXFS_T_PAGE].word[0][page / DAXFS_GROUP],
@@ -183,7 +183,7 @@ static void settling_opens(void **state)
 		sm_store(top_of(&s), (uint64_t)DAXFS_GROUP_NOTHING << DAXFS_GROUP_BITS);
 		record_begin(s.lane, OP_SETATTR);
 		was = sm_load(word);
-		record_word(s.lane, word, DAXFS_W_ATTR, was, 2);
+		txn_word(&s.lane->txn, word, DAXFS_W_ATTR, was, 2);
 		record_retire(s.lane, DAXFS_T_PAGE, page);
 		if (!committed)
 			record_abort(s.lane, 0); /* frees nothing: still closed */
@@ -375,7 +375,7 @@ static uint64_t looked_at(const struct pod *pod)
 		for (unsigned i = 0; i < pod->fs[host]->n_slots; i++) {
 			const struct lane *lane = &pod->fs[host]->slots[i].lane;
 
-			n += atomic_load(&lane->moved) + lane->cache.looks;
+			n += atomic_load(&lane->moved) + lane->alloc.looks;
 		}
 	return n;
 }

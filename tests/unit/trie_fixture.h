@@ -48,7 +48,7 @@ static inline void fixture_stop(struct fixture *s)
 {
 	assert_int_equal(live_pages(s), s->pages); /* emptied nodes are freed */
 	assert_int_equal(word_payload(sm_load(&s->pool->count[s->root]), DAXFS_W_COUNT), 0);
-	s->lane->fault = false;
+	s->lane->txn.fault = false;
 	rig_exit(s->pod.fs[1], s->lane);
 	assert_int_equal(daxfs_rmdir(s->pod.fs[2], DAXFS_ROOT, "d"), 0);
 	pod_stop(&s->pod);

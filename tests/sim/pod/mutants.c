@@ -40,7 +40,7 @@ static const struct mutant {
 	{ "canary", "resolve_entry", 'c', TWIST_UNDO, 0, 50 },
 	{ "help-without-resolving", "resolve_entry", 'c', TWIST_ONE_WORD, 0, 50 },
 	{ "abort-keeps-version", "resolve_entry", 'c', TWIST_SAME_VERSION, 0, 50 },
-	{ "no-announcement", "lane_enter", 's', TWIST_ZERO, 0, 50 },
+	{ "no-announcement", "epoch_enter", 's', TWIST_ZERO, 0, 50 },
 	{ "no-adoption", "epoch_adopt", 's', TWIST_UNDO, 0, 0 },
 	{ "freed-not-retired", "finalize_retires", 'c', TWIST_ZERO, 0, 50 },
 	{ "retired-not", "finalize_retires", 'c', TWIST_UNDO, 0, 50 },
