@@ -36,6 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 #define LOG_LINE_BYTES 1024 /* less than PIPE_BUF: a pipe takes it whole */
 #define LOG_MACHINE "/dev/log"
 #define LOG_HEAD_BYTES 3 /* "<6>", of each line: the journal's, on stderr */
@@ -72,17 +74,6 @@ void log_journal_at(const char *path)
 }
 
 /* -- when ----------------------------------------------------------------------- */
-
-static struct timespec deadline_in(int ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += ms % 1000 * 1000000L;
-	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000L;
-	t.tv_nsec %= 1000000000L;
-	return t;
-}
 
 static int ms_until(const struct timespec *deadline)
 {
@@ -159,7 +150,7 @@ static bool put(char *line, size_t len)
 
 static void log_line(const char *priority, const char *format, va_list args)
 {
-	struct timespec deadline = deadline_in(log_patience_ms);
+	struct timespec deadline = clock_deadline(CLOCK_MONOTONIC, log_patience_ms);
 	char line[LOG_LINE_BYTES];
 	unsigned lost;
 

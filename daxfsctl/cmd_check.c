@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
@@ -102,13 +103,12 @@ static int one_pass(struct run *r, struct findings *f)
 
 static int passes(struct run *r)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000l };
 	int rc = one_pass(r, &r->found);
 
 	while (rc == 0 && r->users && r->found.n && r->passes < PASSES) {
 		struct findings again = { 0 };
 
-		nanosleep(&pause, NULL);
+		clock_nap_ms(PAUSE_MS);
 		rc = one_pass(r, &again);
 		if (rc == 0)
 			keep_common(&r->found, &again);

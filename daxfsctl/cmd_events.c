@@ -47,7 +47,6 @@ static void show_line(struct following *f, const struct daxfs_event *e)
 
 static int follow(struct following *f)
 {
-	const struct timespec pause = { .tv_nsec = FOLLOW_MS * 1000000l };
 	int code;
 
 	do {
@@ -58,7 +57,7 @@ static int follow(struct following *f)
 		}
 		if (code || fflush(f->ctl->out) || (f->until_ms && (uint64_t)clock_ms() >= f->until_ms))
 			break;
-		nanosleep(&pause, NULL);
+		clock_nap_ms(FOLLOW_MS);
 	} while (true);
 	return code;
 }

@@ -48,7 +48,7 @@ static int show_on(struct ctl *ctl, const struct showing *w, struct snapshot *s)
 		code = show_once(ctl, w, s);
 		if (fflush(ctl->out) || code == CTL_USAGE || (w->wait.given && clock_ms() >= until_ms))
 			return code;
-		usleep(WATCH_MS * 1000);
+		clock_nap_ms(WATCH_MS);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "daxfsctl/lines.h"
@@ -107,7 +108,6 @@ static int look(const char *socket, unsigned host, struct snapshot *s, struct da
 static int await(struct ctl *ctl, const char *socket, enum order order, const struct daxfs_host_view *before,
 		 uint64_t seconds)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000l };
 	struct snapshot *s = calloc(1, sizeof(*s));
 	struct daxfs_error err = { .text = "out of memory" };
 	char text[96], reason[96];
@@ -116,7 +116,7 @@ static int await(struct ctl *ctl, const char *socket, enum order order, const st
 	int rc = s ? look(socket, before->id, s, &err) : -ENOMEM, code;
 
 	while (rc == 0 && !reached(order, before, v) && (uint64_t)(time(NULL) - start) < seconds) {
-		nanosleep(&pause, NULL);
+		clock_nap_ms(POLL_MS);
 		rc = look(socket, before->id, s, &err);
 	}
 	if (rc) {
@@ -212,7 +212,6 @@ static int remove_host(struct ctl *ctl, const char *socket, unsigned host, uint6
 /* Until each agent has answered: fabricd kills those that do not. */
 static int fence_test(struct ctl *ctl, unsigned host)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000l };
 	struct daxfs_error err = { .text = "" };
 	char socket[PATH_MAX], text[512];
 	int rc = snapshot_socket(ctl, socket, sizeof(socket), &err);
@@ -221,7 +220,7 @@ static int fence_test(struct ctl *ctl, unsigned host)
 		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 	rc = send_order(socket, ORDER_TEST_BEGIN, host, text, sizeof(text), &err);
 	while (rc == -EAGAIN) {
-		nanosleep(&pause, NULL);
+		clock_nap_ms(POLL_MS);
 		rc = send_order(socket, ORDER_TEST, host, text, sizeof(text), &err);
 	}
 	return rc ? ctl_fail_error(ctl, rc, &err) : order_done(ctl, host, NULL, text);

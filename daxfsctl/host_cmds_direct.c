@@ -23,6 +23,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "daxfs/member.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/host_cmds.h"
@@ -36,14 +37,6 @@ struct direct {
 	struct daxfs_geometry geometry;
 	struct daxfs_host_view host; /* the one this is about, as last seen */
 };
-
-static void pause_ms(uint64_t ms)
-{
-	struct timespec left = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&left, &left) && errno == EINTR)
-		;
-}
 
 static int look(struct direct *d)
 {
@@ -82,7 +75,7 @@ static int stands_still(struct direct *d)
 
 	daxfs_member_manager(d->m, &manager);
 	for (unsigned i = 0; code == CTL_OK && i < STILL_BEATS; i++) {
-		pause_ms(d->geometry.heartbeat_ms);
+		clock_nap_ms(d->geometry.heartbeat_ms);
 		daxfs_member_manager(d->m, &now);
 		code = look(d);
 		if (code == CTL_OK && (now.beat != manager.beat || now.epoch != manager.epoch))

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "daxfsctl/health.h"
 #include "proto/framing.h"
 
@@ -77,14 +78,6 @@ static void take_members(struct snapshot *s, const struct daxfs_member *m)
 	}
 }
 
-static void pause_ms(uint64_t ms)
-{
-	struct timespec left = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&left, &left) && errno == EINTR)
-		;
-}
-
 /* Look again and say which counters moved. */
 static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 {
@@ -94,7 +87,7 @@ static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 
 	if (ms > SAMPLE_MS_MAX)
 		return;
-	pause_ms(ms);
+	clock_nap_ms(ms);
 	daxfs_member_manager(m, &manager);
 	if (manager.epoch)
 		s->fabricd = manager.beat == s->manager.beat ? FABRICD_SILENT : FABRICD_PRIMARY;

@@ -242,8 +242,7 @@ static void *keep(void *context)
 	while (!b->stop) {
 		pthread_mutex_unlock(&b->lock);
 		look_after(b);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += KEEP_S;
+		until = clock_deadline(CLOCK_MONOTONIC, KEEP_S * 1000);
 		pthread_mutex_lock(&b->lock);
 		while (!b->stop && pthread_cond_timedwait(&b->changed, &b->lock, &until) == 0)
 			;
@@ -314,10 +313,8 @@ static bool stop_threads(struct backing *b, const struct timespec *until)
 
 void backings_stop(struct backings *all)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(CLOCK_REALTIME, STOP_S * 1000); /* pthread_timedjoin_np's clock */
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_S;
 	for (unsigned i = 0; i < all->n; i++) {
 		struct backing *b = all->backing[i];
 

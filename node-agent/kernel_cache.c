@@ -22,13 +22,6 @@
 #define IDLE_NS NS_PER_MS
 #define TICKS_NS (20 * NS_PER_MS) /* the kernel counts in ticks of up to 10 ms, and rounds up */
 
-static void nap(int64_t ns)
-{
-	const struct timespec t = { .tv_nsec = ns };
-
-	nanosleep(&t, NULL);
-}
-
 /* -- answers that are on their way ---------------------------------------------------------- */
 
 static bool is_on_its_way(const struct kernel_cache *k, const struct kernel_asker *a)
@@ -143,7 +136,7 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 
 	if (names && kernel_cache_keeps_names(k)) {
 		while (is_listed(k, ino))
-			nap(BUSY_NS);
+			clock_nap_ns(BUSY_NS);
 		channel_forget_names(k->channel);
 	}
 	if (channel_forget_attributes(k->channel, ino) != -ENOENT)
@@ -170,7 +163,7 @@ static void *give_back(void *context)
 
 	while (!atomic_load(&k->stop)) {
 		looks = daxfs_lease_poll(k->fs, drop, k) ? 0 : looks + 1;
-		nap(looks < BUSY_LOOKS ? BUSY_NS : IDLE_NS);
+		clock_nap_ns(looks < BUSY_LOOKS ? BUSY_NS : IDLE_NS);
 	}
 	return NULL;
 }

@@ -10,6 +10,7 @@
  */
 #include "node-agent/lockwait.h"
 
+#include "common/clock.h"
 #include "node-agent/channel.h"
 
 #include <errno.h>
@@ -17,16 +18,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define NS_PER_S 1000000000l
-#define NS_PER_MS 1000000l
-
 struct waiter {
 	struct lockwait *of;
 	fuse_req_t req;
 	daxfs_ino ino;
 	struct daxfs_lock lock;
 	struct lockwait_then then;
-	struct timespec since;
+	int64_t since_ms;
 	int door; /* that its request came by */
 	atomic_bool interrupted;
 	struct waiter *next;
@@ -88,13 +86,7 @@ static void answer(struct waiter *waiter, int error)
 
 static bool too_long(const struct waiter *waiter)
 {
-	struct timespec now;
-
-	if (!waiter->then.ms)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - waiter->since.tv_sec) * 1000 + (now.tv_nsec - waiter->since.tv_nsec) / NS_PER_MS >
-	       (long)waiter->then.ms;
+	return waiter->then.ms && clock_ms() - waiter->since_ms > waiter->then.ms;
 }
 
 /* Try each once, in order, and answer those that are done. True if any is. */
@@ -132,13 +124,9 @@ static void answer_all(struct waiter **list, int error)
 /* With the lock: wait until something changes, or so many ms (0: for ever). True if it has changed. */
 static bool wait_change(struct lockwait *w, unsigned ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(CLOCK_MONOTONIC, ms);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms * NS_PER_MS;
-	until.tv_sec += until.tv_nsec / NS_PER_S;
-	until.tv_nsec %= NS_PER_S;
 	while (!w->stop && !w->poked && !w->arrived && rc == 0)
 		rc = ms ? pthread_cond_timedwait(&w->changed, &w->lock, &until)
 			: pthread_cond_wait(&w->changed, &w->lock);
@@ -211,7 +199,7 @@ int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct
 	waiter->lock = *lock;
 	waiter->then = *then;
 	waiter->door = channel_door();
-	clock_gettime(CLOCK_MONOTONIC, &waiter->since);
+	waiter->since_ms = clock_ms();
 	atomic_fetch_add(&w->waiting, 1); /* before an interrupt may come */
 	fuse_req_interrupt_func(req, on_interrupt, waiter);
 	pthread_mutex_lock(&w->lock);

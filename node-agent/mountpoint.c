@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define TRIES 10
@@ -198,11 +199,10 @@ static int prepare(const char *dir, bool nonempty, char *real, struct daxfs_erro
 /* A former agent that was killed just now may still be ending: its mount is dead at any moment. */
 int mountpoint_prepare(const char *dir, bool nonempty, char *real, struct daxfs_error *err)
 {
-	const struct timespec moment = { .tv_nsec = TRY_AGAIN_NS };
 	int error = prepare(dir, nonempty, real, err);
 
 	for (int i = 0; i < TRIES && (error == -EBUSY || is_dead(-error)); i++) {
-		nanosleep(&moment, NULL);
+		clock_nap_ns(TRY_AGAIN_NS);
 		error = prepare(dir, nonempty, real, err);
 	}
 	return error;

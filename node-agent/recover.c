@@ -13,11 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define REPORTS_MAX 8
-#define NS_PER_S 1000000000l
-#define NS_PER_MS 1000000l
 
 static void log_report(const struct daxfs_recovery *r)
 {
@@ -48,12 +47,8 @@ static int recover_once(struct recover *r, int last_error)
 
 static void wait_period(struct recover *r)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(CLOCK_MONOTONIC, r->period_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += r->period_ms % 1000 * NS_PER_MS;
-	until.tv_sec += r->period_ms / 1000 + until.tv_nsec / NS_PER_S;
-	until.tv_nsec %= NS_PER_S;
 	pthread_cond_timedwait(&r->wake, &r->lock, &until);
 }
 

@@ -19,12 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "node-agent/mountpoint.h"
 
 #define NUDGE_MS 50 /* how often the loop is woken until it has ended */
-#define NS_PER_S 1000000000l
-#define NS_PER_MS 1000000l
 
 static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
 {
@@ -174,12 +173,8 @@ stop_ops:
 
 static bool ended_within(pthread_t thread, long ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(CLOCK_REALTIME, ms); /* pthread_timedjoin_np's clock */
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += ms * NS_PER_MS;
-	until.tv_sec += until.tv_nsec / NS_PER_S;
-	until.tv_nsec %= NS_PER_S;
 	return pthread_timedjoin_np(thread, NULL, &until) == 0;
 }
 

@@ -19,6 +19,8 @@
 #include "common/clock.h"
 #include "proto/framing.h"
 
+#define QUEUE_FULL_MS 10 /* between two tries to connect */
+
 struct call {
 	const char *path;
 	int fd;
@@ -63,7 +65,6 @@ static int fail_connect(const struct call *c, int error)
 static int connect_by(struct call *c)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 
 	if (strlen(c->path) >= sizeof(address.sun_path))
 		return daxfs_error_set(c->err, -ENAMETOOLONG, "socket path is longer than %zu bytes: %.80s...",
@@ -77,7 +78,7 @@ static int connect_by(struct call *c)
 			return fail_connect(c, errno);
 		if (clock_ms() >= c->deadline_ms)
 			return fail_timeout(c);
-		nanosleep(&pause, NULL);
+		clock_nap_ms(QUEUE_FULL_MS);
 	}
 	return 0;
 }

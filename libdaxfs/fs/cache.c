@@ -200,14 +200,9 @@ void cache_end(struct daxfs *fs, struct cache_fill *fill)
 	unlock(c, was);
 }
 
-static struct timespec at_ns(uint64_t ns)
-{
-	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-}
-
 void cache_pause(struct daxfs *fs)
 {
-	const struct timespec until = at_ns(monotonic_ns() + CACHE_POLL_NS);
+	const struct timespec until = monotonic_deadline(CACHE_POLL_NS);
 	int was;
 	struct cache *c = lock(fs, &was);
 
@@ -217,7 +212,7 @@ void cache_pause(struct daxfs *fs)
 
 bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patience_ms)
 {
-	const struct timespec until = at_ns(monotonic_ns() + patience_ms * 1000000ull);
+	const struct timespec until = monotonic_deadline(patience_ms * 1000000ull);
 	int was, rc = patience_ms ? 0 : ETIMEDOUT;
 	struct cache *c = lock(fs, &was);
 	bool ended;

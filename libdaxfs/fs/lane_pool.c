@@ -97,12 +97,8 @@ static struct lane_slot *try_slots(struct daxfs *fs, struct search *search)
 /* Until a lane is given back, or so long: one that rests becomes free by what other hosts do. */
 static void wait_a_while(struct daxfs *fs)
 {
-	struct timespec until;
+	const struct timespec until = monotonic_deadline(WAIT_NS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += WAIT_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_cond_timedwait(&fs->wait_free, &fs->wait_lock, &until);
 }
 

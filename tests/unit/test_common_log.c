@@ -267,17 +267,53 @@ static void threads(void **state)
 
 /* -- events ------------------------------------------------------------------- */
 
-static int journal_open(char *path, size_t size)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+/* A journal that this test reads, and stderr, as the manager's. */
+struct journal {
+	struct sink sink;
+	char path[64];
+	int fd;
+};
 
-	snprintf(path, size, "/tmp/daxfs-journal-%d", (int)getpid());
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	log_journal_at(path);
-	return fd;
+static int journal_begin(void **state)
+{
+	static struct journal j;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	j.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	snprintf(j.path, sizeof(j.path), "/tmp/daxfs-journal-%d", (int)getpid());
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", j.path);
+	assert_true(j.fd >= 0);
+	assert_int_equal(bind(j.fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	sink_pipe(&j.sink);
+	log_start("manager", 0);
+	log_journal_at(j.path);
+	*state = &j;
+	return 0;
+}
+
+/* The journal is gone: nobody reads what comes. */
+static void journal_close(struct journal *j)
+{
+	if (j->fd >= 0)
+		close(j->fd);
+	j->fd = -1;
+	unlink(j->path);
+}
+
+static int journal_end(void **state)
+{
+	struct journal *j = *state;
+
+	close(j->sink.in);
+	journal_close(j);
+	return 0;
+}
+
+/* What came on stderr, which is ours again. */
+static const char *journal_lines(struct journal *j, char *text, size_t size)
+{
+	sink_end(&j->sink);
+	return sink_read(&j->sink, text, size);
 }
 
 static const struct log_event death = {
@@ -289,79 +325,53 @@ static const struct log_event death = {
 /* One datagram, with its fields, and nothing on stderr. */
 static void an_event_has_fields(void **state)
 {
-	char path[64], message[4096];
-	struct sink s;
+	struct journal *j = *state;
+	char message[4096], text[256];
 	ssize_t n;
-	int fd;
 
-	(void)state;
-	sink_pipe(&s);
-	log_start("manager", 0);
-	fd = journal_open(path, sizeof(path));
 	log_event(&death, "host %d is\ndead", 3);
-	n = recv(fd, message, sizeof(message) - 1, 0);
-	sink_end(&s);
+	n = recv(j->fd, message, sizeof(message) - 1, 0);
+	assert_string_equal(journal_lines(j, text, sizeof(text)), "");
 	assert_true(n > 0);
 	message[n] = '\0';
 	assert_string_equal(message,
 			    "MESSAGE_ID=0123456789abcdef0123456789abcdef\nPRIORITY=4\nSYSLOG_IDENTIFIER=manager\n"
 			    "DAXFS_HOST=3\nDAXFS_NAME=alpha\nMESSAGE=host 3 is dead\n");
-	assert_string_equal(sink_read(&s, message, sizeof(message)), "");
-	close(s.in);
-	close(fd);
-	unlink(path);
 }
 
 /* Nobody reads: no wait, and the next line says what was lost. */
 static void a_full_journal_holds_nobody_up(void **state)
 {
-	char path[64], text[4096];
-	struct sink s;
-	int fd;
+	struct journal *j = *state;
+	char text[4096];
 
-	(void)state;
-	sink_pipe(&s);
-	log_start("manager", 0);
-	fd = journal_open(path, sizeof(path));
 	for (unsigned i = 0; i < 5000; i++)
 		log_event(&death, "host %u is dead", i);
 	log_note("and on");
-	sink_end(&s);
-	sink_read(&s, text, sizeof(text));
+	journal_lines(j, text, sizeof(text));
 	assert_int_equal(strncmp(text, "manager: (", 10), 0);
 	assert_non_null(strstr(text, " lines lost) and on\n"));
-	close(s.in);
-	close(fd);
-	unlink(path);
 }
 
 /* Without a journal, and when it has gone: a line. */
 static void an_event_is_a_line_elsewhere(void **state)
 {
-	char path[64], text[256];
-	struct sink s;
-	int fd;
+	struct journal *j = *state;
+	char text[256];
 
-	(void)state;
-	sink_pipe(&s);
-	log_start("manager", 0);
-	fd = journal_open(path, sizeof(path));
-	close(fd);
-	unlink(path);
+	journal_close(j);
 	log_event(&death, "host 3 is dead");
 	log_journal_at("/nonexistent");
 	log_event(&death, "host 4 is dead");
-	sink_end(&s);
-	assert_string_equal(sink_read(&s, text, sizeof(text)), "manager: host 3 is dead\nmanager: host 4 is dead\n");
-	close(s.in);
+	assert_string_equal(journal_lines(j, text, sizeof(text)), "manager: host 3 is dead\nmanager: host 4 is dead\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_event_has_fields),
-		cmocka_unit_test(a_full_journal_holds_nobody_up),
-		cmocka_unit_test(an_event_is_a_line_elsewhere),
+		cmocka_unit_test_setup_teardown(an_event_has_fields, journal_begin, journal_end),
+		cmocka_unit_test_setup_teardown(a_full_journal_holds_nobody_up, journal_begin, journal_end),
+		cmocka_unit_test_setup_teardown(an_event_is_a_line_elsewhere, journal_begin, journal_end),
 		cmocka_unit_test(one_line_each),
 		cmocka_unit_test(a_full_pipe),
 		cmocka_unit_test(a_full_socket),
