@@ -33,31 +33,15 @@
 #ifndef DAXFS_DAXFS_H
 #define DAXFS_DAXFS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-#include <time.h>
+#include "daxfs/base.h"
+#include "daxfs/host.h"
+#include "daxfs/lock.h"
+#include "daxfs/view.h"
+#include "daxfs/xattr.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define DAXFS_API __attribute__((visibility("default")))
-
-/* A one-line reason for a failure: what is wrong and what to do. */
-struct daxfs_error {
-	char text[256];
-};
-
-/*
- * daxfs_error_set - fill a reason and return an error
- *
- * For programs that report as the library does: formats into err, if that is not NULL, and returns
- * error. What does not fit is cut off, and control characters of what is quoted become question marks.
- */
-DAXFS_API int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /*
  * daxfs_version - the version of the library
@@ -95,8 +79,6 @@ struct daxfs_mkfs_options {
  * Crash: the superblocks are written last, so what is there is the old pool or no pool; make it again.
  */
 DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err);
-
-struct daxfs; /* a mapped pool */
 
 enum daxfs_open_mode {
 	DAXFS_READ_ONLY, /* inspection: no join; operations that write fail with -EROFS */
@@ -145,156 +127,6 @@ DAXFS_API void daxfs_close(struct daxfs *fs);
  */
 DAXFS_API void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out);
 
-/* -- membership of this host ---------------------------------------------- */
-
-/*
- * Whose process has a slot: it is written there with the name, so that others can tell what is over.
- * A machine or boot of zeros is not known.
- */
-struct daxfs_identity {
-	uint8_t machine[16]; /* a hash of the machine's id */
-	uint8_t boot[16];    /* the kernel's boot_id */
-	uint32_t pid;
-	uint32_t began; /* when that process began, in clock ticks after boot; 0: not known */
-	uint32_t pids;  /* inode number of its pid namespace; 0: not known */
-};
-
-/* What another identity is to one's own. */
-enum daxfs_kin {
-	DAXFS_KIN_NONE,     /* of another machine, or not known */
-	DAXFS_KIN_HERE,     /* of this boot of this machine; it runs, or nobody can tell that it does not */
-	DAXFS_KIN_ENDED,    /* of this boot; the process has ended, and with it all that it could store */
-	DAXFS_KIN_REBOOTED, /* of another boot of this machine: over, if no clone of it has the same id */
-	DAXFS_KINS
-};
-
-/*
- * daxfs_identity_here - the identity of this process
- *
- * Reads the machine's id and the boot's from the files named; NULL or "": /etc/machine-id and the kernel's
- * boot_id. Hosts that share a machine, as containers do, need machine ids of their own to be fenced apart.
- *
- * Errors:
- * -EINVAL   a file holds no such id
- * -ENOENT, -EACCES and others of open(2)
- */
-DAXFS_API int daxfs_identity_here(const char *machine_file, const char *boot_file, struct daxfs_identity *out,
-				  struct daxfs_error *err);
-
-/*
- * daxfs_identity_kin - what another identity is to one's own
- *
- * Asks the kernel about a process of this boot.
- */
-DAXFS_API enum daxfs_kin daxfs_identity_kin(const struct daxfs_identity *mine, const struct daxfs_identity *other);
-
-/*
- * daxfs_join_as - become a host of the pool, with an identity
- *
- * Takes the slot `host` and makes it ALIVE. From here on the caller must beat (daxfs_beat) at the
- * pool's interval, or it is declared dead. name is told to fence agents and shown in status: up to 31
- * bytes, NULL for none, and no living host's.
- *
- * Slots whose tenants were this machine's, and are over, it makes FENCED first: those whose process has
- * ended (DAXFS_KIN_ENDED) and those of another boot (DAXFS_KIN_REBOOTED), when they have not beaten for
- * 10 heartbeats between two calls of this. Nobody need cut them off, and they can be recovered.
- * identity NULL: not known.
- *
- * Errors:
- * -EBUSY    the slot has a living tenant, or a dead one that is not recovered yet; or a former tenant
- *           left something in it, and it is now FENCED, for recovery; or it is being watched whether a
- *           former boot's slot stands still: err says which, and to try again helps
- * -EALREADY this fs has joined
- * -EEXIST   another host that lives has this name; or this machine's id, so it is a clone
- * -ENAMETOOLONG the name is longer
- * -EROFS    opened read-only
- * -EINVAL   no such slot
- * -ESTALE   declared dead while joining
- * -EIO      the slot makes no sense
- * Crash: a host that dies here leaves its slot JOINING until fabricd declares it dead. From the
- * moment it is JOINING its name and identity are known.
- */
-DAXFS_API int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
-			    struct daxfs_error *err);
-
-/*
- * daxfs_join - become a host of the pool
- *
- * daxfs_join_as without an identity: only a fence agent, or the operator, can prove such a host dead.
- */
-DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err);
-
-/*
- * daxfs_leave - leave the pool in order
- *
- * Closes all open files, which ends their locks, and frees the slot: nothing is left to recover. No
- * other call may be under way.
- *
- * Errors:
- * -EBUSY    views or drafts are open; nothing happened
- * -ESTALE   declared dead meanwhile: recovery does it
- * -EIO      something could not be put in order: the host goes without its slot, which stays ALIVE
- *           until it is fenced and recovered
- * Crash: a host that dies here is recovered like any other.
- */
-DAXFS_API int daxfs_leave(struct daxfs *fs);
-
-/*
- * daxfs_beat - advance this host's heartbeat
- *
- * Counts the host's beat up by one and publishes its figures. One thread, every heartbeat_ms of the
- * pool; never blocks.
- *
- * Errors:
- * -ESTALE   this host was declared dead: stop using the pool
- */
-DAXFS_API int daxfs_beat(struct daxfs *fs);
-
-/*
- * daxfs_progressing - are all calls of this host moving on
- *
- * False if some call has stood still for the last `calls` calls of this function: its worker is stuck.
- * A long call (a large file is deleted, or recovered from a dead host) goes on by batches, each of
- * which counts, so it may take as long as it takes. One thread.
- */
-DAXFS_API bool daxfs_progressing(struct daxfs *fs, unsigned calls);
-
-struct daxfs_recovery {
-	unsigned host;        /* that died */
-	uint32_t generation;  /* before the bump */
-	uint64_t finished;    /* records rolled forward or finalized as committed */
-	uint64_t rolled_back; /* records undone */
-	uint64_t objects;     /* pages, inodes, entries finalized */
-	uint64_t opens;       /* open files released */
-	uint64_t files;       /* truncations and unlinks finished */
-	uint64_t ns;          /* duration */
-	uint64_t passed;      /* files it could not finish and lanes it could not tell: see daxfs_repair_list */
-};
-
-/*
- * daxfs_recover_assigned - recover the hosts that were assigned to this one
- *
- * Recovers each slot that is RECOVERING by this host. Returns how many were recovered; at most max
- * reports are filled, oldest first. One thread, on each heartbeat.
- *
- * Crash: every step may be done again, so another host, named by fabricd, begins anew.
- */
-DAXFS_API int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *reports, unsigned max);
-
-/*
- * daxfs_recover - recover one fenced host
- *
- * Claims a FENCED slot for this host and recovers it; no fabricd is needed. Finishes or undoes what
- * that host had under way, closes its open files, ends its locks, frees the slot.
- *
- * Errors:
- * -EBUSY    not FENCED, or somebody else recovers it
- * -EINVAL   no such host
- * -EIO      the slot makes no sense
- * Crash: as daxfs_recover_assigned.
- */
-DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report);
-
 /* -- memory that fails --------------------------------------------------------- */
 
 /*
@@ -320,13 +152,6 @@ DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recove
 DAXFS_API int daxfs_guard(struct daxfs *fs, int (*use)(void *context), void *context);
 
 /* -- filesystem ------------------------------------------------------------ */
-
-/*
- * Inodes are named by handles: 64 bits, never reused for another file. The
- * root's is DAXFS_ROOT.
- */
-typedef uint64_t daxfs_ino;
-#define DAXFS_ROOT ((daxfs_ino)1)
 
 struct daxfs_attr {
 	daxfs_ino ino;
@@ -369,7 +194,7 @@ DAXFS_API int daxfs_lookup(struct daxfs *fs, daxfs_ino parent, const char *name,
  */
 DAXFS_API int daxfs_getattr(struct daxfs *fs, daxfs_ino ino, struct daxfs_attr *out);
 
-/* which fields of struct daxfs_setattr count */
+/* Which attributes daxfs_setattr changes. */
 enum daxfs_set {
 	DAXFS_SET_MODE = 1,
 	DAXFS_SET_UID = 2,
@@ -554,12 +379,6 @@ DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
  * -EISDIR   a directory
  */
 DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t len, uint64_t offset);
-/*
- * Bytes written or -errno. A write of up to 256 KiB is all or nothing; a
- * larger one is a sequence of such pieces (and may return a count less than
- * len if a later piece fails). DAXFS_APPEND: at the end of the file, whatever
- * offset says; appends of any hosts never overlap.
- */
 #define DAXFS_APPEND 1u
 #define DAXFS_ATOMIC_WRITE_MAX (256u * 1024u)
 
@@ -579,111 +398,6 @@ DAXFS_API ssize_t daxfs_read(struct daxfs *fs, daxfs_ino ino, void *buf, size_t 
  */
 DAXFS_API ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len, uint64_t offset,
 			      unsigned flags);
-/*
- * Reading without copying. A view_read gives a pointer to what is at offset, and how
- * many bytes lie together there: up to the end of its page, or further where more of the
- * file follows, or of the file; 0 at the end. They never change: a write replaces
- * pages. They stay until the view is renewed or closed, and so does, in the pool, all
- * that is replaced or removed meanwhile: renew often. A view occupies one of the host's
- * lanes; -EBUSY when only one is left. One thread at a time. -ESTALE: this host was
- * declared dead, or there is no such file any more; -EAGAIN: the file's size changes
- * all the time.
- */
-struct daxfs_view;
-
-/*
- * daxfs_view_open - begin to read without copying
- *
- * A view occupies one of this host's lanes until it is closed. One thread at a time. A lane that has
- * used up its numbers (2^43 records) starts again when all that was open then is closed or renewed; where
- * this host's views and drafts are all that the others wait for, each call takes 0.1 s until they are.
- *
- * Errors:
- * -EBUSY    only one lane is left
- * -ENOMEM
- * Crash: a view that its host left behind is closed by recovery.
- */
-DAXFS_API int daxfs_view_open(struct daxfs *fs, struct daxfs_view **out);
-
-/*
- * daxfs_view_read - a pointer to a file's bytes
- *
- * *out points to the byte at offset; returns how many lie together there: up to the end of a page, or
- * further where more of the file follows in memory, or up to the end of the file, where it returns 0.
- * They never change, for a write replaces pages; they stay until the view is renewed or closed, and so
- * does, in the pool, all that is replaced or removed meanwhile: renew often.
- *
- * Errors:
- * -ESTALE   this host was declared dead, or the file is gone
- * -EAGAIN   the file's size changes all the time: try again
- * -ENODATA  they are in storage (cache.h), and not in the pool: daxfs_read brings them
- * -EISDIR   a directory
- * -EINVAL   not a regular file
- */
-DAXFS_API ssize_t daxfs_view_read(struct daxfs_view *view, daxfs_ino ino, uint64_t offset, const void **out);
-
-/*
- * daxfs_view_renew - let go of what a view has shown
- *
- * Pointers that it gave are void from here on.
- */
-DAXFS_API void daxfs_view_renew(struct daxfs_view *view);
-
-/*
- * daxfs_view_close - end a view
- *
- * Pointers that it gave are void from here on.
- */
-DAXFS_API void daxfs_view_close(struct daxfs_view *view);
-/*
- * Writing without copying: the caller fills fresh pages, one commit publishes
- * them. offset and len (up to DAXFS_ATOMIC_WRITE_MAX) are multiples of 4096;
- * pages[] receives len / 4096 pointers to pages of 4096 bytes, all to be filled
- * (their contents are anything). Until the commit nobody sees any of it, and a
- * crash leaves the file as it was; the commit is all or nothing like a write of
- * that length, and makes the file longer if it ends past its end. Commit and
- * abort end the draft, whatever they return.
- * begin: -EBUSY as for views. commit: -EAGAIN, somebody changed the range or, of
- * a longer file, its end meanwhile: nothing happened, draft it anew.
- */
-struct daxfs_draft;
-
-/*
- * daxfs_draft_begin - begin to write without copying
- *
- * offset and len (up to DAXFS_ATOMIC_WRITE_MAX) are multiples of 4096. pages[] receives len / 4096
- * pointers to pages of 4096 bytes with any contents, all of which the caller fills. A draft occupies
- * one of this host's lanes until it ends. One thread at a time.
- *
- * Errors:
- * -EBUSY    only one lane is left
- * -EINVAL   offset or len is no such multiple, or len is too large or 0
- * -EFBIG    beyond 4 TiB
- * -ENOMEM
- * Crash: the file is as it was; recovery frees the pages.
- */
-DAXFS_API int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t len, void **pages,
-				struct daxfs_draft **out);
-
-/*
- * daxfs_draft_commit - publish a draft
- *
- * All its pages become the file's at once; the file grows if they end past its end. Ends the draft,
- * whatever it returns.
- *
- * Errors:
- * -EAGAIN   somebody changed the range, or the end of a longer file, meanwhile: nothing happened, draft it anew
- * Crash: happened wholly or not at all.
- */
-DAXFS_API int daxfs_draft_commit(struct daxfs_draft *draft);
-
-/*
- * daxfs_draft_abort - give a draft up
- *
- * Frees its pages.
- */
-DAXFS_API void daxfs_draft_abort(struct daxfs_draft *draft);
-
 enum daxfs_seek { DAXFS_SEEK_DATA, DAXFS_SEEK_HOLE };
 
 /*
@@ -729,12 +443,7 @@ DAXFS_API int daxfs_allocate(struct daxfs *fs, daxfs_ino ino, uint64_t offset, u
  */
 DAXFS_API int daxfs_fsync(struct daxfs *fs, daxfs_ino ino);
 
-/*
- * List a directory from `cookie` (0: the start). fill returns false to stop;
- * next is the cookie to continue after that entry. Cookies stay valid whatever
- * is created or removed meanwhile: an entry present throughout is seen exactly
- * once. Includes "." and "..".
- */
+/* One entry for daxfs_readdir; next: the cookie that goes on behind it. False: stop. */
 typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next);
 
 /*
@@ -750,104 +459,6 @@ typedef bool (*daxfs_fill)(void *context, const char *name, daxfs_ino ino, unsig
  * -ESTALE   it has been removed, even if it is still open
  */
 DAXFS_API int daxfs_readdir(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context);
-
-#define DAXFS_XATTR_CREATE 1u
-#define DAXFS_XATTR_REPLACE 2u
-
-/*
- * daxfs_xattr_set - set an extended attribute
- *
- * A name is any string of 1 to 255 bytes; what namespaces mean, and who may use them, is for the
- * caller to say. The attributes of an inode lie in one page: names, values and 4 bytes each have 4064
- * bytes together. With DAXFS_XATTR_CREATE the attribute must be new, with DAXFS_XATTR_REPLACE it must
- * be there. On any inode, with or without a name.
- *
- * Errors:
- * -EEXIST   it exists, with CREATE
- * -ENODATA  it does not, with REPLACE
- * -ENOSPC   no room in the page, or no free page
- * -ERANGE   a name of more than 255 bytes
- * -EINVAL   an empty name, or flags that are not known
- * Crash: set, or as it was.
- */
-DAXFS_API int daxfs_xattr_set(struct daxfs *fs, daxfs_ino ino, const char *name, const void *value, size_t size,
-			      unsigned flags);
-
-/*
- * daxfs_xattr_get - read an extended attribute
- *
- * Returns its length; copies it if size is not 0.
- *
- * Errors:
- * -ENODATA  there is none of that name
- * -ERANGE   it has more than size bytes; or a name of more than 255
- * -EINVAL   an empty name
- */
-DAXFS_API ssize_t daxfs_xattr_get(struct daxfs *fs, daxfs_ino ino, const char *name, void *value, size_t size);
-
-/*
- * daxfs_xattr_list - the names of all extended attributes
- *
- * Returns the length of all names, each with its NUL; copies them if size is not 0. They are of one
- * moment, in no order.
- *
- * Errors:
- * -ERANGE   they have more than size bytes
- */
-DAXFS_API ssize_t daxfs_xattr_list(struct daxfs *fs, daxfs_ino ino, char *list, size_t size);
-
-/*
- * daxfs_xattr_remove - remove an extended attribute
- *
- * Errors:
- * -ENODATA  there is none of that name
- * -ENOSPC   no free page for those that are left
- * -ERANGE, -EINVAL as daxfs_xattr_set
- * Crash: removed, or as it was.
- */
-DAXFS_API int daxfs_xattr_remove(struct daxfs *fs, daxfs_ino ino, const char *name);
-
-enum daxfs_lock_type { DAXFS_UNLOCK = 0, DAXFS_LOCK_READ, DAXFS_LOCK_WRITE };
-/* POSIX and FLOCK do not see each other. POSIX: of ranges, split and merged. FLOCK: of whole files, start
- * and end are ignored. MAP: this host has pages of the file mapped to be written, and other hosts see
- * what is written there only later; of whole files, without owners, READ. It keeps the locks
- * of other hosts out, and where there are locks, the mappings of a second host. */
-enum daxfs_lock_kind { DAXFS_LOCK_POSIX = 0, DAXFS_LOCK_FLOCK, DAXFS_LOCK_MAP };
-#define DAXFS_LOCK_END ((uint64_t)INT64_MAX) /* the last byte there may be */
-
-struct daxfs_lock {
-	uint64_t start, end; /* first and last byte; end at most DAXFS_LOCK_END */
-	uint64_t owner;      /* told apart from the other owners of this host */
-	uint32_t pid;        /* only to be told to those who ask */
-	unsigned host;       /* of the owner; set by daxfs_lock_get */
-	enum daxfs_lock_type type;
-	enum daxfs_lock_kind kind;
-};
-
-/*
- * daxfs_lock - set, change or give up an advisory lock
- *
- * Of a file that this host has open. What the owner had locked in the range becomes what is asked for,
- * all at once. Never waits.
- *
- * Errors:
- * -EAGAIN   another owner, of any host, is in the way; nothing has changed
- * -EBADF    this host does not have the file open
- * -ENOLCK   the file has 126 locks, or no page is free; to give up whole locks never needs a page
- * -EINVAL   start behind end, or end beyond DAXFS_LOCK_END; a MAP that is WRITE
- * Crash: the locks of a dead host keep others out until it is recovered.
- */
-DAXFS_API int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
-
-/*
- * daxfs_lock_get - what is in the way of a lock
- *
- * Fills *out with the first lock that is in the way; its type is DAXFS_UNLOCK if none is.
- *
- * Errors:
- * -EINVAL   as daxfs_lock
- */
-DAXFS_API int daxfs_lock_get(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock, struct daxfs_lock *out);
 
 struct daxfs_usage {
 	uint64_t total, free, live, quarantined;

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base.h - what all headers of the library need. Programs include daxfs.h.
+ */
+#ifndef DAXFS_BASE_H
+#define DAXFS_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DAXFS_API __attribute__((visibility("default")))
+
+/* A one-line reason for a failure: what is wrong and what to do. */
+struct daxfs_error {
+	char text[256];
+};
+
+/*
+ * daxfs_error_set - fill a reason and return an error
+ *
+ * For programs that report as the library does: formats into err, if that is not NULL, and returns
+ * error. What does not fit is cut off, and control characters of what is quoted become question marks.
+ */
+DAXFS_API int daxfs_error_set(struct daxfs_error *err, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct daxfs; /* a mapped pool */
+
+/*
+ * Inodes are named by handles: 64 bits, never reused for another file. The
+ * root's is DAXFS_ROOT.
+ */
+typedef uint64_t daxfs_ino;
+#define DAXFS_ROOT ((daxfs_ino)1)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
