@@ -375,7 +375,8 @@ FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c)))
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzz/%)
 FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined
 FUZZ_COMPILE = clang $(STD) $(CPPFLAGS) -O2 -g $(FUZZ_SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -MMD -MP -c
-FUZZ_SOURCES := -Dclock_gettime=fuzz_clock -Dgetrandom=fuzz_random -Dpthread_self=fuzz_self -Dsched_yield=fuzz_yield
+FUZZ_SOURCES := -Dclock_gettime=fuzz_clock -Dgetrandom=fuzz_random -Dpthread_self=fuzz_self -Dsched_yield=fuzz_yield \
+	-Dsched_getcpu=fuzz_cpu
 # Inputs that damage pools are made item by item: comparisons teach nothing there, and cost half the speed.
 $(B)/obj-fuzz/libdaxfs/%.o: FUZZ_SAN += -fno-sanitize-coverage=trace-cmp
 fuzz_obj = $(patsubst %.c,$(B)/obj-fuzz/%.o,$(1))

@@ -14,12 +14,13 @@
 
 /* -- what has a name -------------------------------------------------------- */
 
-/* False: it has another name, or is the root, and this one is not to stay. */
+/* False: it has another name, or is above this one, or is the root, and this one is not to stay. */
 static bool reach_dir(struct dir_walk *d, uint64_t inode, const struct place *at)
 {
 	struct check *c = d->c;
 	uint64_t parent = check_value(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK);
-	bool stays = c->names[inode] <= 1 && (inode != DAXFS_ROOT_INO || !c->names[inode]);
+	bool above = c->top && inode == c->top; /* a loop that nothing leads to */
+	bool stays = c->names[inode] <= 1 && (inode != DAXFS_ROOT_INO || !c->names[inode]) && !above;
 
 	if (parent != link_payload(DAXFS_INODE, d->dir)) {
 		check_problem(c, "bad-parent", PLACE("inode", inode),
@@ -28,7 +29,9 @@ static bool reach_dir(struct dir_walk *d, uint64_t inode, const struct place *at
 		if (stays && repair_do(c, PLACE_FIELD("inode", inode, "parent", -1), "directory %" PRIu64, d->dir))
 			repair_word(c, &c->pool->inodes[inode].parent, DAXFS_W_LINK, link_payload(DAXFS_INODE, d->dir));
 	}
-	if (c->names[inode] > 1)
+	if (above)
+		check_problem(c, "double-dir", at, "directory %" PRIu64 " is above it", inode);
+	else if (c->names[inode] > 1)
 		check_problem(c, "double-dir", at, "directory %" PRIu64 " has another name already", inode);
 	return stays;
 }

@@ -199,13 +199,16 @@ static void find_inode(struct check *c, uint64_t inode)
 		c->queue[c->queued++] = (uint32_t)inode;
 	else
 		check_content(c, inode);
+	c->top = inode;
 	check_dirs_queued(c);
+	c->top = 0;
 }
 
 /*
  * Inodes that should have names and have none: the names are lost. They are kept,
  * with all that is below them, ALIVE with 0 links, and get names when all else is
- * repaired (repair_found.c). One that is named below another is none of them.
+ * repaired (repair_found.c). One that is named below another is none of them; where they name each other in a
+ * loop, the name of the one that was found first goes.
  */
 void check_found(struct check *c)
 {

@@ -46,6 +46,7 @@ struct check {
 	uint64_t below;     /* objects that were not reached, though in use: below those, perhaps */
 	void *memory;       /* of all arrays */
 	struct repair *fix; /* NULL: only look */
+	uint64_t top;       /* the directory without a name below which the walk is; 0: none */
 };
 
 /* Where a finding is: "inode 5 direct[3]", "page 12". */

@@ -293,6 +293,14 @@ static void cycle(struct fixture *s)
 	fixture_want(s, "double-dir: dirent %llu", (unsigned long long)i);
 }
 
+/* And nothing leads there any more: each directory of it has a name, in another one of it. */
+static void cycle_cut_off(struct fixture *s)
+{
+	fixture_unname(s, s->dir);
+	cycle(s);
+	fixture_want(s, "leak: inode %llu", (unsigned long long)s->dir);
+}
+
 static void root_named(struct fixture *s)
 {
 	uint64_t i;
@@ -487,7 +495,7 @@ static const struct damage damages[] = {
 	DAMAGE(removed_not_frozen, 1),
 	DAMAGE(wrong_parent, 1),
 	DAMAGE(node_without_names, 1),
-	DAMAGE(cycle, 0),
+	DAMAGE(cycle, 0), DAMAGE(cycle_cut_off, 0),
 	DAMAGE(root_named, 0),
 	DAMAGE(dir_node_names_itself, 1),
 	DAMAGE(root_is_no_directory, 0),
