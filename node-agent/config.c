@@ -240,3 +240,11 @@ int config_parse(int argc, char **argv, struct config *config, enum settings_act
 	*action = wanted;
 	return 0;
 }
+
+bool config_same_mount(const struct config *a, const struct config *b)
+{
+	return !strcmp(a->pool, b->pool) && !strcmp(a->mount, b->mount) && !strcmp(a->name, b->name) &&
+	       a->host == b->host && a->attr_timeout_s == b->attr_timeout_s && a->keeps == b->keeps &&
+	       !memcmp(&a->options, &b->options, sizeof(a->options)) && a->n_backings == b->n_backings &&
+	       !memcmp(a->backing, b->backing, a->n_backings * sizeof(a->backing[0]));
+}

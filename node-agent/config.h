@@ -42,6 +42,8 @@ int config_parse(int argc, char **argv, struct config *config, enum settings_act
 /* One `key = value` line of a config file; comments and blank lines are fine. */
 int config_line(struct config *config, const char *line, struct daxfs_error *err);
 void config_defaults(struct config *config);
+/* Is it one mount that both ask for? The rest can change while that goes on. */
+bool config_same_mount(const struct config *a, const struct config *b);
 extern const char config_usage[];
 
 #endif

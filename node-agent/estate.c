@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node-agent/config.h"
 #include "node-agent/mountpoint.h"
 
 #define MAGIC 0x3165746174736564ull /* changes with the layout: an upgrade then begins anew */
@@ -27,6 +29,9 @@ struct estate_shared {
 	uint64_t mounted;
 	uint64_t tenancy;
 	uint64_t lives;
+	bool kept;
+	struct config config;
+	char mountpoint[PATH_MAX];
 	int door[ESTATE_DOORS]; /* numbers of descriptors: the same in each life */
 	size_t greeting_len;
 	unsigned char greeting[ESTATE_GREETING_MAX];
@@ -90,6 +95,16 @@ void estate_pass_on(const struct estate *e)
 		fcntl(e->shared->door[i], F_SETFD, 0);
 }
 
+void estate_close(struct estate *e)
+{
+	for (unsigned i = 0; i < ESTATE_DOORS; i++)
+		close(e->shared->door[i]);
+	munmap(e->shared, sizeof(*e->shared));
+	close(e->fd);
+	close(e->fuse_fd);
+	memset(e, 0, sizeof(*e));
+}
+
 int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *err)
 {
 	struct stat st;
@@ -106,8 +121,63 @@ int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *er
 	return error;
 }
 
+void estate_set_doors(struct estate *e, const int door[ESTATE_DOORS])
+{
+	memcpy(e->shared->door, door, sizeof(e->shared->door));
+}
+
+void estate_place(struct estate *e, const struct config *config, const char *mountpoint)
+{
+	e->shared->config = *config;
+	snprintf(e->shared->mountpoint, sizeof(e->shared->mountpoint), "%s", mountpoint);
+}
+
+void estate_kept(struct estate *e)
+{
+	e->shared->kept = true;
+}
+
+bool estate_is_kept(const struct estate *e)
+{
+	return e->shared->kept;
+}
+
+const struct config *estate_config(const struct estate *e)
+{
+	return &e->shared->config;
+}
+
+const char *estate_mountpoint(const struct estate *e)
+{
+	return e->shared->mountpoint;
+}
+
+/*
+ * The lock belongs to a file description that only this process has, so it ends with the process, after its
+ * memory: then nothing stores for it any more. One that is killed may take a moment to end.
+ */
+static int lock_memory(const struct estate *e)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (fcntl(fd, F_OFD_SETLKW, &whole) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
 int estate_enter(struct estate *e)
 {
+	int error = lock_memory(e);
+
+	if (error)
+		return error;
 	pthread_mutex_init(&e->lock, NULL);
 	e->taken = calloc(ESTATE_REQUESTS, sizeof(*e->taken));
 	e->left = calloc(ESTATE_REQUESTS, sizeof(*e->left));

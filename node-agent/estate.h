@@ -15,6 +15,9 @@
  *    kernel gives back twice is not another file's.
  *  - A request is in the journal before anything is done for it, until it is answered.
  *
+ * One process serves at a time: it holds a lock of the memory, which the kernel lets go of when all that the
+ * process could still store is stored.
+ *
  * What stays when a program is killed in the moment in which the agent dies, and its open is
  * never asked for again, is one file held too long: until this host leaves.
  */
@@ -40,6 +43,7 @@ struct estate_request {
 	struct daxfs_receipt receipt;
 };
 
+struct config;
 struct estate_shared;
 
 struct estate {
@@ -62,10 +66,22 @@ int estate_door(const struct estate *e, unsigned i);
 /* New, empty, and a connection that is not mounted yet; or what a former program has passed on (upgrade). */
 int estate_create(struct estate *e, struct daxfs_error *err);
 int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *err);
+/* Close all descriptors. */
+void estate_close(struct estate *e);
 /* All descriptors are to be there in the next program. */
 void estate_pass_on(const struct estate *e);
-/* In each life: look at what is there. -ENOMEM. */
+/* The further descriptors, where they have other numbers than they had. */
+void estate_set_doors(struct estate *e, const int door[ESTATE_DOORS]);
+/* In each life: wait for the end of the former one, then look at what is there. -ENOMEM, -errno. */
 int estate_enter(struct estate *e);
+
+/* The service manager would hand it to the next supervisor (fd_store.h). */
+void estate_kept(struct estate *e);
+bool estate_is_kept(const struct estate *e);
+/* What is served where. */
+void estate_place(struct estate *e, const struct config *config, const char *mountpoint);
+const struct config *estate_config(const struct estate *e);
+const char *estate_mountpoint(const struct estate *e);
 
 /* Is there a mount for a successor to go on with? From estate_mounted() on. */
 bool estate_is_mounted(const struct estate *e);

@@ -11,9 +11,11 @@
  * Only it knows for certain that the former process has ended and stores nothing more: it is its
  * parent. If this one dies, the process that serves is killed with it: that is the death of the
  * host's agent, and the pod's to see to. The kernel does that before anybody can see that this one has
- * ended, which is what others take for the end of both (daxfs_identity_kin).
+ * ended, which is what others take for the end of both (daxfs_identity_kin). Unless a service manager keeps
+ * the mount (fd_store.h): then the next supervisor goes on with it, and the host's slot, if it comes before the
+ * pod has missed the heartbeat. So does the one that `systemctl restart` starts.
  *
- * SIGHUP: an upgrade. The process that serves is killed, this one runs the program that is
+ * SIGHUP: an upgrade, without leaving the service manager's sight. The process that serves is killed, this one runs the program that is
  * now at its path, with the same descriptors, and goes on. One whose estate is of another
  * layout ends, as it would if it were killed.
  *
@@ -35,6 +37,7 @@
 #include "common/log.h"
 #include "node-agent/agent.h"
 #include "node-agent/estate.h"
+#include "node-agent/fd_store.h"
 #include "node-agent/mountpoint.h"
 
 #define DEATHS_MAX 10u
@@ -61,10 +64,10 @@ static enum agent_exit refuse(enum agent_exit status, const struct daxfs_error *
 	return status;
 }
 
-/* Of a program that was replaced by this one: the mount is there, so its directory is not looked at. */
-static bool inherits(struct supervisor *s)
+/* Of a program that was replaced by this one. What cannot be gone on with: nobody will serve its mount. */
+static bool inherit_from_program(struct supervisor *s)
 {
-	const char *text = getenv(INHERITED);
+	const char *text = getenv(INHERITED), *dir = getenv(INHERITED "_DIR");
 	struct daxfs_error err;
 	int fd, fuse_fd;
 	char *end;
@@ -76,13 +79,30 @@ static bool inherits(struct supervisor *s)
 		return false;
 	fuse_fd = (int)strtol(end + 1, &end, 10);
 	unsetenv(INHERITED);
-	snprintf(s->mountpoint, sizeof(s->mountpoint), "%s", getenv(INHERITED "_DIR") ? getenv(INHERITED "_DIR") : "");
-	if (estate_inherit(&s->estate, fd, fuse_fd, &err) == 0 && estate_is_mounted(&s->estate))
+	if (estate_inherit(&s->estate, fd, fuse_fd, &err) == 0)
 		return true;
 	log_fail("%s", err.text);
-	if (s->mountpoint[0])
-		mountpoint_detach(s->mountpoint);
+	if (dir)
+		mountpoint_detach(dir);
 	close(fuse_fd);
+	return false;
+}
+
+/* The mount is there, so its directory is not looked at. */
+static bool inherits(struct supervisor *s)
+{
+	if (!inherit_from_program(s) && !fd_store_inherit(&s->estate))
+		return false;
+	if (estate_is_mounted(&s->estate) && config_same_mount(estate_config(&s->estate), s->config)) {
+		snprintf(s->mountpoint, sizeof(s->mountpoint), "%s", estate_mountpoint(&s->estate));
+		return true;
+	}
+	if (estate_is_mounted(&s->estate)) {
+		log_warn("the settings of %s have changed: mounting it anew", estate_mountpoint(&s->estate));
+		mountpoint_detach(estate_mountpoint(&s->estate));
+	}
+	estate_close(&s->estate);
+	fd_store_forget();
 	return false;
 }
 
@@ -93,11 +113,14 @@ static enum agent_exit prepare(struct supervisor *s)
 	ssize_t n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
 
 	s->program[n > 0 ? n : 0] = '\0';
-	if (inherits(s))
-		return AGENT_EXIT_OK;
-	if (mountpoint_prepare(c->mount, c->options.nonempty, s->mountpoint, &err) != 0 ||
-	    estate_create(&s->estate, &err) != 0)
-		return refuse(AGENT_EXIT_MOUNT, &err);
+	if (!inherits(s)) {
+		if (mountpoint_prepare(c->mount, c->options.nonempty, s->mountpoint, &err) != 0 ||
+		    estate_create(&s->estate, &err) != 0)
+			return refuse(AGENT_EXIT_MOUNT, &err);
+		estate_place(&s->estate, c, s->mountpoint);
+		if (fd_store_keep(&s->estate))
+			estate_kept(&s->estate);
+	}
 	return AGENT_EXIT_OK;
 }
 
@@ -197,6 +220,28 @@ static char **own_arguments(char *buf, size_t size, char **argv, size_t max)
 	return argc ? argv : NULL;
 }
 
+/* What this program was called with, read again: does it still ask for the mount that is there? */
+static bool settings_fit(const struct supervisor *s)
+{
+	static char buf[65536], *argv[256];
+	static struct config now;
+	enum settings_action action;
+	struct daxfs_error err;
+	int argc = 0;
+
+	if (!own_arguments(buf, sizeof(buf), argv, sizeof(argv) / sizeof(argv[0])))
+		return false;
+	while (argv[argc])
+		argc++;
+	if (config_parse(argc, argv, &now, &action, &err) != 0) {
+		log_fail("%s", err.text);
+		return false;
+	}
+	if (!config_same_mount(&now, s->config))
+		log_warn("the settings of %s have changed: it has to be mounted anew", s->mountpoint);
+	return config_same_mount(&now, s->config);
+}
+
 /* Returns only if it cannot be done; then the old program goes on. */
 static void run_anew(struct supervisor *s)
 {
@@ -218,6 +263,29 @@ static void run_anew(struct supervisor *s)
 		log_fail("cannot start another process: %s", strerror(errno));
 }
 
+static void reload(struct supervisor *s)
+{
+	if (!settings_fit(s)) {
+		log_fail("SIGHUP: going on as before; restart, to mount %s anew", s->mountpoint);
+		return;
+	}
+	log_note("SIGHUP: running %s anew, with the mount as it is", s->program);
+	run_anew(s);
+}
+
+/* -- restart: another supervisor will go on --------------------------------------------------- */
+
+/* The mount and the slot stay as they are; nothing of this program stores any more. */
+static bool let_go(struct supervisor *s)
+{
+	if (!estate_is_kept(&s->estate) || !estate_is_mounted(&s->estate) || !fd_store_restarting() || !settings_fit(s))
+		return false;
+	log_note("being started anew: %s waits for the next process", s->mountpoint);
+	kill(s->child, SIGKILL);
+	waitpid(s->child, NULL, 0);
+	return true;
+}
+
 static int watch(struct supervisor *s)
 {
 	int signal, status;
@@ -226,11 +294,14 @@ static int watch(struct supervisor *s)
 		signal = sigwaitinfo(&s->waited, NULL);
 		if (signal == SIGCHLD) {
 			status = look_at_child(s);
-			if (status >= 0)
+			if (status >= 0) {
+				fd_store_forget();
 				return status;
+			}
 		} else if (signal == SIGHUP && estate_is_mounted(&s->estate)) {
-			log_note("SIGHUP: running %s anew, with the mount as it is", s->program);
-			run_anew(s);
+			reload(s);
+		} else if (signal == SIGTERM && let_go(s)) {
+			return AGENT_EXIT_OK;
 		} else if (signal > 0) {
 			kill(s->child, signal);
 		}
