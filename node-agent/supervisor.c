@@ -12,11 +12,11 @@
  * parent. If this one dies, the process that serves is killed with it: that is the death of the
  * host's agent, and the pod's to see to. The kernel does that before anybody can see that this one has
  * ended, which is what others take for the end of both (daxfs_identity_kin). Unless a service manager keeps
- * the mount (fd_store.h): then the next supervisor goes on with it, and the host's slot, if it comes before the
- * pod has missed the heartbeat. So does the one that `systemctl restart` starts.
+ * the mount (fd_store.h): then the next supervisor goes on with it, and with the host's slot, if it comes before
+ * the pod has missed the heartbeat. So does the one that `systemctl restart` starts.
  *
- * SIGHUP: an upgrade, without leaving the service manager's sight. The process that serves is killed, this one runs the program that is
- * now at its path, with the same descriptors, and goes on. One whose estate is of another
+ * SIGHUP: an upgrade without a service manager. The process that serves is killed, this one runs the program
+ * that is now at its path, with the same descriptors, and goes on. One whose estate is of another
  * layout ends, as it would if it were killed.
  *
  * A process that dies again and again, of the same request perhaps, is replaced DEATHS_MAX times in

@@ -9,6 +9,7 @@
 #define TEST_SERVICE_MANAGER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 
@@ -21,7 +22,7 @@ struct service_manager {
 	char bus_path[128];
 	int listener;
 	pthread_t thread;
-	const char *volatile job; /* NULL: none */
+	const char *_Atomic job; /* NULL: none */
 	int kept[KEPT_MAX];
 	char name[KEPT_MAX][NAME_MAX_LEN];
 	unsigned n;
@@ -32,7 +33,7 @@ struct service_manager {
 static inline int bus_answer(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
 	struct service_manager *sm = arg;
-	const char *interface, *property;
+	const char *interface, *property, *job = atomic_load(&sm->job);
 
 	(void)error;
 	if (sd_bus_message_is_method_call(m, NULL, "Hello"))
@@ -42,8 +43,8 @@ static inline int bus_answer(sd_bus_message *m, void *arg, sd_bus_error *error)
 	if (!sd_bus_message_is_method_call(m, NULL, "Get") || sd_bus_message_read(m, "ss", &interface, &property) < 0)
 		return 0;
 	if (!strcmp(property, "Job"))
-		return sd_bus_reply_method_return(m, "v", "(uo)", sm->job ? 7u : 0u, sm->job ? "/job/7" : "/");
-	return sd_bus_reply_method_return(m, "v", "s", sm->job ? sm->job : "stop");
+		return sd_bus_reply_method_return(m, "v", "(uo)", job ? 7u : 0u, job ? "/job/7" : "/");
+	return sd_bus_reply_method_return(m, "v", "s", job ? job : "stop");
 }
 
 static inline void bus_serve(struct service_manager *sm, int fd)
