@@ -24,9 +24,9 @@ static void configure(const struct service *s, const char *more)
 	FILE *file = fopen(s->config, "w");
 
 	assert_non_null(file);
-	fprintf(file,
-		"pool = %s\nhost = 0\nmount = %s\nname = host0\nmachine-id = %s/machine0\nboot-id = %s/boot0\njoin-wait = 60\n%s",
-		s->pod.pool, s->pod.mount[0], s->pod.dir, s->pod.dir, more);
+	fprintf(file, "pool = %s\nhost = 0\nname = host0\nmount = %s\n", s->pod.pool, s->pod.mount[0]);
+	fprintf(file, "machine-id = %s/machine0\nboot-id = %s/boot0\n", s->pod.dir, s->pod.dir);
+	fprintf(file, "join-wait = 60\n%s", more);
 	assert_int_equal(fclose(file), 0);
 }
 
