@@ -5,7 +5,8 @@
  * A backed file is a file of the pool that stands for one of a backing: storage that all hosts of the
  * pod, or some, can read. A page of it is read from storage once, by the host that wants it first,
  * and from then on is a page of the pool, for all hosts. Such pages are given back when other files
- * need the room. Backed files are read-only: the pool never changes storage.
+ * need the room. A process that says how may write them: what it wrote is the pool's, outlives any host, and stays
+ * there until it was written back (daxfs_write_back). A pool that loses its memory loses what was not.
  */
 #ifndef DAXFS_CACHE_H
 #define DAXFS_CACHE_H
@@ -23,14 +24,29 @@ struct daxfs_storage {
 	size_t struct_size; /* of this, as the program was compiled */
 	/*
 	 * Read len bytes of a file from offset on, as pread(2): how many, fewer only at its end, or -errno,
-	 * which is what daxfs_read returns then. `file` is what daxfs_import was given. Called by any
+	 * which is what daxfs_read returns then. Of a file that is dirty (daxfs_source) zeros count where the file in
+	 * storage has ended within its last page: that was cut off, or is not written back yet. `file` is what daxfs_import was given. Called by any
 	 * thread that reads, several at once, while nothing of the pool is held: it may take its time.
 	 * It may call the library, but to read files of storage or to detach.
 	 */
 	ssize_t (*read)(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 	void *context;
 	unsigned patience_ms; /* for another host that reads the same page; then this one reads, too */
+	/*
+	 * Or NULL, all three: then files of this backing cannot be written by this process. 0 or -errno; called by
+	 * daxfs_write_back alone. Bytes are to be written to the file; it is to end at `size`, if `exact`, else no later;
+	 * all of that is to be on stable storage. *stamp: what tells the file as it then is from what somebody else makes
+	 * of it (daxfs_source gives it back).
+	 */
+	int (*write)(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset);
+	int (*resize)(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact);
+	int (*sync)(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp);
 };
+
+/*
+ * A write to such a file is one step, as to any, up to DAXFS_ATOMIC_WRITE_MAX; a read that has to wait for storage may be
+ * in parts, each of whole pages.
+ */
 
 /*
  * daxfs_backing_attach - say how this host reads a backing
@@ -39,7 +55,7 @@ struct daxfs_storage {
  * which is copied.
  *
  * Errors:
- * -EINVAL   no such number, or no way to read
+ * -EINVAL   no such number, no way to read, or only part of a way to write
  * -EBUSY    it is attached already
  */
 DAXFS_API int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage);
@@ -60,7 +76,8 @@ DAXFS_API int daxfs_backing_detach(struct daxfs *fs, unsigned backing);
  * Makes the name with type, mode, uid, gid, size, mtime and ctime of *attr. `file` is how the
  * storage's read knows the file: 56 bits. Size and contents must stay what they are as long as the
  * file is there; where they do not, storage should fail with -ESTALE, and the name be forgotten and imported anew.
- * Writing to it, truncating it and changing its attributes is -EROFS. Of a directory that was imported the
+ * Writing to it, truncating it and changing its attributes is -EROFS, unless this process has attached its backing with a
+ * way to write; to allocate, punch or draft is -EOPNOTSUPP, -EROFS. Of a directory that was imported the
  * names are the storage's, too: what makes, removes or renames one is -EROFS, but for the calls of this header.
  *
  * Errors:
@@ -116,6 +133,8 @@ struct daxfs_source {
 	unsigned backing;
 	uint64_t file;
 	daxfs_ino directory; /* that it was imported into; it may be gone */
+	bool dirty;          /* a file that was written, or is being written back: storage has not all of it */
+	uint64_t stamp;      /* of a file: what sync of daxfs_storage, or daxfs_stamp, said last; 0: neither */
 };
 
 /*
@@ -146,6 +165,43 @@ DAXFS_API ssize_t daxfs_read_cached(struct daxfs *fs, daxfs_ino ino, void *buf, 
  */
 DAXFS_API int64_t daxfs_cache_drop(struct daxfs *fs, daxfs_ino ino, uint64_t offset, uint64_t len);
 
+/*
+ * daxfs_write_back - bring a file of storage up to date there
+ *
+ * When it returns 0, all that was written before the call is in storage, by the way that this process attached, and on
+ * stable storage. What is written meanwhile may be, and stays dirty. Several processes must not do this for one file at
+ * once: the caller sees to that, with a lock that a dead one loses when what it asked of storage has ended
+ * (-EBUSY is one way in which it shows). Waits for storage, and holds nothing meanwhile.
+ *
+ * Errors: of storage; what was not written stays dirty, and readable.
+ * -EROFS    this process has attached no way to write
+ * -ENXIO    ... nor to read
+ * -EINVAL   not a file of storage
+ * -EIO      memory of dirty pages has failed: the others were written
+ * -EBUSY    somebody else does it
+ * Crash: storage has some of what was dirty. It stays dirty.
+ */
+DAXFS_API int daxfs_write_back(struct daxfs *fs, daxfs_ino ino);
+
+/*
+ * daxfs_stamp - note what a file of storage is like there
+ *
+ * What daxfs_source gives back, on any host; sync of struct daxfs_storage sets it, too.
+ *
+ * Errors:
+ * -EINVAL   not a file of storage
+ * Crash: the stamp is the old one or the new one.
+ */
+DAXFS_API int daxfs_stamp(struct daxfs *fs, daxfs_ino ino, uint64_t stamp);
+
+/*
+ * daxfs_dirty - find files of a backing that are to be written back
+ *
+ * Looks through the inodes of the pool from *at on, which is 0 at first, and sets it for the next call; some thousands
+ * a call. 1: *ino is one; 0: none in these, go on; -ENOENT: that was all.
+ */
+DAXFS_API int daxfs_dirty(struct daxfs *fs, unsigned backing, uint64_t *at, daxfs_ino *ino);
+
 /* what was done since a process opened the pool, or since it was made; pages, unless it says otherwise */
 struct daxfs_cache_stats {
 	uint64_t hits;       /* read where they were in the pool */
@@ -160,6 +216,7 @@ struct daxfs_cache_stats {
 	uint64_t lost;    /* that were read, but that somebody else had provided or removed meanwhile */
 	uint64_t no_room; /* that were read, but found no page */
 	uint64_t errors;  /* of storage, how often */
+	uint64_t written; /* back to storage */
 };
 
 /*

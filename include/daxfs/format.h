@@ -75,7 +75,8 @@
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  * An IDLE status says whether the last record happened.
  * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
- * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them.
+ * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them. Of such a file
+ * the word of a directory's root says how much of it storage has (DAXFS_STORED), once it was written.
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
  */
 #ifndef DAXFS_FORMAT_H
@@ -153,7 +154,17 @@ enum daxfs_link_kind {
 	DAXFS_CLEAN = 9,    /* index of a page that is as storage has it */
 	DAXFS_FILLING = 10, /* [29:6] generation, [5:0] host: it reads that page from storage */
 	DAXFS_VOID = 11,    /* zeros in storage: no page */
+	DAXFS_STORED = 12,  /* [31:30] enum daxfs_stored, [29:0] pages that storage has bytes of: its dir_root */
 };
+
+/* How a file that was written differs from what storage has. */
+enum daxfs_stored {
+	DAXFS_STORED_SAME = 0,    /* it does not */
+	DAXFS_STORED_DIRTY = 1,   /* there are pages of DATA, or it has another size */
+	DAXFS_STORED_SYNCING = 2, /* it did when it was begun to be written back, and was not written since */
+	DAXFS_STORED_CUT = 3,     /* DIRTY, and cut off since */
+};
+#define DAXFS_STORED_PAGES ((1u << 30) - 1) /* the most that the word can say */
 
 #define DAXFS_SIZE_PRUNE (1ull << 43) /* pages past the end may still be there */
 #define DAXFS_SIZE_MASK (DAXFS_SIZE_PRUNE - 1)
@@ -201,7 +212,7 @@ enum daxfs_use {
 	DAXFS_USE_KEPT,
 	DAXFS_USE_BAD,
 	DAXFS_USE_XATTR,
-	DAXFS_USE_CACHED /* CLEAN; its word of COUNT is where the link is, in units of 8 bytes: a hint */
+	DAXFS_USE_CACHED /* of a file of storage; if CLEAN, its COUNT is where the link is, in 8 bytes: a hint */
 };
 
 /*
@@ -486,13 +497,13 @@ struct sm_inode {
 	sm_u64 uid;                      /* 30 ATTR */
 	sm_u64 gid;                      /* 38 ATTR */
 	sm_u64 parent;                   /* 40 LINK: directories only */
-	sm_u64 dir_root;                 /* 48 LINK: directories only, a NODE */
+	sm_u64 dir_root;                 /* 48 LINK: of a directory a NODE; of a file of storage STORED, or nothing: all */
 	sm_u64 direct[DAXFS_DIRECT];     /* 50 LINK: pages 0..7 */
 	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/filemap.h */
 	sm_u64 atime;                    /* b0 */
 	sm_u64 mtime;                    /* b8 */
 	sm_u64 ctime;                    /* c0 */
-	sm_u64 btime;                    /* c8 */
+	sm_u64 btime;                    /* c8 of a file of storage: what daxfs_stamp was told, 0: nothing */
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
 	sm_u64 rdev;                     /* d8 a device: 32 bits; a file in storage: [63:56] backing + 1, [55:0] file */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "fs/cache.h"
 #include "fs/write_txn.h"
 
 struct allocate_op {
@@ -62,7 +63,8 @@ static int allocate_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	struct write_txn txn;
 	int rc = write_txn_start_kind(lane, op->ino, op->from, op->end - op->from, op->kind, op->keep_size, &txn);
 
-	(void)fs;
+	if (rc >= 0 && txn.source)
+		return cache_writes(fs, txn.source) ? -EOPNOTSUPP : -EROFS;
 	if (rc > 0)
 		op->from = op->end; /* beyond the end of the file */
 	if (rc == 0 && op->kind == PUNCHES)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attr.c - attributes and sizes; usage of the pool. */
 #include <errno.h>
+#include <stdlib.h>
 
-#include "daxfs/cache.h"
-#include "daxfs/cache.h"
+#include "fs/cache.h"
 #include "fs/lease.h"
 #include "fs/write_txn.h"
 
@@ -14,6 +14,8 @@ struct attr_op {
 	uint64_t atime, mtime; /* that are set, for the pool */
 	struct daxfs_attr *out;
 	bool storage; /* of a directory of storage: to be as it is there */
+	struct cache_aside *aside;
+	uint64_t missing; /* WRITE_MISSING */
 };
 
 static int getattr(struct daxfs *fs, struct lane *lane, void *arg)
@@ -74,15 +76,19 @@ static void stage_attr(struct lane *lane, sm_u64 *word, uint32_t value)
 	txn_word(&lane->txn, word, DAXFS_W_ATTR, word_help(lane, word), value);
 }
 
-/* Stage a new size. 1: pages past the end are left for prune(). */
-static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size)
+/* Stage a new size. 1: pages past the end are left for prune(). WRITE_MISSING */
+static int stage_size(struct lane *lane, struct attr_op *op, struct sm_inode *sm, uint64_t before, uint64_t size)
 {
 	uint64_t trunc = word_help(lane, &sm->trunc), flag = 0, behind;
+	struct write_txn txn = { .trunc = trunc, .source = inode_source(sm), .aside = { op->aside } };
 	struct map_batch batch;
 	int rc;
 
+	if (txn.source)
+		txn.stored = word_help(lane, &sm->dir_root);
 	if (size < size_bytes(before)) {
-		rc = write_txn_cut(lane, sm, before, size, &behind); /* bytes past the end in its page are zero */
+		rc = write_txn_cut(lane, sm, before, size, &txn, &behind); /* bytes past the end in its page are zero */
+		op->missing = txn.missing;
 		if (rc)
 			return rc;
 		map_collect(lane, sm, behind, &batch);
@@ -91,6 +97,8 @@ static int stage_size(struct lane *lane, struct sm_inode *sm, uint64_t before, u
 		txn_word(&lane->txn, &sm->trunc, DAXFS_W_TICK, trunc, 0);
 	}
 	txn_word(&lane->txn, &sm->size, DAXFS_W_SIZE, before, size | flag);
+	if (txn.source)
+		cache_stage_cut(lane, sm, txn.stored, before, size);
 	return flag ? 1 : 0;
 }
 
@@ -100,11 +108,13 @@ static int check_size(const struct inode *inode, uint64_t size)
 		return -EISDIR;
 	if (!S_ISREG(inode->mode))
 		return -EINVAL;
+	if (inode_backed(inode->sm) && size > (uint64_t)DAXFS_STORED_PAGES * DAXFS_PAGE_SIZE)
+		return -EFBIG;
 	return size > DAXFS_FILE_MAX ? -EFBIG : 0;
 }
 
 /* Everything but times, in one record. 1: prune() has work. */
-static int set_words(struct lane *lane, const struct attr_op *op, const struct inode *inode)
+static int set_words(struct lane *lane, struct attr_op *op, const struct inode *inode)
 {
 	struct sm_inode *sm = inode->sm;
 	uint64_t size = 0;
@@ -128,8 +138,8 @@ static int set_words(struct lane *lane, const struct attr_op *op, const struct i
 	if (op->set & DAXFS_SET_GID)
 		stage_attr(lane, &sm->gid, op->in->gid);
 	if (op->set & DAXFS_SET_SIZE)
-		more = stage_size(lane, sm, size, op->in->size);
-	if (more < 0)
+		more = stage_size(lane, op, sm, size, op->in->size);
+	if (more < 0 || more == WRITE_MISSING)
 		return record_abort(lane, more);
 	if (more)
 		lane_todo(lane, op->ino);
@@ -161,7 +171,7 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = inode_get(lane, op->ino, &inode);
 
 	if (rc == 0 && op->set && inode_backed(inode.sm) != op->storage)
-		rc = op->storage ? -EINVAL : -EROFS;
+		rc = op->storage ? -EINVAL : cache_writes(fs, inode_source(inode.sm)) ? 0 : -EROFS;
 	if (rc == 0 && op->storage && !S_ISDIR(inode.mode))
 		rc = -EINVAL;
 	if (rc == 0 && op->set & ~(DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE))
@@ -170,7 +180,7 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (op->set & (DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID | DAXFS_SET_SIZE)) {
 		rc = set_words(lane, op, &inode);
-		if (rc < 0)
+		if (rc < 0 || rc == WRITE_MISSING)
 			return rc;
 		if (rc)
 			rc = prune(lane, inode.sm);
@@ -182,12 +192,19 @@ static int setattr(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
 {
 	struct attr_op op = { .ino = ino, .set = set, .in = in, .out = out };
+	unsigned tries = 0;
 	int rc = set & DAXFS_SET_ATIME ? time_encode(&in->atime, &op.atime) : 0;
 
 	if (rc == 0 && set & DAXFS_SET_MTIME)
 		rc = time_encode(&in->mtime, &op.mtime);
 	if (rc == 0)
 		rc = fs_run(fs, setattr, &op);
+	while (rc == WRITE_MISSING) {
+		rc = cache_bring_for_write(fs, ino, op.missing, &op.aside, &tries);
+		if (rc == 0)
+			rc = fs_run(fs, setattr, &op);
+	}
+	free(op.aside);
 	if (rc == 0)
 		blocks_fill(fs, out);
 	return rc;
@@ -214,7 +231,7 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	const struct source_op *op = arg;
 	struct inode inode;
-	uint64_t source, parent;
+	uint64_t source, parent, stored;
 	int rc = inode_get(lane, op->ino, &inode);
 
 	(void)fs;
@@ -225,7 +242,12 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 		return -EINVAL;
 	rc = inode_parent(lane, &inode, &parent);
 	if (rc == 0)
-		*op->out = (struct daxfs_source){ (unsigned)(source >> 56) - 1, source & ~(0xffull << 56), parent };
+		*op->out = (struct daxfs_source){ (unsigned)(source >> 56) - 1, source & ~(0xffull << 56), parent, 0, 0 };
+	if (rc == 0 && S_ISREG(inode.mode)) {
+		stored = word_load(lane, &inode.sm->dir_root);
+		op->out->dirty = link_kind(stored) == DAXFS_STORED && stored_state(stored) != DAXFS_STORED_SAME;
+		op->out->stamp = sm_load(&inode.sm->btime);
+	}
 	return rc;
 }
 

@@ -90,7 +90,8 @@ int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_
 
 	if (!*fs->here)
 		return -ECHILD;
-	if (backing >= DAXFS_BACKINGS || storage->struct_size != sizeof(*storage) || !storage->read)
+	if (backing >= DAXFS_BACKINGS || storage->struct_size != sizeof(*storage) || !storage->read ||
+	    !storage->write != !storage->resize || !storage->write != !storage->sync)
 		return -EINVAL;
 	c = lock(fs, &was);
 	if (c->backing[backing].attached || c->backing[backing].users)
@@ -152,6 +153,16 @@ void cache_storage_put(struct daxfs *fs, uint64_t source)
 	c->backing[backing_of(source)].users--;
 	pthread_cond_broadcast(&c->ended);
 	unlock(c, was);
+}
+
+bool cache_writes(struct daxfs *fs, uint64_t source)
+{
+	struct daxfs_storage storage;
+
+	if (cache_storage_get(fs, source, &storage))
+		return false;
+	cache_storage_put(fs, source);
+	return storage.write;
 }
 
 /* -- reads under way -------------------------------------------------------------- */
@@ -327,6 +338,7 @@ void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out)
 		.lost = figure(c, FIGURE_LOST),
 		.no_room = figure(c, FIGURE_NO_ROOM),
 		.errors = figure(c, FIGURE_ERRORS),
+		.written = figure(c, FIGURE_WRITTEN),
 	};
 }
 

@@ -64,6 +64,7 @@ struct cache_aside {
 	daxfs_ino ino;
 	uint64_t first;
 	unsigned n;
+	uint64_t trunc;             /* of the file, as the words */
 	uint64_t word[CACHE_PAGES]; /* the bytes count while the word is this */
 	uint8_t bytes[CACHE_PAGES * DAXFS_PAGE_SIZE];
 };
@@ -74,6 +75,7 @@ struct cache_fill {
 	uint64_t first;
 	unsigned wanted, n; /* pages; and those that it is about */
 	uint64_t source, size;
+	uint64_t stored; /* bytes that storage has, at most; behind them are zeros */
 	uint64_t busy; /* the claim of another host that is in the way, 0: none */
 	unsigned taken_over, filled;
 	struct cache_aside *aside;
@@ -95,6 +97,31 @@ static inline const uint8_t *cache_aside_page(const struct cache_aside *aside, d
 	return aside->bytes + (page - aside->first) * DAXFS_PAGE_SIZE;
 }
 
+/* The same for a change that depends on the page: nothing was cut off since. */
+static inline const uint8_t *cache_aside_since(const struct cache_aside *aside, uint64_t trunc, uint64_t page,
+					       uint64_t word)
+{
+	return aside && aside->trunc == trunc ? cache_aside_page(aside, aside->ino, page, word) : NULL;
+}
+
+/* -- writing (cache_write.c) -------------------------------------------------------- */
+
+/* Pages that storage has bytes of, by the word that says so and the size. */
+static inline uint64_t cache_stored(uint64_t stored, uint64_t size)
+{
+	uint64_t pages = (size_bytes(size) + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+
+	return link_kind(stored) == DAXFS_STORED && stored_pages(stored) < pages ? stored_pages(stored) : pages;
+}
+
+struct write_txn;
+/* In the record of a write: storage has not all of the file. */
+void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);
+/* In the record of another size: the same, and no more of it than that. */
+void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size);
+/* A write is to change part of that page, which is in storage alone. *tries: 0 at first. -ENOSPC: nothing comes of it */
+int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries);
+
 /* -- steps (cache_claim.c), with a struct cache_fill ------------------------------ */
 
 /* Claim what is absent from f->first on: f->n pages; 0: somebody has, or it is there. */
@@ -114,6 +141,9 @@ unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
 /* If the pool looks nearly full: give back as many as are about to be taken. */
 void cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n);
 
+/* The first page behind page p that is not below the node that is missing at pos. */
+uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
+
 /* -- in this process (cache.c) --------------------------------------------------------- */
 
 struct cache;
@@ -131,6 +161,8 @@ void cache_pause(struct daxfs *fs);
 /* The storage of a file, kept attached until it is put: -ENXIO. */
 int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *out);
 void cache_storage_put(struct daxfs *fs, uint64_t source);
+/* May files of that source be written by this process? */
+bool cache_writes(struct daxfs *fs, uint64_t source);
 /* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. */
 unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want);
 /* Has a host let us down within the last second? Tell that it has. */
@@ -152,6 +184,7 @@ enum cache_figure {
 	FIGURE_LOST,
 	FIGURE_NO_ROOM,
 	FIGURE_ERRORS,
+	FIGURE_WRITTEN,
 	FIGURES
 };
 void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by);

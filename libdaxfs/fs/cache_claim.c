@@ -9,7 +9,7 @@
 /* the file that a fill is about, as a step finds it */
 struct target {
 	struct sm_inode *sm;
-	uint64_t trunc, pages;
+	uint64_t trunc, size, pages;
 	unsigned n;
 	sm_u64 *slot[CACHE_PAGES]; /* of its pages from the fill's first on, as far as there are words */
 	uint64_t word[CACHE_PAGES];
@@ -21,12 +21,14 @@ static int find_file(struct lane *lane, struct cache_fill *f, struct target *t)
 	struct inode inode;
 	int rc = inode_get_file(lane, f->ino, &inode);
 
+	t->sm = NULL;
 	if (rc)
 		return rc;
 	t->sm = inode.sm;
 	/* As in write_txn_start: trunc, then the size, then life. */
 	t->trunc = word_help(lane, &inode.sm->trunc);
-	f->size = size_bytes(word_help(lane, &inode.sm->size));
+	t->size = word_help(lane, &inode.sm->size);
+	f->size = size_bytes(t->size);
 	t->pages = (f->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	t->n = 0;
 	rc = inode_get_file(lane, f->ino, &inode);
@@ -59,7 +61,11 @@ static int find_pages(struct lane *lane, struct cache_fill *f, unsigned n, struc
 	int rc = find_file(lane, f, t);
 
 	*pos = (struct map_pos){ .slot = NULL };
-	return rc ? rc : find_words(lane, f, n, t, pos);
+	if (rc == 0)
+		rc = find_words(lane, f, n, t, pos);
+	/* After the words: a page that was written back, and is absent again, is one that storage has (W4). */
+	f->stored = t->sm ? cache_stored(word_help(lane, &t->sm->dir_root), t->size) * DAXFS_PAGE_SIZE : 0;
+	return rc;
 }
 
 /* Give the file the node that is missing at pos. -EAGAIN: look again. */
@@ -131,6 +137,7 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 		f->aside->word[i] = word_next(t.word[i], DAXFS_W_LINK, mine);
 	}
 	txn_word(&lane->txn, &t.sm->trunc, DAXFS_W_TICK, t.trunc, 0);
+	f->aside->trunc = word_next(t.trunc, DAXFS_W_TICK, 0);
 	return record_commit(lane);
 }
 
@@ -143,6 +150,7 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 
 	(void)fs;
 	f->n = 0;
+	f->aside->trunc = t.trunc;
 	if (rc == -ENOENT) {
 		f->aside->word[f->n++] = pos.word; /* of all below, but what is not there now is enough */
 		return 0;

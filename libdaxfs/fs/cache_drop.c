@@ -129,8 +129,7 @@ struct drop_op {
 	int64_t dropped;
 };
 
-/* The first page behind page p that is not below the node that is missing at pos. */
-static uint64_t behind_hole(const struct map_pos *pos, uint64_t p)
+uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p)
 {
 	uint64_t span = 1ull << (9 * pos->height);
 
@@ -169,7 +168,7 @@ static int drop_some(struct daxfs *fs, struct lane *lane, void *arg)
 		if (rc == 0)
 			rc = drop_page(lane, op, pos.slot);
 		else if (rc == -ENOENT)
-			op->page = behind_hole(&pos, op->page), rc = 0;
+			op->page = cache_behind_hole(&pos, op->page), rc = 0;
 	}
 	return rc ? rc : op->page < op->end;
 }

@@ -17,12 +17,15 @@
 static int read_storage(struct daxfs *fs, const struct cache_fill *f)
 {
 	uint64_t offset = f->first * DAXFS_PAGE_SIZE;
-	size_t len = (size_t)f->n * DAXFS_PAGE_SIZE, want = f->size - offset < len ? (size_t)(f->size - offset) : len;
+	uint64_t end = f->size < f->stored ? f->size : f->stored, there = end > offset ? end - offset : 0;
+	size_t len = (size_t)f->n * DAXFS_PAGE_SIZE, want = there < len ? (size_t)there : len;
 	struct daxfs_storage storage;
 	ssize_t got;
-	int rc = cache_storage_get(fs, f->source, &storage);
+	int rc = want ? cache_storage_get(fs, f->source, &storage) : 0;
 
-	if (rc)
+	if (!want)
+		memset(f->aside->bytes, 0, len); /* nobody has put anything there */
+	if (rc || !want)
 		return rc;
 	got = storage.read(storage.context, f->ino, f->source & ~(0xffull << 56), f->aside->bytes, want, offset);
 	cache_storage_put(fs, f->source);

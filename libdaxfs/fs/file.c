@@ -20,7 +20,8 @@ struct file_op {
 	bool append;
 	bool here; /* what is in the pool alone */
 	uint64_t hits;
-	struct cache_aside *aside;
+	struct cache_aside *aside, *aside_end; /* the second of a write, which is about parts of two pages at most */
+	uint64_t missing;                      /* of a write: the page that is to be read first */
 };
 
 /* -- write -------------------------------------------------------------------- */
@@ -31,19 +32,23 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	struct write_txn txn;
 	int rc;
 
-	(void)fs;
 	if (op->len - op->done <= DAXFS_PAGE_SIZE)
 		space_warm_on(lane);
 	rc = write_txn_start(lane, op->ino, op->append ? PIECE_APPEND : op->offset + op->done, op->len - op->done,
 			     &txn);
+	if (rc == 0 && txn.source && !cache_writes(fs, txn.source))
+		rc = -EROFS;
 	if (rc)
 		return rc;
 	if (write_txn_must_prune(&txn)) {
 		rc = prune(lane, txn.sm);
 		return rc ? rc : -EAGAIN;
 	}
+	txn.aside[0] = op->aside;
+	txn.aside[1] = op->aside_end;
 	record_begin(lane, OP_WRITE);
 	rc = write_txn_survey(lane, &txn);
+	op->missing = txn.missing;
 	if (rc == 0)
 		rc = write_txn_stage(lane, &txn, op->in + op->done);
 	lane->txn.piece = txn.end - txn.from;
@@ -55,6 +60,12 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	if (txn.pages == 1)
 		alloc_prefetch(lane);
 	return 0;
+}
+
+/* Is it the first page of the write that is missing? Of an append, any that is. */
+static bool is_first(const struct file_op *op)
+{
+	return op->append || op->missing == (op->offset + op->done) / DAXFS_PAGE_SIZE;
 }
 
 /* As in read_ahead, the words that an overwrite changes. */
@@ -81,14 +92,21 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		.len = len,
 		.append = flags & DAXFS_APPEND,
 	};
+	unsigned tries = 0;
 	int rc = fs_ready(fs);
 
 	if (len > SSIZE_MAX_WRITE)
 		op.len = SSIZE_MAX_WRITE;
 	if (!op.append && offset > DAXFS_FILE_MAX)
 		return -EFBIG;
-	while (rc == 0 && op.done < op.len)
+	while (rc == 0 && op.done < op.len) {
 		rc = fs_run_ahead(fs, write_ahead, write_piece, &op);
+		if (rc == WRITE_MISSING)
+			rc = cache_bring_for_write(fs, ino, op.missing, is_first(&op) ? &op.aside : &op.aside_end,
+						   &tries);
+	}
+	free(op.aside);
+	free(op.aside_end);
 	return op.done ? (ssize_t)op.done : rc;
 }
 

@@ -235,7 +235,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	sm_store_relaxed(&sm->atime, init->now);
 	sm_store_relaxed(&sm->mtime, init->mtime);
 	sm_store_relaxed(&sm->ctime, init->ctime);
-	sm_store_relaxed(&sm->btime, init->now);
+	sm_store_relaxed(&sm->btime, init->source ? 0 : init->now);
 	sm_store_relaxed(&sm->rdev, init->source ? init->source : init->rdev);
 	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
 	sm_store(&sm->nlink, first_value(&sm->nlink, DAXFS_W_NLINK, nlink_payload(DAXFS_LIFE_ALIVE, 1)));

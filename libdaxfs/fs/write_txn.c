@@ -26,11 +26,15 @@
  * its own, and those that stay, but the first, are kept (space_keep). A file never ends
  * within an extent. If a group was found half as one and half as the other, its head has changed,
  * and is in the record.
+ *
+ * Of a file of storage (cache.h) each page has a word of its own, and its record says that storage has not all
+ * of it; a page of which only a part is written is read from there first (WRITE_MISSING).
  */
 #include "fs/write_txn.h"
 
 #include <errno.h>
 
+#include "fs/cache.h"
 #include "fs/lease.h"
 
 #define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
@@ -52,6 +56,7 @@ static void about(struct write_txn *txn, uint64_t from, uint64_t end)
 	txn->streams = false;
 	txn->alone = true;
 	txn->own = txn->own_end = txn->n_nodes = 0;
+	txn->missing = MAP_HOLE;
 	span_pages(txn, from / DAXFS_PAGE_SIZE, (end - 1) / DAXFS_PAGE_SIZE);
 }
 
@@ -60,26 +65,30 @@ int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t 
 	struct inode inode;
 	bool alone;
 	int rc = inode_get_file(lane, ino, &inode);
-	uint64_t from;
+	uint64_t from, most;
 
-	if (rc == 0 && inode_backed(inode.sm))
-		rc = -EROFS;
 	if (rc)
 		return rc;
 	txn->sm = inode.sm;
 	/* trunc before life: if the inode dies later, trunc will have changed. */
 	txn->size = word_help(lane, &inode.sm->size);
 	txn->trunc = word_help(lane, &inode.sm->trunc);
+	txn->source = inode_source(inode.sm);
+	txn->stored = txn->source ? word_help(lane, &inode.sm->dir_root) : 0;
+	txn->aside[0] = txn->aside[1] = NULL;
 	rc = inode_get(lane, ino, &inode);
 	if (rc == 0)
 		rc = lease_may_write(lane, inode.sm, &alone);
 	if (rc)
 		return rc;
 	from = offset == PIECE_APPEND ? size_bytes(txn->size) : offset;
-	if (from >= DAXFS_FILE_MAX)
+	if (txn->source && cache_stored(txn->stored, txn->size) > DAXFS_STORED_PAGES)
 		return -EFBIG;
-	if (len > DAXFS_FILE_MAX - from)
-		len = DAXFS_FILE_MAX - from; /* short; what is left is refused */
+	most = txn->source ? (uint64_t)DAXFS_STORED_PAGES * DAXFS_PAGE_SIZE : DAXFS_FILE_MAX;
+	if (from >= most)
+		return -EFBIG;
+	if (len > most - from)
+		len = most - from; /* short; what is left is refused */
 	about(txn, from, from + (len < DAXFS_ATOMIC_WRITE_MAX ? len : DAXFS_ATOMIC_WRITE_MAX));
 	txn->alone = alone;
 	return 0;
@@ -155,6 +164,36 @@ static bool widen(struct write_txn *txn, unsigned i)
 	return true;
 }
 
+/* Bytes of a page starting at byte `base` that come before `at`. */
+static uint64_t within(uint64_t base, uint64_t at)
+{
+	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
+}
+
+/* Does something of page i stay as it is? */
+static bool keeps_bytes(const struct write_txn *txn, unsigned i)
+{
+	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE, stop = within(base, txn->end);
+
+	return within(base, txn->from) || (txn->kind != CUTS && stop < within(base, size_bytes(txn->size)));
+}
+
+/* Of a file of storage: a page that is not here. 0: it is zeros, or all of it is written, or was read for this. */
+static int find_base(struct write_txn *txn, unsigned i)
+{
+	struct write_txn_page *page = &txn->page[i];
+	uint64_t p = txn->first + i;
+
+	if (page->was != MAP_HOLE || link_kind(page->word) == DAXFS_VOID || !keeps_bytes(txn, i) ||
+	    p >= cache_stored(txn->stored, txn->size))
+		return 0;
+	for (unsigned k = 0; k < 2 && !page->base; k++)
+		page->base = cache_aside_since(txn->aside[k], txn->trunc, p, page->word);
+	if (!page->base)
+		txn->missing = p;
+	return page->base ? 0 : WRITE_MISSING;
+}
+
 /* What page i is now. 1: the piece has grown, look again. */
 static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, struct map_pos *pos)
 {
@@ -164,6 +203,7 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 
 	page->from_extent = page->to_extent = false;
 	page->slot = NULL;
+	page->base = NULL;
 	page->was = MAP_HOLE;
 	if (rc == -ENOENT && txn->kind == PUNCHES)
 		return 0;
@@ -181,6 +221,8 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	page->was = look.page;
 	page->from_extent = look.extent;
 	txn->fills |= look.page == MAP_HOLE;
+	if (txn->source)
+		return find_base(txn, i);
 	return look.extent && txn->kind != FILLS && widen(txn, i) ? 1 : 0;
 }
 
@@ -195,7 +237,7 @@ int write_txn_survey(struct lane *lane, struct write_txn *txn)
 		txn->fills = false;
 		for (unsigned i = 0; rc == 0 && i < txn->pages; i++)
 			rc = survey_page(lane, txn, i, &pos);
-	} while (rc > 0);
+	} while (rc == 1);
 	if (rc)
 		return rc;
 	/* It retires as many pages as it takes: space/reserve.h. */
@@ -237,7 +279,7 @@ static bool find_extent(struct lane *lane, struct write_txn *txn, unsigned i, st
 	uint64_t head;
 	uint32_t age;
 
-	if (!again(txn, i) || !space_find_extent(lane, batch, &head, &age))
+	if (txn->source || !again(txn, i) || !space_find_extent(lane, batch, &head, &age))
 		return false;
 	txn->extents++;
 	txn->warm += age < CACHE_BYTES / (txn->end - txn->from);
@@ -260,12 +302,6 @@ static bool keep(struct lane *lane, struct write_txn *txn, unsigned i, struct sp
 		return false;
 	page->is = page->was;
 	return true;
-}
-
-/* Bytes of a page starting at byte `base` that come before `at`. */
-static uint64_t within(uint64_t base, uint64_t at)
-{
-	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
 }
 
 /* Is nothing left of page i, bytes past the end of the file not counted? */
@@ -305,7 +341,8 @@ static int find_pages(struct lane *lane, struct write_txn *txn, struct space_bat
 		if (find_extent(lane, txn, i, batch))
 			i += DAXFS_EXTENT_PAGES - 1;
 		else if (!keep(lane, txn, i, batch))
-			rc = space_find(lane, batch, DAXFS_USE_DATA, &txn->page[i].is);
+			rc = space_find(lane, batch, txn->source ? DAXFS_USE_CACHED : DAXFS_USE_DATA,
+					&txn->page[i].is);
 	}
 	return rc;
 }
@@ -315,7 +352,7 @@ int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, ui
 	struct space_batch batch;
 	int rc;
 
-	txn->size = 0;
+	txn->size = txn->source = 0;
 	about(txn, offset, offset + len);
 	for (unsigned i = 0; i < txn->pages; i++)
 		txn->page[i] = (struct write_txn_page){ .slot = NULL }; /* as if each was there */
@@ -338,9 +375,9 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
 	uint64_t start = within(base, txn->from), stop = within(base, txn->end);
 	uint8_t *to = pool_page(lane->pool, page->is);
-	const uint8_t *old = page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
+	const uint8_t *old = page->was == MAP_HOLE ? page->base : pool_page(lane->pool, page->was);
 
-	if (old && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
+	if (page->was != MAP_HOLE && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
 		lane->txn.fault = true; /* the rest of it cannot be kept */
 		return;
 	}
@@ -421,7 +458,7 @@ static void link_page(struct lane *lane, const struct write_txn *txn, unsigned i
 	if (page->is == MAP_HOLE || (page->to_extent && !head))
 		payload = link_payload(DAXFS_ABSENT, 0);
 	set_link(lane, txn, page->slot, page->word, payload);
-	if (link_kind(page->word) != DAXFS_ABSENT)
+	if (!map_is_empty(page->word))
 		record_retire(lane, DAXFS_T_PAGE, link_index(page->word));
 }
 
@@ -439,6 +476,8 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 	link_nodes(lane, txn);
 	if (txn->longer)
 		txn_word(&lane->txn, &txn->sm->size, DAXFS_W_SIZE, txn->size, txn->end);
+	if (txn->source)
+		cache_stage_dirty(lane, txn);
 	if (demands_trunc(txn))
 		txn_word(&lane->txn, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
 	if (!txn->alone)
@@ -523,30 +562,34 @@ static int cut_pages(struct lane *lane, struct write_txn *txn)
 }
 
 /* Others may break up the extent at any moment; what is staged here is not for map_collect to find again. */
-int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind)
+int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, struct write_txn *txn,
+		  uint64_t *behind)
 {
-	struct write_txn txn;
 	bool extent;
 	int rc;
 
 	*behind = (size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
 	if (size % EXTENT_BYTES == 0)
 		return 0;
-	txn.sm = sm;
-	txn.size = before;
-	about(&txn, size, size + 1); /* the page that this byte is in */
-	txn.end = size;
-	txn.kind = CUTS;
-	rc = write_txn_survey(lane, &txn);
+	txn->sm = sm;
+	txn->size = before;
+	about(txn, size, size + 1); /* the page that this byte is in */
+	txn->end = size;
+	txn->kind = CUTS;
+	rc = write_txn_survey(lane, txn);
+	if (rc == -ENOENT && txn->source && size % DAXFS_PAGE_SIZE && txn->first < cache_stored(txn->stored, before)) {
+		txn->missing = txn->first;
+		return WRITE_MISSING;
+	}
 	if (rc)
 		return rc == -ENOENT ? 0 : rc; /* a hole */
-	extent = txn.page[0].from_extent;
-	if (!extent && txn.pages > 1)
+	extent = txn->page[0].from_extent;
+	if (!extent && txn->pages > 1)
 		return -EAGAIN; /* broken up since it was found: it may be one again when its words are collected */
-	if (!extent)
-		rc = demand_no_extent(lane, &txn);
-	if (rc || (!extent && (txn.page[0].was == MAP_HOLE || size % DAXFS_PAGE_SIZE == 0)))
+	if (!extent && !txn->source)
+		rc = demand_no_extent(lane, txn);
+	if (rc || (!extent && ((txn->page[0].was == MAP_HOLE && !txn->page[0].base) || size % DAXFS_PAGE_SIZE == 0)))
 		return rc;
-	*behind = txn.first + txn.pages;
-	return cut_pages(lane, &txn);
+	*behind = txn->first + txn->pages;
+	return cut_pages(lane, txn);
 }

@@ -15,7 +15,10 @@ struct write_txn_page {
 	uint64_t word;    /* as finalized */
 	uint64_t was, is; /* the page that held it, and that will; MAP_HOLE: none */
 	bool from_extent, to_extent;
+	const uint8_t *base; /* the bytes that it had, in private memory: it was read from storage for this */
 };
+
+struct cache_aside;
 
 enum write_kind {
 	WRITES,  /* the bytes are new */
@@ -35,6 +38,11 @@ struct write_txn {
 	bool alone;             /* nobody else has a lease of the file, or gets one: see lease_may_write */
 	unsigned extents, warm; /* that it takes; and those still in this processor's caches, by what is known */
 	bool streams;           /* what is new goes around the caches */
+	/* of a file of storage (cache_write.c): where from, 0: it is none; how much of it storage has, as finalized;
+	 * what was read from there lately; a page whose bytes are to be read from there first */
+	uint64_t source, stored;
+	const struct cache_aside *aside[2];
+	uint64_t missing;
 	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
 	unsigned n_nodes;
 	struct {
@@ -48,6 +56,8 @@ struct write_txn {
 
 /* A write of len bytes at an offset, or at the end of the file, or as much as goes in one record. */
 int write_txn_start(struct lane *lane, daxfs_ino ino, uint64_t offset, uint64_t len, struct write_txn *txn);
+/* Of the survey and the cut: bytes of a page are in storage alone, and needed. */
+#define WRITE_MISSING 2
 /* With a record begun: which words are its pages', through nodes of ours if need be. */
 int write_txn_survey(struct lane *lane, struct write_txn *txn);
 /* Take pages, fill them, and stage that they are the file's. in NULL: with zeros. */
@@ -55,7 +65,8 @@ int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
 /* For who fills them before the file is looked at: take pages for len bytes from offset on, both whole pages. */
 int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, uint64_t len);
 /* Stage that nothing follows `size` in the page, or extent, that it is in; *behind: the next page to remove. */
-int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, uint64_t *behind);
+int write_txn_cut(struct lane *lane, struct sm_inode *sm, uint64_t before, uint64_t size, struct write_txn *txn,
+		  uint64_t *behind);
 
 /*
  * A piece of another kind: PUNCHES, FILLS. keep_size: it ends where the file does. 1: there is

@@ -9,7 +9,8 @@
  * would show them; 4 a symbolic link has its target, all of it, in page 0; 5 an
  * extent lies at the head of a group, all of it before the end, and the other words of
  * the group name nothing; 6 a file of backing storage has pages that are CLEAN, or claimed
- * by a host that there may be, or VOID, and no other file has.
+ * by a host that there may be, or VOID, and no other file has; 7 those it was written have the use of cached pages, and
+ * it says that storage has not all of them.
  */
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -23,6 +24,8 @@ struct walk {
 	uint64_t inode, size;
 	uint64_t pages; /* up to the end */
 	bool prune, symlink, backed;
+	bool dirty;         /* storage has not got all pages */
+	uint64_t clean_end; /* behind the last page before the end that is as storage has it */
 	bool ends;    /* the pruning, in a repair: no lane will */
 	uint64_t top; /* in a repair: behind the last page that is past the end */
 };
@@ -38,10 +41,10 @@ static void cut(struct walk *f, const sm_u64 *word, unsigned height, uint64_t ba
 	uint64_t pages = link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_EXTENT ? DAXFS_EXTENT_PAGES
 											  : 1ull << (9 * height);
 
-	repair_cut(f->c, word, at);
-	if (base < f->pages && !f->backed)
+	if (base < f->pages && (!f->backed || link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_DATA))
 		repair_lost(f->c, "inode %" PRIu64 ": up to %" PRIu64 " bytes from byte %" PRIu64 " on are zeros",
 			    f->inode, pages * DAXFS_PAGE_SIZE, base * DAXFS_PAGE_SIZE);
+	repair_cut(f->c, word, at);
 }
 
 /* A page, or pages, past the end of a file that is not being pruned. False: they cannot be its. */
@@ -118,6 +121,11 @@ static bool lost(struct walk *f, const sm_u64 *word, uint64_t page, unsigned hei
 static void walk_data(struct walk *f, const sm_u64 *word, uint64_t page, uint64_t p, const struct place *at)
 {
 	enum daxfs_use use = f->backed ? DAXFS_USE_CACHED : DAXFS_USE_DATA;
+	bool dirty = link_kind(check_value(f->c, word, DAXFS_W_LINK)) == DAXFS_DATA;
+
+	f->dirty |= dirty;
+	if (!dirty && p < f->pages)
+		f->clean_end = p + 1;
 
 	if (!check_reach(f->c, DAXFS_T_PAGE, page, use, at) || (p >= f->pages && !f->prune && !claim(f, p + 1)))
 		cut(f, word, 0, p, at);
@@ -129,7 +137,7 @@ static void walk_data(struct walk *f, const sm_u64 *word, uint64_t page, uint64_
 static bool kind_fits(const struct walk *f, uint64_t w)
 {
 	switch (link_kind(w)) {
-	case DAXFS_DATA:
+	case DAXFS_DATA: return true;
 	case DAXFS_EXTENT: return !f->backed;
 	case DAXFS_CLEAN: return f->backed;
 	case DAXFS_VOID: return f->backed && !link_index(w);
@@ -247,6 +255,15 @@ static uint64_t first_link(const struct check *c, const sm_u64 *word, unsigned h
 	return found;
 }
 
+/* Was a page taken for a file of storage? */
+static bool is_cached(const struct check *c, uint64_t page)
+{
+	const sm_u64 *state = &c->pool->state[DAXFS_T_PAGE][page];
+
+	return page < c->pool->objects[DAXFS_T_PAGE] && !pool_lost(c->pool, state, sizeof(*state)) &&
+	       use_of(sm_load(state)) == DAXFS_USE_CACHED;
+}
+
 /* A file with pages of its own is none of storage, whatever rdev says: that is what is wrong, not they. */
 static void check_source(struct walk *f)
 {
@@ -257,12 +274,35 @@ static void check_source(struct walk *f)
 		found = first_link(f->c, &sm->direct[i], 0);
 	for (unsigned h = 1; !found && h <= DAXFS_INDIRECT; h++)
 		found = first_link(f->c, &sm->indirect[h - 1], h);
-	if (link_kind(found) != DAXFS_DATA && link_kind(found) != DAXFS_EXTENT)
+	if (link_kind(found) != DAXFS_EXTENT && (link_kind(found) != DAXFS_DATA || is_cached(f->c, link_index(found))))
 		return;
 	check_problem(f->c, "bad-source", PLACE("inode", f->inode), "in storage, but it has pages of its own");
 	f->backed = false;
 	if (repair_do(f->c, PLACE("inode", f->inode), "a file of the pool"))
 		repair_plain(f->c, &sm->rdev, 0);
+}
+
+/* Does it say how much of it storage has? What is not known to be there is to be written. */
+static void check_stored(struct walk *f)
+{
+	const sm_u64 *word = &f->c->pool->inodes[f->inode].dir_root;
+	uint64_t w = check_value(f->c, word, DAXFS_W_LINK), pages = w ? stored_pages(w) : f->pages;
+	const struct place *at = PLACE_FIELD("inode", f->inode, "dir_root", -1);
+
+	if (check_unknown(f->c, word) || (w && link_kind(w) != DAXFS_STORED))
+		return;
+	if (pages <= f->pages && f->clean_end <= pages &&
+	    !(f->dirty && (!w || stored_state(w) == DAXFS_STORED_SAME)))
+		return;
+	check_problem(f->c, "bad-stored", at, "storage has not the %" PRIu64 " pages of inode %" PRIu64, pages,
+		      f->inode);
+	if (pages > f->pages)
+		pages = f->pages;
+	if (f->clean_end > pages)
+		pages = f->clean_end;
+	w = stored_payload(DAXFS_STORED_CUT, pages);
+	if (repair_do(f->c, at, "%#" PRIx64, w))
+		repair_word(f->c, word, DAXFS_W_LINK, w);
 }
 
 static void check_symlink(struct walk *f)
@@ -299,6 +339,8 @@ void check_file(struct check *c, uint64_t inode)
 	for (unsigned h = 1; h <= DAXFS_INDIRECT; h++)
 		walk_word(&f, &sm->indirect[h - 1], h, map_first(h),
 			  PLACE_FIELD("inode", inode, "indirect", (int)h - 1));
+	if (f.backed)
+		check_stored(&f);
 	if (f.top > f.pages &&
 	    repair_do(c, PLACE("inode", inode), "%" PRIu64 " bytes, as far as it has pages", f.top * DAXFS_PAGE_SIZE))
 		repair_word(c, &sm->size, DAXFS_W_SIZE, f.top * DAXFS_PAGE_SIZE | (f.prune ? DAXFS_SIZE_PRUNE : 0));

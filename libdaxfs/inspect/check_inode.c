@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "index/filemap.h"
 #include "inspect/repair.h"
 
 /* -- marks ------------------------------------------------------------------ */
@@ -97,6 +98,15 @@ static void cut_pages(struct check *c, uint64_t inode)
 			repair_cut(c, &sm->indirect[i], PLACE_FIELD("inode", inode, "indirect", i));
 }
 
+/* Does an inode that is no directory have a word of a directory's root that makes no sense? A file of storage may say
+ * there how much of it that has. */
+static bool bad_root(struct check *c, const struct sm_inode *sm, uint32_t mode)
+{
+	uint64_t w = check_value(c, &sm->dir_root, DAXFS_W_LINK);
+
+	return w && !(S_ISREG(mode) && inode_backed(sm) && link_kind(w) == DAXFS_STORED);
+}
+
 /* No pages below what is neither a file nor a symbolic link; no root node but in a directory. */
 void check_content(struct check *c, uint64_t inode)
 {
@@ -121,7 +131,7 @@ void check_content(struct check *c, uint64_t inode)
 		check_problem(c, "bad-kind", PLACE("inode", inode), "has pages, but mode %#o", mode);
 		cut_pages(c, inode);
 	}
-	if (!S_ISDIR(mode) && check_value(c, &sm->dir_root, DAXFS_W_LINK)) {
+	if (!S_ISDIR(mode) && bad_root(c, sm, mode)) {
 		check_problem(c, "bad-kind", PLACE_FIELD("inode", inode, "dir_root", -1), "used, but mode is %#o",
 			      mode);
 		repair_cut(c, &sm->dir_root, PLACE_FIELD("inode", inode, "dir_root", -1));

@@ -210,6 +210,7 @@ static void link_text(uint64_t payload, char *buf, size_t size)
 {
 	static const char *const name[] = { "nothing",   "data page", "node page", "dirent",         "inode",
 					    "lock page", "extent",    "leaf page", "attribute page", "clean page" };
+	static const char *const stored[] = { "all", "some old", "being written", "some cut off" };
 
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
@@ -218,6 +219,9 @@ static void link_text(uint64_t payload, char *buf, size_t size)
 			 filling_generation(payload));
 	else if (link_kind(payload) == DAXFS_VOID)
 		snprintf(buf, size, "zeros of storage");
+	else if (link_kind(payload) == DAXFS_STORED)
+		snprintf(buf, size, "storage has %" PRIu64 " pages, %s", stored_pages(payload),
+			 stored[stored_state(payload)]);
 	else if (link_kind(payload) > DAXFS_CLEAN)
 		snprintf(buf, size, "kind %u index %" PRIu64, link_kind(payload), link_index(payload));
 	else

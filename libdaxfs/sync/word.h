@@ -146,6 +146,22 @@ static inline uint32_t filling_generation(uint64_t w)
 	return (uint32_t)(link_index(w) >> 6);
 }
 
+/* How many pages of a file storage has, and how that differs from the pool. */
+static inline uint64_t stored_payload(enum daxfs_stored state, uint64_t pages)
+{
+	return link_payload(DAXFS_STORED, (uint64_t)state << 30 | pages);
+}
+
+static inline enum daxfs_stored stored_state(uint64_t w)
+{
+	return (enum daxfs_stored)(link_index(w) >> 30);
+}
+
+static inline uint64_t stored_pages(uint64_t w)
+{
+	return link_index(w) & DAXFS_STORED_PAGES;
+}
+
 /* A slot of a directory: a link, and a hint of six bits. */
 static inline uint64_t name_payload(enum daxfs_link_kind kind, uint64_t index, uint64_t hint)
 {

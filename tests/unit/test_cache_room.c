@@ -173,7 +173,8 @@ static void test_damage(void **state)
 	plain = s.pool->inodes[handle_index(other)].direct;
 	clean = link_index(sm_load(&word[0]));
 	pod_check(&s.pod);
-	damaged(&s, &word[4], link_payload(DAXFS_DATA, 5), "bad-kind");
+	damaged(&s, &word[0], link_payload(DAXFS_DATA, clean), "bad-stored");
+	damaged(&s, &word[4], link_payload(DAXFS_EXTENT, 16), "bad-kind");
 	damaged(&s, &word[4], link_payload(DAXFS_VOID, 5), "bad-kind");
 	damaged(&s, &word[4], link_payload(DAXFS_CLEAN, clean), "double-use");
 	damaged(&s, &word[4], link_payload(DAXFS_CLEAN, UINT32_MAX), "bad-index");

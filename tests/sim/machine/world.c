@@ -81,17 +81,99 @@ static ssize_t storage_read(void *context, daxfs_ino ino, uint64_t file, void *b
 	return spoilt == 1 ? -ENETDOWN : spoilt == 2 ? (ssize_t)len - 1 : (ssize_t)len;
 }
 
+static uint8_t *disk_page(struct disk *d, uint64_t page, uint64_t file)
+{
+	unsigned i = 0;
+
+	while (i < d->n && d->page[i].page != page)
+		i++;
+	if (i == d->n) {
+		if (i == DISK_PAGES)
+			arena_die("a script writes too much of storage");
+		d->page[d->n++].page = page;
+		storage_read(NULL, 0, file, d->page[i].bytes, DAXFS_PAGE_SIZE, page * DAXFS_PAGE_SIZE);
+		for (unsigned k = 0; k < DAXFS_PAGE_SIZE; k++)
+			if (d->touched && page * DAXFS_PAGE_SIZE + k >= d->cut)
+				d->page[i].bytes[k] = 0;
+	}
+	return d->page[i].bytes;
+}
+
+static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n = storage_read(context, ino, file, buf, len, offset);
+	const struct disk *d = &world.disk;
+
+	for (size_t i = 0; d->touched && i < len; i++) {
+		uint64_t at = offset + i, page = at / DAXFS_PAGE_SIZE;
+
+		if (at >= d->cut)
+			((uint8_t *)buf)[i] = 0;
+		for (unsigned k = 0; k < d->n && at < d->size; k++)
+			if (d->page[k].page == page)
+				((uint8_t *)buf)[i] = d->page[k].bytes[at % DAXFS_PAGE_SIZE];
+	}
+	return n;
+}
+
+static int disk_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
+{
+	struct disk *d = &world.disk;
+
+	(void)ino;
+	world.writer = (unsigned)(uintptr_t)context;
+	for (size_t i = 0; i < len; i++)
+		disk_page(d, (offset + i) / DAXFS_PAGE_SIZE, file)[(offset + i) % DAXFS_PAGE_SIZE] =
+			((const uint8_t *)buf)[i];
+	if (offset + len > d->size)
+		d->size = offset + len;
+	return world.spoilt[world.writer] ? -ENOSPC : 0;
+}
+
+static int disk_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact)
+{
+	struct disk *d = &world.disk;
+
+	(void)ino, (void)file;
+	world.writer = (unsigned)(uintptr_t)context;
+	if (!d->touched)
+		*d = (struct disk){ .size = UINT64_MAX, .cut = UINT64_MAX, .touched = true };
+	if (size < d->cut)
+		d->cut = size;
+	for (unsigned i = 0; i < d->n; i++)
+		for (unsigned k = 0; k < DAXFS_PAGE_SIZE; k++)
+			if (d->page[i].page * DAXFS_PAGE_SIZE + k >= size)
+				d->page[i].bytes[k] = 0;
+	if (size < d->size || exact)
+		d->size = size;
+	return world.spoilt[world.writer] ? -ENOSPC : 0;
+}
+
+static int disk_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp)
+{
+	(void)ino, (void)file;
+	world.safe = world.disk;
+	*stamp = 1;
+	return world.spoilt[(uintptr_t)context] ? -EIO : 0;
+}
+
 static long call_attach(void *arg)
 {
 	unsigned host = *(unsigned *)arg;
-	const struct daxfs_storage storage = {
+	struct daxfs_storage storage = {
 		.struct_size = sizeof(storage),
 		.read = storage_read,
 		.context = (void *)(uintptr_t)host,
 	};
 	long rc = fs_attach(memory_base(), world.size, &world.fs[host], &reason);
 
-	return rc ? rc : daxfs_backing_attach(world.fs[host], 0, &storage);
+	if (rc == 0)
+		rc = daxfs_backing_attach(world.fs[host], 0, &storage);
+	storage.read = disk_read;
+	storage.write = disk_write;
+	storage.resize = disk_resize;
+	storage.sync = disk_sync;
+	return rc ? rc : daxfs_backing_attach(world.fs[host], 1, &storage);
 }
 
 static long call_join(void *arg)
@@ -187,6 +269,8 @@ void world_lose(unsigned host, struct fate fate)
 	if (weak_on && !world.wb)
 		weak_lose(host, set_lost);
 	memory_lose(host, fate);
+	if (world.writer == host)
+		world.disk = world.safe;
 	if (weak_on && world.wb)
 		weak_follow(host);
 }

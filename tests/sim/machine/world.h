@@ -31,6 +31,18 @@ struct kernel {
 	} attr[KERNEL_MAX];
 };
 
+/* What hosts wrote to storage: to one file, of backing 1. Where it was not written it has what it began with. */
+#define DISK_PAGES 6u
+struct disk {
+	uint64_t size, cut; /* where the file ends; bytes that it has of what it began with */
+	bool touched;       /* else it is as it began */
+	unsigned n;
+	struct {
+		uint64_t page;
+		uint8_t bytes[DAXFS_PAGE_SIZE];
+	} page[DISK_PAGES];
+};
+
 struct world {
 	bool wb, leases;
 	uint64_t size;    /* of the pool; the memory may be larger */
@@ -40,7 +52,9 @@ struct world {
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
 	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
-	unsigned spoilt[HOSTS]; /* 1: its reads of storage fail; 2: they come short */
+	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */
+	struct disk disk, safe; /* what hosts see, and what is left when one dies that has written */
+	unsigned writer;        /* the host that did, last */
 };
 
 extern struct world world;

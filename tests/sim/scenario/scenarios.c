@@ -30,6 +30,9 @@
 /* Three pages in storage, and fifteen. */
 #define STORED "mkdir d;import d/f 9000 7;"
 #define STORED_NODE "mkdir d;import d/f 60000 7;"
+/* The same, which may be written. */
+#define BACKED "mkdir d;import d/f 9000 107;"
+#define BACKED_NODE "mkdir d;import d/f 60000 107;"
 
 /* Five of the sixteen files that a host can hold here. */
 #define HOLD_5(p)                                                                                                      \
@@ -320,6 +323,29 @@ const struct scenario scenarios[] = {
 	{ "cache-view", STORED "pread d/f 0 4096;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },
 	{ "cache-read-only", STORED, "write d/f 0 100 3;trunc d/f 5;chattr d/f 0600 1 2 3;draft d/f 0 4096 4",
 	  "read d/f", 0 },
+	/* files of storage that are written, and written back */
+	{ "back-write", BACKED, "write d/f 100 50 1;write d/f 4096 4096 2;append d/f 100 3", "read d/f;write d/f 0 4096 4",
+	  0 },
+	{ "back-write-part", BACKED, "write d/f 4000 200 1", "read d/f;drop d/f 0 9000", SC_DEEP },
+	{ "back-write-node", BACKED_NODE, "write d/f 40000 3000 1", "pread d/f 36864 4096;drop d/f 30000 20000", 0 },
+	{ "back-write-far", BACKED, "write d/f 40000 100 1", "append d/f 100 2;read d/f", 0 },
+	{ "back-trunc", BACKED "read d/f;", "trunc d/f 5000;trunc d/f 8500", "write d/f 8192 300 2;read d/f", SC_DEEP },
+	{ "back-trunc-cold", BACKED_NODE, "trunc d/f 41000;trunc d/f 50000", "pread d/f 36864 12000;write d/f 45000 9 3",
+	  0 },
+	{ "back-trunc-error", BACKED, "spoil 1;trunc d/f 5000;write d/f 4000 200 1;spoil 0;trunc d/f 0", "stat d/f", 0 },
+	{ "back-flush", BACKED "write d/f 0 9500 1;", "writeback d/f;drop d/f 0 9500;read d/f",
+	  "write d/f 4096 100 2;drop d/f 0 9500;read d/f", SC_DEEP },
+	{ "back-flush-node", BACKED_NODE "write d/f 28000 9000 1;write d/f 70000 10 2;", "writeback d/f",
+	  "write d/f 40000 100 3;drop d/f 0 70000;pread d/f 28000 5000", 0 },
+	{ "back-flush-cut", BACKED "write d/f 8000 4000 1;", "writeback d/f;drop d/f 0 9500",
+	  "trunc d/f 4500;trunc d/f 9000;read d/f", SC_DEEP },
+	{ "back-flush-longer", BACKED "trunc d/f 4100;trunc d/f 12500;", "writeback d/f", "append d/f 50 2;read d/f", 0 },
+	{ "back-flush-again", BACKED "write d/f 0 4096 1;writeback d/f;write d/f 100 4096 2;", "writeback d/f;drop d/f 0 9000",
+	  "write d/f 0 10 3;read d/f", 0 },
+	{ "back-flush-error", BACKED "write d/f 0 4096 1;", "spoil 1;writeback d/f;spoil 0;writeback d/f", "read d/f", 0 },
+	{ "back-flush-removed", BACKED "write d/f 0 4096 1;", "writeback d/f", "unlink d/f;create d/f;write d/f 0 10 3", 0 },
+	{ "back-flush-held", BACKED "write d/f 0 4096 1;hold d/f;note d/f 0", "unlink d/f;writeback $0;release $0",
+	  "write $0 100 50 2;pread $0 0 4096", SC_HOLDS },
 	/* Files take what is cached; what finds no room is read all the same. */
 	{ "cache-gives-back", STORED_NODE "read d/f;create g;fill g 0", "write g 0 8192 3;write g 0 8192 4",
 	  "read d/f;write g 4096 4096 5", SC_TIGHT },

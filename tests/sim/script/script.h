@@ -11,7 +11,8 @@
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
- *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither)
+ *   writeback P (of a FILE from 100 on, which may be written)
+ *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither; writes fail with either)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
  *
@@ -68,6 +69,7 @@ void script_import(struct command_call *call);
 void script_tree(struct command_call *call);
 void script_forget(struct command_call *call);
 void script_drop(struct command_call *call);
+void script_write_back(struct command_call *call);
 void script_spoil(struct command_call *call);
 
 /* Prepare and run each; dies on a result other than success. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/fs.h"
+#include "daxfs/cache.h"
 #include "script/script.h"
 
 #define NAMES_MAX 64u
@@ -143,6 +144,17 @@ static int count_cached(struct daxfs *fs, struct lane *lane, void *arg)
 	return 0;
 }
 
+/* What was written is in storage, too, once it is written back, wherever that had got to: all of it is read from there. */
+static void say_stored(struct walk *w, const struct daxfs_attr *attr)
+{
+	if (sm_load_relaxed(&fs_pool(w->fs)->inodes[(uint32_t)attr->ino].rdev) >> 56 != 2)
+		return;
+	say(w, " back %d", daxfs_write_back(w->fs, attr->ino));
+	if (daxfs_cache_drop(w->fs, attr->ino, 0, UINT64_MAX) < 0)
+		say(w, " not dropped");
+	say_contents(w, attr);
+}
+
 static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 {
 	if (is_backed(w, attr->ino))
@@ -150,6 +162,7 @@ static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 	say(w, " %o %u:%u n%u s%" PRIu64 " #%u", attr->mode, attr->uid, attr->gid, attr->nlink, attr->size,
 	    number_of(w, attr->ino));
 	say_contents(w, attr);
+	say_stored(w, attr);
 	say_locks(w, attr->ino);
 	say(w, "\n");
 }

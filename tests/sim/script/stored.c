@@ -11,13 +11,14 @@ static void put(struct command_call *call, long rc)
 	snprintf(call->result, sizeof(call->result), "%ld", rc);
 }
 
-/* A name for a file of storage. */
+/* A name for a file of storage; those from FILE 100 on may be written. */
 void script_import(struct command_call *call)
 {
 	const struct command *c = call->command;
 	const struct daxfs_attr attr = { .mode = 0644, .uid = 10, .gid = 20, .size = c->n[0] };
 
-	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, 0, c->n[1], NULL));
+	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, c->n[1] >= 100, c->n[1],
+			       NULL));
 }
 
 /* A directory of storage. */
@@ -43,6 +44,11 @@ void script_drop(struct command_call *call)
 	int64_t n = daxfs_cache_drop(world.fs[call->host], c->ino, c->n[0], c->n[1]);
 
 	put(call, n < 0 ? n : 0);
+}
+
+void script_write_back(struct command_call *call)
+{
+	put(call, daxfs_write_back(world.fs[call->host], call->command->ino));
 }
 
 void script_spoil(struct command_call *call)

@@ -569,6 +569,7 @@ const struct verb script_verbs[] = {
 	{ "tree", "pn", script_tree },
 	{ "forget", "iP", script_forget },
 	{ "drop", "inn", script_drop },
+	{ "writeback", "i", script_write_back },
 	{ "spoil", "n", script_spoil },
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },
