@@ -9,7 +9,7 @@
  *   FILLING {host, generation}   that host reads it from storage. No page belongs to it yet
  *   CLEAN -> page     as storage has it: may be dropped at any moment
  *   VOID              storage has zeros there: no page is needed
- *   DATA -> page      (not yet: files are read-only) newer than storage, acknowledged: never dropped
+ *   DATA -> page      newer than storage, acknowledged: never dropped (cache_write.c)
  *
  *   claim     absent -> FILLING(me), of pages that follow each other, and trunc: a hole is filled (write_txn.c)
  *   take over FILLING(whose generation is over) -> FILLING(me)    in the same record

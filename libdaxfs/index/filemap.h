@@ -34,7 +34,7 @@
 
 #include "sync/lane.h"
 
-/* Is it of storage (fs/cache.h): a file's bytes, a directory's names? Then it is read-only. Of an inode that is known
+/* Is it of storage (fs/cache.h): a file's bytes, a directory's names? Of an inode that is known
  * to live, or where damage is looked for. */
 static inline bool inode_backed(const struct sm_inode *sm)
 {
