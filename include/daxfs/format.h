@@ -489,16 +489,16 @@ struct sm_lane {
 #define DAXFS_ROOT_INO 1u
 
 struct sm_inode {
-	sm_u64 size;                     /* 00 SIZE */
-	sm_u64 trunc;                    /* 08 TICK: bumped by every truncation */
-	sm_u64 nlink;                    /* 10 NLINK */
-	sm_u64 openers[2];               /* 18 OPENERS */
-	sm_u64 mode;                     /* 28 ATTR: type and permissions */
-	sm_u64 uid;                      /* 30 ATTR */
-	sm_u64 gid;                      /* 38 ATTR */
-	sm_u64 parent;                   /* 40 LINK: directories only */
-	sm_u64 dir_root;                 /* 48 LINK: of a directory a NODE; of a file of storage STORED, or nothing: all */
-	sm_u64 direct[DAXFS_DIRECT];     /* 50 LINK: pages 0..7 */
+	sm_u64 size;                 /* 00 SIZE */
+	sm_u64 trunc;                /* 08 TICK: bumped by every truncation */
+	sm_u64 nlink;                /* 10 NLINK */
+	sm_u64 openers[2];           /* 18 OPENERS */
+	sm_u64 mode;                 /* 28 ATTR: type and permissions */
+	sm_u64 uid;                  /* 30 ATTR */
+	sm_u64 gid;                  /* 38 ATTR */
+	sm_u64 parent;               /* 40 LINK: directories only */
+	sm_u64 dir_root;             /* 48 LINK: of a directory a NODE; of a file of storage STORED, or nothing: all */
+	sm_u64 direct[DAXFS_DIRECT]; /* 50 LINK: pages 0..7 */
 	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/filemap.h */
 	sm_u64 atime;                    /* b0 */
 	sm_u64 mtime;                    /* b8 */

@@ -242,7 +242,8 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 		return -EINVAL;
 	rc = inode_parent(lane, &inode, &parent);
 	if (rc == 0)
-		*op->out = (struct daxfs_source){ (unsigned)(source >> 56) - 1, source & ~(0xffull << 56), parent, 0, 0 };
+		*op->out = (struct daxfs_source){ (unsigned)(source >> 56) - 1, source & ~(0xffull << 56), parent, 0,
+						  0 };
 	if (rc == 0 && S_ISREG(inode.mode)) {
 		stored = word_load(lane, &inode.sm->dir_root);
 		op->out->dirty = link_kind(stored) == DAXFS_STORED && stored_state(stored) != DAXFS_STORED_SAME;

@@ -76,7 +76,7 @@ struct cache_fill {
 	unsigned wanted, n; /* pages; and those that it is about */
 	uint64_t source, size;
 	uint64_t stored; /* bytes that storage has, at most; behind them are zeros */
-	uint64_t busy; /* the claim of another host that is in the way, 0: none */
+	uint64_t busy;   /* the claim of another host that is in the way, 0: none */
 	unsigned taken_over, filled;
 	struct cache_aside *aside;
 	struct cache_fill *next;

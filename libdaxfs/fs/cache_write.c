@@ -42,9 +42,9 @@
 #include "fs/cache.h"
 #include "fs/write_txn.h"
 
-#define BATCH_PAGES 1024u   /* written before storage is asked to make them safe */
-#define LOOKS 512u          /* words of a file looked at in one step */
-#define SCAN_INODES 4096u   /* in one step */
+#define BATCH_PAGES 1024u /* written before storage is asked to make them safe */
+#define LOOKS 512u        /* words of a file looked at in one step */
+#define SCAN_INODES 4096u /* in one step */
 #define BRINGS_IN_VAIN 1000u
 
 /* -- in the records of writers ------------------------------------------------------ */
@@ -54,7 +54,7 @@ void cache_stage_dirty(struct lane *lane, const struct write_txn *txn)
 	bool cut = link_kind(txn->stored) == DAXFS_STORED && stored_state(txn->stored) == DAXFS_STORED_CUT;
 
 	txn_word(&lane->txn, &txn->sm->dir_root, DAXFS_W_LINK, txn->stored,
-		    stored_payload(cut ? DAXFS_STORED_CUT : DAXFS_STORED_DIRTY, cache_stored(txn->stored, txn->size)));
+		 stored_payload(cut ? DAXFS_STORED_CUT : DAXFS_STORED_DIRTY, cache_stored(txn->stored, txn->size)));
 }
 
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size)
@@ -62,7 +62,7 @@ void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, ui
 	uint64_t pages = cache_stored(stored, before), now = cache_stored(0, size);
 
 	txn_word(&lane->txn, &sm->dir_root, DAXFS_W_LINK, stored,
-		    stored_payload(DAXFS_STORED_CUT, now < pages ? now : pages));
+		 stored_payload(DAXFS_STORED_CUT, now < pages ? now : pages));
 }
 
 /* Past a filler that is slow a page is read aside, and others may change it before it is used: then again. */
@@ -232,7 +232,7 @@ static int end(struct daxfs *fs, struct lane *lane, void *arg)
 		return 0; /* it stays dirty */
 	record_begin(lane, OP_FILL);
 	txn_word(&lane->txn, &inode.sm->dir_root, DAXFS_W_LINK, stored,
-		    stored_payload(DAXFS_STORED_SAME, (wb->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE));
+		 stored_payload(DAXFS_STORED_SAME, (wb->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE));
 	return record_commit(lane);
 }
 
@@ -366,8 +366,8 @@ static bool is_dirty(struct lane *lane, unsigned backing, uint64_t i, daxfs_ino 
 	struct inode inode;
 	uint64_t w;
 
-	if (pool_troubled(pool) && (pool_lost(pool, sm, sizeof(*sm)) ||
-				    pool_lost(pool, &pool->state[DAXFS_T_INODE][i], sizeof(sm_u64))))
+	if (pool_troubled(pool) &&
+	    (pool_lost(pool, sm, sizeof(*sm)) || pool_lost(pool, &pool->state[DAXFS_T_INODE][i], sizeof(sm_u64))))
 		return false;
 	w = word_load(lane, &sm->dir_root);
 	if (inode_source(sm) >> 56 != backing + 1 || state_of_file(w) == DAXFS_STORED_SAME)

@@ -341,8 +341,7 @@ static int find_pages(struct lane *lane, struct write_txn *txn, struct space_bat
 		if (find_extent(lane, txn, i, batch))
 			i += DAXFS_EXTENT_PAGES - 1;
 		else if (!keep(lane, txn, i, batch))
-			rc = space_find(lane, batch, txn->source ? DAXFS_USE_CACHED : DAXFS_USE_DATA,
-					&txn->page[i].is);
+			rc = space_find(lane, batch, txn->source ? DAXFS_USE_CACHED : DAXFS_USE_DATA, &txn->page[i].is);
 	}
 	return rc;
 }

@@ -43,7 +43,7 @@ struct write_txn {
 	uint64_t source, stored;
 	const struct cache_aside *aside[2];
 	uint64_t missing;
-	unsigned own, own_end;  /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
+	unsigned own, own_end; /* pages [own, own_end) are taken and filled by somebody else (draft.c) */
 	unsigned n_nodes;
 	struct {
 		sm_u64 *slot; /* that will name it: linked, or in another of these */

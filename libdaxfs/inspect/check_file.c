@@ -26,8 +26,8 @@ struct walk {
 	bool prune, symlink, backed;
 	bool dirty;         /* storage has not got all pages */
 	uint64_t clean_end; /* behind the last page before the end that is as storage has it */
-	bool ends;    /* the pruning, in a repair: no lane will */
-	uint64_t top; /* in a repair: behind the last page that is past the end */
+	bool ends;          /* the pruning, in a repair: no lane will */
+	uint64_t top;       /* in a repair: behind the last page that is past the end */
 };
 
 /*
@@ -291,8 +291,7 @@ static void check_stored(struct walk *f)
 
 	if (check_unknown(f->c, word) || (w && link_kind(w) != DAXFS_STORED))
 		return;
-	if (pages <= f->pages && f->clean_end <= pages &&
-	    !(f->dirty && (!w || stored_state(w) == DAXFS_STORED_SAME)))
+	if (pages <= f->pages && f->clean_end <= pages && !(f->dirty && (!w || stored_state(w) == DAXFS_STORED_SAME)))
 		return;
 	check_problem(f->c, "bad-stored", at, "storage has not the %" PRIu64 " pages of inode %" PRIu64, pages,
 		      f->inode);

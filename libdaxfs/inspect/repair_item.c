@@ -73,8 +73,8 @@ static bool makes_sense(const struct item *it, uint64_t w, unsigned height)
 	if (sm_load(&pool->birth[DAXFS_T_PAGE][index]) > it->epoch)
 		return false;
 	return state_of(s) == DAXFS_LIVE && !check_is(it->check, DAXFS_T_PAGE, index, CHECK_REACHED) &&
-	       (use_of(s) == use || (use == DAXFS_USE_DATA &&
-				      (use_of(s) == DAXFS_USE_KEPT || use_of(s) == DAXFS_USE_CACHED)));
+	       (use_of(s) == use ||
+		(use == DAXFS_USE_DATA && (use_of(s) == DAXFS_USE_KEPT || use_of(s) == DAXFS_USE_CACHED)));
 }
 
 static void mend_link(struct item *it, const sm_u64 *word, unsigned height);

@@ -32,7 +32,7 @@ static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf,
 static int disk_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
 {
 	struct disk *d = context;
-	void (*during)(struct disk *d) = d->during;
+	void (*during)(struct disk * d) = d->during;
 
 	(void)ino, (void)file;
 	d->writes++;
@@ -180,10 +180,10 @@ static void test_written(void **state)
 	start(&s, 8 << 20, 10 * PAGE - 100);
 	memcpy(want, disk.bytes, 10 * PAGE - 100);
 	assert_false(is_dirty(&s));
-	put(&s, 0, want, PAGE, PAGE, 0xa1);                 /* a page */
-	put(&s, 1, want, 3 * PAGE + 10, 2 * PAGE, 0xa2);    /* parts of two, of which one is zeros, and one between */
-	put(&s, 2, want, 10 * PAGE - 200, 500, 0xa3);       /* across the end */
-	put(&s, 0, want, 40 * PAGE + 5, 7, 0xa4);           /* far behind it */
+	put(&s, 0, want, PAGE, PAGE, 0xa1);              /* a page */
+	put(&s, 1, want, 3 * PAGE + 10, 2 * PAGE, 0xa2); /* parts of two, of which one is zeros, and one between */
+	put(&s, 2, want, 10 * PAGE - 200, 500, 0xa3);    /* across the end */
+	put(&s, 0, want, 40 * PAGE + 5, 7, 0xa4);        /* far behind it */
 	for (unsigned i = 0; i < POD_HOSTS; i++)
 		same(&s, i, want, 40 * PAGE + 12);
 	assert_int_equal(disk.writes, 0);
@@ -214,7 +214,8 @@ static void test_cut(void **state)
 	(void)state;
 	start(&s, 8 << 20, 30 * PAGE);
 	memcpy(want, disk.bytes, 30 * PAGE);
-	cut(&s, 0, want, 30 * PAGE, 20 * PAGE + 70); /* within a page that is in storage alone, below a node that is not */
+	cut(&s, 0, want, 30 * PAGE,
+	    20 * PAGE + 70); /* within a page that is in storage alone, below a node that is not */
 	cut(&s, 1, want, 20 * PAGE + 70, 25 * PAGE);
 	same(&s, 2, want, 25 * PAGE);
 	put(&s, 2, want, 24 * PAGE + 5, 10, 0xb1);
@@ -479,7 +480,10 @@ static void step(struct fixture *s, uint8_t *want, uint64_t *size)
 		cut(s, host, want, *size, offset);
 		*size = offset;
 		break;
-	case 3: assert_int_equal(daxfs_write_back(s->pod.fs[host], s->ino), 0); stored(want, *size); break;
+	case 3:
+		assert_int_equal(daxfs_write_back(s->pod.fs[host], s->ino), 0);
+		stored(want, *size);
+		break;
 	case 4: daxfs_cache_drop(s->pod.fs[host], s->ino, offset, len * 4); break;
 	default: same(s, host, want, *size);
 	}

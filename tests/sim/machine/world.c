@@ -123,8 +123,8 @@ static int disk_write(void *context, daxfs_ino ino, uint64_t file, const void *b
 	(void)ino;
 	world.writer = (unsigned)(uintptr_t)context;
 	for (size_t i = 0; i < len; i++)
-		disk_page(d, (offset + i) / DAXFS_PAGE_SIZE, file)[(offset + i) % DAXFS_PAGE_SIZE] =
-			((const uint8_t *)buf)[i];
+		disk_page(d, (offset + i) / DAXFS_PAGE_SIZE,
+			  file)[(offset + i) % DAXFS_PAGE_SIZE] = ((const uint8_t *)buf)[i];
 	if (offset + len > d->size)
 		d->size = offset + len;
 	return world.spoilt[world.writer] ? -ENOSPC : 0;

@@ -17,8 +17,7 @@ void script_import(struct command_call *call)
 	const struct command *c = call->command;
 	const struct daxfs_attr attr = { .mode = 0644, .uid = 10, .gid = 20, .size = c->n[0] };
 
-	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, c->n[1] >= 100, c->n[1],
-			       NULL));
+	put(call, daxfs_import(world.fs[call->host], c->parent[0], c->name[0], &attr, c->n[1] >= 100, c->n[1], NULL));
 }
 
 /* A directory of storage. */
