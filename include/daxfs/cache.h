@@ -25,8 +25,9 @@ struct daxfs_storage {
 	/*
 	 * Read len bytes of a file from offset on, as pread(2): how many, fewer only at its end, or -errno,
 	 * which is what daxfs_read returns then. Of a file that is dirty (daxfs_source) zeros count where the file in
-	 * storage has ended within its last page: that was cut off, or is not written back yet. `file` is what daxfs_import was given. Called by any
-	 * thread that reads, several at once, while nothing of the pool is held: it may take its time.
+	 * storage has ended within its last page: that was cut off, or is not written back yet. `file` is what
+	 * daxfs_import was given. Called by any thread that reads, several at once, while nothing of the pool is held:
+	 * it may take its time.
 	 * It may call the library, but to read files of storage or to detach.
 	 */
 	ssize_t (*read)(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
@@ -34,9 +35,9 @@ struct daxfs_storage {
 	unsigned patience_ms; /* for another host that reads the same page; then this one reads, too */
 	/*
 	 * Or NULL, all three: then files of this backing cannot be written by this process. 0 or -errno; called by
-	 * daxfs_write_back alone. Bytes are to be written to the file; it is to end at `size`, if `exact`, else no later;
-	 * all of that is to be on stable storage. *stamp: what tells the file as it then is from what somebody else makes
-	 * of it (daxfs_source gives it back).
+	 * daxfs_write_back alone. Bytes are to be written to the file; it is to end at `size`, if `exact`, else
+	 * no later; all of that is to be on stable storage. *stamp: what tells the file as it then is from what
+	 * somebody else makes of it (daxfs_source gives it back).
 	 */
 	int (*write)(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset);
 	int (*resize)(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact);
@@ -44,8 +45,8 @@ struct daxfs_storage {
 };
 
 /*
- * A write to such a file is one step, as to any, up to DAXFS_ATOMIC_WRITE_MAX; a read that has to wait for storage may be
- * in parts, each of whole pages.
+ * A write to such a file is one step, as to any, up to DAXFS_ATOMIC_WRITE_MAX; a read that has to wait for storage may
+ * be in parts, each of whole pages.
  */
 
 /*
@@ -76,8 +77,8 @@ DAXFS_API int daxfs_backing_detach(struct daxfs *fs, unsigned backing);
  * Makes the name with type, mode, uid, gid, size, mtime and ctime of *attr. `file` is how the
  * storage's read knows the file: 56 bits. Size and contents must stay what they are as long as the
  * file is there; where they do not, storage should fail with -ESTALE, and the name be forgotten and imported anew.
- * Writing to it, truncating it and changing its attributes is -EROFS, unless this process has attached its backing with a
- * way to write; to allocate, punch or draft is -EOPNOTSUPP, -EROFS. Of a directory that was imported the
+ * Writing to it, truncating it and changing its attributes is -EROFS, unless this process has attached its backing with
+ * a way to write; to allocate, punch or draft is -EOPNOTSUPP, -EROFS. Of a directory that was imported the
  * names are the storage's, too: what makes, removes or renames one is -EROFS, but for the calls of this header.
  *
  * Errors:

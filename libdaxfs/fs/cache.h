@@ -119,7 +119,7 @@ struct write_txn;
 void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);
 /* In the record of another size: the same, and no more of it than that. */
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size);
-/* A write is to change part of that page, which is in storage alone. *tries: 0 at first. -ENOSPC: nothing comes of it */
+/* A write is to change part of that page, which is in storage alone. *tries: 0 at first. -ENOSPC: in vain. */
 int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries);
 
 /* -- steps (cache_claim.c), with a struct cache_fill ------------------------------ */

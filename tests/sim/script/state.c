@@ -144,7 +144,7 @@ static int count_cached(struct daxfs *fs, struct lane *lane, void *arg)
 	return 0;
 }
 
-/* What was written is in storage, too, once it is written back, wherever that had got to: all of it is read from there. */
+/* Once it is written back, wherever that had got to, storage has it all, too: it is read from there. */
 static void say_stored(struct walk *w, const struct daxfs_attr *attr)
 {
 	if (sm_load_relaxed(&fs_pool(w->fs)->inodes[(uint32_t)attr->ino].rdev) >> 56 != 2)
