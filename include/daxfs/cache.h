@@ -176,7 +176,6 @@ DAXFS_API int64_t daxfs_cache_drop(struct daxfs *fs, daxfs_ino ino, uint64_t off
  *
  * Errors: of storage; what was not written stays dirty, and readable.
  * -EROFS    this process has attached no way to write
- * -ENXIO    ... nor to read
  * -EINVAL   not a file of storage
  * -EIO      memory of dirty pages has failed: the others were written
  * -EBUSY    somebody else does it
