@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pair.c - two calls of two hosts in a weak memory, of which one has to see the other.
+ * pair.c - calls of two or three hosts in a weak memory, of which one has to see the other.
  *
  * Scenarios are judged by what hosts that have joined find in the tree. That shows too late, or
  * not, that of two that look for each other by a store, a fence and a load neither saw the
@@ -10,6 +10,16 @@
  *   frees-looks    an inode becomes free while another host looks at the last ones: the word
  *                  above them is open in the end (S2 of sync/summary.h)
  *   frees-above    the same for a page, a level higher
+ *   lease-settle   a time moves after its change was decided, and another host is told the old one: the
+ *                  change recalls it (L7 of sync/lease.h)
+ *   lease-first    a first write, and a lease for another host: one of them at most goes on (L6)
+ *   lease-silent   a lease under a beat, and somebody who found its host silent until then: if it is
+ *                  granted it counts (L4)
+ *   enter-scan     a word is loaded behind an announcement, and what it named is retired: it is in use
+ *   extend-scan    the same of an object that is younger than the announcement was
+ *   taken-over     the same in a lane that was left in an operation
+ *   adopt-scan     of three: a helper has taken over the protection of a record that ends, while a third host
+ *                  looks at the announcements of both: what the record was about is in use
  *
  * Turns of random length, each by a policy of its own.
  */
@@ -18,7 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/fs.h"
+#include "daxfs/lease.h"
+#include "fs/lease.h"
 #include "inspect/repair.h"
 #include "machine/weak.h"
 #include "machine/world.h"
@@ -154,19 +165,293 @@ static bool stays_closed(const struct run *run)
 	return run_all(OBSERVER, find_closed, NULL, &closed, NULL) != RUN_RETURNED || closed;
 }
 
+/* -- leases: host 0 changes, host 1 grants ------------------------------------------------ */
+
+static daxfs_ino file;
+static struct timespec ctime_before;
+
+static struct sm_inode *file_words(void)
+{
+	return &world.pool.inodes[handle_index(file)];
+}
+
+static bool forgets(void *context, daxfs_ino ino, bool names)
+{
+	(void)context, (void)ino, (void)names;
+	return true;
+}
+
+static long make_file(void *arg)
+{
+	struct daxfs_attr attr;
+	int rc = daxfs_mknod(world.fs[0], DAXFS_ROOT, "f", 0100600, 0, (struct daxfs_cred){ 0 }, true, &attr);
+
+	(void)arg;
+	file = attr.ino;
+	ctime_before = attr.ctime;
+	return rc;
+}
+
+static long serve(void *arg)
+{
+	struct daxfs *fs = world.fs[*(unsigned *)arg];
+
+	while (lease_clock() < 2 * fs->pool.super.lease_ms * UINT64_C(1000000))
+		;
+	return daxfs_lease_start(fs, forgets, NULL) || daxfs_beat(fs);
+}
+
+static bool serve_by(unsigned host)
+{
+	long rc[2] = { -1, -1 };
+
+	return run_all(0, make_file, NULL, &rc[0], NULL) == RUN_RETURNED &&
+	       run_all(host, serve, &host, &rc[1], NULL) == RUN_RETURNED && !rc[0] && !rc[1];
+}
+
+static struct {
+	uint64_t term, beat;
+} seen; /* of host 0 */
+
+static long see(void *arg)
+{
+	(void)arg;
+	seen.term = sm_load(&world.pool.holders[0].term);
+	seen.beat = sm_load(&world.pool.member->host[0].beat);
+	return 0;
+}
+
+static bool serve_by_0(void)
+{
+	return serve_by(0) && run_all(OBSERVER, see, NULL, NULL, NULL) == RUN_RETURNED;
+}
+
+static bool serve_by_1(void)
+{
+	return serve_by(1);
+}
+
+/* Does it recall somebody? */
+static long call_settle(void *arg)
+{
+	struct lane *lane = lane_of(0);
+	bool recalls;
+
+	(void)arg;
+	lane_enter(lane);
+	inode_renamed(lane, file_words());
+	recalls = lane->notes.n_recalls;
+	lane->notes.n_recalls = 0;
+	lane_exit(lane);
+	return recalls;
+}
+
+static bool granted(unsigned host, struct daxfs_attr *attr)
+{
+	struct daxfs_lease lease = { 0 };
+
+	return daxfs_getattr_leased(world.fs[host], file, false, attr, &lease) == 0 && lease.attr_ns;
+}
+
+/* Is the old time granted? */
+static long call_grant_old(void *arg)
+{
+	struct daxfs_attr attr;
+
+	(void)arg;
+	return granted(1, &attr) && attr.ctime.tv_sec == ctime_before.tv_sec &&
+	       attr.ctime.tv_nsec == ctime_before.tv_nsec;
+}
+
+static bool old_is_kept(const struct run *run)
+{
+	return !run[0].result && run[1].result;
+}
+
+static long call_first_write(void *arg)
+{
+	struct lane *lane = lane_of(0);
+	bool alone, may;
+
+	(void)arg;
+	lane_enter(lane);
+	may = lease_may_write(lane, file_words(), &alone) == 0;
+	lane->notes.n_recalls = 0;
+	lane_exit(lane);
+	return may && alone;
+}
+
+static long call_grant(void *arg)
+{
+	struct daxfs_attr attr;
+
+	(void)arg;
+	return granted(1, &attr);
+}
+
+static bool both_go_on(const struct run *run)
+{
+	return run[0].result && run[1].result;
+}
+
+static long call_beat_and_grant(void *arg)
+{
+	struct daxfs_attr attr;
+
+	(void)arg;
+	return daxfs_beat(world.fs[0]) == 0 && granted(0, &attr);
+}
+
+/* Host 1 has seen the beat of before for long. Does it make host 0's leases void? */
+static long call_find_silent(void *arg)
+{
+	static struct lease_watch watch = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct pool *pool = fs_pool_writable(world.fs[1]);
+
+	(void)arg;
+	watch.host[0].number = seen.term >> 2;
+	watch.host[0].beat = seen.beat;
+	watch.host[0].since_ns = 1;
+	lease_watch_look(pool, 0, &watch);
+	return term_state(sm_load(&pool->holders[0].term)) == DAXFS_TERM_VOID;
+}
+
+/* -- reclamation: host 0 loads a word, host 1 retires what it named ------------------------- */
+
+enum { NAMED = 2, NAMES_ANOTHER };
+
+static uint64_t birth;
+
+static sm_u64 *link_word(void)
+{
+	return &world.pool.inodes[9].mtime; /* of a free inode: a word that nobody minds */
+}
+
+static long name_born_now(void *arg)
+{
+	(void)arg;
+	birth = sm_load(&world.pool.member->manager.epoch);
+	sm_store(link_word(), NAMED);
+	return 0;
+}
+
+static long advance_epoch(void *arg)
+{
+	(void)arg;
+	epoch_advance(&lane_of(1)->epoch);
+	return 0;
+}
+
+static bool name_object(void)
+{
+	return run_all(OBSERVER, name_born_now, NULL, NULL, NULL) == RUN_RETURNED;
+}
+
+/* It is younger than what lane 0 announces. */
+static bool enter_before(void)
+{
+	return run_all(0, enter, &(unsigned){ 0 }, NULL, NULL) == RUN_RETURNED &&
+	       run_all(1, advance_epoch, NULL, NULL, NULL) == RUN_RETURNED && name_object();
+}
+
+static long call_enter_and_load(void *arg)
+{
+	(void)arg;
+	lane_enter(lane_of(0));
+	return (long)epoch_load(&lane_of(0)->epoch, link_word());
+}
+
+static long call_load(void *arg)
+{
+	(void)arg;
+	return (long)epoch_load(&lane_of(0)->epoch, link_word());
+}
+
+static long call_take_over_and_load(void *arg)
+{
+	(void)arg;
+	lane_take_over(lane_of(0));
+	return (long)epoch_load(&lane_of(0)->epoch, link_word());
+}
+
+/* May the object be used again? */
+static long call_retire_and_scan(void *arg)
+{
+	struct lane *lane = lane_of(1);
+	uint64_t retired;
+
+	(void)arg;
+	sm_cas(link_word(), NAMED, NAMES_ANOTHER);
+	sm_fence();
+	retired = sm_load(&world.pool.member->manager.epoch);
+	epoch_rescan(&lane->epoch);
+	return epoch_reusable(&lane->epoch.scan, retired, birth);
+}
+
+static bool used_again(const struct run *run)
+{
+	return run[0].result == NAMED && run[1].result;
+}
+
+/* Lane 0 is in a record when somebody retires what a word of it lies in, and the epoch moves on. */
+static bool meet_record(void)
+{
+	return run_all(OBSERVER, name_born_now, NULL, NULL, NULL) == RUN_RETURNED &&
+	       run_all(0, enter, &(unsigned){ 0 }, NULL, NULL) == RUN_RETURNED &&
+	       run_all(1, advance_epoch, NULL, NULL, NULL) == RUN_RETURNED;
+}
+
+static long call_end_record(void *arg)
+{
+	(void)arg;
+	sm_store(link_word(), NAMES_ANOTHER);
+	lane_exit(lane_of(0));
+	return 0;
+}
+
+/* Is the record still in flight? Then what its words lie in is looked at. */
+static long call_adopt(void *arg)
+{
+	struct lane *lane = lane_of(2);
+
+	(void)arg;
+	lane_enter(lane);
+	epoch_adopt(&lane->epoch, lane_of(0)->sm);
+	return sm_load(link_word()) == NAMED;
+}
+
+static long call_scan(void *arg)
+{
+	(void)arg;
+	epoch_rescan(&lane_of(1)->epoch);
+	return epoch_reusable(&lane_of(1)->epoch.scan, birth, birth); /* retired in the epoch in which it was born */
+}
+
+static bool used_under_helper(const struct run *run)
+{
+	return run[1].result && run[2].result;
+}
+
 /* ------------------------------------------------------------------------------------- */
 
 static const struct pair {
 	const char *name;
-	bool small; /* pool */
+	bool small, leases; /* of the pool */
 	unsigned join;
 	bool (*setup)(void);
-	long (*call[2])(void *arg);
+	long (*call[HOSTS])(void *arg);
 	bool (*wrong)(const struct run *run);
 } pairs[] = {
-	{ "join-repair", true, 0, NULL, { call_join, call_repair }, both_succeed },
-	{ "frees-looks", true, 7, fill_inodes, { call_free, call_look }, stays_closed },
-	{ "frees-above", false, 7, fill_pages, { call_free, call_look_above }, stays_closed },
+	{ "join-repair", true, false, 0, NULL, { call_join, call_repair }, both_succeed },
+	{ "frees-looks", true, false, 7, fill_inodes, { call_free, call_look }, stays_closed },
+	{ "frees-above", false, false, 7, fill_pages, { call_free, call_look_above }, stays_closed },
+	{ "lease-settle", true, true, 7, serve_by_1, { call_settle, call_grant_old }, old_is_kept },
+	{ "lease-first", true, true, 7, serve_by_1, { call_first_write, call_grant }, both_go_on },
+	{ "lease-silent", true, true, 7, serve_by_0, { call_beat_and_grant, call_find_silent }, both_go_on },
+	{ "enter-scan", true, false, 7, name_object, { call_enter_and_load, call_retire_and_scan }, used_again },
+	{ "extend-scan", true, false, 7, enter_before, { call_load, call_retire_and_scan }, used_again },
+	{ "adopt-scan", true, false, 7, meet_record, { call_end_record, call_scan, call_adopt }, used_under_helper },
+	{ "taken-over", true, false, 7, enter_before, { call_take_over_and_load, call_retire_and_scan }, used_again },
 };
 
 #define PAIRS (sizeof(pairs) / sizeof(pairs[0]))
@@ -177,14 +462,18 @@ static uint64_t draw(uint64_t *random, uint64_t n)
 	return (*random >> 33) % n;
 }
 
-/* Turn and turn about, until both have returned. */
-static void take_turns(struct run *run, uint64_t *random)
+/* Turn and turn about, until all have returned. */
+static void take_turns(struct run *run, unsigned hosts, uint64_t *random)
 {
-	while (run[0].end == RUN_PAUSED || run[1].end == RUN_PAUSED) {
-		struct run *next = &run[draw(random, 2)];
+	unsigned left = hosts;
 
-		if (next->end == RUN_PAUSED)
-			run_until(next, next->steps + 1 + draw(random, TURN_MAX));
+	while (left) {
+		struct run *next = &run[draw(random, hosts)];
+
+		if (next->end != RUN_PAUSED)
+			continue;
+		run_until(next, next->steps + 1 + draw(random, TURN_MAX));
+		left -= next->end != RUN_PAUSED;
 	}
 }
 
@@ -199,22 +488,28 @@ static const char *play(const struct pair *pair, uint64_t seed)
 		.patience = 100,
 	};
 	static char why[400];
-	struct run run[2];
-	bool wrong;
+	struct run run[HOSTS];
+	unsigned hosts = pair->call[2] ? 3 : 2;
+	bool wrong = false;
 
 	weak_begin(&policy);
-	for (unsigned host = 0; host < 2; host++) {
+	for (unsigned host = 0; host < hosts; host++) {
 		run_start(&run[host], host, pair->call[host], NULL);
 		run[host].steps_max = STEPS_MAX;
 		run[host].end = RUN_PAUSED;
 	}
-	take_turns(run, &random);
+	take_turns(run, hosts, &random);
 	weak_end();
-	wrong = run[0].end == RUN_BROKEN || run[1].end == RUN_BROKEN || pair->wrong(run);
-	snprintf(why, sizeof(why), "host 0: %ld%s, host 1: %ld%s: one of them had to see the other", run[0].result,
-		 run[0].end == RUN_BROKEN ? run[0].err : "", run[1].result, run[1].end == RUN_BROKEN ? run[1].err : "");
-	run_free(&run[0]);
-	run_free(&run[1]);
+	snprintf(why, sizeof(why), "host 0: %ld, host 1: %ld: one of them had to see the other", run[0].result,
+		 run[1].result);
+	for (unsigned host = 0; host < hosts; host++)
+		if (run[host].end == RUN_BROKEN) {
+			wrong = true;
+			snprintf(why, sizeof(why), "host %u: %s", host, run[host].err);
+		}
+	wrong |= pair->wrong(run);
+	for (unsigned host = 0; host < hosts; host++)
+		run_free(&run[host]);
 	world_rewind();
 	return wrong ? why : NULL;
 }
@@ -228,7 +523,7 @@ static uint64_t play_all(const struct pair *pair, const struct options *opt, boo
 {
 	uint64_t violations = 0;
 
-	world_make(wb, pair->small, false, pair->join);
+	world_make(wb, pair->small, pair->leases, pair->join);
 	if (pair->setup && !pair->setup()) {
 		printf("VIOLATION pair %s: cannot be set up\n", pair->name);
 		return 1;

@@ -64,8 +64,7 @@ static const struct order_note notes[] = {
 	BECAUSE("fs/lease.c", "give_back", "load", 0, 0,
 		"this host's own bit, which nobody else sets or clears; the "
 		"number of an inode for its kernel alone"),
-	BECAUSE("fs/lease.c", "lease_grant", "fence", 0, 0,
-		"model lease/look-first; the host's next fence follows too soon for a mix to come in between"),
+	NOTICED("fs/lease.c", "lease_grant", "fence", 0, 0, "lease-settle", 2000),
 	BECAUSE("fs/lease.c", "lease_grant", "load", 0, 0,
 		"behind its own fence, and only whether it is the same is asked"),
 	BECAUSE("fs/lease.c", "others_write", "load", 0, 0,
@@ -73,13 +72,8 @@ static const struct order_note notes[] = {
 		"it took; a second that takes more has met a "
 		"writer that came and went in between"),
 	BECAUSE("fs/lease.c", "renew_term", "load", 0, 0, BY_CAS),
-	BECAUSE("fs/lease.c", "lease_may_write", "fence", 0, 0,
-		"model lease/look-first, with the writer's bit for the mark; "
-		"a grant and a first write at one moment are in no mix"),
-	BECAUSE("fs/lease.c", "change_settle", "fence", 0, 0,
-		"OPEN: matters to a time that has moved while its record was "
-		"decided, and to a grant at that moment; no "
-		"run has both"),
+	NOTICED("fs/lease.c", "lease_may_write", "fence", 0, 0, "lease-first", 2000),
+	NOTICED("fs/lease.c", "change_settle", "fence", 0, 0, "lease-settle", 2000),
 	BECAUSE("fs/lease.c", "writes", "load", 0, 0,
 		"this host's own bit, which nobody else sets, or clears before recovery"),
 	BECAUSE("fs/lease.c", "disinherit", "load", 0, 0, BY_CAS),
@@ -154,26 +148,24 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/epoch.c", "epoch_enter", "store", 0, 0,
 		"the fence behind it releases both, before anything is loaded"),
 	NOTICED("sync/epoch.c", "epoch_enter", "fence", 0, 0, "entered", 0),
-	BECAUSE("sync/epoch.c", "epoch_exit", "store", 0, 0, LB),
+	NOTICED("sync/epoch.c", "epoch_exit", "store", 0, 0, "adopt-scan", 6000),
 	BECAUSE("sync/epoch.c", "epoch_extend", "store", 0, 0, "the fence behind it releases"),
-	BECAUSE("sync/epoch.c", "epoch_extend", "fence", 0, 0,
-		"model reclaim/no-reload, no-fence: the same as on entering"),
+	NOTICED("sync/epoch.c", "epoch_extend", "fence", 0, 0, "extend-scan", 2000),
 	BECAUSE("sync/epoch.c", "epoch_adopt", "store", 0, 0, "the fence behind it releases"),
 	BECAUSE("sync/epoch.c", "epoch_adopt", "load", 0, 0,
 		"the status is looked at again behind the fence; an epoch that is old is noticed by epoch_load"),
 	NOTICED("sync/epoch.c", "epoch_adopt", "fence", 0, 0, "adopt", 0),
 	BECAUSE("sync/epoch.c", "epoch_take_over", "store", 0, 0, "the fence behind it releases"),
 	BECAUSE("sync/epoch.c", "epoch_take_over", "load", 0, 0, OWN),
-	BECAUSE("sync/epoch.c", "epoch_take_over", "fence", 0, 0,
-		"what it had announced stayed announced: as epoch_extend"),
+	NOTICED("sync/epoch.c", "epoch_take_over", "fence", 0, 0, "taken-over", 2000),
 	BECAUSE("sync/epoch.c", "advance", NULL, 0, 0,
 		"that the epoch has moved on is known from what carries it: births and the fence behind"),
 	BECAUSE("sync/epoch.c", "look", "load", 0, 0,
 		"the fences before and between the looks order them; " COMES_LAST),
 	BECAUSE("sync/epoch.c", "epoch_rescan", "fence", 1, 0,
-		"the other half of epoch_enter's; model reclaim/no-fence"),
-	BECAUSE("sync/epoch.c", "epoch_rescan", "fence", 2, 0,
-		"model adopt/one-pass: the second look must not be the first one"),
+		"the one before the second look serves, too, but for a helper of a record that began and ended in "
+		"between; model reclaim/no-fence has both in one"),
+	NOTICED("sync/epoch.c", "epoch_rescan", "fence", 2, 0, "adopt-scan", 6000),
 	/* -- lanes, words ------------------------------------------------------------------------ */
 	BECAUSE("sync/lane.c", "lane_init", "load", 0, 0, OWN " and the slot was taken by a CAS that acquires"),
 	BECAUSE("sync/lane.c", "lane_take_over", "load", 0, 0, OWN),
@@ -186,9 +178,7 @@ static const struct order_note notes[] = {
 	NOTICED("sync/member.c", "read_tenant", "load", 1, 0, "join-watched", 500),
 	BECAUSE("sync/lease.c", "lease_watch_look", "load", 0, 0,
 		"only whether it has changed is asked; what counts is the look behind make_void's fence"),
-	BECAUSE("sync/lease.c", "make_void", "fence", 0, 0,
-		"model lease/one-step; a host that beats at the very moment "
-		"in which it is found silent is in no mix"),
+	NOTICED("sync/lease.c", "make_void", "fence", 0, 0, "lease-silent", 2000),
 	BECAUSE("sync/lease.c", "make_void", "load", 0, 0,
 		"behind a fence, "
 		"and only whether it is the same is asked"),
@@ -305,8 +295,8 @@ static const struct order_note notes[] = {
 	/* -- the end of a record ----------------------------------------------------------------------- */
 	NOTICED("sync/finalize.c", "record_finalize", "store", 0, 0, "create", 500),
 	BECAUSE("sync/finalize.c", "retirement", "fence", 0, 0,
-		"the commit was a CAS and the epoch moves by CAS: an epoch older than the commit would have to be "
-		"read past both; model reclaim/early-retire"),
+		"who retires has announced since before the commit: a scan that misses that began before it entered, "
+		"and its fence there has the newer epoch; model reclaim/early-retire"),
 	BECAUSE("sync/finalize.c", "retirement", "load", 0, 0, "behind the fence; " COMES_LAST),
 	BECAUSE("sync/finalize.c", "finalize_allocs", "load", 0, 0, OWN ", or recovery; " BY_CAS),
 	BECAUSE("sync/finalize.c", "finalize_retires", "load", 0, 0, BY_CAS),
