@@ -49,6 +49,7 @@ struct agent {
 	struct beat beat;
 	struct recover recover;
 	struct session session;
+	struct dropper dropper;
 	enum agent_exit status;
 	char name[32];
 	struct daxfs_identity identity; /* zeros: not known */
@@ -536,8 +537,23 @@ static enum agent_exit go_on(struct agent *a)
 		a->joined = true;
 		return AGENT_EXIT_OK;
 	}
-	mountpoint_detach(a->session.mountpoint);
+	mountpoint_abort(a->session.mountpoint);
 	return refuse(error == -ESTALE ? AGENT_EXIT_DEAD : AGENT_EXIT_FAILED, &err);
+}
+
+/* Before there are threads. */
+static enum agent_exit start_dropper(struct agent *a)
+{
+	const struct config *c = a->config;
+	int error;
+
+	if (!a->geometry.lease_ms || c->keeps != KERNEL_KEEPS_ALL || c->attr_timeout_s > 0)
+		return AGENT_EXIT_OK;
+	error = dropper_start(&a->dropper, a->estate->fuse_fd);
+	if (!error)
+		return AGENT_EXIT_OK;
+	log_fail("cannot start a process: %s", strerror(-error));
+	return AGENT_EXIT_FAILED;
 }
 
 static enum agent_exit begin(struct agent *a)
@@ -547,8 +563,25 @@ static enum agent_exit begin(struct agent *a)
 	if (a->config->realtime)
 		a->lock_error = beat_lock_memory();
 	status = open_pool(a);
+	if (status == AGENT_EXIT_OK)
+		status = start_dropper(a);
 	if (status == AGENT_EXIT_OK && estate_is_mounted(a->estate))
 		status = go_on(a);
+	return status;
+}
+
+static enum agent_exit serve_all(struct agent *a)
+{
+	enum agent_exit status = AGENT_EXIT_FAILED;
+
+	a->loop = ev_default_loop(EVFLAG_AUTO);
+	if (a->loop) {
+		serve(a);
+		status = a->status;
+	} else {
+		log_fail("cannot start the event loop");
+	}
+	daxfs_close(a->fs);
 	return status;
 }
 
@@ -563,21 +596,14 @@ enum agent_exit agent_live(const struct config *config, struct estate *estate, c
 	a.estate = estate;
 	a.identity = *identity;
 	snprintf(a.session.mountpoint, sizeof(a.session.mountpoint), "%s", mountpoint);
+	a.session.dropper = &a.dropper;
 	status = choose_name(&a);
 	if (status == AGENT_EXIT_OK && estate_enter(estate) != 0)
 		status = AGENT_EXIT_FAILED;
 	if (status == AGENT_EXIT_OK)
 		status = begin(&a);
-	if (status != AGENT_EXIT_OK)
-		return status;
-	a.loop = ev_default_loop(EVFLAG_AUTO);
-	if (a.loop) {
-		serve(&a);
-		status = a.status;
-	} else {
-		log_fail("cannot start the event loop");
-		status = AGENT_EXIT_FAILED;
-	}
-	daxfs_close(a.fs);
+	if (status == AGENT_EXIT_OK)
+		status = serve_all(&a);
+	dropper_end(&a.dropper);
 	return status;
 }

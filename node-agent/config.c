@@ -25,7 +25,7 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "  --attr-timeout S    seconds the kernel may trust attributes and names without\n"
 			    "                      asking; other hosts' changes are seen that late (0)\n"
 			    "  --keep WHAT         in a pool with leases, what the kernel keeps as long as it\n"
-			    "                      is true: all, attributes or nothing (all)\n"
+			    "                      is true: all (data, too), names, attributes or nothing (names)\n"
 			    "  --options LIST      mount options, separated by commas: ro, noexec, suid, dev,\n"
 			    "                      noallow_other, nonempty and others (nosuid,nodev)\n"
 			    "  --source NAME       what is mounted, as the table of mounts has it (daxfs)\n"
@@ -119,7 +119,10 @@ static int set_attr_timeout(void *target, const char *key, const char *value, st
 static int set_keep(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	static const char *const words[] = {
-		[KERNEL_KEEPS_ALL] = "all", [KERNEL_KEEPS_ATTRIBUTES] = "attributes", [KERNEL_KEEPS_NOTHING] = "nothing"
+		[KERNEL_KEEPS_ALL] = "all",
+		[KERNEL_KEEPS_NAMES] = "names",
+		[KERNEL_KEEPS_ATTRIBUTES] = "attributes",
+		[KERNEL_KEEPS_NOTHING] = "nothing",
 	};
 	struct config *c = target;
 
@@ -128,7 +131,7 @@ static int set_keep(void *target, const char *key, const char *value, struct dax
 			c->keeps = (enum kernel_keeps)i;
 			return 0;
 		}
-	return settings_bad(key, value, "all, attributes or nothing", err);
+	return settings_bad(key, value, "all, names, attributes or nothing", err);
 }
 
 static int set_options(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -220,6 +223,7 @@ void config_defaults(struct config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->host = -1;
+	config->keeps = KERNEL_KEEPS_NAMES;
 	config->realtime = true;
 	mount_options_default(&config->options);
 }

@@ -14,13 +14,14 @@
 #include "node-agent/config.h"
 #include "node-agent/mountpoint.h"
 
-#define MAGIC 0x3165746174736564ull /* changes with the layout: an upgrade then begins anew */
+#define MAGIC 0x3265746174736564ull /* changes with the layout: an upgrade then begins anew */
 #define FILE_BITS 22u
 #define FILES (1u << FILE_BITS)
 
 struct open_file {
 	uint64_t ino; /* 0: free */
 	uint64_t uses;
+	uint64_t cached; /* the kernel reads it by its cache */
 };
 
 /* Pages that nobody has touched take no memory. */
@@ -254,6 +255,23 @@ uint64_t estate_file_new(struct estate *e)
 	return fh;
 }
 
+void estate_file_cached(struct estate *e, uint64_t fh)
+{
+	publish(&file_at(e, fh)->cached, 1);
+}
+
+bool estate_file_is_cached(const struct estate *e, uint64_t fh)
+{
+	return look(&file_at(e, fh)->cached);
+}
+
+void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context)
+{
+	for (uint64_t i = 0; i < e->shared->n_files && i < FILES; i++)
+		if (e->shared->file[i].ino && e->shared->file[i].cached)
+			each(context, e->shared->file[i].ino);
+}
+
 void estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino)
 {
 	publish(&file_at(e, fh)->ino, ino);
@@ -288,6 +306,7 @@ void estate_file_free(struct estate *e, uint64_t fh)
 	if (is_current(e, fh)) {
 		publish(&file->uses, file->uses + 1); /* before the place is free: the old number is over */
 		publish(&file->ino, 0);
+		publish(&file->cached, 0);
 		note_free(e, (uint32_t)(fh & (FILES - 1)));
 	}
 	pthread_mutex_unlock(&e->lock);
@@ -302,6 +321,7 @@ void estate_hold_files(struct estate *e, struct daxfs *fs)
 			continue;
 		file->uses++;
 		file->ino = 0;
+		file->cached = 0;
 		note_free(e, (uint32_t)i);
 	}
 }

@@ -101,6 +101,11 @@ uint64_t estate_file_new(struct estate *e);
 void estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino);
 /* What it is of: 0 if it is not, or not any more, in use. */
 daxfs_ino estate_file(const struct estate *e, uint64_t fh);
+/* The kernel will be told to read it by its cache. Was it? */
+void estate_file_cached(struct estate *e, uint64_t fh);
+bool estate_file_is_cached(const struct estate *e, uint64_t fh);
+/* Those that are: their files. Before there are requests. */
+void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context);
 void estate_file_free(struct estate *e, uint64_t fh);
 /* A successor: hold in the pool what is open; forget what is gone. */
 void estate_hold_files(struct estate *e, struct daxfs *fs);

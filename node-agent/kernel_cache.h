@@ -47,8 +47,8 @@
 #include "daxfs/lease.h"
 #include "node-agent/channel.h"
 
-/* which answers the kernel may keep */
-enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
+/* what the kernel may keep: names, attributes and data (kernel_pages.h), or fewer of them */
+enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_NAMES, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
 
 #define KERNEL_ASKERS 1024u /* threads by their numbers; who finds another one in its place is told nothing to keep */
 
@@ -83,7 +83,7 @@ void kernel_cache_stop(struct kernel_cache *k);
 
 static inline bool kernel_cache_keeps_names(const struct kernel_cache *k)
 {
-	return k->keeps == KERNEL_KEEPS_ALL;
+	return k->keeps <= KERNEL_KEEPS_NAMES;
 }
 
 static inline bool kernel_cache_keeps_attributes(const struct kernel_cache *k)

@@ -254,8 +254,18 @@ void mountpoint_unmount(const char *dir)
 	mountpoint_detach(dir);
 }
 
+static void detach(const char *dir, int how)
+{
+	if (umount2(dir, how | MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
+		log_warn("cannot detach %s: %s; do it by hand (umount -l)", dir, strerror(errno));
+}
+
 void mountpoint_detach(const char *dir)
 {
-	if (umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
-		log_warn("cannot detach %s: %s; do it by hand (umount -l)", dir, strerror(errno));
+	detach(dir, 0);
+}
+
+void mountpoint_abort(const char *dir)
+{
+	detach(dir, MNT_FORCE);
 }

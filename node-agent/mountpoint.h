@@ -28,6 +28,11 @@ int mountpoint_mount(const char *dir, int fuse_fd, const struct mount_options *w
 void mountpoint_unmount(const char *dir);
 /* Take dir out of the namespace now, whoever uses it. Never waits. */
 void mountpoint_detach(const char *dir);
+/*
+ * The same, and nobody will answer any more: who waits for an answer gets an error, however many hold the
+ * connection.
+ */
+void mountpoint_abort(const char *dir);
 
 /* A line of /proc/self/mountinfo: is it a mount on dir (unescaped, absolute)? */
 bool mountpoint_line_is(const char *line, const char *dir);

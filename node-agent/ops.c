@@ -235,13 +235,14 @@ void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse
 	ops_stat(attr, &out->attr);
 }
 
-void ops_entry_leased(const struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out)
 {
 	ops_entry(ops, attr, out);
 	if (!kernel_cache_keeps_names(&ops->cache))
 		return;
-	out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
+	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
+		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
 	out->entry_timeout = kernel_cache_seconds(lease->names_ns);
 }
 

@@ -10,8 +10,8 @@
  * An open file has a number that no other one of this tenant gets.
  *
  * Coherence first: other hosts change the pool, so the kernel trusts neither names nor attributes (timeouts 0)
- * but for as long as there is a lease of them (kernel_cache.h), nor cached
- * data (direct_io on every open). Mappings alone have pages in its cache: ops_map.c.
+ * but for as long as there is a lease of them (kernel_cache.h), nor, but for files that are read alone under a lease
+ * (kernel_pages.h), cached data: opens are direct. Mappings have pages in its cache all the same: ops_map.c.
  */
 #ifndef AGENT_OPS_H
 #define AGENT_OPS_H
@@ -28,6 +28,7 @@
 #include "node-agent/backing.h"
 #include "node-agent/channel.h"
 #include "node-agent/kernel_cache.h"
+#include "node-agent/kernel_pages.h"
 #include "node-agent/lock_owner.h"
 #include "node-agent/lockwait.h"
 #include "node-agent/lookup_pin.h"
@@ -53,6 +54,7 @@ struct ops {
 	unsigned n_backings;
 
 	struct kernel_cache cache; /* these have locks of their own */
+	struct kernel_pages pages;
 	struct lookup_pins pins;
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;
@@ -96,7 +98,7 @@ void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
 /* The same of an answer that may be kept: found, or (-ENOENT) not there. */
 void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease);
 void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
-void ops_entry_leased(const struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out);
 void ops_stat(const struct daxfs_attr *attr, struct stat *out);
 /* This worker's buffer of at least size bytes, or NULL. */
@@ -108,8 +110,21 @@ int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred
 bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 
 /* ops_open.c: not 0: nobody took the answer */
-int ops_reply_open(fuse_req_t req, uint64_t fh);
+int ops_reply_open(fuse_req_t req, uint64_t fh, unsigned how);
 int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh);
+
+/* Around what changes the data of a file on this host: what the kernel has of it it must not use meanwhile. */
+static inline void ops_data_changes(fuse_req_t req, daxfs_ino ino)
+{
+	if (ops_of(req)->pages.on)
+		kernel_pages_change(&ops_of(req)->pages, ino);
+}
+
+static inline void ops_data_changed(fuse_req_t req, daxfs_ino ino)
+{
+	if (ops_of(req)->pages.on)
+		kernel_pages_changed(&ops_of(req)->pages, ino);
+}
 
 /* ops_backed.c: of storage, and answered, now or later? The last for what is not in the pool. */
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
@@ -117,7 +132,7 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
 /* Open it, and answer. */
-void ops_open_now(fuse_req_t req, daxfs_ino ino);
+void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags);
 void ops_opendir_now(fuse_req_t req, daxfs_ino ino);
 
 /*
@@ -143,6 +158,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 unsigned ops_set_bits(int to_set);
+/* Once pages that may be older than the question have been dropped; in a thread that may wait for reads. */
+void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino);
 
 /* ops_name.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

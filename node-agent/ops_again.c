@@ -94,7 +94,10 @@ int ops_close_file(fuse_req_t req, uint64_t fh)
 	daxfs_ino ino = estate_file(e, fh);
 	int error = ino ? daxfs_file_close(ops_fs(req), ino) : 0;
 
-	if (ino)
-		estate_file_free(e, fh);
+	if (!ino)
+		return 0;
+	if (ops_of(req)->pages.on && estate_file_is_cached(e, fh))
+		kernel_pages_close(&ops_of(req)->pages, ino);
+	estate_file_free(e, fh);
 	return error;
 }

@@ -24,6 +24,13 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr,
 	fuse_reply_attr(req, &st, timeout_s);
 }
 
+/* It must wait until pages are dropped: somebody else answers. The mount goes, if that cannot be. */
+static void leave_to_dropper(fuse_req_t req, daxfs_ino ino)
+{
+	if (!kernel_pages_question(&ops_of(req)->pages, req, ino))
+		ops_reply(req, -ENOTCONN);
+}
+
 /* To be kept for as long as there is a lease. */
 static void getattr_leased(fuse_req_t req, fuse_ino_t ino)
 {
@@ -35,11 +42,66 @@ static void getattr_leased(fuse_req_t req, fuse_ino_t ino)
 
 	kernel_cache_begin(&ops->cache, &answer);
 	error = daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease);
+	if (ops->pages.on && !error && !kernel_pages_good(&ops->pages, ino, lease.since)) {
+		kernel_cache_end(&ops->cache, &answer);
+		leave_to_dropper(req, ino);
+		return;
+	}
 	if (error == -ESTALE)
 		error = tombstone_getattr(&ops->tombstones, ino, &attr);
 	reply_attr(req, error, &attr, kernel_cache_seconds(lease.attr_ns));
 	if (!kernel_cache_end(&ops->cache, &answer))
 		kernel_cache_forget(&ops->cache, ino);
+}
+
+/* The number of the lease that this host has, or gets; 0: none. */
+static uint64_t lease_now(struct ops *ops, daxfs_ino ino)
+{
+	struct daxfs_answer answer;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+
+	kernel_cache_begin(&ops->cache, &answer);
+	if (daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) != 0)
+		lease.since = 0;
+	return kernel_cache_end(&ops->cache, &answer) ? lease.since : 0;
+}
+
+/* Attributes, and the last byte. 1: there is none, or it cannot be read. */
+static int look_at_end(struct ops *ops, daxfs_ino ino, struct daxfs_attr *attr, uint8_t *last)
+{
+	ssize_t n;
+	int error;
+
+	do {
+		error = daxfs_getattr(ops->fs, ino, attr);
+		if (error || !attr->size)
+			return error ? error : 1;
+		n = daxfs_read_cached(ops->fs, ino, last, 1, attr->size - 1);
+	} while (n == 0); /* cut meanwhile */
+	return n < 0;
+}
+
+/*
+ * Outside of an answer: who asks for the lease waits for those, and this may wait for reads. What is answered is not
+ * believed, for it was asked for before the pages were dropped; so the kernel is told of a larger size beforehand,
+ * and learns of a smaller one by what it reads.
+ */
+void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino)
+{
+	struct ops *ops = ops_of(req);
+	uint64_t changes = kernel_pages_changes(&ops->pages, ino), since = lease_now(ops, ino);
+	struct daxfs_attr attr;
+	uint8_t last = 0;
+	int error;
+
+	error = look_at_end(ops, ino, &attr, &last);
+	dropper_drop(ops->pages.dropper, ino, error ? 0 : attr.size, last);
+	if (since && lease_now(ops, ino) == since)
+		kernel_pages_dropped(&ops->pages, ino, since, changes);
+	if (error == -ESTALE)
+		error = tombstone_getattr(&ops->tombstones, ino, &attr);
+	reply_attr(req, error < 0 ? error : 0, &attr, 0);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -100,7 +162,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	want.size = (uint64_t)in->st_size;
 	want.atime = in->st_atim;
 	want.mtime = in->st_mtim;
+	if (set & DAXFS_SET_SIZE)
+		ops_data_changes(req, ino);
 	error = daxfs_setattr(ops_fs(req), ino, set, &want, &attr);
+	if (set & DAXFS_SET_SIZE)
+		ops_data_changed(req, ino);
 	if (error == -ESTALE)
 		error = tombstone_setattr(&ops_of(req)->tombstones, ino, set, &want, &attr);
 	reply_attr(req, error, &attr, ops_of(req)->timeout_s);

@@ -122,7 +122,7 @@ static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_at
 static void add_found(struct found_list *list, struct found *f)
 {
 	struct listing *to = &list->to;
-	struct daxfs_lease lease = { 0, 0 };
+	struct daxfs_lease lease = { 0 };
 	struct fuse_entry_param entry;
 	struct daxfs_attr attr;
 

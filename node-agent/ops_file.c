@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fuse.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -23,10 +24,15 @@
 static int truncate_existing(fuse_req_t req, struct daxfs_attr *attr)
 {
 	struct daxfs_attr want;
+	daxfs_ino ino = attr->ino;
+	int error;
 
 	memset(&want, 0, sizeof(want));
 	want.mode = attr->mode & ~(uint32_t)(S_ISUID | S_ISGID);
-	return daxfs_setattr(ops_fs(req), attr->ino, DAXFS_SET_SIZE | DAXFS_SET_MODE, &want, attr);
+	ops_data_changes(req, ino);
+	error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_SIZE | DAXFS_SET_MODE, &want, attr);
+	ops_data_changed(req, ino);
+	return error;
 }
 
 /*
@@ -123,17 +129,53 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	if (!ops_backed_open(req, ino, fi->flags))
-		ops_open_now(req, ino);
+		ops_open_now(req, ino, fi->flags);
 }
 
-void ops_open_now(fuse_req_t req, daxfs_ino ino)
+/* How the kernel is to read it. The estate says so before the kernel hears of it. */
+static unsigned how_to_read(struct ops *ops, daxfs_ino ino, uint64_t fh)
+{
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	unsigned how = FOPEN_DIRECT_IO;
+
+	if (daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) == 0 && attr.size <= KERNEL_PAGES_FILE_MAX)
+		how = kernel_pages_open(&ops->pages, ino, fh, lease.since);
+	if (!(how & FOPEN_DIRECT_IO))
+		estate_file_cached(ops->estate, fh);
+	return how;
+}
+
+/* An answer under a lease: what is recalled after it finds the file open. */
+static int reply_open_leased(fuse_req_t req, daxfs_ino ino, uint64_t fh)
+{
+	struct ops *ops = ops_of(req);
+	struct daxfs_answer answer;
+	int error;
+
+	kernel_cache_begin(&ops->cache, &answer);
+	error = ops_reply_open(req, fh, how_to_read(ops, ino, fh));
+	if (!kernel_cache_end(&ops->cache, &answer))
+		kernel_cache_forget(&ops->cache, ino);
+	return error;
+}
+
+void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags)
 {
 	uint64_t fh = ops_new_file(req);
 	int error = ops_open_file(req, fh, ino);
 
-	if (error)
+	if (error) {
 		ops_reply(req, ops_inode_error(req, error));
-	else if (ops_reply_open(req, fh) != 0)
+		return;
+	}
+	/* Opened by a former life, it is what that one made of it: it counts as cached if that one meant it to be. */
+	if (ops_of(req)->pages.on && (flags & (O_ACCMODE | O_DIRECT | O_TRUNC)) == O_RDONLY &&
+	    !estate_file_is_cached(ops_of(req)->estate, fh))
+		error = reply_open_leased(req, ino, fh);
+	else
+		error = ops_reply_open(req, fh, FOPEN_DIRECT_IO);
+	if (error)
 		ops_close_file(req, fh);
 }
 
@@ -225,6 +267,8 @@ static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t o
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	if (ops_of(req)->pages.on && channel_reads_for_cache())
+		kernel_pages_read(&ops_of(req)->pages, ino, fi->fh);
 	if (channel_reads_for_cache() && (fi->flags & O_ACCMODE) == O_RDWR)
 		ops_map_read(req, ino, size, offset);
 	else
@@ -302,8 +346,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	ssize_t n = fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
 	size_t done = (size_t)ops_done();
 
+	ops_data_changes(req, ino);
 	if (n == 0 && done < size)
 		n = daxfs_write(ops_fs(req), ino, buf + done, size - done, (uint64_t)offset + done, flags);
+	ops_data_changed(req, ino);
 	if (n < 0 && !done)
 		ops_reply(req, (int)n);
 	else
@@ -362,8 +408,10 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	int error = drop_privileges(req, ino);
 
 	(void)fi;
+	ops_data_changes(req, ino);
 	if (!error)
 		error = allocate(ops_fs(req), ino, mode, (uint64_t)offset, (uint64_t)len);
+	ops_data_changed(req, ino);
 	if (!error) /* which the kernel marks as old, and takes what is on its way */
 		kernel_cache_forget(&ops_of(req)->cache, ino);
 	ops_reply(req, error);
@@ -399,9 +447,11 @@ void op_copy_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fu
 	(void)from_fi, (void)to_fi;
 	if (n == 0 && daxfs_source(ops_fs(req), from, &source) == 0)
 		n = -EOPNOTSUPP; /* it may have to wait for storage: the kernel reads and writes instead */
+	ops_data_changes(req, to);
 	if (n == 0)
 		n = copy_range(req, from, (uint64_t)from_offset, to, (uint64_t)to_offset,
 			       len < COPY_MAX ? len : COPY_MAX);
+	ops_data_changed(req, to);
 	if (n < 0)
 		ops_reply(req, (int)n);
 	else

@@ -12,20 +12,20 @@
 #include <linux/fuse.h>
 
 /*
- * DIRECT_IO: every read asks the pool, because other hosts write. Not NOFLUSH: a
+ * DIRECT_IO: every read asks the pool, because other hosts write; but for what kernel_pages.h says. Not NOFLUSH: a
  * write that has returned is in the pool, but locks end with close() (ops_lock.c).
  */
-static struct fuse_open_out opened(uint64_t fh)
+static struct fuse_open_out opened(uint64_t fh, unsigned how)
 {
 	return (struct fuse_open_out){
 		.fh = fh,
-		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+		.open_flags = how | (how & FOPEN_DIRECT_IO ? FOPEN_PARALLEL_DIRECT_WRITES : 0),
 	};
 }
 
-int ops_reply_open(fuse_req_t req, uint64_t fh)
+int ops_reply_open(fuse_req_t req, uint64_t fh, unsigned how)
 {
-	struct fuse_open_out out = opened(fh);
+	struct fuse_open_out out = opened(fh, how);
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
@@ -63,7 +63,7 @@ int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh
 	struct {
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
-	} out = { .open = opened(fh) };
+	} out = { .open = opened(fh, FOPEN_DIRECT_IO) };
 
 	static_assert(sizeof(out) == sizeof(out.entry) + sizeof(out.open), "as on the wire");
 	ops_entry(ops_of(req), attr, &entry);

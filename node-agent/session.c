@@ -103,6 +103,27 @@ static int new_session(struct session *s)
 	return error;
 }
 
+/* What the kernel keeps, and data with it, if that is wanted and names can be kept, too. */
+static int start_caches(struct session *s)
+{
+	int error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->lease_ms, s->keeps);
+
+	if (error || !s->dropper->pid || !kernel_cache_keeps_names(&s->ops.cache))
+		return error;
+	error = kernel_pages_start(&s->ops.pages, &s->channel, s->estate, s->dropper, ops_getattr_dropping);
+	if (error)
+		kernel_cache_stop(&s->ops.cache);
+	return error;
+}
+
+/* No worker is left. */
+static void stop_caches(struct session *s)
+{
+	kernel_pages_quiesce(&s->ops.pages);
+	kernel_pages_stop(&s->ops.pages);
+	kernel_cache_stop(&s->ops.cache);
+}
+
 static int connect_session(struct session *s, int fd)
 {
 	int error = channel_greet(&s->channel, fd, s->estate, s->ops.fs);
@@ -114,12 +135,12 @@ static int connect_session(struct session *s, int fd)
 	if (!(s->channel.can & CHANNEL_RESENDS))
 		log_note("this kernel does not send requests again (6.9 does): what is in progress fails if this "
 			 "process dies");
-	error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->lease_ms, s->keeps);
+	error = start_caches(s);
 	if (error)
 		return error;
 	error = new_session(s);
 	if (error)
-		kernel_cache_stop(&s->ops.cache);
+		stop_caches(s);
 	return error;
 }
 
@@ -164,7 +185,7 @@ int session_start(struct session *s, struct daxfs_error *err)
 		return 0;
 	snprintf(err->text, sizeof(err->text), "cannot start workers: %s", strerror(-error));
 	mountpoint_detach(s->mountpoint);
-	kernel_cache_stop(&s->ops.cache);
+	stop_caches(s);
 	fuse_session_destroy(s->se);
 stop_ops:
 	ops_stop(&s->ops);
@@ -186,11 +207,12 @@ void session_stop(struct session *s)
 {
 	if (!atomic_load(&s->over))
 		mountpoint_unmount(s->mountpoint);
+	kernel_pages_quiesce(&s->ops.pages); /* its reads are answered by workers */
 	fuse_session_exit(s->se);
 	do
 		pthread_kill(s->thread, SIGUSR1);
 	while (!ended_within(s->thread, NUDGE_MS));
-	kernel_cache_stop(&s->ops.cache);
+	stop_caches(s);
 	ops_quiesce(&s->ops);
 }
 
@@ -206,5 +228,5 @@ void session_abandon(struct session *s)
 
 	if (se)
 		fuse_session_exit(se);
-	mountpoint_detach(s->mountpoint);
+	mountpoint_abort(s->mountpoint);
 }

@@ -19,6 +19,7 @@ struct session {
 	struct mount_options options; /* of mountpoint_mount() */
 	unsigned lease_ms;            /* of the pool */
 	enum kernel_keeps keeps;      /* of what there are leases for */
+	struct dropper *dropper;      /* a process, if data is to be kept */
 	struct estate *estate;        /* with the connection, and what a former life has left */
 	struct ops ops;               /* fs, timeout_s, ready, context */
 	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */

@@ -181,14 +181,14 @@ static bool replace_child(struct supervisor *s, int signal)
 	}
 	if (dies_too_often(s)) {
 		log_fail("killed by signal %d (%s) again and again: giving up", signal, strsignal(signal));
-		mountpoint_detach(s->mountpoint);
+		mountpoint_abort(s->mountpoint);
 		return false;
 	}
 	log_warn("killed by signal %d (%s): another process goes on with the mount", signal, strsignal(signal));
 	if (start_child(s) == 0)
 		return true;
 	log_fail("cannot start another process: %s", strerror(errno));
-	mountpoint_detach(s->mountpoint);
+	mountpoint_abort(s->mountpoint);
 	return false;
 }
 

@@ -18,6 +18,12 @@ extern "C" {
 struct daxfs_lease {
 	uint64_t names_ns; /* of a directory: that the name leads there, or that it is not there */
 	uint64_t attr_ns;  /* attributes */
+	/*
+	 * Of a file (daxfs_getattr_leased alone), if attr_ns is not 0: two answers with the same number are of one
+	 * lease, and no other host has changed its data from the first to the second. 0: not leased, or this host
+	 * itself has it open and has written to it, or it is of storage.
+	 */
+	uint64_t since;
 };
 
 /*

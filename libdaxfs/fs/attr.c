@@ -53,6 +53,7 @@ static int getattr_leased(struct daxfs *fs, struct lane *lane, void *arg)
 	granted = lease_grant(fs, lane, leased->op.ino, false, !leased->known);
 	rc = getattr(fs, lane, &leased->op);
 	leased->lease->attr_ns = granted && !lane->txn.marked && rc == 0 ? lease_length(fs) : 0;
+	leased->lease->since = leased->lease->attr_ns ? lease_since(fs, lane, leased->op.ino) : 0;
 	return rc;
 }
 
@@ -62,7 +63,7 @@ int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, struct dax
 
 	int rc;
 
-	*lease = (struct daxfs_lease){ 0, 0 };
+	*lease = (struct daxfs_lease){ 0 };
 	rc = fs_run(fs, getattr_leased, &leased);
 	if (rc == 0)
 		blocks_fill(fs, out);

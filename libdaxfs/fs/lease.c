@@ -264,6 +264,17 @@ bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool name
 	return !others_write(fs, sm) && !size_prune(word_load(lane, &sm->size));
 }
 
+uint64_t lease_since(struct daxfs *fs, struct lane *lane, uint64_t handle)
+{
+	uint64_t index = handle_index(handle), number = atomic_load(&fs->lease.term) >> 2;
+	const struct sm_inode *sm = &fs->pool.inodes[index];
+
+	/* ORD none: this host's own bit. */
+	if (sm_load_relaxed(&sm->writers) >> lane->host & 1 || inode_backed(sm))
+		return 0;
+	return number << 32 | atomic_load(&stripe_of(fs, index)->returned);
+}
+
 /* -- giving back -------------------------------------------------------------------------------------- */
 
 void daxfs_answer_begin(struct daxfs *fs, struct daxfs_answer *answer)
@@ -338,6 +349,7 @@ static void give_back(struct daxfs *fs, uint64_t index, daxfs_lease_drop drop, v
 	if (sm_load(&sm->leases) >> fs->host & 1) {
 		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs))
 			forget(fs, stripe, handle_make(sm_load(&sm->i_generation), index), drop, context);
+		atomic_fetch_add(&stripe->returned, 1); /* no answer is under way: none has both numbers */
 		lease_clear_bit(&fs->pool, &sm->leases, fs->host);
 		cool(stripe);
 	}

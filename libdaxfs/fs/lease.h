@@ -45,6 +45,8 @@ static inline bool lease_is_dots(const char *name)
 {
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
+/* Of what was granted in this answer: see struct daxfs_lease. */
+uint64_t lease_since(struct daxfs *fs, struct lane *lane, uint64_t handle);
 /* For how long, in nanoseconds. */
 uint64_t lease_length(const struct daxfs *fs);
 

@@ -14,6 +14,7 @@
 /* what this process knows of inodes whose index has the same remainder */
 struct lease_stripe {
 	atomic_uint recalling; /* no grants */
+	atomic_uint returned;  /* leases given back */
 	atomic_ullong granted_ns;
 	atomic_ullong names_ns; /* names of a directory were granted */
 	atomic_ullong fresh_ns; /* granted by an answer that may make the inode known to the kernel */

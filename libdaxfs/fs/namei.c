@@ -118,7 +118,7 @@ int daxfs_lookup_leased(struct daxfs *fs, daxfs_ino parent, const char *name, st
 
 	int rc;
 
-	*lease = (struct daxfs_lease){ 0, 0 };
+	*lease = (struct daxfs_lease){ 0 };
 	rc = fs_run(fs, lookup_leased, &op);
 	if (rc == 0)
 		blocks_fill(fs, out);

@@ -295,7 +295,7 @@ static void test_late_answer(void **state)
 /* A host that is silent is waited for once; when it comes back, it grants under another number. */
 static void test_silent(void **state)
 {
-	struct daxfs_lease lease = { 0, 0 };
+	struct daxfs_lease lease = { 0 };
 	struct daxfs_attr attr;
 	struct pod pod;
 	uint64_t term;
@@ -336,7 +336,7 @@ static void test_silence_noticed(void **state)
 /* The next tenant of a slot answers for what the former one granted, but not before that has run out. */
 static void test_next_tenant(void **state)
 {
-	struct daxfs_lease lease = { 0, 0 };
+	struct daxfs_lease lease = { 0 };
 	struct daxfs_recovery report;
 	struct daxfs_error err;
 	struct daxfs_attr attr;
