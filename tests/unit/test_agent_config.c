@@ -85,7 +85,8 @@ static void test_refusals(void **state)
 	refused(TRY("--pool", "/p", "--host", "99999999999999999999", "--mount", "/m"), "is not a number");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--threads", "1025"), "from 0 to 1024");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "nan"), "seconds");
-	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--keep", "files"), "all, names, attributes or nothing");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--keep", "files"),
+		"all, names, attributes or nothing");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--attr-timeout", "3601"), "seconds");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--name", "01234567890123456789012345678901"),
 		"short enough");
