@@ -19,6 +19,7 @@
  * Checked: a read gives what was there when it began, or something newer.
  *
  * OPENERS: nothing is open at the begin, and readers open for themselves. LOOKS: somebody looks the name up.
+ * There are two readers, or one (ALONE).
  *
  * Variants: KEEP_ALWAYS, SINCE_EARLY (pages are known to be of the lease when the open is answered), ASK_BLIND (attributes are
  * valid under any lease), DROP_FIRST (the lease is looked at after the drop alone), LOOKUP_BLIND, LOCAL_LATE (attributes
@@ -57,7 +58,9 @@ init {
 		handles = 2;
 #endif
 		run Reader();
+#ifndef ALONE
 		run Reader();
+#endif
 #ifdef LOOKS
 		run Looker();
 #endif
