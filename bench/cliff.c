@@ -63,7 +63,9 @@ static daxfs_ino make(struct daxfs *fs, const char *name, bool open)
 
 static void make_side(const struct rig *rig, struct side *side, const char *name, unsigned lanes, uint64_t inodes)
 {
-	const struct daxfs_mkfs_options options = { .size = POOL, .lanes = lanes, .inodes = inodes };
+	const struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .size = POOL, .lanes = lanes, .inodes = inodes
+	};
 	struct daxfs_error err;
 
 	snprintf(side->path, sizeof(side->path), "%s/%s", rig->dir, name);

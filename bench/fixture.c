@@ -131,6 +131,7 @@ static void mount_huge(struct rig *rig)
 void rig_open(struct rig *rig, const struct rig_options *want)
 {
 	const struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options),
 		.name = "bench",
 		.size = want->pool,
 		.inodes = want->inodes,

@@ -25,6 +25,7 @@ static void make(const char *path, struct daxfs_mkfs_options options, struct dax
 	struct daxfs_error err;
 	struct daxfs *fs;
 
+	options.struct_size = sizeof(options);
 	options.force = true;
 	if (daxfs_mkfs(path, &options, &err) || daxfs_open(path, DAXFS_READ_ONLY, &fs, &err))
 		bench_fail("%s", err.text);

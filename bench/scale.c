@@ -215,14 +215,16 @@ static struct point *add_point(struct series *s, struct daxfs *fs, const char *f
 	return p;
 }
 
-static struct point *add_pool(struct series *s, const struct daxfs_mkfs_options *options, const char *format,
+static struct point *add_pool(struct series *s, const struct daxfs_mkfs_options *wanted, const char *format,
 			      unsigned number)
 {
+	struct daxfs_mkfs_options options = *wanted;
 	struct point *p = add_point(s, NULL, format, number);
 	struct daxfs_error err;
 
 	snprintf(p->path, sizeof(p->path), "%s/scale%u", s->rig->dir, s->n);
-	if (daxfs_mkfs(p->path, options, &err))
+	options.struct_size = sizeof(options);
+	if (daxfs_mkfs(p->path, &options, &err))
 		bench_fail("%s", err.text);
 	p->fs = join(p->path, 0);
 	return p;

@@ -90,6 +90,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 {
 	struct daxfs_error err = { .text = "" };
 	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options),
 		.name = m->name,
 		.size = m->size.value,
 		.inodes = m->inodes.value,

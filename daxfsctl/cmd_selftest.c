@@ -200,6 +200,7 @@ struct between {
 static int test_between(struct ctl *ctl, const struct between *b, uint64_t increments)
 {
 	struct daxfs_coherence_options options = {
+		.struct_size = sizeof(options),
 		.hosts = (unsigned)b->hosts.value,
 		.host = (unsigned)b->host.value,
 		.rounds = b->rounds.value,

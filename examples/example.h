@@ -35,9 +35,12 @@ static inline void must_say(int rc, const struct daxfs_error *err)
 /* A new pool of 64 MiB for two hosts at the path that the command line names. */
 static inline const char *make_pool(int argc, char **argv)
 {
-	struct daxfs_mkfs_options options = {
-		.name = "example", .size = 64u << 20, .hosts = 4, .lanes = 4, .force = true
-	};
+	struct daxfs_mkfs_options options = { .struct_size = sizeof(options),
+					      .name = "example",
+					      .size = 64u << 20,
+					      .hosts = 4,
+					      .lanes = 4,
+					      .force = true };
 	struct daxfs_error err;
 
 	if (argc != 2) {

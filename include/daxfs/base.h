@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * base.h - what all headers of the library need. Programs include daxfs.h.
+ *
+ * Options. A struct of options that a program fills begins with struct_size, which is to be its sizeof. So a later
+ * library can append members without another soname: those that an older program does not know count as 0,
+ * which means as before; where a newer program has set one that an older library does not know, the call says
+ * -E2BIG. A struct_size that is too small for what a call cannot do without is -EINVAL. Other structs stay as they
+ * are as long as the soname.
  */
 #ifndef DAXFS_BASE_H
 #define DAXFS_BASE_H

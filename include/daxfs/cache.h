@@ -21,7 +21,7 @@ extern "C" {
 
 /* How this host reads a backing. */
 struct daxfs_storage {
-	size_t struct_size; /* of this, as the program was compiled */
+	size_t struct_size; /* sizeof(struct daxfs_storage): see base.h */
 	/*
 	 * Read len bytes of a file from offset on, as pread(2): how many, fewer only at its end, or -errno,
 	 * which is what daxfs_read returns then. Of a file that is dirty (daxfs_source) zeros count where the file in
@@ -56,7 +56,8 @@ struct daxfs_storage {
  * which is copied.
  *
  * Errors:
- * -EINVAL   no such number, no way to read, or only part of a way to write
+ * -EINVAL   no such number, no way to read, only part of a way to write, or struct_size is not set
+ * -E2BIG    a member is set that this version of the library does not know
  * -EBUSY    it is attached already
  */
 DAXFS_API int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage);

@@ -53,6 +53,7 @@ DAXFS_API const char *daxfs_version(void);
 /* -- pools ---------------------------------------------------------------- */
 
 struct daxfs_mkfs_options {
+	size_t struct_size;    /* sizeof(struct daxfs_mkfs_options): see base.h */
 	const char *name;      /* up to 31 bytes; NULL: "daxfs" */
 	uint64_t size;         /* bytes; 0: the size the file or device has */
 	uint64_t inodes;       /* 0: one per 32 KiB */
@@ -73,7 +74,8 @@ struct daxfs_mkfs_options {
  *
  * Errors:
  * -EEXIST   the path holds a pool, or other data, and force is not set
- * -EINVAL   an option is out of range; err says which
+ * -EINVAL   an option is out of range, or struct_size is not set; err says which
+ * -E2BIG    an option is set that this version of the library does not know
  * -ENOSPC   the size is too small for the options, or the disk is full
  * -ENOMEM, -EACCES and others of open(2)
  * Crash: the superblocks are written last, so what is there is the old pool or no pool; make it again.

@@ -121,6 +121,7 @@ DAXFS_API int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs
 /* -- is the memory coherent between hosts ----------------------------------- */
 
 struct daxfs_coherence_options {
+	size_t struct_size;   /* sizeof(struct daxfs_coherence_options): see base.h */
 	unsigned host, hosts; /* this is number 0 .. hosts - 1 of so many that take part, 2 to 63 */
 	uint64_t rounds;      /* of changes that all look at; what number 0 says counts */
 	uint64_t increments;  /* by each, of one word; the same */
@@ -149,7 +150,8 @@ struct daxfs_coherence {
  * harmless in a pool in use. Nothing is proved for hosts that do not take part.
  *
  * Errors:
- * -EINVAL   hosts, host, rounds or increments out of range
+ * -EINVAL   hosts, host, rounds or increments out of range, or struct_size is not set
+ * -E2BIG    an option is set that this version of the library does not know
  * -EROFS    the pool is mapped read-only
  * -ETIMEDOUT one did not come, or did not go on; err says which
  * -EBUSY    another one takes part with this number

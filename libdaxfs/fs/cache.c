@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "mem/clock.h"
+#include "mem/options.h"
 #include "mem/process.h"
 
 #define STREAMS 64u         /* files that are remembered as read in order */
@@ -85,19 +86,23 @@ static void unlock(struct cache *c, int was)
 
 int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage)
 {
+	const size_t least = OPTIONS_UPTO(struct daxfs_storage, patience_ms);
+	struct daxfs_storage known;
 	struct cache *c;
-	int was, rc = 0;
+	int was, rc = options_take(&known, sizeof(known), least, storage, NULL);
 
 	if (!*fs->here)
 		return -ECHILD;
-	if (backing >= DAXFS_BACKINGS || storage->struct_size != sizeof(*storage) || !storage->read ||
-	    !storage->write != !storage->resize || !storage->write != !storage->sync)
-		return -EINVAL;
+	if (rc == 0 &&
+	    (backing >= DAXFS_BACKINGS || !known.read || !known.write != !known.resize || !known.write != !known.sync))
+		rc = -EINVAL;
+	if (rc)
+		return rc;
 	c = lock(fs, &was);
 	if (c->backing[backing].attached || c->backing[backing].users)
 		rc = -EBUSY;
 	if (rc == 0) {
-		c->backing[backing].storage = *storage;
+		c->backing[backing].storage = known;
 		c->backing[backing].attached = true;
 	}
 	unlock(c, was);

@@ -31,6 +31,7 @@
 #include "fs/fs.h"
 #include "mem/clock.h"
 #include "mem/guard.h"
+#include "mem/options.h"
 #include "mem/siphash.h"
 
 #define LINES_BYTES (DAXFS_SCRATCH_OFFSET - DAXFS_TEST_LINES_AT)
@@ -425,12 +426,16 @@ static int judge_options(const struct daxfs_coherence_options *o, struct daxfs_e
 int daxfs_coherence_test(struct daxfs *fs, const struct daxfs_coherence_options *options, struct daxfs_coherence *out,
 			 struct daxfs_error *err)
 {
+	const size_t least = OPTIONS_UPTO(struct daxfs_coherence_options, wait_ms);
 	struct pool *pool = fs_pool_writable(fs);
+	struct daxfs_coherence_options known;
 	struct daxfs_coherence found;
-	struct run r = { .pool = pool, .options = options, .err = err, .out = &found };
+	struct run r = { .pool = pool, .options = &known, .err = err, .out = &found };
 	struct shm_guard guard = shm_guard_of(&pool->shm);
-	int rc = judge_options(options, err);
+	int rc = options_take(&known, sizeof(known), least, options, err);
 
+	if (rc == 0)
+		rc = judge_options(&known, err);
 	if (rc)
 		return rc;
 	if (!*fs->here)
@@ -439,10 +444,10 @@ int daxfs_coherence_test(struct daxfs *fs, const struct daxfs_coherence_options 
 		return daxfs_error_set(err, -EROFS, "the pool is mapped read-only; the test writes");
 	if (getrandom(&r.nonce, sizeof(r.nonce), 0) != sizeof(r.nonce) || !r.nonce)
 		r.nonce = fs_now();
-	r.rounds = options->rounds;
-	r.increments = options->increments;
+	r.rounds = known.rounds;
+	r.increments = known.increments;
 	r.tester = pool_at(pool, pool->super.region[DAXFS_R_OPEN_TABLE].offset + DAXFS_TESTERS_AT);
-	r.mine = &r.tester[options->host];
+	r.mine = &r.tester[known.host];
 	r.lines = pool_at(pool, pool->super.region[DAXFS_R_LANES].offset + DAXFS_TEST_LINES_AT);
 	r.word = pool_at(pool, pool->super.region[DAXFS_R_LANES].offset + DAXFS_TEST_WORD_AT);
 	r.scratch = pool_at(pool, pool->super.region[DAXFS_R_LANES].offset + DAXFS_SCRATCH_OFFSET);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "mem/backing.h"
+#include "mem/options.h"
 #include "mem/process.h"
 #include "mem/super.h"
 
@@ -150,10 +151,15 @@ static int lay_pool(const struct target *t, struct daxfs_error *err)
 
 static int mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err)
 {
-	static const struct daxfs_mkfs_options defaults = { .name = NULL };
-	struct target t = { .path = path, .options = options ? options : &defaults, .source.fd = -1 };
-	int rc = open_target(&t, err);
+	struct daxfs_mkfs_options known = { .name = NULL };
+	struct target t = { .path = path, .options = &known, .source.fd = -1 };
+	int rc = 0;
 
+	if (options)
+		rc = options_take(&known, sizeof(known), OPTIONS_UPTO(struct daxfs_mkfs_options, size), options, err);
+	if (rc)
+		return rc;
+	rc = open_target(&t, err);
 	if (rc == 0)
 		rc = refuse_contents(&t, err);
 	if (rc == 0)

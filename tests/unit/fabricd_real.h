@@ -50,6 +50,7 @@ static inline void real_write(const char *path, const char *text, mode_t mode)
 static inline void real_start_slots(struct real *r, unsigned slots)
 {
 	const struct daxfs_mkfs_options mkfs = {
+		.struct_size = sizeof(mkfs),
 		.name = "testpool",
 		.size = 16 << 20,
 		.hosts = slots,

@@ -41,7 +41,9 @@ static void on_dead(void *context)
 
 static int setup(void **state)
 {
-	struct daxfs_mkfs_options options = { .size = 16u << 20, .hosts = 2, .lanes = 2, .heartbeat_ms = PERIOD_MS };
+	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .size = 16u << 20, .hosts = 2, .lanes = 2, .heartbeat_ms = PERIOD_MS
+	};
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct daxfs_error err;
 	int fd;

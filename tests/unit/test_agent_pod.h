@@ -74,7 +74,9 @@ static inline void pod_listen(struct pod *pod)
 
 static inline void pod_make_leased(struct pod *pod, unsigned lease_ms)
 {
-	struct daxfs_mkfs_options options = { .name = "pod", .size = POD_BYTES, .hosts = 4, .lease_ms = lease_ms };
+	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .name = "pod", .size = POD_BYTES, .hosts = 4, .lease_ms = lease_ms
+	};
 	struct daxfs_error err = { .text = "" };
 
 	memset(pod, 0, sizeof(*pod));

@@ -52,7 +52,9 @@ static void live_and_die(const char *path, unsigned host)
 
 static void fixture_start(struct fixture *s)
 {
-	struct daxfs_mkfs_options options = { .size = 16 << 20, .hosts = HOSTS, .force = true };
+	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .size = 16 << 20, .hosts = HOSTS, .force = true
+	};
 	struct daxfs_manager_view manager;
 	struct daxfs_error err;
 	int fd;

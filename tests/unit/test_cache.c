@@ -113,6 +113,20 @@ static void test_no_storage(void **state)
 	fixture_stop(&s);
 }
 
+/* Of a later version, which has more ways to use storage: refused if it means one of them. */
+static void attach_later(struct daxfs *fs)
+{
+	struct {
+		struct daxfs_storage now;
+		uint64_t later;
+	} storage = { .now = { .struct_size = sizeof(storage), .read = storage_read }, .later = 1 };
+
+	assert_int_equal(daxfs_backing_attach(fs, 1, &storage.now), -E2BIG);
+	storage.later = 0;
+	assert_int_equal(daxfs_backing_attach(fs, 1, &storage.now), 0);
+	assert_int_equal(daxfs_backing_detach(fs, 1), 0);
+}
+
 static void test_arguments(void **state)
 {
 	struct daxfs_storage storage = { .struct_size = sizeof(storage), .read = storage_read };
@@ -125,9 +139,12 @@ static void test_arguments(void **state)
 	fs = s.pod.fs[0];
 	assert_int_equal(daxfs_backing_attach(fs, BACKING, &storage), -EBUSY);
 	assert_int_equal(daxfs_backing_attach(fs, DAXFS_BACKINGS, &storage), -EINVAL);
-	storage.struct_size--;
+	attach_later(fs);
+	storage.struct_size = 0;
 	assert_int_equal(daxfs_backing_attach(fs, 1, &storage), -EINVAL);
-	storage.struct_size++;
+	storage.struct_size = offsetof(struct daxfs_storage, patience_ms); /* that member is needed */
+	assert_int_equal(daxfs_backing_attach(fs, 1, &storage), -EINVAL);
+	storage.struct_size = sizeof(storage);
 	storage.read = NULL;
 	assert_int_equal(daxfs_backing_attach(fs, 1, &storage), -EINVAL);
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "f", &attr, 1, 1, NULL), -EEXIST);

@@ -318,9 +318,26 @@ static struct daxfs *open_writable(const struct place *p)
 	return fs;
 }
 
+/* Options of a later version, of which one is set. */
+static void refuse_later(struct daxfs *fs)
+{
+	struct {
+		struct daxfs_coherence_options now;
+		uint64_t later;
+	} o = { .now = { .struct_size = sizeof(o), .hosts = 2, .rounds = 1, .increments = 1 }, .later = 1 };
+	struct daxfs_coherence found;
+	struct daxfs_error err;
+
+	assert_int_equal(daxfs_coherence_test(fs, &o.now, &found, &err), -E2BIG);
+	o.now.struct_size = 0;
+	assert_int_equal(daxfs_coherence_test(fs, &o.now, &found, &err), -EINVAL);
+}
+
 static void refusals(void **unused)
 {
-	struct daxfs_coherence_options o = { .host = 0, .hosts = 2, .rounds = 1, .increments = 1, .wait_ms = 1 };
+	struct daxfs_coherence_options o = {
+		.struct_size = sizeof(o), .host = 0, .hosts = 2, .rounds = 1, .increments = 1, .wait_ms = 1
+	};
 	struct daxfs_coherence found;
 	struct daxfs_error err;
 	struct daxfs *fs;
@@ -329,6 +346,7 @@ static void refusals(void **unused)
 	(void)unused;
 	setup(&p);
 	fs = open_writable(&p);
+	refuse_later(fs);
 	assert_int_equal(daxfs_coherence_proof(fs, &found), -ENODATA);
 	assert_int_equal(daxfs_coherence_test(fs, &o, &found, &err), -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "host 1 of 2 did not come"));
@@ -349,7 +367,9 @@ static void refusals(void **unused)
 
 static void *second_of_its_number(void *arg)
 {
-	struct daxfs_coherence_options o = { .host = 1, .hosts = 2, .rounds = 1, .increments = 1, .wait_ms = 60000 };
+	struct daxfs_coherence_options o = {
+		.struct_size = sizeof(o), .host = 1, .hosts = 2, .rounds = 1, .increments = 1, .wait_ms = 60000
+	};
 	struct daxfs_coherence found;
 	struct daxfs_error err;
 

@@ -210,6 +210,7 @@ static void test_beside(void **state)
 static const struct {
 	const char *error, *where;
 } elsewhere[] = {
+	{ "daxfs_mkfs -E2BIG", "test_mem_mkfs.c" },
 	{ "daxfs_mkfs -EEXIST", "test_mem_mkfs.c" },
 	{ "daxfs_mkfs -EINVAL", "test_mem_mkfs.c" },
 	{ "daxfs_mkfs -ENOSPC", "test_mem_mkfs.c" },
@@ -221,6 +222,8 @@ static const struct {
 	{ "daxfs_open -ENOSPC", NULL },
 	{ "daxfs_open -ENOENT", "test_mem_pool.c" },
 	{ "daxfs_open -EACCES", NULL },
+	{ "daxfs_backing_attach -E2BIG", "test_cache.c" },
+	{ "daxfs_coherence_test -E2BIG", "test_ctl_coherence.c" },
 	{ "daxfs_coherence_test -EINVAL", "test_ctl_coherence.c" },
 	{ "daxfs_coherence_test -EROFS", "test_ctl_coherence.c" },
 	{ "daxfs_coherence_test -ETIMEDOUT", "test_ctl_coherence.c" },
@@ -323,7 +326,7 @@ static unsigned errors_of_line(const char *call, const char *line)
 	char error[96];
 
 	for (const char *at = line + strspn(line, " *"); strncmp(at, "-E", 2) == 0; at += strspn(at, ", ")) {
-		size_t len = 2 + strspn(at + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		size_t len = 2 + strspn(at + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ2");
 
 		snprintf(error, sizeof(error), "%s %.*s", call, (int)len, at);
 		at += len;

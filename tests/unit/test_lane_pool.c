@@ -281,7 +281,9 @@ struct file_pool {
 
 static void file_pool_start(struct file_pool *f)
 {
-	struct daxfs_mkfs_options options = { .size = 4 << 20, .hosts = 2, .lanes = 2, .inodes = 64, .name = "ctx" };
+	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .size = 4 << 20, .hosts = 2, .lanes = 2, .inodes = 64, .name = "ctx"
+	};
 	struct daxfs_error err;
 
 	alarm(HANG_S);

@@ -38,6 +38,7 @@ static void made(const char *at, struct daxfs_mkfs_options options)
 {
 	struct daxfs_error err = { .text = "" };
 
+	options.struct_size = sizeof(options);
 	if (daxfs_mkfs(at, &options, &err))
 		fail_msg("%s", err.text);
 }
@@ -46,6 +47,7 @@ static void refused(const char *at, struct daxfs_mkfs_options options, int error
 {
 	struct daxfs_error err = { .text = "" };
 
+	options.struct_size = sizeof(options);
 	util_refused(daxfs_mkfs(at, &options, &err), error, &err, words);
 }
 
@@ -80,6 +82,30 @@ static void write_file(const char *bytes, size_t len)
 }
 
 /* -- what works ---------------------------------------------------------------------- */
+
+/* Programs of another version: what they do not know is as it was, and they ask for nothing that is not there. */
+static void test_versions(void **state)
+{
+	struct {
+		struct daxfs_mkfs_options now;
+		uint64_t later[3];
+	} o = { .now = { .size = 2 << 20, .hosts = 3, .force = true } };
+	struct daxfs_error err = { .text = "" };
+
+	(void)state;
+	util_refused(daxfs_mkfs(path, &o.now, &err), -EINVAL, &err, "set struct_size");
+	o.now.struct_size = offsetof(struct daxfs_mkfs_options, hosts);
+	assert_int_equal(daxfs_mkfs(path, &o.now, &err), 0);
+	assert_int_equal(super_of(path).hosts, 8); /* the member lies behind what it knows */
+	o.now.struct_size = offsetof(struct daxfs_mkfs_options, size);
+	util_refused(daxfs_mkfs(path, &o.now, &err), -EINVAL, &err, "set struct_size");
+	o.now.struct_size = sizeof(o);
+	assert_int_equal(daxfs_mkfs(path, &o.now, &err), 0);
+	assert_int_equal(super_of(path).hosts, 3);
+	o.later[2] = 1ull << 63;
+	util_refused(daxfs_mkfs(path, &o.now, &err), -E2BIG, &err, "does not know");
+	assert_int_equal(super_of(path).hosts, 3);
+}
 
 static void test_new_file(void **state)
 {
@@ -280,9 +306,11 @@ static void test_wrong_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_file),      TEST(test_empty_files), TEST(test_force_makes_another),
-		TEST(test_existing_pool), TEST(test_other_data),  TEST(test_in_use),
-		TEST(test_nothing_left),  TEST(test_no_room),     TEST(test_wrong_places),
+		TEST(test_versions),      TEST(test_new_file),
+		TEST(test_empty_files),   TEST(test_force_makes_another),
+		TEST(test_existing_pool), TEST(test_other_data),
+		TEST(test_in_use),        TEST(test_nothing_left),
+		TEST(test_no_room),       TEST(test_wrong_places),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

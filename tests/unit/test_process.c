@@ -13,6 +13,7 @@
 
 static char path[64];
 static const struct daxfs_mkfs_options options_of_pool = {
+	.struct_size = sizeof(options_of_pool),
 	.size = POOL_BYTES,
 	.inodes = 512,
 	.hosts = 3,
