@@ -7,8 +7,8 @@
  *   pool -> go on with slot, open files and mount of one that died -> beat, recover -> serve ...
  *
  * Threads: this one (an event loop: signals, timers, news from the others),
- * the heartbeat, the recovery, FUSE's loop and its workers. The others tell
- * this one by ev_async only; what they say is in atomics.
+ * the heartbeat, the recovery, FUSE's loop and its workers. How far all is, is
+ * one word (phase.h). The others wake this one by ev_async only.
  *
  * Whatever is wrong before the join leaves nothing behind; whatever is wrong
  * after it is undone in reverse. Two ways out do not go that way: being killed
@@ -29,6 +29,7 @@
 #include "common/log.h"
 #include "node-agent/beat.h"
 #include "node-agent/mountpoint.h"
+#include "node-agent/phase.h"
 #include "node-agent/proof.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
@@ -62,12 +63,8 @@ struct agent {
 	struct ev_async news;
 	struct self_recover standin; /* while we wait for the slot */
 	double join_until;
-	bool waiting; /* for the slot, and has said so */
-
-	atomic_bool mounting; /* or mounted */
-	atomic_bool ready;    /* the kernel has shaken hands */
-	atomic_bool ended;    /* nobody serves the mount any more */
-	bool joined, beating, recovering, serving, announced, watched;
+	agent_phase_word phase;
+	bool watched; /* the service manager waits for signs of life */
 
 	/* what the last tick saw */
 	unsigned long long beats_seen;
@@ -83,6 +80,11 @@ static void finish(struct agent *a, enum agent_exit status)
 	ev_break(a->loop, EVBREAK_ALL);
 }
 
+static enum agent_phase phase_of(struct agent *a)
+{
+	return atomic_load(&a->phase);
+}
+
 /* -- news from other threads ------------------------------------------------ */
 
 /*
@@ -95,27 +97,11 @@ static void on_dead(void *context)
 {
 	struct agent *a = context;
 
-	if (atomic_load(&a->mounting))
+	if (phase_of(a) >= AGENT_MOUNTING)
 		session_abandon(&a->session);
 	log_fail("declared dead by the pod (host slot %d): stopped using pool %s; start again once it is recovered",
 		 a->config->host, a->geometry.name);
 	_exit(AGENT_EXIT_DEAD);
-}
-
-static void on_ready(void *context)
-{
-	struct agent *a = context;
-
-	atomic_store(&a->ready, true);
-	ev_async_send(a->loop, &a->news);
-}
-
-static void on_ended(void *context)
-{
-	struct agent *a = context;
-
-	atomic_store(&a->ended, true);
-	ev_async_send(a->loop, &a->news);
 }
 
 static void notify_status(const struct agent *a)
@@ -126,28 +112,42 @@ static void notify_status(const struct agent *a)
 		   a->session.mountpoint, recovered ? "; has recovered others" : "");
 }
 
+/* In a worker: the kernel has shaken hands. */
+static void on_ready(void *context)
+{
+	struct agent *a = context;
+
+	if (!agent_phase_move(&a->phase, AGENT_SERVING))
+		return;
+	log_note("%s pool %s on %s, %u workers", a->session.channel.goes_on ? "goes on serving" : "serving",
+		 a->geometry.name, a->session.mountpoint, a->session.threads);
+	notify_status(a);
+	sd_notify(0, "READY=1");
+}
+
+/* In the thread of FUSE's loop. */
+static void on_ended(void *context)
+{
+	struct agent *a = context;
+
+	agent_phase_move(&a->phase, AGENT_ENDED);
+	ev_async_send(a->loop, &a->news);
+}
+
 static void on_news(struct ev_loop *loop, struct ev_async *w, int events)
 {
 	struct agent *a = w->data;
+	int error = atomic_load(&a->session.error);
 
 	(void)loop;
 	(void)events;
-	if (atomic_load(&a->ready) && !a->announced) {
-		a->announced = true;
-		log_note("%s pool %s on %s, %u workers", a->session.channel.goes_on ? "goes on serving" : "serving",
-			 a->geometry.name, a->session.mountpoint, a->session.threads);
-		notify_status(a);
-		sd_notify(0, "READY=1");
-	}
-	if (atomic_load(&a->ended)) {
-		int error = atomic_load(&a->session.error);
-
-		if (error)
-			log_fail("the mount has failed: %s; leaving", strerror(error < 0 ? -error : EIO));
-		else
-			log_warn("%s was unmounted; leaving", a->session.mountpoint);
-		finish(a, error ? AGENT_EXIT_FAILED : AGENT_EXIT_OK);
-	}
+	if (phase_of(a) != AGENT_ENDED)
+		return;
+	if (error)
+		log_fail("the mount has failed: %s; leaving", strerror(error < 0 ? -error : EIO));
+	else
+		log_warn("%s was unmounted; leaving", a->session.mountpoint);
+	finish(a, error ? AGENT_EXIT_FAILED : AGENT_EXIT_OK);
 }
 
 /* -- once a second ------------------------------------------------------------ */
@@ -198,17 +198,18 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
 	unsigned recovered = atomic_load(&a->recover.recovered);
+	bool mounted = phase_of(a) >= AGENT_MOUNTING;
 
 	(void)loop;
 	(void)events;
 	look_at_lateness(a);
 	look_at_beats(a);
 	feed_watchdog(a);
-	if (a->serving && ++a->ticks == EXPIRE_TICKS)
+	if (mounted && ++a->ticks == EXPIRE_TICKS)
 		estate_expire(a->estate);
-	if (a->serving)
+	if (mounted)
 		lookup_pins_drop(&a->session.ops.pins, LOOKUP_PINS_KEEP_MS);
-	if (recovered != a->recovered_seen && a->announced)
+	if (recovered != a->recovered_seen && phase_of(a) == AGENT_SERVING)
 		notify_status(a);
 	a->recovered_seen = recovered;
 }
@@ -231,7 +232,7 @@ static void start_beating(struct agent *a)
 		finish(a, AGENT_EXIT_FAILED);
 		return;
 	}
-	a->beating = true;
+	agent_phase_move(&a->phase, AGENT_BEATING);
 	if (!realtime_error)
 		realtime_error = a->lock_error;
 	if (realtime_error)
@@ -252,7 +253,7 @@ static void start_recovering(struct agent *a)
 		finish(a, AGENT_EXIT_FAILED);
 		return;
 	}
-	a->recovering = true;
+	agent_phase_move(&a->phase, AGENT_RECOVERING);
 }
 
 /* Two lanes are left for recovery and for whoever asks for status: a worker
@@ -285,14 +286,12 @@ static void start_serving(struct agent *a)
 	a->session.ops.ready = on_ready;
 	a->session.ops.context = a;
 	a->session.ended = on_ended;
-	atomic_store(&a->mounting, true);
+	agent_phase_move(&a->phase, AGENT_MOUNTING);
 	if (session_start(&a->session, &err) != 0) {
-		atomic_store(&a->mounting, false);
+		agent_phase_move(&a->phase, AGENT_RECOVERING);
 		log_fail("%s", err.text);
 		finish(a, AGENT_EXIT_MOUNT);
-		return;
 	}
-	a->serving = true;
 }
 
 static void start_all(struct agent *a)
@@ -301,9 +300,9 @@ static void start_all(struct agent *a)
 	uint64_t usec;
 
 	start_beating(a);
-	if (a->beating)
+	if (phase_of(a) == AGENT_BEATING)
 		start_recovering(a);
-	if (a->recovering)
+	if (phase_of(a) == AGENT_RECOVERING)
 		start_serving(a);
 	a->watched = sd_watchdog_enabled(0, &usec) > 0;
 	if (a->watched && (double)usec / 2e6 < tick_s)
@@ -327,10 +326,10 @@ static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 {
 	double retry_s = JOIN_RETRY_S;
 
-	if (!a->waiting && ev_now(a->loop) > a->join_until - a->config->join_wait_s + JOIN_QUIET_S) {
+	if (ev_now(a->loop) > a->join_until - a->config->join_wait_s + JOIN_QUIET_S &&
+	    agent_phase_move(&a->phase, AGENT_WAITING)) {
 		log_warn("waiting up to %u s for the host slot: %s", a->config->join_wait_s, err->text);
 		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
-		a->waiting = true;
 	}
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
 	if (self_recover_step(&a->standin))
@@ -368,7 +367,7 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 		refuse_join(a, error, &err);
 		return;
 	}
-	a->joined = true;
+	agent_phase_move(&a->phase, AGENT_JOINED);
 	log_note("joined pool %s as host %d (%s)", a->geometry.name, a->config->host, a->name);
 	warn_of_memory(a);
 	start_all(a);
@@ -404,17 +403,19 @@ static void leave(struct agent *a)
 /* The heart beats until no worker and no recovery is left. */
 static void stop_all(struct agent *a)
 {
+	enum agent_phase phase = phase_of(a); /* MOUNTING and what follows it are the same to us */
+
 	sd_notify(0, "STOPPING=1");
-	if (a->serving)
+	if (phase >= AGENT_MOUNTING)
 		session_stop(&a->session);
-	if (a->recovering)
+	if (phase >= AGENT_RECOVERING)
 		recover_stop(&a->recover);
-	if (a->beating)
+	if (phase >= AGENT_BEATING)
 		beat_stop(&a->beat);
-	if (a->serving && !a->session.ops.backings.stuck)
+	if (phase >= AGENT_MOUNTING && !a->session.ops.backings.stuck)
 		session_free(&a->session);
 	self_recover_stop(&a->standin);
-	if (a->joined)
+	if (phase >= AGENT_JOINED)
 		leave(a);
 	if (a->session.ops.backings.stuck)
 		_exit(a->status); /* a thread may come back from storage to what would have been freed */
@@ -488,7 +489,7 @@ static void on_going_on(struct ev_loop *loop, struct ev_timer *w, int events)
 static void serve(struct agent *a)
 {
 	watch_signals(a);
-	ev_timer_init(&a->join, a->joined ? on_going_on : on_join, 0., 0.);
+	ev_timer_init(&a->join, phase_of(a) == AGENT_JOINED ? on_going_on : on_join, 0., 0.);
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
@@ -534,7 +535,7 @@ static enum agent_exit go_on(struct agent *a)
 	int error = take_over(a, &err);
 
 	if (!error) {
-		a->joined = true;
+		agent_phase_move(&a->phase, AGENT_JOINED);
 		return AGENT_EXIT_OK;
 	}
 	mountpoint_abort(a->session.mountpoint);
