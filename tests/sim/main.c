@@ -41,6 +41,7 @@ static const char usage_text[] =
 	"  --list              list the scenarios\n"
 	"  --tiny              counters come round: versions have one bit, inodes are used twice\n"
 	"  --weak              random turns in a weak memory: orders are taken at their word\n"
+	"                      (--worlds: each pair of operations, one stopped anywhere; --story)\n"
 	"  --mixes N           so many random turns a scenario\n"
 	"  --orders            leave out each memory order in turn: which one does nobody miss?\n"
 	"                      (with --func, --op, --shard, --mixes; --every: look for who notices\n"

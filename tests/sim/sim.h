@@ -153,6 +153,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 void explore_crashes(struct explorer *x); /* crash.c */
 void explore_pauses(struct explorer *x);  /* pause.c */
 void explore_mixes(struct explorer *x);   /* random_schedule.c */
+void explore_stops(struct explorer *x);   /* weak/stops.c */
 /* Of pause.c, for random_schedule.c. False with a violation. */
 bool explore_go_on(struct explorer *x, struct run *run);
 bool explore_churn(struct explorer *x, unsigned host);

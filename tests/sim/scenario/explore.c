@@ -102,8 +102,9 @@ void explore_where(const struct explorer *x, FILE *out)
 			fprintf(out, " (%s %s:%u %s)", x->site[1]->call, x->site[1]->file, x->site[1]->line,
 				x->site[1]->func);
 	}
-	fprintf(out, "\n  replay: daxfs-sim %s--op %s --domain %s --variant %s --step %" PRIu64,
-		x->opt->weak ? "--weak " : "", x->sc->name, x->wb ? "wb" : "gpf", variant_names[x->variant], x->n);
+	fprintf(out, "\n  replay: daxfs-sim %s%s%s --domain %s --variant %s --step %" PRIu64,
+		x->opt->weak ? "--weak " : "", x->opt->worlds ? "--worlds --world " : "--op ", x->sc->name,
+		x->wb ? "wb" : "gpf", variant_names[x->variant], x->n);
 	if (x->m)
 		fprintf(out, " --recovery-step %" PRIu64, x->m);
 	fprintf(out, " --seed %" PRIu64 "%s --trace\n", x->opt->seed,
@@ -307,7 +308,10 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 			explore_crashes(&x);
 			explore_pauses(&x);
 		}
-		explore_mixes(&x);
+		if (opt->worlds)
+			explore_stops(&x);
+		else
+			explore_mixes(&x);
 	}
 	references_free(x.refs);
 	world_rewind();

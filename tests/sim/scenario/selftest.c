@@ -202,6 +202,32 @@ static void test_worlds(void)
 	expect(noticed, "a missing write-back of a record's body is noticed in a small world");
 }
 
+/* A pair in a weak memory: a mark that is put without what it leads to. */
+static void test_weak_world(void)
+{
+	static const struct scenario pair = { "0", "mkdir d;mkdir e;create d/a;create e/b", "unlink d/a",
+					      "rename d/a e/b", 0 };
+	static const struct options opt = {
+		.seed = 1,
+		.weak = true,
+		.worlds = true,
+		.variant = "mix",
+		.quiet = true,
+		.first_only = true,
+	};
+	struct tally sound, broken;
+
+	explore_scenario(&pair, &opt, false, &sound);
+	expect(!sound.violations && sound.states[V_MIX], "nothing is wrong with a sound world in a weak memory");
+	for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site))
+		if (!strcmp(site->func, "mark_word") && !strcmp(site->call, "cas"))
+			site->without = SM_RELEASE;
+	explore_scenario(&pair, &opt, false, &broken);
+	expect(broken.violations, "an order left out is noticed in a small world in a weak memory");
+	for (struct sm_site *site = sites_next(NULL); site; site = sites_next(site))
+		site->without = SM_RELAXED;
+}
+
 /* In a child: it ends there. */
 static void test_bypass(void)
 {
@@ -232,6 +258,7 @@ unsigned selftest(const struct options *opt)
 	test_missing_write_back();
 	test_worlds();
 	test_worlds_shortened();
+	test_weak_world();
 	test_bypass();
 	printf("selftest: %s\n", failures ? "FAILED" : "wrong operations, lost write-backs and bypasses are noticed");
 	return failures;
