@@ -7,7 +7,7 @@
  * nothing to do where it was done before:
  *
  *   1 its claim is taken off; its record is finished, its objects finalized, IDLE
- *                                                                sync/record.c, sync/finalize.c
+ *                                                                  sync/record_recover.c
  *   2 the file it had to finish is finished, or listed as one to repair
  *   3 its announcement is withdrawn
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record.h - what record.c and finalize.c share; for everybody else see lane.h. */
+/* record.h - what record.c, finalize.c, record_recover.c and claim.c share; for everybody else see lane.h. */
 #ifndef DAXFS_SYNC_RECORD_H
 #define DAXFS_SYNC_RECORD_H
 

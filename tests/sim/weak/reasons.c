@@ -308,6 +308,7 @@ static const struct order_note notes[] = {
 		"who takes the object next does so behind a seq_cst fence, and the commit that unlinked it was "
 		"released before"),
 	BECAUSE("sync/finalize.c", NULL, "load", 0, 0, FENCED),
+	BECAUSE("sync/record_recover.c", NULL, "load", 0, 0, FENCED),
 };
 
 /* Which of the calls of this kind and order in its function? */
