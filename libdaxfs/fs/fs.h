@@ -233,7 +233,7 @@ struct timespec time_decode(uint64_t time);
 uint64_t fs_now(void);
 /* Something changed now. Times within a millisecond are the same; a later one is never taken back. */
 bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
-/* After a change was decided: its mtime and ctime; or, if only its names or attributes changed, its ctime. */
+/* After a change was decided: its mtime and ctime; or, if only its names or attributes changed, its ctime (lease.c). */
 void inode_changed(struct lane *lane, struct sm_inode *sm);
 void inode_renamed(struct lane *lane, struct sm_inode *sm);
 

@@ -166,6 +166,21 @@ void change_settle(struct lane *lane, struct sm_inode *sm)
 		lease_note(lane, sm);
 }
 
+void inode_changed(struct lane *lane, struct sm_inode *sm)
+{
+	uint64_t now = fs_now();
+	bool moved = inode_touch(lane, &sm->mtime, now);
+
+	if (inode_touch(lane, &sm->ctime, now) || moved)
+		change_settle(lane, sm);
+}
+
+void inode_renamed(struct lane *lane, struct sm_inode *sm)
+{
+	if (inode_touch(lane, &sm->ctime, fs_now()))
+		change_settle(lane, sm);
+}
+
 /* Does this host hold the file open, so that its last close, or recovery, will clear a bit in `writers`? */
 static bool holds(struct lane *lane, const struct sm_inode *sm)
 {

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "fs/lease.h"
+#include "fs/fs.h"
 
 #define TOUCH_NS 1000000u /* times closer than this are the same */
 #define NS_PER_S 1000000000ll
@@ -89,19 +89,4 @@ bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now)
 		return true;
 	}
 	return false;
-}
-
-void inode_changed(struct lane *lane, struct sm_inode *sm)
-{
-	uint64_t now = fs_now();
-	bool moved = inode_touch(lane, &sm->mtime, now);
-
-	if (inode_touch(lane, &sm->ctime, now) || moved)
-		change_settle(lane, sm);
-}
-
-void inode_renamed(struct lane *lane, struct sm_inode *sm)
-{
-	if (inode_touch(lane, &sm->ctime, fs_now()))
-		change_settle(lane, sm);
 }
