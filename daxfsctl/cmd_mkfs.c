@@ -24,7 +24,7 @@
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms;
-	const char *name, *domain;
+	const char *name, *domain, *profile;
 	bool force;
 };
 
@@ -118,6 +118,7 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 		{ "opens", ARG_NUMBER, &m.opens, UINT32_MAX },
 		{ "inodes", ARG_NUMBER, &m.inodes, 0 },
 		{ "domain", ARG_TEXT, &m.domain, 0 },
+		{ "profile", ARG_TEXT, &m.profile, 0 },
 		{ "heartbeat-ms", ARG_NUMBER, &m.heartbeat_ms, UINT32_MAX },
 		{ "lease-ms", ARG_NUMBER, &m.lease_ms, UINT32_MAX },
 		{ "force", ARG_FLAG, &m.force, 0 },
@@ -137,5 +138,11 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 				"--domain %.60s: give gpf (the platform flushes caches when a host "
 				"fails) or wb (write back)",
 				m.domain);
+	if (m.profile && m.heartbeat_ms.given)
+		return ctl_fail(ctl, CTL_USAGE, "--profile is a heartbeat: give that or --heartbeat-ms");
+	if (m.profile)
+		m.heartbeat_ms.value = ctl_profile_ms(m.profile);
+	if (m.profile && !m.heartbeat_ms.value)
+		return ctl_fail(ctl, CTL_USAGE, "--profile %.60s: give default or rt", m.profile);
 	return make(ctl, &m);
 }

@@ -26,6 +26,7 @@ static const struct command {
 	{ "cache", cmd_cache },
 	{ "dump", cmd_dump },
 	{ "selftest", cmd_selftest },
+	{ "heartbeat", cmd_heartbeat },
 	{ "probe", cmd_probe },
 	{ "metrics", cmd_metrics },
 	{ "version", cmd_version },
@@ -37,7 +38,7 @@ static const char help[] =
 	"usage: daxfsctl [--socket PATH | --direct] [--json] COMMAND ...\n"
 	"\n"
 	"  mkfs PATH --size SIZE [--name NAME] [--hosts N] [--lanes N] [--inodes N] [--opens N]\n"
-	"       [--domain gpf|wb] [--heartbeat-ms MS] [--lease-ms MS] [--force]\n"
+	"       [--domain gpf|wb] [--profile default|rt | --heartbeat-ms MS] [--lease-ms MS] [--force]\n"
 	"                                        make a pool\n"
 	"  status [POOL] [--sample] [--watch [--wait SECONDS]]\n"
 	"                                        the pod at a glance\n"
@@ -54,6 +55,8 @@ static const char help[] =
 	"  confirm-dead [POOL] --host N [--wait SECONDS]\n"
 	"                                        your word that a host is dead\n"
 	"  remove --host N [--wait SECONDS]      one that never comes back: free its slot\n"
+	"  heartbeat POOL [--ms MS | --profile default|rt]\n"
+	"                                        how often hosts beat; changed while they work\n"
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"

@@ -54,6 +54,9 @@ int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err);
 /* Join from a free slot, the last one: that is kept for such times. 0 or -errno. */
 int ctl_join_any(struct daxfs *fs, struct daxfs_error *err); /* cmd_repair.c */
 
+/* The heartbeat of a profile, default or rt; 0: there is none of that name. */
+unsigned ctl_profile_ms(const char *profile); /* cmd_heartbeat.c */
+
 /* Commands: argv has what follows the command's name. */
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv);
 int cmd_status(struct ctl *ctl, int argc, char **argv);
@@ -65,6 +68,7 @@ int cmd_fence(struct ctl *ctl, int argc, char **argv);
 int cmd_fence_test(struct ctl *ctl, int argc, char **argv);
 int cmd_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
+int cmd_heartbeat(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_repair(struct ctl *ctl, int argc, char **argv);
 int cmd_backing(struct ctl *ctl, int argc, char **argv);

@@ -69,7 +69,11 @@ static int take_pool(struct snapshot *s, struct daxfs_error *err)
 
 static void take_members(struct snapshot *s, const struct daxfs_member *m)
 {
+	struct daxfs_timing timing;
+
 	daxfs_member_geometry(m, &s->geometry);
+	daxfs_member_timing(m, &timing);
+	s->geometry.heartbeat_ms = timing.judged_ms;
 	daxfs_member_manager(m, &s->manager);
 	s->n_hosts = s->geometry.hosts < SNAPSHOT_HOSTS ? s->geometry.hosts : SNAPSHOT_HOSTS;
 	for (unsigned i = 0; i < s->n_hosts; i++) {

@@ -356,6 +356,28 @@ static void judge(struct decide *d, const struct decide_input *in, struct plan *
 		carry_out(d, &in->view[i], in->now_ms, verdict_on(d, in, i), plan);
 }
 
+static bool every_host_beats(const struct decide *d)
+{
+	for (unsigned i = 0; i < d->hosts; i++) {
+		const struct decide_host *h = &d->host[i];
+
+		if (!h->sensible || (h->state >= DAXFS_HOST_JOINING && h->state <= DAXFS_HOST_SUSPECT &&
+				     h->silent >= TIMING_SUSPECT_POLLS))
+			return false;
+	}
+	return true;
+}
+
+/* A shorter heartbeat: when each host has beaten since, and so has read the word, they are judged by it. */
+static void shorten(struct decide *d, const struct daxfs_timing *t, struct plan *plan)
+{
+	if (t->beat_ms >= t->judged_ms)
+		return;
+	d->timing_polls = every_host_beats(d) ? d->timing_polls + 1 : 0;
+	if (d->timing_polls >= TIMING_CHANGE_POLLS)
+		act(plan, DECIDE_JUDGE, 0);
+}
+
 static void poll_primary(struct decide *d, const struct decide_input *in, struct plan *plan)
 {
 	if (in->manager.epoch != d->epoch) {
@@ -372,6 +394,7 @@ static void poll_primary(struct decide *d, const struct decide_input *in, struct
 		return;
 	}
 	act(plan, DECIDE_BEAT, 0);
+	shorten(d, &in->timing, plan);
 	judge(d, in, plan);
 }
 
@@ -405,6 +428,30 @@ static void restart(struct decide *d)
 		d->grace_polls = TIMING_WINDOW_POLLS;
 }
 
+/* Polls that were counted out under the old heartbeat: what is left of a wait is as long under the new one. */
+static unsigned rescale(unsigned polls, unsigned from_ms, unsigned to_ms)
+{
+	return (unsigned)(((uint64_t)polls * from_ms + to_ms - 1) / to_ms);
+}
+
+/* Before hosts are looked at: see libdaxfs/sync/timing.c. */
+static void follow_timing(struct decide *d, const struct daxfs_timing *t)
+{
+	unsigned was_ms = d->heartbeat_ms;
+
+	if (!t->judged_ms || (t->word == d->timing_word && t->judged_ms == was_ms))
+		return;
+	d->timing_word = t->word;
+	d->timing_polls = 0;
+	if (t->judged_ms == was_ms)
+		return;
+	d->heartbeat_ms = t->judged_ms;
+	d->hold_polls = rescale(d->hold_polls, was_ms, t->judged_ms);
+	for (unsigned i = 0; i < d->hosts; i++)
+		d->host[i].hold = rescale(d->host[i].hold, was_ms, t->judged_ms);
+	restart(d);
+}
+
 static bool late(const struct decide *d, uint64_t now_ms)
 {
 	return d->polled && now_ms - d->last_ms > (uint64_t)TIMING_LATE_POLLS * d->heartbeat_ms;
@@ -419,10 +466,14 @@ unsigned decide_poll(struct decide *d, const struct decide_input *in, struct dec
 	d->late_polls += is_late;
 	d->last_ms = in->now_ms;
 	d->polled = in->readable;
-	if (is_late || !in->readable)
+	if (is_late || !in->readable) {
 		restart(d);
-	if (in->readable)
+		d->timing_polls = 0;
+	}
+	if (in->readable) {
+		follow_timing(d, &in->timing);
 		see_hosts(d, in);
+	}
 	see_reports(d, in);
 	if (!in->readable)
 		return 0;

@@ -50,7 +50,8 @@ struct decide_input {
 	uint64_t now_ms; /* of one monotonic clock; polls are at least heartbeat_ms apart */
 	bool readable;   /* false: nothing below counts */
 	struct daxfs_manager_view manager;
-	bool peer; /* who beats as standby is on another machine */
+	struct daxfs_timing timing; /* read before the hosts below; judged_ms 0: as decide_init said */
+	bool peer;                  /* who beats as standby is on another machine */
 	struct daxfs_host_view view[DECIDE_HOSTS_MAX];
 	enum daxfs_kin kin[DECIDE_HOSTS_MAX]; /* of view[i].who, to this machine */
 	bool sensible[DECIDE_HOSTS_MAX];      /* view[i] could be made sense of */
@@ -65,6 +66,7 @@ enum decide_kind {
 	DECIDE_STEP_DOWN, /* another epoch is in force: stop all agents */
 	DECIDE_YIELD,     /* stop all agents, and let another manager become primary */
 	DECIDE_STANDBY,   /* daxfs_member_standby */
+	DECIDE_JUDGE,     /* daxfs_member_judge: hosts follow the shorter heartbeat */
 	DECIDE_STAMP,     /* daxfs_member_stamp */
 	DECIDE_MOVE,      /* daxfs_member_move to, recoverer, reason, ms */
 	DECIDE_COUNT,     /* daxfs_member_count_death: the recoverer of host died */
@@ -85,7 +87,7 @@ struct decide_action {
 };
 
 /* A host is stopped and moved; and one beat or the like. */
-#define DECIDE_ACTIONS_MAX (2u * DECIDE_HOSTS_MAX + 3u)
+#define DECIDE_ACTIONS_MAX (2u * DECIDE_HOSTS_MAX + 4u)
 
 enum decide_role { DECIDE_BACKUP, DECIDE_PRIMARY };
 
@@ -136,8 +138,10 @@ struct decide_host {
 
 struct decide {
 	unsigned hosts;
-	unsigned heartbeat_ms;
-	unsigned hold_polls; /* see invariant 6; 0: cut off at once */
+	unsigned heartbeat_ms; /* hosts are judged by */
+	uint64_t timing_word;  /* as last seen */
+	unsigned timing_polls; /* in which every host that may live has beaten, since it changed */
+	unsigned hold_polls;   /* see invariant 6; 0: cut off at once */
 	enum decide_role role;
 	uint32_t epoch; /* PRIMARY: ours */
 	bool polled;

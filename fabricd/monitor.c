@@ -33,6 +33,7 @@ static void read_manager(void *context)
 	struct watch *w = context;
 
 	daxfs_member_manager(w->member, &w->in.manager);
+	daxfs_member_timing(w->member, &w->in.timing); /* before hosts are looked at */
 }
 
 struct reading {
@@ -169,6 +170,8 @@ static void operate(void *context)
 			daxfs_member_settle(m, op->epoch, op->w->here.machine);
 	} else if (a->kind == DECIDE_STANDBY) {
 		daxfs_member_standby(m, op->w->here.machine);
+	} else if (a->kind == DECIDE_JUDGE) {
+		op->rc = daxfs_member_judge(m, &op->w->in.timing);
 	} else if (a->kind == DECIDE_STAMP) {
 		op->rc = daxfs_member_stamp(m, seen, op->epoch);
 	} else if (a->kind == DECIDE_COUNT) {
@@ -213,7 +216,7 @@ static void complain(int *last, int rc, const char *what)
 static void outcome(struct watch *w, const struct operation *op)
 {
 	const struct decide_action *a = op->a;
-	bool managing = a->kind == DECIDE_CLAIM || a->kind == DECIDE_BEAT;
+	bool managing = a->kind == DECIDE_CLAIM || a->kind == DECIDE_BEAT || a->kind == DECIDE_JUDGE;
 	char what[64];
 
 	if (op->rc == -EAGAIN)
@@ -303,6 +306,7 @@ void watch_act(struct watch *w, const struct decide_action *a)
 	case DECIDE_STAMP:
 	case DECIDE_COUNT:
 	case DECIDE_STANDBY:
+	case DECIDE_JUDGE:
 	case DECIDE_MOVE: act_on_pool(w, a); break;
 	case DECIDE_STEP_DOWN: step_down(w); break;
 	case DECIDE_YIELD: yield(w); break;
@@ -315,12 +319,22 @@ void watch_act(struct watch *w, const struct decide_action *a)
 
 /* -- the poll ----------------------------------------------------------------- */
 
+static void note_heartbeat(struct watch *w)
+{
+	if (w->geometry.heartbeat_ms == w->decide.heartbeat_ms)
+		return;
+	log_note("hosts are judged by a heartbeat of %u ms now (%u before)", w->decide.heartbeat_ms,
+		 w->geometry.heartbeat_ms);
+	w->geometry.heartbeat_ms = w->decide.heartbeat_ms;
+}
+
 void watch_poll(struct watch *w)
 {
 	uint64_t late = w->decide.late_polls;
 
 	look(w);
 	w->n_actions = decide_poll(&w->decide, &w->in, w->actions);
+	note_heartbeat(w);
 	memset(w->in.result, 0, sizeof(w->in.result));
 	memset(w->in.order, 0, sizeof(w->in.order));
 	if (w->decide.late_polls != late && (late & (late + 1)) == 0)

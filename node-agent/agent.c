@@ -34,6 +34,7 @@
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
 #include "node-agent/self_recover.h"
+#include "node-agent/steal.h"
 
 #define JOIN_RETRY_S 0.2
 #define JOIN_QUIET_S 1 /* a tenant that is leaving is not worth a line */
@@ -68,6 +69,7 @@ struct agent {
 
 	/* what the last tick saw */
 	unsigned long long beats_seen;
+	uint64_t stolen_ms;
 	unsigned recovered_seen, late_pause, ticks;
 	int error_seen;
 	bool withheld_seen;
@@ -154,8 +156,10 @@ static void on_news(struct ev_loop *loop, struct ev_async *w, int events)
 
 static void look_at_lateness(struct agent *a)
 {
-	unsigned period_ms = a->geometry.heartbeat_ms, late_ms;
+	unsigned period_ms = a->beat.period_ms, late_ms;
+	uint64_t stolen_ms = steal_ms() - a->stolen_ms;
 
+	a->stolen_ms += stolen_ms;
 	if (a->late_pause > 0) {
 		a->late_pause--;
 		return;
@@ -163,8 +167,13 @@ static void look_at_lateness(struct agent *a)
 	late_ms = atomic_exchange(&a->beat.late_ms, 0);
 	if (late_ms <= LATE_PERIODS * period_ms)
 		return;
-	log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or was stopped",
-		 late_ms, period_ms);
+	if (stolen_ms > late_ms / 2)
+		log_warn("a heartbeat was %u ms late (of %u): the hypervisor took %llu ms of this guest's time since "
+			 "a second ago; a longer one: daxfsctl heartbeat",
+			 late_ms, period_ms, (unsigned long long)stolen_ms);
+	else
+		log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or stopped",
+			 late_ms, period_ms);
 	a->late_pause = LATE_TICKS;
 }
 
@@ -221,7 +230,7 @@ static void start_beating(struct agent *a)
 	int error, realtime_error;
 
 	a->beat.fs = a->fs;
-	a->beat.period_ms = a->geometry.heartbeat_ms;
+	a->beat.period_ms = daxfs_heartbeat_ms(a->fs);
 	a->beat.stuck_ms = BEAT_STUCK_MS;
 	a->beat.realtime = a->config->realtime;
 	a->beat.dead = on_dead;
@@ -233,6 +242,8 @@ static void start_beating(struct agent *a)
 		return;
 	}
 	agent_phase_move(&a->phase, AGENT_BEATING);
+	a->stolen_ms = steal_ms();
+	steal_warn(a->beat.period_ms);
 	if (!realtime_error)
 		realtime_error = a->lock_error;
 	if (realtime_error)
@@ -246,7 +257,6 @@ static void start_recovering(struct agent *a)
 	int error;
 
 	a->recover.fs = a->fs;
-	a->recover.period_ms = a->geometry.heartbeat_ms;
 	error = recover_start(&a->recover);
 	if (error) {
 		log_fail("cannot start the recovery thread: %s", strerror(-error));
@@ -333,7 +343,7 @@ static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 	}
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
 	if (self_recover_step(&a->standin))
-		retry_s = a->geometry.heartbeat_ms / 1e3;
+		retry_s = daxfs_heartbeat_ms(a->fs) / 1e3;
 	ev_timer_set(&a->join, retry_s, 0.);
 	ev_timer_start(a->loop, &a->join);
 }

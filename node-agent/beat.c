@@ -49,9 +49,9 @@ static void note_late(struct beat *b, int64_t late_ns)
 }
 
 /* False: declared dead. */
-static bool beat_once(struct beat *b, unsigned stuck_beats)
+static bool beat_once(struct beat *b)
 {
-	bool progress = daxfs_progressing(b->fs, stuck_beats);
+	bool progress = daxfs_progressing(b->fs, b->stuck_ms / b->period_ms + 1);
 	int error;
 
 	atomic_store(&b->withheld, !progress);
@@ -69,14 +69,16 @@ static bool beat_once(struct beat *b, unsigned stuck_beats)
 static void *beat_main(void *context)
 {
 	struct beat *b = context;
-	unsigned stuck_beats = b->stuck_ms / b->period_ms + 1;
-	int64_t period_ns = b->period_ms * NS_PER_MS, due = clock_ns();
+	int64_t period_ns, due = clock_ns();
 
 	while (!atomic_load(&b->stop)) {
-		if (!beat_once(b, stuck_beats)) {
+		if (!beat_once(b)) {
 			b->dead(b->context);
 			return NULL;
 		}
+		/* After the beat: whoever sees it may rely on it that we sleep by what the pool says from there on. */
+		atomic_store(&b->period_ms, daxfs_heartbeat_ms(b->fs));
+		period_ns = b->period_ms * NS_PER_MS;
 		due += period_ns;
 		sleep_until(due);
 		note_late(b, clock_ns() - due);

@@ -23,7 +23,7 @@
 struct beat {
 	/* set by the caller */
 	struct daxfs *fs;
-	unsigned period_ms;
+	_Atomic unsigned period_ms;  /* at first; from then on what the pool says */
 	unsigned stuck_ms;           /* BEAT_STUCK_MS */
 	bool realtime;               /* SCHED_FIFO, locked stack */
 	void (*dead)(void *context); /* in the thread: this host was declared dead; it beats no more */

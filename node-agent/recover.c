@@ -47,7 +47,7 @@ static int recover_once(struct recover *r, int last_error)
 
 static void wait_period(struct recover *r)
 {
-	const struct timespec until = clock_deadline(CLOCK_MONOTONIC, r->period_ms);
+	const struct timespec until = clock_deadline(CLOCK_MONOTONIC, daxfs_heartbeat_ms(r->fs));
 
 	pthread_cond_timedwait(&r->wake, &r->lock, &until);
 }

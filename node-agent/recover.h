@@ -14,7 +14,6 @@
 struct recover {
 	/* set by the caller */
 	struct daxfs *fs;
-	unsigned period_ms;
 
 	/* read by anyone */
 	atomic_uint recovered; /* hosts, since the start */

@@ -52,6 +52,12 @@ DAXFS_API const char *daxfs_version(void);
 
 /* -- pools ---------------------------------------------------------------- */
 
+/* Heartbeats, in milliseconds: the range, and the two profiles. What follows from them is in fabricd/timing.h. */
+#define DAXFS_HEARTBEAT_MS_MIN 5u
+#define DAXFS_HEARTBEAT_MS_MAX 10000u
+#define DAXFS_HEARTBEAT_MS_DEFAULT 50u
+#define DAXFS_HEARTBEAT_MS_RT 5u /* quiet machines with real-time priority, no guests */
+
 struct daxfs_mkfs_options {
 	size_t struct_size;    /* sizeof(struct daxfs_mkfs_options): see base.h */
 	const char *name;      /* up to 31 bytes; NULL: "daxfs" */

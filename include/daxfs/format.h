@@ -77,6 +77,7 @@
  * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
  * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them. Of such a file
  * the word of a directory's root says how much of it storage has (DAXFS_STORED), once it was written.
+ * In what was reserved (zero: as mkfs said): the heartbeat, changed since. Every program must know of it.
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
  */
 #ifndef DAXFS_FORMAT_H
@@ -355,7 +356,8 @@ struct sm_manager {
 				    *    CLOCK_REALTIME;  [63:24] rounds [23:16] machines [15:8] hosts [0] it is;
 				    *    [63:32] increments lost [31:16] copies stale [15:0] words stale */
 	sm_u64 proof_check;        /* 68 SipHash of proof; zero: never tested */
-	uint64_t reserved[2];      /* 70 */
+	sm_u64 timing;             /* 70 heartbeats since mkfs: [63:32] changes [31:16] judged by, ms [15:0] beat, ms */
+	uint64_t reserved;         /* 78 */
 };
 
 struct sm_host {

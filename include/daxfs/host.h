@@ -109,13 +109,20 @@ DAXFS_API int daxfs_leave(struct daxfs *fs);
 /*
  * daxfs_beat - advance this host's heartbeat
  *
- * Counts the host's beat up by one and publishes its figures. One thread, every heartbeat_ms of the
- * pool; never blocks.
+ * Counts the host's beat up by one and publishes its figures. One thread, every daxfs_heartbeat_ms; never
+ * blocks.
  *
  * Errors:
  * -ESTALE   this host was declared dead: stop using the pool
  */
 DAXFS_API int daxfs_beat(struct daxfs *fs);
+
+/*
+ * daxfs_heartbeat_ms - how often hosts beat
+ *
+ * It may change while they do (daxfs_member_heartbeat): to be asked after each beat, and slept by.
+ */
+DAXFS_API unsigned daxfs_heartbeat_ms(const struct daxfs *fs);
 
 /*
  * daxfs_progressing - are all calls of this host moving on

@@ -200,6 +200,45 @@ DAXFS_API int daxfs_member_forget_deaths(struct daxfs_member *m, const struct da
  */
 DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
 
+/* Heartbeats in force. */
+struct daxfs_timing {
+	unsigned beat_ms;   /* hosts beat so often */
+	unsigned judged_ms; /* and are judged by that: not less, more while a shorter beat is being introduced */
+	uint64_t word;      /* raw, for daxfs_member_judge */
+};
+
+/*
+ * daxfs_member_timing - the heartbeats in force
+ *
+ * What mkfs said, or daxfs_member_heartbeat since. A manager reads it in each poll before it looks at hosts,
+ * and counts all silence anew where judged_ms changed.
+ */
+DAXFS_API void daxfs_member_timing(const struct daxfs_member *m, struct daxfs_timing *out);
+
+/*
+ * daxfs_member_heartbeat - change the heartbeat, while hosts and managers are at work
+ *
+ * Hosts follow with their next beat. A longer one is what they are judged by at once; a shorter one when the
+ * primary manager has seen that they follow.
+ *
+ * Errors:
+ * -EINVAL   not within DAXFS_HEARTBEAT_MS_MIN and _MAX, or more than a quarter of the pool's leases
+ * -EROFS    the pool is mapped read-only
+ * Crash: changed, or not.
+ */
+DAXFS_API int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_error *err);
+
+/*
+ * daxfs_member_judge - judge hosts by the heartbeat that they have by now
+ *
+ * For the primary manager, when each host that may live has beaten since *seen was read.
+ *
+ * Errors:
+ * -EAGAIN   changed since seen
+ * -EROFS    the pool is mapped read-only
+ */
+DAXFS_API int daxfs_member_judge(struct daxfs_member *m, const struct daxfs_timing *seen);
+
 struct daxfs_manager_view {
 	uint32_t epoch; /* 0: none yet */
 	uint32_t pid;

@@ -31,6 +31,7 @@
 #include "mem/identity.h"
 #include "mem/process.h"
 #include "sync/member.h"
+#include "sync/timing.h"
 
 static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t generation, enum daxfs_reason reason)
 {
@@ -432,6 +433,30 @@ int daxfs_beat(struct daxfs *fs)
 	} while (guard.hit && trouble_add_page(&fs->pool, guard.offset) > 0);
 	trouble_sync(&fs->pool);
 	return rc;
+}
+
+struct timing_call {
+	const struct pool *pool;
+	unsigned ms;
+};
+
+static int load_heartbeat(void *arg)
+{
+	struct timing_call *call = arg;
+
+	call->ms = timing_load(call->pool).beat_ms;
+	return 0;
+}
+
+/* Where the word cannot be read no manager can, and none judges. */
+unsigned daxfs_heartbeat_ms(const struct daxfs *fs)
+{
+	struct timing_call call = { &fs->pool, fs->pool.super.heartbeat_ms };
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+
+	if (*fs->here)
+		shm_guard_run(&guard, load_heartbeat, &call);
+	return call.ms;
 }
 
 bool daxfs_progressing(struct daxfs *fs, unsigned calls)

@@ -23,6 +23,7 @@
 #include "mem/event_ring.h"
 #include "mem/identity.h"
 #include "sync/member.h"
+#include "sync/timing.h"
 
 #define QUIET_BEATS 10u
 #define TRIES 8u /* each is lost to a move of that slot, or a stamp */
@@ -49,7 +50,7 @@ static int watch_former(struct daxfs *fs, const struct daxfs_host_view *v, enum 
 		*f = (struct former){ .tenant = tenant, .beat = v->beat, .since_ns = now_ns };
 	if (moved)
 		return still_beats(v, kin, err);
-	if (now_ns - f->since_ns >= QUIET_BEATS * 1000000ull * fs->pool.super.heartbeat_ms)
+	if (now_ns - f->since_ns >= QUIET_BEATS * 1000000ull * timing_load(&fs->pool).judged_ms)
 		return 0;
 	return daxfs_error_set(err, -EBUSY, "watching whether host %u (%s), of a former %s of this machine, is over",
 			       v->id, v->name, kin == DAXFS_KIN_ENDED ? "process" : "boot");

@@ -137,7 +137,7 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 {
 	l->hosts = or_default(o->hosts, 8);
 	l->lanes_per_host = or_default(o->lanes, 8);
-	l->heartbeat_ms = or_default(o->heartbeat_ms, 50);
+	l->heartbeat_ms = or_default(o->heartbeat_ms, DAXFS_HEARTBEAT_MS_DEFAULT);
 	l->opens_per_host = or_default(o->opens, 4096);
 	l->lease_ms = o->lease_ms;
 	if (l->hosts > DAXFS_HOSTS_MAX)
@@ -149,9 +149,9 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	if (l->opens_per_host > LAYOUT_OPENS_MAX)
 		return daxfs_error_set(err, -EINVAL, "%u open files per host: at most %u", l->opens_per_host,
 				       LAYOUT_OPENS_MAX);
-	if (l->heartbeat_ms < LAYOUT_HEARTBEAT_MS_MIN || l->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX)
+	if (l->heartbeat_ms < DAXFS_HEARTBEAT_MS_MIN || l->heartbeat_ms > DAXFS_HEARTBEAT_MS_MAX)
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: give %u to %u", l->heartbeat_ms,
-				       LAYOUT_HEARTBEAT_MS_MIN, LAYOUT_HEARTBEAT_MS_MAX);
+				       DAXFS_HEARTBEAT_MS_MIN, DAXFS_HEARTBEAT_MS_MAX);
 	if (l->lease_ms > LAYOUT_LEASE_MS_MAX || (l->lease_ms && l->lease_ms < LAYOUT_LEASE_BEATS * l->heartbeat_ms))
 		return daxfs_error_set(err, -EINVAL, "leases of %u ms: give 0 (none), or %u (%u heartbeats) to %u",
 				       l->lease_ms, LAYOUT_LEASE_BEATS * l->heartbeat_ms, LAYOUT_LEASE_BEATS,

@@ -10,8 +10,6 @@
 
 #include "mem/pool.h"
 
-#define LAYOUT_HEARTBEAT_MS_MIN 5u
-#define LAYOUT_HEARTBEAT_MS_MAX 10000u
 #define LAYOUT_LEASE_MS_MAX 60000u
 #define LAYOUT_LEASE_BEATS 4u       /* a lease is that long at least: what is granted after a beat is worth having */
 #define LAYOUT_OPENS_MAX (1u << 20) /* per host */

@@ -74,7 +74,7 @@ static bool bad_limits(const struct sm_super *s)
 	return s->hosts < 1 || s->hosts > DAXFS_HOSTS_MAX || s->lanes_per_host < 1 ||
 	       (uint64_t)s->hosts * s->lanes_per_host > DAXFS_LANES_MAX || s->opens_per_host < 1 ||
 	       s->opens_per_host > LAYOUT_OPENS_MAX || s->heartbeat_ms < 1 ||
-	       s->heartbeat_ms > LAYOUT_HEARTBEAT_MS_MAX || s->lease_ms > LAYOUT_LEASE_MS_MAX ||
+	       s->heartbeat_ms > DAXFS_HEARTBEAT_MS_MAX || s->lease_ms > LAYOUT_LEASE_MS_MAX ||
 	       s->domain > DAXFS_DOMAIN_WB || s->name[sizeof(s->name) - 1] || bad_counts(s);
 }
 

@@ -196,6 +196,30 @@ all_alive_as() { # generations of hosts 0 1 2
 	done
 }
 
+judged_by() { # ms
+	[ "$("$POD_BIN/daxfsctl" heartbeat "$POD_POOL" --json | jq .judged_ms)" = "$1" ]
+}
+
+# The heartbeat is changed under load: everybody follows, nobody dies of it. Not below 20 ms: the machine is loaded.
+scenario_heartbeat() {
+	local i ms generations
+	for ((i = 0; i < $1; i++)); do
+		round_begin 0
+		generations="$(pod_field 0 generation) $(pod_field 1 generation) $(pod_field 2 generation)"
+		load_all
+		for ms in 400 20 100 50; do
+			"$POD_BIN/daxfsctl" heartbeat "$POD_POOL" --ms $ms >/dev/null
+			pod_until 20 "hosts to be judged by a heartbeat of $ms ms" judged_by $ms ||
+				load_fail "a heartbeat of $ms ms is not followed"
+			pause_ms 100
+		done
+		load_stop 0 1 2
+		# shellcheck disable=SC2086 # three words
+		all_alive_as - $generations || load_fail "somebody died of another heartbeat: generations were $generations"
+		round_end $((i % 3))
+	done
+}
+
 # fabricd dies: nobody minds. A host dies while it is down: seen to when it is back.
 # fabricd itself is stopped for longer than a death takes: its own pause is no host's silence.
 scenario_fabricd() {

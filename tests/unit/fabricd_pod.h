@@ -82,7 +82,8 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		break;
 	case DECIDE_STEP_DOWN: pod->steps_down++; break;
 	case DECIDE_YIELD: pod->yields++; break;
-	case DECIDE_STANDBY: break;
+	case DECIDE_STANDBY:
+	case DECIDE_JUDGE: break;
 	case DECIDE_STAMP:
 		pod->stamps++;
 		pod->in.view[a->host].manager_epoch = pod->d.epoch & 0xfffffff;

@@ -233,6 +233,11 @@ static void usage_errors(void **unused)
 		{ "fence p --host 1 --direct", "only fabricd" },
 		{ "status x --direct --socket y", "exclude each other" },
 		{ "selftest x --processes 0", "nothing to do" },
+		{ "heartbeat x --ms 0", "give 5 to 10000" },
+		{ "heartbeat x --ms 5 --profile rt", "give that or --ms" },
+		{ "heartbeat x --profile fast", "give default or rt" },
+		{ "mkfs x --size 16M --profile fast", "give default or rt" },
+		{ "mkfs x --size 16M --profile rt --heartbeat-ms 7", "give that or --heartbeat-ms" },
 		{ "confirm-dead 1 2 3", "one word too many" },
 		{ "version x", "one word too many" },
 	};

@@ -126,6 +126,27 @@ static void a_new_pool(void **unused)
 	teardown(&p);
 }
 
+static void heartbeats(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "--lease-ms 2000");
+	ctl_run(&p.r, "heartbeat %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "heartbeat 20 ms\n");
+	ctl_run(&p.r, "heartbeat %s --profile rt", p.pool);
+	ctl_expect(&p.r, CTL_OK, "heartbeat 5 ms; hosts are judged by 20 ms until");
+	ctl_run(&p.r, "heartbeat %s --ms 500 --json", p.pool);
+	ctl_expect_json(&p.r, "\"judged_ms\": 500");
+	ctl_run(&p.r, "status %s --json", p.pool);
+	ctl_expect_json(&p.r, "\"heartbeat_ms\": 500");
+	ctl_run(&p.r, "heartbeat %s --ms 501", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "at most 500 with leases of 2000 ms");
+	ctl_run(&p.r, "mkfs %s --force --size 16M --profile rt --json", p.pool);
+	ctl_expect_json(&p.r, "\"heartbeat_ms\": 5");
+	teardown(&p);
+}
+
 static void mkfs_refuses(void **unused)
 {
 	struct place p;
@@ -459,6 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_pool),
+		cmocka_unit_test(heartbeats),
 		cmocka_unit_test(mkfs_refuses),
 		cmocka_unit_test(dumps),
 		cmocka_unit_test(damage_is_reported),

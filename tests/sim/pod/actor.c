@@ -282,7 +282,7 @@ static long agent_main(void *arg)
 	struct actor *a = arg;
 	struct machine *m = &pod.machine[a->machine];
 	struct daxfs_error err = { .text = "" };
-	uint64_t due;
+	uint64_t due, period_ns;
 
 	if (fs_attach(memory_base(), pod.size, &m->fs, &err)) {
 		if (!pod.damaged)
@@ -298,7 +298,8 @@ static long agent_main(void *arg)
 		m->withheld = !daxfs_progressing(m->fs, STUCK_BEATS) && !m->fence_lies;
 		if (!m->withheld && daxfs_beat(m->fs) == -ESTALE)
 			exit_process(a);
-		due = due + HEARTBEAT_NS > pod.now_ns ? due + HEARTBEAT_NS : pod.now_ns;
+		period_ns = daxfs_heartbeat_ms(m->fs) * 1000000ull;
+		due = due + period_ns > pod.now_ns ? due + period_ns : pod.now_ns;
 	}
 	return 0;
 }

@@ -18,9 +18,10 @@
 #define STEPS_AN_OP 220u   /* about: faults are to fall into the time in which there is work */
 
 static const char *const names[FAULT_KINDS] = {
-	"kill",     "kill-process", "kill-recoverer", "pause",         "pause-recoverer", "starve",      "deaf",
-	"alone",    "leave",        "manager-kill",   "manager-pause", "unreadable",      "fence-fail",  "fence-hang",
-	"fence-on", "fence-lie",    "order-fence",    "order-confirm", "poison-data",     "poison-meta", "poison-load",
+	"kill",          "kill-process", "kill-recoverer", "pause",        "pause-recoverer", "starve",
+	"deaf",          "alone",        "leave",          "manager-kill", "manager-pause",   "unreadable",
+	"fence-fail",    "fence-hang",   "fence-on",       "fence-lie",    "heartbeat",       "order-fence",
+	"order-confirm", "poison-data",  "poison-meta",    "poison-load",
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -213,6 +214,14 @@ static void order(unsigned slot)
 		manager_order(i, slot, false);
 }
 
+/* From a fifth of what it was to twice that, by either fabricd's machine. */
+static void change_heartbeat(struct rng *r)
+{
+	static const unsigned ms[] = { 10, 25, 50, 100 };
+
+	manager_heartbeat((unsigned)rng_below(r, MANAGERS), ms[rng_below(r, sizeof(ms) / sizeof(ms[0]))]);
+}
+
 /* The operator pulls the plug first. */
 static void confirm(struct rng *r)
 {
@@ -353,6 +362,7 @@ static void strike(const struct fault *f, struct actor *at)
 	case FAULT_FENCE_LIE: lie(&r, at); return; /* the same */
 	case FAULT_FENCE_FAIL: case FAULT_FENCE_HANG: case FAULT_FENCE_ON:
 		fences_misbehave(f->kind, 1 + (unsigned)rng_below(&r, 3)); return;
+	case FAULT_HEARTBEAT: change_heartbeat(&r); break;
 	case FAULT_ORDER_FENCE: order((unsigned)rng_below(&r, pod.pool.super.hosts)); break;
 	case FAULT_ORDER_CONFIRM: confirm(&r); break;
 	case FAULT_POISON_DATA: poison_data(&r); break;

@@ -34,6 +34,7 @@ static struct managers {
 	struct options options;
 	unsigned unreadable[MANAGERS];                  /* guarded calls that will fail */
 	bool again[MANAGERS][MACHINES_MAX + SPARE_MAX]; /* orders of the operator */
+	unsigned heartbeat_ms[MANAGERS];                /* the same: to change to */
 	unsigned starts;
 	struct job job[AGENTS_MAX];
 	unsigned fail, hang, on, lie; /* of the next agents */
@@ -311,12 +312,23 @@ static void obey(unsigned i)
 	}
 }
 
+/* daxfsctl heartbeat, on this machine: whoever is in charge. */
+static void change_heartbeat(unsigned i)
+{
+	unsigned ms = managers.heartbeat_ms[i];
+	struct daxfs_error err;
+
+	managers.heartbeat_ms[i] = 0;
+	if (ms && daxfs_member_heartbeat(managers.watch[i].member, ms, &err) && !pod.damaged)
+		pod_violation("the heartbeat cannot be changed: %s", err.text);
+}
+
 static long manager_main(void *arg)
 {
 	struct actor *a = arg;
 	struct watch *w = &managers.watch[a->machine];
 	struct daxfs_error err;
-	uint64_t due = pod.now_ns;
+	uint64_t due = pod.now_ns, period_ns;
 
 	if (watch_open(w, &managers.options, &managers.agents[a->machine], &err)) {
 		if (!pod.damaged)
@@ -326,9 +338,11 @@ static long manager_main(void *arg)
 	for (;;) {
 		hear(a->machine);
 		obey(a->machine);
+		change_heartbeat(a->machine);
 		w->here = pod.at_home ? machine_identity(a->machine) : (struct daxfs_identity){ .pid = 0 };
 		watch_poll(w);
-		due = due + HEARTBEAT_NS > pod.now_ns ? due + HEARTBEAT_NS : pod.now_ns + HEARTBEAT_NS;
+		period_ns = w->decide.heartbeat_ms * 1000000ull;
+		due = due + period_ns > pod.now_ns ? due + period_ns : pod.now_ns + period_ns;
 		actor_sleep(a, due);
 	}
 	return 0;
@@ -384,6 +398,11 @@ void manager_order(unsigned i, unsigned slot, bool confirm)
 
 	if (actor_of(ACTOR_MANAGER, i, 0)->used && !decide_refuses(&w->decide, slot, order))
 		watch_order(w, slot, order);
+}
+
+void manager_heartbeat(unsigned i, unsigned ms)
+{
+	managers.heartbeat_ms[i] = ms;
 }
 
 void manager_again(unsigned i, unsigned slot)

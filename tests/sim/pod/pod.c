@@ -379,6 +379,8 @@ static void begin_liveness(void)
 	trace_line("LIVENESS: no more faults, no more work");
 	pod.liveness = true;
 	faults_stop();
+	for (unsigned i = 0; i < MANAGERS; i++)
+		manager_heartbeat(i, HEARTBEAT_NS / 1000000);
 	for (unsigned m = 0; m < pod.machines; m++)
 		if (pod.machine[m].process == PROCESS_NONE)
 			pod.machine[m].restart_ns = pod.now_ns + rng_below(&pod.life, 20 * HEARTBEAT_NS);

@@ -144,6 +144,7 @@ enum fault_kind {
 	FAULT_FENCE_HANG,
 	FAULT_FENCE_ON,      /* off says done, status says on */
 	FAULT_FENCE_LIE,     /* both say off; the host runs on */
+	FAULT_HEARTBEAT,     /* the operator changes the heartbeat */
 	FAULT_ORDER_FENCE,   /* the operator fences a host */
 	FAULT_ORDER_CONFIRM, /* the operator, who has pulled the plug, says so */
 	FAULT_POISON_DATA,   /* a line of a data page holds garbage */
@@ -313,6 +314,8 @@ bool manager_primary(unsigned i);
 uint32_t manager_epoch(unsigned i); /* under which it acts */
 void manager_order(unsigned i, unsigned slot, bool confirm);
 /* The operator: recover that slot, although so many died of it. */
+/* The operator changes the heartbeat, from that machine. */
+void manager_heartbeat(unsigned i, unsigned ms);
 void manager_again(unsigned i, unsigned slot);
 void manager_unreadable(unsigned i, unsigned polls);
 /* Fence agents whose time has come cut their machine off. */
