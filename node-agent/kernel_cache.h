@@ -25,6 +25,9 @@
  * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and
  * attributes from GETATTR alone, whose inode the kernel knows.
  *
+ * What was made is told as nothing to keep: such attributes the kernel takes even if it was told to forget since, so
+ * who changes them would have to wait for the thread that made it, which may ask for nothing more.
+ *
  * What this host changes its kernel knows, but for this, which it is told before the change is answered:
  *  - It marks attributes as old, and takes an answer that was on its way all the same; and it believes that a name
  *    leads where it led when it asked, so that it does not know which inode a rename has replaced, if another

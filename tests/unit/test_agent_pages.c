@@ -3,7 +3,9 @@
  * test_agent_pages.c - data that a kernel keeps, while this host and the other one change it.
  *
  * The file is on A's side opened before and after, cached; on the other it is changed in ways that attributes do
- * not tell: of the same size, with the time of modification put back.
+ * not tell: of the same size, with the time of modification put back. test_load does that all at once, on both.
+ *
+ * PAGES_LOOKS in the environment says how many looks it takes, PAGES_KILLS how many kills: more, for the long run.
  */
 #include "test_agent_watch.h"
 
@@ -89,24 +91,25 @@ static void keep(const struct pod *pod, const char *name, char letter)
 	fail_msg("data of %s is not kept", name);
 }
 
-/* An agent of A again, that keeps data. */
-static void keep_data(struct pod *pod)
+/* An agent of a host again, that keeps data. */
+static void keep_data(struct pod *pod, int host)
 {
 	struct config config;
 
-	assert_int_equal(pod_stop(pod, A, SIGTERM), AGENT_EXIT_OK);
-	pod_config(pod, A, &config);
+	assert_int_equal(pod_stop(pod, host, SIGTERM), AGENT_EXIT_OK);
+	pod_config(pod, host, &config);
 	config.keeps = KERNEL_KEEPS_ALL;
-	watched_host = A;
-	pod->agent[A] = pod_spawn(pod, &config, A);
-	pod_wait_ready(pod, A);
+	watched_host = host;
+	pod->agent[host] = pod_spawn(pod, &config, host);
+	pod_wait_ready(pod, host);
 }
 
 static struct pod *begin(void **state, unsigned lease_ms)
 {
 	struct pod *pod = watch_begin(state, lease_ms);
 
-	keep_data(pod);
+	keep_data(pod, A);
+	keep_data(pod, B);
 	make(at(pod, B, "f"), 'a');
 	keep(pod, "f", 'a');
 	return pod;
@@ -348,6 +351,134 @@ static void test_no_dropper(void **state)
 	close(reader);
 }
 
+/* -- all at once --------------------------------------------------------------------------------- */
+
+#define FILES 16u
+#define LOOKS 20000u
+#define THREADS 2u /* of each host */
+
+/* Files that begin with the number of their last change: what a read gives was there between its begin and its end. */
+struct load {
+	struct pod *pod;
+	struct {
+		pthread_mutex_t lock; /* of who changes it */
+		atomic_ullong begun, done;
+	} file[FILES];
+	atomic_uint looks, stale;
+	unsigned wanted;
+};
+
+struct looker {
+	struct load *load;
+	int host, held[FILES]; /* opened once, and for good */
+	unsigned seed;
+	pthread_t thread;
+};
+
+static const char *load_name(const struct load *l, int host, unsigned file)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "n%u", file);
+	return at(l->pod, host, name);
+}
+
+/* Of the same size, and half of the time with the former time. */
+static void load_change(struct load *l, int host, unsigned file, bool hide)
+{
+	const char *path = load_name(l, host, file);
+	unsigned long long next;
+	struct timespec times[2];
+	struct stat st;
+	int fd;
+
+	pthread_mutex_lock(&l->file[file].lock);
+	st = stat_of(path);
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	next = atomic_load(&l->file[file].done) + 1;
+	atomic_store(&l->file[file].begun, next);
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &next, sizeof(next), 0), sizeof(next));
+	atomic_store(&l->file[file].done, next);
+	if (hide)
+		assert_int_equal(futimens(fd, times), 0);
+	assert_int_equal(close(fd), 0);
+	pthread_mutex_unlock(&l->file[file].lock);
+}
+
+static void load_look(struct load *l, struct looker *me, unsigned file, bool anew)
+{
+	int fd = anew ? open_read(load_name(l, me->host, file)) : me->held[file];
+	unsigned long long least = atomic_load(&l->file[file].done), most, seen = 0;
+
+	assert_int_equal(pread(fd, &seen, sizeof(seen), 0), sizeof(seen));
+	most = atomic_load(&l->file[file].begun);
+	if (seen < least || seen > most) {
+		print_message("host %d, file %u: %llu, which is not from %llu to %llu\n", me->host, file, seen, least,
+			      most);
+		atomic_fetch_add(&l->stale, 1);
+	}
+	if (anew)
+		close(fd);
+}
+
+static void *load_main(void *context)
+{
+	struct looker *me = context;
+	struct load *l = me->load;
+
+	for (unsigned i = 0; i < FILES; i++)
+		me->held[i] = open_read(load_name(l, me->host, i));
+	while (atomic_fetch_add(&l->looks, 1) < l->wanted) {
+		unsigned dice = (unsigned)rand_r(&me->seed), file = dice / 64 % FILES;
+
+		if (dice % 64 == 0)
+			load_change(l, me->host, file, dice / 8192 % 2);
+		else
+			load_look(l, me, file, dice % 2);
+	}
+	for (unsigned i = 0; i < FILES; i++)
+		close(me->held[i]);
+	return NULL;
+}
+
+/* A process that serves A is killed each time that so many looks were made. */
+static void load_kill(struct load *l, unsigned kills)
+{
+	for (unsigned i = 1; i <= kills; i++) {
+		while (atomic_load(&l->looks) < l->wanted / (kills + 1) * i)
+			usleep(1000);
+		pod_kill_server(l->pod, A);
+	}
+}
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+	return getenv(name) ? (unsigned)strtoul(getenv(name), NULL, 10) : otherwise;
+}
+
+static void test_load(void **state)
+{
+	static struct load l;
+	static struct looker looker[2 * THREADS];
+
+	l = (struct load){ .pod = begin(state, SHORT_MS), .wanted = from_environment("PAGES_LOOKS", LOOKS) };
+	for (unsigned i = 0; i < FILES; i++) {
+		pthread_mutex_init(&l.file[i].lock, NULL);
+		make(load_name(&l, B, i), 0);
+	}
+	for (unsigned i = 0; i < 2 * THREADS; i++) {
+		looker[i] = (struct looker){ .load = &l, .host = i % 2 ? A : B, .seed = i + 1 };
+		assert_int_equal(pthread_create(&looker[i].thread, NULL, load_main, &looker[i]), 0);
+	}
+	load_kill(&l, from_environment("PAGES_KILLS", 1));
+	for (unsigned i = 0; i < 2 * THREADS; i++)
+		pthread_join(looker[i].thread, NULL);
+	assert_int_equal(atomic_load(&l.stale), 0);
+}
+
 #define PAGES_TEST(test) cmocka_unit_test_setup_teardown(test, watch_setup, pod_teardown)
 
 int main(void)
@@ -358,7 +489,7 @@ int main(void)
 		PAGES_TEST(test_cut),        PAGES_TEST(test_own),
 		PAGES_TEST(test_mapped),     PAGES_TEST(test_stopped),
 		PAGES_TEST(test_next_life),  PAGES_TEST(test_killed_dropping),
-		PAGES_TEST(test_no_dropper),
+		PAGES_TEST(test_no_dropper), PAGES_TEST(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
