@@ -20,6 +20,7 @@
  *   taken-over     the same in a lane that was left in an operation
  *   adopt-scan     of three: a helper has taken over the protection of a record that ends, while a third host
  *                  looks at the announcements of both: what the record was about is in use
+ *   claim-anew     a claim is read while its lane claims another word: as it was, or not (C2 of sync/claim.c)
  *
  * Turns of random length, each by a policy of its own.
  */
@@ -35,10 +36,12 @@
 #include "machine/world.h"
 #include "sim.h"
 #include "space/space.h"
+#include "sync/record.h"
 #include "sync/summary.h"
 
 #define STEPS_MAX 100000u
 #define TURN_MAX 24u /* steps of one turn */
+#define LOOKS 60u    /* for what another host is about to do */
 #define MIXES 300u
 
 static long call_join(void *arg)
@@ -432,6 +435,57 @@ static bool used_under_helper(const struct run *run)
 	return run[1].result && run[2].result;
 }
 
+/* -- claims: host 0 claims one word after the other, host 1 reads a claim of the first -------- */
+
+enum { FIRST_WAS = 2, SECOND_WAS, CLAIMS = 4 };
+
+static sm_u64 *claimed_word(unsigned nth)
+{
+	return &world.pool.inodes[10 + nth % 2].mtime; /* words that nobody minds, too */
+}
+
+static long name_both(void *arg)
+{
+	(void)arg;
+	sm_store(claimed_word(0), FIRST_WAS);
+	sm_store(claimed_word(1), SECOND_WAS);
+	return 0;
+}
+
+static bool make_words(void)
+{
+	return run_all(OBSERVER, name_both, NULL, NULL, NULL) == RUN_RETURNED;
+}
+
+/* For a record that is over: each claim is taken off again. */
+static long call_claim(void *arg)
+{
+	const uint64_t mark = mark_make(lane_of(2)->id, 0, 5);
+
+	(void)arg;
+	for (unsigned i = 0; i < CLAIMS; i++)
+		claim_word(lane_of(0), claimed_word(i), mark, i % 2 ? SECOND_WAS : FIRST_WAS);
+	return 0;
+}
+
+/* Is something else found in it than was put there? */
+static long call_read_claim(void *arg)
+{
+	uint64_t w = 0, value = 0;
+	int rc;
+
+	(void)arg;
+	for (unsigned looks = 0; !word_is_claim(w) && looks < LOOKS; looks++)
+		w = sm_load(claimed_word(0));
+	rc = word_is_claim(w) ? claim_value(&world.pool, claimed_word(0), w, &value) : 0;
+	return rc < 0 || (rc > 0 && value != FIRST_WAS);
+}
+
+static bool read_wrong(const struct run *run)
+{
+	return run[1].result;
+}
+
 /* ------------------------------------------------------------------------------------- */
 
 static const struct pair {
@@ -450,6 +504,7 @@ static const struct pair {
 	{ "lease-silent", true, true, 7, serve_by_0, { call_beat_and_grant, call_find_silent }, both_go_on },
 	{ "enter-scan", true, false, 7, name_object, { call_enter_and_load, call_retire_and_scan }, used_again },
 	{ "extend-scan", true, false, 7, enter_before, { call_load, call_retire_and_scan }, used_again },
+	{ "claim-anew", true, false, 7, make_words, { call_claim, call_read_claim }, read_wrong },
 	{ "adopt-scan", true, false, 7, meet_record, { call_end_record, call_scan, call_adopt }, used_under_helper },
 	{ "taken-over", true, false, 7, enter_before, { call_take_over_and_load, call_retire_and_scan }, used_again },
 };

@@ -258,17 +258,17 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/claim.c", "claim_read", "load", 1, 0,
 		"the word showed the claim, acquired, whose CAS has released the fields"),
 	BECAUSE("sync/claim.c", "claim_read", "load", 2, 0, COMES_LAST),
-	BECAUSE("sync/claim.c", "claim_read", "fence", 0, 0,
-		"against a lane that claims anew between two looks at its number (C2): too rare for a run; what "
-		"is done "
-		"with the fields is a CAS from a claim that is off by then"),
+	NOTICED("sync/claim.c", "claim_read", "fence", 0, 0, "claim-anew", 6000),
 	BECAUSE("sync/claim.c", "wants_mark", "load", 0, 0,
 		"behind the word, which was acquired: model claim/status-first; " BY_CAS),
 	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_ACQUIRE, FOUND_ACQUIRED),
 	BECAUSE("sync/claim.c", "claim_resolve", "cas", 0, SM_RELEASE,
 		"the record was released by its owner, with the status that whoever finds the mark acquires"),
+	NOTICED("sync/claim.c", "claim_word", "store", 2, 0, "claim-anew", 6000),
+	NOTICED("sync/claim.c", "claim_word", "store", 4, 0, "claim-anew", 6000),
 	BECAUSE("sync/claim.c", "claim_word", "store", 0, 0,
-		"the CAS that puts the claim releases them; that the number is first, as claim_read's fence"),
+		"the CAS that puts the claim releases them; one of a claim that is off does no harm by itself: the CAS "
+		"that takes it off fails"),
 	NOTICED("sync/claim.c", "claim_word", "cas", 0, SM_RELEASE, "claim-met", 0),
 	BECAUSE("sync/claim.c", "claim_word", "cas", 0, SM_ACQUIRE,
 		"the status is loaded behind it, from the seen claim; " BY_CAS),

@@ -17,9 +17,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "machine/arena.h"
 #include "sim.h"
 
-#define PLAYS_MAX 256u
+#define PLAYS_MAX 512u
 #define PLAYS_EACH 24u /* tried for one order */
 #define SURVEY_MIXES 20u
 #define MIXES 250u
@@ -143,6 +144,8 @@ static unsigned make_survey(const struct options *opt, struct survey *s)
 	s->before = calloc(2 * s->sites, sizeof(*s->before));
 	s->after = s->before + s->sites;
 	s->plays = count_plays();
+	if (s->plays > PLAYS_MAX)
+		arena_die("more scenarios, pairs and stories than PLAYS_MAX");
 	s->calls = calloc(s->sites * s->plays, sizeof(*s->calls));
 	for (unsigned i = 0; i < s->plays; i++) {
 		uint64_t violations;
