@@ -214,7 +214,7 @@ INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/dax
 	$(addprefix $(MANDIR)/man8/,$(MAN8) $(MAN8_LINK)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(SCHEMADIR)/,$(notdir $(SCHEMAS))) \
-	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
+	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml dashboard.json $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
@@ -236,7 +236,7 @@ install: all
 	install -m 644 deploy/daxfsctl.bash-completion $(DESTDIR)$(BASHDIR)/daxfsctl
 	install -m 644 $(SCHEMAS) $(DESTDIR)$(SCHEMADIR)
 	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
-	install -m 644 $(CONFS) deploy/prometheus/alerts.yml examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 $(CONFS) deploy/prometheus/alerts.yml deploy/prometheus/dashboard.json examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
