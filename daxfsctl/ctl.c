@@ -26,6 +26,8 @@ static const struct command {
 	{ "cache", cmd_cache },
 	{ "dump", cmd_dump },
 	{ "selftest", cmd_selftest },
+	{ "backup", cmd_backup },
+	{ "restore", cmd_restore },
 	{ "heartbeat", cmd_heartbeat },
 	{ "probe", cmd_probe },
 	{ "metrics", cmd_metrics },
@@ -60,6 +62,8 @@ static const char help[] =
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"
+	"  backup POOL FILE                      a copy of it; no host may use it\n"
+	"  restore FILE POOL [--force]           make a pool from such a copy\n"
 	"  backing add POOL NAME --path PATH --read-only [--revalidate-ms MS] | list POOL | remove POOL NAME\n"
 	"                                        directories of storage, read through the pool\n"
 	"  cache POOL                            what hosts read of them: hits, misses, ...\n"

@@ -69,6 +69,8 @@ int cmd_fence_test(struct ctl *ctl, int argc, char **argv);
 int cmd_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
 int cmd_heartbeat(struct ctl *ctl, int argc, char **argv);
+int cmd_backup(struct ctl *ctl, int argc, char **argv);
+int cmd_restore(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_repair(struct ctl *ctl, int argc, char **argv);
 int cmd_backing(struct ctl *ctl, int argc, char **argv);

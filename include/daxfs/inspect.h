@@ -118,6 +118,38 @@ struct daxfs_selftest {
  */
 DAXFS_API int daxfs_selftest(struct daxfs *fs, uint64_t increments, struct daxfs_selftest *out);
 
+/* -- copies of a pool ---------------------------------------------------------- */
+
+/*
+ * daxfs_backup - copy a pool that nobody uses into a file
+ *
+ * Writes an image of the pool to fd, a regular file, whose size becomes that of the pool; pages of zeros are
+ * holes. No host may be in the pool, nor join meanwhile; fabricd may run. Read-only mode suffices.
+ *
+ * Errors:
+ * -EBUSY    a host uses the pool, or did meanwhile; err says which
+ * -EIO      memory of the pool failed
+ * -ENOSPC and others of pwrite(2)
+ * Crash: the file is no copy; the pool is as it was.
+ */
+DAXFS_API int daxfs_backup(const struct daxfs *fs, int fd, struct daxfs_error *err);
+
+/*
+ * daxfs_restore - make a pool from such a copy
+ *
+ * As daxfs_mkfs, but with what is in the copy: files, uuid, generations of slots. path is made if it is missing,
+ * and may be larger than the pool.
+ *
+ * Errors:
+ * -EINVAL   image is no copy of a pool
+ * -ENODATA  it is shorter than the pool was
+ * -EEXIST   path holds a pool, or other data, and force is not set
+ * -ENOSPC   path is too small, or its disk is full
+ * -EACCES and others of open(2)
+ * Crash: the superblocks are written last: no pool, or a whole one.
+ */
+DAXFS_API int daxfs_restore(const char *image, const char *path, bool force, struct daxfs_error *err);
+
 /* -- is the memory coherent between hosts ----------------------------------- */
 
 struct daxfs_coherence_options {

@@ -7,13 +7,17 @@
  * (an exclusive flock, against the shared one of every mapping). A file gets all
  * its memory now, so that no later store meets a full /dev/shm and a SIGBUS.
  * Crash: a file that is not yet a pool stays, and a second mkfs replaces it.
+ *
+ * A pool is restored in the same way, from an image (inspect/backup.c): its superblocks come last, too.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daxfs/inspect.h"
 #include "mem/backing.h"
 #include "mem/options.h"
 #include "mem/process.h"
@@ -23,8 +27,9 @@ struct target {
 	const char *path;
 	const struct daxfs_mkfs_options *options;
 	struct backing source;
-	bool created;  /* by us: removed again on failure */
-	uint64_t size; /* the pool will have */
+	const struct backing *image; /* to be restored; NULL: an empty pool */
+	bool created;                /* by us: removed again on failure */
+	uint64_t size;               /* the pool will have */
 };
 
 static int create(struct target *t, struct daxfs_error *err)
@@ -103,6 +108,13 @@ static int choose_size(struct target *t, struct daxfs_error *err)
 
 	if (!wanted)
 		return daxfs_error_set(err, -EINVAL, "%s is empty: give a size", t->path);
+	if (t->image && s->device && wanted > s->size)
+		return daxfs_error_set(err, -ENOSPC, "%s has only %llu bytes, the pool in the copy has %llu", t->path,
+				       (unsigned long long)s->size, (unsigned long long)wanted);
+	if (t->image) {
+		t->size = wanted;
+		return 0;
+	}
 	if (s->device && wanted > s->size)
 		return daxfs_error_set(err, -ENOSPC, "%s has only %llu bytes: give a size up to that, or none", t->path,
 				       (unsigned long long)s->size);
@@ -129,6 +141,46 @@ static int take_space(struct target *t, struct daxfs_error *err)
 	return rc;
 }
 
+static int copy_part(const struct target *t, uint8_t *base, uint64_t from, uint64_t to, struct daxfs_error *err)
+{
+	static const size_t chunk = 1u << 20;
+	uint8_t *bytes = malloc(chunk);
+	int rc = bytes ? 0 : daxfs_error_set(err, -ENOMEM, "out of memory");
+
+	while (from < to && rc == 0) {
+		ssize_t n = pread(t->image->fd, bytes, to - from < chunk ? to - from : chunk, (off_t)from);
+
+		if (n <= 0) {
+			rc = daxfs_error_set(err, n ? -errno : -ENODATA, "the copy cannot be read at offset %llu",
+					     (unsigned long long)from);
+			break;
+		}
+		sm_write(base + from, bytes, (size_t)n);
+		sm_flush(&(struct shm){ .wb = true }, base + from, (size_t)n);
+		from += (uint64_t)n;
+	}
+	free(bytes);
+	/* ORD image: this part is written back before the next: the superblocks are the last. */
+	sm_fence();
+	sm_drain(&(struct shm){ .wb = true });
+	return rc;
+}
+
+/* No pool, all but the superblocks, the superblocks: each written back before the next. */
+static int lay_image(const struct target *t, uint8_t *base, struct daxfs_error *err)
+{
+	const struct shm shm = { .wb = true };
+	int rc;
+
+	sm_zero(base, 2 * DAXFS_PAGE_SIZE);
+	sm_flush(&shm, base, 2 * DAXFS_PAGE_SIZE);
+	/* ORD image: there is no pool before anything of it changes. */
+	sm_fence();
+	sm_drain(&shm);
+	rc = copy_part(t, base, 2 * DAXFS_PAGE_SIZE, t->size, err);
+	return rc ? rc : copy_part(t, base, 0, 2 * DAXFS_PAGE_SIZE, err);
+}
+
 /* Lay the pool down, and believe it only when it reads back. */
 static int lay_pool(const struct target *t, struct daxfs_error *err)
 {
@@ -142,17 +194,18 @@ static int lay_pool(const struct target *t, struct daxfs_error *err)
 		return rc;
 	backing_collapse(&t->source, base, mapped);
 	options.size = t->size;
-	rc = pool_format(base, t->size, &options, err);
+	rc = t->image ? lay_image(t, base, err) : pool_format(base, t->size, &options, err);
 	if (rc == 0)
 		rc = pool_attach(base, t->size, &pool, err);
 	munmap(base, mapped);
 	return rc;
 }
 
-static int mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err)
+static int mkfs(const char *path, const struct daxfs_mkfs_options *options, const struct backing *image,
+		struct daxfs_error *err)
 {
 	struct daxfs_mkfs_options known = { .name = NULL };
-	struct target t = { .path = path, .options = &known, .source.fd = -1 };
+	struct target t = { .path = path, .options = &known, .source.fd = -1, .image = image };
 	int rc = 0;
 
 	if (options)
@@ -176,7 +229,40 @@ static int mkfs(const char *path, const struct daxfs_mkfs_options *options, stru
 
 int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err)
 {
-	int was = process_cancel_off(), rc = mkfs(path, options, err);
+	int was = process_cancel_off(), rc = mkfs(path, options, NULL, err);
+
+	process_cancel_restore(was);
+	return rc;
+}
+
+static int restore(const char *image, const char *path, bool force, struct daxfs_error *err)
+{
+	struct daxfs_mkfs_options options = { .struct_size = sizeof(options), .force = force };
+	uint8_t head[SOURCE_HEAD_BYTES];
+	struct sm_super super;
+	struct backing from;
+	int rc = backing_open(image, O_RDONLY, &from, err);
+
+	if (rc)
+		return rc;
+	if (from.device || from.size < SOURCE_HEAD_BYTES)
+		rc = daxfs_error_set(err, -EINVAL, "%s is no copy of a pool: give a file that daxfsctl backup wrote",
+				     image);
+	if (rc == 0)
+		rc = backing_head(&from, head, err);
+	if (rc == 0)
+		rc = super_read(head, from.size, &super, err);
+	if (rc == 0) {
+		options.size = super.size;
+		rc = mkfs(path, &options, &from, err);
+	}
+	backing_close(&from);
+	return rc;
+}
+
+int daxfs_restore(const char *image, const char *path, bool force, struct daxfs_error *err)
+{
+	int was = process_cancel_off(), rc = restore(image, path, force, err);
 
 	process_cancel_restore(was);
 	return rc;

@@ -24,6 +24,7 @@ static const struct excuse {
 	{ "inspect/dump", NULL, NULL, READS_ONLY },
 	{ "inspect/dryrun.c", NULL, NULL, READS_ONLY },
 	{ "inspect/inspect.c", NULL, NULL, READS_ONLY },
+	{ "inspect/backup.c", NULL, NULL, READS_ONLY },
 	{ "inspect/coherence.c", NULL, NULL, "caches are coherent here: tests/unit/test_ctl_coherence.c" },
 	{ "inspect/repair.c", NULL, NULL, READS_ONLY },
 	{ "fs/mend.c", "mend_once", "load", NO_FAULT },
