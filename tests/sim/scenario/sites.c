@@ -40,6 +40,8 @@ static const struct excuse {
 	{ "sync/record.c", "resolve_entry", "cas", "after a version came round: model claim, tests/unit/test_claim.c" },
 	{ "sync/rest.c", "lane_rest", NULL, "after 2^43 records: tests/unit/test_claim.c has what a crash leaves" },
 	{ "sync/member.c", "member_move_own", "load", READS_ONLY },
+	{ "sync/timing.c", "timing_load", "load", READS_ONLY },
+	{ "sync/timing.c", "change", NULL, "one word, by one CAS: tests/unit/test_fabricd_heartbeat.c, and pods" },
 	{ "sync/lobby.c", "named", "load", READS_ONLY },
 	{ "fs/membership.c", "beat", "load", "needs another thread of the same host: hosts have one here" },
 	{ "fs/cache.c", "look_at_words", "load", READS_ONLY },

@@ -217,6 +217,8 @@ static const struct order_note notes[] = {
 	BECAUSE("sync/member.c", NULL, "load", 0, 0, SHOWN ", or checked again by the CAS that follows"),
 	BECAUSE("sync/member.c", "member_succeed", NULL, 0, 0,
 		"model successor/word-first, no-cas; in scenarios nobody ends it meanwhile"),
+	BECAUSE("sync/timing.c", NULL, NULL, 0, 0,
+		"the word is all there is; what is done on the strength of it comes polls later"),
 	BECAUSE("sync/member.c", "member_end", "fence", 0, 0, "model successor/one-look; tests/unit/test_lobby"),
 	BECAUSE("sync/lobby.c", NULL, NULL, 0, 0, "a card is believed by its check alone; model lobby"),
 	/* -- records ---------------------------------------------------------------------------------- */
