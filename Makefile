@@ -360,7 +360,7 @@ PASSTHROUGH_SRC := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_l
 bench-programs: $(B)/bench/daxfs-bench $(if $(PASSTHROUGH_SRC),$(B)/bench/passthrough_ll)
 $(B)/bench/daxfs-bench: $(call obj,$(BENCH_SRC)) $(LIB_A)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS) -lm
 $(B)/bench/passthrough_ll: $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -w -O2 -pthread $(FUSE_CFLAGS) $(PASSTHROUGH_SRC) -o $@ $(shell pkg-config --libs fuse3)

@@ -172,6 +172,7 @@ void bench_recovery(void);
 void bench_cost(void);
 void bench_scale(void);
 void bench_cliff(void);
+void bench_cache(void);
 void bench_fuse(void);   /* with a mount and a passthrough */
 void bench_detect(void); /* with a pod */
 

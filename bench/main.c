@@ -64,9 +64,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } groups[] = {
-	{ "data", bench_data },         { "names", bench_names }, { "cas", bench_cas },
-	{ "recovery", bench_recovery }, { "cost", bench_cost },   { "scale", bench_scale },
-	{ "cliff", bench_cliff },       { "fuse", bench_fuse },   { "detect", bench_detect },
+	{ "data", bench_data }, { "names", bench_names },   { "cas", bench_cas },     { "recovery", bench_recovery },
+	{ "cost", bench_cost }, { "scale", bench_scale },   { "cliff", bench_cliff }, { "cache", bench_cache },
+	{ "fuse", bench_fuse }, { "detect", bench_detect },
 };
 
 static const struct option options[] = {

@@ -23,8 +23,8 @@
 #define HOSTS_MAX 63u /* 64 slots */
 
 struct mkfs {
-	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms;
-	const char *name, *domain, *profile;
+	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms, cache_min, cache_max;
+	const char *name, *domain, *profile, *cache_policy;
 	bool force;
 };
 
@@ -99,6 +99,10 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
 		.lease_ms = (unsigned)m->lease_ms.value,
+		.cache_policy = m->cache_policy && strcmp(m->cache_policy, "mh-clock") == 0 ? DAXFS_CACHE_CLOCK
+											   : DAXFS_CACHE_HEAT,
+		.cache_min = m->cache_min.value,
+		.cache_max = m->cache_max.value,
 		.wb = m->domain ? strcmp(m->domain, "wb") == 0 : past_page_cache(ctl->words[0]),
 		.force = m->force,
 	};
@@ -121,6 +125,9 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 		{ "profile", ARG_TEXT, &m.profile, 0 },
 		{ "heartbeat-ms", ARG_NUMBER, &m.heartbeat_ms, UINT32_MAX },
 		{ "lease-ms", ARG_NUMBER, &m.lease_ms, UINT32_MAX },
+		{ "cache-policy", ARG_TEXT, &m.cache_policy, 0 },
+		{ "cache-min", ARG_SIZE, &m.cache_min, 0 },
+		{ "cache-max", ARG_SIZE, &m.cache_max, 0 },
 		{ "force", ARG_FLAG, &m.force, 0 },
 	};
 	const struct arg_number *none[] = { &m.size, &m.hosts, &m.lanes, &m.opens, &m.inodes, &m.heartbeat_ms };
@@ -144,5 +151,7 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 		m.heartbeat_ms.value = ctl_profile_ms(m.profile);
 	if (m.profile && !m.heartbeat_ms.value)
 		return ctl_fail(ctl, CTL_USAGE, "--profile %.60s: give default or rt", m.profile);
+	if (m.cache_policy && strcmp(m.cache_policy, "heat") != 0 && strcmp(m.cache_policy, "mh-clock") != 0)
+		return ctl_fail(ctl, CTL_USAGE, "--cache-policy %.60s: give heat or mh-clock", m.cache_policy);
 	return make(ctl, &m);
 }

@@ -205,15 +205,20 @@ DAXFS_API int daxfs_dirty(struct daxfs *fs, unsigned backing, uint64_t *at, daxf
 
 /* what was done since a process opened the pool, or since it was made; pages, unless it says otherwise */
 struct daxfs_cache_stats {
-	uint64_t hits;       /* read where they were in the pool */
-	uint64_t misses;     /* that a reader had to wait for, how often */
-	uint64_t reads;      /* of storage, whatever came of them */
-	uint64_t filled;     /* that are in the pool, or known to be zeros, by us */
-	uint64_t waits;      /* for other hosts or threads, how often */
-	uint64_t taken_over; /* claims of hosts that are gone */
-	uint64_t dropped;    /* to make room */
+	uint64_t hits;                       /* read where they were in the pool */
+	uint64_t misses;                     /* that a reader had to wait for, how often */
+	uint64_t reads;                      /* of storage, whatever came of them */
+	uint64_t filled;                     /* that are in the pool, or known to be zeros, by us */
+	uint64_t waits;                      /* for other hosts or threads, how often */
+	uint64_t taken_over;                 /* claims of hosts that are gone */
+	uint64_t dropped;                    /* to make room */
+	uint64_t past;                       /* reads of storage past a claim of another host */
+	uint64_t ahead_used, ahead_wasted;   /* read before anybody asked: somebody did; or they were dropped first */
+	uint64_t dropped_young, dropped_old; /* of the dropped: not used while as many pages were filled as there are
+					      * cached, or less long; at least twice that */
+	/* of a host slot alone */
+	int64_t cached; /* put into the pool, less those that it gave back, whoever had put them there */
 	/* of a process alone */
-	uint64_t past;    /* reads of storage past a claim of another host */
 	uint64_t lost;    /* that were read, but that somebody else had provided or removed meanwhile */
 	uint64_t no_room; /* that were read, but found no page */
 	uint64_t errors;  /* of storage, how often */
@@ -230,8 +235,8 @@ DAXFS_API void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out
 /*
  * daxfs_cache_stats_of - figures of the cache, of a host slot
  *
- * Since the pool was made, as of its last heartbeat: the first seven. A hint: what was counted between the last
- * beat of a process and its death is not in it. The pool may be mapped read-only.
+ * Since the pool was made, as of its last heartbeat: all but those of a process alone. A hint: what was counted
+ * between the last beat of a process and its death is not in it. The pool may be mapped read-only.
  *
  * Errors:
  * -EINVAL   no such slot

@@ -58,6 +58,12 @@ DAXFS_API const char *daxfs_version(void);
 #define DAXFS_HEARTBEAT_MS_DEFAULT 50u
 #define DAXFS_HEARTBEAT_MS_RT 5u /* quiet machines with real-time priority, no guests */
 
+/* Which cached page is given back first where room is short. */
+enum daxfs_cache_policy_name {
+	DAXFS_CACHE_HEAT, /* used least often, then longest ago; of what hosts read one behind the other, longest ago */
+	DAXFS_CACHE_CLOCK /* MH-clock: not used since a hand went by */
+};
+
 struct daxfs_mkfs_options {
 	size_t struct_size;    /* sizeof(struct daxfs_mkfs_options): see base.h */
 	const char *name;      /* up to 31 bytes; NULL: "daxfs" */
@@ -68,8 +74,11 @@ struct daxfs_mkfs_options {
 	unsigned opens;        /* files one host can hold open; 0: 4096 */
 	unsigned heartbeat_ms; /* 0: 50. Everything else in time follows from it */
 	unsigned lease_ms;     /* how long kernels may believe what they were told; 0: no leases */
-	bool wb;               /* durability domain: write back, instead of gpf */
-	bool force;            /* overwrite an existing pool */
+	enum daxfs_cache_policy_name cache_policy;
+	uint64_t cache_min; /* bytes of cached pages that files of the pool do not push out; 0: files have all room */
+	uint64_t cache_max; /* bytes of cached pages that there are at most; 0: no limit */
+	bool wb;            /* durability domain: write back, instead of gpf */
+	bool force;         /* overwrite an existing pool */
 };
 
 /*
@@ -101,6 +110,8 @@ struct daxfs_geometry {
 	unsigned version, hosts, lanes_per_host, opens_per_host, heartbeat_ms, lease_ms;
 	bool wb;
 	uint64_t pages, inodes, dirents;
+	enum daxfs_cache_policy_name cache_policy;
+	uint64_t cache_min, cache_max;
 };
 
 /*

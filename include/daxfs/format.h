@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | trouble | leases | pages | summary | events |
+ *   | inodes | dirents | trouble | leases | pages | summary | events | heat |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -74,11 +74,13 @@
  * What is in use is counted in the lanes; the summary region says where nothing is free.
  * Leases: lease_ms of the superblock, two words of an inode, one of a lane, and a region.
  * An IDLE status says whether the last record happened.
- * Events: a region of its own, the last. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
+ * Events: a region of its own. A pool without it (n_regions 16) is as good: DAXFS_COMPAT_EVENTS.
  * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them. Of such a file
  * the word of a directory's root says how much of it storage has (DAXFS_STORED), once it was written.
  * In what was reserved (zero: as mkfs said): the heartbeat, changed since. Every program must know of it.
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
+ * Heat: a region of its own, the last, a byte a page. A pool without it is as good: DAXFS_COMPAT_HEAT. In what was
+ * reserved of the superblock: cache_policy, cache_min, cache_max (zero: the default, none, no limit).
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -91,6 +93,11 @@
 typedef struct {
 	uint64_t sm_v;
 } sm_u64;
+
+/* A shared byte: a hint, changed by plain stores. The same holds. */
+typedef struct {
+	uint8_t sm_b;
+} sm_u8;
 
 #define DAXFS_MAGIC 0x3153465841445043ull /* "CPDAXFS1" */
 #define DAXFS_REGION_MAGIC 0x4e47455258414400ull
@@ -252,6 +259,7 @@ enum daxfs_region_id {
 	DAXFS_R_PAGES,
 	DAXFS_R_SUMMARY, /* of what is free */
 	DAXFS_R_EVENTS,  /* what happened, as a ring; where DAXFS_COMPAT_EVENTS says so */
+	DAXFS_R_HEAT,    /* of cached pages, a byte a page; where DAXFS_COMPAT_HEAT says so */
 	DAXFS_REGIONS
 };
 #define DAXFS_REGIONS_LEAST 16u /* that every pool of this format has */
@@ -259,6 +267,7 @@ enum daxfs_region_id {
 
 /* Bits of the feature word compat. */
 #define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */
+#define DAXFS_COMPAT_HEAT 2ull   /* the region of heat is there */
 
 #define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
 #define DAXFS_CACHE_FIGURES 7u    /* that a host counts of them, since the pool was made; hints */
@@ -326,8 +335,9 @@ struct sm_super {
 	uint64_t hash_key[2];                       /* 078 SipHash key of names */
 	uint64_t created_ns;                        /* 088 CLOCK_REALTIME */
 	uint32_t lease_ms;                          /* 090 how long a silent host's kernel may believe; 0: no leases */
-	uint32_t reserved1;                         /* 094 */
-	uint64_t reserved2;                         /* 098 */
+	uint32_t cache_policy;                      /* 094 enum daxfs_cache_policy; one that is not known: 0 */
+	uint32_t cache_min;                         /* 098 cached pages that files of the pool leave alone */
+	uint32_t cache_max;                         /* 09c cached pages that there are at most; 0: no limit */
 	struct sm_region region[DAXFS_REGIONS_MAX]; /* 0a0 */
 };
 
@@ -628,6 +638,31 @@ struct sm_xattrs {                      /* a page */
 #define DAXFS_BUCKET_SLOTS 8u
 
 /*
+ * Heat of a cached page, a byte, which readers store: [7:5] enum daxfs_heat, [4:0] when it was used last, in ticks
+ * modulo 32. Hints: fs/heat.h. In the header page of the region are the clock of the ticks, and a struct
+ * sm_cache_host a host.
+ */
+enum daxfs_heat {
+	DAXFS_HEAT_NONE = 0, /* no cached page, as far as is known */
+	DAXFS_HEAT_SCAN = 1, /* read in order, and others will follow: it ages, whoever reads it */
+	DAXFS_HEAT_COLD = 2, /* used by whoever filled it; from here on up to HOT, one more with each use */
+	DAXFS_HEAT_HOT = 5,
+	DAXFS_HEAT_AHEAD = 6,     /* read before anybody asked for it; then COLD */
+	DAXFS_HEAT_SCAN_AHEAD = 7 /* ... then SCAN */
+};
+#define DAXFS_HEAT_SHIFT 5u
+#define DAXFS_TICK_MASK 31u
+#define DAXFS_CLOCK_OFFSET 0x40u  /* [63:32] pages filled since the last tick, [31:0] ticks */
+#define DAXFS_CACHED_OFFSET 0x80u /* struct sm_cache_host[] */
+#define DAXFS_CACHE_FIGURES_MORE 5u
+
+struct sm_cache_host {
+	sm_u64 cached;                         /* 00 pages that it put there, less those that it gave back */
+	sm_u64 more[DAXFS_CACHE_FIGURES_MORE]; /* 08 past, read ahead used, wasted, dropped young, dropped old */
+};
+enum daxfs_cache_policy { DAXFS_POLICY_HEAT = 0, DAXFS_POLICY_CLOCK = 1 };
+
+/*
  * Events: what happened to hosts and managers, for people to read; nothing is decided from it. The number of
  * the last one is a word in the header page of the region; event n is in place (n - 1) % count. Each has
  * a check of its own, so that one which is half written, or of two writers, is none. See mem/event_ring.c.
@@ -656,6 +691,7 @@ struct sm_event {
 #define DAXFS_AT(type, field, n) static_assert(offsetof(type, field) == (n), #type "." #field)
 
 DAXFS_SIZE_IS(sm_u64, 8);
+DAXFS_SIZE_IS(sm_u8, 1);
 DAXFS_SIZE_IS(struct sm_region, 24);
 DAXFS_SIZE_IS(struct sm_region_hdr, 64);
 DAXFS_SIZE_IS(struct sm_super, 0xa0 + 24 * DAXFS_REGIONS_MAX);
@@ -707,6 +743,8 @@ DAXFS_AT(struct sm_xattrs, list, 0x20);
 DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
+DAXFS_SIZE_IS(struct sm_cache_host, 48);
+static_assert(DAXFS_CACHED_OFFSET + 48 * DAXFS_HOSTS_MAX <= DAXFS_PAGE_SIZE, "they are in the header page");
 DAXFS_SIZE_IS(struct sm_event, 0xc0);
 DAXFS_AT(struct sm_event, what, 0x20);
 DAXFS_AT(struct sm_event, name, 0x60);

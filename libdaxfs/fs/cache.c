@@ -20,10 +20,14 @@
 #define WINDOW_MIN 16u      /* pages of the first read of a file in order; it doubles up to CACHE_PAGES */
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
 
+#define PLACES 1024u /* pages */
+#define FIGURES_TOLD (DAXFS_CACHE_FIGURES + DAXFS_CACHE_FIGURES_MORE)
+
 struct stream {
 	daxfs_ino ino;
-	uint64_t from, next; /* pages of the last read */
+	uint64_t from, next, got; /* pages of the last read: as it was wanted; up to here it was done */
 	unsigned window;
+	bool shy; /* it grows, but by no leap */
 };
 
 struct cache {
@@ -38,9 +42,12 @@ struct cache {
 	struct stream stream[STREAMS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
-	atomic_ullong figure[FIGURES];        /* without the lock: the heartbeat reads them */
-	bool told;                            /* of the heartbeat: what follows is known */
-	uint64_t before[DAXFS_CACHE_FIGURES]; /* of this slot, by earlier processes */
+	uint64_t tenancy,
+		cached; /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
+	atomic_uint place[PLACES];     /* pages that were filled */
+	atomic_ullong figure[FIGURES]; /* without the lock: the heartbeat reads them */
+	bool told;                     /* of the heartbeat: what follows is known */
+	uint64_t before[FIGURES_TOLD]; /* of this slot, by earlier processes */
 };
 
 int cache_init(struct daxfs *fs)
@@ -241,24 +248,47 @@ bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patien
 
 /* -- hints -------------------------------------------------------------------------- */
 
-unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want)
+static struct stream *stream_of(struct cache *c, daxfs_ino ino)
+{
+	return &c->stream[(ino ^ ino >> 32) % STREAMS];
+}
+
+unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream)
 {
 	int was;
 	struct cache *c = lock(fs, &was);
-	struct stream *s = &c->stream[(ino ^ ino >> 32) % STREAMS];
+	struct stream *s = stream_of(c, ino);
 	/* It may have got fewer than it wanted. */
 	bool goes_on = s->ino == ino && page > s->from && page <= s->next;
-	unsigned n = goes_on ? 2 * s->window : page == 0 ? WINDOW_MIN : 1;
+	/* What was read ahead went before it was used: ahead of all readers there is more than the cache keeps. */
+	bool too_far = goes_on && page < s->got, shy = goes_on && (s->shy || too_far);
+	unsigned n = too_far     ? s->window / 4
+		     : shy       ? s->window + 2
+		     : goes_on   ? 2 * s->window
+		     : page == 0 ? WINDOW_MIN
+				 : 1;
 
-	if (goes_on && n < WINDOW_MIN)
+	if (goes_on && n < WINDOW_MIN && !shy)
 		n = WINDOW_MIN;
 	if (n < want)
 		n = want < CACHE_PAGES ? (unsigned)want : CACHE_PAGES;
 	if (n > CACHE_PAGES)
 		n = CACHE_PAGES;
-	*s = (struct stream){ ino, page, page + n, n };
+	*s = (struct stream){ ino, page, page + n, 0, n, shy };
+	*stream = goes_on || page == 0;
 	unlock(c, was);
 	return n;
+}
+
+void cache_got(struct daxfs *fs, const struct cache_fill *fill)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	struct stream *s = stream_of(c, fill->ino);
+
+	if (s->ino == fill->ino && s->from == fill->first)
+		s->got = fill->first + fill->filled;
+	unlock(c, was);
 }
 
 bool cache_is_slow(struct daxfs *fs, unsigned host)
@@ -280,6 +310,31 @@ void cache_was_slow(struct daxfs *fs, unsigned host)
 
 	c->slow_ns[host] = now;
 	unlock(c, was);
+}
+
+void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page)
+{
+	atomic_store_explicit(&fs->cache->place[lane_random(lane, PLACES)], (unsigned)page, memory_order_relaxed);
+}
+
+uint64_t cache_a_place(struct daxfs *fs, struct lane *lane)
+{
+	return atomic_load_explicit(&fs->cache->place[lane_random(lane, PLACES)], memory_order_relaxed);
+}
+
+uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	uint64_t cached;
+
+	if (c->tenancy != fs->generation + 1ull) {
+		c->tenancy = fs->generation + 1ull;
+		c->cached = word;
+	}
+	cached = c->cached += n;
+	unlock(c, was);
+	return cached;
 }
 
 uint64_t cache_hand(struct daxfs *fs, uint64_t by)
@@ -306,22 +361,58 @@ static uint64_t figure(const struct cache *c, enum cache_figure figure)
 	return atomic_load_explicit(&c->figure[figure], memory_order_relaxed);
 }
 
+/* Where a host tells it, or NULL. */
+static sm_u64 *figure_word(const struct pool *pool, unsigned host, unsigned i)
+{
+	sm_u64 *word = i < DAXFS_CACHE_FIGURES ? &pool->holders[host].cache[i]
+		       : pool->heat.at         ? &pool->heat.host[host].more[i - DAXFS_CACHE_FIGURES]
+					       : NULL;
+
+	return word && !pool_lost(pool, word, sizeof(*word)) ? word : NULL;
+}
+
 /* The slot's words have one writer, and are for people: what a process counted since its last beat is lost with it. */
 void cache_tell(struct daxfs *fs)
 {
-	sm_u64 *words = fs->pool.holders[fs->host].cache;
 	struct cache *c = fs->cache;
 
-	for (unsigned i = 0; i < DAXFS_CACHE_FIGURES; i++) {
+	for (unsigned i = 0; i < FIGURES_TOLD; i++) {
+		sm_u64 *word = figure_word(&fs->pool, fs->host, i);
 		uint64_t now;
 
+		if (!word)
+			continue;
 		if (!c->told)
-			c->before[i] = sm_load_relaxed(&words[i]);
+			c->before[i] = sm_load_relaxed(word);
 		now = c->before[i] + figure(c, i);
-		if (now != sm_load_relaxed(&words[i]))
-			sm_store_relaxed(&words[i], now);
+		if (now != sm_load_relaxed(word))
+			sm_store_relaxed(word, now);
 	}
 	c->told = true;
+}
+
+static uint64_t *stat_of(struct daxfs_cache_stats *stats, enum cache_figure figure)
+{
+	static const size_t at[FIGURES] = {
+		[FIGURE_HITS] = offsetof(struct daxfs_cache_stats, hits),
+		[FIGURE_MISSES] = offsetof(struct daxfs_cache_stats, misses),
+		[FIGURE_READS] = offsetof(struct daxfs_cache_stats, reads),
+		[FIGURE_FILLED] = offsetof(struct daxfs_cache_stats, filled),
+		[FIGURE_WAITS] = offsetof(struct daxfs_cache_stats, waits),
+		[FIGURE_TAKEN_OVER] = offsetof(struct daxfs_cache_stats, taken_over),
+		[FIGURE_DROPPED] = offsetof(struct daxfs_cache_stats, dropped),
+		[FIGURE_PAST] = offsetof(struct daxfs_cache_stats, past),
+		[FIGURE_AHEAD_USED] = offsetof(struct daxfs_cache_stats, ahead_used),
+		[FIGURE_AHEAD_WASTED] = offsetof(struct daxfs_cache_stats, ahead_wasted),
+		[FIGURE_DROPPED_YOUNG] = offsetof(struct daxfs_cache_stats, dropped_young),
+		[FIGURE_DROPPED_OLD] = offsetof(struct daxfs_cache_stats, dropped_old),
+		[FIGURE_LOST] = offsetof(struct daxfs_cache_stats, lost),
+		[FIGURE_NO_ROOM] = offsetof(struct daxfs_cache_stats, no_room),
+		[FIGURE_ERRORS] = offsetof(struct daxfs_cache_stats, errors),
+		[FIGURE_WRITTEN] = offsetof(struct daxfs_cache_stats, written),
+	};
+
+	return (uint64_t *)(void *)((char *)stats + at[figure]);
 }
 
 void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out)
@@ -331,20 +422,8 @@ void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out)
 	*out = (struct daxfs_cache_stats){ 0 };
 	if (!*fs->here)
 		return;
-	*out = (struct daxfs_cache_stats){
-		.hits = figure(c, FIGURE_HITS),
-		.misses = figure(c, FIGURE_MISSES),
-		.reads = figure(c, FIGURE_READS),
-		.filled = figure(c, FIGURE_FILLED),
-		.waits = figure(c, FIGURE_WAITS),
-		.taken_over = figure(c, FIGURE_TAKEN_OVER),
-		.dropped = figure(c, FIGURE_DROPPED),
-		.past = figure(c, FIGURE_PAST),
-		.lost = figure(c, FIGURE_LOST),
-		.no_room = figure(c, FIGURE_NO_ROOM),
-		.errors = figure(c, FIGURE_ERRORS),
-		.written = figure(c, FIGURE_WRITTEN),
-	};
+	for (unsigned i = 0; i < FIGURES; i++)
+		*stat_of(out, i) = figure(c, i);
 }
 
 struct stats_of {
@@ -356,19 +435,19 @@ struct stats_of {
 static int look_at_words(void *arg)
 {
 	const struct stats_of *of = arg;
-	const sm_u64 *word = of->fs->pool.holders[of->host].cache;
+	const struct pool *pool = &of->fs->pool;
 
-	if (pool_lost(&of->fs->pool, word, DAXFS_CACHE_FIGURES * sizeof(*word)))
+	*of->out = (struct daxfs_cache_stats){ 0 };
+	if (pool_lost(pool, &pool->holders[of->host], sizeof(pool->holders[0])))
 		return -EIO;
-	*of->out = (struct daxfs_cache_stats){
-		.hits = sm_load_relaxed(&word[FIGURE_HITS]),
-		.misses = sm_load_relaxed(&word[FIGURE_MISSES]),
-		.reads = sm_load_relaxed(&word[FIGURE_READS]),
-		.filled = sm_load_relaxed(&word[FIGURE_FILLED]),
-		.waits = sm_load_relaxed(&word[FIGURE_WAITS]),
-		.taken_over = sm_load_relaxed(&word[FIGURE_TAKEN_OVER]),
-		.dropped = sm_load_relaxed(&word[FIGURE_DROPPED]),
-	};
+	for (unsigned i = 0; i < FIGURES_TOLD; i++) {
+		const sm_u64 *word = figure_word(pool, of->host, i);
+
+		if (word)
+			*stat_of(of->out, i) = sm_load_relaxed(word);
+	}
+	if (pool->heat.at && !pool_lost(pool, &pool->heat.host[of->host], sizeof(pool->heat.host[0])))
+		of->out->cached = (int64_t)sm_load_relaxed(&pool->heat.host[of->host].cached);
 	return 0;
 }
 

@@ -73,11 +73,12 @@ struct cache_aside {
 struct cache_fill {
 	daxfs_ino ino;
 	uint64_t first;
-	unsigned wanted, n; /* pages; and those that it is about */
+	unsigned asked, wanted, n; /* pages: by the reader; with those ahead of it; and those that it is about */
 	uint64_t source, size;
 	uint64_t stored; /* bytes that storage has, at most; behind them are zeros */
 	uint64_t busy;   /* the claim of another host that is in the way, 0: none */
 	unsigned taken_over, filled;
+	bool stream; /* it is read in order */
 	struct cache_aside *aside;
 	struct cache_fill *next;
 };
@@ -138,8 +139,11 @@ int cache_release(struct daxfs *fs, struct lane *lane, void *arg);
 
 /* Give back about n cached pages of anybody's: how many. No record may be under way. */
 unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
-/* If the pool looks nearly full: give back as many as are about to be taken. */
-void cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n);
+/* n pages are about to be cached, and count from now on: if the pool looks nearly full, or there would be more than
+ * cache-max, give back as many. -ENOSPC: there would be, still; they do not count. */
+int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n);
+/* The same for files of the pool, which leave cache-min alone: how many. */
+unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n);
 
 /* The first page behind page p that is not below the node that is missing at pos. */
 uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
@@ -163,15 +167,23 @@ int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *o
 void cache_storage_put(struct daxfs *fs, uint64_t source);
 /* May files of that source be written by this process? */
 bool cache_writes(struct daxfs *fs, uint64_t source);
-/* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. */
-unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want);
+/* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. *stream: it
+ * is read in order. */
+unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream);
+/* That was done of such a read. */
+void cache_got(struct daxfs *fs, const struct cache_fill *fill);
 /* Has a host let us down within the last second? Tell that it has. */
 bool cache_is_slow(struct daxfs *fs, unsigned host);
 void cache_was_slow(struct daxfs *fs, unsigned host);
+/* This process has filled that page; any of such pages, or another one. For the search for victims. */
+void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page);
+uint64_t cache_a_place(struct daxfs *fs, struct lane *lane);
+/* How many pages this host has in the cache, by its word when it joined: n more. */
+uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
 
-/* The first DAXFS_CACHE_FIGURES of them are told to the pod, in this order: sm_holder. */
+/* The first DAXFS_CACHE_FIGURES of them, and DAXFS_CACHE_FIGURES_MORE, are told to the pod, in this order. */
 enum cache_figure {
 	FIGURE_HITS,
 	FIGURE_MISSES,
@@ -180,8 +192,12 @@ enum cache_figure {
 	FIGURE_WAITS,
 	FIGURE_TAKEN_OVER,
 	FIGURE_DROPPED,
-	FIGURE_PAST,
-	FIGURE_LOST,
+	FIGURE_PAST, /* from here on in struct sm_cache_host */
+	FIGURE_AHEAD_USED,
+	FIGURE_AHEAD_WASTED,
+	FIGURE_DROPPED_YOUNG,
+	FIGURE_DROPPED_OLD,
+	FIGURE_LOST, /* from here on of this process alone */
 	FIGURE_NO_ROOM,
 	FIGURE_ERRORS,
 	FIGURE_WRITTEN,

@@ -4,6 +4,7 @@
  * steps, each of one record at most. Rules and crash story: cache.h.
  */
 #include "fs/cache.h"
+#include "fs/heat.h"
 #include "sync/member.h"
 
 /* the file that a fill is about, as a step finds it */
@@ -220,11 +221,10 @@ static int find_ours(struct lane *lane, struct cache_fill *f, struct target *t, 
 	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
 }
 
-/* With a record begun: stage them as pages, or as zeros. */
-static int stage(struct lane *lane, const struct cache_fill *f, const struct target *t, const uint8_t *which,
-		 unsigned n, unsigned need)
+/* With a record begun: stage them as pages, or as zeros. page[], which: those that are pages. */
+static int stage(struct lane *lane, const struct cache_fill *f, const struct target *t, uint8_t *which, unsigned n,
+		 unsigned need, uint64_t page[])
 {
-	uint64_t page[CACHE_PAGES];
 	int rc = need ? space_take(lane, DAXFS_T_PAGE, DAXFS_USE_CACHED, need, page) : 0;
 
 	for (unsigned i = 0, k = 0; rc == 0 && i < n; i++) {
@@ -234,16 +234,46 @@ static int stage(struct lane *lane, const struct cache_fill *f, const struct tar
 
 		if (!is_zero(bytes)) {
 			fill_page(lane, page[k], t->slot[at], bytes);
-			is = link_payload(DAXFS_CLEAN, page[k++]);
+			is = link_payload(DAXFS_CLEAN, page[k]);
+			which[k++] = (uint8_t)at;
 		}
 		txn_word(&lane->txn, t->slot[at], DAXFS_W_LINK, t->word[at], is);
 	}
 	return rc;
 }
 
+/* Does another host have the file open? */
+static bool is_shared(struct lane *lane, const struct sm_inode *sm)
+{
+	for (unsigned i = 0; i < sizeof(sm->openers) / sizeof(sm->openers[0]); i++) {
+		uint64_t open = word_payload(word_load(lane, &sm->openers[i]), DAXFS_W_OPENERS);
+
+		if (open & ~(lane->host / 32 == i ? 1ull << lane->host % 32 : 0))
+			return true;
+	}
+	return false;
+}
+
+/* The pages have been made: that is how warm they are. */
+static void warm(struct daxfs *fs, struct lane *lane, const struct cache_fill *f, const struct target *t,
+		 const uint8_t *which, const uint64_t page[], unsigned n)
+{
+	bool scan = f->stream && is_shared(lane, t->sm);
+
+	heat_filled(&fs->pool, n);
+	for (unsigned i = 0; i < n; i++) {
+		bool ahead = which[i] >= f->asked;
+
+		heat_put(fs, lane, page[i],
+			 scan ? (ahead ? DAXFS_HEAT_SCAN_AHEAD : DAXFS_HEAT_SCAN)
+			      : (ahead ? DAXFS_HEAT_AHEAD : DAXFS_HEAT_COLD));
+	}
+}
+
 int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
+	uint64_t page[CACHE_PAGES];
 	uint8_t which[CACHE_PAGES];
 	struct target t;
 	unsigned need, n;
@@ -252,14 +282,20 @@ int cache_publish(struct daxfs *fs, struct lane *lane, void *arg)
 	f->filled = 0;
 	if (rc || n == 0)
 		return rc;
-	cache_make_room(fs, lane, need);
+	rc = cache_make_room(fs, lane, need);
+	if (rc)
+		return rc;
 	record_begin(lane, OP_FILL);
 	txn_by_marks(&lane->txn);
-	rc = stage(lane, f, &t, which, n, need);
+	rc = stage(lane, f, &t, which, n, need, page);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
-	if (rc == 0)
-		f->filled = n;
-	return rc;
+	if (rc) {
+		heat_count(fs, -(int64_t)need);
+		return rc;
+	}
+	f->filled = n;
+	warm(fs, lane, f, &t, which, page, need);
+	return 0;
 }
 
 int cache_release(struct daxfs *fs, struct lane *lane, void *arg)

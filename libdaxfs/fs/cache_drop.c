@@ -2,18 +2,23 @@
 /*
  * cache_drop.c - giving cached pages back: of one file, or anybody's where room is short.
  *
- * A victim is found from the state of its page, by a hand that goes round the pages, each host's
- * from where that host is. The page's word of COUNT says where its link is, or was: it is
+ * A victim is chosen by its heat (heat.h); where that finds too few, by a hand that goes round the states of all
+ * pages, each host's from where that host is. The page's word of COUNT says where its link is, or was: it is
  * believed if that is a word of an inode, or of a page that is in use as a node, and
  * names the page as CLEAN. A node in use stays one while we are inside (the state was loaded under our
  * announcement), and no word of a directory is CLEAN. What was seen so may have changed since: the record
  * that drops it expects the word. Nobody waits; crash: as any record.
  */
 #include "fs/cache.h"
+#include "fs/heat.h"
 
 #define HAND_STEPS 4096u /* states looked at for one batch of victims */
-#define SAMPLES 32u      /* states looked at to see whether the pool is nearly full */
-#define DROP_PAGES 64u   /* of a file in one step */
+/* Given back for a page that is taken, where the pool looks full: what is given back is at rest for a while. So about
+ * one page in 50 is free or at rest. */
+#define SPARE 2u
+#define SAMPLES 32u    /* states looked at to see whether the pool is nearly full */
+#define DROP_PAGES 64u /* of a file in one step */
+#define TRIES 8u       /* bytes of heat, at least, for one batch of victims */
 
 /* May the state of a page, and its word of COUNT, be looked at: are they in memory that has not failed? */
 static bool is_there(const struct pool *pool, uint64_t page)
@@ -72,28 +77,60 @@ static int drop(struct lane *lane, sm_u64 *at, uint64_t word)
 	return record_commit(lane);
 }
 
-static bool try_victim(struct lane *lane, uint64_t page)
+/* 1: it was dropped; 0: not now; -ENOENT: it is none of the cache. */
+static int try_victim(struct daxfs *fs, struct lane *lane, uint64_t page)
 {
 	uint64_t state, word;
 	sm_u64 *at;
 
 	if (!is_there(lane->pool, page))
-		return false;
+		return 0;
 	state = epoch_load(&lane->epoch, &lane->pool->state[DAXFS_T_PAGE][page]);
 	if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_CACHED)
-		return false;
+		return state_of(state) == DAXFS_PRIVATE ? 0 : -ENOENT; /* about to be */
 	at = link_of(lane, page, &word);
-	return at && !lane->txn.fault && drop(lane, at, word) == 0;
+	if (!at || lane->txn.fault || drop(lane, at, word))
+		return 0;
+	heat_clear(lane->pool, page);
+	heat_count(fs, -1);
+	return 1;
+}
+
+static void count_victim(struct daxfs *fs, const struct heat_victim *victim)
+{
+	cache_count(fs, FIGURE_DROPPED_YOUNG, victim->age < HEAT_TICKS);
+	cache_count(fs, FIGURE_DROPPED_OLD, victim->age >= 2 * HEAT_TICKS);
+	cache_count(fs, FIGURE_AHEAD_WASTED, heat_kind(victim->heat) >= DAXFS_HEAT_AHEAD);
+}
+
+/* Up to n, chosen by their heat. A byte without a page costs a try. */
+static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned n)
+{
+	unsigned dropped = 0;
+	struct heat_victim victim;
+
+	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && !lane->txn.fault; tries--) {
+		int rc = heat_pick(fs, lane, &victim) ? try_victim(fs, lane, victim.page) : 0;
+
+		if (rc == -ENOENT) { /* that page went with its file */
+			heat_clear(lane->pool, victim.page);
+			heat_count(fs, -1);
+		} else if (rc > 0) {
+			count_victim(fs, &victim);
+			dropped++;
+		}
+	}
+	return dropped;
 }
 
 unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
 {
 	uint64_t pages = lane->pool->objects[DAXFS_T_PAGE], steps = pages < HAND_STEPS ? pages : HAND_STEPS;
-	uint64_t hand = cache_hand(fs, steps);
-	unsigned dropped = 0;
+	unsigned dropped = give_back_coldest(fs, lane, n);
+	uint64_t hand = dropped < n ? cache_hand(fs, steps) : 0;
 
 	for (uint64_t i = 0; i < steps && dropped < n && !lane->txn.fault; i++)
-		dropped += try_victim(lane, (hand + i) % pages);
+		dropped += try_victim(fs, lane, (hand + i) % pages) > 0;
 	cache_count(fs, FIGURE_DROPPED, dropped);
 	return dropped;
 }
@@ -115,10 +152,33 @@ static bool nearly_full(struct lane *lane)
 	return true;
 }
 
-void cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
+int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
 {
-	if (n && nearly_full(lane))
-		cache_give_back(fs, lane, n);
+	const struct pool *pool = lane->pool;
+	uint64_t max = pool->heat.at ? pool->super.cache_max : 0, cached;
+
+	if (!n)
+		return 0;
+	heat_count(fs, n); /* first, for others do the same */
+	cached = max ? heat_cached(pool) : 0;
+	if (cached > max)
+		cache_give_back(fs, lane, cached - max < SPARE * n ? (unsigned)(cached - max) : SPARE * n);
+	else if (nearly_full(lane))
+		cache_give_back(fs, lane, SPARE * n);
+	if (!max || heat_cached(pool) <= max)
+		return 0;
+	heat_count(fs, -(int64_t)n);
+	return -ENOSPC;
+}
+
+unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n)
+{
+	const struct pool *pool = lane->pool;
+	uint64_t min = pool->heat.at ? pool->super.cache_min : 0, cached = min ? heat_cached(pool) : 0;
+
+	if (min && cached < min + n)
+		n = cached > min ? (unsigned)(cached - min) : 0;
+	return n ? cache_give_back(fs, lane, n) : 0;
 }
 
 /* -- of one file --------------------------------------------------------------------- */
@@ -136,13 +196,17 @@ uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p)
 	return (p | (span - 1)) + 1;
 }
 
-static int drop_page(struct lane *lane, struct drop_op *op, sm_u64 *at)
+static int drop_page(struct daxfs *fs, struct lane *lane, struct drop_op *op, sm_u64 *at)
 {
 	uint64_t word = word_help(lane, at);
 	int rc = link_kind(word) == DAXFS_CLEAN || link_kind(word) == DAXFS_VOID ? drop(lane, at, word) : 1;
 
 	if (rc < 0)
 		return lane->txn.fault ? -EIO : rc;
+	if (rc == 0 && link_kind(word) == DAXFS_CLEAN) {
+		heat_clear(lane->pool, link_index(word));
+		heat_count(fs, -1);
+	}
 	op->dropped += rc == 0;
 	op->page++;
 	return 0;
@@ -157,7 +221,6 @@ static int drop_some(struct daxfs *fs, struct lane *lane, void *arg)
 	uint64_t pages;
 	int rc = inode_get_file(lane, op->ino, &inode);
 
-	(void)fs;
 	if (rc)
 		return rc;
 	pages = (size_bytes(word_load(lane, &inode.sm->size)) + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
@@ -166,7 +229,7 @@ static int drop_some(struct daxfs *fs, struct lane *lane, void *arg)
 	for (unsigned i = 0; rc == 0 && i < DROP_PAGES && op->page < op->end; i++) {
 		rc = map_find(lane, inode.sm, op->page, &pos);
 		if (rc == 0)
-			rc = drop_page(lane, op, pos.slot);
+			rc = drop_page(fs, lane, op, pos.slot);
 		else if (rc == -ENOENT)
 			op->page = cache_behind_hole(&pos, op->page), rc = 0;
 	}

@@ -57,6 +57,7 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 		cache_count(fs, FIGURE_NO_ROOM, f->n);
 		return fs_run(fs, cache_release, f);
 	}
+	cache_got(fs, f);
 	cache_count(fs, FIGURE_FILLED, f->filled);
 	cache_count(fs, FIGURE_LOST, f->n - f->filled);
 	return 0;
@@ -155,7 +156,8 @@ int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, s
 		return -ENOMEM;
 	f.aside = *aside;
 	f.aside->n = 0;
-	f.wanted = cache_window(fs, ino, page, want);
+	f.wanted = cache_window(fs, ino, page, want, &f.stream);
+	f.asked = want < f.wanted ? (unsigned)want : f.wanted;
 	if (cache_begin(fs, &f)) {
 		cache_count(fs, FIGURE_WAITS, 1);
 		return cache_wait(fs, &f, storage.patience_ms) ? 0 : read_past(fs, &f);

@@ -40,6 +40,7 @@
 #include <stdlib.h>
 
 #include "fs/cache.h"
+#include "fs/heat.h"
 #include "fs/write_txn.h"
 
 #define BATCH_PAGES 1024u /* written before storage is asked to make them safe */
@@ -170,7 +171,7 @@ static int collect(struct daxfs *fs, struct lane *lane, void *arg)
 	return lane->txn.fault ? -EIO : 0;
 }
 
-/* Stage that a page that was written is CLEAN, if it is what it was then. */
+/* Stage that a page that was written is CLEAN, if it is what it was then: 1. */
 static int stage_clean(struct lane *lane, const struct write_back *wb, unsigned i, struct sm_inode *sm)
 {
 	struct map_pos pos;
@@ -182,7 +183,16 @@ static int stage_clean(struct lane *lane, const struct write_back *wb, unsigned 
 	/* A hint: a crash may leave another one, or none. */
 	sm_store_relaxed(&lane->pool->count[page], pool_offset(lane->pool, pos.slot) / sizeof(*pos.slot));
 	txn_word(&lane->txn, pos.slot, DAXFS_W_LINK, wb->page[i].word, link_payload(DAXFS_CLEAN, page));
-	return 0;
+	return 1;
+}
+
+/* Those of a step that are CLEAN now may be given back. */
+static void warm(struct daxfs *fs, struct lane *lane, const struct write_back *wb, uint64_t clean)
+{
+	heat_count(fs, __builtin_popcountll(clean));
+	for (unsigned i = wb->marked; clean; i++, clean >>= 1)
+		if (clean & 1)
+			heat_put(fs, lane, link_index(wb->page[i].word), DAXFS_HEAT_COLD);
 }
 
 /* Say of some pages of the batch that they are CLEAN. 1: there are more. */
@@ -191,10 +201,9 @@ static int mark(struct daxfs *fs, struct lane *lane, void *arg)
 	struct write_back *wb = arg;
 	struct inode inode;
 	unsigned end = wb->n - wb->marked < CACHE_PAGES ? wb->n : wb->marked + CACHE_PAGES;
-	uint64_t stored, pages;
+	uint64_t stored, pages, clean = 0;
 	int rc = inode_get_file(lane, wb->ino, &inode);
 
-	(void)fs;
 	if (rc)
 		return rc;
 	stored = word_help(lane, &inode.sm->dir_root);
@@ -207,12 +216,17 @@ static int mark(struct daxfs *fs, struct lane *lane, void *arg)
 	if (pages < stored_pages(stored))
 		pages = stored_pages(stored);
 	record_begin(lane, OP_FILL);
-	for (unsigned i = wb->marked; rc == 0 && i < end; i++)
+	for (unsigned i = wb->marked; rc == 0 && i < end; i++) {
 		rc = stage_clean(lane, wb, i, inode.sm);
+		if (rc > 0)
+			clean |= 1ull << (i - wb->marked), rc = 0;
+	}
 	txn_word(&lane->txn, &inode.sm->dir_root, DAXFS_W_LINK, stored, stored_payload(stored_state(stored), pages));
 	rc = rc || lane->txn.fault ? record_abort(lane, rc ? rc : -EIO) : record_commit(lane);
-	if (rc == 0)
-		wb->marked = end;
+	if (rc)
+		return rc;
+	warm(fs, lane, wb, clean);
+	wb->marked = end;
 	return rc ? rc : wb->marked < wb->n;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fs/cache.h"
+#include "fs/heat.h"
 #include "fs/write_txn.h"
 
 #define READ_RETRIES 8
@@ -19,7 +20,7 @@ struct file_op {
 	size_t len, done;
 	bool append;
 	bool here; /* what is in the pool alone */
-	uint64_t hits;
+	uint64_t hits, ahead;
 	struct cache_aside *aside, *aside_end; /* the second of a write, which is about parts of two pages at most */
 	uint64_t missing;                      /* of a write: the page that is to be read first */
 };
@@ -273,15 +274,21 @@ static uint64_t read_end(const struct file_op *op, uint64_t from, uint64_t bytes
 	return end - from > DAXFS_ATOMIC_WRITE_MAX ? from + DAXFS_ATOMIC_WRITE_MAX : end;
 }
 
-/* How many of the pages seen were in the pool before this read came; of a file of storage, which has no extents. */
-static unsigned pages_hit(const struct view *view, uint64_t first)
+/* Pages of a file of storage, which has no extents, were read: count those that were in the pool before this read
+ * came. Whoever reads on within a page may still be at the same use of it. */
+static void count_hits(struct lane *lane, const struct view *view, uint64_t from, struct file_op *op)
 {
 	const struct cache_aside *a = view->aside;
-	unsigned n = 0;
+	uint64_t first = from / DAXFS_PAGE_SIZE;
 
-	for (unsigned i = 0; i < view->n; i++)
-		n += !a || a->ino != view->ino || first + i < a->first || first + i - a->first >= a->n;
-	return n;
+	for (unsigned i = 0; i < view->n; i++) {
+		if (a && a->ino == view->ino && first + i >= a->first && first + i - a->first < a->n)
+			continue;
+		op->hits++;
+		if (view->seen[i].page && !view->seen[i].aside)
+			op->ahead += heat_touch(lane->pool, page_index(lane->pool, view->seen[i].page),
+						i == 0 && from % DAXFS_PAGE_SIZE);
+	}
 }
 
 /* Up to one txn. 1: the end of the file; READ_MISSING: the next page is to be read from storage. */
@@ -315,7 +322,7 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	op->done += end - from;
 	if (inode_backed(inode.sm))
-		op->hits += pages_hit(&view, from / DAXFS_PAGE_SIZE);
+		count_hits(lane, &view, from, op);
 	return end == size_bytes(size); /* 1: what is appended now came after this read */
 }
 
@@ -361,6 +368,7 @@ static ssize_t read_all(struct daxfs *fs, struct file_op *op)
 	}
 	free(op->aside);
 	cache_count(fs, FIGURE_HITS, op->hits);
+	cache_count(fs, FIGURE_AHEAD_USED, op->ahead);
 	return op->done || rc > 0 ? (ssize_t)op->done : rc;
 }
 

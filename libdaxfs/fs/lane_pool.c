@@ -358,7 +358,7 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 
 	if (lane->txn.fault || !lane_alive(lane))
 		return false;
-	room = rc == -ENOSPC && (cache_give_back(fs, lane, GIVE_BACK) || lane->txn.starved);
+	room = rc == -ENOSPC && (cache_yield(fs, lane, GIVE_BACK) || lane->txn.starved);
 	if (room && ++*starved <= STARVED_MAX) {
 		epoch_rescan(&lane->epoch);
 		lane_exit(lane);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/heat.h"
 #include "fs/write_txn.h"
 
 #define LOOKS 64 /* at a size that keeps changing */
@@ -91,6 +92,8 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 		return txn_broken(&lane->txn);
 	if (look.page == MAP_HOLE && link_kind(look.own) != DAXFS_VOID && inode_backed(sm))
 		return -ENODATA; /* not read here: storage may be slow, and this lane is announced */
+	if (look.page != MAP_HOLE && inode_backed(sm))
+		heat_touch(lane->pool, look.page, offset % DAXFS_PAGE_SIZE);
 	*out = (look.page == MAP_HOLE ? hole : pool_page(lane->pool, look.page)) + offset % DAXFS_PAGE_SIZE;
 	*together = (look.behind + 1ull) * DAXFS_PAGE_SIZE - offset % DAXFS_PAGE_SIZE;
 	return 0;

@@ -75,7 +75,8 @@ static void open_word(struct check *c, const struct place *at, const sm_u64 *wor
 		repair_plain(c, word, 0);
 }
 
-static void check_group(struct check *c, unsigned type, uint64_t group, uint64_t word)
+/* What a word, closed, says of the states of a group: its own, or the one above it. */
+static void check_group(struct check *c, unsigned type, uint64_t group, uint64_t word, const sm_u64 *from)
 {
 	uint64_t end = (group + 1) * DAXFS_GROUP, n = c->pool->objects[type];
 
@@ -85,9 +86,16 @@ static void check_group(struct check *c, unsigned type, uint64_t group, uint64_t
 		check_problem(c, "denied", PLACE("group", group),
 			      "of type %u says that nothing is free, but %" PRIu64 " is (state %#" PRIx64 ")", type, i,
 			      sm_load(&c->pool->state[type][i]));
-		open_word(c, PLACE("group", group), &c->pool->summary[type].word[0][group]);
+		open_word(c, PLACE("group", group), from);
 		return;
 	}
+}
+
+/* Closed until epoch O is over, while somebody looks for what is below under a later epoch, or did and found some:
+ * under O it is as closed as before. */
+static bool is_later_look(uint64_t above, uint64_t below)
+{
+	return above >> DAXFS_GROUP_BITS == DAXFS_GROUP_WAITING && below >> DAXFS_GROUP_BITS == DAXFS_GROUP_LOOKING;
 }
 
 /* A word above is closed no longer than all that it is over. */
@@ -100,6 +108,11 @@ static void check_above(struct check *c, unsigned type, unsigned level, uint64_t
 		if (pool_lost(c->pool, &s->word[level - 1][i], sizeof(sm_u64)))
 			continue;
 		below = sm_load(&s->word[level - 1][i]);
+		if (is_later_look(word, below)) {
+			if (level == 1)
+				check_group(c, type, i, word, &s->word[level][at]);
+			continue;
+		}
 		if (!is_closed(below))
 			check_problem(c, "denied", PLACE("group", at),
 				      "of type %u, level %u, is closed (%#" PRIx64 "), but %" PRIu64 " below is open",
@@ -124,7 +137,7 @@ void check_summary(struct check *c)
 				if (is_closed(word) && level)
 					check_above(c, type, level, i, word);
 				else if (is_closed(word))
-					check_group(c, type, i, word);
+					check_group(c, type, i, word, &s->word[level][i]);
 			}
 	}
 }

@@ -51,6 +51,7 @@ void inspect_page_text(const struct pool *pool, uint64_t offset, char *buf, size
 		"page",
 		"summary of what is free",
 		"events",
+		"heat",
 	};
 
 	snprintf(buf, size, "%s", offset < DAXFS_PAGE_SIZE ? "superblock" : "second superblock");

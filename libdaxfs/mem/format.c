@@ -121,7 +121,8 @@ static int take_name(struct sm_super *s, const char *name, struct daxfs_error *e
 
 static int make_super(uint64_t size, const struct daxfs_mkfs_options *o, struct sm_super *out, struct daxfs_error *err)
 {
-	struct sm_super s = { .compat = DAXFS_COMPAT_EVENTS, .domain = o->wb ? DAXFS_DOMAIN_WB : DAXFS_DOMAIN_GPF };
+	struct sm_super s = { .compat = DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT,
+			      .domain = o->wb ? DAXFS_DOMAIN_WB : DAXFS_DOMAIN_GPF };
 	struct pool_identity id;
 	struct layout l;
 	int rc = layout_compute(size, o, &l, err);
@@ -139,6 +140,9 @@ static int make_super(uint64_t size, const struct daxfs_mkfs_options *o, struct 
 	s.opens_per_host = l.opens_per_host;
 	s.heartbeat_ms = l.heartbeat_ms;
 	s.lease_ms = l.lease_ms;
+	s.cache_policy = l.cache_policy;
+	s.cache_min = l.cache_min;
+	s.cache_max = l.cache_max;
 	s.created_ns = id.created_ns;
 	memcpy(s.uuid, id.uuid, sizeof(s.uuid));
 	memcpy(s.hash_key, id.hash_key, sizeof(s.hash_key));

@@ -35,6 +35,7 @@ static const struct {
 	[DAXFS_R_PAGES] = { "pages", DAXFS_PAGE_SIZE },
 	[DAXFS_R_SUMMARY] = { "summary", sizeof(sm_u64) },
 	[DAXFS_R_EVENTS] = { "events", sizeof(struct sm_event) },
+	[DAXFS_R_HEAT] = { "heat", sizeof(sm_u8) },
 };
 
 const char *region_name(unsigned id)
@@ -133,6 +134,28 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 	return value ? value : otherwise;
 }
 
+/* A limit in bytes as pages: whole ones of a minimum, at most those of a maximum. */
+static uint32_t limit_pages(uint64_t bytes, bool up)
+{
+	uint64_t pages = bytes / DAXFS_PAGE_SIZE + (up && bytes % DAXFS_PAGE_SIZE);
+
+	return pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX;
+}
+
+static int take_cache_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_error *err)
+{
+	l->cache_policy = o->cache_policy == DAXFS_CACHE_CLOCK ? DAXFS_POLICY_CLOCK : DAXFS_POLICY_HEAT;
+	l->cache_min = limit_pages(o->cache_min, true);
+	l->cache_max = limit_pages(o->cache_max, false);
+	if (o->cache_max && l->cache_max < LAYOUT_CACHE_MAX_MIN)
+		return daxfs_error_set(err, -EINVAL, "a cache of at most %llu bytes: give 0 (no limit), or %u and more",
+				       (unsigned long long)o->cache_max, LAYOUT_CACHE_MAX_MIN * DAXFS_PAGE_SIZE);
+	if (o->cache_max && o->cache_min > o->cache_max)
+		return daxfs_error_set(err, -EINVAL, "a cache of at least %llu and at most %llu bytes: turn them round",
+				       (unsigned long long)o->cache_min, (unsigned long long)o->cache_max);
+	return 0;
+}
+
 static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_error *err)
 {
 	l->hosts = or_default(o->hosts, 8);
@@ -159,7 +182,7 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
 		return daxfs_error_set(err, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",
 				       (unsigned long long)o->inodes, LAYOUT_INODES_MIN, DAXFS_OBJECTS_MAX / 2);
-	return 0;
+	return take_cache_options(l, o, err);
 }
 
 /* As many as asked for; by default one per 32 KiB, but fewer where that leaves no room for pages. */
@@ -189,12 +212,12 @@ static uint64_t most_bytes(struct layout l, uint64_t wanted_inodes)
 /* The most pages that fit; `fixed` is what the pool needs with none. False: more than have numbers. */
 static bool fill_with_pages(struct layout *l, uint64_t inodes, uint64_t fixed)
 {
-	uint64_t each = DAXFS_PAGE_SIZE + 3 * sizeof(sm_u64); /* page, state, birth, count */
+	uint64_t each = DAXFS_PAGE_SIZE + 3 * sizeof(sm_u64) + sizeof(sm_u8); /* page, state, birth, count, heat */
 	uint64_t pages = (l->size - fixed) / (each * DAXFS_GROUP + sizeof(sm_u64)) * DAXFS_GROUP + DAXFS_GROUP;
 
 	if (pages > DAXFS_OBJECTS_MAX)
 		pages = DAXFS_OBJECTS_MAX + 1;
-	/* Too many by up to a group, and by what rounding four tables up to pages costs. */
+	/* Too many by up to a group, and by what rounding five tables up to pages costs. */
 	while (need(l, inodes, pages) > l->size)
 		pages--;
 	return pages <= DAXFS_OBJECTS_MAX;
@@ -257,6 +280,15 @@ void layout_place_events(struct pool *pool, struct shm shm, uint64_t offset)
 	};
 }
 
+static void place_heat(struct pool *pool, uint64_t offset)
+{
+	uint8_t *at = pool->shm.base + offset;
+
+	pool->heat.clock = (sm_u64 *)(at + DAXFS_CLOCK_OFFSET);
+	pool->heat.host = (struct sm_cache_host *)(at + DAXFS_CACHED_OFFSET);
+	pool->heat.at = (sm_u8 *)(at + DAXFS_PAGE_SIZE);
+}
+
 void layout_place(struct pool *pool)
 {
 	const struct sm_super *s = &pool->super;
@@ -279,4 +311,6 @@ void layout_place(struct pool *pool)
 	pool->holders = array_at(pool, DAXFS_R_LEASES);
 	if (super_has_region(s, DAXFS_R_EVENTS))
 		layout_place_events(pool, pool->shm, s->region[DAXFS_R_EVENTS].offset);
+	if (super_has_region(s, DAXFS_R_HEAT))
+		place_heat(pool, s->region[DAXFS_R_HEAT].offset);
 }

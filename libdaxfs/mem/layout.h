@@ -15,10 +15,12 @@
 #define LAYOUT_OPENS_MAX (1u << 20) /* per host */
 #define LAYOUT_INODES_MIN 16u
 #define LAYOUT_PAGES_MIN 16u
+#define LAYOUT_CACHE_MAX_MIN 64u /* pages: of one read of storage */
 
 struct layout {
 	uint64_t size; /* whole pages of the memory given */
 	unsigned hosts, lanes_per_host, opens_per_host, heartbeat_ms, lease_ms;
+	uint32_t cache_policy, cache_min, cache_max; /* pages */
 	uint64_t objects[DAXFS_TYPES];
 	struct sm_region region[DAXFS_REGIONS];
 };
@@ -42,7 +44,8 @@ static inline unsigned super_regions(const struct sm_super *s)
 }
 static inline bool super_has_region(const struct sm_super *s, unsigned id)
 {
-	return id < s->n_regions && (id != DAXFS_R_EVENTS || s->compat & DAXFS_COMPAT_EVENTS);
+	return id < s->n_regions && (id != DAXFS_R_EVENTS || s->compat & DAXFS_COMPAT_EVENTS) &&
+	       (id != DAXFS_R_HEAT || s->compat & DAXFS_COMPAT_HEAT);
 }
 /* First byte after a region's array; entry must be sane (count <= DAXFS_OBJECTS_MAX). */
 uint64_t region_end(const struct sm_region *entry);

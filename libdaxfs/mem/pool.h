@@ -40,6 +40,13 @@ struct pool_events {
 	bool broken; /* memory of the header page failed: this process adds no more */
 };
 
+/* Of cached pages: fs/heat.h. */
+struct pool_heat {
+	sm_u8 *at; /* one a page; NULL: the pool has none */
+	sm_u64 *clock;
+	struct sm_cache_host *host; /* one a host */
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -55,8 +62,9 @@ struct pool {
 	uint8_t *pages;
 	struct pool_summary summary[DAXFS_TYPES];
 	struct pool_events events;
-	sm_u64 *scarce;                /* a hint: few pages are free */
-	struct sm_holder *holders;     /* one a host */
+	sm_u64 *scarce;            /* a hint: few pages are free */
+	struct sm_holder *holders; /* one a host */
+	struct pool_heat heat;
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */
@@ -85,6 +93,11 @@ static inline uint64_t pool_offset(const struct pool *pool, const void *p)
 static inline void *pool_at(const struct pool *pool, uint64_t offset)
 {
 	return pool->shm.base + offset;
+}
+
+static inline uint64_t page_index(const struct pool *pool, const uint8_t *page)
+{
+	return (uint64_t)(page - pool->pages) / DAXFS_PAGE_SIZE;
 }
 
 static inline uint8_t *pool_page(const struct pool *pool, uint64_t index)

@@ -96,6 +96,14 @@ void sm_nap(unsigned us);
 #define sm_drain(shm) sm_drain_at(shm, SM_SITE("drain", SM_RELAXED))
 #define sm_refresh(p, len) ((void)(p), (void)(len))
 
+#define sm_peek_byte(p) ((void)(p), (uint8_t)0)
+#define sm_store_byte(p, v) sm_store_byte_at(p, v, SM_SITE("store", SM_RELAXED))
+
+static inline void sm_store_byte_at(sm_u8 *p, uint8_t v, struct sm_site *site)
+{
+	sm_write_at(p, &v, sizeof(v), site);
+}
+
 static inline bool sm_same_at(const void *p, const void *bytes, size_t len, struct sm_site *site)
 {
 	uint8_t copy[DAXFS_LINE];
@@ -140,6 +148,17 @@ static inline void sm_store(sm_u64 *p, uint64_t v)
 static inline void sm_store_relaxed(sm_u64 *p, uint64_t v)
 {
 	__atomic_store_n(&p->sm_v, v, __ATOMIC_RELAXED);
+}
+
+/* As sm_peek, of a hint. */
+static inline uint8_t sm_peek_byte(const sm_u8 *p)
+{
+	return __atomic_load_n(&p->sm_b, __ATOMIC_RELAXED);
+}
+
+static inline void sm_store_byte(sm_u8 *p, uint8_t v)
+{
+	__atomic_store_n(&p->sm_b, v, __ATOMIC_RELAXED);
 }
 
 /* On failure *expected is what was found. */

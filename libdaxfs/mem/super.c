@@ -44,7 +44,8 @@ static bool bad_table(const struct sm_super *s)
 
 	if (s->n_regions < DAXFS_REGIONS_LEAST || s->n_regions > DAXFS_REGIONS_MAX)
 		return true;
-	if (s->compat & DAXFS_COMPAT_EVENTS && s->n_regions <= DAXFS_R_EVENTS)
+	if ((s->compat & DAXFS_COMPAT_EVENTS && s->n_regions <= DAXFS_R_EVENTS) ||
+	    (s->compat & DAXFS_COMPAT_HEAT && s->n_regions <= DAXFS_R_HEAT))
 		return true;
 	for (unsigned id = 0; id < s->n_regions; id++) {
 		if (bad_region(s, id, before))
@@ -229,6 +230,9 @@ void super_geometry(const struct sm_super *s, struct daxfs_geometry *out)
 		.heartbeat_ms = s->heartbeat_ms,
 		.lease_ms = s->lease_ms,
 		.wb = s->domain == DAXFS_DOMAIN_WB,
+		.cache_policy = s->cache_policy == DAXFS_POLICY_CLOCK ? DAXFS_CACHE_CLOCK : DAXFS_CACHE_HEAT,
+		.cache_min = s->cache_min * (uint64_t)DAXFS_PAGE_SIZE,
+		.cache_max = s->cache_max * (uint64_t)DAXFS_PAGE_SIZE,
 		.pages = s->region[DAXFS_R_PAGES].count,
 		.inodes = s->region[DAXFS_R_INODES].count,
 		.dirents = s->region[DAXFS_R_DIRENTS].count,

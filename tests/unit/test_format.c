@@ -202,6 +202,7 @@ static void test_page_regions(void **state)
 		{ "pages", DAXFS_PAGE_SIZE, DAXFS_R_PAGES },
 		{ "summary", 8, DAXFS_R_SUMMARY },
 		{ "events", sizeof(struct sm_event), DAXFS_R_EVENTS },
+		{ "heat", 1, DAXFS_R_HEAT },
 	};
 	const char *page = source_read("deploy/man/daxfs.5"), *at;
 	char text[128];

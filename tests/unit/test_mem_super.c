@@ -145,6 +145,8 @@ static void test_unknown_region(void **state)
 	s.region[DAXFS_R_COUNT].count--;
 	s.region[DAXFS_R_SUMMARY].offset -= DAXFS_PAGE_SIZE;
 	s.region[DAXFS_R_EVENTS].offset -= DAXFS_PAGE_SIZE;
+	s.region[DAXFS_R_HEAT].offset -= DAXFS_PAGE_SIZE;
+	s.region[DAXFS_R_HEAT].count--;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
 	extra->count = 1;
@@ -222,6 +224,9 @@ static void test_without_events(void **state)
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6);
 	s.compat &= ~DAXFS_COMPAT_EVENTS;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6); /* the same of heat */
+	s.compat &= ~DAXFS_COMPAT_HEAT;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
 	s.n_regions--;
