@@ -100,7 +100,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
 		.lease_ms = (unsigned)m->lease_ms.value,
 		.cache_policy = m->cache_policy && strcmp(m->cache_policy, "mh-clock") == 0 ? DAXFS_CACHE_CLOCK
-											   : DAXFS_CACHE_HEAT,
+											    : DAXFS_CACHE_HEAT,
 		.cache_min = m->cache_min.value,
 		.cache_max = m->cache_max.value,
 		.wb = m->domain ? strcmp(m->domain, "wb") == 0 : past_page_cache(ctl->words[0]),

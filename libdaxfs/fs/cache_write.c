@@ -227,7 +227,7 @@ static int mark(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	warm(fs, lane, wb, clean);
 	wb->marked = end;
-	return rc ? rc : wb->marked < wb->n;
+	return wb->marked < wb->n;
 }
 
 /* Storage has everything that we found: has nobody written since? */
