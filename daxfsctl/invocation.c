@@ -51,7 +51,7 @@ int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err)
 /* -- parsing ------------------------------------------------------------------ */
 
 #define COMMON 3u
-#define TABLE_MAX 16u
+#define TABLE_MAX 24u
 
 int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct arg *table, unsigned n, unsigned least,
 	      unsigned most, const char *usage)
