@@ -421,7 +421,7 @@ static void poll_backup(struct decide *d, const struct decide_input *in, struct 
 static void restart(struct decide *d)
 {
 	for (unsigned i = 0; i < d->hosts; i++)
-		d->host[i].silent = d->host[i].still = 0;
+		d->host[i].silent = d->host[i].away = d->host[i].still = 0;
 	d->all_silent = 0;
 	d->manager_silent = 0;
 	if (d->grace_polls)

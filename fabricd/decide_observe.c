@@ -83,16 +83,25 @@ static bool begins(const struct decide_host *h, const struct daxfs_host_view *v)
 	return !h->known || joined || taken || (another && see_under_orders(v->state));
 }
 
-static void count_beat(struct decide_host *h, const struct daxfs_host_view *v, uint64_t now_ms)
+/* A host that has said that it will be silent for a while is, for so long since its last beat, and no longer. */
+static void count_silence(struct decide_host *h, const struct daxfs_host_view *v, unsigned heartbeat_ms)
+{
+	if ((uint64_t)h->away * heartbeat_ms < v->away_ms && h->state == DAXFS_HOST_ALIVE)
+		h->away++;
+	else
+		h->silent++;
+}
+
+static void count_beat(struct decide_host *h, const struct daxfs_host_view *v, const struct decide *d, uint64_t now_ms)
 {
 	h->moved = h->known && v->beat != h->beat;
 	if (h->moved || begins(h, v))
 		h->changed_ms = now_ms;
 	/* A host that beats but never finishes joining is not alive either. */
 	if ((h->moved && v->state != DAXFS_HOST_JOINING) || begins(h, v))
-		h->silent = 0;
+		h->silent = h->away = 0;
 	else
-		h->silent++;
+		count_silence(h, v, d->heartbeat_ms);
 	h->still = h->moved ? 0 : h->still + 1;
 	if (begins(h, v) || h->moved || !see_under_orders(v->state)) {
 		h->seen_beating = h->moved;
@@ -113,14 +122,17 @@ static void see_cause(struct decide_host *h, const struct daxfs_host_view *v)
 	h->cause_ms = v->reason_ms;
 }
 
-static void see_host(struct decide_host *h, const struct daxfs_host_view *v, enum daxfs_kin kin, uint64_t now_ms)
+static void see_host(struct decide *d, unsigned i, const struct decide_input *in)
 {
+	struct decide_host *h = &d->host[i];
+	const struct daxfs_host_view *v = &in->view[i];
+
 	if (h->known && v->generation != h->generation)
 		see_forget_fencing(h);
 	h->introduced = daxfs_host_introduced(v);
-	h->kin = h->introduced ? kin : DAXFS_KIN_NONE;
+	h->kin = h->introduced ? in->kin[i] : DAXFS_KIN_NONE;
 	h->rested = h->known && v->deaths == h->deaths ? h->rested + 1 : 0;
-	count_beat(h, v, now_ms);
+	count_beat(h, v, d, in->now_ms);
 	see_cause(h, v);
 	if (!see_under_orders(v->state))
 		h->order = ORDER_NONE;
@@ -143,9 +155,9 @@ void see_hosts(struct decide *d, const struct decide_input *in)
 
 		h->sensible = in->sensible[i];
 		if (h->sensible)
-			see_host(h, &in->view[i], in->kin[i], in->now_ms);
+			see_host(d, i, in);
 		else
-			h->silent = h->still = h->rested = 0;
+			h->silent = h->away = h->still = h->rested = 0;
 		tick_pause(h);
 	}
 }

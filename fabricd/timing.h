@@ -19,6 +19,9 @@
  *    17     850   FENCED: stood still for 4 polls; generation + 1
  *    18     900   RECOVERING by the lowest-numbered live host
  *
+ * A host whose process is replaced has said before how long it will be silent (daxfs_away, 10 s at most): the table
+ * begins after that.
+ *
  * The same with every host silent at once (a switch, a device, the manager's
  * own mapping: more likely one cause than many deaths): 10 polls more before
  * SUSPECT.

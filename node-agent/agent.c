@@ -58,7 +58,7 @@ struct agent {
 	int lock_error;                 /* of beat_lock_memory() */
 
 	struct ev_loop *loop;
-	struct ev_signal stop[3];
+	struct ev_signal stop[3], replace;
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
@@ -395,6 +395,17 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
 	finish(a, AGENT_EXIT_OK);
 }
 
+/* This process ends as if it were killed, and the next one goes on: said first, so that the pod waits for it. */
+static void on_replace(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct agent *a = w->data;
+
+	(void)loop;
+	(void)events;
+	daxfs_away(a->fs, AGENT_AWAY_MS);
+	_exit(AGENT_EXIT_OK);
+}
+
 static void leave(struct agent *a)
 {
 	int error = daxfs_leave(a->fs);
@@ -484,6 +495,9 @@ static void watch_signals(struct agent *a)
 		a->stop[i].data = a;
 		ev_signal_start(a->loop, &a->stop[i]);
 	}
+	ev_signal_init(&a->replace, on_replace, AGENT_REPLACE);
+	a->replace.data = a;
+	ev_signal_start(a->loop, &a->replace);
 	ev_async_init(&a->news, on_news);
 	a->news.data = a;
 	ev_async_start(a->loop, &a->news);

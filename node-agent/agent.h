@@ -5,10 +5,17 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
+#include <signal.h>
+
 #include "node-agent/config.h"
 
 #define AGENT_NAME "daxfs-node-agent"
 #define AGENT_LOG_PATIENCE_MS 200 /* far below the silence that the pod takes for death */
+
+/* From the supervisor to the process that serves: end where you are, another one goes on. */
+#define AGENT_REPLACE SIGUSR2
+#define AGENT_REPLACE_NS 500000000L /* then it is killed */
+#define AGENT_AWAY_MS 10000u        /* the pod is asked to wait for the next one so long */
 
 enum agent_exit {
 	AGENT_EXIT_OK = 0,     /* stopped when asked; unmounted, left the pool */

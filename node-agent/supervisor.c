@@ -204,6 +204,23 @@ static int look_at_child(struct supervisor *s)
 	return replace_child(s, WTERMSIG(status)) ? -1 : AGENT_EXIT_FAILED;
 }
 
+/*
+ * Another process will go on: this one says so to the pod and ends where it is, whatever it is doing. One that does
+ * not hear is killed; the pod then waits for the next one as for any that dies.
+ */
+static void end_child(struct supervisor *s)
+{
+	static const struct timespec patience = { .tv_nsec = AGENT_REPLACE_NS };
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	kill(s->child, AGENT_REPLACE);
+	sigtimedwait(&child, NULL, &patience);
+	kill(s->child, SIGKILL);
+	waitpid(s->child, NULL, 0);
+}
+
 /* -- upgrade ---------------------------------------------------------------------------------- */
 
 static char **own_arguments(char *buf, size_t size, char **argv, size_t max)
@@ -247,8 +264,7 @@ static void run_anew(struct supervisor *s)
 {
 	static char buf[65536], *argv[256], text[32];
 
-	kill(s->child, SIGKILL);
-	waitpid(s->child, NULL, 0);
+	end_child(s);
 	snprintf(text, sizeof(text), "%d,%d", s->estate.fd, s->estate.fuse_fd);
 	setenv(INHERITED, text, 1);
 	setenv(INHERITED "_DIR", s->mountpoint, 1);
@@ -281,8 +297,7 @@ static bool let_go(struct supervisor *s)
 	if (!estate_is_kept(&s->estate) || !estate_is_mounted(&s->estate) || !fd_store_restarting() || !settings_fit(s))
 		return false;
 	log_note("being started anew: %s waits for the next process", s->mountpoint);
-	kill(s->child, SIGKILL);
-	waitpid(s->child, NULL, 0);
+	end_child(s);
 	return true;
 }
 

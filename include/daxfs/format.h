@@ -78,6 +78,7 @@
  * The feature CACHE: files of backing storage, with their links and pages; what a host counts of them. Of such a file
  * the word of a directory's root says how much of it storage has (DAXFS_STORED), once it was written.
  * In what was reserved (zero: as mkfs said): the heartbeat, changed since. Every program must know of it.
+ * In what was reserved (zero: not away): how long a host said that it would be silent.
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
  * Heat: a region of its own, the last, a byte a page. A pool without it is as good: DAXFS_COMPAT_HEAT. In what was
  * reserved of the superblock: cache_policy, cache_min, cache_max (zero: the default, none, no limit).
@@ -376,7 +377,8 @@ struct sm_host {
 	sm_u64 reason;         /* 08 enum daxfs_reason, [63:32] milliseconds */
 	sm_u64 fence_ms;       /* 10 how long fencing took */
 	sm_u64 toll;           /* 18 recoverers that died of it; CAS by the manager */
-	uint64_t reserved0[4]; /* 20 */
+	sm_u64 away;           /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
+	uint64_t reserved0[3]; /* 28 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;    /* 40 heartbeat counter */
 	sm_u64 process; /* 48 [63:32] when it began, in clock ticks after boot, [31:0] pid; 0: not known */

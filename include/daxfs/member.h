@@ -99,6 +99,8 @@ DAXFS_API void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_
 /* So many recoverers may die of one host; then nobody is assigned until the operator says so. */
 #define DAXFS_RECOVERERS_MAX 3u
 
+#define DAXFS_AWAY_MAX_MS 10000u
+
 struct daxfs_host_view {
 	unsigned id;
 	uint64_t word; /* raw, for daxfs_member_move */
@@ -111,6 +113,7 @@ struct daxfs_host_view {
 	bool death_counted;            /* the one that the word names is among them */
 	uint32_t manager_epoch;        /* its lower 16 bits */
 	uint64_t beat;
+	uint32_t away_ms; /* it has said that it will be silent for so long (daxfs_away); at most DAXFS_AWAY_MAX_MS */
 	uint64_t tenancy; /* [63:40] generation it joined under, [39:0] random */
 	uint32_t pid;
 	uint32_t lanes, records, owned, pins;

@@ -77,6 +77,17 @@ DAXFS_API int daxfs_resume(struct daxfs *fs, unsigned host, uint64_t tenancy, st
 			   unsigned n, struct daxfs_error *err);
 
 /*
+ * daxfs_away - say that this host will be silent for a while
+ *
+ * Because this process is about to end, and another one will resume. The manager then waits so many milliseconds more,
+ * at most DAXFS_AWAY_MAX_MS, before it declares the host dead. The next daxfs_resume takes it back. Does nothing in a process that
+ * has not joined.
+ *
+ * Crash: the death of this host is found that much later.
+ */
+DAXFS_API void daxfs_away(struct daxfs *fs, unsigned ms);
+
+/*
  * daxfs_resume_end - close what has not been opened again since daxfs_resume
  */
 DAXFS_API int daxfs_resume_end(struct daxfs *fs);

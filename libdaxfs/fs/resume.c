@@ -145,6 +145,41 @@ static int succeed(struct daxfs *fs, uint64_t tenancy, struct daxfs_error *err)
 	return rc ? daxfs_error_set(err, rc, "host slot %u was declared dead meanwhile", fs->host) : 0;
 }
 
+/*
+ * ORD away: on its own. The manager may see it late, and then judges as if nothing had been said; or for a while
+ * after it is taken back, while the counter moves.
+ */
+static void set_away(struct daxfs *fs, unsigned ms)
+{
+	struct sm_host *slot = fs_host(fs, fs->host);
+
+	sm_store_relaxed(&slot->away, (uint64_t)fs->generation << 40 | ms);
+	sm_flush(&fs->pool.shm, &slot->away, sizeof(slot->away));
+	sm_drain(&fs->pool.shm);
+}
+
+struct away_call {
+	struct daxfs *fs;
+	unsigned ms;
+};
+
+static int say_away(void *arg)
+{
+	struct away_call *call = arg;
+
+	set_away(call->fs, call->ms);
+	return 0;
+}
+
+void daxfs_away(struct daxfs *fs, unsigned ms)
+{
+	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
+	struct away_call call = { fs, ms };
+
+	if (*fs->here && fs->joined)
+		shm_guard_run(&guard, say_away, &call);
+}
+
 static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_receipt *const *receipts, unsigned n,
 		  struct daxfs_error *err)
 {
@@ -162,6 +197,8 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 	rc = mend_lanes(fs, receipts, n);
 	if (rc == 0)
 		lease_joined(fs);
+	if (rc == 0)
+		set_away(fs, 0);
 	fs->joined = rc == 0;
 	if (rc == 0)
 		rc = open_table_adopt(fs);

@@ -294,12 +294,23 @@ static void read_toll(const struct sm_host *host, struct daxfs_host_view *v)
 	v->death_counted = (v->toll & HOST_RECOVERER_MASK) == (v->word & HOST_RECOVERER_MASK);
 }
 
+/* What another tenant said, or nonsense, is nothing; and none may put its death off for long. */
+static uint32_t away_of(uint64_t away, uint32_t generation)
+{
+	uint64_t ms = away & ((1ull << 40) - 1);
+
+	if (away >> 40 != generation)
+		return 0;
+	return ms < DAXFS_AWAY_MAX_MS ? (uint32_t)ms : DAXFS_AWAY_MAX_MS;
+}
+
 /* Everything beside the word: figures for display, relaxed because nothing is decided from how they combine. */
 static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 {
 	uint64_t reason = sm_load_relaxed(&host->reason);
 
 	v->beat = sm_load(&host->beat);
+	v->away_ms = away_of(sm_load_relaxed(&host->away), v->generation);
 	v->lanes = (uint32_t)sm_load_relaxed(&host->lanes);
 	v->records = (uint32_t)sm_load_relaxed(&host->records);
 	v->owned = (uint32_t)sm_load_relaxed(&host->owned);

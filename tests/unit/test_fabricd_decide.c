@@ -69,6 +69,43 @@ static void suspect_beats_again(void **state)
 	assert_int_equal(pod.moves, 2);
 }
 
+/* A host that said that it would be silent has that much longer; a beat ends it, and it is not lost count of. */
+static void away_as_announced(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.in.view[1].away_ms = 20 * H;
+	pod.beats[1] = false;
+	polls(&pod, 20 + TIMING_SUSPECT_POLLS - 1);
+	assert_int_equal(pod.moves, 0);
+	pod.beats[1] = true;
+	polls(&pod, 1);
+	assert_int_equal(pod.moves, 0);
+	pod.beats[1] = false; /* it may be away again for as long, until it takes that back */
+	polls(&pod, 20 + TIMING_SUSPECT_POLLS);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_SUSPECT);
+	polls(&pod, TIMING_FENCING_POLLS - TIMING_SUSPECT_POLLS - 1);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_SUSPECT);
+	polls(&pod, 1);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_FENCING);
+}
+
+/* Others are not waited for because of it. */
+static void away_is_of_one_host(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.in.view[1].away_ms = 20 * H;
+	pod.beats[1] = pod.beats[2] = false;
+	polls(&pod, TIMING_FENCING_POLLS);
+	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_ALIVE);
+	assert_int_equal(state_of(&pod, 2), DAXFS_HOST_FENCING);
+}
+
 /* The network between managers and hosts plays no part: beats in memory do. */
 static void beating_hosts_are_left_alone(void **state)
 {
@@ -510,6 +547,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(death_in_order_and_time),
 		cmocka_unit_test(suspect_beats_again),
+		cmocka_unit_test(away_as_announced),
+		cmocka_unit_test(away_is_of_one_host),
 		cmocka_unit_test(beating_hosts_are_left_alone),
 		cmocka_unit_test(failed_agent_is_retried_ever_more_slowly),
 		cmocka_unit_test(hung_agent_never_fences),

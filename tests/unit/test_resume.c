@@ -307,6 +307,42 @@ static void too_late(void **state)
 	pod_stop(&pod);
 }
 
+/* What a host says of its silence is its own, bounded, and taken back by whoever goes on. */
+static void away(void **state)
+{
+	struct daxfs_host_view v;
+	struct daxfs_error err;
+	struct daxfs *next;
+	struct sm_host *slot;
+	uint64_t tenancy;
+	struct pod pod;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	slot = &pod.fs[0]->pool.member->host[0];
+	tenancy = daxfs_tenancy(pod.fs[0]);
+	daxfs_away(pod.fs[0], 700);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.away_ms, 700);
+	sm_store(&slot->away, sm_load(&slot->away) + (1ull << 40)); /* another generation's */
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.away_ms, 0);
+	sm_store(&slot->away, (uint64_t)v.generation << 40 | 0xffffffffffull);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.away_ms, DAXFS_AWAY_MAX_MS);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	daxfs_away(next, 700); /* it has not joined: nothing */
+	if (daxfs_resume(next, 0, tenancy, NULL, 0, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(member_look(&pod.fs[0]->pool, 0, &v), 0);
+	assert_int_equal(v.away_ms, 0);
+	assert_int_equal(daxfs_resume_end(next), 0);
+	pod.fs[0]->joined = false; /* its place is taken */
+	daxfs_close(pod.fs[0]);
+	pod.fs[0] = next;
+	pod_stop(&pod);
+}
+
 /* The process that joined has ended: this one is named now, before anybody could take its end for this one's. */
 static void the_successor_is_named(void **state)
 {
@@ -354,6 +390,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_anywhere),
 		cmocka_unit_test(too_late),
+		cmocka_unit_test(away),
 		cmocka_unit_test(the_successor_is_named),
 	};
 
