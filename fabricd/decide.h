@@ -124,7 +124,7 @@ struct decide_host {
 	/* Counts of polls. */
 	bool moved; /* since the last poll */
 	unsigned silent;
-	unsigned away; /* without a beat, as it said that it would be: not counted as silent */
+	unsigned away;   /* without a beat, as it said that it would be: not counted as silent */
 	unsigned still;  /* without change since it was proven off */
 	unsigned rested; /* since the last death of a recoverer of it was counted */
 	unsigned pause;  /* until the next attempt to fence */

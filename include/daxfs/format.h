@@ -373,11 +373,11 @@ struct sm_manager {
 
 struct sm_host {
 	/* line 0: CAS by the manager, the host itself, its recoverer */
-	sm_u64 word;           /* 00 */
-	sm_u64 reason;         /* 08 enum daxfs_reason, [63:32] milliseconds */
-	sm_u64 fence_ms;       /* 10 how long fencing took */
-	sm_u64 toll;           /* 18 recoverers that died of it; CAS by the manager */
-	sm_u64 away;           /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
+	sm_u64 word;     /* 00 */
+	sm_u64 reason;   /* 08 enum daxfs_reason, [63:32] milliseconds */
+	sm_u64 fence_ms; /* 10 how long fencing took */
+	sm_u64 toll;     /* 18 recoverers that died of it; CAS by the manager */
+	sm_u64 away;     /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
 	uint64_t reserved0[3]; /* 28 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;    /* 40 heartbeat counter */
