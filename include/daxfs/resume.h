@@ -79,9 +79,9 @@ DAXFS_API int daxfs_resume(struct daxfs *fs, unsigned host, uint64_t tenancy, st
 /*
  * daxfs_away - say that this host will be silent for a while
  *
- * Because this process is about to end, and another one will resume. The manager then waits so many milliseconds more,
- * at most DAXFS_AWAY_MAX_MS, before it declares the host dead. The next daxfs_resume takes it back. Does nothing in a process that
- * has not joined.
+ * Because this process is about to end, and another one will resume. The manager then waits so many milliseconds
+ * more, at most DAXFS_AWAY_MAX_MS, before it declares the host dead. The next daxfs_resume takes it back. Does
+ * nothing in a process that has not joined.
  *
  * Crash: the death of this host is found that much later.
  */
