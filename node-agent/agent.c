@@ -58,7 +58,7 @@ struct agent {
 	int lock_error;                 /* of beat_lock_memory() */
 
 	struct ev_loop *loop;
-	struct ev_signal stop[3], replace;
+	struct ev_signal stop[4];
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
@@ -488,16 +488,13 @@ static enum agent_exit open_pool(struct agent *a)
 
 static void watch_signals(struct agent *a)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, AGENT_REPLACE };
 
-	for (int i = 0; i < 3; i++) {
-		ev_signal_init(&a->stop[i], on_stop, signals[i]);
+	for (int i = 0; i < 4; i++) {
+		ev_signal_init(&a->stop[i], signals[i] == AGENT_REPLACE ? on_replace : on_stop, signals[i]);
 		a->stop[i].data = a;
 		ev_signal_start(a->loop, &a->stop[i]);
 	}
-	ev_signal_init(&a->replace, on_replace, AGENT_REPLACE);
-	a->replace.data = a;
-	ev_signal_start(a->loop, &a->replace);
 	ev_async_init(&a->news, on_news);
 	a->news.data = a;
 	ev_async_start(a->loop, &a->news);
