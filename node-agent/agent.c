@@ -391,19 +391,12 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
 
 	(void)loop;
 	(void)events;
+	if (w->signum == AGENT_REPLACE) { /* the next one goes on: this one ends as if it were killed, but the pod waits */
+		daxfs_away(a->fs, AGENT_AWAY_MS);
+		_exit(AGENT_EXIT_OK);
+	}
 	log_note("%s: stopping", w->signum == SIGTERM ? "SIGTERM" : w->signum == SIGINT ? "SIGINT" : "SIGHUP");
 	finish(a, AGENT_EXIT_OK);
-}
-
-/* This process ends as if it were killed, and the next one goes on: said first, so that the pod waits for it. */
-static void on_replace(struct ev_loop *loop, struct ev_signal *w, int events)
-{
-	struct agent *a = w->data;
-
-	(void)loop;
-	(void)events;
-	daxfs_away(a->fs, AGENT_AWAY_MS);
-	_exit(AGENT_EXIT_OK);
 }
 
 static void leave(struct agent *a)
@@ -491,7 +484,7 @@ static void watch_signals(struct agent *a)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, AGENT_REPLACE };
 
 	for (int i = 0; i < 4; i++) {
-		ev_signal_init(&a->stop[i], signals[i] == AGENT_REPLACE ? on_replace : on_stop, signals[i]);
+		ev_signal_init(&a->stop[i], on_stop, signals[i]);
 		a->stop[i].data = a;
 		ev_signal_start(a->loop, &a->stop[i]);
 	}
