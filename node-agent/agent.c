@@ -392,7 +392,7 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
 	(void)loop;
 	(void)events;
 	if (w->signum ==
-	    AGENT_REPLACE) { /* the next one goes on: this one ends as if it were killed, but the pod waits */
+	    AGENT_REPLACE) { /* to the next one: as if it were killed, but the pod waits */
 		daxfs_away(a->fs, AGENT_AWAY_MS);
 		_exit(AGENT_EXIT_OK);
 	}
