@@ -293,8 +293,8 @@ static void start_serving(struct agent *a)
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
 	a->session.ops.backing_config = a->config->backing;
 	a->session.ops.n_backings = a->config->n_backings;
-	a->session.ops.ready = on_ready;
-	a->session.ops.context = a;
+	a->session.ready = on_ready;
+	a->session.context = a;
 	a->session.ended = on_ended;
 	agent_phase_move(&a->phase, AGENT_MOUNTING);
 	if (session_start(&a->session, &err) != 0) {
@@ -391,8 +391,7 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
 
 	(void)loop;
 	(void)events;
-	if (w->signum ==
-	    AGENT_REPLACE) { /* to the next one: as if it were killed, but the pod waits */
+	if (w->signum == AGENT_REPLACE) { /* to the next one: as if it were killed, but the pod waits */
 		daxfs_away(a->fs, AGENT_AWAY_MS);
 		_exit(AGENT_EXIT_OK);
 	}

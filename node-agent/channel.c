@@ -251,6 +251,7 @@ static ssize_t write_first(struct channel *c, struct iovec *iov, int count)
 		estate_mounted(c->estate, daxfs_tenancy(c->fs));
 	estate_served(c->estate);
 	open_for_all(c);
+	c->served(c->context);
 	return n;
 }
 

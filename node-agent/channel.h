@@ -26,6 +26,9 @@ struct fuse_session;
 
 struct channel {
 	unsigned can; /* CHANNEL_*, once channel_greet() has returned */
+	/* To be set by then: the kernel has its answer, and whoever ends this process from here on leaves a mount. */
+	void (*served)(void *context);
+	void *context;
 
 	/* private */
 	int fd; /* the connection; workers may have clones of it */

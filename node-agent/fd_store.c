@@ -22,7 +22,7 @@
 #define MANAGER "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define PRIVATE_BUS "unix:path=/run/systemd/private" /* where there is no message bus, or none that answers */
-#define PATIENCE_US 1000000
+#define PATIENCE_US 5000000
 
 /* -- giving --------------------------------------------------------------------------- */
 

@@ -51,7 +51,6 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
-	ops->ready(ops->context);
 }
 
 /* The kernel forgets all its lookups at once, but for one that came to nothing. */

@@ -43,10 +43,8 @@ static_assert(sizeof(fuse_ino_t) == sizeof(daxfs_ino), "a node id holds a handle
 struct ops {
 	/* constant once the mount is up */
 	struct daxfs *fs;
-	unsigned host;                /* slot */
-	double timeout_s;             /* of attributes and names in the kernel */
-	void (*ready)(void *context); /* the kernel has finished the handshake */
-	void *context;
+	unsigned host;         /* slot */
+	double timeout_s;      /* of attributes and names in the kernel */
 	pthread_key_t scratch; /* a buffer a worker keeps */
 	struct channel *channel;
 	struct estate *estate;

@@ -61,7 +61,7 @@ static void *session_main(void *context)
 	}
 	atomic_store(&s->error, error);
 	atomic_store(&s->over, true);
-	s->ended(s->ops.context);
+	s->ended(s->context);
 	return NULL;
 }
 
@@ -130,6 +130,8 @@ static int connect_session(struct session *s, int fd)
 
 	if (error)
 		return error;
+	s->channel.served = s->ready;
+	s->channel.context = s->context;
 	if (!(s->channel.can & CHANNEL_MAPPINGS))
 		log_note("this kernel has no shared mappings (MAP_SHARED) of files here: 6.6 or newer is needed");
 	if (!(s->channel.can & CHANNEL_RESENDS))

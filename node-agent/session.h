@@ -21,8 +21,10 @@ struct session {
 	enum kernel_keeps keeps;      /* of what there are leases for */
 	struct dropper *dropper;      /* a process, if data is to be kept */
 	struct estate *estate;        /* with the connection, and what a former life has left */
-	struct ops ops;               /* fs, timeout_s, ready, context */
-	void (*ended)(void *context); /* ops.context; in a thread: nobody serves the mount any more */
+	struct ops ops;               /* fs, host, timeout_s, backings */
+	void (*ready)(void *context); /* in a thread: the mount is served */
+	void (*ended)(void *context); /* in a thread: nobody serves the mount any more */
+	void *context;
 
 	/* read by anyone */
 	atomic_int error; /* of the workers, once ended */
