@@ -519,34 +519,11 @@ static void serve(struct agent *a)
 
 /* -- a life ------------------------------------------------------------------------- */
 
-/*
- * In the place of the process that died, whose stores are over (its parent has seen its end): the slot, its
- * open files and its locks as they are, and receipts of the requests that were in progress.
- */
-static int take_over(struct agent *a, struct daxfs_error *err)
-{
-	struct daxfs_receipt **receipts;
-	int n = estate_receipts(a->estate, &receipts), error;
-
-	if (n < 0)
-		return daxfs_error_set(err, n, "out of memory");
-	error = daxfs_resume(a->fs, (unsigned)a->config->host, estate_tenancy(a->estate), receipts, (unsigned)n, err);
-	free(receipts);
-	if (error)
-		return error;
-	estate_hold_made(a->estate);
-	estate_hold_files(a->estate, a->fs);
-	error = daxfs_resume_end(a->fs);
-	if (error)
-		daxfs_error_set(err, error, "cannot go on with the open files: %s", strerror(-error));
-	return error;
-}
-
 /* Nobody else will ever serve the mount: its users are told. */
 static enum agent_exit go_on(struct agent *a)
 {
 	struct daxfs_error err = { .text = "" };
-	int error = take_over(a, &err);
+	int error = estate_take_over(a->estate, a->fs, (unsigned)a->config->host, &err);
 
 	if (!error) {
 		agent_phase_move(&a->phase, AGENT_JOINED);

@@ -312,7 +312,7 @@ void estate_file_free(struct estate *e, uint64_t fh)
 	pthread_mutex_unlock(&e->lock);
 }
 
-void estate_hold_files(struct estate *e, struct daxfs *fs)
+static void hold_files(struct estate *e, struct daxfs *fs)
 {
 	for (uint64_t i = 0; i < e->shared->n_files && i < FILES; i++) {
 		struct open_file *file = &e->shared->file[i];
@@ -328,7 +328,7 @@ void estate_hold_files(struct estate *e, struct daxfs *fs)
 
 /* -- requests ------------------------------------------------------------------------------ */
 
-int estate_receipts(struct estate *e, struct daxfs_receipt ***out)
+static int receipts_left(struct estate *e, struct daxfs_receipt ***out)
 {
 	struct daxfs_receipt **list = calloc(ESTATE_REQUESTS, sizeof(struct daxfs_receipt *));
 	int n = 0;
@@ -342,7 +342,7 @@ int estate_receipts(struct estate *e, struct daxfs_receipt ***out)
 	return n;
 }
 
-void estate_hold_made(struct estate *e)
+static void hold_made(struct estate *e)
 {
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++) {
 		struct estate_request *r = &e->shared->request[i];
@@ -354,6 +354,25 @@ void estate_hold_made(struct estate *e)
 		    !file_at(e, r->fh)->ino) /* else it was answered, and perhaps closed since */
 			estate_file_set(e, r->fh, step->ino);
 	}
+}
+
+int estate_take_over(struct estate *e, struct daxfs *fs, unsigned host, struct daxfs_error *err)
+{
+	struct daxfs_receipt **receipts;
+	int n = receipts_left(e, &receipts), error;
+
+	if (n < 0)
+		return daxfs_error_set(err, n, "out of memory");
+	error = daxfs_resume(fs, host, estate_tenancy(e), receipts, (unsigned)n, err);
+	free(receipts);
+	if (error)
+		return error;
+	hold_made(e);
+	hold_files(e, fs);
+	error = daxfs_resume_end(fs);
+	if (error)
+		daxfs_error_set(err, error, "cannot go on with the open files: %s", strerror(-error));
+	return error;
 }
 
 static struct estate_request *find_left(struct estate *e, uint64_t unique)

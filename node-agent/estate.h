@@ -107,15 +107,14 @@ bool estate_file_is_cached(const struct estate *e, uint64_t fh);
 /* Those that are: their files. Before there are requests. */
 void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context);
 void estate_file_free(struct estate *e, uint64_t fh);
-/* A successor: hold in the pool what is open; forget what is gone. */
-void estate_hold_files(struct estate *e, struct daxfs *fs);
 
 /* -- requests --------------------------------------------------------------------- */
 
-/* What was left in progress: receipts, for daxfs_resume(). Returns how many; *out is to be freed. -ENOMEM. */
-int estate_receipts(struct estate *e, struct daxfs_receipt ***out);
-/* After that: files that were made open, and are in no table yet. */
-void estate_hold_made(struct estate *e);
+/*
+ * In the place of the process that died, whose stores are over (estate_enter): the host's slot, its open files and its
+ * locks as they are; and of the requests that were in progress what became of each. -errno: it cannot be gone on with.
+ */
+int estate_take_over(struct estate *e, struct daxfs *fs, unsigned host, struct daxfs_error *err);
 /* A request comes: its place; it may be one that a former life began. NULL: there is none. */
 struct estate_request *estate_begin(struct estate *e, uint64_t unique, bool again);
 void estate_end(struct estate *e, struct estate_request *r);

@@ -20,7 +20,7 @@ bool fd_store_keep(const struct estate *e);
 void fd_store_forget(void);
 /* What a former supervisor gave: true, and *e is it; else what there is of it is closed and forgotten. */
 bool fd_store_inherit(struct estate *e);
-/* Is this service being stopped in order to be started again? Asks the manager, and waits some seconds for its answer. */
+/* Is this service being stopped to be started again? Asks the manager, and waits some seconds for the answer. */
 bool fd_store_restarting(void);
 
 #endif
