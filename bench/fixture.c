@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rig.c - what is measured on: a pool, tmpfs files and raw memory, side by side.
+ * fixture.c - what is measured on: a pool, tmpfs files and raw memory, side by side.
  *
  * All are files in /dev/shm, so all are the same kind of memory. The pool and the
  * raw region are mapped and faulted in before anything is timed, and the raw region

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cost.c - what a pool costs in memory, and what it takes to begin to use one.
+ * footprint.c - what a pool costs in memory, and what it takes to begin to use one.
  *
  * Memory: the difference between two geometries that differ in one thing says what
  * that thing costs, and nothing here knows the layout. Index nodes are counted in a

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * namei.c - create, stat, rename, unlink and readdir beside 10,000 standing entries.
+ * names.c - create, stat, rename, unlink and readdir beside 10,000 standing entries.
  *
  * Workers share one directory or have one each. What a burst creates it removes again
  * outside the timed part, and the other way round, so the directory stays as

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * order.c - daxfsctl recover, fence and confirm-dead: options, and fabricd's way.
+ * host_cmds.c - daxfsctl recover, fence and confirm-dead: options, and fabricd's way.
  *
  * fabricd answers at once and acts in its next polls; --wait asks for the state
  * of the host until it is where the order leads.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * direct.c - recover and confirm-dead without a fabricd.
+ * host_cmds_direct.c - recover and confirm-dead without a fabricd.
  *
  * For a pod whose fabricd is gone. While one is at work its decisions stand, so
  * both refuse when the manager's beat moves. Every change is a CAS against the

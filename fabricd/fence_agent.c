@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent.c - spawn, time and judge fence agents. See agent.h.
+ * fence_agent.c - spawn, time and judge fence agents. See agent.h.
  *
  * An agent that was stopped or late stays on the list, owned by nobody, until
  * its keeper is reaped; one that hangs in the kernel may stay for long, and does not

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard.c - SIGBUS as an error. See sigbus.h.
+ * sigbus.c - SIGBUS as an error. See sigbus.h.
  *
  * The handler jumps only while guard_run is on the stack of the one thread that
  * touches the pool; SIGBUS of a load is delivered to the thread that loaded.

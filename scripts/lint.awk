@@ -71,6 +71,21 @@ function close_file()
 		fail("header", "no comment that says what the file is")
 }
 
+# "name.c - what it is": of this file, whatever it was called once.
+function own_name(text,	words)
+{
+	sub(/^(\/\*| \*) /, "", text)
+	split(text, words, " ")
+	if (words[1] != base_name(path))
+		fail("header", "calls itself " words[1])
+}
+
+function base_name(s)
+{
+	sub(/.*\//, "", s)
+	return s
+}
+
 # Take comments and literals out of a line; `comment` gets what was in comments.
 function strip(s,	out, c, two, i)
 {
@@ -118,6 +133,8 @@ function line(text,	was_comment)
 		fail("spdx", "first line is not SPDX-License-Identifier: Apache-2.0")
 	if (lines > 1 && lines < 12 && depth == 0)
 		header_text += length(comment)
+	if (lines < 4 && text ~ /^(\/\*| \*) [a-z0-9_]+\.[ch] - /)
+		own_name(text)
 	if (comment ~ /ORD/)
 		ord_line = lines
 	check_space(text, was_comment)

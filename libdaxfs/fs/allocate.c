@@ -2,14 +2,14 @@
 /*
  * allocate.c - giving a range of a file pages of zeros, or taking its pages away.
  *
- * Each is a sequence of pieces, and a piece is one record, like one of a write, with which
- * it shares everything (write_txn.c): all or nothing, before and after the death of
- * any host; a sequence that ends early has done its first pieces.
+ * Each call is a sequence of pieces. A piece is one record, made by the code that makes those of a
+ * write (write_txn.c), and happens wholly or not at all. A sequence that ends early, by an error or a death,
+ * has done its first pieces.
  *
- *   fill    pages of zeros where there are none; what is there stays, whoever writes it meanwhile
+ *   fill    pages of zeros where there are none; what is there stays, also what another host writes meanwhile
  *   zero    a write of zeros
- *   punch   whole pages go, parts of others become zeros. What is no page already is passed
- *           over in one step, however large.
+ *   punch   whole pages go, parts of others become zeros. A hole is passed over in one
+ *           step, however large.
  */
 #include <errno.h>
 

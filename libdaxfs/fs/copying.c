@@ -2,11 +2,10 @@
 /*
  * copying.c - around the caches or through them?
  *
- * Which of the two is faster differs between processors, and with how warm the place
- * is that is written: one has ordinary stores in its caches at a lower price than
- * streaming ones for 64 KiB and not for 1 MiB, another for neither. So each lane measures. It
- * remembers, for places that it has written not long ago and for others, what a KiB took each way,
- * takes the faster one, and every so often the other. A matter of speed alone: whatever it
+ * Which of the two is faster depends on the processor, and on whether the target is still in its caches:
+ * on some, ordinary stores beat streaming ones for 64 KiB but not for 1 MiB; on others for neither. So each lane
+ * measures. It remembers, for places that it wrote not long ago and for others, what a KiB took each way,
+ * takes the faster way, and every so often the other. A matter of speed alone: whatever it
  * takes, the bytes are written back, or drained, before anything is published.
  *
  * In a wb pool what is copied must leave the caches at once, and always goes around them.

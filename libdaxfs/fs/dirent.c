@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* entry.c - directory entries as objects: checking, filling, staging. */
+/* dirent.c - directory entries as objects: checking, filling, staging. */
 #include <errno.h>
 
 #include "fs/fs.h"

@@ -237,7 +237,7 @@ bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
 void inode_changed(struct lane *lane, struct sm_inode *sm);
 void inode_renamed(struct lane *lane, struct sm_inode *sm);
 
-/* -- names (entry.c) --------------------------------------------------------- */
+/* -- names (dirent.c) --------------------------------------------------------- */
 
 /* Check a name and hash it: -ENAMETOOLONG, -EINVAL, -EEXIST for "." and "..". */
 int name_init(const struct pool *pool, const char *name, struct trie_name *out);

@@ -10,13 +10,13 @@
  *     twice: on a page locks only go, and no more once it is replaced, so a lock
  *     that was seen was in force at some moment of the call, and a set without
  *     one in the way was, too.)
- *  L2 A lock is there only while its host's openers bit is: who sets a lock
+ *  L2 A host has locks only while its openers bit is set: the record that sets a lock
  *     demands an unchanged openers word with the bit in it, and the record that
  *     clears the bit ends the host's locks (fs/open_table.c, recovery included). So
- *     there is no lock of a host that is gone, and no need to ask who is alive.
- *  L3 To give up whole locks takes no page: their bits are cleared, or the word
- *     names nothing any more. A full pool keeps nobody from unlocking, closing
- *     or recovering. All else goes into a new page.
+ *     no lock outlives its host, and a locker need not ask which hosts are alive.
+ *  L3 Giving up whole locks takes no page: the record clears their bits, or the word
+ *     names nothing afterwards. So programs can unlock and close, and hosts recover,
+ *     in a full pool. Every other change goes into a new page.
  *
  *   change                     words of its record
  *   lock, split, merge         locks -> new page, openers unchanged; the old page retired
@@ -24,10 +24,10 @@
  *   unlock the last ones       locks -> nothing, openers unchanged; the page retired
  *   close, recovery of a host  openers without its bit, and one of the last two
  *
- * Concurrency: L1 makes changes of one inode one after the other; who loses looks
- * again. Crash: a record happens or does not; what a dead host had locked stays
- * locked until recovery clears its bit, for its programs may have been half
- * way through what the lock was for. Here alone one waits for a dead host.
+ * Concurrency: by L1 changes of one inode's locks happen one after the other; the loser looks
+ * again. Crash: a record happens or does not. What a dead host had locked stays
+ * locked until recovery clears its bit, because its programs may have been half
+ * way through what the lock was for: here alone the living wait for a dead host.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * join.c - becoming and ceasing to be a host of the pod.
+ * membership.c - becoming and ceasing to be a host of the pod.
  *
  * A host slot is taken by one CAS of its word, FREE or RECOVERED -> JOINING, so
- * two agents with the same id cannot both have it. Before it the host writes who it is into the
- * lobby (sync/lobby.c), whose place the word then names. Crash while JOINING: no
+ * two agents with the same id cannot both have it. Before that CAS the host writes its name and identity into the
+ * lobby (sync/lobby.c), and the new word names this place in the lobby. Crash while JOINING: no
  * heartbeat; the manager fences and the recovery finds nothing.
  *
  * Names are what hosts are fenced by, so no two living hosts have one name: after it is JOINING a host
  * looks whether another one has its name, and gives up if so. Of two that join at once one at least
  * sees the other.
  *
- * A slot that is FREE holds nothing of a former tenant: nobody would ever look for
- * it. So a host leaves only with idle lanes and an empty table of open files, and
+ * A slot that is FREE holds nothing of a former tenant, for no recovery would ever look
+ * there. So a host leaves only with idle lanes and an empty table of open files, and
  * stays ALIVE, without a heartbeat, if it cannot: then it is fenced and recovered
  * like a dead one. After leaving it stores only a reason, for display. A host that
  * finds something all the same (damage, another version) gives the slot to recovery:
  * it ends its own generation, JOINING -> FENCING -> FENCED. It has begun nothing, so
- * the proof that it does nothing is its own. Crash between the two: it is fenced.
+ * it can itself prove that nothing of it is left. Crash between the two: it is fenced.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
  *   2 the file it had to finish is finished, or listed as one to repair
  *   3 its announcement is withdrawn
  *
- * Who calls sees to it that nobody uses the lane: the host is FENCED (recover/recover.c), or the
+ * The caller makes sure that no thread uses the lane: the host is FENCED (recover/recover.c), or the
  * lane is this process's own, and its thread is here (mend_lane; it is recovered by itself).
  *
  * Memory that fails meanwhile is listed, and the step begun again: it then goes past what lies
@@ -19,7 +19,7 @@
  * gone past: the list may be as unreachable as all the rest, and both come back. The lane then
  * stays as it is, broken, and is tried again (fs_retry_broken).
  *
- * Crash: the next who mends begins at 1. A file is listed before it is forgotten by its lane.
+ * Crash: the next recoverer begins at 1. A file is listed before its lane forgets it.
  */
 #include <errno.h>
 

@@ -5,18 +5,17 @@
  * Shared: one bit a host in the inode's openers words, and the host's table of
  * handles in the pool. A handle is listed before its bit is set and unlisted
  * after it is cleared, so recovery clears what is listed and scans nothing.
- * Private: how often each file is held, in a table under striped locks; only the
- * first hold and the last release touch the pool. A lane is taken before a stripe
- * is locked, never after: who holds a lane may wait for a stripe. Inodes next to
- * each other share a stripe, for a lane takes those one after the other: so threads
- * that make files of their own meet in no line of either table. A file that is
- * created open is in the table before anybody can find it, so that no hold or
- * release of another thread comes in between. The record that clears the bit ends
+ * Private: how often each file is open, in a table under striped locks; only the
+ * first open and the last close touch the pool. A thread takes a lane before it locks a
+ * stripe, never after, so a thread with a lane may wait for a stripe. Neighbouring inodes
+ * share a stripe, because a lane takes them one after the other: so threads
+ * that make files of their own share no line of either table. A file that is
+ * created open is in the table before another thread can find it, so that no open or
+ * close of such a thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
  *
- * A load that fails under a stripe's lock is caught there (fs_try, shm_guard_run): the lock is let go
- * of, and what the tables then say is looked after like any -EIO. A file that could not be
- * released stays listed.
+ * A load that fails under a stripe's lock is caught there (fs_try, shm_guard_run): the thread unlocks the
+ * stripe, and treats the failure as any -EIO. A file that could not be released stays listed.
  *
  * Crash after listing: recovery finds no bit. After the bit: clears it. After clearing
  * it: the handle is still listed, recovery finishes. A file without a name is finished after

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * predecessor.c - what a host that joins can tell of others: what of its own machine is over, and
- * whose name it has.
+ * predecessor.c - what a joining host can prove of other slots: which tenants of its own machine are over, and
+ * whether a living host has its name.
  *
  * A machine that has booted anew is itself the proof that nothing of its former boot is left; and where
- * the boot is the same, the kernel says which processes have ended. So whoever joins first ends
- * the slots that its machine had, in any slot: it makes them FENCED, and nobody need cut anything off,
- * least of all the machine that just came back.
+ * the boot is the same, the kernel says which processes have ended. So the first host of a machine that joins
+ * ends all slots that this machine had: it makes them FENCED, and no fence agent has to cut a machine off,
+ * least of all the one that just came back.
  *
  * Such a slot is ended only when its counter has stood still between two attempts to join, QUIET_BEATS
  * apart. Machines cloned from one image have one id, and each is another boot of "the same machine": if

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list.c - reading what names lead to: directories and symbolic links.
+ * readdir.c - reading what names lead to: directories and symbolic links.
  *
  * Cookies: 0 ".", 1 "..", then key + 2 of the entry to continue at. Keys do not
  * move, so an entry present throughout is seen exactly once.

@@ -2,16 +2,16 @@
 /*
  * resume.c - a process goes on with the membership of one that has ended.
  *
- * A process that dies leaves its host's slot as it is: ALIVE, until the manager misses its heartbeat. Whoever
- * knows that the process has ended, and with it all that it could store, may go on in its
- * place: same slot, same generation, open files and locks as they are. Nothing was cut
- * off and nothing is fenced: to the pod the host has paused.
+ * A process that dies leaves its host's slot as it is: ALIVE, until the manager misses its heartbeat. A process
+ * that knows that the former one has ended, and with it everything that could store, may go on in its
+ * place: same slot, same generation, open files and locks as they are. Nothing is
+ * fenced: to the pod the host has paused.
  *
  *   1 each lane, by itself: its record is finished, its objects finalized, IDLE
  *   2 receipts of requests that were in progress are completed: the lane's status, IDLE, says whether
  *     its last record happened, and the receipt which record that would have been. After the next
  *     step nobody could tell
- *   3 each lane, after all of step 1, for announcements protect whoever helps the others' records:
+ *   3 each lane, after all of step 1, because announcements protect the helpers of other records:
  *     the file that it had to finish is finished, its announcement withdrawn
  *   4 open files: those that are listed with their bit are taken over, held by nobody yet; of the
  *     others nothing is left but the place in the table
@@ -22,9 +22,9 @@
  * (daxfs_resume_end). Crash: the next one begins at 1, and finds nothing to do where it was done.
  * A slot that was declared dead meanwhile is not resumed: recovery sees to it.
  *
- * Of a record of one word that somebody else has overtaken nobody can tell whether it happened: the
- * receipt says that it did not. That is an overwrite within a page, or of one attribute; to do it
- * again is to have done it last.
+ * If another host has since replaced what a record of one word changed, it cannot be told whether that record
+ * happened: the receipt then says that it did not. Such a record is an overwrite within a page, or
+ * of one attribute; doing it again makes it the last one.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -3,11 +3,11 @@
  * sparse.c - which pages of a file are there: its blocks, its data and holes.
  *
  * Absent subtrees are passed over in one step, so a hole costs nothing, whatever its
- * size. What is dense is gone through word by word. That takes some milliseconds for a
- * gigabyte of single pages, so it is done in pieces, between which the lane moves on,
- * and the count of a large file is remembered in this process, with the size and trunc
- * words that it was true for. No page comes to a place that had none without a change
- * of one of them, and none goes without one of trunc (write_txn.c, truncate.c). While a
+ * size. Dense parts are read word by word. That takes some milliseconds for a
+ * gigabyte of single pages, so the walk is done in pieces, between which the lane moves on,
+ * and this process remembers the count of a large file, with the size and trunc
+ * words for which it was true. A page that is added changes one of these two words, and a page
+ * that goes changes trunc (write_txn.c, truncate.c). While a
  * file only grows, what is a piece of a write before its former end need not be counted
  * again.
  */

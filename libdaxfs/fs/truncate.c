@@ -4,7 +4,7 @@
  *
  * A truncation commits the new size first, with the PRUNE flag if not all pages
  * past the end went in the same record. While the flag is set
- *   - nobody makes the file longer (who wants to prunes first),
+ *   - no host makes the file longer; a host that wants to prunes first,
  *   - each batch of removals demands an unchanged size word, so a pruner that
  *     slept cannot remove what was written after the flag was cleared,
  *   - the last batch clears it.
@@ -12,10 +12,10 @@
  *
  * Freeing an inode: ORPHAN with no opener -> (small) all gone in one record, or
  * DEAD with size 0 and PRUNE -> batches -> the last one frees the inode. A few
- * pages that nobody holds go in the record that takes the last name: nothing is
- * left to do after it.
+ * pages of a file that no host has open go in the record that takes the last name: then nothing is
+ * left to do.
  * Crash between batches: the flag, or the life, says what is left; lane.todo
- * says where; recovery, or whoever needs the file longer, goes on.
+ * says where. Recovery goes on, or the next host that makes the file longer.
  */
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * txn.c - one record's worth of a write.
+ * write_txn.c - one record's worth of a write.
  *
  * A piece (up to 256 KiB) is one record over the link words of its pages, plus the
  * size word if the file gets longer, plus the trunc word if a hole inside the file
@@ -15,8 +15,8 @@
  *       still linked and nobody is pruning it.
  *   longer                    demands the size word as read: appends of several
  *       hosts get disjoint ranges, and no PRUNE is pending.
- *   punch (page -> absent)    changes the trunc word, as a truncation does: who fills a
- *       hole or counts pages sees that one went.
+ *   punch (page -> absent)    changes the trunc word, as a truncation does: a host that fills
+ *       a hole or counts pages sees that one went.
  *   allocate                  as fill, and the trunc word even if the file gets longer: pages
  *       that are there already have no word in the record, and must not be punched meanwhile.
  *

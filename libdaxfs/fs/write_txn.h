@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* txn.h - one record's worth of a write: see txn.c. */
+/* write_txn.h - one record's worth of a write: see write_txn.c. */
 #ifndef DAXFS_FS_WRITE_TXN_H
 #define DAXFS_FS_WRITE_TXN_H
 

@@ -3,7 +3,7 @@
  * xattr.c - extended attributes.
  *
  * An inode's xattrs word names a page of attributes, or nothing. The page is constant
- * from its publication on, so who reads it has all attributes of one moment; a change
+ * from its publication on, so a reader finds all attributes of one moment; a change
  * is a new page. The word is the only way to it: a record that changes it loses no
  * change of others.
  *

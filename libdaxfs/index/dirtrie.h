@@ -21,8 +21,8 @@
  * L4 There are no empty nodes and leaves but for the root: the record that empties one
  *    also freezes its count, at 0, and unlinks it. rmdir freezes the root's count at 0.
  * L5 A leaf that was split keeps its words for good, and its count frozen at what it was,
- *    which is not 0. So who still reads it reads the directory of the moment of the split,
- *    and who wants to change it meets the count.
+ *    which is not 0. So a reader of the old leaf reads the directory of the moment of the split,
+ *    and a writer meets the frozen count.
  *
  * Room (leaf.c). An insertion that finds an entry in its slot of a node, or eight in its
  * bucket, first makes room, in a record of its own that changes no name, and looks again:

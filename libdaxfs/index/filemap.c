@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* map.c - file index: see map.h for the shape. */
+/* filemap.c - file index: see filemap.h for the shape. */
 #include "index/filemap.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map.h - which page holds page p of a file.
+ * filemap.h - which page holds page p of a file.
  *
  *   page index p      link word
  *   0..7              inode.direct[p]
@@ -17,9 +17,9 @@
  * others are absent; or each word is by itself. Every record that turns one into
  * the other changes the version of all sixteen, those included that are absent
  * before and after. So (map_look)
- *   - who finds a word, then its head without an extent, then the word as it was,
+ *   - a reader that finds a word, then its head without an extent, then the word as it was,
  *     knows that it was by itself all the while;
- *   - who finds an extent needs nothing but the head to replace it as a whole.
+ *   - a writer that finds an extent needs nothing but the head to replace it as a whole.
  *
  * Of a file of backing storage a word may also be CLEAN, FILLING or VOID, and absent says
  * nothing: see fs/cache.h. It has no extents.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map.c - a file or device opened and mapped.
+ * backing.c - a file or device opened and mapped.
  *
  * Regular files (a file in /dev/shm, a memfd through /proc/self/fd/N) and
  * device-DAX character devices; anything else is refused in words. Mappings are

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map.h - a file or device that holds, or is to hold, a pool, and its mapping.
+ * backing.h - a file or device that holds, or is to hold, a pool, and its mapping.
  */
 #ifndef DAXFS_MEM_BACKING_H
 #define DAXFS_MEM_BACKING_H

@@ -4,14 +4,14 @@
  *
  * The state of the first page, the head, is that of the extent. The others have
  * TAIL in their states, which is put there once, when the extent is formed, and
- * stays while the extent is retired and used again, by its head alone. What ends
- * an extent is that somebody who needs single pages takes its head as one: from
+ * stays while the extent is retired and used again, by its head alone. An extent
+ * ends when a lane that needs single pages takes its head as one: from
  * then on the others are free, without having been touched.
  *
  * Where a part of an extent is written, the record that breaks it up keeps pages
  * that stay as they are: it takes them, in use as they are, from TAIL to KEPT, and
  * links each by itself. The head is replaced by a copy, and retired as ever: a dead host
- * may have left a record that replaced this extent, or not, and whoever judges that
+ * may have left a record that replaced this extent, or not, and the recoverer that judges it
  * retires the head once more. So it must not be linked by then, nor speak for its pages.
  *
  * Invariants:

@@ -2,9 +2,9 @@
 /*
  * account.h - how many objects are in use: a number a lane, not a walk of the states.
  *
- * A record that commits changes the numbers of its lane by what it took less what it
- * retires, whoever owned that before; the sum over all lanes, modulo the width of a field,
- * is what is in use. One lane may have taken what another retires.
+ * A record that commits changes the numbers of its own lane by what it took less what it
+ * retires, even if another lane took that; the sum over all lanes, modulo the width of a field,
+ * is what is in use.
  *
  * Invariants:
  *  A1 With no record in flight the sums are the numbers of LIVE objects.
@@ -16,7 +16,7 @@
  *  A4 A record of one word without a mark, of which it may not be known whether it
  *     happened, adds nothing: it retires as much as it takes (record.c).
  *
- * Crash before IDLE: whoever finalizes the record again adds to the words that lack its bit.
+ * Crash before IDLE: the recoverer that finalizes the record again adds to the words that lack its bit.
  */
 #ifndef DAXFS_SYNC_ACCOUNT_H
 #define DAXFS_SYNC_ACCOUNT_H

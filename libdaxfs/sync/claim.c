@@ -20,9 +20,9 @@
  *     came round. Then a mark may still follow, and so the owner looks for claims
  *     of its record, too, before it is IDLE (record.c, resolve): no mark comes after that.
  *
- * Anybody who meets a claim finds all that it needs in the lane that it names, so nobody waits for a
- * helper that died. Crash: the claim stays until it is met, or that lane recovered. So does one whose helper a
- * load stopped that failed; its lane is mended (fs/mend.c) before it makes another one, for C2.
+ * A reader or helper that meets a claim finds all that it needs in the lane that the claim names, so it never
+ * waits for a helper that died. Crash: the claim stays until it is met, or that lane recovered. The same holds
+ * for a helper that a failing load stopped: its lane is mended (fs/mend.c) before it makes another claim, for C2.
  * A claim for a record that is lost is taken off for `before`: that record counts no word any more.
  * One of a lane that is lost cannot be told, and its word with it; that lane makes no claim again.
  * In a wb pool the fields are written back before the claim, and the word before the fields change.

@@ -5,8 +5,8 @@
  * An object is born in an epoch and retired in an epoch. A lane announces the
  * interval [low, high] of epochs whose objects it may be looking at; an object
  * is reusable when no announced interval meets [birth, retirement]. The epoch
- * advances whenever somebody looks for reusable objects, and with every so many
- * that a lane takes, whoever is inside: a dead lane holds back only what was
+ * advances whenever a lane looks for reusable objects, and with every so many
+ * that a lane takes, also while others are inside: a dead lane holds back only what was
  * alive when it died, and only until its records are finalized. Without the
  * second, a pool with plenty of free objects would stay in one epoch until they
  * are all gone, every one of them as old as the dead lane.

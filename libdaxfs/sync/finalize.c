@@ -3,11 +3,10 @@
  * finalize.c - the end of a record: what becomes of its objects, then IDLE.
  *
  * Done by the owner, or by the recoverer of its host after it was fenced; never
- * by helpers, who only see to the words (record.c). Every change of a state is a
- * CAS from a txid that no other record ever had, so each is made once, however
- * often a recovery is begun, and whoever else retires the same object meanwhile. Then
- * the words that say where nothing is free are opened (summary.h), and what is in use is
- * counted (account.h).
+ * by helpers, which only finish the words (record.c). Every change of a state is a
+ * CAS from a txid that no other record ever had. So it is made once, even if several recoveries begin, or another
+ * record retires the same object meanwhile. Then the words that say where nothing is free are
+ * opened (summary.h), and the lane's count of objects in use is changed (account.h).
  */
 #include "sync/record.h"
 #include "sync/summary.h"

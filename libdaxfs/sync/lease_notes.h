@@ -2,7 +2,7 @@
 /*
  * lease_notes.h - what an operation has to see to, about leases, once its lane is left.
  *
- * Private to one thread. What is lost with it is asked for again by whoever needs it next: lease.h.
+ * Private to one thread. If it is lost, the next change that needs a lease back asks again: lease.h.
  */
 #ifndef DAXFS_SYNC_LEASE_NOTES_H
 #define DAXFS_SYNC_LEASE_NOTES_H

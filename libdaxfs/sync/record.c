@@ -14,7 +14,7 @@
  *     comes late fails, unless the version came round: then I7, which holds without versions.
  *  I4 UNDECIDED is left by CAS only, for COMMITTED when every word carried the
  *     mark, for ABORTED when some word was found changed, or a lease in the way. While it is not HELPED, only
- *     the owner marks and decides; whoever wants to help makes it HELPED first.
+ *     the owner marks and decides; a helper makes it HELPED first.
  *  I5 An object PRIVATE to {lane, seq} is named in that record before it is
  *     taken; objects are finalized by the owner, or its recoverer, by txid.
  *  I6 What a record without marks takes is linked by its word or not at all, as
@@ -25,12 +25,12 @@
  *
  * A record of one word puts no mark: its word goes from before to after in one
  * CAS, so nobody meets it and nobody need help. Whether it happened is judged by
- * what the word names now, whoever changed it since (see judge_single). Not so
+ * what the word names now, even if others changed it since (see judge_single). Not so
  * if it takes or retires directory entries: splitting a node moves them (I6); nor if it
  * takes more than it retires, or less: whether that was counted could not be told; nor if somebody's
  * kernel might believe what it changes: marks are what a lease and a change meet at (lease.h).
  *
- * Who died where (R: what recovery does; anybody else helps or passes by):
+ * What a death leaves (R: what recovery does; others help, or pass by):
  *   PREPARE     nothing visible                 R: free what is PRIVATE to us
  *   UNDECIDED   some words marked               R: make it HELPED, go on marking, then decide
  *   COMMITTED   some marks left, objects not finalized   R: resolve, finalize

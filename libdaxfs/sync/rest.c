@@ -8,9 +8,9 @@
  *   - no helper is inside that has seen one of its old status words or claims (helpers announce
  *     first, and two looks at all announcements miss none: epoch.c);
  *   - no word has one of its marks (I1 of record.c) or claims (C2 of claim.c), nor a claim by
- *     others for one of its records: who put that has announced, until its own recovery if it died;
+ *     others for one of its records: the helper that put it announces, until its recovery if it died;
  *   - a LIVE object may have a txid that comes again, but only a record that was staged before
- *     retires by it, and whoever staged it has announced.
+ *     retires by it, and the lane that staged it announces.
  * Of its last number the lane keeps the lowest bit, by which its counters know that they have been told
  * of it (A3 of account.h): the next number has the other one, as ever.
  * So a host that died in an operation keeps a lane that happens to end now from work until it is recovered.
