@@ -3,19 +3,19 @@
  * channel.c - the first request, and what is seen in those that follow.
  *
  * The kernel's first request (INIT) is read here and handed to libfuse as the first
- * that it reads; whoever else reads meanwhile waits until it is answered, for
- * libfuse refuses all others before that. Its answer is completed on the way
+ * that it reads; other workers wait until it is answered, because
+ * libfuse refuses all other requests before that. Its answer is completed on the way
  * out: flags that the kernel offers, we want, and libfuse may not know of.
  *
  * The connection may have been served before, by a process that has died. Then the answer to the
  * first request, which the estate has kept, is for libfuse alone, and the kernel
- * is asked to send again what that process had taken and not answered. It marks those, and for
- * those the estate has receipts: what happened is answered, not done again (ops_again.c).
+ * is asked to send again what that process had taken and not answered. The kernel marks these requests, and the
+ * estate has receipts for them: what has happened is answered, not done again (ops_again.c).
  *
  * Workers do not queue at one descriptor of the connection: each reads by a clone of it, a door, and
- * must answer by the same. What was taken by a door that closes fails. So doors outlive
- * the process, too, and only where the kernel cannot send again (before 6.9) they are the process's
- * own: then what it had taken fails when it dies, instead of waiting for ever.
+ * must answer by the same. Requests that were taken by a door fail when it closes. So doors outlive
+ * the process, too. Where the kernel cannot send again (before 6.9) they are the process's
+ * own: then the requests that it had taken fail when it dies, instead of waiting for ever.
  *
  * Any worker, any time; the phases are under a lock that a worker takes until the
  * session is open, and the note of what a worker reads is its own.

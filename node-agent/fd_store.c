@@ -3,7 +3,7 @@
  * fd_store.c - see fd_store.h.
  *
  * The manager does not say to a service why it is stopped. It has a job for it, which says so: "restart" until the
- * service has stopped. Whoever cannot ask it stops for good, which is always right: it only costs the mount.
+ * service has stopped. A supervisor that cannot ask it stops for good, which is always safe: it only costs the mount.
  */
 #include "node-agent/fd_store.h"
 

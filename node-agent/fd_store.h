@@ -4,7 +4,7 @@
  *
  * What the supervisor holds for the processes that serve (estate.h) is given to the service manager, too, which
  * hands it to the next supervisor: after `systemctl restart`, and after this one was killed. Until then
- * programs wait. `systemctl stop` closes what is kept; so whoever stops for good unmounts first.
+ * programs wait. `systemctl stop` closes what is kept; so a supervisor that stops for good unmounts first.
  *
  * Without a service manager, or one that keeps nothing (FileDescriptorStoreMax=0), nothing is ever found
  * here, and the mount ends with its supervisor.

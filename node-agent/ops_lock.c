@@ -6,11 +6,11 @@
  * The kernel keeps none itself and says what ends them: a flush, at every close,
  * the POSIX locks of a process; the release of an open file its flock and its OFD
  * locks (lock_owner.h; close() does not wait for that, so they go a moment later).
- * What an agent that dies had locked ends with its recovery.
+ * The locks of a host that dies end with its recovery.
  *
- * Who must wait is put on a list (lockwait.h), so any number of them leave all
- * workers to others. Two processes that wait for each other's POSIX locks do so
- * until one is interrupted: nobody looks for such circles (EDEADLK).
+ * Requests that must wait are put on a list (lockwait.h), so that any number of them keep
+ * no worker. Two processes that wait for each other's POSIX locks do so
+ * until one is interrupted: such circles are not detected (EDEADLK).
  */
 #include "node-agent/ops.h"
 

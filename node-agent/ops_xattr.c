@@ -2,8 +2,8 @@
 /*
  * ops_xattr.c - extended attributes.
  *
- * The kernel has checked who may use which namespace before it asks, but for
- * listing: names that only root may read (trusted.*) are shown to root alone.
+ * The kernel checks which namespaces a caller may use before it asks, except for
+ * listing: here names that only root may read (trusted.*) are shown to root alone.
  *
  * Not offered, and said to be not (EOPNOTSUPP, once a file system for programs like
  * ls): POSIX ACLs (system.*), which the kernel would want to look at in every

@@ -110,9 +110,9 @@ void space_name(struct lane *lane, struct space_batch *batch, unsigned n)
 }
 
 /*
- * The rest of an extent that item i takes apart is free, and next to be looked at, once its
- * head is taken: at once, or of many extents nothing but the heads would be found. If
- * somebody else was faster, the claim that follows says so.
+ * Item i is the head of an extent that rests. Claim it now: its 15 tails become free only then, and are
+ * looked at next; otherwise a large request would collect only heads, and fail with ENOSPC. A lost
+ * race shows in the space_claim() that follows.
  */
 static void split_extent(struct lane *lane, struct space_batch *batch, unsigned i)
 {
