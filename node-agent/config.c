@@ -245,10 +245,19 @@ int config_parse(int argc, char **argv, struct config *config, enum settings_act
 	return 0;
 }
 
+static bool same_backings(const struct config *a, const struct config *b)
+{
+	bool same = a->n_backings == b->n_backings;
+
+	for (unsigned i = 0; same && i < a->n_backings; i++)
+		same = !strcmp(a->backing[i].name, b->backing[i].name) &&
+		       !strcmp(a->backing[i].path, b->backing[i].path);
+	return same;
+}
+
 bool config_same_mount(const struct config *a, const struct config *b)
 {
 	return !strcmp(a->pool, b->pool) && !strcmp(a->mount, b->mount) && !strcmp(a->name, b->name) &&
 	       a->host == b->host && a->attr_timeout_s == b->attr_timeout_s && a->keeps == b->keeps &&
-	       !memcmp(&a->options, &b->options, sizeof(a->options)) && a->n_backings == b->n_backings &&
-	       !memcmp(a->backing, b->backing, a->n_backings * sizeof(a->backing[0]));
+	       mount_options_same(&a->options, &b->options) && same_backings(a, b);
 }

@@ -96,3 +96,9 @@ int mount_options_set(struct mount_options *o, const char *list, struct daxfs_er
 	}
 	return error;
 }
+
+bool mount_options_same(const struct mount_options *a, const struct mount_options *b)
+{
+	return !strcmp(a->source, b->source) && a->flags == b->flags && a->owner_only == b->owner_only &&
+	       a->nonempty == b->nonempty;
+}

@@ -24,4 +24,7 @@ void mount_options_default(struct mount_options *o);
 /* Take options, separated by commas; later ones win. -EINVAL: which is none. */
 int mount_options_set(struct mount_options *o, const char *list, struct daxfs_error *err);
 
+/* Do both ask for the same mount? */
+bool mount_options_same(const struct mount_options *a, const struct mount_options *b);
+
 #endif

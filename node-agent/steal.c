@@ -10,23 +10,27 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
 #define LINE_BYTES 8192
-#define GUEST_MS 200u /* a heartbeat that a guest under steal time can keep */
+#define STEAL_COLUMN 7 /* of /proc/stat, from 0 */
+#define GUEST_MS 200u  /* a heartbeat that a guest under steal time can keep */
 
 uint64_t steal_ms(void)
 {
 	FILE *f = fopen("/proc/stat", "re");
+	char line[LINE_BYTES] = "", *at = line + strlen("cpu");
 	unsigned long long ticks = 0;
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks) != 1)
-		ticks = 0;
+	if (fgets(line, sizeof(line), f))
+		for (unsigned column = 0; column <= STEAL_COLUMN; column++) /* past the last: 0 */
+			ticks = strtoull(at, &at, 10);
 	fclose(f);
 	return ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }

@@ -147,15 +147,19 @@ static void put_line(struct sm_tester *to, const uint64_t line[8])
 	store(&to->run, line[0]);
 }
 
-/* What a host has said it did is in the other copy before the other host hears of it, if it is carried at all. */
-static void mix(struct copy *a, struct copy *b, enum carried carried, unsigned step)
+/*
+ * What a host has said it did is in the other copy before the other host hears of it, if it is carried at all:
+ * now and then is in some of their phases, however fast this process is beside them.
+ */
+static void mix(struct copy *a, struct copy *b, enum carried carried)
 {
 	const size_t lines = (DAXFS_SCRATCH_OFFSET - DAXFS_TEST_LINES_AT) / 8;
 	uint64_t first[8], second[8];
 
 	take_line(&a->tester[0], first);
 	take_line(&b->tester[1], second);
-	if (carried == WORD || carried == WORD_AND_LINES || (carried == ALL_NOW_AND_THEN && step % NOW_AND_THEN == 0)) {
+	if (carried == WORD || carried == WORD_AND_LINES ||
+	    (carried == ALL_NOW_AND_THEN && (first[2] + second[2]) % NOW_AND_THEN == 0)) {
 		if (carried != WORD)
 			merge(a->lines, b->lines, lines);
 		merge(a->word, b->word, 1);
@@ -175,8 +179,8 @@ static pid_t mixer(const struct place *p, enum carried carried)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	a = map_copy(p->pool[0]);
 	b = map_copy(p->pool[1]);
-	for (unsigned step = 0;; step++) {
-		mix(&a, &b, carried, step);
+	for (;;) {
+		mix(&a, &b, carried);
 		sched_yield();
 	}
 }
