@@ -237,6 +237,15 @@ static inline void pod_start(struct pod *pod, int host)
 	pod_wait_ready(pod, host);
 }
 
+/* What agents gave to the service manager is in messages, and keeps their connections until those are read. */
+static inline void pod_let_go(struct pod *pod)
+{
+	char text[512];
+
+	while (recv(pod->notify, text, sizeof(text), MSG_DONTWAIT) >= 0)
+		;
+}
+
 /* Exit status, or minus the signal it died of. */
 static inline int pod_reap(pid_t pid)
 {
@@ -253,6 +262,8 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 	assert_true(pid > 0);
 	pod->agent[host] = 0;
 	kill(pid, signal);
+	if (signal == SIGKILL)
+		pod_let_go(pod);
 	return pod_reap(pid);
 }
 
