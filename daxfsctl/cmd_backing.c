@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_backing.c - daxfsctl backing: directories of storage that the pod reads through the pool.
+ * cmd_backing.c - daxfsctl backing: directories of storage that the pod reads, and writes, through the pool.
  *
  * A backing is a directory of the pool's root that was imported, with an attribute that says where it was. It is made
  * and removed from a free host slot. Killed in between: a backing without the attribute, which `add` completes, or one
@@ -18,6 +18,9 @@
 #include "daxfsctl/json.h"
 
 #define ATTRIBUTE "trusted.daxfs.backing"
+#define ERROR_ATTRIBUTE "trusted.daxfs.write-error"
+#define SYNC_ATTRIBUTE "trusted.daxfs.sync"
+#define SYNC_POLL_MS 100u
 #define FILE_MASK ((1ull << 56) - 1)
 #define REVALIDATE_MS 1000u
 #define PASSES 64u /* over a tree that hosts still look at */
@@ -26,7 +29,8 @@ struct backing {
 	struct ctl *ctl;
 	struct daxfs *fs;
 	const char *name, *path;
-	uint64_t revalidate_ms;
+	uint64_t revalidate_ms, timeout_s;
+	bool read_only;
 };
 
 /* -- what there is ------------------------------------------------------------------- */
@@ -144,7 +148,8 @@ static int backing_add(struct backing *b)
 	if (rc == -EEXIST)
 		return ctl_fail(b->ctl, CTL_REFUSED, "%s: there is such a name in the root of the pool already",
 				b->name);
-	len = snprintf(text, sizeof(text), "revalidate-ms=%u path=%s", (unsigned)b->revalidate_ms, b->path);
+	len = snprintf(text, sizeof(text), "%srevalidate-ms=%u path=%s", b->read_only ? "" : "writable ",
+		       (unsigned)b->revalidate_ms, b->path);
 	if (rc == 0)
 		rc = daxfs_xattr_set(b->fs, out.ino, ATTRIBUTE, text, (size_t)len, 0);
 	if (rc == -ENOSPC || rc == -E2BIG)
@@ -152,27 +157,50 @@ static int backing_add(struct backing *b)
 	if (rc)
 		return ctl_fail(b->ctl, ctl_exit_of(rc), "%s: %s", b->name, strerror(-rc));
 	if (!b->ctl->json)
-		fprintf(b->ctl->out, "backing %s added: %s, read by hosts that are started with --backing %s\n",
-			b->name, b->path, b->name);
+		fprintf(b->ctl->out, "backing %s added: %s, read%s by hosts that are started with --backing %s\n",
+			b->name, b->path, b->read_only ? "" : " and written", b->name);
 	return CTL_OK;
 }
 
 /* -- list --------------------------------------------------------------------------------- */
 
+/* Files that storage has not all of. */
+static unsigned count_dirty(struct daxfs *fs, unsigned number)
+{
+	unsigned n = 0;
+	uint64_t at = 0;
+	daxfs_ino ino;
+	int rc;
+
+	while ((rc = daxfs_dirty(fs, number, &at, &ino)) >= 0)
+		n += rc > 0;
+	return n;
+}
+
 static void show(struct backing *b, struct json *j, const struct found *f, const struct daxfs_source *source)
 {
-	char text[4096 + 64], *path;
+	char text[4096 + 64], error[512], *path, *at;
 	ssize_t n = daxfs_xattr_get(b->fs, f->ino, ATTRIBUTE, text, sizeof(text) - 1);
 	unsigned long ms = REVALIDATE_MS;
+	unsigned dirty = count_dirty(b->fs, source->backing);
+	bool writable;
 
 	text[n > 0 ? n : 0] = '\0';
-	if (strncmp(text, "revalidate-ms=", 14) == 0)
-		ms = strtoul(text + 14, NULL, 10);
+	n = daxfs_xattr_get(b->fs, f->ino, ERROR_ATTRIBUTE, error, sizeof(error) - 1);
+	error[n > 0 ? n : 0] = '\0';
+	writable = strncmp(text, "writable ", 9) == 0;
+	at = strstr(text, "revalidate-ms=");
+	if (at)
+		ms = strtoul(at + 14, NULL, 10);
 	path = strstr(text, "path=");
 	path = path ? path + 5 : text + strlen(text);
 	if (!b->ctl->json) {
-		fprintf(b->ctl->out, "%-20s read-only  revalidate-ms %-6lu %s\n", f->name, ms,
-			*path ? path : "(no path)");
+		fprintf(b->ctl->out, "%-20s %s  revalidate-ms %-6lu %s\n", f->name,
+			writable ? "writable " : "read-only", ms, *path ? path : "(no path)");
+		if (dirty)
+			fprintf(b->ctl->out, "%-20s %u files to be written back\n", "", dirty);
+		if (*error)
+			fprintf(b->ctl->out, "%-20s cannot be written back: %s\n", "", error);
 		return;
 	}
 	json_open_object(j, NULL);
@@ -180,7 +208,9 @@ static void show(struct backing *b, struct json *j, const struct found *f, const
 	json_add_number(j, "number", source->backing);
 	json_add_text(j, "path", path);
 	json_add_number(j, "revalidate_ms", ms);
-	json_add_bool(j, "read_only", true);
+	json_add_bool(j, "read_only", !writable);
+	json_add_number(j, "dirty_files", dirty);
+	json_add_text(j, "write_error", error);
 	json_close(j);
 }
 
@@ -231,6 +261,9 @@ static int backing_remove(struct backing *b)
 
 	if (rc || !is_backing(b->fs, attr.ino, &source))
 		return ctl_fail(b->ctl, CTL_REFUSED, "%s: there is no such backing", b->name);
+	if (count_dirty(b->fs, source.backing))
+		return ctl_fail(b->ctl, CTL_REFUSED, "%s: there are files to be written back: daxfsctl backing sync",
+				b->name);
 	rc = -ENOTEMPTY;
 	for (unsigned i = 0; i < PASSES && (rc == -ENOTEMPTY || rc == -ESTALE); i++)
 		rc = forget(b->fs, DAXFS_ROOT, b->name, attr.ino);
@@ -240,6 +273,51 @@ static int backing_remove(struct backing *b)
 		return ctl_fail(b->ctl, ctl_exit_of(rc), "%s: %s", b->name, strerror(-rc));
 	if (!b->ctl->json)
 		fprintf(b->ctl->out, "backing %s removed from the pool; storage is as it was\n", b->name);
+	return CTL_OK;
+}
+
+/* -- sync ------------------------------------------------------------------------------------ */
+
+static bool is_dirty(struct daxfs *fs, daxfs_ino ino)
+{
+	struct daxfs_source source;
+
+	return daxfs_source(fs, ino, &source) == 0 && source.dirty;
+}
+
+/* Hosts are asked to write back, and each file that is dirty now is waited for, until it was seen to be in storage. */
+static int backing_sync(struct backing *b)
+{
+	struct found_list list = { 0 };
+	struct daxfs_source source;
+	struct daxfs_attr attr;
+	uint64_t at = 0;
+	daxfs_ino ino;
+	int rc = daxfs_lookup(b->fs, DAXFS_ROOT, b->name, &attr);
+	uint64_t polls = b->timeout_s * 1000 / SYNC_POLL_MS;
+
+	if (rc || !is_backing(b->fs, attr.ino, &source))
+		return ctl_fail(b->ctl, CTL_REFUSED, "%s: there is no such backing", b->name);
+	while ((rc = daxfs_dirty(b->fs, source.backing, &at, &ino)) >= 0)
+		if (rc > 0)
+			add(&list, "", ino, 0, 0);
+	rc = list.failed ? -ENOMEM : list.n ? daxfs_xattr_set(b->fs, attr.ino, SYNC_ATTRIBUTE, "1", 1, 0) : 0;
+	while (rc == 0 && list.n && polls--) {
+		while (list.n && !is_dirty(b->fs, list.found[list.n - 1].ino))
+			list.n--;
+		daxfs_beat(b->fs);
+		if (list.n)
+			usleep(SYNC_POLL_MS * 1000);
+	}
+	free(list.found);
+	if (rc)
+		return ctl_fail(b->ctl, ctl_exit_of(rc), "%s: %s", b->name, strerror(-rc));
+	if (list.n)
+		return ctl_fail(b->ctl, CTL_REFUSED,
+				"%s: still to be written back after %u s: see daxfsctl backing list, and hosts' logs",
+				b->name, (unsigned)b->timeout_s);
+	if (!b->ctl->json)
+		fprintf(b->ctl->out, "backing %s: what was written is in storage\n", b->name);
 	return CTL_OK;
 }
 
@@ -267,47 +345,48 @@ static int joined(struct backing *b, const char *pool, int (*what)(struct backin
 		json_begin(&j, b->ctl->out);
 		json_add_schema(&j, "backing");
 		json_add_text(&j, "name", b->name);
-		json_add_bool(&j, "there", what == backing_add);
+		json_add_bool(&j, "there", what != backing_remove);
 		json_finish(&j);
 	}
 	return code;
 }
 
-static int checked_add(struct backing *b, const char *pool, bool read_only)
+static int checked_add(struct backing *b, const char *pool)
 {
 	if (!b->name || !b->path || b->path[0] != '/')
-		return ctl_fail(b->ctl, CTL_USAGE, "usage: daxfsctl backing add POOL NAME --path /PATH --read-only");
+		return ctl_fail(b->ctl, CTL_USAGE, "usage: daxfsctl backing add POOL NAME --path /PATH [--read-only]");
 	if (strlen(b->path) > 3900 || strchr(b->name, '/') || strchr(b->name, '='))
 		return ctl_fail(b->ctl, CTL_USAGE, "a name without / and =, and a path of at most 3900 bytes");
-	if (!read_only)
-		return ctl_fail(b->ctl, CTL_USAGE, "this version does not write to storage: say --read-only");
 	return joined(b, pool, backing_add);
 }
 
 int cmd_backing(struct ctl *ctl, int argc, char **argv)
 {
 	struct backing b = { .ctl = ctl };
-	struct arg_number ms = { 0 };
-	bool read_only = false;
+	struct arg_number ms = { 0 }, timeout = { 0 };
 	const struct arg table[] = {
 		{ "path", ARG_TEXT, &b.path, 0 },
 		{ "revalidate-ms", ARG_NUMBER, &ms, 86400000 },
-		{ "read-only", ARG_FLAG, &read_only, 0 },
+		{ "read-only", ARG_FLAG, &b.read_only, 0 },
+		{ "timeout", ARG_NUMBER, &timeout, 86400 },
 	};
-	int code = ctl_parse(ctl, argc, argv, table, 3, 2, 3,
-			     "backing add POOL NAME --path PATH --read-only [--revalidate-ms MS] | list POOL | "
-			     "remove POOL NAME");
+	int code = ctl_parse(ctl, argc, argv, table, 4, 2, 3,
+			     "backing add POOL NAME --path PATH [--read-only] [--revalidate-ms MS] | list POOL | "
+			     "sync POOL NAME [--timeout S] | remove POOL NAME");
 	const char *what = code ? "" : ctl->words[0];
 
 	if (code)
 		return code;
 	b.revalidate_ms = ms.given ? ms.value : REVALIDATE_MS;
+	b.timeout_s = timeout.given ? timeout.value : 60;
 	b.name = ctl->n_words > 2 ? ctl->words[2] : NULL;
 	if (strcmp(what, "add") == 0)
-		return checked_add(&b, ctl->words[1], read_only);
+		return checked_add(&b, ctl->words[1]);
 	if (strcmp(what, "list") == 0)
 		return joined(&b, ctl->words[1], backing_list);
 	if (strcmp(what, "remove") == 0 && b.name)
 		return joined(&b, ctl->words[1], backing_remove);
-	return ctl_fail(ctl, CTL_USAGE, "backing add, list or remove; see daxfsctl help");
+	if (strcmp(what, "sync") == 0 && b.name)
+		return joined(&b, ctl->words[1], backing_sync);
+	return ctl_fail(ctl, CTL_USAGE, "backing add, list, sync or remove; see daxfsctl help");
 }

@@ -23,23 +23,24 @@
 #include "common/log.h"
 
 #define KEEP_S 1
-#define STOP_S 5 /* for threads in storage to come back */
+#define STOP_S 5   /* for threads in storage to come back */
+#define FLUSH_S 20 /* for what this host has written to be written back, when it stops */
 
 /* -- work -------------------------------------------------------------------------------- */
 
-static struct backing_work *take(struct backing *b, unsigned i)
+static struct backing_work *take(struct backing *b, struct backing_queue *q, unsigned i)
 {
 	struct backing_work *work;
 
 	pthread_mutex_lock(&b->lock);
 	b->began_ns[i] = 0;
-	while (!b->first && !b->stop)
+	while (!q->first && !b->stop)
 		pthread_cond_wait(&b->changed, &b->lock);
-	work = b->first;
+	work = q->first;
 	if (work) {
-		b->first = work->next;
-		if (!b->first)
-			b->last = &b->first;
+		q->first = work->next;
+		if (!q->first)
+			q->last = &q->first;
 		b->began_ns[i] = clock_ns();
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -56,17 +57,19 @@ static void *serve(void *context)
 	i = b->threads++;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	while ((work = take(b, i)))
+	while ((work = take(b, i < BACKING_READERS ? &b->reads : &b->writes, i)))
 		work->run(work);
 	return NULL;
 }
 
-void backing_add(struct backing *b, struct backing_work *work)
+void backing_add(struct backing *b, struct backing_work *work, bool writes)
 {
+	struct backing_queue *q = writes ? &b->writes : &b->reads;
+
 	work->next = NULL;
 	pthread_mutex_lock(&b->lock);
-	*b->last = work;
-	b->last = &work->next;
+	*q->last = work;
+	q->last = &work->next;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 }
@@ -87,7 +90,7 @@ bool backing_is_slow(struct backing *b)
 	bool slow = false;
 
 	pthread_mutex_lock(&b->lock);
-	for (unsigned i = 0; i < BACKING_THREADS; i++)
+	for (unsigned i = 0; i < BACKING_READERS; i++)
 		slow |= b->began_ns[i] && now - b->began_ns[i] > (int64_t)BACKING_SLOW_MS * 1000000;
 	pthread_mutex_unlock(&b->lock);
 	return slow;
@@ -132,6 +135,7 @@ static void read_attribute(struct backing *b, daxfs_ino root, char *path, size_t
 
 	text[n > 0 ? n : 0] = '\0';
 	ms = strstr(text, "revalidate-ms=");
+	b->writable = strncmp(text, "writable ", 9) == 0;
 	b->revalidate_ms = BACKING_REVALIDATE_MS;
 	if (ms && isdigit((unsigned char)ms[14]))
 		b->revalidate_ms = (unsigned)strtoul(ms + 14, NULL, 10) % BACKING_REVALIDATE_MAX_MS;
@@ -169,9 +173,18 @@ static int open_storage(struct backing *b, const struct daxfs_source *source, co
 	return refuse(b, -EXDEV, text);
 }
 
+/* So much may be dirty by this host. */
+static uint64_t dirty_max(struct daxfs *fs)
+{
+	struct daxfs_statfs usage = { 0 };
+	uint64_t part = daxfs_statfs(fs, &usage) ? 0 : usage.pages.total / 8 * 4096;
+
+	return part < BACKING_DIRTY_MAX ? part : BACKING_DIRTY_MAX;
+}
+
 static void attach(struct backing *b)
 {
-	const struct daxfs_storage storage = {
+	struct daxfs_storage storage = {
 		.struct_size = sizeof(storage),
 		.read = backing_read,
 		.context = b,
@@ -192,12 +205,24 @@ static void attach(struct backing *b)
 	b->fd = fd;
 	b->root = attr.ino;
 	b->number = source.backing;
-	if (daxfs_backing_attach(b->fs, source.backing, &storage)) {
-		refuse(b, -EBUSY, "another one here has its number");
+	if (b->writable) {
+		storage.write = backing_out_write;
+		storage.resize = backing_out_resize;
+		storage.sync = backing_out_sync;
+		b->dirty_max = dirty_max(b->fs);
+	}
+	if (daxfs_file_open(b->fs, b->root)) { /* a place for its lock */
+		refuse(b, -ENFILE, "cannot keep its directory open");
 		close(fd);
 		return;
 	}
-	log_note("backing %s: reading %s", b->config->name, path);
+	if (daxfs_backing_attach(b->fs, source.backing, &storage)) {
+		refuse(b, -EBUSY, "another one here has its number");
+		daxfs_file_close(b->fs, b->root);
+		close(fd);
+		return;
+	}
+	log_note("backing %s: reading %s%s", b->config->name, path, b->writable ? ", and writing" : "");
 	pthread_mutex_lock(&b->lock);
 	b->attached = true;
 	b->said = 0;
@@ -214,6 +239,7 @@ static void detach(struct backing *b)
 	memset(b->note, 0, sizeof(b->note));
 	pthread_mutex_unlock(&b->lock);
 	daxfs_backing_detach(b->fs, b->number);
+	daxfs_file_close(b->fs, b->root);
 	close(b->fd);
 }
 
@@ -230,6 +256,11 @@ static void look_after(struct backing *b)
 	if (rc == -ENOENT || (rc == 0 && attr.ino != b->root)) {
 		log_note("backing %s was removed", b->config->name);
 		detach(b);
+	} else if (rc == 0 && b->writable && daxfs_xattr_get(b->fs, b->root, BACKING_SYNC, NULL, 0) > 0) {
+		pthread_mutex_lock(&b->lock);
+		b->sync_wanted = true;
+		pthread_cond_broadcast(&b->changed);
+		pthread_mutex_unlock(&b->lock);
 	}
 }
 
@@ -267,6 +298,9 @@ static int start_threads(struct backing *b)
 	if (rc == 0)
 		rc = pthread_create(&b->keeper, NULL, keep, b);
 	b->kept = rc == 0;
+	if (rc == 0)
+		rc = pthread_create(&b->flusher, NULL, backing_flusher, b);
+	b->flushes = rc == 0;
 	return -rc;
 }
 
@@ -281,7 +315,10 @@ static struct backing *backing_new(struct daxfs *fs, const struct backing_config
 	b->fs = fs;
 	b->config = config;
 	b->told = told;
-	b->last = &b->first;
+	b->reads.last = &b->reads.first;
+	b->writes.last = &b->writes.first;
+	b->out = -1;
+	pthread_mutex_init(&b->flushing, NULL);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -308,12 +345,27 @@ static bool stop_threads(struct backing *b, const struct timespec *until)
 		ended &= ends_by(b->thread[i], until);
 	if (b->kept)
 		ended &= ends_by(b->keeper, until);
+	if (b->flushes)
+		ended &= ends_by(b->flusher, until);
 	return ended;
+}
+
+static bool any_dirty(struct backings *all)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < all->n; i++) {
+		pthread_mutex_lock(&all->backing[i]->lock);
+		any |= all->backing[i]->dirty != NULL;
+		pthread_mutex_unlock(&all->backing[i]->lock);
+	}
+	return any;
 }
 
 void backings_stop(struct backings *all)
 {
-	const struct timespec until = clock_deadline(CLOCK_REALTIME, STOP_S * 1000); /* pthread_timedjoin_np's clock */
+	const struct timespec until = clock_deadline(CLOCK_REALTIME, (any_dirty(all) ? FLUSH_S : STOP_S) *
+									     1000); /* pthread_timedjoin_np's */
 
 	for (unsigned i = 0; i < all->n; i++) {
 		struct backing *b = all->backing[i];
@@ -325,7 +377,9 @@ void backings_stop(struct backings *all)
 		}
 		if (b->attached)
 			detach(b);
+		backing_forget_dirty(b);
 		pthread_cond_destroy(&b->changed);
+		pthread_mutex_destroy(&b->flushing);
 		pthread_mutex_destroy(&b->lock);
 		free(b);
 	}

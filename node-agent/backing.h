@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backing.h - trees of storage that the pod reads through, as far as this host can reach them.
+ * backing.h - trees of storage that the pod reads and writes through, as far as this host can reach them.
  *
  * A backing is a directory of the pool's root that daxfsctl has imported; its attribute says where the storage
  * was. A host reads it only if its own configuration names it: what a pool says cannot make a host read its files.
  * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
  * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
  *
- * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and a queue.
- * So one that hangs holds up those who wait for it, and nobody else. What is known of a tree is private memory, a
- * hint: a process that begins finds it anew. Rules of what is noticed when: backing_names.c.
+ * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and two
+ * queues, so that readers do not wait behind those that write. One that hangs holds up those who wait for it, and
+ * nobody else. What is known of a tree is private memory, a hint: a process that begins finds it anew. Rules of what is
+ * noticed when: backing_names.c; of what is written back when: backing_write.c.
  */
 #ifndef AGENT_BACKING_H
 #define AGENT_BACKING_H
@@ -23,13 +24,21 @@
 #include "node-agent/storage.h"
 
 #define BACKINGS_MAX 16u
-#define BACKING_THREADS 8u          /* reads and looks at one storage at once */
+#define BACKING_READERS 8u /* reads and looks at one storage at once */
+#define BACKING_WRITERS 4u /* writes and syncs */
+#define BACKING_THREADS (BACKING_READERS + BACKING_WRITERS)
 #define BACKING_SLOW_MS 2000u       /* so long without an answer, and what the pool has is served as it is */
 #define BACKING_PATIENCE_MS 1000u   /* for another host that reads the same page */
 #define BACKING_REVALIDATE_MS 1000u /* unless the backing says otherwise */
 #define BACKING_REVALIDATE_MAX_MS 86400001u
 #define BACKING_NOTES 4096u /* files and directories that are remembered */
 #define BACKING_ATTRIBUTE "trusted.daxfs.backing"
+/* Of the backing's directory: why a host cannot write back; that all is to be written back now. */
+#define BACKING_ERROR "trusted.daxfs.write-error"
+#define BACKING_SYNC "trusted.daxfs.sync"
+#define BACKING_DIRTY_MS 5000u           /* so old, and it is written back */
+#define BACKING_SCAN_MS 10000u           /* between two looks for what dead hosts have left */
+#define BACKING_DIRTY_MAX (256ull << 20) /* bytes that this host may have written and not written back; or an eighth */
 
 /* one, as the configuration names it */
 struct backing_config {
@@ -59,6 +68,20 @@ struct backing_told {
 	void *context;
 };
 
+/* work for some threads, in order */
+struct backing_queue {
+	struct backing_work *first, **last;
+};
+
+/* a file that this host, or one that is gone, has written */
+struct backing_dirty {
+	struct backing_dirty *next; /* older ones first */
+	daxfs_ino ino;
+	int64_t since_ns;
+	uint64_t bytes; /* by this host, at most */
+	int error;      /* of the last attempt to write it back */
+};
+
 struct backing {
 	const struct backing_config *config;
 	struct daxfs *fs;
@@ -72,12 +95,22 @@ struct backing {
 	int fd;
 	unsigned revalidate_ms;
 	int said; /* of the last error that was logged */
-	struct backing_work *first, **last;
+	struct backing_queue reads, writes;
 	int64_t began_ns[BACKING_THREADS]; /* what each thread does now; 0: nothing */
 	struct backing_note note[BACKING_NOTES];
-	pthread_t thread[BACKING_THREADS], keeper;
+	pthread_t thread[BACKING_THREADS], keeper, flusher;
 	unsigned threads;
-	bool kept;
+	bool kept, flushes;
+
+	/* backing_write.c */
+	bool writable;
+	struct backing_dirty *dirty;
+	uint64_t dirty_bytes, dirty_max;
+	int write_error;          /* of the last attempt to write back */
+	bool sync_wanted;         /* everything, at once */
+	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
+	daxfs_ino out_ino;        /* under that: the file that is written, */
+	int out;                  /* ... and its descriptor */
 };
 
 struct backings {
@@ -100,7 +133,7 @@ bool backing_is_slow(struct backing *b);
 /* Its threads are to end: what still waits is answered that the mount is gone. */
 bool backing_has_stopped(struct backing *b);
 /* Do this in a thread of the backing. */
-void backing_add(struct backing *b, struct backing_work *work);
+void backing_add(struct backing *b, struct backing_work *work, bool writes);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 
@@ -112,6 +145,27 @@ int backing_look_at(struct backing *b, daxfs_ino ino);
 int backing_list(struct backing *b, daxfs_ino dir);
 /* Of the library: bytes that are not in the pool. */
 ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
+
+/* -- writing (backing_write.c): these wait for storage -------------------------------------- */
+
+/* What the library calls: write, resize, sync. */
+int backing_out_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset);
+int backing_out_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact);
+int backing_out_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp);
+/* May the file be written: -EROFS, -EMLINK: it has other names in storage. */
+int backing_may_write(struct backing *b, daxfs_ino ino);
+/* Wait until less is dirty than may be: 0, or why that cannot be written back. */
+int backing_wait_room(struct backing *b);
+/* This host has written so much of a file. */
+void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes);
+/* All that was written of a file is in storage when this returns. */
+int backing_flush(struct backing *b, daxfs_ino ino);
+/* Attributes, in storage and then in the pool. */
+int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out);
+/* The thread that writes back what is old. */
+void *backing_flusher(void *context);
+/* A file is not there any more, or has been written back by others. */
+void backing_forget_dirty(struct backing *b);
 
 /* -- what is known (backing_notes.c) ------------------------------------------------------- */
 

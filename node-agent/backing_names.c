@@ -8,7 +8,9 @@
  *   at each read of bytes that are not in the pool: that fails with ESTALE, and so does all that is read of that file.
  * What nobody looks at is not noticed; nor is a change that leaves number, size, mtime and ctime as they were.
  *
- * A file that changed is another file: its name is forgotten and imported anew, and its pages go with the
+ * A file that is dirty, or is being written back, is known by its number alone: what was written here wins. It is not
+ * forgotten, nor is what it is in, whatever storage says (backing_write.c).
+ * Any other file that changed is another file: its name is forgotten and imported anew, and its pages go with the
  * last of its readers. For a moment hosts that cannot read the storage find no name. Two hosts that do the same at
  * once meet at the name: -EEXIST, -ESTALE, and both look again. A crash leaves a name that is not there, or one
  * that is old: the next look makes it right.
@@ -44,16 +46,32 @@ static bool is_absent(int rc)
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP || rc == -EXDEV || rc == -EOPNOTSUPP;
 }
 
-/* What the pool has of something that was imported. */
-static int known(struct backing *b, daxfs_ino ino, struct storage_entry *out)
+/* what the pool has of something that was imported */
+struct known {
+	struct storage_entry entry;
+	bool dirty;
+	uint64_t stamp; /* of a file, as storage said last; 0: not known but by its attributes */
+};
+
+static int known(struct backing *b, daxfs_ino ino, struct known *out)
 {
 	struct daxfs_source source = { .file = 0 };
-	int rc = daxfs_getattr(b->fs, ino, &out->attr);
+	int rc = daxfs_getattr(b->fs, ino, &out->entry.attr);
 
 	if (rc == 0)
 		rc = daxfs_source(b->fs, ino, &source);
-	out->file = source.file;
+	out->entry.file = source.file;
+	out->dirty = source.dirty;
+	out->stamp = source.stamp;
 	return rc;
+}
+
+/* Is it what it was? */
+static bool is_same(const struct known *was, const struct storage_entry *now)
+{
+	if (!S_ISREG(was->entry.attr.mode) || !S_ISREG(now->attr.mode) || (!was->dirty && !was->stamp))
+		return storage_same(&was->entry, now);
+	return was->entry.file == now->file && (was->dirty || was->stamp == storage_stamp(now));
 }
 
 /* Our own kernel may keep what others were made to forget. */
@@ -113,11 +131,20 @@ static int names_of_pool(struct backing *b, daxfs_ino dir, struct names *names)
 	return rc ? rc : names->failed ? -ENOMEM : 0;
 }
 
-/* With all below it. Others may import there meanwhile: then it stays, and is looked at again. */
+/* Would something be lost that storage has not? */
+static bool is_dirty(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_source source;
+
+	return daxfs_source(b->fs, ino, &source) == 0 && source.dirty;
+}
+
+/* With all below it; -EBUSY: but what is dirty. Others may import there meanwhile: then it stays, and is looked at
+ * again. */
 static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino, unsigned depth)
 {
 	struct names below = { 0 };
-	int rc = daxfs_forget(b->fs, parent, name, ino);
+	int rc = is_dirty(b, ino) ? -EBUSY : daxfs_forget(b->fs, parent, name, ino);
 
 	if (rc == -ENOTEMPTY && depth < DEPTH_MAX) {
 		rc = names_of_pool(b, ino, &below);
@@ -127,6 +154,9 @@ static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_i
 		if (rc == 0)
 			rc = daxfs_forget(b->fs, parent, name, ino);
 	}
+	if (rc == -EBUSY)
+		log_warn("backing %s: %s is gone from storage, or another one there, but was written here: kept",
+			 b->config->name, name);
 	backing_unnote(b, ino);
 	tell(b, ino);
 	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
@@ -148,6 +178,8 @@ static int import(struct backing *b, daxfs_ino parent, const char *name, const c
 	} else {
 		rc = daxfs_import(b->fs, parent, name, &e->attr, b->number, e->file, &out);
 	}
+	if (rc == 0 && S_ISREG(e->attr.mode))
+		daxfs_stamp(b->fs, out.ino, storage_stamp(e)); /* else it is known by its attributes */
 	if (rc == 0) {
 		backing_note(b, out.ino, parent, name, true);
 		tell(b, 0);
@@ -172,7 +204,7 @@ static int refresh(struct backing *b, daxfs_ino dir, const struct storage_entry 
 static int make_so(struct backing *b, daxfs_ino parent, const char *name, const char *path, int there,
 		   const struct storage_entry *now)
 {
-	struct storage_entry was;
+	struct known was;
 	struct daxfs_attr attr;
 	int rc = daxfs_lookup(b->fs, parent, name, &attr);
 
@@ -184,12 +216,12 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 		rc = known(b, attr.ino, &was);
 	if (rc)
 		return rc == -ESTALE ? -EAGAIN : rc;
-	if (there == 0 && storage_same(&was, now)) {
+	if (there == 0 && is_same(&was, now)) {
 		backing_note(b, attr.ino, parent, name, true);
-		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was, now) : 0;
+		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was.entry, now) : 0;
 	}
 	rc = forget(b, parent, name, attr.ino, 0);
-	return rc ? rc : -EAGAIN;
+	return rc == -EBUSY ? 0 : rc ? rc : -EAGAIN;
 }
 
 int backing_look(struct backing *b, daxfs_ino parent, const char *name)
@@ -213,7 +245,8 @@ int backing_look(struct backing *b, daxfs_ino parent, const char *name)
 
 int backing_look_at(struct backing *b, daxfs_ino ino)
 {
-	struct storage_entry was, now;
+	struct storage_entry now;
+	struct known was;
 	struct backing_note note;
 	char path[PATH_MAX];
 	int rc = known(b, ino, &was);
@@ -228,12 +261,14 @@ int backing_look_at(struct backing *b, daxfs_ino ino)
 		return rc;
 	if (!backing_find_note(b, ino, &note) || !note.parent)
 		return -ESTALE; /* another one took its place in the table: the kernel comes again */
-	if (rc == 0 && storage_same(&was, &now)) {
+	if (rc == 0 && is_same(&was, &now)) {
 		backing_note(b, ino, note.parent, note.name, true);
 		return 0;
 	}
 	backing_unnote(b, ino); /* its path may be what is old */
 	rc = backing_look(b, note.parent, note.name);
+	if (rc == 0 && is_dirty(b, ino))
+		return 0; /* ours */
 	return rc == 0 || rc == -ENOENT ? -ESTALE : rc;
 }
 
@@ -306,7 +341,8 @@ static bool is_unchanged(struct backing *b, daxfs_ino dir, const struct daxfs_at
 
 int backing_list(struct backing *b, daxfs_ino dir)
 {
-	struct storage_entry was, now;
+	struct storage_entry now;
+	struct known was;
 	char path[PATH_MAX];
 	int rc = known(b, dir, &was);
 
@@ -314,10 +350,10 @@ int backing_list(struct backing *b, daxfs_ino dir)
 		rc = backing_path(b, dir, path, sizeof(path));
 	if (rc == 0)
 		rc = storage_look(b->fd, path, &now);
-	if (rc == 0 && !storage_same(&was, &now))
+	if (rc == 0 && !is_same(&was, &now))
 		rc = -ESTALE; /* another one has its name */
 	if (rc == 0)
-		rc = refresh(b, dir, &was, &now);
+		rc = refresh(b, dir, &was.entry, &now);
 	if (rc == 0 && !is_unchanged(b, dir, &now.attr))
 		rc = list(b, dir, path);
 	if (rc == 0)
@@ -328,18 +364,45 @@ int backing_list(struct backing *b, daxfs_ino dir)
 
 /* -- bytes ------------------------------------------------------------------------------------ */
 
-ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+/*
+ * Bytes that storage has not are zeros if the file is dirty: then somebody made it longer, and nothing else is known of
+ * it but its number. It may have been written back while we read: then it is known by another stamp.
+ */
+static ssize_t read_once(struct backing *b, daxfs_ino ino, void *buf, size_t len, uint64_t offset)
 {
-	struct backing *b = context;
-	struct storage_entry was;
+	struct storage_entry now;
+	struct known was, again;
 	char path[PATH_MAX];
 	ssize_t n = known(b, ino, &was);
 
-	(void)file;
 	if (n == 0)
 		n = backing_path(b, ino, path, sizeof(path));
 	if (n == 0)
-		n = storage_read(b->fd, path, &was, buf, len, offset);
+		n = storage_read(b->fd, path, buf, len, offset, &now);
+	if (n < 0)
+		return n;
+	if (!is_same(&was, &now)) {
+		if (known(b, ino, &again))
+			return -ESTALE;
+		return again.dirty != was.dirty || again.stamp != was.stamp ? -EAGAIN : -ESTALE;
+	}
+	if (was.dirty && (size_t)n < len) {
+		memset((uint8_t *)buf + n, 0, len - (size_t)n);
+		n = (ssize_t)len;
+	}
+	return n;
+}
+
+ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+{
+	struct backing *b = context;
+	ssize_t n = -EAGAIN;
+
+	(void)file;
+	for (unsigned i = 0; n == -EAGAIN && i < LOOKS; i++)
+		n = read_once(b, ino, buf, len, offset);
+	if (n == -EAGAIN)
+		n = -ESTALE;
 	if (n == -ESTALE)
 		backing_unnote(b, ino);
 	say(b, n < 0 && n != -ESTALE ? (int)n : 0);

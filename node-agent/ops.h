@@ -129,6 +129,12 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t size, off_t offset,
+		      const struct fuse_file_info *fi);
+/* 1: a write by that user takes bits of the mode away, and *want is what is left. -errno */
+int ops_bits_to_drop(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *want);
+bool ops_backed_fsync(fuse_req_t req, daxfs_ino ino);
+bool ops_backed_setattr(fuse_req_t req, daxfs_ino ino, unsigned set, const struct daxfs_attr *attr);
 /* Open it, and answer. */
 void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags);
 void ops_opendir_now(fuse_req_t req, daxfs_ino ino);
@@ -153,6 +159,7 @@ int ops_close_file(fuse_req_t req, uint64_t fh);
 
 /* ops_attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void ops_reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 unsigned ops_set_bits(int to_set);

@@ -118,6 +118,11 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_attr(req, error, &attr, ops_of(req)->timeout_s);
 }
 
+void ops_reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr)
+{
+	reply_attr(req, error, attr, ops_of(req)->timeout_s);
+}
+
 /* For "now" the kernel sets both bits of a time. */
 unsigned ops_set_bits(int to_set)
 {
@@ -162,6 +167,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, str
 	want.size = (uint64_t)in->st_size;
 	want.atime = in->st_atim;
 	want.mtime = in->st_mtim;
+	if (ops_backed_setattr(req, ino, set, &want))
+		return;
 	if (set & DAXFS_SET_SIZE)
 		ops_data_changes(req, ino);
 	error = daxfs_setattr(ops_fs(req), ino, set, &want, &attr);

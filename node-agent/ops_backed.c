@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ops_backed.c - requests that may have to wait for storage (backing.h).
+ * ops_backed.c - requests that may have to wait for storage (backing.h): to read, to write, to be safe.
  *
  * What the pool has is answered by the worker that was asked. The rest goes to a thread of the backing, which
  * answers by the descriptor that the request came by, with its receipt: what it makes in the pool to be as in
@@ -25,6 +25,10 @@ struct deferred {
 	daxfs_ino ino;
 	size_t size;
 	off_t offset;
+	unsigned flags;  /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set */
+	bool sync, kept; /* a write: to be safe; of pages of a mapping, which keeps all bits of the mode */
+	void *buf;       /* of a write; to be freed */
+	struct daxfs_attr attr;
 	char name[256];
 };
 
@@ -39,12 +43,13 @@ static void run(struct backing_work *work)
 }
 
 /* The backing is kept by the request from here on. */
-static void defer(fuse_req_t req, struct backing *b, const struct deferred *how)
+static void defer(fuse_req_t req, struct backing *b, const struct deferred *how, bool writes)
 {
 	struct deferred *d = malloc(sizeof(*d));
 
 	if (!d) {
 		backing_put(b);
+		free(how->buf);
 		ops_reply(req, -ENOMEM);
 		return;
 	}
@@ -53,7 +58,7 @@ static void defer(fuse_req_t req, struct backing *b, const struct deferred *how)
 	d->req = req;
 	d->b = b;
 	channel_leave(ops_of(req)->channel, &d->place);
-	backing_add(b, &d->work);
+	backing_add(b, &d->work, writes);
 }
 
 /* -- in a thread of the backing ----------------------------------------------------------- */
@@ -91,6 +96,23 @@ static void run_open(struct deferred *d)
 		ops_open_now(d->req, d->ino, O_RDWR); /* direct */
 }
 
+static int look_to_write(struct backing *b, daxfs_ino ino)
+{
+	int error = backing_look_at(b, ino);
+
+	return error ? error : backing_may_write(b, ino);
+}
+
+static void run_open_to_write(struct deferred *d)
+{
+	int error = look(d, look_to_write);
+
+	if (error)
+		ops_reply(d->req, ops_inode_error(d->req, error));
+	else
+		ops_open_now(d->req, d->ino);
+}
+
 static void run_opendir(struct deferred *d)
 {
 	int error = look(d, backing_list);
@@ -115,6 +137,72 @@ static void run_read(struct deferred *d)
 	free(buf);
 }
 
+/* Before the bytes change, and in storage first. */
+static int drop_bits(struct deferred *d)
+{
+	struct daxfs_attr want, attr;
+	int error = d->kept ? 0 : ops_bits_to_drop(d->req, d->ino, &want);
+
+	if (error <= 0)
+		return error;
+	ops_aside(d->req, true);
+	error = backing_set(d->b, d->ino, DAXFS_SET_MODE, &want, &attr);
+	ops_aside(d->req, false);
+	return error;
+}
+
+static ssize_t write_from(struct deferred *d, size_t done)
+{
+	ssize_t n;
+
+	ops_data_changes(d->req, d->ino);
+	n = daxfs_write(ops_fs(d->req), d->ino, (uint8_t *)d->buf + done, d->size - done, (uint64_t)d->offset + done,
+			d->flags);
+	ops_data_changed(d->req, d->ino);
+	return n;
+}
+
+static void run_write(struct deferred *d)
+{
+	size_t done = (size_t)ops_done();
+	ssize_t n = done ? 0 : backing_wait_room(d->b);
+
+	if (n == 0 && !done)
+		n = drop_bits(d);
+	if (n == 0 && done < d->size)
+		n = write_from(d, done);
+	if (n == -ENOSPC && look(d, backing_flush) == 0) /* of which some is what is dirty */
+		n = write_from(d, done);
+	backing_wrote(d->b, d->ino, d->size);
+	if (n >= 0 && d->sync) {
+		int error = look(d, backing_flush);
+
+		n = error ? error : n;
+		done = error ? 0 : done;
+	}
+	free(d->buf);
+	if (n < 0 && !done)
+		ops_reply(d->req, (int)n);
+	else
+		fuse_reply_write(d->req, done + (size_t)(n > 0 ? n : 0));
+}
+
+static void run_fsync(struct deferred *d)
+{
+	ops_reply(d->req, look(d, backing_flush));
+}
+
+static void run_setattr(struct deferred *d)
+{
+	struct daxfs_attr attr;
+	int error;
+
+	ops_data_changes(d->req, d->ino);
+	error = backing_set(d->b, d->ino, d->flags, &d->attr, &attr);
+	ops_data_changed(d->req, d->ino);
+	ops_reply_attr(d->req, error, &attr);
+}
+
 /* -- true: answered, now or later ---------------------------------------------------------- */
 
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
@@ -137,7 +225,7 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 		return true;
 	}
 	snprintf(how.name, sizeof(how.name), "%s", name);
-	defer(req, b, &how);
+	defer(req, b, &how, false);
 	return true;
 }
 
@@ -152,19 +240,26 @@ static bool defer_open(fuse_req_t req, daxfs_ino ino, void (*run_it)(struct defe
 		backing_put(b);
 		return false;
 	}
-	defer(req, b, &(struct deferred){ .run = run_it, .ino = ino });
+	defer(req, b, &(struct deferred){ .run = run_it, .ino = ino }, false);
 	return true;
 }
 
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 {
 	struct daxfs_source source;
+	struct backing *b;
 
-	if ((flags & O_ACCMODE) != O_RDONLY && daxfs_source(ops_fs(req), ino, &source) == 0) {
+	if ((flags & O_ACCMODE) == O_RDONLY || daxfs_source(ops_fs(req), ino, &source))
+		return defer_open(req, ino, run_open, NULL);
+	b = backing_get(&ops_of(req)->backings, ino);
+	if (!b || !b->writable) { /* a host without the storage could not say what becomes of a write */
+		if (b)
+			backing_put(b);
 		ops_reply(req, -EROFS);
 		return true;
 	}
-	return defer_open(req, ino, run_open, NULL);
+	defer(req, b, &(struct deferred){ .run = run_open_to_write, .ino = ino }, true);
+	return true;
 }
 
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
@@ -178,6 +273,56 @@ bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 
 	if (!b)
 		return false;
-	defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset });
+	defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset }, false);
+	return true;
+}
+
+/* -- writing: by threads that readers do not wait for --------------------------------------- */
+
+bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t size, off_t offset,
+		      const struct fuse_file_info *fi)
+{
+	struct backing *b = backing_get(&ops_of(req)->backings, ino);
+	struct deferred how = { .run = run_write, .ino = ino, .size = size, .offset = offset };
+
+	if (!b)
+		return false;
+	how.flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
+	how.sync = fi->flags & (O_SYNC | O_DSYNC);
+	how.kept = fi->writepage;
+	how.buf = malloc(size ? size : 1);
+	if (!how.buf) {
+		backing_put(b);
+		ops_reply(req, -ENOMEM);
+		return true;
+	}
+	memcpy(how.buf, buf, size);
+	defer(req, b, &how, true);
+	return true;
+}
+
+/* What nobody of this host can write back is said not to be safe. */
+bool ops_backed_fsync(fuse_req_t req, daxfs_ino ino)
+{
+	struct daxfs_source source;
+	struct backing *b;
+
+	if (!ops_of(req)->n_backings || daxfs_source(ops_fs(req), ino, &source) || !source.dirty)
+		return false;
+	b = backing_get(&ops_of(req)->backings, ino);
+	if (b)
+		defer(req, b, &(struct deferred){ .run = run_fsync, .ino = ino }, true);
+	else
+		ops_reply(req, -ENXIO);
+	return true;
+}
+
+bool ops_backed_setattr(fuse_req_t req, daxfs_ino ino, unsigned set, const struct daxfs_attr *attr)
+{
+	struct backing *b = set ? backing_get(&ops_of(req)->backings, ino) : NULL;
+
+	if (!b)
+		return false;
+	defer(req, b, &(struct deferred){ .run = run_setattr, .ino = ino, .flags = set, .attr = *attr }, true);
 	return true;
 }

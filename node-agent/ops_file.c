@@ -314,9 +314,9 @@ void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 
 /* Before the bytes change, so that dying in between leaves no foreign bytes in
  * a set-user-ID file. root keeps the bits, as in every local filesystem. */
-static int drop_privileges(fuse_req_t req, daxfs_ino ino)
+int ops_bits_to_drop(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *want)
 {
-	struct daxfs_attr attr, want;
+	struct daxfs_attr attr;
 	uint32_t drop = 0;
 	int error;
 
@@ -329,10 +329,18 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 		drop |= S_ISUID;
 	if ((attr.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		drop |= S_ISGID;
-	if (!drop)
-		return 0;
-	memset(&want, 0, sizeof(want));
-	want.mode = attr.mode & ~drop;
+	memset(want, 0, sizeof(*want));
+	want->mode = attr.mode & ~drop;
+	return drop != 0;
+}
+
+static int drop_privileges(fuse_req_t req, daxfs_ino ino)
+{
+	struct daxfs_attr attr, want;
+	int error = ops_bits_to_drop(req, ino, &want);
+
+	if (error <= 0)
+		return error;
 	ops_aside(req, true);
 	error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
 	ops_aside(req, false);
@@ -343,9 +351,13 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	unsigned flags = fi->flags & O_APPEND ? DAXFS_APPEND : 0;
-	ssize_t n = fi->writepage ? ops_map_write(req, ino) : drop_privileges(req, ino);
+	ssize_t n = fi->writepage ? ops_map_write(req, ino) : 0;
 	size_t done = (size_t)ops_done();
 
+	if (n == 0 && ops_backed_write(req, ino, buf, size, offset, fi))
+		return;
+	if (n == 0 && !fi->writepage)
+		n = drop_privileges(req, ino);
 	ops_data_changes(req, ino);
 	if (n == 0 && done < size)
 		n = daxfs_write(ops_fs(req), ino, buf + done, size - done, (uint64_t)offset + done, flags);
@@ -356,12 +368,13 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		fuse_reply_write(req, done + (size_t)(n > 0 ? n : 0));
 }
 
-/* Also of directories. What it promises is the pool's to say. */
+/* Also of directories. What it promises is the pool's to say; of what is of storage, that has it. */
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)datasync;
 	(void)fi;
-	ops_reply(req, daxfs_fsync(ops_fs(req), ino));
+	if (!ops_backed_fsync(req, ino))
+		ops_reply(req, daxfs_fsync(ops_fs(req), ino));
 }
 
 /* -- holes ---------------------------------------------------------------------- */
@@ -445,7 +458,7 @@ void op_copy_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fu
 	ssize_t n = flags ? -EINVAL : drop_privileges(req, to);
 
 	(void)from_fi, (void)to_fi;
-	if (n == 0 && daxfs_source(ops_fs(req), from, &source) == 0)
+	if (n == 0 && (daxfs_source(ops_fs(req), from, &source) == 0 || daxfs_source(ops_fs(req), to, &source) == 0))
 		n = -EOPNOTSUPP; /* it may have to wait for storage: the kernel reads and writes instead */
 	ops_data_changes(req, to);
 	if (n == 0)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,6 +43,7 @@ static int fill(const struct stat *st, struct storage_entry *out)
 		return -EOPNOTSUPP;
 	*out = (struct storage_entry){
 		.file = st->st_ino & FILE_MASK,
+		.links = (unsigned)st->st_nlink,
 		.attr = {
 			.mode = st->st_mode,
 			.uid = st->st_uid,
@@ -136,22 +138,128 @@ static ssize_t read_bytes(int fd, uint8_t *buf, size_t len, uint64_t offset)
 	return (ssize_t)done;
 }
 
+/* What cannot be reached by that path any more. */
+static int stale(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EOPNOTSUPP ? -ESTALE : error;
+}
+
 /* It is looked at after the bytes: what changed it before, or meanwhile, has left its mark by then. */
-ssize_t storage_read(int root, const char *path, const struct storage_entry *known, void *buf, size_t len,
-		     uint64_t offset)
+ssize_t storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset, struct storage_entry *now)
 {
 	int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK), rc;
-	struct storage_entry now;
 	ssize_t n;
 
 	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+		return stale(fd);
 	n = read_bytes(fd, buf, len, offset);
-	rc = fill_from(fd, &now);
+	rc = stale(fill_from(fd, now));
 	close(fd);
-	if (rc == 0 && !storage_same(known, &now))
+	return rc ? rc : n;
+}
+
+/* -- writing --------------------------------------------------------------------------- */
+
+int storage_open_file(int root, const char *path, uint64_t file)
+{
+	int fd = open_beneath(root, path, O_RDWR | O_NONBLOCK), rc;
+	struct storage_entry now;
+
+	if (fd < 0)
+		return stale(fd);
+	rc = stale(fill_from(fd, &now));
+	if (rc == 0 && (!S_ISREG(now.attr.mode) || now.file != file))
 		rc = -ESTALE;
-	return rc == -EOPNOTSUPP ? -ESTALE : rc ? rc : n;
+	if (rc)
+		close(fd);
+	return rc ? rc : fd;
+}
+
+int storage_write(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	const uint8_t *from = buf;
+	ssize_t n;
+
+	for (size_t done = 0; done < len; done += (size_t)n) {
+		n = pwrite(fd, from + done, len - done, (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
+int storage_resize(int fd, uint64_t size, bool exact)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size == size || (!exact && (uint64_t)st.st_size < size))
+		return 0;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+int storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, mtime ? *mtime : (struct timespec){ 0 } };
+
+	if (mtime && futimens(fd, times) < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		return -errno;
+	return fill_from(fd, now);
+}
+
+static struct timespec time_to_set(unsigned set, unsigned given, unsigned is_now, struct timespec time)
+{
+	if (set & is_now)
+		return (struct timespec){ .tv_nsec = UTIME_NOW };
+	return set & given ? time : (struct timespec){ .tv_nsec = UTIME_OMIT };
+}
+
+/* Owner first: it takes bits of the mode away. A path that is a link is one itself, which has no mode to set. */
+int storage_set(int root, const char *path, unsigned set, const struct daxfs_attr *attr)
+{
+	const struct timespec times[2] = {
+		time_to_set(set, DAXFS_SET_ATIME, DAXFS_SET_ATIME_NOW, attr->atime),
+		time_to_set(set, DAXFS_SET_MTIME, DAXFS_SET_MTIME_NOW, attr->mtime),
+	};
+	char self[64];
+	int fd = open_beneath(root, path, O_PATH), rc = fd < 0 ? fd : 0;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (rc == 0 && set & (DAXFS_SET_UID | DAXFS_SET_GID) &&
+	    fchownat(fd, "", set & DAXFS_SET_UID ? attr->uid : (uid_t)-1, set & DAXFS_SET_GID ? attr->gid : (gid_t)-1,
+		     AT_EMPTY_PATH) < 0)
+		rc = -errno;
+	if (rc == 0 && set & DAXFS_SET_MODE && chmod(self, attr->mode & 07777) < 0)
+		rc = -errno;
+	if (rc == 0 && (times[0].tv_nsec != UTIME_OMIT || times[1].tv_nsec != UTIME_OMIT) &&
+	    utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+uint64_t storage_stamp(const struct storage_entry *e)
+{
+	const uint64_t part[] = {
+		e->attr.size,
+		(uint64_t)e->attr.mtime.tv_sec,
+		(uint64_t)e->attr.mtime.tv_nsec,
+		(uint64_t)e->attr.ctime.tv_sec,
+		(uint64_t)e->attr.ctime.tv_nsec,
+	};
+	uint64_t h = 0x9e3779b97f4a7c15ull;
+
+	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+		h = (h ^ part[i]) * 0xff51afd7ed558ccdull;
+		h ^= h >> 32;
+	}
+	return h | 1;
 }
 
 static bool same_time(struct timespec a, struct timespec b)

@@ -413,14 +413,14 @@ static void test_paths(void **state)
 	assert_int_equal(storage_look(other, "secret", &secret), 0);
 	for (unsigned i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
 		assert_true(storage_look(root, out[i], &entry) < 0);
-		assert_true(storage_read(root, out[i], &secret, buf, 6, 0) < 0);
+		assert_true(storage_read(root, out[i], buf, 6, 0, &entry) < 0);
 		assert_true(storage_readlink(root, out[i], buf, sizeof(buf)) < 0);
 		assert_true(storage_list(root, out[i], no_names, &names) < 0);
 	}
 	assert_true(storage_list(root, "escape", no_names, &names) < 0);
 	assert_int_equal(names, 0);
 	assert_int_equal(storage_look(root, "escape", &entry), 0); /* the link itself is there */
-	assert_int_equal(storage_read(other, "secret", &secret, buf, 6, 0), 6);
+	assert_int_equal(storage_read(other, "secret", buf, 6, 0, &secret), 6);
 	close(root);
 	close(other);
 }

@@ -66,8 +66,6 @@ static void test_bad_input(void **state)
 
 	(void)state;
 	setup(&p);
-	ctl_run(&p.r, "backing add %s data --path %s", p.pool, p.storage);
-	ctl_expect(&p.r, CTL_USAGE, "does not write to storage: say --read-only");
 	ctl_run(&p.r, "backing add %s data --path relative --read-only", p.pool);
 	ctl_expect(&p.r, CTL_USAGE, "--path /PATH");
 	ctl_run(&p.r, "backing add %s data --path /nonexistent/x --read-only", p.pool);
@@ -77,9 +75,9 @@ static void test_bad_input(void **state)
 	ctl_run(&p.r, "backing add %s a/b --path /tmp --read-only", p.pool);
 	ctl_expect(&p.r, CTL_USAGE, "a name without /");
 	ctl_run(&p.r, "backing frob %s", p.pool);
-	ctl_expect(&p.r, CTL_USAGE, "add, list or remove");
+	ctl_expect(&p.r, CTL_USAGE, "add, list, sync or remove");
 	ctl_run(&p.r, "backing remove %s", p.pool);
-	ctl_expect(&p.r, CTL_USAGE, "add, list or remove");
+	ctl_expect(&p.r, CTL_USAGE, "add, list, sync or remove");
 	teardown(&p);
 }
 
@@ -112,12 +110,86 @@ static void test_remove_a_tree(void **state)
 	teardown(&p);
 }
 
+static ssize_t read_none(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
+{
+	(void)context, (void)ino, (void)file, (void)offset;
+	memset(buf, 0, len);
+	return (ssize_t)len;
+}
+
+static int write_none(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
+{
+	(void)context, (void)ino, (void)file, (void)buf, (void)len, (void)offset;
+	return 0;
+}
+
+static int resize_none(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact)
+{
+	(void)context, (void)ino, (void)file, (void)size, (void)exact;
+	return 0;
+}
+
+static int sync_none(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp)
+{
+	(void)context, (void)ino, (void)file;
+	*stamp = 1;
+	return 0;
+}
+
+/* What is to be written back is told, waited for, and not thrown away. */
+static void test_dirty(void **state)
+{
+	const struct daxfs_storage none = { .struct_size = sizeof(none),
+					    .read = read_none,
+					    .write = write_none,
+					    .resize = resize_none,
+					    .sync = sync_none };
+	const struct daxfs_attr file = { .mode = S_IFREG | 0644, .size = 100 };
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_attr top, out;
+	struct daxfs *fs;
+	struct place p;
+
+	(void)state;
+	setup(&p);
+	ctl_run(&p.r, "backing add %s data --path %s", p.pool, p.storage);
+	ctl_expect(&p.r, CTL_OK, "read and written by hosts");
+	ctl_run(&p.r, "backing sync %s data", p.pool);
+	ctl_expect(&p.r, CTL_OK, "what was written is in storage");
+	assert_int_equal(daxfs_open(p.pool, DAXFS_READ_WRITE, &fs, &err), 0);
+	assert_int_equal(daxfs_join(fs, 0, "host", &err), 0);
+	assert_int_equal(daxfs_backing_attach(fs, 0, &none), 0);
+	assert_int_equal(daxfs_lookup(fs, DAXFS_ROOT, "data", &top), 0);
+	assert_int_equal(daxfs_import(fs, top.ino, "f", &file, 0, 2, &out), 0);
+	assert_int_equal(daxfs_write(fs, out.ino, "x", 1, 0, 0), 1);
+	ctl_run(&p.r, "backing list %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "writable   revalidate-ms 1000");
+	ctl_expect(&p.r, CTL_OK, "1 files to be written back");
+	ctl_run(&p.r, "--json backing list %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"dirty_files\": 1");
+	ctl_run(&p.r, "backing sync %s data --timeout 0", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "still to be written back");
+	ctl_run(&p.r, "backing remove %s data", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "to be written back: daxfsctl backing sync");
+	assert_int_equal(daxfs_write_back(fs, out.ino), 0);
+	assert_int_equal(daxfs_leave(fs), 0);
+	daxfs_close(fs);
+	ctl_run(&p.r, "backing sync %s data --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"there\": true");
+	ctl_run(&p.r, "backing sync %s none", p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "no such backing");
+	ctl_run(&p.r, "backing remove %s data", p.pool);
+	ctl_expect(&p.r, CTL_OK, "removed from the pool");
+	teardown(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_add_list_remove),
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_remove_a_tree),
+		cmocka_unit_test(test_dirty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backing_write.c - what was written through the pool, written back to storage.
+ *
+ * One host at a time writes back the files of a backing: it holds a lock of the pool on the backing's directory, which
+ * it gives up after each file, and loses with its life when its recovery ends. Its storage must have lost it by then,
+ * too: what fences a host has to stop its writes to storage.
+ * Each host writes back what it has written when that is BACKING_DIRTY_MS old, oldest file first, pages in order of
+ * place; each looks every BACKING_SCAN_MS for dirty files of anybody's, which hosts that died have left. So what the
+ * pool alone has is younger than the two together, the time it took to recover a host and the time storage takes.
+ *
+ * Files are known by number: while a file is dirty, or being written, the pool's bytes win over changes that somebody
+ * makes in storage, which is logged. A file that storage has no more stays dirty: fsync says ESTALE.
+ * An error is tried again; each fsync tries by itself, so each is told. Writers wait while too much is dirty, in
+ * threads that only they use; if that cannot be written, they are told why.
+ */
+#include "node-agent/backing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define LOCK_POLL_MS 5
+#define TICK_MS 250
+#define RETRY_MS 1000
+
+static void nap(unsigned ms)
+{
+	const struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* -- whose turn it is ------------------------------------------------------------------------ */
+
+static int lock_pod(struct backing *b, enum daxfs_lock_type type)
+{
+	const struct daxfs_lock lock = { .end = DAXFS_LOCK_END, .owner = 1, .type = type, .kind = DAXFS_LOCK_FLOCK };
+
+	return daxfs_lock(b->fs, b->root, &lock);
+}
+
+/* A dead host keeps it until it is recovered. -ENOTCONN: this one stops. */
+static int begin(struct backing *b)
+{
+	int rc;
+
+	pthread_mutex_lock(&b->flushing);
+	while ((rc = lock_pod(b, DAXFS_LOCK_WRITE)) == -EAGAIN)
+		nap(LOCK_POLL_MS);
+	if (rc)
+		pthread_mutex_unlock(&b->flushing);
+	return rc;
+}
+
+static void end(struct backing *b)
+{
+	lock_pod(b, DAXFS_UNLOCK);
+	pthread_mutex_unlock(&b->flushing);
+}
+
+/* -- what the library calls, by who holds the lock ---------------------------------------------- */
+
+static void close_out(struct backing *b)
+{
+	if (b->out >= 0)
+		close(b->out);
+	b->out = -1;
+	b->out_ino = 0;
+}
+
+/* Kept open from the first write on: the errors of what it wrote are told to this descriptor. */
+static int open_out(struct backing *b, daxfs_ino ino, uint64_t file)
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (b->out >= 0 && b->out_ino == ino)
+		return 0;
+	close_out(b);
+	rc = backing_path(b, ino, path, sizeof(path));
+	if (rc == 0)
+		rc = storage_open_file(b->fd, path, file);
+	if (rc == -ESTALE) { /* that path may be an old one */
+		backing_unnote(b, ino);
+		rc = backing_path(b, ino, path, sizeof(path));
+		if (rc == 0)
+			rc = storage_open_file(b->fd, path, file);
+	}
+	if (rc < 0)
+		return rc;
+	b->out = rc;
+	b->out_ino = ino;
+	return 0;
+}
+
+int backing_out_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
+{
+	struct backing *b = context;
+	int rc = open_out(b, ino, file);
+
+	return rc ? rc : storage_write(b->out, buf, len, offset);
+}
+
+int backing_out_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact)
+{
+	struct backing *b = context;
+	int rc = open_out(b, ino, file);
+
+	return rc ? rc : storage_resize(b->out, size, exact);
+}
+
+/* What a host left that died between the two of backing_set: storage was first. */
+static int heal(struct backing *b, daxfs_ino ino, const struct daxfs_attr *here, const struct daxfs_attr *there)
+{
+	if (here->mode == there->mode && here->uid == there->uid && here->gid == there->gid)
+		return 0;
+	return daxfs_setattr(b->fs, ino, DAXFS_SET_MODE | DAXFS_SET_UID | DAXFS_SET_GID, there, NULL);
+}
+
+/* The file has there the time that the pool says. */
+int backing_out_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp)
+{
+	struct backing *b = context;
+	struct storage_entry now;
+	struct daxfs_attr attr;
+	int rc = open_out(b, ino, file);
+
+	if (rc == 0)
+		rc = daxfs_getattr(b->fs, ino, &attr);
+	if (rc == 0)
+		rc = storage_sync(b->out, &attr.mtime, &now);
+	if (rc == 0)
+		rc = heal(b, ino, &attr, &now.attr);
+	if (rc == 0)
+		*stamp = storage_stamp(&now);
+	return rc;
+}
+
+/* -- what is dirty ------------------------------------------------------------------------------ */
+
+/* The lock is held. */
+static struct backing_dirty **find(struct backing *b, daxfs_ino ino)
+{
+	struct backing_dirty **at = &b->dirty;
+
+	while (*at && (*at)->ino != ino)
+		at = &(*at)->next;
+	return at;
+}
+
+static void note(struct backing *b, daxfs_ino ino, uint64_t bytes)
+{
+	struct backing_dirty **at, *file;
+
+	pthread_mutex_lock(&b->lock);
+	at = find(b, ino);
+	file = *at;
+	if (!file) {
+		file = calloc(1, sizeof(*file));
+		if (file) {
+			file->ino = ino;
+			file->since_ns = clock_ns();
+			*at = file;
+		} /* else the next scan finds it */
+	}
+	if (file) {
+		file->bytes += bytes;
+		b->dirty_bytes += bytes;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes)
+{
+	note(b, ino, bytes);
+}
+
+/* So much of what was written before `before` is in storage: the file leaves the list, or is as young as what came
+ * since; or it failed, and waits as long as one that is new. */
+static void written(struct backing *b, daxfs_ino ino, uint64_t bytes, int64_t before, int error)
+{
+	struct daxfs_source source;
+	bool gone = daxfs_source(b->fs, ino, &source) || !source.dirty;
+	struct backing_dirty **at, *file;
+
+	pthread_mutex_lock(&b->lock);
+	at = find(b, ino);
+	file = *at;
+	if (file) {
+		bytes = bytes < file->bytes ? bytes : file->bytes;
+		file->bytes -= bytes;
+		b->dirty_bytes -= bytes;
+		*at = file->next;
+		if (gone && !file->bytes && !error) {
+			free(file);
+		} else {
+			file->since_ns = before;
+			file->error = error;
+			for (at = &b->dirty; *at && (*at)->since_ns <= before;)
+				at = &(*at)->next;
+			file->next = *at;
+			*at = file;
+		}
+	}
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void backing_forget_dirty(struct backing *b)
+{
+	struct backing_dirty *file;
+
+	while ((file = b->dirty)) {
+		b->dirty = file->next;
+		free(file);
+	}
+	b->dirty_bytes = 0;
+}
+
+int backing_wait_room(struct backing *b)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&b->lock);
+	while (!b->stop && b->dirty_bytes > b->dirty_max && !b->write_error)
+		pthread_cond_wait(&b->changed, &b->lock);
+	if (b->dirty_bytes > b->dirty_max)
+		rc = b->stop ? -ENOTCONN : b->write_error;
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int backing_may_write(struct backing *b, daxfs_ino ino)
+{
+	struct storage_entry now;
+	char path[PATH_MAX];
+	int rc = b->writable ? backing_path(b, ino, path, sizeof(path)) : -EROFS;
+
+	if (rc == 0)
+		rc = storage_look(b->fd, path, &now);
+	/* Under each of its names it is another file of the pool. */
+	return rc ? rc : S_ISREG(now.attr.mode) && now.links > 1 ? -EMLINK : 0;
+}
+
+/* -- writing back ------------------------------------------------------------------------------- */
+
+/* What the pod is told of this host's attempts: why a file cannot be written back; once, until that changes. */
+static void tell(struct backing *b)
+{
+	const struct backing_dirty *file;
+	unsigned ino = 0;
+	char text[400];
+	int error, was;
+
+	pthread_mutex_lock(&b->lock);
+	for (file = b->dirty; file && !file->error;)
+		file = file->next;
+	was = b->write_error;
+	error = b->write_error = file ? file->error : 0;
+	ino = file ? (unsigned)file->ino : 0;
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+	if (was == error)
+		return;
+	if (!error) {
+		log_note("backing %s: all that was written is written back again", b->config->name);
+		daxfs_xattr_remove(b->fs, b->root, BACKING_ERROR);
+		return;
+	}
+	log_warn("backing %s: cannot write back: %s: it stays in the pool", b->config->name, strerror(-error));
+	snprintf(text, sizeof(text), "%s (inode %u)", strerror(-error), ino);
+	daxfs_xattr_set(b->fs, b->root, BACKING_ERROR, text, strlen(text), 0);
+}
+
+/* It changed in storage since it was last written back, and we write now. */
+static void say_if_changed(struct backing *b, daxfs_ino ino, const struct daxfs_source *source)
+{
+	struct storage_entry now;
+	char path[PATH_MAX];
+
+	if (!source->stamp || backing_path(b, ino, path, sizeof(path)) || storage_look(b->fd, path, &now))
+		return;
+	if (storage_stamp(&now) != source->stamp)
+		log_warn(
+			"backing %s: %s was changed in storage while it was written here, or a host died that wrote it "
+			"back: what was written here wins",
+			b->config->name, path);
+}
+
+int backing_flush(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_source source = { .dirty = false };
+	struct backing_dirty *file;
+	int64_t before = clock_ns();
+	uint64_t bytes;
+	int rc = begin(b);
+
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&b->lock);
+	file = *find(b, ino);
+	bytes = file ? file->bytes : 0;
+	pthread_mutex_unlock(&b->lock);
+	rc = daxfs_source(b->fs, ino, &source);
+	if (rc == 0 && source.dirty) {
+		say_if_changed(b, ino, &source);
+		rc = daxfs_write_back(b->fs, ino);
+		close_out(b);
+	}
+	end(b);
+	if (rc == 0)
+		written(b, ino, bytes, before, 0);
+	return rc;
+}
+
+int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
+{
+	const unsigned there = set & ~(unsigned)DAXFS_SET_SIZE;
+	struct storage_entry now;
+	char path[PATH_MAX];
+	int rc = set & DAXFS_SET_SIZE ? backing_may_write(b, ino) : 0;
+
+	if (rc == 0)
+		rc = b->writable ? begin(b) : -EROFS;
+	if (rc)
+		return rc;
+	rc = backing_path(b, ino, path, sizeof(path));
+	if (rc == 0 && there)
+		rc = storage_set(b->fd, path, there, in);
+	if (rc == 0)
+		rc = daxfs_setattr(b->fs, ino, set, in, out);
+	if (rc == 0 && there && S_ISREG(out->mode)) {
+		rc = storage_look(b->fd, path, &now);
+		if (rc == 0)
+			rc = daxfs_stamp(b->fs, ino, storage_stamp(&now));
+	}
+	end(b);
+	if (rc == 0 && set & DAXFS_SET_SIZE)
+		note(b, ino, 0);
+	return rc;
+}
+
+/* -- the flusher ---------------------------------------------------------------------------------- */
+
+/* The oldest file, if it is so old, or must make room; all: any. 0: none. */
+static daxfs_ino next_file(struct backing *b, bool all)
+{
+	daxfs_ino ino = 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->dirty && (all || b->dirty_bytes > b->dirty_max / 2 ||
+			 clock_ns() - b->dirty->since_ns > (int64_t)BACKING_DIRTY_MS * 1000000))
+		ino = b->dirty->ino;
+	pthread_mutex_unlock(&b->lock);
+	return ino;
+}
+
+/* A file that is not there any more needs nothing; one that cannot be written now waits behind the others. */
+static bool flush_next(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_source source;
+	int rc = backing_flush(b, ino);
+
+	if (rc && daxfs_source(b->fs, ino, &source) == -ESTALE)
+		rc = 0;
+	written(b, ino, rc ? 0 : UINT64_MAX, clock_ns(), rc);
+	return rc == 0;
+}
+
+/* What nobody here has written: hosts that died have, or will write it back themselves. */
+static void scan(struct backing *b)
+{
+	uint64_t at = 0;
+	daxfs_ino ino;
+	int rc;
+
+	while ((rc = daxfs_dirty(b->fs, b->number, &at, &ino)) >= 0)
+		if (rc > 0)
+			note(b, ino, 0);
+}
+
+/* All that there is, as somebody asked for; then that is done. */
+static bool take_sync(struct backing *b)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&b->lock);
+	wanted = b->sync_wanted;
+	b->sync_wanted = false;
+	pthread_mutex_unlock(&b->lock);
+	if (wanted)
+		daxfs_xattr_remove(b->fs, b->root, BACKING_SYNC);
+	return wanted;
+}
+
+static bool is_serving(struct backing *b, bool *stop)
+{
+	bool serving;
+
+	pthread_mutex_lock(&b->lock);
+	*stop = b->stop;
+	serving = b->attached && b->writable;
+	if (serving)
+		b->users++;
+	pthread_mutex_unlock(&b->lock);
+	return serving;
+}
+
+/* Files that are due; as many as there were, so that it comes to an end. */
+static unsigned flush_due(struct backing *b, bool all)
+{
+	unsigned failed = 0, n = 0;
+	daxfs_ino ino;
+
+	pthread_mutex_lock(&b->lock);
+	for (const struct backing_dirty *file = b->dirty; file; file = file->next)
+		n++;
+	pthread_mutex_unlock(&b->lock);
+	while (n-- && (ino = next_file(b, all)))
+		failed += !flush_next(b, ino);
+	tell(b);
+	return failed;
+}
+
+void *backing_flusher(void *context)
+{
+	struct backing *b = context;
+	int64_t scanned = 0;
+	bool stop = false;
+
+	while (!stop) {
+		unsigned failed = 0;
+
+		if (is_serving(b, &stop)) {
+			bool all = take_sync(b) || stop;
+
+			if (all || !scanned || clock_ns() - scanned > (int64_t)BACKING_SCAN_MS * 1000000) {
+				if (!stop)
+					scan(b);
+				scanned = clock_ns();
+			}
+			failed = flush_due(b, all);
+			backing_put(b);
+		}
+		if (!stop)
+			nap(failed ? RETRY_MS : TICK_MS);
+	}
+	return NULL;
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_agent_write_back.c - storage that is written through real mounts, and agents that are killed meanwhile: two
+ * hosts that reach it, one that does not. The storage is a small file system of its own, so that it can be full.
+ *
+ * Bytes of the kill test are counters that only grow, so each block tells which write it is of.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "daxfs/cache.h"
+#include "daxfs/inspect.h"
+#include "manager.h"
+#include "node-agent/backing.h"
+#include "test_agent_pod.h"
+
+#define C 2 /* the host without the storage */
+#define STORAGE_BYTES "size=6m"
+#define BLOCK 3000u /* bytes: its blocks begin and end within pages */
+#define BLOCKS 64u
+#define ROUNDS 6u
+
+struct tree {
+	struct pod pod;
+	struct manager manager;
+	char storage[96];
+};
+
+static const char *in(const struct tree *t, const char *name)
+{
+	return below(t->storage, name);
+}
+
+static void add_backing(struct tree *t)
+{
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_attr attr = { .mode = S_IFDIR | 0755 }, out;
+	char text[256];
+	struct daxfs *fs;
+	struct stat st;
+
+	assert_int_equal(stat(t->storage, &st), 0);
+	assert_int_equal(daxfs_open(t->pod.pool, DAXFS_READ_WRITE, &fs, &err), 0);
+	assert_int_equal(daxfs_join(fs, 3, "admin", &err), 0);
+	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "data", &attr, 0, st.st_ino, &out), 0);
+	snprintf(text, sizeof(text), "writable revalidate-ms=0 path=%s", t->storage);
+	assert_int_equal(daxfs_xattr_set(fs, out.ino, BACKING_ATTRIBUTE, text, strlen(text), 0), 0);
+	assert_int_equal(daxfs_leave(fs), 0);
+	daxfs_close(fs);
+}
+
+static void spawn(struct tree *t, int host)
+{
+	struct config config;
+	struct daxfs_error err;
+
+	pod_config(&t->pod, host, &config);
+	config.join_wait_s = HANG_S;
+	if (host != C)
+		assert_int_equal(config_line(&config, "backing = data", &err), 0);
+	unlink(t->pod.log[host]);
+	t->pod.agent[host] = pod_spawn(&t->pod, &config, host);
+}
+
+static void await_log(const struct tree *t, int host, const char *what)
+{
+	alarm(HANG_S);
+	while (!pod_log_says(&t->pod, host, what))
+		usleep(20000);
+	alarm(0);
+}
+
+static void start(struct tree *t, int host)
+{
+	spawn(t, host);
+	pod_wait_ready(&t->pod, host);
+	if (host != C)
+		await_log(t, host, ", and writing");
+}
+
+static int setup(void **state)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+
+	*state = t;
+	if (!pod_possible())
+		return 0;
+	pod_make(&t->pod);
+	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
+	assert_int_equal(mkdir(t->storage, 0755), 0);
+	assert_int_equal(mount("none", t->storage, "tmpfs", 0, STORAGE_BYTES), 0);
+	add_backing(t);
+	manager_open(&t->manager, t->pod.pool);
+	for (int i = 0; i < POD_HOSTS; i++)
+		start(t, i);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tree *t = *state;
+
+	if (t->pod.dir[0]) {
+		daxfs_member_close(t->manager.member);
+		umount2(t->storage, MNT_DETACH);
+		rmdir(t->storage);
+		pod_destroy(&t->pod);
+	}
+	free(t);
+	return 0;
+}
+
+/* Until storage says so, which some host will see to. */
+static void await_text(const char *path, const char *text)
+{
+	char buf[256] = "";
+	int fd;
+
+	alarm(HANG_S);
+	do {
+		usleep(20000);
+		fd = open(path, O_RDONLY);
+		buf[0] = '\0';
+		if (fd >= 0) {
+			ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+			buf[n > 0 ? n : 0] = '\0';
+			close(fd);
+		}
+	} while (strcmp(buf, text) != 0);
+	alarm(0);
+}
+
+/* Its connection, which its service manager would keep for the next start, goes with it: who waits there is let go. */
+static void kill_host(struct tree *t)
+{
+	assert_int_equal(pod_stop(&t->pod, A, SIGKILL), -SIGKILL);
+	umount2(t->pod.mount[A], MNT_FORCE);
+}
+
+/* -- what reaches storage, and when --------------------------------------------------------- */
+
+static void test_written(void **state)
+{
+	struct tree *t = *state;
+	struct stat here, there;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "f"), "of storage, before");
+	fd = open(at(&t->pod, A, "data/f"), O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "THE POD", 7, 3), 7);
+	expect_text(at(&t->pod, B, "data/f"), "of THE POD, before");
+	expect_text(at(&t->pod, C, "data/f"), "of THE POD, before");
+	expect_text(in(t, "f"), "of storage, before"); /* nobody asked */
+	assert_int_equal(fsync(fd), 0);
+	expect_text(in(t, "f"), "of THE POD, before");
+	assert_int_equal(fstat(fd, &here), 0);
+	assert_int_equal(stat(in(t, "f"), &there), 0);
+	assert_true(here.st_mtim.tv_sec == there.st_mtim.tv_sec && here.st_size == there.st_size);
+	assert_int_equal(ftruncate(fd, 6), 0);
+	assert_int_equal(pwrite(fd, "end", 3, 9), 3);
+	assert_int_equal(close(fd), 0);
+	fd = open(at(&t->pod, B, "data/f"), O_RDONLY);
+	assert_int_equal(fsync(fd), 0); /* by whomever it was written */
+	close(fd);
+	assert_int_equal(stat(in(t, "f"), &there), 0);
+	assert_int_equal(there.st_size, 12);
+	expect_text(in(t, "f"), "of THE"); /* then zeros */
+	/* O_SYNC, O_TRUNC, O_APPEND; and what nobody syncs comes there, too. */
+	fd = open(at(&t->pod, B, "data/f"), O_WRONLY | O_TRUNC | O_SYNC);
+	assert_int_equal(write(fd, "synced", 6), 6);
+	expect_text(in(t, "f"), "synced");
+	close(fd);
+	fd = open(at(&t->pod, A, "data/f"), O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, ", not", 5), 5);
+	close(fd);
+	await_text(in(t, "f"), "synced, not");
+	/* It is not taken for a change that somebody else made. */
+	assert_int_equal(stat(at(&t->pod, A, "data/f"), &here), 0);
+	usleep(20000);
+	assert_int_equal(stat(at(&t->pod, B, "data/f"), &there), 0);
+	assert_int_equal(here.st_ino, there.st_ino);
+	assert_false(pod_log_says(&t->pod, A, "wins"));
+	assert_false(pod_log_says(&t->pod, B, "wins"));
+}
+
+static void test_refused(void **state)
+{
+	struct tree *t = *state;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "one"), "x");
+	assert_int_equal(link(in(t, "one"), in(t, "two")), 0);
+	expect_text(at(&t->pod, A, "data/two"), "x");
+	expect_error(open(at(&t->pod, A, "data/two"), O_WRONLY), EMLINK);
+	expect_error(open(at(&t->pod, C, "data/f"), O_WRONLY), EROFS);
+	expect_error(truncate(at(&t->pod, C, "data/f"), 0), EROFS);
+}
+
+static void test_attributes(void **state)
+{
+	const struct timespec times[2] = { { 1000, 5 }, { 2000, 7 } };
+	struct tree *t = *state;
+	struct stat st;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "a"), "attributes");
+	assert_int_equal(chmod(at(&t->pod, A, "data/a"), 0604), 0);
+	assert_int_equal(chown(at(&t->pod, B, "data/a"), 12, 13), 0);
+	assert_int_equal(utimensat(AT_FDCWD, at(&t->pod, A, "data/a"), times, 0), 0);
+	assert_int_equal(stat(in(t, "a"), &st), 0);
+	assert_true(st.st_mode == (S_IFREG | 0604) && st.st_uid == 12 && st.st_gid == 13 && st.st_mtim.tv_sec == 2000);
+	assert_int_equal(stat(at(&t->pod, B, "data/a"), &st), 0);
+	assert_true(st.st_mode == (S_IFREG | 0604) && st.st_uid == 12 && st.st_gid == 13 && st.st_mtim.tv_sec == 2000);
+	expect_text(at(&t->pod, B, "data/a"), "attributes");
+	expect_text(at(&t->pod, C, "data/a"), "attributes");
+}
+
+/* Pages of a shared mapping are written as others. */
+static void test_mapped(void **state)
+{
+	struct tree *t = *state;
+	char *map;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "m"), "mapped file");
+	fd = open(at(&t->pod, A, "data/m"), O_RDWR);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED) {
+		close(fd);
+		skip(); /* a kernel before 6.6 */
+	}
+	memcpy(map, "MAP", 3);
+	assert_int_equal(msync(map, 4096, MS_SYNC), 0);
+	assert_int_equal(fsync(fd), 0);
+	munmap(map, 4096);
+	close(fd);
+	expect_text(in(t, "m"), "MAPped file");
+}
+
+/* -- what goes wrong ---------------------------------------------------------------------- */
+
+static void test_full(void **state)
+{
+	static char megabyte[1 << 20];
+	struct tree *t = *state;
+	char byte;
+	int fd, fill;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "full"), "");
+	fill = open(in(t, "fill"), O_WRONLY | O_CREAT, 0600);
+	memset(megabyte, 7, sizeof(megabyte));
+	while (write(fill, megabyte, sizeof(megabyte)) > 0)
+		;
+	fd = open(at(&t->pod, A, "data/full"), O_RDWR);
+	assert_int_equal(write(fd, megabyte, sizeof(megabyte)), sizeof(megabyte));
+	expect_error(fsync(fd), ENOSPC);
+	expect_error(fsync(fd), ENOSPC); /* each time, and to each */
+	await_log(t, A, "cannot write back: No space left on device");
+	assert_int_equal(pread(fd, &byte, 1, 1000000), 1); /* nothing is lost */
+	assert_int_equal(byte, 7);
+	assert_int_equal(ftruncate(fill, 0), 0);
+	close(fill);
+	assert_int_equal(unlink(in(t, "fill")), 0);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	fd = open(in(t, "full"), O_RDONLY);
+	assert_int_equal(pread(fd, &byte, 1, 1000000), 1);
+	assert_int_equal(byte, 7);
+	close(fd);
+	assert_int_equal(unlink(in(t, "full")), 0);
+}
+
+/* Somebody changes in storage what was written here and not written back: ours wins, and it is said. */
+static void test_changed_behind_our_back(void **state)
+{
+	struct tree *t = *state;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "c"), "before");
+	fd = open(at(&t->pod, A, "data/c"), O_RDWR);
+	assert_int_equal(pwrite(fd, "ours", 4, 0), 4);
+	put(in(t, "c"), "theirs");
+	expect_text(at(&t->pod, B, "data/c"), "oursre");
+	assert_int_equal(fsync(fd), 0);
+	expect_text(in(t, "c"), "oursre"); /* whole pages */
+	await_log(t, A, "what was written here wins");
+	/* And it is gone there: it stays here. */
+	assert_int_equal(pwrite(fd, "kept", 4, 0), 4);
+	assert_int_equal(unlink(in(t, "c")), 0);
+	assert_true(fsync(fd) < 0);
+	expect_text(at(&t->pod, B, "data/c"), "keptre");
+	close(fd);
+	/* Of what is not dirty storage is right. */
+	put(in(t, "n"), "first");
+	expect_text(at(&t->pod, A, "data/n"), "first");
+	fd = open(at(&t->pod, A, "data/n"), O_RDWR);
+	assert_int_equal(pwrite(fd, "FIRST", 5, 0), 5);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	put(in(t, "n"), "second");
+	expect_text(at(&t->pod, B, "data/n"), "second");
+}
+
+/* -- agents that die ------------------------------------------------------------------------ */
+
+struct work {
+	struct tree *t;
+	unsigned round;
+	atomic_bool stop;
+	uint32_t tried[BLOCKS], acknowledged[BLOCKS], synced[BLOCKS];
+};
+
+static void name_of(const struct work *w, char *name)
+{
+	sprintf(name, "k%u", w->round);
+}
+
+static void fill_block(uint8_t *block, uint32_t value)
+{
+	for (size_t i = 0; i < BLOCK; i += sizeof(value))
+		memcpy(block + i, &value, sizeof(value));
+}
+
+/* One value in all of the block, or fail. */
+static uint32_t value_of(const uint8_t *block)
+{
+	uint32_t value, other;
+
+	memcpy(&value, block, sizeof(value));
+	for (size_t i = 0; i < BLOCK; i += sizeof(other)) {
+		memcpy(&other, block + i, sizeof(other));
+		assert_int_equal(other, value);
+	}
+	return value;
+}
+
+static void *write_and_sync(void *arg)
+{
+	struct work *w = arg;
+	uint8_t block[BLOCK];
+	unsigned random = w->round * 7919 + 1;
+	char name[16], path[64];
+	int fd;
+
+	name_of(w, name);
+	snprintf(path, sizeof(path), "data/%s", name);
+	fd = open(at(&w->t->pod, A, path), O_RDWR);
+	for (uint32_t value = 1; fd >= 0 && !atomic_load(&w->stop); value++) {
+		unsigned i = (random = random * 1103515245 + 12345) / 65536 % BLOCKS;
+
+		w->tried[i] = value;
+		fill_block(block, value);
+		if (pwrite(fd, block, BLOCK, (off_t)i * BLOCK) != BLOCK)
+			break;
+		w->acknowledged[i] = value;
+		if (value % 13 == 0) {
+			if (fsync(fd) != 0)
+				break;
+			memcpy(w->synced, w->acknowledged, sizeof(w->synced));
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+static void expect_blocks(const struct work *w, const char *path, const uint32_t *least)
+{
+	uint8_t block[BLOCK];
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		uint32_t value;
+
+		assert_int_equal(pread(fd, block, BLOCK, (off_t)i * BLOCK), BLOCK);
+		if (least != w->acknowledged) { /* storage has whole pages at a time, not whole writes */
+			memcpy(&value, block, sizeof(value));
+			for (size_t at = 0; at < BLOCK; at += sizeof(value)) {
+				memcpy(&value, block + at, sizeof(value));
+				assert_in_range(value, least[i], w->tried[i]);
+			}
+			continue;
+		}
+		value = value_of(block);
+		if (value != w->tried[i])
+			assert_int_equal(value, w->acknowledged[i]);
+	}
+	close(fd);
+}
+
+/* All of A, and B recovers it; or the process that serves, of A or B, and the next one goes on. */
+static void kill_one(struct tree *t, unsigned round)
+{
+	if (round % 3) {
+		pod_kill_server(&t->pod, round % 3 == 1 ? A : B);
+		return;
+	}
+	kill_host(t);
+	manager_fence(&t->manager, A);
+	manager_move(&t->manager, A, DAXFS_HOST_RECOVERING, B);
+}
+
+static void make_file(struct work *w, char *path, size_t size)
+{
+	static const uint8_t zeros[BLOCK * BLOCKS];
+	char name[16];
+	int fd;
+
+	name_of(w, name);
+	fd = open(in(w->t, name), O_WRONLY | O_CREAT, 0644);
+	assert_int_equal(write(fd, zeros, sizeof(zeros)), sizeof(zeros));
+	close(fd);
+	snprintf(path, size, "data/%s", name);
+}
+
+static void test_kills(void **state)
+{
+	struct tree *t = *state;
+	const char *more = getenv("DAXFS_KILLS");
+	unsigned rounds = more ? (unsigned)atoi(more) : ROUNDS;
+	struct work *w = calloc(1, sizeof(*w));
+	pthread_t thread;
+	char path[64], name[16];
+	int fd;
+
+	if (!pod_possible()) {
+		free(w);
+		skip();
+	}
+	for (unsigned round = 0; round < rounds; round++) {
+		*w = (struct work){ .t = t, .round = round };
+		make_file(w, path, sizeof(path));
+		name_of(w, name);
+		assert_int_equal(pthread_create(&thread, NULL, write_and_sync, w), 0);
+		usleep(20000 + round * 17011 % 150000);
+		kill_one(t, round);
+		if (t->pod.agent[A]) {
+			usleep(30000);
+			atomic_store(&w->stop, true);
+		}
+		pthread_join(thread, NULL);
+		expect_blocks(w, at(&t->pod, B, path), w->acknowledged);
+		expect_blocks(w, in(t, name), w->synced);
+		/* Whoever asks has all of it in storage, when the dead one's turn is over. */
+		await_log(t, B, ", and writing");
+		fd = open(at(&t->pod, B, path), O_RDONLY);
+		while (fsync(fd) != 0) {
+			assert_true(errno == ENXIO ||
+				    errno == ENOTCONN); /* its new process has not found the storage yet */
+			usleep(20000);
+		}
+		close(fd);
+		expect_blocks(w, in(t, name), w->acknowledged);
+		assert_int_equal(unlink(in(t, name)), 0);
+		if (!t->pod.agent[A])
+			start(t, A);
+	}
+	free(w);
+}
+
+/* What a dead host has written and nobody asks for is written back, too. */
+static void test_left_behind(void **state)
+{
+	struct tree *t = *state;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "left"), "before");
+	fd = open(at(&t->pod, A, "data/left"), O_RDWR);
+	assert_int_equal(pwrite(fd, "behind", 6, 0), 6);
+	kill_host(t);
+	close(fd);
+	manager_fence(&t->manager, A);
+	manager_move(&t->manager, A, DAXFS_HOST_RECOVERING, B);
+	await_text(in(t, "left"), "behind");
+	start(t, A);
+}
+
+static void test_stop(void **state)
+{
+	struct tree *t = *state;
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_check check;
+	struct daxfs *fs;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "s"), "before");
+	fd = open(at(&t->pod, A, "data/s"), O_RDWR);
+	assert_int_equal(pwrite(fd, "at end", 6, 0), 6);
+	close(fd);
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+	expect_text(in(t, "s"), "at end");
+	assert_int_equal(daxfs_open(t->pod.pool, DAXFS_READ_ONLY, &fs, &err), 0);
+	assert_int_equal(daxfs_check(fs, NULL, NULL, &check), 0);
+	assert_int_equal(check.problems, 0);
+	daxfs_close(fs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_written),     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_attributes),  cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_full),        cmocka_unit_test(test_kills),
+		cmocka_unit_test(test_left_behind), cmocka_unit_test(test_changed_behind_our_back),
+		cmocka_unit_test(test_stop),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
