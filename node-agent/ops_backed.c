@@ -110,7 +110,7 @@ static void run_open_to_write(struct deferred *d)
 	if (error)
 		ops_reply(d->req, ops_inode_error(d->req, error));
 	else
-		ops_open_now(d->req, d->ino);
+		ops_open_now(d->req, d->ino, O_RDWR);
 }
 
 static void run_opendir(struct deferred *d)
