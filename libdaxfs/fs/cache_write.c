@@ -386,7 +386,7 @@ static bool is_dirty(struct lane *lane, unsigned backing, uint64_t i, daxfs_ino 
 	w = word_load(lane, &sm->dir_root);
 	if (inode_source(sm) >> 56 != backing + 1 || state_of_file(w) == DAXFS_STORED_SAME)
 		return false;
-	*ino = handle_make(sm_load(&sm->i_generation), i);
+	*ino = handle_make(sm_load_relaxed(&sm->i_generation), i); /* if it is not that now, it is none */
 	return inode_get_file(lane, *ino, &inode) == 0;
 }
 
