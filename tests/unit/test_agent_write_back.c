@@ -114,22 +114,20 @@ static int teardown(void **state)
 /* Until storage says so, which some host will see to. */
 static void await_text(const char *path, const char *text)
 {
-	char buf[256] = "";
-	int fd;
+	char buf[256];
 
-	alarm(HANG_S);
-	do {
-		usleep(20000);
-		fd = open(path, O_RDONLY);
-		buf[0] = '\0';
-		if (fd >= 0) {
-			ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	for (int ms = 0; ms < POD_WAIT_MS; ms += 20) {
+		int fd = open(path, O_RDONLY);
+		ssize_t n = fd >= 0 ? read(fd, buf, sizeof(buf) - 1) : 0;
 
-			buf[n > 0 ? n : 0] = '\0';
+		if (fd >= 0)
 			close(fd);
-		}
-	} while (strcmp(buf, text) != 0);
-	alarm(0);
+		buf[n > 0 ? n : 0] = '\0';
+		if (strcmp(buf, text) == 0)
+			return;
+		usleep(20000);
+	}
+	fail_msg("%s does not say '%s'", path, text);
 }
 
 /* Its connection, which its service manager would keep for the next start, goes with it: who waits there is let go. */
