@@ -20,10 +20,8 @@ static int fuzz_open(const char *path, enum daxfs_open_mode mode, struct daxfs *
 #include "daxfsctl/event_log.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
-#define clock_ms call_clock_ms
 #define receive call_receive
 #include "proto/call.c"
-#undef clock_ms
 #undef receive
 #include "fabricd/control.c"
 
@@ -161,7 +159,7 @@ static void be_answered(const uint8_t *data, size_t size)
 	demand(!size || send(fd[1], data, size, MSG_NOSIGNAL) == (ssize_t)size, "room for an answer");
 	close(fd[1]);
 	c.fd = fd[0];
-	c.deadline_ms = call_clock_ms() + FABRIC_CALL_MS;
+	c.deadline_ms = clock_ms() + FABRIC_CALL_MS;
 	fabric_decoder_init(&d);
 	rc = call_receive(&c, &d);
 	if (rc == 0)
