@@ -103,6 +103,9 @@ void estate_close(struct estate *e)
 	munmap(e->shared, sizeof(*e->shared));
 	close(e->fd);
 	close(e->fuse_fd);
+	free(e->free);
+	free(e->taken);
+	free(e->left);
 	memset(e, 0, sizeof(*e));
 }
 

@@ -66,7 +66,7 @@ int estate_door(const struct estate *e, unsigned i);
 /* New, empty, and a connection that is not mounted yet; or what a former program has passed on (upgrade). */
 int estate_create(struct estate *e, struct daxfs_error *err);
 int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *err);
-/* Close all descriptors. */
+/* Close all descriptors, and forget what estate_enter made. */
 void estate_close(struct estate *e);
 /* All descriptors are to be there in the next program. */
 void estate_pass_on(const struct estate *e);
