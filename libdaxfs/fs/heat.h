@@ -74,10 +74,10 @@ static inline uint8_t heat_used(uint8_t heat, unsigned tick, bool again, bool cl
 /* A page of the cache was read. True: for the first time, and it had been read ahead. */
 static inline bool heat_touch(const struct pool *pool, uint64_t page, bool again)
 {
-	sm_u8 *at = &pool->heat.at[page];
+	sm_u8 *at = pool->heat.at ? &pool->heat.at[page] : NULL;
 	uint8_t was, is;
 
-	if (!pool->heat.at || pool_lost(pool, at, 1) || pool_lost(pool, pool->heat.clock, sizeof(*pool->heat.clock)))
+	if (!at || pool_lost(pool, at, 1) || pool_lost(pool, pool->heat.clock, sizeof(*pool->heat.clock)))
 		return false;
 	was = sm_peek_byte(at);
 	is = heat_used(was, heat_tick(pool), again, pool->super.cache_policy == DAXFS_POLICY_CLOCK);
