@@ -503,7 +503,7 @@ static void test_storage_hangs(void **state)
 	fd = open(at(&t->pod, B, "slow/warm"), O_RDONLY);
 	assert_int_equal(pread(fd, &byte, 1, 4096), 1);
 	assert_int_equal(access(at(&t->pod, B, "slow/cold"), F_OK), 0);
-	assert_int_equal(kill(pod_server(&far, A), SIGSTOP), 0);
+	pod_freeze(pod_server(&far, A));
 	assert_int_equal(pthread_create(&thread, NULL, read_slow, &s), 0);
 	/* Readers of what is cached, of other storage and of the pool do not notice. */
 	assert_int_equal(pread(fd, &byte, 1, 4096), 1);

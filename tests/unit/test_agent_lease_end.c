@@ -40,7 +40,7 @@ static void test_host_stopped(void **state)
 	new_names(pod);
 	warm(pod, "d/f");
 	server = pod_server(pod, A);
-	kill(server, SIGSTOP);
+	pod_freeze(server);
 	assert_int_equal(unlink(at(pod, B, "d/f")), 0);
 	kill(server, SIGCONT);
 	expect_gone(pod, A, "d/f");

@@ -253,7 +253,7 @@ static void test_stopped_then_dead(void **state)
 	pid = pod->agent[0];
 	server = pod_server(pod, 0);
 	pod->agent[0] = 0;
-	kill(server, SIGSTOP);
+	pod_freeze(server);
 	do {
 		beat = manager_see(&m, 0).beat;
 		sleep_ms(200);

@@ -256,7 +256,7 @@ static void test_stopped(void **state)
 	pid_t server = pod_server(pod, A);
 
 	expect_fd(reader, 'a');
-	assert_int_equal(kill(server, SIGSTOP), 0);
+	pod_freeze(server);
 	change(at(pod, B, "f"), 'b');
 	assert_int_equal(kill(server, SIGCONT), 0);
 	expect_fd(reader, 'b');

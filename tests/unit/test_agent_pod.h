@@ -10,6 +10,7 @@
 #ifndef TEST_AGENT_POD_H
 #define TEST_AGENT_POD_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -282,6 +283,46 @@ static inline pid_t pod_server(const struct pod *pod, int host)
 		pid = 0;
 	fclose(file);
 	return pid;
+}
+
+static inline bool task_is_stopped(const char *task)
+{
+	char path[320], text[512];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%.300s/stat", task);
+	file = fopen(path, "re");
+	if (!file)
+		return true; /* it has ended */
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	return strstr(text, ") T ") != NULL;
+}
+
+/* Stop a process. The signal is one thread's to take: until it runs, the others go on. */
+static inline void pod_freeze(pid_t pid)
+{
+	char path[64], task[320];
+	bool stopped = false;
+
+	assert_true(pid > 0);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	for (int ms = 0; !stopped; ms++) {
+		DIR *tasks = opendir(path);
+		struct dirent *entry;
+
+		assert_true(tasks && ms < POD_WAIT_MS);
+		stopped = true;
+		while (stopped && (entry = readdir(tasks)) != NULL) {
+			snprintf(task, sizeof(task), "%s/%.200s", path, entry->d_name);
+			stopped = entry->d_name[0] == '.' || task_is_stopped(task);
+		}
+		closedir(tasks);
+		usleep(1000);
+	}
 }
 
 /* Kill what serves, and wait until there is another one. */
