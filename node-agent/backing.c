@@ -9,10 +9,10 @@
  * closed when nobody does.
  */
 #include "node-agent/backing.h"
+#include "node-agent/thread.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,19 +289,19 @@ static int start_threads(struct backing *b)
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < BACKING_THREADS; i++) {
-		rc = pthread_create(&b->thread[i], NULL, serve, b);
+		rc = thread_start(&b->thread[i], NULL, serve, b);
 		pthread_mutex_lock(&b->lock);
 		while (rc == 0 && b->threads == i)
 			pthread_cond_wait(&b->changed, &b->lock);
 		pthread_mutex_unlock(&b->lock);
 	}
 	if (rc == 0)
-		rc = pthread_create(&b->keeper, NULL, keep, b);
+		rc = thread_start(&b->keeper, NULL, keep, b);
 	b->kept = rc == 0;
 	if (rc == 0)
-		rc = pthread_create(&b->flusher, NULL, backing_flusher, b);
+		rc = thread_start(&b->flusher, NULL, backing_flusher, b);
 	b->flushes = rc == 0;
-	return -rc;
+	return rc;
 }
 
 static struct backing *backing_new(struct daxfs *fs, const struct backing_config *config,
@@ -389,13 +389,9 @@ void backings_stop(struct backings *all)
 int backings_start(struct backings *all, struct daxfs *fs, const struct backing_config *config, unsigned n,
 		   const struct backing_told *told)
 {
-	sigset_t most, old;
 	int rc = 0;
 
 	*all = (struct backings){ .n = 0 };
-	sigfillset(&most);
-	sigdelset(&most, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &most, &old);
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		struct backing *b = backing_new(fs, &config[i], told);
 
@@ -406,7 +402,6 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 		all->backing[all->n++] = b;
 		rc = start_threads(b);
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		backings_stop(all);
 	return rc;

@@ -14,6 +14,7 @@
  * ours, so dead() is called at once, here, at real-time priority.
  */
 #include "node-agent/beat.h"
+#include "node-agent/thread.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -103,22 +104,16 @@ static int make_stack(struct beat *b)
 static int start_thread(struct beat *b)
 {
 	pthread_attr_t attr;
-	sigset_t all, old;
 	int error;
 
-	error = pthread_attr_init(&attr);
+	error = -pthread_attr_init(&attr);
 	if (error)
-		return -error;
-	error = pthread_attr_setstack(&attr, b->stack, STACK_BYTES);
-	if (!error) {
-		sigfillset(&all);
-		sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-		pthread_sigmask(SIG_SETMASK, &all, &old);
-		error = pthread_create(&b->thread, &attr, beat_main, b);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
-	}
+		return error;
+	error = -pthread_attr_setstack(&attr, b->stack, STACK_BYTES);
+	if (!error)
+		error = thread_start(&b->thread, &attr, beat_main, b);
 	pthread_attr_destroy(&attr);
-	return -error;
+	return error;
 }
 
 int beat_start(struct beat *b, int *realtime_error)

@@ -6,10 +6,10 @@
  * that a request holds. It looks often while others ask, and seldom when nobody does. Crash: the host's leases run out.
  */
 #include "node-agent/kernel_cache.h"
+#include "node-agent/thread.h"
 
 #include <errno.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -168,19 +168,6 @@ static void *give_back(void *context)
 	return NULL;
 }
 
-static int start_thread(struct kernel_cache *k)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = -pthread_create(&k->thread, NULL, give_back, k);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, unsigned lease_ms,
 		       enum kernel_keeps wanted)
 {
@@ -197,7 +184,7 @@ int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct ch
 	k->former_ns = channel->goes_on ? clock_ns() + k->arrive_ns : 0;
 	error = channel->goes_on ? daxfs_lease_go_on(fs, changed, k) : daxfs_lease_start(fs, changed, k);
 	if (!error)
-		error = start_thread(k);
+		error = thread_start(&k->thread, NULL, give_back, k);
 	if (error) {
 		daxfs_lease_stop(fs);
 		return error;

@@ -6,10 +6,10 @@
  * lock of its set, in which nothing waits. Crash: all is forgotten, and nothing was shared.
  */
 #include "node-agent/kernel_pages.h"
+#include "node-agent/thread.h"
 
 #include <errno.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,19 +266,6 @@ static void *answer_all(void *context)
 
 /* -- beginning and end ------------------------------------------------------------------------------- */
 
-static int start_thread(struct kernel_pages *k)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = -pthread_create(&k->thread, NULL, answer_all, k);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, struct estate *estate,
 		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino))
 {
@@ -295,7 +282,7 @@ int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, st
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_cond_init(&k->changed, NULL);
 	estate_each_cached(estate, adopt, k);
-	k->on = start_thread(k) == 0;
+	k->on = thread_start(&k->thread, NULL, answer_all, k) == 0;
 	return k->on ? 0 : -EAGAIN;
 }
 

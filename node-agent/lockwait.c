@@ -12,9 +12,9 @@
 
 #include "common/clock.h"
 #include "node-agent/channel.h"
+#include "node-agent/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -171,18 +171,10 @@ static void *lockwait_main(void *context)
 
 static int start_thread(struct lockwait *w)
 {
-	sigset_t all, old;
-	int error;
+	int error = w->running ? 0 : thread_start(&w->thread, NULL, lockwait_main, w);
 
-	if (w->running)
-		return 0;
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&w->thread, NULL, lockwait_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	w->running = !error;
-	return -error;
+	w->running |= !error;
+	return error;
 }
 
 int lockwait_add(struct lockwait *w, fuse_req_t req, daxfs_ino ino, const struct daxfs_lock *lock,

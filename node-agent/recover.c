@@ -7,9 +7,9 @@
  * from what is in the pool; nothing is kept here.
  */
 #include "node-agent/recover.h"
+#include "node-agent/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -69,19 +69,6 @@ static void *recover_main(void *context)
 	return NULL;
 }
 
-static int start_thread(struct recover *r)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&r->thread, NULL, recover_main, r);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -error;
-}
-
 static void destroy(struct recover *r)
 {
 	pthread_cond_destroy(&r->wake);
@@ -99,7 +86,7 @@ int recover_start(struct recover *r)
 	pthread_cond_init(&r->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&r->lock, NULL);
-	error = start_thread(r);
+	error = thread_start(&r->thread, NULL, recover_main, r);
 	if (error)
 		destroy(r);
 	return error;

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "node-agent/mountpoint.h"
+#include "node-agent/thread.h"
 
 #define NUDGE_MS 50 /* how often the loop is woken until it has ended */
 
@@ -68,17 +69,10 @@ static void *session_main(void *context)
 static int start_thread(struct session *s)
 {
 	struct sigaction nudge = { .sa_handler = on_nudge };
-	sigset_t all, old;
-	int error;
 
 	sigemptyset(&nudge.sa_mask);
 	sigaction(SIGUSR1, &nudge, NULL);
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* a load of the pool that fails is its thread's own */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&s->thread, NULL, session_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -error;
+	return thread_start(&s->thread, NULL, session_main, s);
 }
 
 /* The connection belongs to the session if this succeeds. */

@@ -35,6 +35,7 @@
 
 #include <cmocka.h>
 
+#include "daxfs/inspect.h"
 #include "daxfs/member.h"
 #include "node-agent/agent.h"
 #include "node-agent/mountpoint.h"
@@ -349,6 +350,19 @@ static inline bool pod_mounted(const struct pod *pod, int host)
 		mounted = mountpoint_line_is(line, pod->mount[host]);
 	fclose(file);
 	return mounted;
+}
+
+/* The pool has no problem that the check could find. */
+static inline void pod_expect_clean(const struct pod *pod)
+{
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_check check;
+	struct daxfs *fs;
+
+	assert_int_equal(daxfs_open(pod->pool, DAXFS_READ_ONLY, &fs, &err), 0);
+	assert_int_equal(daxfs_check(fs, NULL, NULL, &check), 0);
+	assert_int_equal(check.problems, 0);
+	daxfs_close(fs);
 }
 
 static inline void pod_destroy(struct pod *pod)
