@@ -288,7 +288,7 @@ static void note(const struct channel *c, const struct fuse_in_header *in)
 }
 
 /* A program that reads is named as an owner of locks, the page cache is not. */
-static void look_at(const struct channel *c, struct kernel_cache *cache, const void *buf, size_t len)
+static void look_at(const struct channel *c, struct ops *ops, const void *buf, size_t len)
 {
 	const struct fuse_in_header *in = buf;
 	const struct fuse_read_in *read_in = (const void *)(in + 1);
@@ -297,9 +297,11 @@ static void look_at(const struct channel *c, struct kernel_cache *cache, const v
 			  !(read_in->read_flags & FUSE_READ_LOCKOWNER);
 	if (len < sizeof(*in))
 		return;
+	affinity_asked(&ops->affinity, in->pid);
+	affinity_moves(&ops->affinity, len);
 	note(c, in);
-	if (kernel_cache_keeps_names(cache))
-		kernel_cache_asked(cache, in->pid, in->opcode);
+	if (kernel_cache_keeps_names(&ops->cache))
+		kernel_cache_asked(&ops->cache, in->pid, in->opcode);
 }
 
 static struct channel *channel_of(void *userdata)
@@ -342,12 +344,14 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	(void)fd;
 	if (first)
 		return (ssize_t)first;
-	if (door < 0)
+	if (door < 0) {
 		door = open_door(c);
+		affinity_join(&((struct ops *)userdata)->affinity);
+	}
 	touch(buf, len);
 	n = read(door, buf, len);
 	if (n > 0)
-		look_at(c, &((struct ops *)userdata)->cache, buf, (size_t)n);
+		look_at(c, userdata, buf, (size_t)n);
 	return n;
 }
 
@@ -359,6 +363,7 @@ static ssize_t write_answer(int fd, struct iovec *iov, int count, void *userdata
 
 	if (out->unique == init_header(c)->unique)
 		return write_first(c, iov, count);
+	affinity_moves(&((struct ops *)userdata)->affinity, out->len);
 	n = writev(door < 0 ? fd : door, iov, count);
 	if (request && (out->unique & ~SENT_AGAIN) == request->unique) {
 		daxfs_receipt_use(c->fs, NULL);

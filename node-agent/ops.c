@@ -124,6 +124,7 @@ int ops_start(struct ops *ops)
 
 	if (error)
 		return error;
+	affinity_start(&ops->affinity);
 	lookup_pins_init(&ops->pins, ops->fs);
 	tombstones_init(&ops->tombstones, ops->fs);
 	lock_owners_init(&ops->lock_owners, ops->fs);
@@ -147,6 +148,7 @@ void ops_stop(struct ops *ops)
 	lock_owners_fini(&ops->lock_owners);
 	tombstones_fini(&ops->tombstones);
 	lookup_pins_fini(&ops->pins);
+	affinity_stop(&ops->affinity);
 	pthread_key_delete(ops->scratch);
 }
 

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "daxfs/daxfs.h"
+#include "node-agent/affinity.h"
 #include "node-agent/backing.h"
 #include "node-agent/channel.h"
 #include "node-agent/kernel_cache.h"
@@ -51,7 +52,8 @@ struct ops {
 	const struct backing_config *backing_config; /* n_backings of them */
 	unsigned n_backings;
 
-	struct kernel_cache cache; /* these have locks of their own */
+	struct affinity affinity; /* these have locks of their own */
+	struct kernel_cache cache;
 	struct kernel_pages pages;
 	struct lookup_pins pins;
 	struct tombstones tombstones;
