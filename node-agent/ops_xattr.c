@@ -82,6 +82,15 @@ static void reply_bytes(fuse_req_t req, ssize_t n, const char *bytes, size_t siz
 		fuse_reply_buf(req, bytes, (size_t)n);
 }
 
+/*
+ * A file without a label of SELinux says that there are none here (EOPNOTSUPP): then programs like ls ask once a
+ * file system, and not for each file. Where SELinux is at work its own module answers, and the agent is not asked.
+ */
+static int unlabelled(const char *name, int error)
+{
+	return error == -ENODATA && strcmp(name, "security.selinux") == 0 ? -EOPNOTSUPP : error;
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	char *value = ops_scratch(ops_of(req), size);
@@ -89,7 +98,9 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 	if (!n)
 		n = daxfs_xattr_get(ops_fs(req), ino, name, value, size);
-	reply_bytes(req, n < 0 ? gone_has_none(req, ino, (int)n) : n, value, size);
+	if (n < 0)
+		n = unlabelled(name, gone_has_none(req, ino, (int)n));
+	reply_bytes(req, n, value, size);
 }
 
 /* Take names that are not for this caller out of a list: its new length. */

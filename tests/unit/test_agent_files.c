@@ -560,6 +560,9 @@ static void test_refusals(void **state)
 	expect_error(rmdir(at(pod, A, name)), ENOTDIR);
 	expect_error((int)getxattr(at(pod, A, name), "system.posix_acl_access", xattr, sizeof(xattr)), EOPNOTSUPP);
 	expect_error((int)getxattr(at(pod, A, name), "security.capability", xattr, sizeof(xattr)), EOPNOTSUPP);
+	expect_error((int)getxattr(at(pod, A, name), "security.selinux", xattr, sizeof(xattr)), EOPNOTSUPP);
+	assert_int_equal(setxattr(at(pod, B, name), "security.selinux", "label", 5, 0), 0);
+	assert_int_equal(getxattr(at(pod, A, name), "security.selinux", xattr, sizeof(xattr)), 5);
 	fd = open(at(pod, A, name), O_RDWR);
 	expect_error((int)pwrite(fd, "x", 1, (off_t)1 << 50), EFBIG);
 	close(fd);
