@@ -112,7 +112,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests examples chaos-programs bench-programs check check-long demo bench lint deb install uninstall clean help \
+.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long demo bench lint deb install uninstall clean help \
 	deps deps-check deps-lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -122,7 +122,7 @@ all: lib $(BINS)
 lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
 examples: $(EXAMPLE_BIN)
-tests: all bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN) $(PROGRAMS_BIN)
+tests: all older-programs bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN) $(PROGRAMS_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
@@ -320,6 +320,19 @@ $(B)/bin/fabricd: $(call main,$(FABRICD_OBJ)) $(FABRICD_A) $(PROTO_A) $(COMMON_A
 $(B)/bin/daxfs-node-agent: $(call main,$(AGENT_OBJ)) $(AGENT_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 $(B)/bin/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 $(B)/bin/fabricd $(B)/bin/daxfs-node-agent $(B)/bin/daxfsctl:
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
+# As a version was before the feature `cache`, for tests/chaos/upgrade: only what judges features differs.
+OLDER := $(addprefix $(B)/older/,fabricd daxfs-node-agent daxfsctl)
+OLDER_OBJ := $(B)/older/super.o
+older-programs: $(OLDER)
+$(OLDER_OBJ): libdaxfs/mem/super.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(INC_LIB) -DSUPER_INCOMPAT_KNOWN=0ull $< -o $@
+$(B)/older/fabricd: $(call main,$(FABRICD_OBJ)) $(FABRICD_A) $(PROTO_A) $(COMMON_A) $(OLDER_OBJ) $(LIB_A)
+$(B)/older/daxfs-node-agent: $(call main,$(AGENT_OBJ)) $(AGENT_A) $(PROTO_A) $(COMMON_A) $(OLDER_OBJ) $(LIB_A)
+$(B)/older/daxfsctl: $(call main,$(CTL_OBJ)) $(CTL_A) $(PROTO_A) $(COMMON_A) $(OLDER_OBJ) $(LIB_A)
+$(OLDER):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS_PROG)
 # The simulator takes the place of what its sources define as __wrap_NAME.

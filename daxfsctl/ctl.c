@@ -29,6 +29,7 @@ static const struct command {
 	{ "backup", cmd_backup },
 	{ "restore", cmd_restore },
 	{ "heartbeat", cmd_heartbeat },
+	{ "features", cmd_features },
 	{ "probe", cmd_probe },
 	{ "metrics", cmd_metrics },
 	{ "version", cmd_version },
@@ -60,6 +61,7 @@ static const char help[] =
 	"  remove --host N [--wait SECONDS]      one that never comes back: free its slot\n"
 	"  heartbeat POOL [--ms MS | --profile default|rt]\n"
 	"                                        how often hosts beat; changed while they work\n"
+	"  features POOL [--enable NAME]         what a pool uses; switched on once all hosts know it\n"
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"

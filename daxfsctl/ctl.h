@@ -69,6 +69,7 @@ int cmd_fence_test(struct ctl *ctl, int argc, char **argv);
 int cmd_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv);
 int cmd_heartbeat(struct ctl *ctl, int argc, char **argv);
+int cmd_features(struct ctl *ctl, int argc, char **argv);
 int cmd_backup(struct ctl *ctl, int argc, char **argv);
 int cmd_restore(struct ctl *ctl, int argc, char **argv);
 int cmd_check(struct ctl *ctl, int argc, char **argv);

@@ -75,6 +75,11 @@ static void on_poll(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	watch_poll(&f->watch);
+	if (f->watch.foreign) {
+		log_fail("%s: stopping", f->watch.what.text);
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
 	gaps_poll(&f->watch.gaps, &f->watch);
 	health_poll(&f->watch.health, &f->watch);
 	notify(f);
@@ -211,7 +216,7 @@ static int fabricd_main(struct fabricd *f)
 	agents_monitor(&f->agents);
 	ask_watchdog(f);
 	run(f);
-	return 0;
+	return f->watch.foreign ? EXIT_POOL : 0;
 }
 
 int main(int argc, char **argv)

@@ -32,6 +32,7 @@ static void read_manager(void *context)
 {
 	struct watch *w = context;
 
+	w->foreign = daxfs_member_speaks(w->member, &w->what) == -EPROTONOSUPPORT;
 	daxfs_member_manager(w->member, &w->in.manager);
 	daxfs_member_timing(w->member, &w->in.timing); /* before hosts are looked at */
 }
@@ -333,6 +334,8 @@ void watch_poll(struct watch *w)
 	uint64_t late = w->decide.late_polls;
 
 	look(w);
+	if (w->foreign)
+		return;
 	w->n_actions = decide_poll(&w->decide, &w->in, w->actions);
 	note_heartbeat(w);
 	memset(w->in.result, 0, sizeof(w->in.result));

@@ -29,6 +29,8 @@ struct watch {
 	struct gaps gaps;     /* likewise: gaps_poll */
 	struct health health; /* of whoever runs the polls: health_poll */
 	bool was_readable;
+	bool foreign;            /* the pool uses by now what this version does not know: polls decide nothing */
+	struct daxfs_error what; /* ... that is */
 	int host_error[DECIDE_HOSTS_MAX]; /* last complaint about a host, so that it is made once */
 	int manager_error;
 };

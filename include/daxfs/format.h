@@ -82,6 +82,8 @@
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
  * Heat: a region of its own, the last, a byte a page. A pool without it is as good: DAXFS_COMPAT_HEAT. In what was
  * reserved of the superblock: cache_policy, cache_min, cache_max (zero: the default, none, no limit).
+ * In what was reserved (zero: nothing): features that were switched on since mkfs, and those that a host knows. Every
+ * program must look at the first.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -271,6 +273,13 @@ enum daxfs_region_id {
 #define DAXFS_COMPAT_HEAT 2ull   /* the region of heat is there */
 
 #define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
+
+/*
+ * Features in one word, as those that were switched on since mkfs and those that a host knows: [31:16] lower bits of
+ * compat  [15:0] lower bits of incompat. What is in use is that or the superblock's. See sync/features.c.
+ */
+#define DAXFS_FEATURES_COMPAT_SHIFT 16u
+#define DAXFS_FEATURES_MASK 0xffffffffull
 #define DAXFS_CACHE_FIGURES 7u    /* that a host counts of them, since the pool was made; hints */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
@@ -368,7 +377,7 @@ struct sm_manager {
 				    *    [63:32] increments lost [31:16] copies stale [15:0] words stale */
 	sm_u64 proof_check;        /* 68 SipHash of proof; zero: never tested */
 	sm_u64 timing;             /* 70 heartbeats since mkfs: [63:32] changes [31:16] judged by, ms [15:0] beat, ms */
-	uint64_t reserved;         /* 78 */
+	sm_u64 features;           /* 78 switched on since mkfs: [63:32] changes [31:0] DAXFS_FEATURES_MASK; CAS only */
 };
 
 struct sm_host {
@@ -378,7 +387,8 @@ struct sm_host {
 	sm_u64 fence_ms; /* 10 how long fencing took */
 	sm_u64 toll;     /* 18 recoverers that died of it; CAS by the manager */
 	sm_u64 away;     /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
-	uint64_t reserved0[3]; /* 28 */
+	sm_u64 knows;    /* 28 [63:40] generation, [31:0] features that its program knows: by the host itself */
+	uint64_t reserved0[2]; /* 30 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;    /* 40 heartbeat counter */
 	sm_u64 process; /* 48 [63:32] when it began, in clock ticks after boot, [31:0] pid; 0: not known */

@@ -114,6 +114,7 @@ struct daxfs_host_view {
 	uint32_t manager_epoch;        /* its lower 16 bits */
 	uint64_t beat;
 	uint32_t away_ms; /* it has said that it will be silent for so long (daxfs_away); at most DAXFS_AWAY_MAX_MS */
+	uint32_t knows;   /* features, a bit each: bit `bit` of struct daxfs_feature */
 	uint64_t tenancy; /* [63:40] generation it joined under, [39:0] random */
 	uint32_t pid;
 	uint32_t lanes, records, owned, pins;
@@ -241,6 +242,53 @@ DAXFS_API int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct
  * -EROFS    the pool is mapped read-only
  */
 DAXFS_API int daxfs_member_judge(struct daxfs_member *m, const struct daxfs_timing *seen);
+
+/* What a pool may use, or not: see daxfs_member_enable. */
+struct daxfs_feature {
+	const char *name; /* NULL: the pool uses it, and this version does not know it */
+	unsigned bit;
+	bool on;
+	bool by_mkfs;  /* on, or off, for ever: it has room that mkfs makes */
+	bool incompat; /* programs that do not know it refuse the pool; else they leave it alone */
+};
+
+/*
+ * daxfs_member_feature - what features there are, and which of them a pool uses
+ *
+ * Fills *out with number n, from 0 on, of those that this version knows or that are in use.
+ *
+ * Errors:
+ * -ENOENT   there are not so many
+ * -ECHILD   this process is a child of the one that opened it
+ */
+DAXFS_API int daxfs_member_feature(const struct daxfs_member *m, unsigned n, struct daxfs_feature *out);
+
+/*
+ * daxfs_member_enable - switch on a feature, while hosts work
+ *
+ * Once every host that may live runs a version that knows it. It is never switched off again, so versions that
+ * do not know it cannot use the pool any more (if it is incompat). Nothing happens if it is on.
+ *
+ * Errors:
+ * -EBUSY    a host does not know it: err names the first
+ * -EINVAL   no such feature, or only mkfs can make room for it
+ * -EIO      a host slot makes no sense
+ * -ECHILD   this process is a child of the one that opened it
+ * -EROFS    the pool is mapped read-only
+ * Crash: it is on, or not.
+ */
+DAXFS_API int daxfs_member_enable(struct daxfs_member *m, const char *name, struct daxfs_error *err);
+
+/*
+ * daxfs_member_speaks - does this version still know what the pool uses
+ *
+ * For programs that look at a pool for long, but are no hosts: what they do not know may be switched on meanwhile.
+ *
+ * Errors:
+ * -EPROTONOSUPPORT the pool uses an incompat feature that this version does not know: decide nothing
+ * -ECHILD   this process is a child of the one that opened it
+ */
+DAXFS_API int daxfs_member_speaks(const struct daxfs_member *m, struct daxfs_error *err);
 
 struct daxfs_manager_view {
 	uint32_t epoch; /* 0: none yet */

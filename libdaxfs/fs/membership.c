@@ -30,6 +30,7 @@
 #include "mem/guard.h"
 #include "mem/identity.h"
 #include "mem/process.h"
+#include "sync/features.h"
 #include "sync/member.h"
 #include "sync/timing.h"
 
@@ -257,8 +258,10 @@ static int settle(struct daxfs *fs, const struct joiner *j, struct daxfs_error *
 	if (rc == 0) {
 		introduce(fs, &j->card);
 		lobby_leave(&fs->pool, j->seat);
-		rc = join_activate(fs, err);
+		rc = features_enter(&fs->pool, fs->host, fs->generation, err);
 	}
+	if (rc == 0)
+		rc = join_activate(fs, err);
 	if (rc == 0)
 		return 0;
 	fs_free_slots(fs);

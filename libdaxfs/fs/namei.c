@@ -12,6 +12,7 @@
 
 #include "daxfs/cache.h"
 #include "fs/lease.h"
+#include "sync/features.h"
 
 struct name_op {
 	daxfs_ino parent, ino;
@@ -260,7 +261,7 @@ static int import(struct daxfs *fs, struct name_op *op, const struct daxfs_attr 
 		return -EINVAL;
 	if (time_encode(&attr->mtime, &op->mtime) || time_encode(&attr->ctime, &op->ctime))
 		return -EINVAL;
-	if (!(fs->pool.super.incompat & DAXFS_INCOMPAT_CACHE))
+	if (!features_incompat(&fs->pool, DAXFS_INCOMPAT_CACHE))
 		return -EOPNOTSUPP;
 	op->source = ((uint64_t)backing + 1) << 56 | file;
 	op->storage = true;

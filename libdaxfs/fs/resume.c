@@ -16,7 +16,8 @@
  *   4 open files: those that are listed with their bit are taken over, held by nobody yet; of the
  *     others nothing is left but the place in the table
  *
- * Before all of it this process takes the place of the one that the slot names, if that has ended (succeed).
+ * Before all of it this process takes the place of the one that the slot names, if that has ended (succeed). If it
+ * does not know what the pool uses by now (an older version), that is all that it does.
  *
  * Then the caller holds what its programs have open (daxfs_file_open), and lets go of the rest
  * (daxfs_resume_end). Crash: the next one begins at 1, and finds nothing to do where it was done.
@@ -35,6 +36,7 @@
 #include "mem/guard.h"
 #include "mem/identity.h"
 #include "mem/process.h"
+#include "sync/features.h"
 #include "sync/member.h"
 
 /* -- receipts ----------------------------------------------------------------------- */
@@ -188,6 +190,8 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 
 	if (rc == 0)
 		rc = succeed(fs, tenancy, err);
+	if (rc == 0)
+		rc = features_enter(&fs->pool, host, fs->generation, err);
 	if (rc)
 		return rc;
 	if (fs_make_slots(fs)) {

@@ -91,8 +91,9 @@ void dump_member(const struct dump *d)
 
 	DUMP(d,
 	     "manager_epoch=%" PRIu64 " manager_pid=%" PRIu64 " manager_beat=%" PRIu64 " epoch=%" PRIu64
-	     " tree=%#" PRIx64,
-	     word >> 32, (uint64_t)(uint32_t)word, sm_load(&m->beat), sm_load(&m->epoch), sm_load(&m->tree));
+	     " tree=%#" PRIx64 " features=%#" PRIx64,
+	     word >> 32, (uint64_t)(uint32_t)word, sm_load(&m->beat), sm_load(&m->epoch), sm_load(&m->tree),
+	     sm_load(&m->features));
 	for (unsigned id = 0; id < d->pool->super.hosts; id++)
 		dump_host(d, id);
 }

@@ -44,8 +44,32 @@ int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err)
 	return 0;
 }
 
+struct features {
+	const sm_u64 *word;
+	uint32_t on;
+};
+
+static int load_features(void *arg)
+{
+	struct features *f = arg;
+
+	f->on = (uint32_t)sm_load(f->word);
+	return 0;
+}
+
+/* Where the word cannot be read no call will do anything. */
+int attach_features(const struct pool *pool, struct daxfs_error *err)
+{
+	struct features f = { .word = &pool->member->manager.features };
+	struct shm_guard guard = shm_guard_of(&pool->shm);
+
+	shm_guard_run(&guard, load_features, &f);
+	return super_judge_features(f.on, pool->knows, err);
+}
+
 void attach_super(struct pool *pool)
 {
+	pool->knows = super_knows();
 	pool->shm.wb = pool->super.domain == DAXFS_DOMAIN_WB;
 	pool->writable = !(pool->super.ro_compat & ~SUPER_RO_COMPAT_KNOWN);
 }
@@ -69,6 +93,9 @@ int pool_attach(void *base, uint64_t size, struct pool *pool, struct daxfs_error
 			return rc;
 	}
 	layout_place(&p);
+	rc = attach_features(&p, err);
+	if (rc)
+		return rc;
 	*pool = p;
 	trouble_sync(pool);
 	return 0;

@@ -7,6 +7,8 @@
 
 /* Judge the header of region id of the mapped pool. -EUCLEAN: damaged. */
 int attach_region(const struct pool *pool, unsigned id, struct daxfs_error *err);
+/* -EPROTONOSUPPORT: since mkfs something was switched on that this program does not know. */
+int attach_features(const struct pool *pool, struct daxfs_error *err);
 /* Take size, domain and read-only features from pool->super, already valid. */
 void attach_super(struct pool *pool);
 

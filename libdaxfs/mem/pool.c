@@ -101,11 +101,14 @@ int pool_map(const char *path, enum daxfs_open_mode mode, struct pool *pool, str
 	if (rc == 0 && mode != DAXFS_REPAIR)
 		rc = judge_regions(&p, super_regions(&p.super), err);
 	backing_close(&s);
+	if (rc == 0) {
+		layout_place(&p);
+		rc = attach_features(&p, err);
+	}
 	if (rc) {
 		pool_unmap(&p);
 		return rc;
 	}
-	layout_place(&p);
 	*pool = p;
 	trouble_sync(pool);
 	return 0;
@@ -143,14 +146,16 @@ int pool_map_member(const char *path, bool writable, struct pool *pool, struct d
 		rc = map_super(&s, region_end(&p.super.region[DAXFS_R_MEMBER]), writable, &p, err);
 	if (rc == 0)
 		rc = judge_regions(&p, DAXFS_R_MEMBER + 1, err);
-	if (rc == 0)
+	if (rc == 0) {
 		map_events(&s, writable, &p);
+		p.member = pool_at(&p, p.super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE);
+		rc = attach_features(&p, err);
+	}
 	backing_close(&s);
 	if (rc) {
 		pool_unmap(&p);
 		return rc;
 	}
-	p.member = pool_at(&p, p.super.region[DAXFS_R_MEMBER].offset + DAXFS_PAGE_SIZE);
 	*pool = p;
 	return 0;
 }

@@ -141,6 +141,25 @@ bool super_present(const void *base)
 	return false;
 }
 
+static int unknown_features(uint64_t bits, struct daxfs_error *err)
+{
+	return daxfs_error_set(err, -EPROTONOSUPPORT,
+			       "pool uses features 0x%llx unknown to this program: use a newer one",
+			       (unsigned long long)bits);
+}
+
+uint32_t super_knows(void)
+{
+	return (uint32_t)(SUPER_COMPAT_KNOWN << DAXFS_FEATURES_COMPAT_SHIFT | SUPER_INCOMPAT_KNOWN);
+}
+
+int super_judge_features(uint32_t features, uint32_t knows, struct daxfs_error *err)
+{
+	uint32_t unknown = features & ~knows & ((1u << DAXFS_FEATURES_COMPAT_SHIFT) - 1);
+
+	return unknown ? unknown_features(unknown, err) : 0;
+}
+
 /* Say what is wrong with the copy that got furthest down the list. */
 static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint64_t region_size,
 		   struct daxfs_error *err)
@@ -153,10 +172,7 @@ static int explain(const struct sm_super *s, const struct super_flaw *flaw, uint
 		return daxfs_error_set(err, flaw->error,
 				       "pool has format version %u, this program %u: use a matching one", s->version,
 				       DAXFS_VERSION);
-	case 4:
-		return daxfs_error_set(err, flaw->error,
-				       "pool uses features 0x%llx unknown to this program: use a newer one",
-				       (unsigned long long)(s->incompat & ~SUPER_INCOMPAT_KNOWN));
+	case 4: return unknown_features(s->incompat & ~SUPER_INCOMPAT_KNOWN, err);
 	case 5:
 		return daxfs_error_set(err, flaw->error,
 				       "pool has %llu bytes, its file or device only %llu: restore its end",

@@ -10,9 +10,15 @@
 
 #include "mem/layout.h"
 
-/* Bits of the feature words that this version must know to write, or to use, a pool. */
+/*
+ * Bits of the feature words that this version knows: of ro_compat and incompat it must, to write or to use a pool.
+ * Tests build programs that know less, as an older version would (tests/chaos/upgrade).
+ */
 #define SUPER_RO_COMPAT_KNOWN 0ull
+#ifndef SUPER_INCOMPAT_KNOWN
 #define SUPER_INCOMPAT_KNOWN DAXFS_INCOMPAT_CACHE
+#endif
+#define SUPER_COMPAT_KNOWN (DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT)
 
 /* the first rule of format.h that a superblock breaks */
 struct super_flaw {
@@ -39,6 +45,11 @@ bool super_present(const void *base);
 void region_hdr_make(const struct sm_super *s, unsigned id, struct sm_region_hdr *out);
 /* NULL or what is wrong with a region's header. */
 const char *region_hdr_invalid(const struct sm_super *s, unsigned id, const struct sm_region_hdr *hdr);
+
+/* What this version knows, as in the features word of format.h. */
+uint32_t super_knows(void);
+/* 0, or -EPROTONOSUPPORT where the pool uses an incompat feature that `knows` has not. */
+int super_judge_features(uint32_t features, uint32_t knows, struct daxfs_error *err);
 
 void super_geometry(const struct sm_super *s, struct daxfs_geometry *out);
 

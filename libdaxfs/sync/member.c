@@ -304,6 +304,12 @@ static uint32_t away_of(uint64_t away, uint32_t generation)
 	return ms < DAXFS_AWAY_MAX_MS ? (uint32_t)ms : DAXFS_AWAY_MAX_MS;
 }
 
+/* What a former tenant said, or a program that does not say it, is nothing. */
+static uint32_t knows_of(uint64_t knows, uint32_t generation)
+{
+	return knows >> 40 == generation ? (uint32_t)knows : 0;
+}
+
 /* Everything beside the word: figures for display, relaxed because nothing is decided from how they combine. */
 static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 {
@@ -311,6 +317,7 @@ static void read_figures(const struct sm_host *host, struct daxfs_host_view *v)
 
 	v->beat = sm_load(&host->beat);
 	v->away_ms = away_of(sm_load_relaxed(&host->away), v->generation);
+	v->knows = knows_of(sm_load(&host->knows), v->generation);
 	v->lanes = (uint32_t)sm_load_relaxed(&host->lanes);
 	v->records = (uint32_t)sm_load_relaxed(&host->records);
 	v->owned = (uint32_t)sm_load_relaxed(&host->owned);

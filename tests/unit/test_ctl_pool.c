@@ -147,6 +147,21 @@ static void heartbeats(void **unused)
 	teardown(&p);
 }
 
+static void features(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	ctl_run(&p.r, "features %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "cache    incompat on\nevents   compat   on, by mkfs\nheat     compat   on, by mkfs\n");
+	ctl_run(&p.r, "features %s --enable cache --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"unknown_to\"");
+	ctl_run(&p.r, "features %s --enable colour", p.pool);
+	ctl_expect(&p.r, CTL_ERROR, "colour: no such feature; daxfsctl features POOL lists them");
+	teardown(&p);
+}
+
 static void mkfs_refuses(void **unused)
 {
 	struct place p;
@@ -481,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_pool),
 		cmocka_unit_test(heartbeats),
+		cmocka_unit_test(features),
 		cmocka_unit_test(mkfs_refuses),
 		cmocka_unit_test(dumps),
 		cmocka_unit_test(damage_is_reported),
