@@ -155,8 +155,9 @@ static int backing_add(struct backing *b)
 	if (rc == -ENOSPC || rc == -E2BIG)
 		daxfs_forget(b->fs, DAXFS_ROOT, b->name, out.ino);
 	if (rc == -EOPNOTSUPP)
-		return ctl_fail(b->ctl, CTL_REFUSED,
-				"this pool was made by a version without backings: daxfsctl features POOL --enable cache");
+		return ctl_fail(
+			b->ctl, CTL_REFUSED,
+			"this pool was made by a version without backings: daxfsctl features POOL --enable cache");
 	if (rc)
 		return ctl_fail(b->ctl, ctl_exit_of(rc), "%s: %s", b->name, strerror(-rc));
 	if (!b->ctl->json)

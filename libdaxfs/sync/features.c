@@ -147,7 +147,8 @@ int daxfs_member_enable(struct daxfs_member *m, const char *name, struct daxfs_e
 		return 0;
 	if (table[at].by_mkfs)
 		return daxfs_error_set(err, -EINVAL,
-				       "%s needs room that only mkfs makes: copy what is in the pool to a new one", name);
+				       "%s needs room that only mkfs makes: copy what is in the pool to a new one",
+				       name);
 	return enable(m, (unsigned)at, err);
 }
 

@@ -3,7 +3,7 @@
  * test_features.c - features that are switched on while hosts work: only what all of them know.
  *
  * The pool is one that an older version has made, which did not know the feature `cache`. Hosts of that
- * version are this one's with less in `knows`. That a host comes at the same moment is the simulator's: pair join-enable.
+ * version are this one's with less in `knows`. What comes at the same moment is the simulator's: pair join-enable.
  */
 #include "member_fixture.h"
 
@@ -230,8 +230,8 @@ static void a_later_version_s(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_POOL(once_all_know_it), WITH_POOL(who_may_live_counts), WITH_POOL(older_versions_cannot_join),
-		WITH_POOL(nor_go_on),	     WITH_POOL(what_cannot_be),	     WITH_POOL(room_is_made_by_mkfs),
+		WITH_POOL(once_all_know_it),  WITH_POOL(who_may_live_counts), WITH_POOL(older_versions_cannot_join),
+		WITH_POOL(nor_go_on),         WITH_POOL(what_cannot_be),      WITH_POOL(room_is_made_by_mkfs),
 		WITH_POOL(a_later_version_s),
 	};
 

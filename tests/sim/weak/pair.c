@@ -37,10 +37,9 @@
 #include "machine/world.h"
 #include "sim.h"
 #include "space/space.h"
-#include "sync/features.h"
-#include "sync/member.h"
 #include "sync/record.h"
 #include "sync/summary.h"
+#include "weak/pair_features.h"
 
 #define STEPS_MAX 100000u
 #define TURN_MAX 24u /* steps of one turn */
@@ -66,35 +65,6 @@ static long call_repair(void *arg)
 static bool both_succeed(const struct run *run)
 {
 	return !run[0].result && !run[1].result;
-}
-
-/* Host 0 runs an older version, in a pool that one like it has made. */
-static bool older_version(void)
-{
-	for (unsigned host = 0; host < HOSTS; host++)
-		world.fs[host]->pool.super.incompat = 0;
-	world.fs[0]->pool.knows &= ~(uint32_t)DAXFS_INCOMPAT_CACHE;
-	return true;
-}
-
-/* What a join does of it. */
-static long call_come(void *arg)
-{
-	struct pool *pool = &world.fs[0]->pool;
-	struct host_word joining = { .state = DAXFS_HOST_JOINING, .recoverer = -1 };
-	struct daxfs_error err;
-
-	(void)arg;
-	return member_move(pool, 0, 0, joining) ? -1 : features_enter(pool, 0, 0, &err);
-}
-
-static long call_enable(void *arg)
-{
-	struct daxfs_member m = { .pool = world.fs[1]->pool, .here = world.fs[1]->here };
-	struct daxfs_error err;
-
-	(void)arg;
-	return daxfs_member_enable(&m, "cache", &err);
 }
 
 /* -- the last object becomes free ---------------------------------------------------- */
@@ -529,7 +499,7 @@ static const struct pair {
 	bool (*wrong)(const struct run *run);
 } pairs[] = {
 	{ "join-repair", true, false, 0, NULL, { call_join, call_repair }, both_succeed },
-	{ "join-enable", true, false, 6, older_version, { call_come, call_enable }, both_succeed },
+	{ "join-enable", true, false, 6, features_older, { features_come, features_switch_on }, both_succeed },
 	{ "frees-looks", true, false, 7, fill_inodes, { call_free, call_look }, stays_closed },
 	{ "frees-above", false, false, 7, fill_pages, { call_free, call_look_above }, stays_closed },
 	{ "lease-settle", true, true, 7, serve_by_1, { call_settle, call_grant_old }, old_is_kept },
