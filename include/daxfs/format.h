@@ -280,7 +280,7 @@ enum daxfs_region_id {
  */
 #define DAXFS_FEATURES_COMPAT_SHIFT 16u
 #define DAXFS_FEATURES_MASK 0xffffffffull
-#define DAXFS_CACHE_FIGURES 7u    /* that a host counts of them, since the pool was made; hints */
+#define DAXFS_CACHE_FIGURES 7u /* that a host counts of them, since the pool was made; hints */
 
 enum daxfs_domain { DAXFS_DOMAIN_GPF = 0, DAXFS_DOMAIN_WB = 1 };
 

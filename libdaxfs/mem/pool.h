@@ -70,7 +70,7 @@ struct pool {
 	int fd; /* -1 when attached to memory */
 	bool owns_map, owns_events;
 	bool writable;
-	uint32_t knows; /* features that this program knows, as in the features word of format.h */
+	uint32_t knows;       /* features that this program knows, as in the features word of format.h */
 	struct bad_pages bad; /* last, for it is large, and the first of it is asked all the time */
 };
 
