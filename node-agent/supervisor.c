@@ -136,6 +136,15 @@ static void identify(struct supervisor *s)
 			 err.text);
 }
 
+/* The service manager's watchdog names this process; the one that serves is to feed it. */
+static void pass_watchdog_on(void)
+{
+	const char *pid = getenv("WATCHDOG_PID");
+
+	if (pid && strtol(pid, NULL, 10) == (long)getpid())
+		unsetenv("WATCHDOG_PID"); /* anybody of the unit, then */
+}
+
 static void wait_for_signals(struct supervisor *s)
 {
 	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
@@ -338,6 +347,7 @@ int agent_run(const struct config *config)
 	if (status != AGENT_EXIT_OK)
 		return status;
 	identify(&s);
+	pass_watchdog_on();
 	wait_for_signals(&s);
 	if (start_child(&s) == 0)
 		return watch(&s);

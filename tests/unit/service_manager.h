@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service_manager.h - what an agent sees of systemd, for tests: it hears READY=1, keeps descriptors
+ * service_manager.h - what an agent sees of systemd, for tests: it hears READY=1 and WATCHDOG=1, keeps descriptors
  * (FDSTORE) and hands them to the next start, and says over a bus which job it has for the service.
  *
  * The bus is libsystemd's own, in a thread; the rest is done by the test itself.
@@ -26,6 +26,7 @@ struct service_manager {
 	int kept[KEPT_MAX];
 	char name[KEPT_MAX][NAME_MAX_LEN];
 	unsigned n;
+	unsigned fed; /* WATCHDOG=1 since the last start */
 };
 
 /* -- the bus ------------------------------------------------------------------------ */
@@ -130,6 +131,7 @@ static inline bool service_manager_hear(struct service_manager *sm, struct pod *
 	unsigned fds = c ? (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int)) : 0;
 
 	text[n > 0 ? n : 0] = '\0';
+	sm->fed += strstr(text, "WATCHDOG=1") != NULL;
 	name = strstr(text, "FDNAME=");
 	if (strstr(text, "FDSTOREREMOVE=1") && name)
 		service_manager_drop(sm, name + strlen("FDNAME="));
@@ -178,7 +180,7 @@ static inline void service_manager_hand_over(const struct service_manager *sm)
 /* Start the program with a config file and wait until it is ready. */
 static inline void service_manager_run(struct service_manager *sm, struct pod *pod, int host, const char *config)
 {
-	char bus[160];
+	char bus[160], number[16];
 	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
 	pid_t pid = fork();
 	int fd;
@@ -191,12 +193,16 @@ static inline void service_manager_run(struct service_manager *sm, struct pod *p
 		setenv("NOTIFY_SOCKET", pod->notify_path, 1);
 		snprintf(bus, sizeof(bus), "unix:path=%s", sm->bus_path);
 		setenv("DBUS_SYSTEM_BUS_ADDRESS", bus, 1);
+		snprintf(number, sizeof(number), "%d", (int)getpid());
+		setenv("WATCHDOG_PID", number, 1);
+		setenv("WATCHDOG_USEC", "200000", 1);
 		if (sm->n)
 			service_manager_hand_over(sm);
 		execl("build/bin/daxfs-node-agent", "daxfs-node-agent", "--config", config, NULL);
 		_exit(127);
 	}
 	pod->agent[host] = pid;
+	sm->fed = 0;
 	for (int ms = 0; ms < POD_WAIT_MS && !pod_ended(pid); ms += 100)
 		while (poll(&in, 1, 100) == 1)
 			if (service_manager_hear(sm, pod))

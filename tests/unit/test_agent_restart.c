@@ -185,6 +185,31 @@ static void test_death_of_the_keeper(void **state)
 	stop_for_good(*state);
 }
 
+static void await_food(struct service *s)
+{
+	unsigned enough = s->sm.fed + 3;
+
+	for (int ms = 0; s->sm.fed < enough; ms += 10) {
+		assert_true(ms < POD_WAIT_MS);
+		service_manager_hear_all(&s->sm, &s->pod);
+		usleep(10000);
+	}
+}
+
+/* The manager's watchdog is of the process that was started, and it is another one that knows whether it beats. */
+static void test_watchdog_is_fed(void **state)
+{
+	struct service *s = *state;
+
+	if (!pod_possible())
+		skip();
+	await_food(s);
+	restart(s);
+	service_manager_run(&s->sm, &s->pod, 0, s->config);
+	await_food(s);
+	stop_for_good(s);
+}
+
 static void test_stop_by_signal(void **state)
 {
 	struct service *s = *state;
@@ -292,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_of_the_keeper, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watchdog_is_fed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_by_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_settings_mount_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_with_other_settings, setup, teardown),
