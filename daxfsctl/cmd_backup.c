@@ -4,6 +4,9 @@
  *
  * The copy is written under another name, checked as a pool, and only then gets the name that was asked for. So what
  * has that name is a whole copy, and a former one is not lost before the new one is there.
+ *
+ * Of a pool that hosts use (--online) a second pool is made first, by a guest in it (guest.h) that copies the tree
+ * (copy_tree.h says what the copy then has); that one nobody uses, and it is what is copied.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +18,10 @@
 #include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
+#include "daxfsctl/online.h"
 #include "daxfsctl/text.h"
 
-static void show(struct ctl *ctl, const char *what, const char *from, const char *to)
+static void show(struct ctl *ctl, const char *what, const char *from, const char *to, const struct online_copy *online)
 {
 	char size[16], used[16];
 	struct stat st;
@@ -31,6 +35,8 @@ static void show(struct ctl *ctl, const char *what, const char *from, const char
 		json_add_text(&j, "from", from);
 		json_add_text(&j, "to", to);
 		json_add_number(&j, "size", (uint64_t)st.st_size);
+		if (online)
+			online_json(&j, online);
 		json_finish(&j);
 		return;
 	}
@@ -39,6 +45,8 @@ static void show(struct ctl *ctl, const char *what, const char *from, const char
 		fprintf(ctl->out, ": %s, %s of them stored", text_bytes((uint64_t)st.st_size, size, sizeof(size)),
 			text_bytes((uint64_t)st.st_blocks * 512, used, sizeof(used)));
 	putc('\n', ctl->out);
+	if (online)
+		online_text(ctl->out, online);
 }
 
 /* Is it a whole pool, in order? */
@@ -77,26 +85,49 @@ static int write_copy(struct ctl *ctl, const char *pool, const char *path)
 	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
 }
 
+/* A copy of a pool that nobody uses. */
+static int copy_pool(struct ctl *ctl, const char *pool, const char *to)
+{
+	char temporary[PATH_MAX];
+	int code;
+
+	snprintf(temporary, sizeof(temporary), "%s.part", to);
+	code = write_copy(ctl, pool, temporary);
+	if (code == CTL_OK)
+		code = check_copy(ctl, temporary);
+	if (code == CTL_OK && rename(temporary, to))
+		code = ctl_fail(ctl, CTL_ERROR, "%s: %s", to, strerror(errno));
+	if (code != CTL_OK)
+		unlink(temporary);
+	return code;
+}
+
 int cmd_backup(struct ctl *ctl, int argc, char **argv)
 {
-	int code = ctl_parse(ctl, argc, argv, NULL, 0, 2, 2, "backup POOL FILE");
-	char temporary[PATH_MAX];
+	bool online = false;
+	const struct arg table[] = { { "online", ARG_FLAG, &online, 0 } };
+	int code = ctl_parse(ctl, argc, argv, table, 1, 2, 2, "backup [--online] POOL FILE");
+	struct online_copy copied;
+	char image[PATH_MAX];
 	const char *to;
 
 	if (code)
 		return code;
 	to = ctl->words[1];
-	if (snprintf(temporary, sizeof(temporary), "%s.part", to) >= (int)sizeof(temporary))
+	if (snprintf(image, sizeof(image), "%s.image", to) >= (int)sizeof(image))
 		return ctl_fail(ctl, CTL_USAGE, "%.60s...: too long a name", to);
-	code = write_copy(ctl, ctl->words[0], temporary);
+	if (!online) {
+		code = copy_pool(ctl, ctl->words[0], to);
+	} else {
+		code = online_make(ctl, ctl->words[0], image, &copied);
+		if (code == CTL_OK)
+			code = copy_pool(ctl, image, to);
+		unlink(image);
+	}
 	if (code == CTL_OK)
-		code = check_copy(ctl, temporary);
-	if (code == CTL_OK && rename(temporary, to))
-		code = ctl_fail(ctl, CTL_ERROR, "%s: %s", to, strerror(errno));
-	if (code == CTL_OK)
-		show(ctl, "copied", ctl->words[0], to);
-	else
-		unlink(temporary);
+		show(ctl, "copied", ctl->words[0], to, online ? &copied : NULL);
+	if (online)
+		online_free(&copied);
 	return code;
 }
 
@@ -112,6 +143,6 @@ int cmd_restore(struct ctl *ctl, int argc, char **argv)
 	rc = daxfs_restore(ctl->words[0], ctl->words[1], force, &err);
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
-	show(ctl, "restored", ctl->words[0], ctl->words[1]);
+	show(ctl, "restored", ctl->words[0], ctl->words[1], NULL);
 	return CTL_OK;
 }

@@ -65,7 +65,7 @@ static const char help[] =
 	"  check POOL                            is every structure sound?\n"
 	"  repair POOL [--dry-run]               make it sound; no host may use it\n"
 	"  repair POOL --item INODE              finish a removed file that nobody could; hosts may use it\n"
-	"  backup POOL FILE                      a copy of it; no host may use it\n"
+	"  backup [--online] POOL FILE           a copy of it; no host may use it, or of its tree, while hosts work\n"
 	"  restore FILE POOL [--force]           make a pool from such a copy\n"
 	"  backing add POOL NAME --path PATH [--read-only] [--revalidate-ms MS] | list POOL |\n"
 	"          sync POOL NAME [--timeout S] | remove POOL NAME\n"

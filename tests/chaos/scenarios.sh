@@ -390,7 +390,7 @@ count_offs() { # machines that were cut off so far
 
 # Everything loses power; the memory lives; everything boots and comes back by itself. Nobody is cut off.
 scenario_all() {
-	local i host ms offs before
+	local i host ms offs before began back=()
 	for ((i = 0; i < $1; i++)); do
 		round_begin 0
 		load_all
@@ -407,9 +407,11 @@ scenario_all() {
 			pod_launch_host $host "$((host == 0))"
 			[ $host = 1 ] || pause_ms "$ms"
 		done
+		began=$(pod_now) # the last machine has booted
 		for host in 0 1 2; do
 			pod_until 40 "host $host to mount" pod_up $host || load_fail "host $host did not come back"
 		done
+		back+=($((($(pod_now) - began) / 1000000)))
 		[ "$(count_offs)" = "$offs" ] ||
 			load_fail "a machine that was coming back was cut off"
 		jq -ne --argjson before "$before" --argjson after "$(remembered)" '$before - $after == [] and $before != []' >/dev/null ||
@@ -420,6 +422,8 @@ scenario_all() {
 		load_stop 0 1 2
 		round_end 0 2
 	done
+	pod_say "chaos: $1 power failures of all hosts and fabricd: $(printf '%s\n' "${back[@]}" | sort -n |
+		awk '{ v[NR] = $1 } END { printf "pod back %d ms after the last machine (p50), %d at most", v[int((NR + 1) / 2)], v[NR] }'); nobody cut off"
 }
 
 # A clean leave in the middle of others' work leaves nothing to recover.
