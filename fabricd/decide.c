@@ -49,6 +49,8 @@ static enum decide_beat fact_beat(const struct decide_host *h)
 		return BEAT_LOST;
 	if (overdue(h))
 		return BEAT_LATE;
+	if (h->away && !h->silent)
+		return BEAT_AWAY;
 	return h->moved && h->state != DAXFS_HOST_JOINING ? BEAT_MOVED : BEAT_QUIET;
 }
 

@@ -16,6 +16,7 @@
 enum decide_beat {
 	BEAT_MOVED, /* changed since the last poll: it lives */
 	BEAT_QUIET, /* no change, but not for long */
+	BEAT_AWAY,  /* no change, as it has said that it would be (daxfs_away) */
 	BEAT_LATE,  /* long enough for SUSPECT */
 	BEAT_LOST,  /* long enough for FENCING */
 	BEATS

@@ -57,7 +57,7 @@ static void one_row(const struct decide_facts *f, enum decide_verdict verdict)
 static void every_input_has_one_row(void **state)
 {
 	(void)state;
-	assert_int_equal(for_all_facts(one_row), 8 * 4 * 3 * 9 * 3 * 3 * 3 * 2);
+	assert_int_equal(for_all_facts(one_row), 8 * 5 * 3 * 9 * 3 * 3 * 3 * 2);
 }
 
 /* Dead only by proof: FENCED needs a counter that stood still after it. */
@@ -90,6 +90,9 @@ static void beating_hosts_live(const struct decide_facts *f, enum decide_verdict
 
 	if (f->beat == BEAT_MOVED && f->order != ORDER_FENCE)
 		assert_false(to_fencing || verdict == VERDICT_SUSPECT);
+	/* Nor may one die that said that it would be silent; the operator's word is refused until it has been for longer. */
+	if (f->beat == BEAT_AWAY && f->state == DAXFS_HOST_ALIVE && f->order != ORDER_FENCE)
+		assert_int_equal(verdict, f->order == ORDER_CONFIRM ? VERDICT_REFUSE : VERDICT_NOTHING);
 	if (verdict == VERDICT_LOST)
 		assert_true(f->beat == BEAT_LOST && f->state != DAXFS_HOST_ALIVE);
 	if (verdict == VERDICT_CONFIRM)
