@@ -14,7 +14,7 @@
  *     counts that its own lateness interrupted, or in the first window as
  *     primary.
  *   2 FENCED follows only from: agent off, agent status off (or the operator's
- *     word for both), and then a counter that stood still; or from what the
+ *     word for both), and a counter that stood still since off; or from what the
  *     manager's own machine tells of a tenant that was its own.
  *   3 A recovery is taken from its recoverer only when the generation of that
  *     is over: it left, or is itself FENCED.
@@ -125,7 +125,7 @@ struct decide_host {
 	bool moved; /* since the last poll */
 	unsigned silent;
 	unsigned away;   /* without a beat, as it said that it would be: not counted as silent */
-	unsigned still;  /* without change since it was proven off */
+	unsigned still;  /* without change since it was switched off, as its agent says */
 	unsigned rested; /* since the last death of a recoverer of it was counted */
 	unsigned pause;  /* until the next attempt to fence */
 	/* Cutting it off. */

@@ -33,11 +33,23 @@ void see_pause_fencing(struct decide_host *h)
 	h->agent_ms = 0;
 }
 
-void see_proven_off(struct decide_host *h)
+static void proven(struct decide_host *h)
 {
 	h->phase = PHASE_PROVEN;
-	h->still = 0;
 	h->moved = false; /* may have beaten between the last poll and its end */
+}
+
+void see_proven_off(struct decide_host *h)
+{
+	proven(h);
+	h->still = 0;
+}
+
+/* From here on its counter must stand still, also while the agent's status is asked. */
+static void switched_off(struct decide_host *h)
+{
+	h->phase = PHASE_OFF_DONE;
+	h->still = 0;
 }
 
 /* A result of an agent that we do not wait for any more is none. */
@@ -47,9 +59,10 @@ static void take_result(struct decide_host *h, enum decide_result result, uint32
 		return;
 	h->agent_ms += ms;
 	if (h->phase == PHASE_OFF_RUNNING && result == RESULT_OFF_DONE)
-		h->phase = PHASE_OFF_DONE;
-	else if ((h->phase == PHASE_STATUS_RUNNING && result == RESULT_STATUS_OFF) ||
-		 (h->phase == PHASE_OFF_RUNNING && result == RESULT_REBOOTED))
+		switched_off(h);
+	else if (h->phase == PHASE_STATUS_RUNNING && result == RESULT_STATUS_OFF)
+		proven(h);
+	else if (h->phase == PHASE_OFF_RUNNING && result == RESULT_REBOOTED)
 		see_proven_off(h);
 	else
 		h->phase = PHASE_FAILED;

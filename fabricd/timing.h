@@ -14,10 +14,10 @@
  *     5     250   SUSPECT: others may still only help; one beat brings it back
  *    10     500   FENCING: revoked, no way back
  *    11     550   agent off starts, and returns 0
- *    12     600   that is seen; agent status starts, and says off
- *    13     650   that is seen; from now on the counter must stand still
- *    17     850   FENCED: stood still for 4 polls; generation + 1
- *    18     900   RECOVERING by the lowest-numbered live host
+ *    12     600   that is seen; agent status starts, and says off; from now on the counter must stand still
+ *    13     650   that is seen
+ *    16     800   FENCED: stood still for 4 polls; generation + 1
+ *    17     850   RECOVERING by the lowest-numbered live host
  *
  * A host whose process is replaced has said before how long it will be silent (daxfs_away, 10 s at most): the table
  * begins after that.
@@ -34,7 +34,7 @@
  *                 primary, should it resume, fail from here on
  *    21    1050   a full window of its own counts later: decides
  *
- * A recoverer dies: it is fenced as above (0 to 850 ms), its death is counted in
+ * A recoverer dies: it is fenced as above (0 to 800 ms), its death is counted in
  * the next poll, and another is assigned in the one after. When it was the second
  * of the same host, 5 s later; after the third nobody is assigned.
  *

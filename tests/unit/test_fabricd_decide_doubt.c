@@ -48,7 +48,7 @@ static void late_poll_restarts_the_proof_too(void **state)
 	pod.beats[1] = false;
 	while (pod.statuses[1] == 0)
 		polls(&pod, 1);
-	polls(&pod, TIMING_FROZEN_POLLS);
+	polls(&pod, TIMING_FROZEN_POLLS - 1);
 	poll_after(&pod, 10 * H);
 	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_FENCING);
 	polls(&pod, TIMING_FROZEN_POLLS - 1);
