@@ -11,9 +11,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Before ordinary work, for recovery waits for it; and not before what beats, which is real-time. */
+#define AGENT_NICE (-20)
 
 enum { KEEPER_ALIVE = 3 }; /* where the keeper has its end of the pipe, and nothing behind it */
 
@@ -62,7 +66,8 @@ static _Noreturn void be_keeper(const char *program, int input, int output, int 
 	pid_t agent;
 
 	default_signals();
-	signal(SIGTERM, SIG_IGN); /* of the service manager to all of the unit: fabricd says when */
+	setpriority(PRIO_PROCESS, 0, AGENT_NICE); /* or not, where it is not allowed */
+	signal(SIGTERM, SIG_IGN);                 /* of the service manager to all of the unit: fabricd says when */
 	signal(SIGINT, SIG_IGN);
 	if (dup2(alive, KEEPER_ALIVE) < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)

@@ -127,7 +127,7 @@ static int own_std_files(void)
 	return 0;
 }
 
-/* A manager that runs late judges nobody. Its agents run as anything else does. */
+/* A manager that runs late judges nobody. Its agents have no real-time priority: see keeper.c. */
 static void be_realtime(void)
 {
 	struct sched_param param = { .sched_priority = 20 };
