@@ -4,11 +4,11 @@
  *
  * What the copy has:
  *
- *   T1 A name that was there from the beginning to the end, in a directory that was, is there once, with what it led to
- *      at some moment in between; so is a name that was replaced by rename.
- *   T2 A file's bytes and size are those of one moment. A hole that was filled and emptied within the microseconds of
- *      a look counts as a hole. Files that changed in each of LOOKS looks, or have more than COPY_INSTANT_MAX bytes, are
- *      copied by pieces of DAXFS_ATOMIC_WRITE_MAX, each of one moment: their names are told.
+ *   T1 A name that was there from the beginning to the end, in a directory that was, is there once, with what it led
+ *      to at some moment in between; so is a name that was replaced by rename.
+ *   T2 A file's bytes and size are those of one moment. A hole that was filled and emptied within the microseconds
+ *      of a look counts as a hole. Files that changed in each of LOOKS looks, or have more than COPY_INSTANT_MAX
+ *      bytes, are copied by pieces of DAXFS_ATOMIC_WRITE_MAX, each of one moment: their names are told.
  *   T3 Moments of different files differ. A name that was moved meanwhile is there under one name, or both, or neither.
  *
  * T2: a view's pages are never changed, nor used again while it is open (daxfs/view.h). So if two looks at all of them,

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daxfs/host.h"
 #include "daxfsctl/guest.h"
 
 static void note_pieces(void *context, const char *path)

@@ -90,7 +90,7 @@ static void beating_hosts_live(const struct decide_facts *f, enum decide_verdict
 
 	if (f->beat == BEAT_MOVED && f->order != ORDER_FENCE)
 		assert_false(to_fencing || verdict == VERDICT_SUSPECT);
-	/* Nor may one die that said that it would be silent; the operator's word is refused until it has been for longer. */
+	/* Nor may one die that said that it would be silent; and it is not taken for dead on the operator's word. */
 	if (f->beat == BEAT_AWAY && f->state == DAXFS_HOST_ALIVE && f->order != ORDER_FENCE)
 		assert_int_equal(verdict, f->order == ORDER_CONFIRM ? VERDICT_REFUSE : VERDICT_NOTHING);
 	if (verdict == VERDICT_LOST)
