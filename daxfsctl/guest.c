@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
 #define PRIORITY 50   /* as an agent's heartbeat */
 #define TRIES 50u     /* while a slot of a former guest is watched, whether it stands still */
 #define PAUSE_MS 100u /* between them */
