@@ -3,7 +3,7 @@
  * test_poison.c - memory that fails under every operation and every recovery.
  *
  * A page of the pool fails at the n-th access to it, for every page that an operation touches
- * and every n up to some, then ever more rarely: the page is out of reach of the host's mapping,
+ * and every n up to some (DAXFS_ACCESSES, 8), then ever more rarely: the page is out of reach of the host's mapping,
  * each access is let through alone, and the n-th finds the page of an empty file. Whatever the operation
  * was about, its caller gets an answer, the process lives, no lane is lost, files that do not lie
  * in that page are read and written by other hosts, and the host can be recovered.
@@ -493,6 +493,8 @@ static bool fail_at(const struct operation *op, uint64_t offset, unsigned nth, i
 
 static void fail_everywhere(const struct operation *op)
 {
+	const char *given = getenv("DAXFS_ACCESSES");
+	unsigned accesses = given ? (unsigned)strtoul(given, NULL, 10) : 8;
 	struct world w;
 	int good;
 
@@ -506,7 +508,7 @@ static void fail_everywhere(const struct operation *op)
 	wake(&w);
 	poison_stop(&w.p);
 	for (uint64_t offset = 0; offset < POOL; offset += 4096)
-		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good); n += n < 24 ? 1 : n)
+		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good); n += n < accesses ? 1 : n)
 			;
 }
 

@@ -9,6 +9,9 @@
  */
 #include "sim.h"
 
+#define CRASHES_QUICK 12u /* at one step of the code; of what is beyond */
+#define SHARE_QUICK 4u    /* one in so many */
+
 /* -- the second host dies, too ------------------------------------------------------- */
 
 static void keep_size(struct explorer *x, uint64_t distinct)
@@ -198,6 +201,16 @@ static void death(struct explorer *x)
 	world_drop();
 }
 
+/*
+ * Of all scenarios together, quickly: hosts have died at this step of the code in many of them already,
+ * and only some of the others are taken. A scenario that is run alone is run whole.
+ */
+static bool often_enough(const struct explorer *x, const struct sm_site *site)
+{
+	return x->opt->quick && !x->opt->op && !x->opt->step && site->crashes >= CRASHES_QUICK &&
+	       explore_draw(x, 0) % SHARE_QUICK;
+}
+
 static void first_hook(void *context, struct run *run, const struct seam_event *event)
 {
 	struct explorer *x = context;
@@ -205,9 +218,9 @@ static void first_hook(void *context, struct run *run, const struct seam_event *
 
 	x->n = event->step;
 	x->tally.points++;
-	run->site->crashes++;
-	if (explore_exhausted(x) || (x->opt->step && x->opt->step != x->n))
+	if (explore_exhausted(x) || (x->opt->step && x->opt->step != x->n) || often_enough(x, run->site))
 		return;
+	run->site->crashes++;
 	if (!x->opt->step && seam_changes() == x->last_changes && progress == x->last_ended && x->n > 1)
 		return;
 	x->site[0] = run->site;
