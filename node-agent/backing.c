@@ -8,7 +8,7 @@
  * Threads take work in order, and hold nothing while they wait for storage. Who uses the backing is counted; it is
  * closed when nobody does.
  */
-#include "node-agent/backing.h"
+#include "node-agent/backing_change.h"
 #include "node-agent/thread.h"
 
 #include <ctype.h>
@@ -227,6 +227,18 @@ static void attach(struct backing *b)
 	b->attached = true;
 	b->said = 0;
 	pthread_mutex_unlock(&b->lock);
+	b->since_ns = clock_ns();
+}
+
+/* Names that were about to change: what dead hosts have left; and former processes, once nobody asks again. */
+static void look_after_names(struct backing *b)
+{
+	if (b->since_ns && clock_ns() - b->since_ns < (int64_t)BACKING_LEFT_MS * 1000000)
+		return;
+	backing_settle_left(b);
+	if (b->since_ns)
+		backing_release_left_locks(b);
+	b->since_ns = 0;
 }
 
 /* Waits for those who use it, however long their storage takes. */
@@ -256,7 +268,11 @@ static void look_after(struct backing *b)
 	if (rc == -ENOENT || (rc == 0 && attr.ino != b->root)) {
 		log_note("backing %s was removed", b->config->name);
 		detach(b);
-	} else if (rc == 0 && b->writable && daxfs_xattr_get(b->fs, b->root, BACKING_SYNC, NULL, 0) > 0) {
+		return;
+	}
+	if (rc == 0 && b->writable)
+		look_after_names(b);
+	if (rc == 0 && b->writable && daxfs_xattr_get(b->fs, b->root, BACKING_SYNC, NULL, 0) > 0) {
 		pthread_mutex_lock(&b->lock);
 		b->sync_wanted = true;
 		pthread_cond_broadcast(&b->changed);
@@ -319,6 +335,8 @@ static struct backing *backing_new(struct daxfs *fs, const struct backing_config
 	b->writes.last = &b->writes.first;
 	b->out = -1;
 	pthread_mutex_init(&b->flushing, NULL);
+	for (unsigned i = 0; i < NAME_LOCKS; i++)
+		pthread_mutex_init(&b->names[i], NULL);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -379,6 +397,8 @@ void backings_stop(struct backings *all)
 			detach(b);
 		backing_forget_dirty(b);
 		pthread_cond_destroy(&b->changed);
+		for (unsigned n = 0; n < NAME_LOCKS; n++)
+			pthread_mutex_destroy(&b->names[n]);
 		pthread_mutex_destroy(&b->flushing);
 		pthread_mutex_destroy(&b->lock);
 		free(b);

@@ -32,6 +32,8 @@
 #define BACKING_REVALIDATE_MS 1000u /* unless the backing says otherwise */
 #define BACKING_REVALIDATE_MAX_MS 86400001u
 #define BACKING_NOTES 4096u /* files and directories that are remembered */
+#define NAME_LOCKS 64u      /* of directories whose names change; they fit the locks of one file */
+#define BACKING_LEFT_MS 3000u /* for requests that a former process had begun to be sent again */
 #define BACKING_ATTRIBUTE "trusted.daxfs.backing"
 /* Of the backing's directory: why a host cannot write back; that all is to be written back now. */
 #define BACKING_ERROR "trusted.daxfs.write-error"
@@ -111,6 +113,10 @@ struct backing {
 	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
 	daxfs_ino out_ino;        /* under that: the file that is written, */
 	int out;                  /* ... and its descriptor */
+
+	/* backing_intent.c */
+	pthread_mutex_t names[NAME_LOCKS];
+	int64_t since_ns; /* it was attached; 0: what former processes left is done */
 };
 
 struct backings {
@@ -137,8 +143,16 @@ void backing_add(struct backing *b, struct backing_work *work, bool writes);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 
-/* Is a name of a directory as in storage? It is afterwards. 0, -ENOENT, -errno of storage. */
+/* Is a name of a directory as in storage? It is afterwards. 0, -ENOENT, -errno of storage. Or by who has it locked. */
 int backing_look(struct backing *b, daxfs_ino parent, const char *name);
+int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name);
+/* A name for what is in storage; the target of a link. */
+int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+		   const struct storage_entry *e, struct daxfs_attr *out);
+/* The name, and all that is below it: -EBUSY: but what is dirty. */
+int backing_forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino);
+/* Has the pool names in a directory? 0, -ENOTEMPTY. */
+int backing_is_empty(struct backing *b, daxfs_ino dir);
 /* Is a file still what it was? -ESTALE: no; it is forgotten. */
 int backing_look_at(struct backing *b, daxfs_ino ino);
 /* Are the names of a directory those of storage? They are afterwards. */
@@ -160,6 +174,8 @@ int backing_wait_room(struct backing *b);
 void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes);
 /* All that was written of a file is in storage when this returns. */
 int backing_flush(struct backing *b, daxfs_ino ino);
+/* A file or directory, and its names, are on stable storage; what was written of it is not written back. */
+int backing_sync_there(struct backing *b, daxfs_ino ino);
 /* Attributes, in storage and then in the pool. */
 int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out);
 /* The thread that writes back what is old. */
@@ -177,8 +193,10 @@ void backing_unnote(struct backing *b, daxfs_ino ino);
 bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *out);
 /* It has been listed when it was of these times. */
 void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr);
-/* The path of something within its backing: "" is the backing. -ESTALE: it is not there any more. */
+/* The path of something within its backing, by the pool's names now: "" is the backing. -ESTALE: it has none. */
 int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
+/* Is that its path still? */
+bool backing_path_is(struct backing *b, daxfs_ino ino, const char *path);
 /* The path of a name. */
 int backing_path_of(struct backing *b, daxfs_ino parent, const char *name, char *path, size_t size);
 

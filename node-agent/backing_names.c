@@ -8,14 +8,19 @@
  *   at each read of bytes that are not in the pool: that fails with ESTALE, and so does all that is read of that file.
  * What nobody looks at is not noticed; nor is a change that leaves number, size, mtime and ctime as they were.
  *
+ * Storage may differ because a program of the pod has changed names, too (backing_change.c): that is settled first,
+ * and paths are found anew; only what differs then has somebody else done.
+ *
  * A file that is dirty, or is being written back, is known by its number alone: what was written here wins. It is not
  * forgotten, nor is what it is in, whatever storage says (backing_write.c).
  * Any other file that changed is another file: its name is forgotten and imported anew, and its pages go with the
- * last of its readers. For a moment hosts that cannot read the storage find no name. Two hosts that do the same at
- * once meet at the name: -EEXIST, -ESTALE, and both look again. A crash leaves a name that is not there, or one
+ * last of its readers. For a moment hosts that cannot read the storage find no name. To forget, a host locks the
+ * directory and looks again: so what another host has just made is not taken for what an old look did not see. Where
+ * a dead host has the lock, what the pool has is served, until it is recovered. To import needs no lock: a name that
+ * is gone again by then is forgotten by the next look. A crash leaves a name that is not there, or one
  * that is old: the next look makes it right.
  */
-#include "node-agent/backing.h"
+#include "node-agent/backing_change.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +31,8 @@
 
 #define LOOKS 8u      /* at a name that others change meanwhile */
 #define DEPTH_MAX 256 /* of a tree that is forgotten */
+#define LOCK_MS 500   /* for whoever changes names of the directory */
+#define NOT_LOCKED 1
 
 /* Storage fails: said once, until it fails otherwise. */
 static void say(struct backing *b, int error)
@@ -131,6 +138,17 @@ static int names_of_pool(struct backing *b, daxfs_ino dir, struct names *names)
 	return rc ? rc : names->failed ? -ENOMEM : 0;
 }
 
+int backing_is_empty(struct backing *b, daxfs_ino dir)
+{
+	struct names names = { 0 };
+	int rc = names_of_pool(b, dir, &names);
+
+	if (rc == 0 && names.n)
+		rc = -ENOTEMPTY;
+	names_free(&names);
+	return rc;
+}
+
 /* Would something be lost that storage has not? */
 static bool is_dirty(struct backing *b, daxfs_ino ino)
 {
@@ -144,7 +162,7 @@ static bool is_dirty(struct backing *b, daxfs_ino ino)
 static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino, unsigned depth)
 {
 	struct names below = { 0 };
-	int rc = is_dirty(b, ino) ? -EBUSY : daxfs_forget(b->fs, parent, name, ino);
+	int rc = daxfs_forget(b->fs, parent, name, ino);
 
 	if (rc == -ENOTEMPTY && depth < DEPTH_MAX) {
 		rc = names_of_pool(b, ino, &below);
@@ -162,29 +180,55 @@ static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_i
 	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
 }
 
+int backing_forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino)
+{
+	return forget(b, parent, name, ino, 0);
+}
+
 /* -- one name ---------------------------------------------------------------------------- */
 
+int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+		   const struct storage_entry *e, struct daxfs_attr *out)
+{
+	int rc = target ? daxfs_import_link(b->fs, parent, name, target, &e->attr, b->number, e->file, out)
+			: daxfs_import(b->fs, parent, name, &e->attr, b->number, e->file, out);
+
+	if (rc == 0 && S_ISREG(e->attr.mode))
+		daxfs_stamp(b->fs, out->ino, storage_stamp(e)); /* else it is known by its attributes */
+	if (rc == 0) {
+		backing_note(b, out->ino, parent, name, true);
+		tell(b, 0);
+	}
+	return rc;
+}
+
+/* Is what a path leads to, without its last name, the directory that the pool means? */
+static bool is_in(struct backing *b, daxfs_ino parent, const char *path)
+{
+	const char *end = strrchr(path, '/');
+	size_t len = end ? (size_t)(end - path) : 0;
+	struct daxfs_source source;
+	struct storage_entry now;
+	char dir[PATH_MAX];
+
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	return storage_look(b->fd, dir, &now) == 0 && daxfs_source(b->fs, parent, &source) == 0 &&
+	       now.file == source.file;
+}
+
+/* -EAGAIN: the directory is elsewhere by now. */
 static int import(struct backing *b, daxfs_ino parent, const char *name, const char *path,
 		  const struct storage_entry *e)
 {
 	char target[PATH_MAX];
 	struct daxfs_attr out = { .ino = 0 };
-	int rc;
+	bool link = S_ISLNK(e->attr.mode);
+	int rc = link ? storage_readlink(b->fd, path, target, sizeof(target)) : 0;
 
-	if (S_ISLNK(e->attr.mode)) {
-		rc = storage_readlink(b->fd, path, target, sizeof(target));
-		if (rc == 0)
-			rc = daxfs_import_link(b->fs, parent, name, target, &e->attr, b->number, e->file, &out);
-	} else {
-		rc = daxfs_import(b->fs, parent, name, &e->attr, b->number, e->file, &out);
-	}
-	if (rc == 0 && S_ISREG(e->attr.mode))
-		daxfs_stamp(b->fs, out.ino, storage_stamp(e)); /* else it is known by its attributes */
-	if (rc == 0) {
-		backing_note(b, out.ino, parent, name, true);
-		tell(b, 0);
-	}
-	return rc;
+	if (rc == 0 && !is_in(b, parent, path))
+		return -EAGAIN;
+	return rc ? rc : backing_import(b, parent, name, link ? target : NULL, e, &out);
 }
 
 static int refresh(struct backing *b, daxfs_ino dir, const struct storage_entry *was, const struct storage_entry *now)
@@ -200,16 +244,28 @@ static int refresh(struct backing *b, daxfs_ino dir, const struct storage_entry 
 	return rc;
 }
 
-/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: somebody else was at it. */
+/* Storage differs: has a program of the pod done that, so that it is to be looked at again, by another path perhaps? */
+static bool was_us(struct backing *b, daxfs_ino parent, const char *name, const char *path)
+{
+	char now[PATH_MAX];
+
+	if (backing_settle(b))
+		return true;
+	return backing_path_of(b, parent, name, now, sizeof(now)) != 0 || strcmp(now, path) != 0;
+}
+
+/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: the name is to be forgotten. */
 static int make_so(struct backing *b, daxfs_ino parent, const char *name, const char *path, int there,
-		   const struct storage_entry *now)
+		   const struct storage_entry *now, bool locked)
 {
 	struct known was;
 	struct daxfs_attr attr;
 	int rc = daxfs_lookup(b->fs, parent, name, &attr);
 
+	if (rc == -ENOENT && is_absent(there))
+		return -ENOENT;
 	if (rc == -ENOENT) {
-		rc = is_absent(there) ? -ENOENT : import(b, parent, name, path, now);
+		rc = was_us(b, parent, name, path) ? -EAGAIN : import(b, parent, name, path, now);
 		return rc == -EEXIST ? -EAGAIN : rc;
 	}
 	if (rc == 0)
@@ -220,11 +276,15 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 		backing_note(b, attr.ino, parent, name, true);
 		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was.entry, now) : 0;
 	}
+	if (was_us(b, parent, name, path))
+		return -EAGAIN;
+	if (!locked)
+		return NOT_LOCKED;
 	rc = forget(b, parent, name, attr.ino, 0);
 	return rc == -EBUSY ? 0 : rc ? rc : -EAGAIN;
 }
 
-int backing_look(struct backing *b, daxfs_ino parent, const char *name)
+static int look(struct backing *b, daxfs_ino parent, const char *name, bool locked)
 {
 	struct storage_entry now;
 	char path[PATH_MAX];
@@ -238,12 +298,31 @@ int backing_look(struct backing *b, daxfs_ino parent, const char *name)
 		say(b, there && !is_absent(there) ? there : 0);
 		if (there && !is_absent(there))
 			return there;
-		rc = make_so(b, parent, name, path, there, &now);
+		rc = make_so(b, parent, name, path, there, &now, locked);
 	}
 	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
-int backing_look_at(struct backing *b, daxfs_ino ino)
+int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name)
+{
+	return look(b, parent, name, true);
+}
+
+int backing_look(struct backing *b, daxfs_ino parent, const char *name)
+{
+	struct name_locks locks;
+	int rc = look(b, parent, name, false);
+
+	if (rc != NOT_LOCKED)
+		return rc;
+	if (backing_lock_names(b, &locks, &parent, 1, LOCK_MS))
+		return 0; /* as the pool has it */
+	rc = look(b, parent, name, true);
+	backing_unlock_names(b, &locks);
+	return rc;
+}
+
+static int look_at(struct backing *b, daxfs_ino ino)
 {
 	struct storage_entry now;
 	struct known was;
@@ -259,6 +338,8 @@ int backing_look_at(struct backing *b, daxfs_ino ino)
 	say(b, rc && !is_absent(rc) ? rc : 0);
 	if (rc && !is_absent(rc))
 		return rc;
+	if ((rc || !is_same(&was, &now)) && (backing_settle(b) || !backing_path_is(b, ino, path)))
+		return -EAGAIN;
 	if (!backing_find_note(b, ino, &note) || !note.parent)
 		return -ESTALE; /* another one took its place in the table: the kernel comes again */
 	if (rc == 0 && is_same(&was, &now)) {
@@ -270,6 +351,15 @@ int backing_look_at(struct backing *b, daxfs_ino ino)
 	if (rc == 0 && is_dirty(b, ino))
 		return 0; /* ours */
 	return rc == 0 || rc == -ENOENT ? -ESTALE : rc;
+}
+
+int backing_look_at(struct backing *b, daxfs_ino ino)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; rc == -EAGAIN && i < LOOKS; i++)
+		rc = look_at(b, ino);
+	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
 /* -- a directory --------------------------------------------------------------------------- */
@@ -339,7 +429,7 @@ static bool is_unchanged(struct backing *b, daxfs_ino dir, const struct daxfs_at
 	       note.ctime.tv_sec == now->ctime.tv_sec && note.ctime.tv_nsec == now->ctime.tv_nsec;
 }
 
-int backing_list(struct backing *b, daxfs_ino dir)
+static int list_once(struct backing *b, daxfs_ino dir)
 {
 	struct storage_entry now;
 	struct known was;
@@ -352,6 +442,8 @@ int backing_list(struct backing *b, daxfs_ino dir)
 		rc = storage_look(b->fd, path, &now);
 	if (rc == 0 && !is_same(&was, &now))
 		rc = -ESTALE; /* another one has its name */
+	if ((is_absent(rc) || rc == -ESTALE) && dir != b->root && (backing_settle(b) || !backing_path_is(b, dir, path)))
+		return -EAGAIN;
 	if (rc == 0)
 		rc = refresh(b, dir, &was.entry, &now);
 	if (rc == 0 && !is_unchanged(b, dir, &now.attr))
@@ -360,6 +452,15 @@ int backing_list(struct backing *b, daxfs_ino dir)
 		backing_note_list(b, dir, &now.attr); /* as it was before it was listed */
 	say(b, is_absent(rc) || rc == -ESTALE ? 0 : rc);
 	return is_absent(rc) ? -ESTALE : rc;
+}
+
+int backing_list(struct backing *b, daxfs_ino dir)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; rc == -EAGAIN && i < LOOKS; i++)
+		rc = list_once(b, dir);
+	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
 /* -- bytes ------------------------------------------------------------------------------------ */
@@ -379,6 +480,10 @@ static ssize_t read_once(struct backing *b, daxfs_ino ino, void *buf, size_t len
 		n = backing_path(b, ino, path, sizeof(path));
 	if (n == 0)
 		n = storage_read(b->fd, path, buf, len, offset, &now);
+	if (n == -ESTALE && backing_settle(b))
+		return -EAGAIN;
+	if (n >= 0 || n == -ESTALE) /* in storage another one may have its number by now, if it has gone from there */
+		n = backing_path_is(b, ino, path) ? n : -EAGAIN;
 	if (n < 0)
 		return n;
 	if (!is_same(&was, &now)) {

@@ -3,8 +3,9 @@
  * backing_notes.c - what this process knows of the files of a backing: where they are, when they were looked at.
  *
  * A table in which a later one takes the place of an earlier one. What is not in it is found in the pool: an inode
- * that was imported says into which directory, and the directory what its name is there. A note may be old: what
- * it says of a path is looked at in storage, beneath the backing, and what is found there is compared.
+ * that was imported says into which directory, and the directory what its name is there. A note may be old, for any
+ * host may rename: it counts if the name still leads there in the pool. What a path leads to in storage, beneath the
+ * backing, is compared.
  */
 #include "node-agent/backing.h"
 
@@ -130,6 +131,17 @@ static int find_in_pool(struct backing *b, daxfs_ino ino, struct backing_note *o
 	return rc;
 }
 
+/* Where it is in the pool, by the note if that is right. */
+static int place(struct backing *b, daxfs_ino ino, struct backing_note *out)
+{
+	struct daxfs_attr attr;
+
+	if (backing_find_note(b, ino, out) && out->parent &&
+	    daxfs_lookup(b->fs, out->parent, out->name, &attr) == 0 && attr.ino == ino)
+		return 0;
+	return find_in_pool(b, ino, out);
+}
+
 /* Put a name before what there is of a path. */
 static int prepend(char *path, size_t size, const char *name)
 {
@@ -155,13 +167,19 @@ int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size)
 	for (unsigned i = 0; rc == 0 && ino != b->root; i++) {
 		if (i == DEPTH_MAX)
 			return -ENAMETOOLONG;
-		if (!backing_find_note(b, ino, &note) || !note.parent)
-			rc = find_in_pool(b, ino, &note);
+		rc = place(b, ino, &note);
 		if (rc == 0)
 			rc = prepend(path, size, note.name);
 		ino = note.parent;
 	}
 	return rc == -EINVAL ? -ESTALE : rc; /* it leads out of what was imported */
+}
+
+bool backing_path_is(struct backing *b, daxfs_ino ino, const char *path)
+{
+	char now[PATH_MAX];
+
+	return backing_path(b, ino, now, sizeof(now)) == 0 && strcmp(now, path) == 0;
 }
 
 int backing_path_of(struct backing *b, daxfs_ino parent, const char *name, char *path, size_t size)

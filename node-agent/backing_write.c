@@ -14,7 +14,7 @@
  * An error is tried again; each fsync tries by itself, so each is told. Writers wait while too much is dirty, in
  * threads that only they use; if that cannot be written, they are told why.
  */
-#include "node-agent/backing.h"
+#include "node-agent/backing_change.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@
 #define LOCK_POLL_MS 5
 #define TICK_MS 250
 #define RETRY_MS 1000
+#define OPENS 8 /* of a file that is renamed meanwhile */
 
 static void nap(unsigned ms)
 {
@@ -76,26 +77,35 @@ static void close_out(struct backing *b)
 	b->out_ino = 0;
 }
 
+/* It is the file's, if the pool says so before and after: another one gets its number only when it is gone. */
+static int open_once(struct backing *b, daxfs_ino ino, uint64_t file)
+{
+	char path[PATH_MAX];
+	int rc = backing_path(b, ino, path, sizeof(path));
+
+	if (rc == 0)
+		rc = storage_open_file(b->fd, path, file);
+	if (rc == -ESTALE)
+		return backing_settle(b) || !backing_path_is(b, ino, path) ? -EAGAIN : rc;
+	if (rc >= 0 && !backing_path_is(b, ino, path)) {
+		close(rc);
+		return -EAGAIN;
+	}
+	return rc;
+}
+
 /* Kept open from the first write on: the errors of what it wrote are told to this descriptor. */
 static int open_out(struct backing *b, daxfs_ino ino, uint64_t file)
 {
-	char path[PATH_MAX];
-	int rc = 0;
+	int rc = -EAGAIN;
 
 	if (b->out >= 0 && b->out_ino == ino)
 		return 0;
 	close_out(b);
-	rc = backing_path(b, ino, path, sizeof(path));
-	if (rc == 0)
-		rc = storage_open_file(b->fd, path, file);
-	if (rc == -ESTALE) { /* that path may be an old one */
-		backing_unnote(b, ino);
-		rc = backing_path(b, ino, path, sizeof(path));
-		if (rc == 0)
-			rc = storage_open_file(b->fd, path, file);
-	}
+	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++)
+		rc = open_once(b, ino, file);
 	if (rc < 0)
-		return rc;
+		return rc == -EAGAIN ? -ESTALE : rc;
 	b->out = rc;
 	b->out_ino = ino;
 	return 0;
@@ -314,6 +324,8 @@ int backing_flush(struct backing *b, daxfs_ino ino)
 		say_if_changed(b, ino, &source);
 		rc = daxfs_write_back(b->fs, ino);
 		close_out(b);
+		if (rc == 0)
+			backing_stamp_again(b, ino); /* it may have got another name meanwhile */
 	}
 	end(b);
 	if (rc == 0)
@@ -321,31 +333,85 @@ int backing_flush(struct backing *b, daxfs_ino ino)
 	return rc;
 }
 
+/* What it is like after its attributes were set; another name may come meanwhile. */
+static int stamp(struct backing *b, daxfs_ino ino)
+{
+	struct storage_entry now;
+	char path[PATH_MAX];
+	int rc = backing_path(b, ino, path, sizeof(path));
+
+	if (rc == 0)
+		rc = storage_look(b->fd, path, &now);
+	if (rc == 0)
+		rc = daxfs_stamp(b->fs, ino, storage_stamp(&now));
+	if (rc == 0)
+		backing_stamp_again(b, ino);
+	return rc;
+}
+
+/* Only those who have it open know it any more. */
+static bool is_removed(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	return daxfs_getattr(b->fs, ino, &attr) == 0 && attr.nlink == 0;
+}
+
+static int set_there(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in)
+{
+	struct daxfs_source source;
+	char path[PATH_MAX];
+	int rc = daxfs_source(b->fs, ino, &source);
+
+	if (rc == 0)
+		rc = backing_path(b, ino, path, sizeof(path));
+	if (rc == 0)
+		rc = storage_set(b->fd, path, source.file, set, in);
+	return rc == -ESTALE && (backing_settle(b) || !backing_path_is(b, ino, path)) ? -EAGAIN : rc;
+}
+
 int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
 {
 	const unsigned there = set & ~(unsigned)DAXFS_SET_SIZE;
-	struct storage_entry now;
-	char path[PATH_MAX];
-	int rc = set & DAXFS_SET_SIZE ? backing_may_write(b, ino) : 0;
+	int rc = b->writable ? 0 : -EROFS;
 
+	if (rc == 0 && is_removed(b, ino))
+		return daxfs_setattr(b->fs, ino, set, in, out);
+	if (rc == 0 && set & DAXFS_SET_SIZE)
+		rc = backing_may_write(b, ino);
 	if (rc == 0)
-		rc = b->writable ? begin(b) : -EROFS;
+		rc = begin(b);
 	if (rc)
 		return rc;
-	rc = backing_path(b, ino, path, sizeof(path));
-	if (rc == 0 && there)
-		rc = storage_set(b->fd, path, there, in);
+	rc = there ? -EAGAIN : 0;
+	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++)
+		rc = set_there(b, ino, there, in);
 	if (rc == 0)
 		rc = daxfs_setattr(b->fs, ino, set, in, out);
-	if (rc == 0 && there && S_ISREG(out->mode)) {
-		rc = storage_look(b->fd, path, &now);
-		if (rc == 0)
-			rc = daxfs_stamp(b->fs, ino, storage_stamp(&now));
-	}
+	if (rc == 0 && there && S_ISREG(out->mode))
+		rc = stamp(b, ino);
 	end(b);
 	if (rc == 0 && set & DAXFS_SET_SIZE)
 		note(b, ino, 0);
-	return rc;
+	return rc == -EAGAIN ? -ESTALE : rc;
+}
+
+int backing_sync_there(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_source source;
+	char path[PATH_MAX];
+	int rc = is_removed(b, ino) || !b->writable ? 0 : -EAGAIN;
+
+	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++) {
+		rc = daxfs_source(b->fs, ino, &source);
+		if (rc == 0)
+			rc = backing_path(b, ino, path, sizeof(path));
+		if (rc == 0)
+			rc = storage_fsync(b->fd, path, source.file);
+		if (rc == -ESTALE && (backing_settle(b) || !backing_path_is(b, ino, path)))
+			rc = -EAGAIN;
+	}
+	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
 /* -- the flusher ---------------------------------------------------------------------------------- */

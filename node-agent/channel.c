@@ -52,6 +52,7 @@ static const struct {
 
 static _Thread_local bool reads_for_cache;
 static _Thread_local struct estate_request *request;
+static _Thread_local bool is_aside;
 static _Thread_local int door = -1;
 
 bool channel_reads_for_cache(void)
@@ -62,6 +63,15 @@ bool channel_reads_for_cache(void)
 struct estate_request *channel_request(void)
 {
 	return request;
+}
+
+bool channel_aside(struct daxfs *fs, bool aside)
+{
+	bool was = is_aside;
+
+	is_aside = aside;
+	daxfs_receipt_use(fs, request && !aside ? &request->receipt : NULL);
+	return was;
 }
 
 int channel_door(void)
@@ -85,7 +95,7 @@ void channel_go_on(const struct channel *c, const struct channel_place *place)
 {
 	door = place->door;
 	request = place->request;
-	daxfs_receipt_use(c->fs, request ? &request->receipt : NULL);
+	channel_aside(c->fs, false);
 }
 
 /* -- the first request ------------------------------------------------------------- */
@@ -284,7 +294,7 @@ static void note(const struct channel *c, const struct fuse_in_header *in)
 {
 	request = is_noted(in->opcode) ? estate_begin(c->estate, in->unique & ~SENT_AGAIN, in->unique & SENT_AGAIN)
 				       : NULL;
-	daxfs_receipt_use(c->fs, request ? &request->receipt : NULL);
+	channel_aside(c->fs, false);
 }
 
 /* A program that reads is named as an owner of locks, the page cache is not. */

@@ -63,6 +63,8 @@ int channel_forget_names(const struct channel *c);
 bool channel_reads_for_cache(void);
 /* The place in the estate of the request that this thread is serving; NULL: it changes nothing. */
 struct estate_request *channel_request(void);
+/* What this thread does from here on is (true) not what that request is about, and no receipt is kept. What was so? */
+bool channel_aside(struct daxfs *fs, bool aside);
 
 /*
  * By which descriptor this thread has read its request: the kernel takes the answer by no other. A thread

@@ -137,6 +137,12 @@ bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t siz
 int ops_bits_to_drop(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *want);
 bool ops_backed_fsync(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_setattr(fuse_req_t req, daxfs_ino ino, unsigned set, const struct daxfs_attr *attr);
+/* ops_backed_names.c: the same of names. flags O_CREAT: the file is to be open, too */
+bool ops_backed_make(fuse_req_t req, daxfs_ino parent, const char *name, uint32_t mode, const char *target, int flags);
+bool ops_backed_remove(fuse_req_t req, daxfs_ino parent, const char *name, bool directory);
+bool ops_backed_rename(fuse_req_t req, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
+		       unsigned flags);
+bool ops_backed_link(fuse_req_t req, daxfs_ino ino, daxfs_ino new_parent);
 /* Open it, and answer. */
 void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags);
 void ops_opendir_now(fuse_req_t req, daxfs_ino ino);

@@ -53,9 +53,7 @@ bool ops_answered_entry(fuse_req_t req, daxfs_ino ino)
 
 void ops_aside(fuse_req_t req, bool aside)
 {
-	struct estate_request *r = channel_request();
-
-	daxfs_receipt_use(ops_fs(req), r && !aside ? &r->receipt : NULL);
+	channel_aside(ops_fs(req), aside);
 }
 
 uint64_t ops_new_file(fuse_req_t req)

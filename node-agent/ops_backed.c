@@ -9,28 +9,12 @@
  *
  * Storage that has been silent for long is not asked about what the pool has: that is served as it is.
  */
-#include "node-agent/ops.h"
+#include "node-agent/ops_deferred.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct deferred {
-	struct backing_work work; /* first */
-	struct backing *b;        /* kept */
-	struct channel_place place;
-	fuse_req_t req;
-	void (*run)(struct deferred *d);
-	daxfs_ino ino;
-	size_t size;
-	off_t offset;
-	unsigned flags;  /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set */
-	bool sync, kept; /* a write: to be safe; of pages of a mapping, which keeps all bits of the mode */
-	void *buf;       /* of a write; to be freed */
-	struct daxfs_attr attr;
-	char name[256];
-};
 
 static void run(struct backing_work *work)
 {
@@ -42,8 +26,7 @@ static void run(struct backing_work *work)
 	free(d);
 }
 
-/* The backing is kept by the request from here on. */
-static void defer(fuse_req_t req, struct backing *b, const struct deferred *how, bool writes)
+void ops_defer(fuse_req_t req, struct backing *b, const struct deferred *how, bool writes)
 {
 	struct deferred *d = malloc(sizeof(*d));
 
@@ -187,9 +170,13 @@ static void run_write(struct deferred *d)
 		fuse_reply_write(d->req, done + (size_t)(n > 0 ? n : 0));
 }
 
+/* What is not dirty may be new, or of other attributes or names. */
 static void run_fsync(struct deferred *d)
 {
-	ops_reply(d->req, look(d, backing_flush));
+	struct daxfs_source source;
+	int error = daxfs_source(ops_fs(d->req), d->ino, &source);
+
+	ops_reply(d->req, error ? error : look(d, source.dirty ? backing_flush : backing_sync_there));
 }
 
 static void run_setattr(struct deferred *d)
@@ -225,7 +212,7 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 		return true;
 	}
 	snprintf(how.name, sizeof(how.name), "%s", name);
-	defer(req, b, &how, false);
+	ops_defer(req, b, &how, false);
 	return true;
 }
 
@@ -240,7 +227,7 @@ static bool defer_open(fuse_req_t req, daxfs_ino ino, void (*run_it)(struct defe
 		backing_put(b);
 		return false;
 	}
-	defer(req, b, &(struct deferred){ .run = run_it, .ino = ino }, false);
+	ops_defer(req, b, &(struct deferred){ .run = run_it, .ino = ino }, false);
 	return true;
 }
 
@@ -258,7 +245,7 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 		ops_reply(req, -EROFS);
 		return true;
 	}
-	defer(req, b, &(struct deferred){ .run = run_open_to_write, .ino = ino }, true);
+	ops_defer(req, b, &(struct deferred){ .run = run_open_to_write, .ino = ino }, true);
 	return true;
 }
 
@@ -273,7 +260,7 @@ bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 
 	if (!b)
 		return false;
-	defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset }, false);
+	ops_defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset }, false);
 	return true;
 }
 
@@ -297,7 +284,7 @@ bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t siz
 		return true;
 	}
 	memcpy(how.buf, buf, size);
-	defer(req, b, &how, true);
+	ops_defer(req, b, &how, true);
 	return true;
 }
 
@@ -307,13 +294,15 @@ bool ops_backed_fsync(fuse_req_t req, daxfs_ino ino)
 	struct daxfs_source source;
 	struct backing *b;
 
-	if (!ops_of(req)->n_backings || daxfs_source(ops_fs(req), ino, &source) || !source.dirty)
+	if (daxfs_source(ops_fs(req), ino, &source))
 		return false;
 	b = backing_get(&ops_of(req)->backings, ino);
 	if (b)
-		defer(req, b, &(struct deferred){ .run = run_fsync, .ino = ino }, true);
-	else
+		ops_defer(req, b, &(struct deferred){ .run = run_fsync, .ino = ino }, true);
+	else if (source.dirty)
 		ops_reply(req, -ENXIO);
+	else
+		return false;
 	return true;
 }
 
@@ -323,6 +312,6 @@ bool ops_backed_setattr(fuse_req_t req, daxfs_ino ino, unsigned set, const struc
 
 	if (!b)
 		return false;
-	defer(req, b, &(struct deferred){ .run = run_setattr, .ino = ino, .flags = set, .attr = *attr }, true);
+	ops_defer(req, b, &(struct deferred){ .run = run_setattr, .ino = ino, .flags = set, .attr = *attr }, true);
 	return true;
 }

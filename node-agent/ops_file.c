@@ -109,7 +109,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	uint64_t fh;
 	int error;
 
-	if (answered_created(req))
+	if (ops_backed_make(req, parent, name, (mode & 07777) | S_IFREG, NULL, fi->flags | O_CREAT) ||
+	    answered_created(req))
 		return;
 	fh = ops_new_file(req);
 	error = fh ? create_or_open(req, parent, name, mode, fi->flags, &attr) : -ENFILE;

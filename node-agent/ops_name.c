@@ -84,8 +84,11 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 	struct daxfs_cred cred;
 	struct daxfs_attr attr;
 	uint32_t bits = mode;
-	int error = ops_cred(req, parent, &bits, &cred);
+	int error;
 
+	if (ops_backed_make(req, parent, name, mode & S_IFMT ? mode : mode | S_IFREG, NULL, 0))
+		return;
+	error = ops_cred(req, parent, &bits, &cred);
 	if (ops_answered_entry(req, ops_made()))
 		return;
 	if (!error)
@@ -98,8 +101,11 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct daxfs_cred cred;
 	struct daxfs_attr attr;
 	uint32_t bits = mode | S_IFDIR;
-	int error = ops_cred(req, parent, &bits, &cred);
+	int error;
 
+	if (ops_backed_make(req, parent, name, bits, NULL, 0))
+		return;
+	error = ops_cred(req, parent, &bits, &cred);
 	if (ops_answered_entry(req, ops_made()))
 		return;
 	if (!error)
@@ -112,8 +118,11 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	struct daxfs_cred cred;
 	struct daxfs_attr attr;
 	uint32_t bits = S_IFLNK | 0777;
-	int error = ops_cred(req, parent, &bits, &cred);
+	int error;
 
+	if (ops_backed_make(req, parent, name, bits, target, 0))
+		return;
+	error = ops_cred(req, parent, &bits, &cred);
 	if (ops_answered_entry(req, ops_made()))
 		return;
 	if (!error)
@@ -126,7 +135,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 	struct daxfs_attr attr;
 	int error;
 
-	if (ops_answered_entry(req, ino))
+	if (ops_backed_link(req, ino, new_parent) || ops_answered_entry(req, ino))
 		return;
 	error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
 
@@ -149,12 +158,14 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	remove_name(req, parent, name, daxfs_unlink);
+	if (!ops_backed_remove(req, parent, name, false))
+		remove_name(req, parent, name, daxfs_unlink);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	remove_name(req, parent, name, daxfs_rmdir);
+	if (!ops_backed_remove(req, parent, name, true))
+		remove_name(req, parent, name, daxfs_rmdir);
 }
 
 /* The kernel's flags are the pool's; another one (WHITEOUT) is not supported. */
@@ -164,7 +175,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	struct tombstone *stone = NULL;
 	int error = -EINVAL;
 
-	if (ops_answered_done(req))
+	if (ops_backed_rename(req, parent, name, new_parent, new_name, flags) || ops_answered_done(req))
 		return;
 	if (!flags)
 		stone = tombstone_make(&ops_of(req)->tombstones, new_parent, new_name);

@@ -220,15 +220,18 @@ static struct timespec time_to_set(unsigned set, unsigned given, unsigned is_now
 }
 
 /* Owner first: it takes bits of the mode away. A path that is a link is one itself, which has no mode to set. */
-int storage_set(int root, const char *path, unsigned set, const struct daxfs_attr *attr)
+int storage_set(int root, const char *path, uint64_t file, unsigned set, const struct daxfs_attr *attr)
 {
 	const struct timespec times[2] = {
 		time_to_set(set, DAXFS_SET_ATIME, DAXFS_SET_ATIME_NOW, attr->atime),
 		time_to_set(set, DAXFS_SET_MTIME, DAXFS_SET_MTIME_NOW, attr->mtime),
 	};
+	struct storage_entry now;
 	char self[64];
-	int fd = open_beneath(root, path, O_PATH), rc = fd < 0 ? fd : 0;
+	int fd = open_beneath(root, path, O_PATH), rc = fd < 0 ? stale(fd) : stale(fill_from(fd, &now));
 
+	if (rc == 0 && now.file != file)
+		rc = -ESTALE;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (rc == 0 && set & (DAXFS_SET_UID | DAXFS_SET_GID) &&
 	    fchownat(fd, "", set & DAXFS_SET_UID ? attr->uid : (uid_t)-1, set & DAXFS_SET_GID ? attr->gid : (gid_t)-1,
@@ -244,22 +247,161 @@ int storage_set(int root, const char *path, unsigned set, const struct daxfs_att
 	return rc;
 }
 
-uint64_t storage_stamp(const struct storage_entry *e)
+/* -- names -------------------------------------------------------------------------------- */
+
+static int open_dir(int root, const struct storage_dir *dir)
 {
-	const uint64_t part[] = {
-		e->attr.size,
-		(uint64_t)e->attr.mtime.tv_sec,
-		(uint64_t)e->attr.mtime.tv_nsec,
-		(uint64_t)e->attr.ctime.tv_sec,
-		(uint64_t)e->attr.ctime.tv_nsec,
-	};
+	int fd = open_beneath(root, dir->path, O_PATH | O_DIRECTORY), rc;
+	struct storage_entry now;
+
+	if (fd < 0)
+		return stale(fd);
+	rc = fill_from(fd, &now);
+	if (rc == 0 && now.file != dir->file)
+		rc = -ESTALE;
+	if (rc)
+		close(fd);
+	return rc ? rc : fd;
+}
+
+/* Does the name lead to that one? */
+static int expect(int dir, const char *name, uint64_t file)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return (st.st_ino & FILE_MASK) == file ? 0 : -ESTALE;
+}
+
+/* Its descriptor, by which no other one is meant. */
+static int make(int dir, const char *name, uint32_t mode, const char *target)
+{
+	if (S_ISREG(mode))
+		return openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (S_ISDIR(mode) ? mkdirat(dir, name, 0700) < 0 : symlinkat(target, dir, name) < 0)
+		return -1;
+	return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Owner first: it takes bits of the mode away. Nobody else may have it before it is its owner's. */
+static int give(int fd, const struct daxfs_attr *attr)
+{
+	char self[64];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_uid != attr->uid || st.st_gid != attr->gid) &&
+	    fchownat(fd, "", attr->uid, attr->gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return !S_ISLNK(attr->mode) && chmod(self, attr->mode & 07777) < 0 ? -errno : 0;
+}
+
+int storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
+		 const char *target, struct storage_entry *out)
+{
+	int at = open_dir(root, dir), fd, rc;
+
+	if (at < 0)
+		return at;
+	fd = make(at, name, attr->mode, target);
+	rc = fd < 0 ? -errno : give(fd, attr);
+	if (rc == 0)
+		rc = fill_from(fd, out);
+	if (fd >= 0) {
+		if (rc)
+			unlinkat(at, name, S_ISDIR(attr->mode) ? AT_REMOVEDIR : 0);
+		close(fd);
+	}
+	close(at);
+	return rc;
+}
+
+int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory)
+{
+	int at = open_dir(root, dir), rc;
+
+	if (at < 0)
+		return at;
+	rc = expect(at, name, file);
+	if (rc == 0 && unlinkat(at, name, directory ? AT_REMOVEDIR : 0) < 0)
+		rc = errno == EEXIST ? -ENOTEMPTY : -errno;
+	close(at);
+	return rc;
+}
+
+/* Not all storage can refuse to replace: then nobody of the pod does meanwhile, for the caller has the names' locks. */
+static int rename_at(int from, const char *name, int to, const char *new_name, bool replace)
+{
+	if (!replace && renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (!replace && errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (renameat(from, name, to, new_name) == 0)
+		return 0;
+	return errno == EEXIST ? -ENOTEMPTY : -errno;
+}
+
+int storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
+		   const struct storage_dir *to, const char *new_name, bool replace)
+{
+	int at = open_dir(root, from), new_at, rc;
+
+	if (at < 0)
+		return at;
+	new_at = open_dir(root, to);
+	rc = new_at < 0 ? new_at : expect(at, name, file);
+	if (rc == 0)
+		rc = rename_at(at, name, new_at, new_name, replace);
+	if (new_at >= 0)
+		close(new_at);
+	close(at);
+	return rc;
+}
+
+int storage_fsync(int root, const char *path, uint64_t file)
+{
+	int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK), rc;
+	struct storage_entry now;
+
+	if (fd < 0)
+		return stale(fd);
+	rc = fill_from(fd, &now);
+	if (rc == 0 && now.file != file)
+		rc = -ESTALE;
+	if (rc == 0 && fsync(fd) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* -- what tells one from another ------------------------------------------------------------ */
+
+static uint32_t mix(const uint64_t *part, unsigned n)
+{
 	uint64_t h = 0x9e3779b97f4a7c15ull;
 
-	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		h = (h ^ part[i]) * 0xff51afd7ed558ccdull;
 		h ^= h >> 32;
 	}
-	return h | 1;
+	return (uint32_t)h;
+}
+
+uint64_t storage_stamp(const struct storage_entry *e)
+{
+	const struct daxfs_attr *a = &e->attr;
+	const uint64_t bytes[] = { a->size, (uint64_t)a->mtime.tv_sec, (uint64_t)a->mtime.tv_nsec };
+	const uint64_t change[] = { (uint64_t)a->ctime.tv_sec, (uint64_t)a->ctime.tv_nsec };
+
+	return (uint64_t)mix(bytes, 3) << 32 | mix(change, 2) | 1;
+}
+
+bool storage_stamp_same_bytes(uint64_t a, uint64_t b)
+{
+	return a >> 32 == b >> 32;
 }
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -273,6 +415,9 @@ bool storage_same(const struct storage_entry *a, const struct storage_entry *b)
 		return false;
 	if (S_ISDIR(a->attr.mode))
 		return true;
-	return (S_ISLNK(a->attr.mode) || a->attr.size == b->attr.size) && same_time(a->attr.mtime, b->attr.mtime) &&
+	if (S_ISLNK(a->attr.mode)) /* another target is another link; a new name changes its ctime */
+		return a->attr.uid == b->attr.uid && a->attr.gid == b->attr.gid &&
+		       same_time(a->attr.mtime, b->attr.mtime);
+	return a->attr.size == b->attr.size && same_time(a->attr.mtime, b->attr.mtime) &&
 	       same_time(a->attr.ctime, b->attr.ctime);
 }

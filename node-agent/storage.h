@@ -38,10 +38,29 @@ int storage_write(int fd, const void *buf, size_t len, uint64_t offset);
 int storage_resize(int fd, uint64_t size, bool exact);
 /* On stable storage, with that mtime if it is not NULL; *now: what it is then. */
 int storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now);
-/* Give a file or directory attributes: of enum daxfs_set, but for the size. */
-int storage_set(int root, const char *path, unsigned set, const struct daxfs_attr *attr);
+/* Give a file or directory of that number attributes: of enum daxfs_set, but for the size. -ESTALE: another one. */
+int storage_set(int root, const char *path, uint64_t file, unsigned set, const struct daxfs_attr *attr);
+/*
+ * Names. A directory is known by its path and its number there, what a name leads to by its number: -ESTALE: it is
+ * another one. What fails leaves storage as it was.
+ */
+struct storage_dir {
+	const char *path;
+	uint64_t file;
+};
+/* A file, a directory, or a link to `target`, of that mode and owner. -EEXIST. */
+int storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
+		 const char *target, struct storage_entry *out);
+int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory);
+/* Replacing what has that name, or, if not `replace`, -EEXIST. */
+int storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
+		   const struct storage_dir *to, const char *new_name, bool replace);
+/* What is there of a file or directory, and of the names in it, on stable storage. */
+int storage_fsync(int root, const char *path, uint64_t file);
 /* What tells a file as it is from what others make of it, by size, mtime and ctime: not 0. */
 uint64_t storage_stamp(const struct storage_entry *entry);
+/* Do they differ by ctime at most, as another name or mode makes them differ? */
+bool storage_stamp_same_bytes(uint64_t a, uint64_t b);
 /* Is a file, or a link, as it was? Of a directory: is it the same one? Times the pool cannot hold are left out. */
 bool storage_same(const struct storage_entry *a, const struct storage_entry *b);
 

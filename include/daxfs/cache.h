@@ -120,7 +120,22 @@ DAXFS_API int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct d
 /*
  * daxfs_forget - remove the name of what was imported
  *
- * If it still is `ino`'s. As daxfs_unlink, or daxfs_rmdir, also where the names are the storage's.
+ * If it still is `ino`'s. As daxfs_unlink, or daxfs_rmdir, also where the names are the storage's: the name is to be
+ * looked up there anew. What was written and not written back stays.
+ *
+ * Errors:
+ * -ESTALE   the name leads to another one by now
+ * -ENOENT   there is no such name
+ * -ENOTEMPTY a directory with names in it
+ * -EBUSY    a file that is dirty (daxfs_source)
+ * Crash: as daxfs_unlink.
+ */
+DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+
+/*
+ * daxfs_discard - remove the name of what was removed from storage
+ *
+ * As daxfs_forget, whether it is dirty or not: what was written to it goes with the last that has it open.
  *
  * Errors:
  * -ESTALE   the name leads to another one by now
@@ -128,14 +143,29 @@ DAXFS_API int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct d
  * -ENOTEMPTY a directory with names in it
  * Crash: as daxfs_unlink.
  */
-DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+DAXFS_API int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+
+/*
+ * daxfs_move - rename what was renamed in storage
+ *
+ * In one step, with all that is cached or dirty of it: if the first name still is `ino`'s, and the second one
+ * `victim`'s, which is replaced, as daxfs_rename does; 0: nobody's.
+ *
+ * Errors:
+ * -ESTALE   one of the names leads to another one by now
+ * -EINVAL   one of the three was not imported
+ * and those of daxfs_rename.
+ * Crash: as daxfs_rename.
+ */
+DAXFS_API int daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
+			 const char *new_name, daxfs_ino victim);
 
 /* where something of storage was imported from, and to */
 struct daxfs_source {
 	unsigned backing;
 	uint64_t file;
 	daxfs_ino directory; /* that it was imported into; it may be gone */
-	bool dirty;          /* a file that was written, or is being written back: storage has not all of it */
+	bool dirty;          /* a file that was written, or is being written back: storage has not all of it, and will */
 	uint64_t stamp;      /* of a file: what sync of daxfs_storage, or daxfs_stamp, said last; 0: neither */
 };
 
@@ -187,7 +217,8 @@ DAXFS_API int daxfs_write_back(struct daxfs *fs, daxfs_ino ino);
 /*
  * daxfs_stamp - note what a file of storage is like there
  *
- * What daxfs_source gives back, on any host; sync of struct daxfs_storage sets it, too.
+ * What daxfs_source gives back, on any host; sync of struct daxfs_storage sets it, too. Any number but UINT64_MAX,
+ * which is of files that were removed there.
  *
  * Errors:
  * -EINVAL   not a file of storage

@@ -247,7 +247,7 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 						  0 };
 	if (rc == 0 && S_ISREG(inode.mode)) {
 		stored = word_load(lane, &inode.sm->dir_root);
-		op->out->dirty = link_kind(stored) == DAXFS_STORED && stored_state(stored) != DAXFS_STORED_SAME;
+		op->out->dirty = cache_is_dirty(stored, inode.sm);
 		op->out->stamp = sm_load_relaxed(&inode.sm->btime); /* behind the word that says whether it counts */
 	}
 	return rc;

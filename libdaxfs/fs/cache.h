@@ -115,6 +115,21 @@ static inline uint64_t cache_stored(uint64_t stored, uint64_t size)
 	return link_kind(stored) == DAXFS_STORED && stored_pages(stored) < pages ? stored_pages(stored) : pages;
 }
 
+/* Of a file whose name was removed there (daxfs_discard, daxfs_move): nobody writes it back. A hint for its last users. */
+#define CACHE_STAMP_REMOVED UINT64_MAX
+static inline void cache_stamp_removed(struct lane *lane, struct sm_inode *sm)
+{
+	sm_store_relaxed(&sm->btime, CACHE_STAMP_REMOVED);
+	sm_flush(&lane->pool->shm, &sm->btime, sizeof(sm->btime));
+}
+
+/* Is a file of storage, by its word `stored`, to be written back? */
+static inline bool cache_is_dirty(uint64_t stored, const struct sm_inode *sm)
+{
+	return link_kind(stored) == DAXFS_STORED && stored_state(stored) != DAXFS_STORED_SAME &&
+	       sm_load_relaxed(&sm->btime) != CACHE_STAMP_REMOVED;
+}
+
 struct write_txn;
 /* In the record of a write: storage has not all of the file. */
 void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);

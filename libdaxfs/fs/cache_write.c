@@ -384,7 +384,7 @@ static bool is_dirty(struct lane *lane, unsigned backing, uint64_t i, daxfs_ino 
 	    (pool_lost(pool, sm, sizeof(*sm)) || pool_lost(pool, &pool->state[DAXFS_T_INODE][i], sizeof(sm_u64))))
 		return false;
 	w = word_load(lane, &sm->dir_root);
-	if (inode_source(sm) >> 56 != backing + 1 || state_of_file(w) == DAXFS_STORED_SAME)
+	if (inode_source(sm) >> 56 != backing + 1 || !cache_is_dirty(w, sm))
 		return false;
 	*ino = handle_make(sm_load_relaxed(&sm->i_generation), i); /* if it is not that now, it is none */
 	return inode_get_file(lane, *ino, &inode) == 0;

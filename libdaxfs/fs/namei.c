@@ -10,7 +10,7 @@
  */
 #include <errno.h>
 
-#include "daxfs/cache.h"
+#include "fs/cache.h"
 #include "fs/lease.h"
 #include "sync/features.h"
 
@@ -23,6 +23,7 @@ struct name_op {
 	uint64_t expected;           /* handle that is listed as held, of a file that is being made */
 	uint64_t source;             /* of what is of backing storage */
 	bool storage;                /* names of a directory of storage may be changed: to be as they are there */
+	bool dirty;                  /* ... of what was written and not written back, too */
 	uint64_t size, mtime, ctime; /* ... its own */
 	struct daxfs_attr *out;
 	struct daxfs_lease *lease;
@@ -404,6 +405,23 @@ static int after_removal(struct lane *lane, const struct trie_pos *pos, const st
 	return rc > 0 ? 0 : rc;
 }
 
+/*
+ * What storage has not all of is not forgotten: in the record of its last name it is as it was found, the same, so
+ * that of a write and this one happens first, and the other one sees it.
+ */
+static int stage_forget(struct lane *lane, const struct name_op *op, const struct inode *inode)
+{
+	uint64_t stored;
+
+	if (!op->storage || op->dirty || !S_ISREG(inode->mode))
+		return 0;
+	stored = word_help(lane, &inode->sm->dir_root);
+	if (link_kind(stored) == DAXFS_STORED && stored_state(stored) != DAXFS_STORED_SAME)
+		return -EBUSY;
+	txn_word(&lane->txn, &inode->sm->dir_root, DAXFS_W_LINK, stored, word_payload(stored, DAXFS_W_LINK));
+	return 0;
+}
+
 static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
@@ -430,6 +448,9 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &pos);
 	record_begin(lane, OP_UNLINK);
+	rc = stage_forget(lane, op, &inode);
+	if (rc)
+		return record_abort(lane, rc);
 	entry_remove(lane, &pos);
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
 	change_stage(lane, dir.sm, true);
@@ -439,6 +460,8 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (!gone)
 		inode_renamed(lane, inode.sm);
+	if (!gone && op->dirty)
+		cache_stamp_removed(lane, inode.sm);
 	return after_removal(lane, &pos, &dir);
 }
 
@@ -510,10 +533,20 @@ int daxfs_rmdir(struct daxfs *fs, daxfs_ino parent, const char *name)
 	return fs_run(fs, rmdir_step, &op);
 }
 
+static int forget(struct daxfs *fs, struct name_op *op)
+{
+	int rc = fs_run(fs, unlink_step, op);
+
+	return rc == -EISDIR ? fs_run(fs, rmdir_step, op) : rc;
+}
+
 int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
 {
-	struct name_op op = { .parent = parent, .name = name, .ino = ino, .storage = true };
-	int rc = fs_run(fs, unlink_step, &op);
+	return forget(fs, &(struct name_op){ .parent = parent, .name = name, .ino = ino, .storage = true });
+}
 
-	return rc == -EISDIR ? fs_run(fs, rmdir_step, &op) : rc;
+int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
+{
+	return forget(fs, &(struct name_op){
+				  .parent = parent, .name = name, .ino = ino, .storage = true, .dirty = true });
 }

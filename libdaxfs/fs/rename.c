@@ -9,12 +9,14 @@
  *       pool, which every such move bumps. So the ancestry that was walked to
  *       exclude a cycle has not changed when the record commits, and no lock is
  *       needed.
+ *   of storage, anything to another parent: its parent word, too, by which its path is found
  *
  * At every moment the name is in the old place, or in the new one: the record's
  * status decides for both words at once.
  */
 #include <errno.h>
 
+#include "fs/cache.h"
 #include "fs/lease.h"
 
 #define NOTHING_TO_DO 1
@@ -23,6 +25,8 @@ struct rename_op {
 	daxfs_ino parent, new_parent;
 	const char *name, *new_name;
 	unsigned flags;
+	bool storage; /* as it was done there: of these two, and no others */
+	daxfs_ino ino, victim;
 };
 
 /* of a rename: a name in a directory */
@@ -221,6 +225,8 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 		return record_abort(lane, rc);
 	if (parents)
 		stage_tree(lane, op, from, to, tree);
+	else if (op->storage && from->dir.sm != to->dir.sm)
+		stage_parent(lane, &from->inode, op->new_parent);
 	stage_changes(lane, from, to);
 	return record_commit(lane);
 }
@@ -230,18 +236,34 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 {
 	int rc;
 
-	inode_changed(lane, from->dir.sm);
-	if (to->dir.sm != from->dir.sm)
-		inode_changed(lane, to->dir.sm);
-	inode_renamed(lane, from->inode.sm);
+	if (!op->storage) { /* which has times of its own */
+		inode_changed(lane, from->dir.sm);
+		if (to->dir.sm != from->dir.sm)
+			inode_changed(lane, to->dir.sm);
+		inode_renamed(lane, from->inode.sm);
+	}
 	if (!to->pos.found || to->pos.handle == from->pos.handle)
 		return 0;
 	if (!to->gone)
 		inode_renamed(lane, to->inode.sm);
+	if (!to->gone && op->storage && S_ISREG(to->inode.mode))
+		cache_stamp_removed(lane, to->inode.sm);
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;
 	rc = inode_finish_or_list(lane, to->pos.handle);
 	return rc > 0 ? 0 : rc;
+}
+
+/* The names of directories of storage are changed there first, and then as they were. */
+static int may_rename(const struct rename_op *op, const struct end *from, const struct end *to)
+{
+	bool backed = inode_backed(from->dir.sm) && inode_backed(to->dir.sm) && inode_backed(from->inode.sm);
+
+	if (!op->storage)
+		return inode_backed(from->dir.sm) || inode_backed(to->dir.sm) ? -EROFS : 0;
+	if (!backed)
+		return -EINVAL;
+	return from->pos.handle == op->ino && (to->pos.found ? to->pos.handle : 0) == op->victim ? 0 : -ESTALE;
 }
 
 static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
@@ -254,8 +276,8 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -ENOENT;
 	if (rc == 0)
 		rc = find_end(fs, lane, op->new_parent, op->new_name, &to);
-	if (rc == 0 && (inode_backed(from.dir.sm) || inode_backed(to.dir.sm)))
-		rc = -EROFS;
+	if (rc == 0)
+		rc = may_rename(op, &from, &to);
 	if (rc)
 		return rc;
 	lane_todo(lane, 0);
@@ -275,10 +297,18 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
 		 unsigned flags)
 {
-	struct rename_op op = { parent, new_parent, name, new_name, flags };
+	struct rename_op op = { parent, new_parent, name, new_name, flags, false, 0, 0 };
 
 	if (flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE) ||
 	    flags == (DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE))
 		return -EINVAL;
+	return fs_run(fs, rename_step, &op);
+}
+
+int daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
+	       const char *new_name, daxfs_ino victim)
+{
+	struct rename_op op = { parent, new_parent, name, new_name, 0, true, ino, victim };
+
 	return fs_run(fs, rename_step, &op);
 }

@@ -175,7 +175,9 @@ static void test_names(void **state)
 	expect_error(open(at(&t->pod, C, "data/new"), O_WRONLY | O_CREAT, 0600), EROFS);
 	expect_error(mkdir(at(&t->pod, A, "data/new"), 0700), EROFS);
 	expect_error(unlink(at(&t->pod, A, "data/f")), EROFS);
-	expect_error(rename(at(&t->pod, A, "data/f"), at(&t->pod, A, "f")), EROFS);
+	expect_error(rename(at(&t->pod, A, "data/f"), at(&t->pod, A, "data/g")), EROFS);
+	expect_error(symlink("f", at(&t->pod, A, "data/g")), EROFS);
+	expect_error(rename(at(&t->pod, A, "data/f"), at(&t->pod, A, "f")), EXDEV);
 	expect_error(truncate(at(&t->pod, A, "data/f"), 0), EROFS);
 	expect_error(chmod(at(&t->pod, A, "data/f"), 0), EROFS);
 }

@@ -511,6 +511,84 @@ static void test_random(void **state)
 	}
 }
 
+/* -- names -------------------------------------------------------------------------------------- */
+
+static daxfs_ino import_in(struct fixture *s, daxfs_ino dir, const char *name, uint32_t mode, uint64_t file)
+{
+	const struct daxfs_attr attr = { .mode = mode, .size = S_ISREG(mode) ? 2 * PAGE : 0 };
+	struct daxfs_attr out;
+
+	assert_int_equal(daxfs_import(s->pod.fs[0], dir, name, &attr, BACKING, file, &out), 0);
+	return out.ino;
+}
+
+static void write_to(struct fixture *s, daxfs_ino ino, char byte)
+{
+	assert_int_equal(daxfs_write(s->pod.fs[0], ino, &byte, 1, 0, 0), 1);
+}
+
+static struct daxfs_source source_of(struct fixture *s, daxfs_ino ino)
+{
+	struct daxfs_source source;
+
+	assert_int_equal(daxfs_source(s->pod.fs[1], ino, &source), 0);
+	return source;
+}
+
+/* What is dirty keeps its name but for what storage says of it; it goes with its name, and nobody writes it back. */
+static void test_names_of_dirty(void **state)
+{
+	struct fixture s;
+	struct daxfs *fs;
+	daxfs_ino d, e, a, b;
+	struct daxfs_attr out;
+	char byte;
+
+	(void)state;
+	start(&s, 8 << 20, PAGE);
+	fs = s.pod.fs[2];
+	d = import_in(&s, DAXFS_ROOT, "d", S_IFDIR | 0755, 5);
+	e = import_in(&s, DAXFS_ROOT, "e", S_IFDIR | 0755, 6);
+	a = import_in(&s, d, "a", S_IFREG | 0644, FILE_NUMBER);
+	b = import_in(&s, e, "b", S_IFREG | 0644, FILE_NUMBER);
+	write_to(&s, a, 'a');
+	write_to(&s, b, 'b');
+	assert_int_equal(daxfs_forget(fs, d, "a", a), -EBUSY);
+	assert_int_equal(daxfs_lookup(fs, d, "a", &out), 0);
+	/* Moved over another one, which somebody has open. */
+	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "f", s.ino, e, "c", 0), -EINVAL);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", 0), -ESTALE);
+	assert_int_equal(daxfs_move(fs, d, "a", b, e, "b", b), -ESTALE);
+	assert_int_equal(daxfs_file_open(s.pod.fs[1], b), 0);
+	assert_true(source_of(&s, a).directory == d && source_of(&s, b).dirty);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b), 0);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b), -ENOENT);
+	assert_true(source_of(&s, a).directory == e && source_of(&s, a).dirty);
+	assert_false(source_of(&s, b).dirty);
+	write_to(&s, b, 'c'); /* its last user goes on */
+	assert_false(source_of(&s, b).dirty);
+	assert_int_equal(daxfs_read(s.pod.fs[1], b, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'c');
+	assert_int_equal(daxfs_file_close(s.pod.fs[1], b), 0);
+	assert_int_equal(daxfs_read(s.pod.fs[1], a, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'a');
+	/* Directories, of another parent, too. */
+	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "d", d, e, "d", 0), -EINVAL);
+	d = import_in(&s, e, "d", S_IFDIR | 0755, 7);
+	assert_int_equal(daxfs_move(fs, e, "b", a, d, "b", 0), 0);
+	assert_int_equal(daxfs_discard(fs, e, "d", d), -ENOTEMPTY);
+	assert_int_equal(daxfs_discard(fs, d, "b", e), -ESTALE);
+	assert_int_equal(daxfs_discard(fs, d, "none", a), -ENOENT);
+	pod_check(&s.pod);
+	assert_int_equal(daxfs_discard(fs, d, "b", a), 0);
+	assert_int_equal(daxfs_source(fs, a, &(struct daxfs_source){ 0 }), -ESTALE);
+	assert_int_equal(daxfs_discard(fs, e, "d", d), 0);
+	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "e", e), 0);
+	assert_int_equal(daxfs_lookup(fs, DAXFS_ROOT, "d", &out), 0);
+	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "d", out.ino), 0);
+	stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_cut_meanwhile),
 		cmocka_unit_test(test_two_flushers),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_names_of_dirty),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_past_a_filler),

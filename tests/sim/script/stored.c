@@ -36,6 +36,34 @@ void script_forget(struct command_call *call)
 	put(call, daxfs_forget(world.fs[call->host], c->parent[1], c->name[1], c->ino));
 }
 
+void script_discard(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_discard(world.fs[call->host], c->parent[1], c->name[1], c->ino));
+}
+
+/* To a name that nobody has. */
+void script_move(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	put(call, daxfs_move(world.fs[call->host], c->parent[0], c->name[0], c->ino, c->parent[1], c->name[1], 0));
+}
+
+/* Of a name that nobody else changes, over one that has this file. */
+void script_replace(struct command_call *call)
+{
+	const struct command *c = call->command;
+	struct daxfs *fs = world.fs[call->host];
+	struct daxfs_attr moved;
+	long rc = daxfs_lookup(fs, c->parent[0], c->name[0], &moved);
+
+	if (rc == 0)
+		rc = daxfs_move(fs, c->parent[0], c->name[0], moved.ino, c->parent[1], c->name[1], c->ino);
+	put(call, rc);
+}
+
 /* How many pages there were is not compared. */
 void script_drop(struct command_call *call)
 {

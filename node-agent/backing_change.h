@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backing_change.h - names of storage that programs of the pod make, remove and rename: see backing_change.c.
+ *
+ * These wait for storage, and for others that change names of the same directories, as long as it takes.
+ */
+#ifndef AGENT_BACKING_CHANGE_H
+#define AGENT_BACKING_CHANGE_H
+
+#include "node-agent/backing.h"
+
+#define NAME_LOCKS_HELD 4u /* by one change */
+
+/* of directories whose names are to change, in order */
+struct name_locks {
+	unsigned number[NAME_LOCKS_HELD], n;
+};
+
+enum backing_op { BACKING_MAKE = 1, BACKING_REMOVE, BACKING_MOVE };
+
+/* a change of names, as it is asked for, and as its intent says */
+struct backing_change {
+	unsigned op;
+	daxfs_ino dir;
+	char name[256];
+	daxfs_ino to_dir; /* of a move */
+	char to_name[256];
+	daxfs_ino ino, victim; /* whom the names lead to; victim 0: nobody */
+	uint64_t file;         /* number of ino in storage */
+
+	char key[80]; /* of the intent */
+	bool intended;
+	struct name_locks locks;
+};
+
+/*
+ * Each does what is asked for in storage, then in the pool, and keeps the names locked and the intent written until
+ * backing_change_end: so that a program whose request is sent again, to the next process, is answered as it would have
+ * been. To be ended whatever it returns. `request` tells requests of this mount apart. 0, -errno of storage, or
+ * -EROFS; -ENOSPC, -EIO of the pool.
+ */
+int backing_make(struct backing *b, struct backing_change *c, uint64_t request, const struct daxfs_attr *attr,
+		 const char *target, struct daxfs_attr *out);
+int backing_remove(struct backing *b, struct backing_change *c, uint64_t request, bool directory);
+/* A new name of the same backing; flags: DAXFS_RENAME_NOREPLACE. */
+int backing_move(struct backing *b, struct backing_change *c, uint64_t request, unsigned flags);
+void backing_change_end(struct backing *b, struct backing_change *c);
+
+/* What was begun and is not ended: the pool is made what storage says. True: something was done about it. */
+bool backing_settle(struct backing *b);
+/* The same of what is left over: by dead hosts, by former processes; it is removed. */
+void backing_settle_left(struct backing *b);
+/* Only another name, or mode, has changed a file since its stamp was taken: it is the same one. */
+void backing_stamp_again(struct backing *b, daxfs_ino ino);
+
+/* -- locks and intents (backing_intent.c) ---------------------------------------------------- */
+
+struct backing_intents {
+	struct backing_change *change; /* to be freed */
+	unsigned n;
+};
+
+/* Lock directories, but for 0: patience_ms 0: as long as it takes. -EAGAIN: not by then, -ENOTCONN: this agent stops. */
+int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+		       unsigned patience_ms);
+void backing_unlock_names(struct backing *b, struct name_locks *l);
+/* Give up what no thread of this process has: a former one had it. */
+void backing_release_left_locks(struct backing *b);
+
+void backing_intent_key(struct backing *b, uint64_t request, struct backing_change *c);
+/* From here on it will be settled, whoever dies. */
+int backing_intend(struct backing *b, struct backing_change *c);
+void backing_intent_done(struct backing *b, const struct backing_change *c);
+/* Is it of this membership? Of a directory that is locked? */
+bool backing_intent_is_ours(struct backing *b, const struct backing_change *c);
+bool backing_intent_is_of(const struct name_locks *l, const struct backing_change *c);
+/* All there are. */
+void backing_intents(struct backing *b, struct backing_intents *out);
+
+#endif
