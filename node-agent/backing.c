@@ -291,6 +291,8 @@ static void *keep(void *context)
 		look_after(b);
 		until = clock_deadline(CLOCK_MONOTONIC, KEEP_S * 1000);
 		pthread_mutex_lock(&b->lock);
+		b->looked = true;
+		pthread_cond_broadcast(&b->changed);
 		while (!b->stop && pthread_cond_timedwait(&b->changed, &b->lock, &until) == 0)
 			;
 	}
@@ -343,6 +345,21 @@ static struct backing *backing_new(struct daxfs *fs, const struct backing_config
 	pthread_cond_init(&b->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	return b;
+}
+
+/* Requests that a former process had begun come at once. Storage may not answer: then they are told so. */
+static void await_first_look(struct backings *all)
+{
+	const struct timespec until = clock_deadline(CLOCK_MONOTONIC, BACKING_SLOW_MS);
+
+	for (unsigned i = 0; i < all->n; i++) {
+		struct backing *b = all->backing[i];
+
+		pthread_mutex_lock(&b->lock);
+		while (!b->looked && pthread_cond_timedwait(&b->changed, &b->lock, &until) == 0)
+			;
+		pthread_mutex_unlock(&b->lock);
+	}
 }
 
 static bool ends_by(pthread_t thread, const struct timespec *until)
@@ -424,5 +441,7 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 	}
 	if (rc)
 		backings_stop(all);
+	else
+		await_first_look(all);
 	return rc;
 }

@@ -91,7 +91,7 @@ struct backing {
 
 	pthread_mutex_t lock; /* of all below; never held over storage or the pool */
 	pthread_cond_t changed;
-	bool attached, stop;
+	bool attached, stop, looked; /* the last: it has been tried to attach it */
 	unsigned number, users;
 	daxfs_ino root;
 	int fd;
