@@ -31,8 +31,8 @@
 #define BACKING_PATIENCE_MS 1000u   /* for another host that reads the same page */
 #define BACKING_REVALIDATE_MS 1000u /* unless the backing says otherwise */
 #define BACKING_REVALIDATE_MAX_MS 86400001u
-#define BACKING_NOTES 4096u /* files and directories that are remembered */
-#define NAME_LOCKS 64u      /* of directories whose names change; they fit the locks of one file */
+#define BACKING_NOTES 4096u   /* files and directories that are remembered */
+#define NAME_LOCKS 64u        /* of directories whose names change; they fit the locks of one file */
 #define BACKING_LEFT_MS 3000u /* for requests that a former process had begun to be sent again */
 #define BACKING_ATTRIBUTE "trusted.daxfs.backing"
 /* Of the backing's directory: why a host cannot write back; that all is to be written back now. */

@@ -208,7 +208,8 @@ static int settle_under_locks(struct backing *b, struct backing_change *c)
 			mine = rc;
 		if (same && rc > 0)
 			c->intended = true;
-		else if (rc >= 0 && (same || !backing_intent_is_ours(b, other))) /* a former process is asked once more */
+		else if (rc >= 0 &&
+			 (same || !backing_intent_is_ours(b, other))) /* a former process is asked once more */
 			backing_intent_done(b, other);
 	}
 	free(all.change);
@@ -284,7 +285,8 @@ static int stuck(struct backing *b, struct backing_change *c, int rc)
 }
 
 /* What is there under a name, in storage and in the pool. */
-static int look(struct backing *b, daxfs_ino dir, const char *name, struct daxfs_attr *attr, struct daxfs_source *source)
+static int look(struct backing *b, daxfs_ino dir, const char *name, struct daxfs_attr *attr,
+		struct daxfs_source *source)
 {
 	int rc = backing_look_locked(b, dir, name);
 

@@ -60,7 +60,7 @@ struct backing_intents {
 	unsigned n;
 };
 
-/* Lock directories, but for 0: patience_ms 0: as long as it takes. -EAGAIN: not by then, -ENOTCONN: this agent stops. */
+/* Lock directories, but for 0; patience_ms 0: as long as it takes. -EAGAIN: not by then, -ENOTCONN: it stops. */
 int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
 		       unsigned patience_ms);
 void backing_unlock_names(struct backing *b, struct name_locks *l);

@@ -102,7 +102,8 @@ static void add_lock(struct name_locks *l, unsigned number)
 	l->n++;
 }
 
-int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n, unsigned patience_ms)
+int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+		       unsigned patience_ms)
 {
 	int64_t until = patience_ms ? clock_ns() + (int64_t)patience_ms * 1000000 : 0;
 	struct name_locks want = { .n = 0 };

@@ -254,7 +254,7 @@ static bool was_us(struct backing *b, daxfs_ino parent, const char *name, const 
 	return backing_path_of(b, parent, name, now, sizeof(now)) != 0 || strcmp(now, path) != 0;
 }
 
-/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: the name is to be forgotten. */
+/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: it is to be forgotten. */
 static int make_so(struct backing *b, daxfs_ino parent, const char *name, const char *path, int there,
 		   const struct storage_entry *now, bool locked)
 {

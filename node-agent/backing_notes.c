@@ -136,8 +136,8 @@ static int place(struct backing *b, daxfs_ino ino, struct backing_note *out)
 {
 	struct daxfs_attr attr;
 
-	if (backing_find_note(b, ino, out) && out->parent &&
-	    daxfs_lookup(b->fs, out->parent, out->name, &attr) == 0 && attr.ino == ino)
+	if (backing_find_note(b, ino, out) && out->parent && daxfs_lookup(b->fs, out->parent, out->name, &attr) == 0 &&
+	    attr.ino == ino)
 		return 0;
 	return find_in_pool(b, ino, out);
 }

@@ -6,7 +6,7 @@
  * to the next one, which finds by the intent whether it was done. So there are no receipts of these.
  * Who may do it the kernel has looked at, by the attributes that the pool has; what is made belongs to the caller.
  * Refused: EXDEV between backings, or one and the pool's own tree; EROFS where this host does not write the
- * storage; EPERM for a second name of a file, and for what is neither a file, a directory nor a link; EINVAL to exchange.
+ * storage; EPERM for a second name of a file, and for what is neither file, directory nor link; EINVAL to exchange.
  */
 #include "node-agent/ops_deferred.h"
 
@@ -154,7 +154,9 @@ static int take_name(const char *name, char out[256])
 
 bool ops_backed_make(fuse_req_t req, daxfs_ino parent, const char *name, uint32_t mode, const char *target, int flags)
 {
-	struct deferred how = { .run = flags & O_CREAT ? run_create : run_make, .ino = parent, .flags = (unsigned)flags };
+	struct deferred how = { .run = flags & O_CREAT ? run_create : run_make,
+				.ino = parent,
+				.flags = (unsigned)flags };
 	struct daxfs_cred cred;
 	bool answered;
 	struct backing *b = backing_of(req, parent, &answered);

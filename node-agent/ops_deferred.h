@@ -18,7 +18,7 @@ struct deferred {
 	daxfs_ino ino;
 	size_t size;
 	off_t offset;
-	unsigned flags;  /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set; of a create, of a rename: theirs */
+	unsigned flags;  /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set; of create and rename: theirs */
 	bool sync, kept; /* a write: to be safe; of pages of a mapping, which keeps all bits of the mode */
 	void *buf;       /* of a write; the target of a link; to be freed */
 	struct daxfs_attr attr;

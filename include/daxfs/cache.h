@@ -165,7 +165,7 @@ struct daxfs_source {
 	unsigned backing;
 	uint64_t file;
 	daxfs_ino directory; /* that it was imported into; it may be gone */
-	bool dirty;          /* a file that was written, or is being written back: storage has not all of it, and will */
+	bool dirty;          /* a file that was written, or is being written back: storage has not all of it, yet */
 	uint64_t stamp;      /* of a file: what sync of daxfs_storage, or daxfs_stamp, said last; 0: neither */
 };
 

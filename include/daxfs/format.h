@@ -527,7 +527,7 @@ struct sm_inode {
 	sm_u64 atime;                    /* b0 */
 	sm_u64 mtime;                    /* b8 */
 	sm_u64 ctime;                    /* c0 */
-	sm_u64 btime;                    /* c8 of a file of storage: what daxfs_stamp was told, 0: nothing, ~0: removed there */
+	sm_u64 btime;                    /* c8 of a file of storage: its stamp (cache.h), 0: none, ~0: removed */
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
 	sm_u64 rdev;                     /* d8 a device: 32 bits; a file in storage: [63:56] backing + 1, [55:0] file */
 	sm_u64 locks;                    /* e0 LINK: a page of LOCKS, nothing: no locks */

@@ -115,7 +115,7 @@ static inline uint64_t cache_stored(uint64_t stored, uint64_t size)
 	return link_kind(stored) == DAXFS_STORED && stored_pages(stored) < pages ? stored_pages(stored) : pages;
 }
 
-/* Of a file whose name was removed there (daxfs_discard, daxfs_move): nobody writes it back. A hint for its last users. */
+/* Of a file whose name was removed there (daxfs_discard, daxfs_move): nobody writes it back. A hint. */
 #define CACHE_STAMP_REMOVED UINT64_MAX
 static inline void cache_stamp_removed(struct lane *lane, struct sm_inode *sm)
 {

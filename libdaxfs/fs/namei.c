@@ -547,6 +547,6 @@ int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino
 
 int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
 {
-	return forget(fs, &(struct name_op){
-				  .parent = parent, .name = name, .ino = ino, .storage = true, .dirty = true });
+	return forget(fs,
+		      &(struct name_op){ .parent = parent, .name = name, .ino = ino, .storage = true, .dirty = true });
 }

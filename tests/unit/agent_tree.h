@@ -112,4 +112,28 @@ static inline void kill_host(struct tree *t)
 	umount2(t->pod.mount[A], MNT_FORCE);
 }
 
+static inline bool is_there(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static inline int make_file(const char *path, const char *text)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0640);
+
+	if (fd >= 0)
+		assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	return fd;
+}
+
+static inline uint64_t number_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_ino;
+}
+
 #endif

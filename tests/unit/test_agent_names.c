@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_agent_names.c - names of storage that are made, removed and renamed through real mounts: two hosts that reach it,
- * one that does not; hosts that die between storage and the pool; agents that are killed meanwhile.
+ * test_agent_names.c - names of storage that are made, removed and renamed through real mounts: two hosts that reach
+ * it, one that does not; what is refused; what others do to storage meanwhile.
  */
 #include <grp.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/xattr.h>
 
 #include "agent_tree.h"
-#include "node-agent/backing_change.h"
-
-#define ROUNDS 6u
-#define NAMES 8u
-
-static bool is_there(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
-static int make_file(const char *path, const char *text)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0640);
-
-	if (fd >= 0)
-		assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	return fd;
-}
 
 static void expect_synced(const char *path)
 {
@@ -37,14 +14,6 @@ static void expect_synced(const char *path)
 	assert_true(fd >= 0);
 	assert_int_equal(fsync(fd), 0);
 	close(fd);
-}
-
-static uint64_t number_of(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(lstat(path, &st), 0);
-	return st.st_ino;
 }
 
 /* -- making ---------------------------------------------------------------------------------- */
@@ -240,16 +209,15 @@ static void test_refused(void **state)
 	expect_error(rename(at(&t->pod, A, "mine"), at(&t->pod, A, "data/mine")), EXDEV);
 	expect_error(link(at(&t->pod, A, "mine"), at(&t->pod, A, "data/mine")), EXDEV);
 	expect_error(link(at(&t->pod, A, "data/r"), at(&t->pod, A, "data/s")), EPERM);
-	expect_error(renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/own"),
-			       RENAME_EXCHANGE),
-		     EINVAL);
+	expect_error(
+		renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/own"), RENAME_EXCHANGE),
+		EINVAL);
 	put(in(t, "s"), "s");
-	expect_error(renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/s"),
-			       RENAME_NOREPLACE),
-		     EEXIST);
-	assert_int_equal(renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/t"),
-				   RENAME_NOREPLACE),
-			 0);
+	expect_error(
+		renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/s"), RENAME_NOREPLACE),
+		EEXIST);
+	assert_int_equal(
+		renameat2(AT_FDCWD, at(&t->pod, A, "data/r"), AT_FDCWD, at(&t->pod, A, "data/t"), RENAME_NOREPLACE), 0);
 	expect_text(in(t, "t"), "r");
 	memset(name + 5, 'n', 300);
 	expect_error(mkdir(at(&t->pod, A, name), 0700), ENAMETOOLONG);
@@ -311,366 +279,11 @@ static void test_behind_our_back(void **state)
 	assert_int_equal(rmdir(at(&t->pod, A, "data/is")), 0);
 }
 
-/* -- hosts that die in between -------------------------------------------------------------------- */
-
-/* a host that leaves intents, and does with storage what it likes */
-struct dead {
-	struct backing b;
-	uint64_t request;
-};
-
-static void die_begin(struct tree *t, struct dead *d)
-{
-	struct daxfs_error err;
-	struct daxfs_attr attr;
-
-	memset(d, 0, sizeof(*d));
-	assert_int_equal(daxfs_open(t->pod.pool, DAXFS_READ_WRITE, &d->b.fs, &err), 0);
-	assert_int_equal(daxfs_join(d->b.fs, 3, "admin", &err), 0);
-	assert_int_equal(daxfs_lookup(d->b.fs, DAXFS_ROOT, "data", &attr), 0);
-	d->b.root = attr.ino;
-}
-
-static void die(struct dead *d)
-{
-	assert_int_equal(daxfs_leave(d->b.fs), 0);
-	daxfs_close(d->b.fs);
-}
-
-static void intend(struct dead *d, const struct tree *t, enum backing_op op, const char *name, const char *to)
-{
-	struct backing_change c = { .op = op, .dir = d->b.root, .to_dir = to ? d->b.root : 0 };
-	struct daxfs_source source = { .file = 0 };
-	struct daxfs_attr attr = { .ino = 0 };
-
-	(void)t;
-	strcpy(c.name, name);
-	strcpy(c.to_name, to ? to : "");
-	if (op != BACKING_MAKE) {
-		assert_int_equal(daxfs_lookup(d->b.fs, d->b.root, name, &attr), 0);
-		assert_int_equal(daxfs_source(d->b.fs, attr.ino, &source), 0);
-	}
-	c.ino = attr.ino;
-	c.file = source.file;
-	backing_intent_key(&d->b, ++d->request, &c);
-	assert_int_equal(backing_intend(&d->b, &c), 0);
-}
-
-static bool intents_left(const struct tree *t)
-{
-	char list[8192];
-	ssize_t n = listxattr(at(&t->pod, B, "data"), list, sizeof(list));
-
-	assert_true(n >= 0);
-	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(list + i) + 1)
-		if (strncmp(list + i, "trusted.daxfs.name.", 19) == 0)
-			return true;
-	return false;
-}
-
-static void await_no_intents(const struct tree *t)
-{
-	alarm(HANG_S);
-	while (intents_left(t))
-		usleep(20000);
-	alarm(0);
-}
-
-/* Between storage and the pool: what was dirty stays with what was moved, and goes with what was removed. */
-static void test_half_done(void **state)
-{
-	struct tree *t = *state;
-	struct dead d;
-	uint64_t number;
-	int fd[4];
-
-	if (!pod_possible())
-		skip();
-	fd[0] = make_file(at(&t->pod, A, "data/moved"), "moved, dirty");
-	fd[1] = make_file(at(&t->pod, A, "data/removed"), "removed, dirty");
-	fd[2] = make_file(at(&t->pod, A, "data/stays"), "not moved");
-	fd[3] = make_file(at(&t->pod, A, "data/remains"), "not removed");
-	put(in(t, "victim"), "replaced");
-	expect_text(at(&t->pod, B, "data/victim"), "replaced");
-	number = number_of(at(&t->pod, B, "data/moved"));
-	die_begin(t, &d);
-	intend(&d, t, BACKING_MOVE, "moved", "victim");
-	intend(&d, t, BACKING_REMOVE, "removed", NULL);
-	intend(&d, t, BACKING_MOVE, "stays", "nowhere");
-	intend(&d, t, BACKING_REMOVE, "remains", NULL);
-	intend(&d, t, BACKING_MAKE, "made", NULL);
-	assert_int_equal(daxfs_xattr_set(d.b.fs, d.b.root, "trusted.daxfs.name.rubbish", "rubbish", 7, 0), 0);
-	assert_int_equal(rename(in(t, "moved"), in(t, "victim")), 0);
-	assert_int_equal(unlink(in(t, "removed")), 0);
-	put(in(t, "made"), "made");
-	/* At once, whoever asks. */
-	expect_text(at(&t->pod, B, "data/victim"), "moved, dirty");
-	assert_int_equal(number_of(at(&t->pod, B, "data/victim")), number);
-	expect_error(access(at(&t->pod, A, "data/moved"), F_OK), ENOENT);
-	expect_error(access(at(&t->pod, B, "data/removed"), F_OK), ENOENT);
-	expect_text(at(&t->pod, B, "data/made"), "made");
-	assert_int_equal(fsync(fd[0]), 0);
-	expect_text(in(t, "victim"), "moved, dirty");
-	assert_int_equal(fsync(fd[1]), 0);
-	expect_text(at(&t->pod, A, "data/stays"), "not moved");
-	expect_text(at(&t->pod, A, "data/remains"), "not removed");
-	die(&d);
-	await_no_intents(t);
-	expect_text(at(&t->pod, B, "data/stays"), "not moved");
-	expect_text(at(&t->pod, B, "data/remains"), "not removed");
-	for (int i = 0; i < 4; i++)
-		close(fd[i]);
-}
-
-/* Nobody asks for the names: the files are written back where storage has them. */
-static void test_half_done_unasked(void **state)
-{
-	struct tree *t = *state;
-	struct dead d;
-	int fd;
-
-	if (!pod_possible())
-		skip();
-	fd = make_file(at(&t->pod, A, "data/here"), "to be synced");
-	die_begin(t, &d);
-	intend(&d, t, BACKING_MOVE, "here", "there");
-	assert_int_equal(rename(in(t, "here"), in(t, "there")), 0);
-	put(in(t, "here"), "another");
-	assert_int_equal(fsync(fd), 0);
-	expect_text(in(t, "there"), "to be synced");
-	expect_text(in(t, "here"), "another");
-	die(&d);
-	close(fd);
-	expect_text(at(&t->pod, B, "data/here"), "another");
-	await_no_intents(t);
-}
-
-/* -- agents that are killed ------------------------------------------------------------------------ */
-
-enum action { MAKE, WRITE, REMOVE, MOVE, ACTIONS };
-
-/* one thread on A, and what it was told: text i of name n, 0: not there */
-struct work {
-	struct tree *t;
-	unsigned round, next;
-	atomic_bool stop;
-	unsigned text[NAMES];
-	struct {
-		enum action action;
-		unsigned from, to, text;
-	} pending;
-	int failed; /* errno of what was not to fail */
-};
-
-static const char *name_of(const struct work *w, bool storage, int host, unsigned n)
-{
-	char name[48];
-
-	snprintf(name, sizeof(name), "%sk%u/n%u", storage ? "" : "data/", w->round, n);
-	return storage ? in(w->t, name) : at(&w->t->pod, host, name);
-}
-
-static int write_text(const char *path, int flags, unsigned text)
-{
-	char buf[16];
-	int fd = open(path, flags, 0644), rc = 0;
-
-	if (fd < 0)
-		return -1;
-	snprintf(buf, sizeof(buf), "%08u", text);
-	if (pwrite(fd, buf, 8, 0) != 8)
-		rc = -1;
-	return close(fd) ? -1 : rc;
-}
-
-static int act(struct work *w)
-{
-	const char *from = name_of(w, false, A, w->pending.from);
-
-	switch (w->pending.action) {
-	case MAKE: return write_text(from, O_WRONLY | O_CREAT | O_EXCL, w->pending.text);
-	case WRITE: return write_text(from, O_WRONLY, w->pending.text);
-	case REMOVE: return unlink(from);
-	default: return rename(from, name_of(w, false, A, w->pending.to));
-	}
-}
-
-static void done(unsigned text[NAMES], const struct work *w)
-{
-	unsigned was = text[w->pending.from];
-
-	switch (w->pending.action) {
-	case MAKE:
-	case WRITE: text[w->pending.from] = w->pending.text; break;
-	case REMOVE: text[w->pending.from] = 0; break;
-	default:
-		text[w->pending.from] = 0;
-		text[w->pending.to] = was;
-	}
-}
-
-static void *make_and_rename(void *arg)
-{
-	struct work *w = arg;
-	unsigned random = w->round * 7919 + 17;
-
-	while (!atomic_load(&w->stop)) {
-		random = random * 1103515245 + 12345;
-		w->pending.from = random / 65536 % NAMES;
-		w->pending.to = (w->pending.from + 1 + random / 524288 % (NAMES - 1)) % NAMES;
-		w->pending.text = ++w->next;
-		w->pending.action = w->text[w->pending.from] ? WRITE + random / 4194304 % 3 : MAKE;
-		if (act(w)) {
-			w->failed = errno;
-			break;
-		}
-		done(w->text, w);
-	}
-	return NULL;
-}
-
-/* What a name has to say: "" was made and not written. */
-static bool says(const char *path, unsigned text, bool made)
-{
-	char buf[16] = "", want[16] = "";
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT && !text;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	assert_true(n >= 0);
-	if (text)
-		snprintf(want, sizeof(want), "%08u", text);
-	return text && (strcmp(buf, want) == 0 || (made && n == 0));
-}
-
-static bool all_say(const struct work *w, bool storage, const unsigned text[NAMES], bool pending)
-{
-	bool made = pending && w->pending.action == MAKE;
-
-	for (unsigned i = 0; i < NAMES; i++)
-		if (!says(name_of(w, storage, B, i), text[i], made && i == w->pending.from))
-			return false;
-	return true;
-}
-
-/* All that was acknowledged, and the last one wholly or not at all. */
-static void expect_all(const struct work *w, bool storage)
-{
-	unsigned after[NAMES];
-
-	memcpy(after, w->text, sizeof(after));
-	done(after, w);
-	assert_true(all_say(w, storage, w->text, false) || all_say(w, storage, after, true));
-}
-
-static void sync_all(const struct work *w)
-{
-	for (unsigned i = 0; i < NAMES; i++) {
-		int fd = open(name_of(w, false, B, i), O_RDONLY);
-
-		if (fd < 0)
-			continue;
-		while (fsync(fd) != 0) { /* its new process has not found the storage yet, or A is being recovered */
-			assert_true(errno == ENXIO || errno == ENOTCONN);
-			usleep(20000);
-		}
-		close(fd);
-	}
-}
-
-static int count_names(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-/* All of A, and B recovers it; or the process that serves, of A or B, twice, and the next one goes on. */
-static void kill_some(struct tree *t, unsigned round)
-{
-	if (round % 3 == 0) {
-		kill_host(t);
-		manager_fence(&t->manager, A);
-		manager_move(&t->manager, A, DAXFS_HOST_RECOVERING, B);
-		return;
-	}
-	pod_kill_server(&t->pod, A);
-	usleep(20000 + round * 7013 % 50000);
-	pod_kill_server(&t->pod, round % 3 == 1 ? A : B);
-}
-
-static void test_kills(void **state)
-{
-	struct tree *t = *state;
-	const char *more = getenv("DAXFS_KILLS");
-	unsigned rounds = more ? (unsigned)atoi(more) : ROUNDS;
-	struct work *w = calloc(1, sizeof(*w));
-	char dir[32];
-	pthread_t thread;
-
-	if (!pod_possible()) {
-		free(w);
-		skip();
-	}
-	for (unsigned round = 0; round < rounds; round++) {
-		*w = (struct work){ .t = t, .round = round };
-		snprintf(dir, sizeof(dir), "data/k%u", round);
-		assert_int_equal(mkdir(at(&t->pod, B, dir), 0755), 0);
-		assert_int_equal(pthread_create(&thread, NULL, make_and_rename, w), 0);
-		usleep(20000 + round * 17011 % 100000);
-		kill_some(t, round);
-		if (t->pod.agent[A]) {
-			usleep(30000);
-			atomic_store(&w->stop, true);
-		}
-		pthread_join(thread, NULL);
-		if (t->pod.agent[A])
-			assert_int_equal(w->failed, 0); /* to programs it was a pause */
-		print_message("round %u: %u changes\n", round, w->next);
-		expect_all(w, false);
-		await_log(t, B, ", and writing");
-		sync_all(w);
-		expect_all(w, true);
-		expect_all(w, false);
-		assert_int_equal(count_names(at(&t->pod, B, dir)), count_names(in(t, dir + 5)));
-		if (!t->pod.agent[A])
-			start(t, A);
-		for (unsigned i = 0; i < NAMES; i++)
-			unlink(name_of(w, false, i % 2 ? A : B, i));
-		assert_int_equal(rmdir(at(&t->pod, A, dir)), 0);
-	}
-	await_no_intents(t);
-	free(w);
-}
-
-static void test_stop(void **state)
-{
-	struct tree *t = *state;
-
-	if (!pod_possible())
-		skip();
-	close(make_file(at(&t->pod, A, "data/last"), "at end"));
-	for (int i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
-	expect_text(in(t, "last"), "at end");
-	pod_expect_clean(&t->pod);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_made),    cmocka_unit_test(test_owner),   cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_renamed), cmocka_unit_test(test_refused), cmocka_unit_test(test_behind_our_back),
-		cmocka_unit_test(test_half_done), cmocka_unit_test(test_half_done_unasked), cmocka_unit_test(test_kills),
-		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

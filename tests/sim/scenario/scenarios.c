@@ -323,8 +323,8 @@ const struct scenario scenarios[] = {
 	{ "cache-view", STORED "pread d/f 0 4096;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },
 	{ "cache-read-only", STORED, "write d/f 0 100 3;trunc d/f 5;chattr d/f 0600 1 2 3;draft d/f 0 4096 4",
 	  "read d/f", 0 },
-	{ "cache-move", "tree d 5;tree d/s 6;tree e 7", "move d/s d/s e/v",
-	  "import d/s/x 300 9;tree e/v 8;stat e/v", 0 },
+	{ "cache-move", "tree d 5;tree d/s 6;tree e 7", "move d/s d/s e/v", "import d/s/x 300 9;tree e/v 8;stat e/v",
+	  0 },
 	/* files of storage that are written, and written back */
 	{ "back-write", BACKED, "write d/f 100 50 1;write d/f 4096 4096 2;append d/f 100 3",
 	  "read d/f;write d/f 0 4096 4", 0 },
