@@ -24,8 +24,7 @@
  *                                              somebody may remove
  * It happened if the name that was made or moved to is there, or what was removed is not there under its name.
  * A process that dies leaves its locks, too, to the next one, which is asked for the same once more: by the intent,
- * which stays until the answer was given, it knows whether it has been done. `tests/models/names.pml` refutes
- * doing without intents, locks or identity.
+ * which stays until the answer was given, it knows whether it has been done.
  *
  * What fails: the pool is full, or its memory failed, when storage has changed: what was made is removed again; else
  * the intent stays, and is settled later.
