@@ -309,7 +309,7 @@ static void kill_one(struct tree *t, unsigned round)
 	manager_move(&t->manager, A, DAXFS_HOST_RECOVERING, B);
 }
 
-static void make_file(struct work *w, char *path, size_t size)
+static void make_zeros(struct work *w, char *path, size_t size)
 {
 	static const uint8_t zeros[BLOCK * BLOCKS];
 	char name[16];
@@ -338,7 +338,7 @@ static void test_kills(void **state)
 	}
 	for (unsigned round = 0; round < rounds; round++) {
 		*w = (struct work){ .t = t, .round = round };
-		make_file(w, path, sizeof(path));
+		make_zeros(w, path, sizeof(path));
 		name_of(w, name);
 		assert_int_equal(pthread_create(&thread, NULL, write_and_sync, w), 0);
 		usleep(20000 + round * 17011 % 150000);
