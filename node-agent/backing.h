@@ -191,6 +191,8 @@ bool backing_is_listed(struct backing *b, daxfs_ino dir);
 void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked);
 void backing_unnote(struct backing *b, daxfs_ino ino);
 bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *out);
+/* Its directory and name in the pool now, by the note if that is right. -ESTALE: it has none. */
+int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out);
 /* It has been listed when it was of these times. */
 void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr);
 /* The path of something within its backing, by the pool's names now: "" is the backing. -ESTALE: it has none. */

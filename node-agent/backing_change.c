@@ -126,8 +126,10 @@ static int move(struct backing *b, const struct backing_change *c)
 		rc = daxfs_lookup(b->fs, c->to_dir, c->to_name, &there);
 		if (rc && rc != -ENOENT)
 			return rc;
-		if (rc == 0 && there.ino == c->ino)
-			return -ENOENT; /* done */
+		if (rc == 0 && there.ino == c->ino) { /* done, but for the stamp perhaps */
+			backing_stamp_again(b, c->ino);
+			return -ENOENT;
+		}
 		rc = daxfs_move(b->fs, c->dir, c->name, c->ino, c->to_dir, c->to_name, rc ? 0 : there.ino);
 		if (rc == -ENOTEMPTY)
 			rc = backing_forget(b, c->to_dir, c->to_name, there.ino) ? rc : -ESTALE;

@@ -334,14 +334,15 @@ static int look_at(struct backing *b, daxfs_ino ino)
 		rc = backing_path(b, ino, path, sizeof(path));
 	if (rc || ino == b->root)
 		return rc;
+	rc = backing_place(b, ino, &note); /* kept here: in the table its directory may take its place */
+	if (rc)
+		return rc;
 	rc = storage_look(b->fd, path, &now);
 	say(b, rc && !is_absent(rc) ? rc : 0);
 	if (rc && !is_absent(rc))
 		return rc;
 	if ((rc || !is_same(&was, &now)) && (backing_settle(b) || !backing_path_is(b, ino, path)))
 		return -EAGAIN;
-	if (!backing_find_note(b, ino, &note) || !note.parent)
-		return -ESTALE; /* another one took its place in the table: the kernel comes again */
 	if (rc == 0 && is_same(&was, &now)) {
 		backing_note(b, ino, note.parent, note.name, true);
 		return 0;

@@ -131,8 +131,7 @@ static int find_in_pool(struct backing *b, daxfs_ino ino, struct backing_note *o
 	return rc;
 }
 
-/* Where it is in the pool, by the note if that is right. */
-static int place(struct backing *b, daxfs_ino ino, struct backing_note *out)
+int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out)
 {
 	struct daxfs_attr attr;
 
@@ -167,7 +166,7 @@ int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size)
 	for (unsigned i = 0; rc == 0 && ino != b->root; i++) {
 		if (i == DEPTH_MAX)
 			return -ENAMETOOLONG;
-		rc = place(b, ino, &note);
+		rc = backing_place(b, ino, &note);
 		if (rc == 0)
 			rc = prepend(path, size, note.name);
 		ino = note.parent;
