@@ -101,7 +101,7 @@ struct backing *backing_get(struct backings *all, daxfs_ino ino)
 	struct daxfs_source source;
 	struct backing *found = NULL;
 
-	if (!all->n || daxfs_source(all->backing[0]->fs, ino, &source))
+	if (!all->n || daxfs_source(all->fs, ino, &source))
 		return NULL;
 	for (unsigned i = 0; !found && i < all->n; i++) {
 		struct backing *b = all->backing[i];
@@ -302,23 +302,31 @@ static void *keep(void *context)
 
 /* -- up and down ---------------------------------------------------------------------------- */
 
-static int start_threads(struct backing *b)
+static int start_threads(struct backing *b, unsigned n)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < BACKING_THREADS; i++) {
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		rc = thread_start(&b->thread[i], NULL, serve, b);
 		pthread_mutex_lock(&b->lock);
 		while (rc == 0 && b->threads == i)
 			pthread_cond_wait(&b->changed, &b->lock);
 		pthread_mutex_unlock(&b->lock);
 	}
-	if (rc == 0)
-		rc = thread_start(&b->keeper, NULL, keep, b);
+	return rc;
+}
+
+static int start_duties(struct backing *b)
+{
+	int rc = thread_start(&b->keeper, NULL, keep, b);
+
 	b->kept = rc == 0;
 	if (rc == 0)
 		rc = thread_start(&b->flusher, NULL, backing_flusher, b);
 	b->flushes = rc == 0;
+	if (rc == 0)
+		rc = thread_start(&b->server, NULL, backing_server, b);
+	b->serves = b->flushes && rc == 0;
 	return rc;
 }
 
@@ -382,6 +390,8 @@ static bool stop_threads(struct backing *b, const struct timespec *until)
 		ended &= ends_by(b->keeper, until);
 	if (b->flushes)
 		ended &= ends_by(b->flusher, until);
+	if (b->serves)
+		ended &= ends_by(b->server, until);
 	return ended;
 }
 
@@ -397,13 +407,24 @@ static bool any_dirty(struct backings *all)
 	return any;
 }
 
+static void backing_free(struct backing *b)
+{
+	backing_forget_dirty(b);
+	pthread_cond_destroy(&b->changed);
+	for (unsigned i = 0; i < NAME_LOCKS; i++)
+		pthread_mutex_destroy(&b->names[i]);
+	pthread_mutex_destroy(&b->flushing);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
 void backings_stop(struct backings *all)
 {
 	const struct timespec until = clock_deadline(CLOCK_REALTIME, (any_dirty(all) ? FLUSH_S : STOP_S) *
 									     1000); /* pthread_timedjoin_np's */
 
-	for (unsigned i = 0; i < all->n; i++) {
-		struct backing *b = all->backing[i];
+	for (unsigned i = 0; i < all->n + all->n_others; i++) {
+		struct backing *b = i < all->n ? all->backing[i] : all->others[i - all->n];
 
 		if (!stop_threads(b, &until)) {
 			log_warn("backing %s: storage does not answer: not waiting for it", b->config->name);
@@ -412,15 +433,10 @@ void backings_stop(struct backings *all)
 		}
 		if (b->attached)
 			detach(b);
-		backing_forget_dirty(b);
-		pthread_cond_destroy(&b->changed);
-		for (unsigned n = 0; n < NAME_LOCKS; n++)
-			pthread_mutex_destroy(&b->names[n]);
-		pthread_mutex_destroy(&b->flushing);
-		pthread_mutex_destroy(&b->lock);
-		free(b);
+		backing_free(b);
 	}
-	all->n = 0;
+	all->n = all->n_others = 0;
+	pthread_mutex_destroy(&all->others_lock);
 }
 
 int backings_start(struct backings *all, struct daxfs *fs, const struct backing_config *config, unsigned n,
@@ -428,7 +444,8 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 {
 	int rc = 0;
 
-	*all = (struct backings){ .n = 0 };
+	*all = (struct backings){ .fs = fs };
+	pthread_mutex_init(&all->others_lock, NULL);
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		struct backing *b = backing_new(fs, &config[i], told);
 
@@ -437,11 +454,55 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 			break;
 		}
 		all->backing[all->n++] = b;
-		rc = start_threads(b);
+		rc = start_threads(b, BACKING_THREADS);
+		if (rc == 0)
+			rc = start_duties(b);
 	}
 	if (rc)
 		backings_stop(all);
 	else
 		await_first_look(all);
 	return rc;
+}
+
+/* -- of other hosts ---------------------------------------------------------------------- */
+
+static struct backing *add_others(struct backings *all, unsigned number)
+{
+	static const struct backing_config others = { .name = "of other hosts" };
+	struct backing *b = all->n_others < BACKINGS_MAX ? backing_new(all->fs, &others, NULL) : NULL;
+
+	if (!b)
+		return NULL;
+	b->number = number;
+	if (start_threads(b, BACKING_READERS)) { /* those that were started are for it, too */
+		log_warn("no threads to ask other hosts for what they have in storage");
+		if (!b->threads) {
+			backing_free(b);
+			return NULL;
+		}
+	}
+	return all->others[all->n_others++] = b;
+}
+
+struct backing *backing_get_others(struct backings *all, daxfs_ino ino)
+{
+	struct daxfs_source source;
+	struct backing *b = NULL;
+
+	if (!all->fs || daxfs_source(all->fs, ino, &source))
+		return NULL;
+	pthread_mutex_lock(&all->others_lock);
+	for (unsigned i = 0; !b && i < all->n_others; i++)
+		if (all->others[i]->number == source.backing)
+			b = all->others[i];
+	if (!b)
+		b = add_others(all, source.backing);
+	pthread_mutex_unlock(&all->others_lock);
+	if (!b)
+		return NULL;
+	pthread_mutex_lock(&b->lock);
+	b->users++;
+	pthread_mutex_unlock(&b->lock);
+	return b;
 }

@@ -7,6 +7,9 @@
  * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
  * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
  *
+ * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; and it reads for those
+ * that ask: a thread a backing looks for that.
+ *
  * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and two
  * queues, so that readers do not wait behind those that write. One that hangs holds up those who wait for it, and
  * nobody else. What is known of a tree is private memory, a hint: a process that begins finds it anew. Rules of what is
@@ -100,9 +103,9 @@ struct backing {
 	struct backing_queue reads, writes;
 	int64_t began_ns[BACKING_THREADS]; /* what each thread does now; 0: nothing */
 	struct backing_note note[BACKING_NOTES];
-	pthread_t thread[BACKING_THREADS], keeper, flusher;
+	pthread_t thread[BACKING_THREADS], keeper, flusher, server;
 	unsigned threads;
-	bool kept, flushes;
+	bool kept, flushes, serves;
 
 	/* backing_write.c */
 	bool writable;
@@ -120,8 +123,11 @@ struct backing {
 };
 
 struct backings {
-	unsigned n;
+	struct daxfs *fs;
+	unsigned n, n_others;
 	struct backing *backing[BACKINGS_MAX];
+	struct backing *others[BACKINGS_MAX]; /* that this host has not: threads that wait for hosts that have */
+	pthread_mutex_t others_lock;
 	bool stuck; /* threads are left in storage that does not answer */
 };
 
@@ -134,12 +140,19 @@ void backings_stop(struct backings *all);
 /* The backing of something, kept until backing_put: NULL: of none, or not of one that this host reads. */
 struct backing *backing_get(struct backings *all, daxfs_ino ino);
 void backing_put(struct backing *b);
+/* The same of a file that this host cannot read by itself. NULL: of none, or there are too many. */
+struct backing *backing_get_others(struct backings *all, daxfs_ino ino);
 /* Has storage been silent for long? Then what the pool has is served as it is. */
 bool backing_is_slow(struct backing *b);
 /* Its threads are to end: what still waits is answered that the mount is gone. */
 bool backing_has_stopped(struct backing *b);
 /* Do this in a thread of the backing. */
 void backing_add(struct backing *b, struct backing_work *work, bool writes);
+
+/* -- for other hosts (backing_serve.c) -------------------------------------------------------- */
+
+/* The thread that looks for what they ask for. */
+void *backing_server(void *context);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 

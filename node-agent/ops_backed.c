@@ -259,6 +259,8 @@ bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 	struct backing *b = backing_get(&ops_of(req)->backings, ino);
 
 	if (!b)
+		b = backing_get_others(&ops_of(req)->backings, ino);
+	if (!b)
 		return false;
 	ops_defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset }, false);
 	return true;

@@ -214,6 +214,44 @@ DAXFS_API int64_t daxfs_cache_drop(struct daxfs *fs, daxfs_ino ino, uint64_t off
  */
 DAXFS_API int daxfs_write_back(struct daxfs *fs, daxfs_ino ino);
 
+/* what a host without the storage asks for */
+struct daxfs_ask {
+	unsigned host, place; /* who, and where it says so */
+	uint64_t number;      /* of the ask */
+	unsigned backing;
+	daxfs_ino ino;
+	uint64_t page; /* the first of `pages` */
+	unsigned pages;
+};
+
+/*
+ * daxfs_asked - take what another host asks to have read
+ *
+ * A process that reads a file whose backing it has not attached asks those that have. This takes such an ask of a
+ * backing that this process has attached: 1, and *out, which daxfs_serve does; 0: there is none now, which costs the
+ * look at one word. From the first call on other hosts rely on further ones, some a second at least, until the backing is
+ * detached; they wait for half a minute at most.
+ *
+ * Errors:
+ * -ENXIO    the backing is not attached
+ * Crash: who asks does so again after a second, and is served by another host.
+ */
+DAXFS_API int daxfs_asked(struct daxfs *fs, unsigned backing, struct daxfs_ask *out);
+
+/*
+ * daxfs_serve - do what another host has asked for, and tell it so
+ *
+ * Reads what is not in the pool from storage, into the pool. Waits for storage, and holds nothing meanwhile. What it
+ * returns is what the other host is told: 0, or -errno of storage, which it gets as if it had read by itself.
+ *
+ * Errors: of storage, and those of daxfs_read.
+ * -ENXIO    the backing is not attached any more
+ * -EAGAIN   somebody else is about these pages; the other host asks again
+ * -ENOSPC   there is no room in the pool
+ * Crash: as daxfs_asked.
+ */
+DAXFS_API int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask);
+
 /*
  * daxfs_stamp - note what a file of storage is like there
  *

@@ -7,7 +7,7 @@
  *
  *   0        4K       8K
  *   | super0 | super1 | member | lanes | opens | state/birth/count tables |
- *   | inodes | dirents | trouble | leases | pages | summary | events | heat |
+ *   | inodes | dirents | trouble | leases | pages | summary | events | heat | asks |
  *
  * Each region after the superblocks starts on a 4 KiB boundary with one 4 KiB
  * header page (struct sm_region_hdr); its array follows the header page. Region
@@ -80,10 +80,12 @@
  * In what was reserved (zero: as mkfs said): the heartbeat, changed since. Every program must know of it.
  * In what was reserved (zero: not away): how long a host said that it would be silent.
  * In what was reserved (zero: never tested): what a test of coherence found, and in header pages what it works on.
- * Heat: a region of its own, the last, a byte a page. A pool without it is as good: DAXFS_COMPAT_HEAT. In what was
+ * Heat: a region of its own, a byte a page. A pool without it is as good: DAXFS_COMPAT_HEAT. In what was
  * reserved of the superblock: cache_policy, cache_min, cache_max (zero: the default, none, no limit).
  * In what was reserved (zero: nothing): features that were switched on since mkfs, and those that a host knows. Every
  * program must look at the first.
+ * Asks: a region of its own, the last, of hosts that ask others to read storage, and more that hosts count. A pool without
+ * it is as good: DAXFS_COMPAT_ASKS.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -263,6 +265,7 @@ enum daxfs_region_id {
 	DAXFS_R_SUMMARY, /* of what is free */
 	DAXFS_R_EVENTS,  /* what happened, as a ring; where DAXFS_COMPAT_EVENTS says so */
 	DAXFS_R_HEAT,    /* of cached pages, a byte a page; where DAXFS_COMPAT_HEAT says so */
+	DAXFS_R_ASKS,    /* of storage that others have, one struct sm_asks a host; where DAXFS_COMPAT_ASKS says so */
 	DAXFS_REGIONS
 };
 #define DAXFS_REGIONS_LEAST 16u /* that every pool of this format has */
@@ -271,6 +274,7 @@ enum daxfs_region_id {
 /* Bits of the feature word compat. */
 #define DAXFS_COMPAT_EVENTS 1ull /* the region of events is there */
 #define DAXFS_COMPAT_HEAT 2ull   /* the region of heat is there */
+#define DAXFS_COMPAT_ASKS 4ull   /* the region of asks is there */
 
 #define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
 
@@ -672,6 +676,32 @@ struct sm_cache_host {
 	sm_u64 cached;                         /* 00 pages that it put there, less those that it gave back */
 	sm_u64 more[DAXFS_CACHE_FIGURES_MORE]; /* 08 past, read ahead used, wasted, dropped young, dropped old */
 };
+/*
+ * A host that has not the storage asks those that have it to read some pages: fs/cache_ask.c. Hints. A word of an ask is
+ * [63:32] its number, [27:16] errno, [15:8] backing, [1:0] enum daxfs_ask_state. In the header page is a bell, a word that
+ * changes with each ask.
+ */
+#define DAXFS_ASKS 8u /* of a host, at once */
+#define DAXFS_BELL_OFFSET 0x40u
+enum daxfs_ask_state { DAXFS_ASK_NONE = 0, DAXFS_ASKED = 1, DAXFS_ASK_TAKEN = 2, DAXFS_ASK_DONE = 3 };
+
+struct sm_ask {
+	sm_u64 ino;      /* 00 handle */
+	sm_u64 page;     /* 08 first page */
+	sm_u64 pages;    /* 10 how many */
+	sm_u64 reserved; /* 18 zero */
+};
+
+#define DAXFS_CACHE_FIGURES_REST 16u
+
+struct sm_asks {
+	sm_u64 serves[4];                        /* 000 a bit for each backing that it reads for others */
+	sm_u64 reserved[4];                      /* 020 zero */
+	sm_u64 word[DAXFS_ASKS];                 /* 040 of each ask */
+	struct sm_ask ask[DAXFS_ASKS];           /* 080 */
+	sm_u64 figure[DAXFS_CACHE_FIGURES_REST]; /* 180 that it counts; those in no use are zero */
+};
+
 enum daxfs_cache_policy { DAXFS_POLICY_HEAT = 0, DAXFS_POLICY_CLOCK = 1 };
 
 /*
@@ -756,6 +786,10 @@ DAXFS_SIZE_IS(struct sm_locks, DAXFS_PAGE_SIZE);
 DAXFS_AT(struct sm_locks, inode, 0x20);
 DAXFS_AT(struct sm_locks, lock, 0x40);
 DAXFS_SIZE_IS(struct sm_cache_host, 48);
+DAXFS_SIZE_IS(struct sm_ask, 32);
+DAXFS_SIZE_IS(struct sm_asks, 512);
+DAXFS_AT(struct sm_asks, word, 0x40);
+DAXFS_AT(struct sm_asks, figure, 0x180);
 static_assert(DAXFS_CACHED_OFFSET + 48 * DAXFS_HOSTS_MAX <= DAXFS_PAGE_SIZE, "they are in the header page");
 DAXFS_SIZE_IS(struct sm_event, 0xc0);
 DAXFS_AT(struct sm_event, what, 0x20);

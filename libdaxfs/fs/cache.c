@@ -57,6 +57,11 @@ int cache_init(struct daxfs *fs)
 
 	if (!c)
 		return -ENOMEM;
+	fs->asks = asks_new();
+	if (!fs->asks) {
+		free(c);
+		return -ENOMEM;
+	}
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -73,6 +78,7 @@ void cache_fini(struct daxfs *fs)
 		pthread_mutex_destroy(&fs->cache->lock);
 	}
 	free(fs->cache);
+	asks_free(fs->asks);
 }
 
 /* Cancelled in between, a thread would keep the lock. */
@@ -123,6 +129,7 @@ int daxfs_backing_detach(struct daxfs *fs, unsigned backing)
 
 	if (!*fs->here)
 		return -ECHILD;
+	asks_unserve(fs, backing);
 	c = lock(fs, &was);
 	if (backing >= DAXFS_BACKINGS || !c->backing[backing].attached)
 		rc = -ENOENT;
@@ -165,6 +172,16 @@ void cache_storage_put(struct daxfs *fs, uint64_t source)
 	c->backing[backing_of(source)].users--;
 	pthread_cond_broadcast(&c->ended);
 	unlock(c, was);
+}
+
+bool cache_attached(struct daxfs *fs, unsigned backing)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+	bool attached = backing < DAXFS_BACKINGS && c->backing[backing].attached;
+
+	unlock(c, was);
+	return attached;
 }
 
 bool cache_writes(struct daxfs *fs, uint64_t source)
@@ -389,6 +406,7 @@ void cache_tell(struct daxfs *fs)
 			sm_store_relaxed(word, now);
 	}
 	c->told = true;
+	asks_tell(fs);
 }
 
 static uint64_t *stat_of(struct daxfs_cache_stats *stats, enum cache_figure figure)

@@ -78,7 +78,8 @@ struct cache_fill {
 	uint64_t stored; /* bytes that storage has, at most; behind them are zeros */
 	uint64_t busy;   /* the claim of another host that is in the way, 0: none */
 	unsigned taken_over, filled;
-	bool stream; /* it is read in order */
+	bool no_room; /* no page was found for it */
+	bool stream;  /* it is read in order */
 	struct cache_aside *aside;
 	struct cache_fill *next;
 };
@@ -87,6 +88,10 @@ struct cache_fill {
  * read of storage brings, perhaps more. 0: look again.
  * *aside: NULL at first, made when it is needed, to be freed by the caller. */
 int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside);
+
+/* See that a page is in the pool, and those behind it, up to `want`, CACHE_PAGES at most: for others, who cannot use
+ * what is aside. How many are there now; -EAGAIN: somebody is about it already; -ENOSPC: there is no room. */
+int cache_provide(struct daxfs *fs, daxfs_ino ino, uint64_t page, unsigned want);
 
 /* What was read aside of a page whose word is that, or NULL. */
 static inline const uint8_t *cache_aside_page(const struct cache_aside *aside, daxfs_ino ino, uint64_t page,
@@ -163,6 +168,20 @@ unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n);
 /* The first page behind page p that is not below the node that is missing at pos. */
 uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
 
+/* -- asking (cache_ask.c) ------------------------------------------------------------ */
+
+struct cache_asks;
+struct cache_asks *asks_new(void);
+void asks_free(struct cache_asks *asks);
+/* Have a host that has the storage read some pages. 0: look again; -ENXIO: none has it; -ETIMEDOUT; -errno of that one. */
+int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, unsigned pages);
+/* From now on so often it is looked for an answer, and each so many looks it is asked again: for tests. */
+void cache_ask_patience(struct daxfs *fs, unsigned looks, unsigned again);
+/* The backing was detached. */
+void asks_unserve(struct daxfs *fs, unsigned backing);
+/* With a heartbeat: which backings this process serves, and no former one of this host. */
+void asks_tell(struct daxfs *fs);
+
 /* -- in this process (cache.c) --------------------------------------------------------- */
 
 struct cache;
@@ -180,6 +199,7 @@ void cache_pause(struct daxfs *fs);
 /* The storage of a file, kept attached until it is put: -ENXIO. */
 int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *out);
 void cache_storage_put(struct daxfs *fs, uint64_t source);
+bool cache_attached(struct daxfs *fs, unsigned backing);
 /* May files of that source be written by this process? */
 bool cache_writes(struct daxfs *fs, uint64_t source);
 /* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. *stream: it

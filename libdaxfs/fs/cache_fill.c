@@ -39,11 +39,12 @@ static int read_storage(struct daxfs *fs, const struct cache_fill *f)
 	return 0;
 }
 
-/* What we claimed: read it, and make it pages. */
+/* What we claimed: read it, and make it pages. f->no_room: it is aside alone. */
 static int fill(struct daxfs *fs, struct cache_fill *f)
 {
 	int rc = read_storage(fs, f), made;
 
+	f->no_room = false;
 	if (rc) {
 		f->aside->n = 0;
 		fs_run(fs, cache_release, f); /* if even that fails, C2 */
@@ -55,6 +56,7 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 	made = fs_run(fs, cache_publish, f);
 	if (made) { /* no room, or memory that failed: the reader has its bytes aside all the same */
 		cache_count(fs, FIGURE_NO_ROOM, f->n);
+		f->no_room = true;
 		return fs_run(fs, cache_release, f);
 	}
 	cache_got(fs, f);
@@ -138,31 +140,82 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 	return rc;
 }
 
-int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside)
+/* Can this process read the file? -ENXIO: it cannot. */
+static int has_storage(struct daxfs *fs, struct cache_fill *f, struct daxfs_storage *storage)
 {
-	struct cache_fill f = { .ino = ino, .first = page };
-	struct daxfs_storage storage;
-	int rc = fs_run(fs, find_source, &f);
+	int rc = fs_run(fs, find_source, f);
 
-	cache_count(fs, FIGURE_MISSES, 1);
 	if (rc == 0)
-		rc = cache_storage_get(fs, f.source, &storage);
-	if (rc)
-		return rc;
-	cache_storage_put(fs, f.source);
+		rc = cache_storage_get(fs, f->source, storage);
+	if (rc == 0)
+		cache_storage_put(fs, f->source);
+	return rc;
+}
+
+static int begin(struct cache_fill *f, struct cache_aside **aside)
+{
 	if (!*aside)
 		*aside = malloc(sizeof(**aside));
 	if (!*aside)
 		return -ENOMEM;
-	f.aside = *aside;
-	f.aside->n = 0;
+	f->aside = *aside;
+	f->aside->n = 0;
+	return 0;
+}
+
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside)
+{
+	struct cache_fill f = { .ino = ino, .first = page };
+	struct daxfs_storage storage;
+	int rc = has_storage(fs, &f, &storage);
+
+	cache_count(fs, FIGURE_MISSES, 1);
 	f.wanted = cache_window(fs, ino, page, want, &f.stream);
 	f.asked = want < f.wanted ? (unsigned)want : f.wanted;
+	if (rc == -ENXIO)
+		return cache_ask(fs, f.source, ino, page, f.wanted);
+	if (rc == 0)
+		rc = begin(&f, aside);
+	if (rc)
+		return rc;
 	if (cache_begin(fs, &f)) {
 		cache_count(fs, FIGURE_WAITS, 1);
 		return cache_wait(fs, &f, storage.patience_ms) ? 0 : read_past(fs, &f);
 	}
 	rc = bring(fs, &f);
 	cache_end(fs, &f);
+	return rc;
+}
+
+/* With nobody else of this process about these pages: what can be claimed is filled. */
+static int provide(struct daxfs *fs, struct cache_fill *f)
+{
+	int rc = fs_run(fs, cache_claim, f);
+
+	if (rc == 0 && f->busy)
+		return -EAGAIN;
+	if (rc || !f->n)
+		return rc ? rc : 1; /* it is there, or behind the end */
+	cache_count(fs, FIGURE_TAKEN_OVER, f->taken_over);
+	rc = fill(fs, f);
+	return rc ? rc : f->no_room ? -ENOSPC : (int)f->n;
+}
+
+int cache_provide(struct daxfs *fs, daxfs_ino ino, uint64_t page, unsigned want)
+{
+	struct cache_fill f = { .ino = ino, .first = page, .wanted = want, .asked = want, .stream = want > 1 };
+	struct cache_aside *aside = NULL;
+	struct daxfs_storage storage;
+	int rc = has_storage(fs, &f, &storage);
+
+	if (rc == 0)
+		rc = begin(&f, &aside);
+	if (rc == 0)
+		rc = cache_begin(fs, &f) ? -EAGAIN : 1;
+	if (rc > 0) {
+		rc = provide(fs, &f);
+		cache_end(fs, &f);
+	}
+	free(aside);
 	return rc;
 }

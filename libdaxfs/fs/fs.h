@@ -26,6 +26,7 @@
 struct open_table; /* fs/open_table.c */
 struct shm_guard;  /* mem/guard.h */
 struct cache;      /* fs/cache.c */
+struct cache_asks; /* fs/cache_ask.c */
 
 /* a lane of this host and who uses it */
 struct lane_slot {
@@ -83,6 +84,7 @@ struct daxfs {
 	} former[DAXFS_HOSTS_MAX];
 	struct lease_holder lease;
 	struct cache *cache;
+	struct cache_asks *asks;
 };
 
 /* -- context ---------------------------------------------------------------- */

@@ -52,6 +52,7 @@ void inspect_page_text(const struct pool *pool, uint64_t offset, char *buf, size
 		"summary of what is free",
 		"events",
 		"heat",
+		"asks",
 	};
 
 	snprintf(buf, size, "%s", offset < DAXFS_PAGE_SIZE ? "superblock" : "second superblock");

@@ -121,7 +121,7 @@ static int take_name(struct sm_super *s, const char *name, struct daxfs_error *e
 
 static int make_super(uint64_t size, const struct daxfs_mkfs_options *o, struct sm_super *out, struct daxfs_error *err)
 {
-	struct sm_super s = { .compat = DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT,
+	struct sm_super s = { .compat = DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT | DAXFS_COMPAT_ASKS,
 			      .domain = o->wb ? DAXFS_DOMAIN_WB : DAXFS_DOMAIN_GPF };
 	struct pool_identity id;
 	struct layout l;

@@ -36,6 +36,7 @@ static const struct {
 	[DAXFS_R_SUMMARY] = { "summary", sizeof(sm_u64) },
 	[DAXFS_R_EVENTS] = { "events", sizeof(struct sm_event) },
 	[DAXFS_R_HEAT] = { "heat", sizeof(sm_u8) },
+	[DAXFS_R_ASKS] = { "asks", sizeof(struct sm_asks) },
 };
 
 const char *region_name(unsigned id)
@@ -82,7 +83,8 @@ uint64_t region_elements(unsigned id, unsigned hosts, unsigned lanes_per_host, u
 	switch (id) {
 	case DAXFS_R_MEMBER:
 	case DAXFS_R_TROUBLE: return 1;
-	case DAXFS_R_LEASES: return hosts;
+	case DAXFS_R_LEASES:
+	case DAXFS_R_ASKS: return hosts;
 	case DAXFS_R_LANES: return (uint64_t)hosts * lanes_per_host;
 	case DAXFS_R_OPEN_TABLE: return (uint64_t)hosts * opens_per_host;
 	case DAXFS_R_STATE1:
@@ -313,4 +315,8 @@ void layout_place(struct pool *pool)
 		layout_place_events(pool, pool->shm, s->region[DAXFS_R_EVENTS].offset);
 	if (super_has_region(s, DAXFS_R_HEAT))
 		place_heat(pool, s->region[DAXFS_R_HEAT].offset);
+	if (super_has_region(s, DAXFS_R_ASKS)) {
+		pool->asks.bell = (sm_u64 *)(pool->shm.base + s->region[DAXFS_R_ASKS].offset + DAXFS_BELL_OFFSET);
+		pool->asks.host = array_at(pool, DAXFS_R_ASKS);
+	}
 }

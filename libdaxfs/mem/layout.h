@@ -45,7 +45,8 @@ static inline unsigned super_regions(const struct sm_super *s)
 static inline bool super_has_region(const struct sm_super *s, unsigned id)
 {
 	return id < s->n_regions && (id != DAXFS_R_EVENTS || s->compat & DAXFS_COMPAT_EVENTS) &&
-	       (id != DAXFS_R_HEAT || s->compat & DAXFS_COMPAT_HEAT);
+	       (id != DAXFS_R_HEAT || s->compat & DAXFS_COMPAT_HEAT) &&
+	       (id != DAXFS_R_ASKS || s->compat & DAXFS_COMPAT_ASKS);
 }
 /* First byte after a region's array; entry must be sane (count <= DAXFS_OBJECTS_MAX). */
 uint64_t region_end(const struct sm_region *entry);

@@ -47,6 +47,12 @@ struct pool_heat {
 	struct sm_cache_host *host; /* one a host */
 };
 
+/* Of hosts without the storage: fs/cache_ask.c. */
+struct pool_asks {
+	sm_u64 *bell;
+	struct sm_asks *host; /* one a host; NULL: the pool has none */
+};
+
 struct pool {
 	struct shm shm;
 	struct sm_super super; /* private, validated copy */
@@ -65,6 +71,7 @@ struct pool {
 	sm_u64 *scarce;            /* a hint: few pages are free */
 	struct sm_holder *holders; /* one a host */
 	struct pool_heat heat;
+	struct pool_asks asks;
 	uint64_t objects[DAXFS_TYPES]; /* how many of each type */
 	unsigned lanes_total;
 	int fd; /* -1 when attached to memory */

@@ -45,7 +45,8 @@ static bool bad_table(const struct sm_super *s)
 	if (s->n_regions < DAXFS_REGIONS_LEAST || s->n_regions > DAXFS_REGIONS_MAX)
 		return true;
 	if ((s->compat & DAXFS_COMPAT_EVENTS && s->n_regions <= DAXFS_R_EVENTS) ||
-	    (s->compat & DAXFS_COMPAT_HEAT && s->n_regions <= DAXFS_R_HEAT))
+	    (s->compat & DAXFS_COMPAT_HEAT && s->n_regions <= DAXFS_R_HEAT) ||
+	    (s->compat & DAXFS_COMPAT_ASKS && s->n_regions <= DAXFS_R_ASKS))
 		return true;
 	for (unsigned id = 0; id < s->n_regions; id++) {
 		if (bad_region(s, id, before))

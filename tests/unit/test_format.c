@@ -203,6 +203,7 @@ static void test_page_regions(void **state)
 		{ "summary", 8, DAXFS_R_SUMMARY },
 		{ "events", sizeof(struct sm_event), DAXFS_R_EVENTS },
 		{ "heat", 1, DAXFS_R_HEAT },
+		{ "asks", sizeof(struct sm_asks), DAXFS_R_ASKS },
 	};
 	const char *page = source_read("deploy/man/daxfs.5"), *at;
 	char text[128];

@@ -102,7 +102,7 @@ static void test_superblocks(void **state)
 	assert_string_equal(s->name, "unit");
 	assert_int_equal(s->uuid[6] >> 4, 4); /* RFC 4122: version 4, variant 10 */
 	assert_int_equal(s->uuid[8] >> 6, 2);
-	assert_int_equal(s->compat, DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT);
+	assert_int_equal(s->compat, DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT | DAXFS_COMPAT_ASKS);
 	assert_int_equal(s->ro_compat, 0);
 	assert_int_equal(s->incompat, DAXFS_INCOMPAT_CACHE);
 	assert_int_equal(s->n_regions, DAXFS_REGIONS);

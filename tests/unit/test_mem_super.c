@@ -147,6 +147,7 @@ static void test_unknown_region(void **state)
 	s.region[DAXFS_R_EVENTS].offset -= DAXFS_PAGE_SIZE;
 	s.region[DAXFS_R_HEAT].offset -= DAXFS_PAGE_SIZE;
 	s.region[DAXFS_R_HEAT].count--;
+	s.region[DAXFS_R_ASKS].offset -= DAXFS_PAGE_SIZE;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
 	extra->count = 1;
@@ -227,6 +228,9 @@ static void test_without_events(void **state)
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6); /* the same of heat */
 	s.compat &= ~DAXFS_COMPAT_HEAT;
+	util_seal(&s);
+	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 6); /* and of asks */
+	s.compat &= ~DAXFS_COMPAT_ASKS;
 	util_seal(&s);
 	assert_int_equal(broken_rule(&s, UTIL_POOL_BYTES), 0);
 	s.n_regions--;

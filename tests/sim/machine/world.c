@@ -31,7 +31,7 @@ static void name_place(uint64_t offset, char *buf, size_t size)
 	static const char *const names[DAXFS_REGIONS] = {
 		"member",     "lane",        "open",         "page-state", "inode-state", "dirent-state",
 		"page-birth", "inode-birth", "dirent-birth", "count",      "inode",       "dirent",
-		"trouble",    "lease",       "page",         "summary",    "event",       "heat",
+		"trouble",    "lease",       "page",         "summary",    "event",       "heat",         "ask",
 	};
 
 	snprintf(buf, size, "+0x%" PRIx64, offset);

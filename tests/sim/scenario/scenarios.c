@@ -325,6 +325,10 @@ const struct scenario scenarios[] = {
 	  "read d/f", 0 },
 	{ "cache-move", "tree d 5;tree d/s 6;tree e 7", "move d/s d/s e/v", "import d/s/x 300 9;tree e/v 8;stat e/v",
 	  0 },
+	/* A host without the storage asks one that has it; what a host left that asked. */
+	{ "cache-ask", STORED "1:lend", "fetch d/f 0 3", "lend;read d/f", 0 },
+	{ "cache-serve", STORED_NODE "1:wish d/f 8 3", "lend", "lend;fetch d/f 8 3;pread d/f 32768 9000", 0 },
+	{ "cache-serve-error", STORED "1:wish d/f 0 3", "spoil 1;lend;spoil 0", "fetch d/f 0 3;read d/f", 0 },
 	/* files of storage that are written, and written back */
 	{ "back-write", BACKED, "write d/f 100 50 1;write d/f 4096 4096 2;append d/f 100 3",
 	  "read d/f;write d/f 0 4096 4", 0 },

@@ -11,6 +11,7 @@
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
+ *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that asks and dies)
  *   writeback P (of a FILE from 100 on, which may be written)
  *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither; writes fail with either)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
@@ -74,6 +75,9 @@ void script_replace(struct command_call *call);
 void script_drop(struct command_call *call);
 void script_write_back(struct command_call *call);
 void script_spoil(struct command_call *call);
+void script_fetch(struct command_call *call);
+void script_lend(struct command_call *call);
+void script_wish(struct command_call *call);
 
 /* Prepare and run each; dies on a result other than success. */
 void script_setup(const char *text);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "daxfs/cache.h"
+#include "fs/cache.h"
 #include "script/script.h"
 
 static void put(struct command_call *call, long rc)
@@ -81,5 +82,40 @@ void script_write_back(struct command_call *call)
 void script_spoil(struct command_call *call)
 {
 	world.spoilt[call->host] = (unsigned)call->command->n[0];
+	put(call, 0);
+}
+
+#define LOOKS 6u /* for an answer, */
+#define AGAIN 3u /* ... and so many before it is asked again */
+
+/* Whether somebody is there to answer is a matter of turns: what comes of it is not compared. */
+void script_fetch(struct command_call *call)
+{
+	const struct command *c = call->command;
+
+	cache_ask_patience(world.fs[call->host], LOOKS, AGAIN);
+	cache_ask(world.fs[call->host], 1ull << 56, c->ino, c->n[0], (unsigned)c->n[1]);
+	put(call, 0);
+}
+
+void script_lend(struct command_call *call)
+{
+	struct daxfs_ask ask;
+
+	while (daxfs_asked(world.fs[call->host], 0, &ask) == 1)
+		daxfs_serve(world.fs[call->host], &ask);
+	put(call, 0);
+}
+
+void script_wish(struct command_call *call)
+{
+	const struct command *c = call->command;
+	struct sm_asks *asks = &world.pool.asks.host[call->host];
+
+	sm_store(&asks->ask[1].ino, c->ino);
+	sm_store(&asks->ask[1].page, c->n[0]);
+	sm_store(&asks->ask[1].pages, c->n[1]);
+	sm_store(&asks->word[1], 7ull << 32 | DAXFS_ASKED);
+	sm_store(world.pool.asks.bell, 7);
 	put(call, 0);
 }

@@ -40,6 +40,8 @@
 
 static const struct order_note notes[] = {
 	/* -- fs ------------------------------------------------------------------------ */
+	BECAUSE("fs/cache_ask.c", NULL, NULL, 0, 0,
+		"an ask is a hint: whatever is served, the word of the page answers, and the asker asks again"),
 	BECAUSE("fs/open_table.c", "open_table_adopt", "load", 0, 0, ENDED),
 	BECAUSE("fs/resume.c", "daxfs_tenancy", "load", 0, 0, OWN),
 	BECAUSE("fs/resume.c", NULL, "load", 0, 0, ENDED),
