@@ -238,6 +238,7 @@ static void test_late(void **state)
 	assert_int_equal(now.page, 30);
 	s.storage[0].error = -ENETDOWN;
 	assert_int_equal(daxfs_serve(s.pod.fs[0], &old), -ENETDOWN); /* an answer to nobody */
+	assert_int_equal(sm_load(&s.pool->asks.host[ASKER].word[now.place]) & 3, DAXFS_ASK_TAKEN);
 	s.storage[0].error = 0;
 	assert_int_equal(daxfs_serve(s.pod.fs[0], &now), 0);
 	assert_int_equal(asker_end(&a), 1);
