@@ -93,7 +93,8 @@ static int look_at(struct job *j, struct look *l)
 
 static bool same(const struct look *a, const struct look *b)
 {
-	return a->n == b->n && a->size == b->size && memcmp(a->piece, b->piece, a->n * sizeof(*a->piece)) == 0;
+	return a->n == b->n && a->size == b->size &&
+	       (a->n == 0 || memcmp(a->piece, b->piece, a->n * sizeof(*a->piece)) == 0);
 }
 
 /* 0: look[0] is of one moment. -EAGAIN: it changes all the time. */

@@ -85,7 +85,7 @@ static int cpu_in(const char *line)
 
 	for (unsigned i = 0; at && i < 37; i++)
 		at = strchr(at + 1, ' ');
-	return at ? atoi(at + 1) : ANY;
+	return at ? (int)strtol(at + 1, NULL, 10) : ANY;
 }
 
 static int cpu_of(uint32_t thread)

@@ -7,8 +7,8 @@
  * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
  * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
  *
- * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; and it reads for those
- * that ask: a thread a backing looks for that.
+ * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; and it reads for
+ * those that ask: a thread a backing looks for that.
  *
  * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and two
  * queues, so that readers do not wait behind those that write. One that hangs holds up those who wait for it, and

@@ -229,8 +229,8 @@ struct daxfs_ask {
  *
  * A process that reads a file whose backing it has not attached asks those that have. This takes such an ask of a
  * backing that this process has attached: 1, and *out, which daxfs_serve does; 0: there is none now, which costs the
- * look at one word. From the first call on other hosts rely on further ones, some a second at least, until the backing is
- * detached; they wait for half a minute at most.
+ * look at one word. From the first call on other hosts rely on further ones, some a second at least, until the backing
+ * is detached; they wait for half a minute at most.
  *
  * Errors:
  * -ENXIO    the backing is not attached

@@ -84,8 +84,8 @@
  * reserved of the superblock: cache_policy, cache_min, cache_max (zero: the default, none, no limit).
  * In what was reserved (zero: nothing): features that were switched on since mkfs, and those that a host knows. Every
  * program must look at the first.
- * Asks: a region of its own, the last, of hosts that ask others to read storage, and more that hosts count. A pool without
- * it is as good: DAXFS_COMPAT_ASKS.
+ * Asks: a region of its own, the last, of hosts that ask others to read storage, and more that hosts count. A pool
+ * without it is as good: DAXFS_COMPAT_ASKS.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -282,7 +282,7 @@ enum daxfs_region_id {
  * Features in one word, as those that were switched on since mkfs and those that a host knows: [31:16] lower bits of
  * compat  [15:0] lower bits of incompat. What is in use is that or the superblock's. See sync/features.c.
  */
-#define DAXFS_FEATURES_COMPAT_SHIFT 16u
+#define DAXFS_COMPAT_SHIFT 16u
 #define DAXFS_FEATURES_MASK 0xffffffffull
 #define DAXFS_CACHE_FIGURES 7u /* that a host counts of them, since the pool was made; hints */
 
@@ -677,9 +677,9 @@ struct sm_cache_host {
 	sm_u64 more[DAXFS_CACHE_FIGURES_MORE]; /* 08 past, read ahead used, wasted, dropped young, dropped old */
 };
 /*
- * A host that has not the storage asks those that have it to read some pages: fs/cache_ask.c. Hints. A word of an ask is
- * [63:32] its number, [27:16] errno, [15:8] backing, [1:0] enum daxfs_ask_state. In the header page is a bell, a word that
- * changes with each ask.
+ * A host that has not the storage asks those that have it to read some pages: fs/cache_ask.c. Hints. A word of an ask
+ * is [63:32] its number, [27:16] errno, [15:8] backing, [1:0] enum daxfs_ask_state. In the header page is a bell,
+ * a word that changes with each ask.
  */
 #define DAXFS_ASKS 8u /* of a host, at once */
 #define DAXFS_BELL_OFFSET 0x40u

@@ -173,7 +173,7 @@ uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
 struct cache_asks;
 struct cache_asks *asks_new(void);
 void asks_free(struct cache_asks *asks);
-/* Have a host that has the storage read some pages. 0: look again; -ENXIO: none has it; -ETIMEDOUT; -errno of that one. */
+/* Have a host that has the storage read some pages. 0: look again; -ENXIO: none has it; -ETIMEDOUT; -errno of its. */
 int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, unsigned pages);
 /* From now on so often it is looked for an answer, and each so many looks it is asked again: for tests. */
 void cache_ask_patience(struct daxfs *fs, unsigned looks, unsigned again);

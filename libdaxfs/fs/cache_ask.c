@@ -10,8 +10,8 @@
  *   ASKED, TAKEN, DONE -> ASKED {n + 1}   the asker: nothing came for a while, or somebody else was about the pages
  *   any -> NONE                    the asker has its answer, or gives up
  *
- *  A1 An ask is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE says. An ask
- *     that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte wrong.
+ *  A1 An ask is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE says. An
+ *     ask that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte wrong.
  *  A2 An errno counts for the ask with that number alone: the server's CAS expects what it took.
  *  A3 Nobody waits for the dead, nor for ever: the asker asks again after a second, so that what a dead server took is
  *     served by another one, or by its next process; it gives up after half a minute; and asks nobody if no host
@@ -43,9 +43,9 @@
 #define AGAIN_MS 1000u
 
 struct cache_asks {
-	pthread_mutex_t lock; /* of the places; never held over the pool */
-	pthread_cond_t freed; /* a place */
-	unsigned busy;        /* places, a bit each */
+	pthread_mutex_t lock;           /* of the places; never held over the pool */
+	pthread_cond_t freed;           /* a place */
+	unsigned busy;                  /* places, a bit each */
 	uint64_t heard[DAXFS_BACKINGS]; /* of the one thread that takes them: the bell, when there were none; + 1 */
 	unsigned looks, again;
 	/* without the lock */
@@ -188,6 +188,7 @@ static int post_again(void *arg)
 	if (!own)
 		return -ENXIO;
 	a->number = (a->number + 1) & UINT32_MAX;
+	/* ORD ask: releases what is asked for, which has not changed. */
 	sm_store(&own->word[a->place], ask_word(a->number, 0, a->backing, DAXFS_ASKED));
 	ring(&a->fs->pool);
 	return 0;
@@ -269,7 +270,9 @@ static void give_place(struct cache_asks *asks, unsigned place)
 
 int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, unsigned pages)
 {
-	struct asking a = { .fs = fs, .backing = (unsigned)(source >> 56) - 1, .ino = ino, .page = page, .pages = pages };
+	struct asking a = {
+		.fs = fs, .backing = (unsigned)(source >> 56) - 1, .ino = ino, .page = page, .pages = pages
+	};
 	int was, rc;
 
 	if (a.backing >= DAXFS_BACKINGS || fs_guarded(fs, is_served, &a) <= 0)
@@ -328,7 +331,8 @@ static int find_ask(void *arg)
 			uint64_t w = sm_load(&asks->word[place]);
 
 			t->out->host = host;
-			if (state_of_ask(w) == DAXFS_ASKED && backing_of(w) == t->backing && take(asks, place, w, t->out))
+			if (state_of_ask(w) == DAXFS_ASKED && backing_of(w) == t->backing &&
+			    take(asks, place, w, t->out))
 				return 1;
 		}
 	}
@@ -399,8 +403,8 @@ static int say_done(void *arg)
 	const struct answer *a = arg;
 	struct sm_asks *asks = asks_of(&a->fs->pool, a->ask->host);
 
-	/* ORD ask: names what was taken; the page's own word is what publishes. One that was declared dead says nothing:
-	 * its errors are of its own state. */
+	/* ORD ask: names what was taken; the page's own word is what publishes. One that was declared dead says
+	 * nothing: its errors are of its own state. */
 	if (asks && lane_alive(&a->fs->slots[0].lane))
 		sm_cas(&asks->word[a->ask->place], ask_word(a->ask->number, 0, a->ask->backing, DAXFS_ASK_TAKEN),
 		       ask_word(a->ask->number, (unsigned)-a->error, a->ask->backing, DAXFS_ASK_DONE));

@@ -151,12 +151,12 @@ static int unknown_features(uint64_t bits, struct daxfs_error *err)
 
 uint32_t super_knows(void)
 {
-	return (uint32_t)(SUPER_COMPAT_KNOWN << DAXFS_FEATURES_COMPAT_SHIFT | SUPER_INCOMPAT_KNOWN);
+	return (uint32_t)(SUPER_COMPAT_KNOWN << DAXFS_COMPAT_SHIFT | SUPER_INCOMPAT_KNOWN);
 }
 
 int super_judge_features(uint32_t features, uint32_t knows, struct daxfs_error *err)
 {
-	uint32_t unknown = features & ~knows & ((1u << DAXFS_FEATURES_COMPAT_SHIFT) - 1);
+	uint32_t unknown = features & ~knows & ((1u << DAXFS_COMPAT_SHIFT) - 1);
 
 	return unknown ? unknown_features(unknown, err) : 0;
 }

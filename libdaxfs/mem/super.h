@@ -18,7 +18,7 @@
 #ifndef SUPER_INCOMPAT_KNOWN
 #define SUPER_INCOMPAT_KNOWN DAXFS_INCOMPAT_CACHE
 #endif
-#define SUPER_COMPAT_KNOWN (DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT)
+#define SUPER_COMPAT_KNOWN (DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT | DAXFS_COMPAT_ASKS)
 
 /* the first rule of format.h that a superblock breaks */
 struct super_flaw {

@@ -32,7 +32,7 @@
 #include "mem/super.h"
 #include "sync/member.h"
 
-#define COMPAT(bits) ((uint32_t)((bits) << DAXFS_FEATURES_COMPAT_SHIFT))
+#define COMPAT(bits) ((uint32_t)((bits) << DAXFS_COMPAT_SHIFT))
 #define FEATURES 32u
 
 static const struct {
@@ -43,6 +43,7 @@ static const struct {
 	{ "cache", DAXFS_INCOMPAT_CACHE, false },
 	{ "events", COMPAT(DAXFS_COMPAT_EVENTS), true },
 	{ "heat", COMPAT(DAXFS_COMPAT_HEAT), true },
+	{ "asks", COMPAT(DAXFS_COMPAT_ASKS), true },
 };
 #define TABLE (sizeof(table) / sizeof(table[0]))
 
@@ -59,7 +60,7 @@ static uint64_t with(uint64_t word, uint32_t bits)
 
 static uint32_t made_with(const struct pool *pool)
 {
-	return (uint32_t)(pool->super.compat << DAXFS_FEATURES_COMPAT_SHIFT | (pool->super.incompat & 0xffff));
+	return (uint32_t)(pool->super.compat << DAXFS_COMPAT_SHIFT | (pool->super.incompat & 0xffff));
 }
 
 bool features_incompat(const struct pool *pool, uint64_t bit)
@@ -176,7 +177,7 @@ int daxfs_member_feature(const struct daxfs_member *m, unsigned n, struct daxfs_
 		*out = (struct daxfs_feature){
 			.bit = bit,
 			.on = on >> bit & 1,
-			.incompat = bit < DAXFS_FEATURES_COMPAT_SHIFT,
+			.incompat = bit < DAXFS_COMPAT_SHIFT,
 		};
 		if (m->pool.knows >> bit & 1)
 			out->name = name_of(1u << bit, &out->by_mkfs);

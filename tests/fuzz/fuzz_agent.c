@@ -5,7 +5,7 @@
  *
  * What an agent reads is one action and one plug, then the options, whatever
  * they are; and no sequence of ends leads to FENCED but off done, then status
- * off, then a counter that stands still.
+ * off, and a counter that stands still since off.
  */
 #include "invariant.h"
 #include "fabricd/fence_agent.c"
@@ -72,9 +72,9 @@ static void tell(struct input *in)
 struct pod {
 	struct decide d;
 	struct decide_input in;
-	bool running[HOSTS], off[HOSTS];            /* its agent */
-	bool off_done[HOSTS], proven[HOSTS];        /* by the agent's ends */
-	unsigned proven_at[HOSTS], moved_at[HOSTS]; /* steps */
+	bool running[HOSTS], off[HOSTS];                                /* its agent */
+	bool off_done[HOSTS], proven[HOSTS];                            /* by the agent's ends */
+	unsigned off_done_at[HOSTS], proven_at[HOSTS], moved_at[HOSTS]; /* steps */
 	unsigned step;
 };
 
@@ -85,7 +85,9 @@ static void move(struct pod *p, const struct decide_action *a)
 	if (a->to == DAXFS_HOST_FENCED) {
 		demand(p->proven[a->host], "FENCED only after off and status off");
 		demand(p->moved_at[a->host] <= p->proven_at[a->host], "FENCED only with a still counter");
-		demand(p->step - p->proven_at[a->host] >= TIMING_FROZEN_POLLS, "FENCED only after a while");
+		demand(p->step - p->off_done_at[a->host] >= TIMING_FROZEN_POLLS, "FENCED only a while after off");
+		demand(p->step - p->moved_at[a->host] >= TIMING_FROZEN_POLLS,
+		       "FENCED only after a while without a beat");
 		v->generation++;
 	}
 	if (a->to == DAXFS_HOST_FENCING && v->state != DAXFS_HOST_FENCING)
@@ -125,6 +127,7 @@ static void end_agent(struct pod *p, unsigned host, int status)
 	if (result == RESULT_OFF_DONE) {
 		demand(p->off[host] && WIFEXITED(status) && WEXITSTATUS(status) == 0, "off is done by exit 0");
 		p->off_done[host] = true;
+		p->off_done_at[host] = p->step;
 	}
 	if (result == RESULT_STATUS_OFF) {
 		demand(!p->off[host] && WIFEXITED(status) && WEXITSTATUS(status) == 2, "off is status 2");

@@ -218,7 +218,7 @@ static void test_taker_dies(void **state)
 	}
 }
 
-/* The process that asked is gone: what it wanted is served for nobody, and its successor's ask is not taken for that. */
+/* The process that asked is gone: what it wanted is served for nobody, and its successor's ask is its own. */
 static void test_late(void **state)
 {
 	struct daxfs_ask old, now;
@@ -336,7 +336,8 @@ static void test_garbage(void **state)
 	asks = &s.pool->asks.host[ASKER];
 	for (unsigned i = 0; i < 2000; i++) {
 		for (unsigned k = 0; k < sizeof(*asks) / sizeof(sm_u64); k++)
-			sm_store(&((sm_u64 *)(void *)asks)[k], i % 2 ? ~0ull << i % 64 : (i + k) * 0x9e3779b97f4a7c15ull);
+			sm_store(&((sm_u64 *)(void *)asks)[k],
+				 i % 2 ? ~0ull << i % 64 : (i + k) * 0x9e3779b97f4a7c15ull);
 		for (unsigned k = 0; k < DAXFS_ASKS; k++)
 			sm_store(&asks->word[k], (uint64_t)i << 32 | BACKING << 8 | DAXFS_ASKED);
 		if (i % 3 == 0)

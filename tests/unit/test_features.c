@@ -17,7 +17,7 @@
 #include "sync/features.h"
 
 #define UNKNOWN_INCOMPAT (1ull << 9)
-#define UNKNOWN_COMPAT (1ull << (DAXFS_FEATURES_COMPAT_SHIFT + 9))
+#define UNKNOWN_COMPAT (1ull << (DAXFS_COMPAT_SHIFT + 9))
 
 static void older(struct sm_super *s)
 {

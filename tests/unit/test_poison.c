@@ -508,7 +508,8 @@ static void fail_everywhere(const struct operation *op)
 	wake(&w);
 	poison_stop(&w.p);
 	for (uint64_t offset = 0; offset < POOL; offset += 4096)
-		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good); n += n < accesses ? 1 : n)
+		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good);
+		     n += n < accesses ? 1 : n)
 			;
 }
 

@@ -11,7 +11,7 @@
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
  *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
- *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that asks and dies)
+ *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that died)
  *   writeback P (of a FILE from 100 on, which may be written)
  *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither; writes fail with either)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
