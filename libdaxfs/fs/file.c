@@ -8,6 +8,7 @@
 #include "fs/write_txn.h"
 
 #define READ_RETRIES 8
+#define READ_WAITS 8u    /* for storage, in one look's room */
 #define WARM_BYTES 2048u /* of the first page of a read, fetched while a lane is taken */
 #define NEXT_BYTES 512u  /* of the next page, fetched while one is copied; the processor goes on by itself */
 #define SSIZE_MAX_WRITE ((size_t)1 << 30) /* bytes a call */
@@ -22,7 +23,11 @@ struct file_op {
 	bool here; /* what is in the pool alone */
 	uint64_t hits, ahead;
 	struct cache_aside *aside, *aside_end; /* the second of a write, which is about parts of two pages at most */
-	uint64_t missing;                      /* of a write: the page that is to be read first */
+	uint64_t missing;                      /* the page that is to be read from storage first */
+	bool parts;                            /* a read ends where a page is missing */
+	size_t waited_at;                      /* `done` when pages were read from storage, */
+	unsigned waits;                        /* ... and how often since */
+	int failed;                            /* what storage said of a page behind the first one */
 };
 
 /* -- write -------------------------------------------------------------------- */
@@ -237,15 +242,16 @@ static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint
 		}
 }
 
-/* *end: where the read ends, no later; READ_MISSING: it cannot begin. */
-static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t *end, uint8_t *out,
+/* *end: where the read ends, no later; READ_MISSING: it cannot begin, or not be whole. */
+static int read_range(struct lane *lane, struct sm_inode *sm, uint64_t from, uint64_t *end, const struct file_op *op,
 		      struct view *view)
 {
+	uint8_t *out = op->out + op->done;
 	int rc = view_find(lane, sm, from, *end, view);
 
 	if (rc)
 		return rc;
-	if (view->n == 0)
+	if (view->n == 0 || (view->missing != MAP_HOLE && !op->parts))
 		return READ_MISSING;
 	if (view->missing != MAP_HOLE)
 		*end = view->missing * DAXFS_PAGE_SIZE;
@@ -303,6 +309,7 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	(void)fs;
 	view.ino = op->ino;
 	view.aside = op->aside;
+	view.missing = MAP_HOLE;
 	if (rc == 0 && S_ISDIR(inode.mode))
 		rc = -EISDIR;
 	for (int i = 0; rc == 0 && i < READ_RETRIES; i++) {
@@ -311,13 +318,15 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		end = read_end(op, from, size_bytes(size));
 		if (!end)
 			return inode_get(lane, op->ino, &inode) ? -ESTALE : 1;
-		rc = read_range(lane, inode.sm, from, &end, op->out + op->done, &view);
+		rc = read_range(lane, inode.sm, from, &end, op, &view);
 		/* Pages cut away while we copied would have looked like holes,
 		 * bytes added past the end like part of the old ones. */
 		if (rc == 0 && view_holds(lane, &view) && word_load_known(lane, &inode.sm->trunc) == trunc &&
 		    (end < size_bytes(size) || word_load_known(lane, &inode.sm->size) == size))
 			break;
 	}
+	if (rc == READ_MISSING)
+		op->missing = view.missing;
 	if (rc)
 		return rc;
 	op->done += end - from;
@@ -344,13 +353,24 @@ static void read_ahead(struct daxfs *fs, const void *arg)
 		sm_prefetch(pool_page(&fs->pool, page) + at, n < WARM_BYTES ? n : WARM_BYTES);
 }
 
-/* The next page of a read is in storage. */
+/*
+ * A page of a read is in storage. What one look could read is read by one look, when all of it is there: read in parts, it
+ * might be of before a change and of after it. Where pages go as fast as they come, or one cannot be had, it is read in parts.
+ */
 static int bring(struct daxfs *fs, struct file_op *op)
 {
-	uint64_t from = op->offset + op->done, last = op->offset + op->len - 1;
+	uint64_t first = (op->offset + op->done) / DAXFS_PAGE_SIZE, last = (op->offset + op->len - 1) / DAXFS_PAGE_SIZE;
+	int rc;
 
-	return cache_bring(fs, op->ino, from / DAXFS_PAGE_SIZE, last / DAXFS_PAGE_SIZE - from / DAXFS_PAGE_SIZE + 1,
-			   &op->aside);
+	if (op->failed)
+		return op->failed;
+	op->waits = op->waited_at == op->done ? op->waits + 1 : 1;
+	op->waited_at = op->done;
+	rc = cache_bring(fs, op->ino, op->missing, last - op->missing + 1, &op->aside);
+	if (rc && op->missing > first)
+		op->failed = rc;
+	op->parts = op->failed || op->waits >= READ_WAITS;
+	return op->failed ? 0 : rc;
 }
 
 static ssize_t read_all(struct daxfs *fs, struct file_op *op)
@@ -361,6 +381,7 @@ static ssize_t read_all(struct daxfs *fs, struct file_op *op)
 		op->len = SSIZE_MAX_WRITE;
 	if (op->offset > DAXFS_FILE_MAX)
 		return 0;
+	op->parts = op->here;
 	while (rc == 0 && op->done < op->len) {
 		rc = fs_run_ahead(fs, read_ahead, read_piece, op);
 		if (rc == READ_MISSING)

@@ -335,6 +335,8 @@ const struct scenario scenarios[] = {
 	{ "back-forget", "tree d 5;import d/f 9000 107;", "forget d/f d/f", "write d/f 0 100 1;read d/f", SC_DEEP },
 	{ "back-discard", "tree d 5;import d/f 9000 107;write d/f 0 4096 1;", "discard d/f d/f",
 	  "write d/f 4096 100 2;writeback d/f", 0 },
+	{ "back-discard-open", "tree d 5;import d/f 9000 107;write d/f 0 4096 1;1:hold d/f", "discard d/f d/f",
+	  "write d/f 4096 100 2;writeback d/f;read d/f;release d/f", 0 },
 	{ "back-move", "tree d 5;tree e 6;import d/f 9000 107;import e/g 300 9;write d/f 0 100 1",
 	  "replace e/g d/f e/g", "write d/f 4096 100 3;writeback d/f;forget e/g e/g;stat e/g", SC_DEEP },
 	{ "back-write-part", BACKED, "write d/f 4000 200 1", "read d/f;drop d/f 0 9000", SC_DEEP },
