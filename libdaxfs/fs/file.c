@@ -354,8 +354,9 @@ static void read_ahead(struct daxfs *fs, const void *arg)
 }
 
 /*
- * A page of a read is in storage. What one look could read is read by one look, when all of it is there: read in parts, it
- * might be of before a change and of after it. Where pages go as fast as they come, or one cannot be had, it is read in parts.
+ * A page of a read is in storage. What one look could read is read by one look, when all of it is there: read in parts,
+ * it might be of before a change and of after it. Where pages go as fast as they come, or one cannot be had, it is read
+ * in parts.
  */
 static int bring(struct daxfs *fs, struct file_op *op)
 {
