@@ -2,42 +2,40 @@
 /*
  * copying.c - around the caches or through them?
  *
- * Which of the two is faster depends on the processor, and on whether the target is still in its caches:
- * on some, ordinary stores beat streaming ones for 64 KiB but not for 1 MiB; on others for neither. So each lane
+ * Which of the two is faster depends on the processor, and on whether the target is in its caches: on some,
+ * ordinary stores beat streaming ones for 64 KiB but not for 1 MiB; on others for both, or for neither. So each lane
  * measures. It remembers, for places that it wrote not long ago and for others, what a KiB took each way,
- * takes the faster way, and every so often the other. A matter of speed alone: whatever it
- * takes, the bytes are written back, or drained, before anything is published.
+ * takes the faster way, and every so often tries the other.
  *
- * In a wb pool what is copied must leave the caches at once, and always goes around them.
+ * What is in the caches depends on the way, too: streaming stores put lines out that ordinary ones would find
+ * there. A single ordinary copy among streaming ones is therefore slow where a hundred would be fast. So a trial
+ * goes on until the caches are what that way makes of them, and only then is it measured.
+ *
+ * A matter of speed alone: whatever is chosen, the bytes are written back, or drained, before
+ * anything is published. In a wb pool what is copied must leave the caches at once, and always goes around them.
  */
 #include "fs/copying.h"
 
 #define STREAM_BYTES (32u << 10) /* less than this fits the nearest cache, and is soon read again */
-#define TRY_EVERY 32u            /* copies, of which one goes the way that was slower */
+#define SETTLE_BYTES (48u << 20) /* more than most processors have caches for: after these one way is measured */
+#define TRY_BYTES (64u << 20)    /* of a trial */
+#define REST_BYTES (2ull << 30)  /* between two */
 #define SHARE 8u                 /* of what is remembered, the part that is the last copy */
 
 void copying_begin(const struct shm *shm, struct copy_speed *speed, uint64_t bytes, bool warm, struct copying *out)
 {
-	const uint32_t *ticks = speed->ticks[warm];
-	bool faster = !ticks[1] || (ticks[0] && ticks[1] <= ticks[0]);
+	struct copy_ways *ways = &speed->ways[warm];
 
-	*out = (struct copying){ .speed = speed, .bytes = bytes, .warm = warm, .streams = shm->wb };
+	*out = (struct copying){ .ways = ways, .bytes = bytes, .streams = shm->wb };
 	out->known = bytes >= STREAM_BYTES && !shm->wb;
 	if (!out->known)
 		return;
-	out->streams = ++speed->copies % TRY_EVERY ? faster : !faster;
+	out->streams = ways->streams != ways->tries;
 	out->began = sm_ticks();
 }
 
-void copying_end(const struct copying *copying)
+static void remember(uint32_t *ticks, uint64_t took)
 {
-	uint32_t *ticks = &copying->speed->ticks[copying->warm][copying->streams];
-	uint64_t took;
-
-	if (!copying->known)
-		return;
-	/* A sixteenth of a KiB: short ones count, too. */
-	took = (sm_ticks() - copying->began) * 16 / (copying->bytes >> 10) + 1;
 	/* Somebody else had the processor, or a page was missing. */
 	if (*ticks && took > 4ull * *ticks)
 		took = 4ull * *ticks;
@@ -46,4 +44,31 @@ void copying_end(const struct copying *copying)
 	*ticks = *ticks ? (uint32_t)(*ticks - *ticks / SHARE + took / SHARE) : (uint32_t)took;
 	if (!*ticks)
 		*ticks = 1;
+}
+
+/* A trial ends, or begins. */
+static void turn(struct copy_ways *ways)
+{
+	if (ways->tries)
+		ways->streams = ways->ticks[1] <= ways->ticks[0];
+	else
+		ways->ticks[!ways->streams] = 0;
+	ways->tries = !ways->tries;
+	ways->bytes = 0;
+}
+
+void copying_end(const struct copying *copying)
+{
+	struct copy_ways *ways = copying->ways;
+
+	if (!copying->known)
+		return;
+	ways->bytes += copying->bytes;
+	/* A sixteenth of a KiB: short ones count, too. */
+	if (ways->bytes >= SETTLE_BYTES)
+		remember(&ways->ticks[copying->streams],
+			 (sm_ticks() - copying->began) * 16 / (copying->bytes >> 10) + 1);
+	/* The first way is measured as the other one is, no longer. */
+	if (ways->bytes >= (ways->tries || !ways->ticks[!copying->streams] ? TRY_BYTES : REST_BYTES))
+		turn(ways);
 }

@@ -5,48 +5,79 @@
 
 #define LARGE (64u << 10)
 
-/* One copy that takes so many ticks: did it go around the caches? */
-static bool copy(const struct shm *shm, struct copy_speed *speed, bool warm, uint64_t ordinary, uint64_t streaming)
+#define TRIAL (1u << 10) /* copies, in which a way is tried */
+#define REST (32u << 10) /* from the end of a trial to the next one */
+
+/* how long a copy takes; of an ordinary one also while streaming ones have emptied the caches */
+struct speed {
+	uint64_t ordinary, emptied, streaming;
+};
+
+/* A processor: how far back the last copies that streamed are. */
+static unsigned since_stream;
+
+/* One copy: did it go around the caches? */
+static bool copy(const struct shm *shm, struct copy_speed *speed, bool warm, const struct speed *s)
 {
 	struct copying copying;
 
 	copying_begin(shm, speed, LARGE, warm, &copying);
-	copying.began = sm_ticks() - (copying.streams ? streaming : ordinary);
+	since_stream = copying.streams ? 0 : since_stream + 1;
+	copying.began = sm_ticks() - (copying.streams            ? s->streaming
+				      : since_stream < TRIAL / 2 ? s->emptied
+								 : s->ordinary);
 	copying_end(&copying);
 	return copying.streams;
 }
 
-static unsigned streamed(const struct shm *shm, struct copy_speed *speed, unsigned n, bool warm, uint64_t ordinary,
-			 uint64_t streaming)
+static unsigned streamed(const struct shm *shm, struct copy_speed *speed, unsigned n, bool warm, const struct speed *s)
 {
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		sum += copy(shm, speed, warm, ordinary, streaming);
+		sum += copy(shm, speed, warm, s);
 	return sum;
 }
+
+static const struct speed ordinary_wins = { 100000000, 100000000, 900000000 };
+static const struct speed streaming_wins = { 900000000, 900000000, 100000000 };
 
 /* Each way is tried, then the faster one is taken, and the other now and then; each kind of place by itself. */
 static void the_faster_way(void **state)
 {
 	struct shm shm = { .wb = false };
-	struct copy_speed speed = { .copies = 0 };
+	struct copy_speed speed = { 0 };
+	const unsigned n = REST + TRIAL;
 
 	(void)state;
-	streamed(&shm, &speed, 8, false, 900000000, 100000000);
-	assert_in_range(streamed(&shm, &speed, 320, false, 900000000, 100000000), 300, 319);
-	streamed(&shm, &speed, 8, true, 100000000, 900000000);
-	assert_in_range(streamed(&shm, &speed, 320, true, 100000000, 900000000), 1, 20);
-	/* What was faster may become slower: that is noticed, by and by. */
-	streamed(&shm, &speed, 1000, true, 900000000, 100000000);
-	assert_in_range(streamed(&shm, &speed, 320, true, 900000000, 100000000), 300, 319);
-	assert_in_range(streamed(&shm, &speed, 320, false, 900000000, 100000000), 300, 319);
+	assert_int_equal(streamed(&shm, &speed, 2 * TRIAL, false, &streaming_wins), TRIAL);
+	assert_int_equal(streamed(&shm, &speed, n, false, &streaming_wins), REST);
+	streamed(&shm, &speed, 2 * TRIAL, true, &ordinary_wins);
+	assert_int_equal(streamed(&shm, &speed, n, true, &ordinary_wins), TRIAL);
+	/* What was faster may become slower: the next trial notices. */
+	streamed(&shm, &speed, n, true, &streaming_wins);
+	assert_int_equal(streamed(&shm, &speed, n, true, &streaming_wins), REST);
+	assert_int_equal(streamed(&shm, &speed, n, false, &streaming_wins), REST);
+}
+
+/* Ordinary copies are the faster way, but for those that come behind streaming ones: one by one they never win. */
+static void a_trial_outlasts_what_the_other_way_left(void **state)
+{
+	const struct speed s = { 100000000, 900000000, 300000000 };
+	struct shm shm = { .wb = false };
+	struct copy_speed speed = { 0 };
+
+	(void)state;
+	streamed(&shm, &speed, 2 * TRIAL, true, &streaming_wins);
+	assert_int_equal(streamed(&shm, &speed, 100, true, &s), 100);
+	streamed(&shm, &speed, REST + TRIAL, true, &s);
+	assert_int_equal(streamed(&shm, &speed, 100, true, &s), 0);
 }
 
 static void what_is_not_chosen(void **state)
 {
 	struct shm shm = { .wb = false };
-	struct copy_speed speed = { .copies = 0 };
+	struct copy_speed speed = { 0 };
 	struct copying copying;
 
 	(void)state;
@@ -61,13 +92,14 @@ static void what_is_not_chosen(void **state)
 		assert_true(copying.streams);
 		copying_end(&copying);
 	}
-	assert_int_equal(speed.ticks[0][0] | speed.ticks[0][1] | speed.ticks[1][0] | speed.ticks[1][1], 0);
+	assert_int_equal(speed.ways[0].bytes | speed.ways[1].bytes, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_faster_way),
+		cmocka_unit_test(a_trial_outlasts_what_the_other_way_left),
 		cmocka_unit_test(what_is_not_chosen),
 	};
 
