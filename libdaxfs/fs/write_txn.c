@@ -112,6 +112,15 @@ int write_txn_start_kind(struct lane *lane, daxfs_ino ino, uint64_t offset, uint
 	return 0;
 }
 
+/* Does page i begin a group of which every byte is new? */
+static bool writes_group(const struct write_txn *txn, unsigned i)
+{
+	uint64_t p = txn->first + i;
+
+	return map_is_head(p) && txn->kind == WRITES && p * DAXFS_PAGE_SIZE >= txn->from &&
+	       (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE <= txn->end;
+}
+
 /* -- which words ---------------------------------------------------------------- */
 
 /* The node that our record puts at a place where the file lacks one: 0 and its page. */
@@ -194,6 +203,17 @@ static int find_base(struct write_txn *txn, unsigned i)
 	return page->base ? 0 : WRITE_MISSING;
 }
 
+/* Page i begins an extent that is written as a whole: what its others are follows from that (filemap.h). */
+static void survey_rest(struct write_txn *txn, unsigned i, struct map_pos *pos)
+{
+	txn->page[i].whole = true;
+	for (unsigned k = 1; k < DAXFS_EXTENT_PAGES; k++)
+		txn->page[i + k] = (struct write_txn_page){ .slot = pos->slot + k,
+							    .was = txn->page[i].was + k,
+							    .from_extent = true };
+	map_skip(pos, DAXFS_EXTENT_PAGES - 1);
+}
+
 /* What page i is now. 1: the piece has grown, look again. */
 static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, struct map_pos *pos)
 {
@@ -201,10 +221,7 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	struct map_look look;
 	int rc = find_word(lane, txn, i, pos);
 
-	page->from_extent = page->to_extent = false;
-	page->slot = NULL;
-	page->base = NULL;
-	page->was = MAP_HOLE;
+	*page = (struct write_txn_page){ .was = MAP_HOLE };
 	if (rc == -ENOENT && txn->kind == PUNCHES)
 		return 0;
 	if (rc)
@@ -221,6 +238,10 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	page->was = look.page;
 	page->from_extent = look.extent;
 	txn->fills |= look.page == MAP_HOLE;
+	if (look.extent && writes_group(txn, i) && txn->own == txn->own_end) {
+		survey_rest(txn, i, pos);
+		return 0;
+	}
 	if (txn->source)
 		return find_base(txn, i);
 	return look.extent && txn->kind != FILLS && widen(txn, i) ? 1 : 0;
@@ -235,7 +256,7 @@ int write_txn_survey(struct lane *lane, struct write_txn *txn)
 		rc = 0;
 		pos.left = 0;
 		txn->fills = false;
-		for (unsigned i = 0; rc == 0 && i < txn->pages; i++)
+		for (unsigned i = 0; rc == 0 && i < txn->pages; i += txn->page[i].whole ? DAXFS_EXTENT_PAGES : 1)
 			rc = survey_page(lane, txn, i, &pos);
 	} while (rc == 1);
 	if (rc)
@@ -263,9 +284,7 @@ static bool is_own(const struct write_txn *txn, unsigned i)
  */
 static bool again(const struct write_txn *txn, unsigned i)
 {
-	uint64_t p = txn->first + i;
-
-	if (!map_is_head(p) || p * DAXFS_PAGE_SIZE < txn->from || (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE > txn->end)
+	if (!writes_group(txn, i))
 		return false;
 	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
 		if (txn->page[i + k].was == MAP_HOLE)
@@ -326,6 +345,21 @@ static bool known(struct write_txn *txn, unsigned i)
 	}
 }
 
+/* It becomes single pages, for sixteen are not to be had together: now their words count. */
+static int look_at_rest(struct lane *lane, struct write_txn *txn, unsigned i)
+{
+	txn->page[i].whole = false;
+	for (unsigned k = i + 1; k < i + DAXFS_EXTENT_PAGES; k++) {
+		txn->page[k].word = word_help(lane, txn->page[k].slot);
+		if (link_kind(txn->page[k].word) == DAXFS_ABSENT)
+			continue;
+		/* Not so beside a head that names an extent before and after: garbage. */
+		lane->txn.fault |= word_help(lane, txn->page[i].slot) == txn->page[i].word;
+		return lane->txn.fault ? -EIO : -EAGAIN;
+	}
+	return 0;
+}
+
 /* Find a page for each of the txn, but for those that stay empty, or as they are. */
 static int find_pages(struct lane *lane, struct write_txn *txn, struct space_batch *batch)
 {
@@ -338,9 +372,13 @@ static int find_pages(struct lane *lane, struct write_txn *txn, struct space_bat
 			continue;
 		if (known(txn, i))
 			continue;
-		if (find_extent(lane, txn, i, batch))
+		if (find_extent(lane, txn, i, batch)) {
 			i += DAXFS_EXTENT_PAGES - 1;
-		else if (!keep(lane, txn, i, batch))
+			continue;
+		}
+		if (txn->page[i].whole)
+			rc = look_at_rest(lane, txn, i);
+		if (rc == 0 && !keep(lane, txn, i, batch))
 			rc = space_find(lane, batch, txn->source ? DAXFS_USE_CACHED : DAXFS_USE_DATA, &txn->page[i].is);
 	}
 	return rc;
@@ -400,9 +438,35 @@ static bool is_new(const struct write_txn *txn, unsigned i)
 	return !is_own(txn, i) && txn->page[i].is != MAP_HOLE && txn->page[i].is != txn->page[i].was;
 }
 
+/* Is page i an extent's first, and all of that written? */
+static bool is_whole_extent(const struct write_txn *txn, unsigned i)
+{
+	return txn->page[i].to_extent && !is_own(txn, i) && writes_group(txn, i);
+}
+
+static void copy_extent(struct lane *lane, const struct write_txn *txn, unsigned i, const uint8_t *in)
+{
+	const uint64_t len = DAXFS_EXTENT_PAGES * DAXFS_PAGE_SIZE;
+	uint8_t *to = pool_page(lane->pool, txn->page[i].is);
+
+	in += (txn->first + i) * DAXFS_PAGE_SIZE - txn->from;
+	if (txn->streams) {
+		sm_write_stream(to, in, len);
+		sm_flush_stream(&lane->pool->shm, to, len);
+	} else {
+		sm_write(to, in, len);
+		sm_flush(&lane->pool->shm, to, len);
+	}
+}
+
 static void fill(struct lane *lane, const struct write_txn *txn, const uint8_t *in)
 {
 	for (unsigned i = 0; i < txn->pages; i++) {
+		if (in && is_whole_extent(txn, i)) {
+			copy_extent(lane, txn, i, in);
+			i += DAXFS_EXTENT_PAGES - 1;
+			continue;
+		}
 		if (i + 1 < txn->pages && is_new(txn, i + 1) && !txn->streams)
 			sm_prefetch_write(pool_page(lane->pool, txn->page[i + 1].is), AHEAD_BYTES);
 		if (is_new(txn, i))

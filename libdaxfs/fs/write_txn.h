@@ -15,6 +15,7 @@ struct write_txn_page {
 	uint64_t word;    /* as finalized */
 	uint64_t was, is; /* the page that held it, and that will; MAP_HOLE: none */
 	bool from_extent, to_extent;
+	bool whole; /* the first of an extent that is written whole: the words of its others were not looked at */
 	const uint8_t *base; /* the bytes that it had, in private memory: it was read from storage for this */
 };
 
