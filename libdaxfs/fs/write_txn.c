@@ -36,9 +36,9 @@
 
 #include "fs/cache.h"
 #include "fs/lease.h"
+#include "fs/write_pages.h"
 
 #define CACHE_BYTES (64u << 20) /* written by a lane: what it wrote before that is in no cache */
-#define AHEAD_BYTES 2048u       /* of the next page of a smaller one, fetched while one is filled */
 
 static void span_pages(struct write_txn *txn, uint64_t first, uint64_t last)
 {
@@ -112,15 +112,6 @@ int write_txn_start_kind(struct lane *lane, daxfs_ino ino, uint64_t offset, uint
 	return 0;
 }
 
-/* Does page i begin a group of which every byte is new? */
-static bool writes_group(const struct write_txn *txn, unsigned i)
-{
-	uint64_t p = txn->first + i;
-
-	return map_is_head(p) && txn->kind == WRITES && p * DAXFS_PAGE_SIZE >= txn->from &&
-	       (p + DAXFS_EXTENT_PAGES) * DAXFS_PAGE_SIZE <= txn->end;
-}
-
 /* -- which words ---------------------------------------------------------------- */
 
 /* The node that our record puts at a place where the file lacks one: 0 and its page. */
@@ -173,18 +164,12 @@ static bool widen(struct write_txn *txn, unsigned i)
 	return true;
 }
 
-/* Bytes of a page starting at byte `base` that come before `at`. */
-static uint64_t within(uint64_t base, uint64_t at)
-{
-	return at <= base ? 0 : at - base < DAXFS_PAGE_SIZE ? at - base : DAXFS_PAGE_SIZE;
-}
-
 /* Does something of page i stay as it is? */
 static bool keeps_bytes(const struct write_txn *txn, unsigned i)
 {
-	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE, stop = within(base, txn->end);
+	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE, stop = page_within(base, txn->end);
 
-	return within(base, txn->from) || (txn->kind != CUTS && stop < within(base, size_bytes(txn->size)));
+	return page_within(base, txn->from) || (txn->kind != CUTS && stop < page_within(base, size_bytes(txn->size)));
 }
 
 /* Of a file of storage: a page that is not here. 0: it is zeros, or all of it is written, or was read for this. */
@@ -238,7 +223,7 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 	page->was = look.page;
 	page->from_extent = look.extent;
 	txn->fills |= look.page == MAP_HOLE;
-	if (look.extent && writes_group(txn, i) && txn->own == txn->own_end) {
+	if (look.extent && page_begins_whole(txn, i) && txn->own == txn->own_end) {
 		survey_rest(txn, i, pos);
 		return 0;
 	}
@@ -271,11 +256,6 @@ int write_txn_survey(struct lane *lane, struct write_txn *txn)
 
 /* -- new pages ------------------------------------------------------------------- */
 
-static bool is_own(const struct write_txn *txn, unsigned i)
-{
-	return i >= txn->own && i < txn->own_end;
-}
-
 /*
  * Does page i begin a group that is written whole and had all of its pages? Who writes a file
  * for the first time, and in large pieces, may go on to change it in small ones, each of
@@ -284,7 +264,7 @@ static bool is_own(const struct write_txn *txn, unsigned i)
  */
 static bool again(const struct write_txn *txn, unsigned i)
 {
-	if (!writes_group(txn, i))
+	if (!page_begins_whole(txn, i))
 		return false;
 	for (unsigned k = 0; k < DAXFS_EXTENT_PAGES; k++)
 		if (txn->page[i + k].was == MAP_HOLE)
@@ -328,8 +308,8 @@ static bool punched(const struct write_txn *txn, unsigned i)
 {
 	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
 
-	return within(base, txn->from) == 0 && base < txn->end &&
-	       (within(base, txn->end) == DAXFS_PAGE_SIZE || txn->end >= size_bytes(txn->size));
+	return page_within(base, txn->from) == 0 && base < txn->end &&
+	       (page_within(base, txn->end) == DAXFS_PAGE_SIZE || txn->end >= size_bytes(txn->size));
 }
 
 /* Is it known without looking for one what page i will be? */
@@ -368,7 +348,7 @@ static int find_pages(struct lane *lane, struct write_txn *txn, struct space_bat
 	space_begin(batch, DAXFS_T_PAGE);
 	txn->extents = txn->warm = 0;
 	for (unsigned i = 0; rc == 0 && i < txn->pages; i++) {
-		if (is_own(txn, i))
+		if (page_is_own(txn, i))
 			continue;
 		if (known(txn, i))
 			continue;
@@ -395,83 +375,6 @@ int write_txn_take(struct lane *lane, struct write_txn *txn, uint64_t offset, ui
 		txn->page[i] = (struct write_txn_page){ .slot = NULL }; /* as if each was there */
 	rc = find_pages(lane, txn, &batch);
 	return rc ? rc : space_claim(lane, &batch);
-}
-
-static void fill_old(uint8_t *to, const uint8_t *old, size_t n)
-{
-	if (n && old)
-		sm_write(to, old, n);
-	else if (n)
-		sm_zero(to, n);
-}
-
-/* Fill new page i of the piece: old bytes around the new ones. */
-static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, const uint8_t *in)
-{
-	const struct write_txn_page *page = &txn->page[i];
-	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
-	uint64_t start = within(base, txn->from), stop = within(base, txn->end);
-	uint8_t *to = pool_page(lane->pool, page->is);
-	const uint8_t *old = page->was == MAP_HOLE ? page->base : pool_page(lane->pool, page->was);
-
-	if (page->was != MAP_HOLE && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
-		lane->txn.fault = true; /* the rest of it cannot be kept */
-		return;
-	}
-	fill_old(to, old, start);
-	if (start < stop && !in)
-		sm_zero(to + start, stop - start);
-	else if (start < stop && txn->streams)
-		sm_write_stream(to + start, in + (base + start - txn->from), stop - start);
-	else if (start < stop)
-		sm_write(to + start, in + (base + start - txn->from), stop - start);
-	fill_old(to + stop, old && txn->kind != CUTS ? old + stop : NULL, DAXFS_PAGE_SIZE - stop);
-	if (stop - start == DAXFS_PAGE_SIZE && txn->streams)
-		sm_flush_stream(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
-	else
-		sm_flush(&lane->pool->shm, to, DAXFS_PAGE_SIZE);
-}
-
-/* Has page i a new page, for us to fill? */
-static bool is_new(const struct write_txn *txn, unsigned i)
-{
-	return !is_own(txn, i) && txn->page[i].is != MAP_HOLE && txn->page[i].is != txn->page[i].was;
-}
-
-/* Is page i an extent's first, and all of that written? */
-static bool is_whole_extent(const struct write_txn *txn, unsigned i)
-{
-	return txn->page[i].to_extent && !is_own(txn, i) && writes_group(txn, i);
-}
-
-static void copy_extent(struct lane *lane, const struct write_txn *txn, unsigned i, const uint8_t *in)
-{
-	const uint64_t len = DAXFS_EXTENT_PAGES * DAXFS_PAGE_SIZE;
-	uint8_t *to = pool_page(lane->pool, txn->page[i].is);
-
-	in += (txn->first + i) * DAXFS_PAGE_SIZE - txn->from;
-	if (txn->streams) {
-		sm_write_stream(to, in, len);
-		sm_flush_stream(&lane->pool->shm, to, len);
-	} else {
-		sm_write(to, in, len);
-		sm_flush(&lane->pool->shm, to, len);
-	}
-}
-
-static void fill(struct lane *lane, const struct write_txn *txn, const uint8_t *in)
-{
-	for (unsigned i = 0; i < txn->pages; i++) {
-		if (in && is_whole_extent(txn, i)) {
-			copy_extent(lane, txn, i, in);
-			i += DAXFS_EXTENT_PAGES - 1;
-			continue;
-		}
-		if (i + 1 < txn->pages && is_new(txn, i + 1) && !txn->streams)
-			sm_prefetch_write(pool_page(lane->pool, txn->page[i + 1].is), AHEAD_BYTES);
-		if (is_new(txn, i))
-			compose(lane, txn, i, in);
-	}
 }
 
 /* -- the record -------------------------------------------------------------------- */
@@ -575,7 +478,7 @@ int write_txn_stage(struct lane *lane, struct write_txn *txn, const uint8_t *in)
 	copying_begin(&lane->pool->shm, &fs_slot(lane)->copy_speed, bytes, txn->extents && txn->extents == txn->warm,
 		      &copying);
 	txn->streams = copying.streams;
-	fill(lane, txn, in);
+	write_pages_fill(lane, txn, in);
 	if (!lane->pool->shm.wb)
 		write_down(lane, txn); /* while the last streams drain */
 	if (txn->streams)
@@ -618,7 +521,7 @@ static int cut_pages(struct lane *lane, struct write_txn *txn)
 		rc = space_claim(lane, &batch);
 	if (rc)
 		return rc;
-	fill(lane, txn, NULL);
+	write_pages_fill(lane, txn, NULL);
 	for (unsigned i = 0; i < txn->pages; i++)
 		link_page(lane, txn, i);
 	return 0;
