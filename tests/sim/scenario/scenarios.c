@@ -26,6 +26,12 @@
 #define PAGES FILE_F "write d/f 65536 61440 1;write d/f 126976 4096 2;"
 #define EXTENTS EXTENT "mkdir e;create e/g;" FOUR_TIMES("write d/f 65536 65536 2;1:write e/g 65536 65536 2;")
 #define FOUR_TIMES(s) s s s s
+/* No two pages of g side by side: nor are they in the pool. */
+#define EVERY_OTHER                                                                                                    \
+	"punch g 0 4096;punch g 8192 4096;punch g 16384 4096;punch g 24576 4096;punch g 32768 4096;"                   \
+	"punch g 40960 4096;punch g 49152 4096;punch g 57344 4096;punch g 65536 4096;punch g 73728 4096;"              \
+	"punch g 81920 4096;punch g 90112 4096;punch g 98304 4096;punch g 106496 4096;punch g 114688 4096;"            \
+	"punch g 122880 4096;punch g 131072 4096;punch g 139264 4096;punch g 147456 4096;punch g 155648 4096;"
 
 /* Three pages in storage, and fifteen. */
 #define STORED "mkdir d;import d/f 9000 7;"
@@ -196,6 +202,9 @@ const struct scenario scenarios[] = {
 	  "write e/g 65536 65536 5;write d/f 65536 65536 6", 0 },
 	{ "extent-dissolve", "create f;draft f 65536 65536 1;draft f 65536 65536 2;create g;fill g 18;trunc f 0",
 	  "write g 0 65536 3;write g 8192 65536 4", "draft f 65536 65536 5;write g 100 8192 6", SC_TIGHT },
+	/* A group is written whole, and no sixteen pages are free together. */
+	{ "extent-scattered", "create f;draft f 65536 65536 1;create g;fill g 0;" EVERY_OTHER, "write f 65536 65536 3",
+	  "write f 69632 4096 4;write f 65536 65536 5", SC_TIGHT },
 	/* Nothing is free but what was an extent: some of it for single pages, or all of it for one. */
 	{ "extent-claim", "create f;draft f 65536 131072 1;trunc f 131072;create g;fill g 16",
 	  "undraft f;write g 0 4096 3;write g 4096 4096 4;write g 8192 4096 5",
