@@ -203,8 +203,8 @@ const struct scenario scenarios[] = {
 	{ "extent-dissolve", "create f;draft f 65536 65536 1;draft f 65536 65536 2;create g;fill g 18;trunc f 0",
 	  "write g 0 65536 3;write g 8192 65536 4", "draft f 65536 65536 5;write g 100 8192 6", SC_TIGHT },
 	/* A group is written whole, and no sixteen pages are free together. */
-	{ "extent-scattered", "create f;draft f 65536 65536 1;create g;fill g 0;" EVERY_OTHER, "write f 65536 65536 3",
-	  "write f 69632 4096 4;write f 65536 65536 5", SC_TIGHT },
+	{ "extent-scattered", "create f;write f 65536 65536 1;write f 65536 65536 2;create g;fill g 0;" EVERY_OTHER,
+	  "write f 65536 65536 3", "write f 69632 4096 4;write f 65536 65536 5", SC_TIGHT },
 	/* Nothing is free but what was an extent: some of it for single pages, or all of it for one. */
 	{ "extent-claim", "create f;draft f 65536 131072 1;trunc f 131072;create g;fill g 16",
 	  "undraft f;write g 0 4096 3;write g 4096 4096 4;write g 8192 4096 5",
