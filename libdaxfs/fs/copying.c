@@ -20,7 +20,7 @@
 #define SETTLE_BYTES (48u << 20) /* more than most processors have caches for: after these one way is measured */
 #define TRY_BYTES (64u << 20)    /* of a trial */
 #define REST_BYTES (2ull << 30)  /* between two */
-#define SHARE 8u                 /* of what is remembered, the part that is the last copy */
+#define STEPS 32u                /* what is remembered moves by a part of itself, towards the last copy */
 
 void copying_begin(const struct shm *shm, struct copy_speed *speed, uint64_t bytes, bool warm, struct copying *out)
 {
@@ -34,16 +34,23 @@ void copying_begin(const struct shm *shm, struct copy_speed *speed, uint64_t byt
 	out->began = sm_ticks();
 }
 
+/*
+ * About the median: a copy during which somebody else had the processor counts no more than any other, but
+ * for the first one, until one takes less than half of that.
+ */
 static void remember(uint32_t *ticks, uint64_t took)
 {
-	/* Somebody else had the processor, or a page was missing. */
-	if (*ticks && took > 4ull * *ticks)
-		took = 4ull * *ticks;
+	uint64_t is = *ticks, step = is / STEPS + 1;
+
 	if (took > UINT32_MAX)
 		took = UINT32_MAX;
-	*ticks = *ticks ? (uint32_t)(*ticks - *ticks / SHARE + took / SHARE) : (uint32_t)took;
-	if (!*ticks)
-		*ticks = 1;
+	if (!is || is > 2 * took)
+		is = is ? 2 * took : took;
+	else if (took > is)
+		is += took - is < step ? took - is : step;
+	else
+		is -= is - took < step ? is - took : step;
+	*ticks = (uint32_t)is;
 }
 
 /* A trial ends, or begins. */
