@@ -110,7 +110,8 @@ static bool is_listed(struct kernel_cache *k, daxfs_ino dir)
 	return found;
 }
 
-static bool is_told(struct kernel_cache *k, daxfs_ino ino)
+/* Is an answer about an inode on its way, to any thread but one (0: to any)? */
+static bool is_told(struct kernel_cache *k, daxfs_ino ino, uint32_t but)
 {
 	bool found = former_tells(k);
 
@@ -118,10 +119,15 @@ static bool is_told(struct kernel_cache *k, daxfs_ino ino)
 	for (unsigned i = 0; i < KERNEL_ASKERS && !found; i++) {
 		const struct kernel_asker *a = &k->asker[i];
 
-		found = is_on_its_way(k, a) && !a->listing && a->ino == ino;
+		found = is_on_its_way(k, a) && !a->listing && a->ino == ino && (!but || atomic_load(&a->thread) != but);
 	}
 	pthread_mutex_unlock(&k->lock);
 	return found;
+}
+
+bool kernel_cache_told_another(struct kernel_cache *k, uint32_t thread, daxfs_ino ino)
+{
+	return kernel_cache_keeps_names(k) && is_told(k, ino, thread);
 }
 
 /* -- giving back -------------------------------------------------------------------------- */
@@ -141,7 +147,7 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 	}
 	if (channel_forget_attributes(k->channel, ino) != -ENOENT)
 		return true;
-	if (is_told(k, ino) || is_listed(k, 0))
+	if (is_told(k, ino, 0) || is_listed(k, 0))
 		return false;
 	channel_forget_attributes(k->channel, ino);
 	return true;

@@ -21,6 +21,14 @@
  *     that the kernel does not know, or names, waits for the notes that are about it, for a quarter of lease_ms,
  *     which is what an answer has to arrive. Who takes longer was stopped.
  *
+ * A third way leads by a directory. A lookup of a name that the kernel knows makes it valid again when that thread
+ * comes to run, and asks for no epoch: that of what it knew counts. But a directory has one place in the tree:
+ * another thread that finds it again, since, puts what the first one holds under its name, with a new epoch. If
+ * that was found without a lease, nobody would be asked before the name leads elsewhere. So who is told of a
+ * directory without a lease of its name, while an answer about it is on its way to somebody else, is told so by an
+ * epoch that is old already: all names are forgotten before the answer. A listing, which reads the epoch later,
+ * shows it by its name alone.
+ *
  * NOTIFY_INVAL_ENTRY, which forgets one name, waits for whoever makes a name in that directory here, who may
  * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and
  * attributes from GETATTR alone, whose inode the kernel knows.
@@ -107,6 +115,12 @@ double kernel_cache_seconds(uint64_t lease_ns);
  */
 bool kernel_cache_tells(struct kernel_cache *k, uint32_t thread, daxfs_ino ino, bool listing);
 void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode);
+
+/*
+ * A directory is about to be found without a lease of its name. True: another thread may still take an answer about
+ * it, and make that name valid.
+ */
+bool kernel_cache_told_another(struct kernel_cache *k, uint32_t thread, daxfs_ino ino);
 
 /* Attributes of an inode are old, or all names are. */
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);

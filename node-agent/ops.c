@@ -247,6 +247,17 @@ void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const stru
 	out->entry_timeout = kernel_cache_seconds(lease->names_ns);
 }
 
+/* See kernel_cache.h. */
+static void show(fuse_req_t req, const struct fuse_entry_param *entry, bool leased)
+{
+	struct kernel_cache *cache = &ops_of(req)->cache;
+
+	if (!leased && S_ISDIR(entry->attr.st_mode) &&
+	    kernel_cache_told_another(cache, (uint32_t)fuse_req_ctx(req)->pid, entry->ino))
+		kernel_cache_forget_names(cache);
+	fuse_reply_entry(req, entry);
+}
+
 void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease)
 {
 	static const struct daxfs_attr nothing; /* number 0: not there, and that may be kept */
@@ -257,7 +268,7 @@ void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, c
 		return;
 	}
 	ops_entry_leased(ops_of(req), error ? &nothing : attr, lease, &entry);
-	fuse_reply_entry(req, &entry);
+	show(req, &entry, lease->names_ns);
 }
 
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)
@@ -269,7 +280,7 @@ void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)
 		return;
 	}
 	ops_entry(ops_of(req), attr, &entry);
-	fuse_reply_entry(req, &entry);
+	show(req, &entry, false);
 }
 
 int ops_cred(fuse_req_t req, daxfs_ino parent, uint32_t *mode, struct daxfs_cred *out)

@@ -115,9 +115,18 @@ static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_at
 	return error;
 }
 
+/* A directory whose name is not leased, while another thread may make that valid: see kernel_cache.h. */
+static bool name_alone(const struct found_list *list, const struct daxfs_attr *attr, const struct daxfs_lease *lease)
+{
+	fuse_req_t req = list->to.req;
+
+	return !lease->names_ns && S_ISDIR(attr->mode) &&
+	       kernel_cache_told_another(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, attr->ino);
+}
+
 /*
  * An entry with its attributes is a lookup to the kernel. One without (node id
- * 0) is only a name: "." and "..", and what was removed since it was found.
+ * 0) is only a name: "." and "..", what was removed since it was found, and name_alone().
  */
 static void add_found(struct found_list *list, struct found *f)
 {
@@ -126,7 +135,7 @@ static void add_found(struct found_list *list, struct found *f)
 	struct fuse_entry_param entry;
 	struct daxfs_attr attr;
 
-	if (!is_dots(f->name) && attr_of(list, f->attr.ino, &attr, &lease) == 0) {
+	if (!is_dots(f->name) && attr_of(list, f->attr.ino, &attr, &lease) == 0 && !name_alone(list, &attr, &lease)) {
 		ops_entry_leased(ops_of(to->req), &attr, &lease, &entry);
 	} else {
 		ops_entry(ops_of(to->req), &f->attr, &entry);

@@ -30,7 +30,7 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 	kernel_cache_begin(&ops->cache, &answer);
 	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
 	if (!error && !kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(req)->pid, attr.ino, false))
-		lease.attr_ns = 0;
+		lease.attr_ns = lease.names_ns = 0;
 	ops_reply_found(req, error, &attr, &lease);
 	if (kernel_cache_end(&ops->cache, &answer))
 		return;

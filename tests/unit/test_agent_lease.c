@@ -209,18 +209,6 @@ static void test_open(void **state)
 
 /* -- changed by this host ------------------------------------------------------------------ */
 
-/* So often that there will be no lease of it for a while. */
-static void recall_often(const struct pod *pod, const char *dir)
-{
-	for (int i = 0; i < 8; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "%s/r%d", dir, i);
-		warm(pod, name);
-		put(at(pod, B, name), "");
-	}
-}
-
 /* A name that has moved here is of a directory of which there is no lease. */
 static void test_moved_here(void **state)
 {

@@ -144,6 +144,18 @@ static inline void warm(const struct pod *pod, const char *name)
 	fail_msg("%s is not kept", name);
 }
 
+/* So often that there will be no lease of it for a while. */
+static inline void recall_often(const struct pod *pod, const char *dir)
+{
+	for (int i = 0; i < 8; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%s/r%d", dir, i);
+		warm(pod, name);
+		put(at(pod, B, name), "");
+	}
+}
+
 static inline void expect_gone(const struct pod *pod, int host, const char *name)
 {
 	struct stat st;
