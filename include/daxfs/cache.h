@@ -294,6 +294,28 @@ struct daxfs_cache_stats {
 	uint64_t written; /* back to storage */
 };
 
+/* where the pages of one file of storage are; those that are none of these are in storage alone */
+struct daxfs_cached {
+	uint64_t pages;          /* that the file has */
+	uint64_t clean, dirty;   /* in the pool: as storage has them; newer */
+	uint64_t zeros, filling; /* known to be zeros there; being read by some host */
+	uint64_t lost;           /* of the clean and dirty: their memory has failed */
+	/* of the clean, which go in about this order: read ahead, and not used yet; read in order, by hosts that follow
+	 * each other; used when it was filled, and so often since, up to three times */
+	uint64_t ahead, scanned, used[4];
+};
+
+/*
+ * daxfs_cached - where the pages of a file of storage are
+ *
+ * Counts them, each as it is when it is looked at; a file of 1 TiB takes seconds, and others do not notice.
+ *
+ * Errors:
+ * -EINVAL   not a file of storage
+ * -ESTALE   it is gone
+ */
+DAXFS_API int daxfs_cached(struct daxfs *fs, daxfs_ino ino, struct daxfs_cached *out);
+
 /*
  * daxfs_cache_stats - figures of the cache, of this process
  *

@@ -302,6 +302,8 @@ static const struct {
 	{ "daxfs_write_back -EBUSY", "test_cache_write.c" },
 	{ "daxfs_write_back -EIO", NULL },
 	{ "daxfs_stamp -EINVAL", "test_cache_write.c" },
+	{ "daxfs_cached -EINVAL", "test_cache_write.c" },
+	{ "daxfs_cached -ESTALE", "test_cache_write.c" },
 	{ "daxfs_cache_stats_of -EINVAL", "test_cache_names.c" },
 	{ "daxfs_cache_stats_of -EIO", NULL },
 	{ "daxfs_draft_begin -EBUSY", NULL },
