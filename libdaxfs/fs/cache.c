@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "fs/heat.h"
 #include "mem/clock.h"
 #include "mem/options.h"
 #include "mem/process.h"
@@ -119,6 +120,8 @@ int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_
 		c->backing[backing].attached = true;
 	}
 	unlock(c, was);
+	if (rc == 0)
+		heat_recount(fs);
 	return rc;
 }
 

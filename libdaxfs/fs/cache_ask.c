@@ -16,7 +16,8 @@
  *  A3 Nobody waits for the dead, nor for ever: the asker asks again after a second, so that what a dead server took is
  *     served by another one, or by its next process; it gives up after half a minute; and asks nobody if no host
  *     that lives says that it serves the backing.
- *  A4 A server waits for nobody: pages that another one fills are -EAGAIN, and asked for again.
+ *  A4 A server waits for nobody: pages that another one fills are -EAGAIN, and asked for again; so is, for a second, what
+ *     found no room.
  *  A5 A place is of one thread of the asker's process; a later process of its host goes on from the number it finds.
  *
  * The asker dies        what it leaves            what becomes of it
@@ -41,6 +42,7 @@
 #define LOOKS_PER_MS (1000u / NAP_US)
 #define GIVE_UP_MS 30000u
 #define AGAIN_MS 1000u
+#define FULL_MS 1000u
 
 struct cache_asks {
 	pthread_mutex_t lock;           /* of the places; never held over the pool */
@@ -225,10 +227,10 @@ static int judge(const struct asking *a)
 	return error == EAGAIN ? 1 : -(int)error;
 }
 
-/* Until it is answered, or has waited long enough. */
+/* Until it is answered, or has waited long enough. For a while there may be no room, as others fill. */
 static int wait_for_answer(struct asking *a)
 {
-	const unsigned looks = a->fs->asks->looks, again = a->fs->asks->again;
+	const unsigned looks = a->fs->asks->looks, again = a->fs->asks->again, full = looks / (GIVE_UP_MS / FULL_MS);
 	int rc = 1;
 
 	for (unsigned i = 1; rc > 0 && i <= looks; i++) {
@@ -236,6 +238,8 @@ static int wait_for_answer(struct asking *a)
 		rc = fs_guarded(a->fs, look, a);
 		if (rc == 0)
 			rc = judge(a);
+		if (rc == -ENOSPC && i < full)
+			rc = 1;
 		if (rc > 0 && (i % again == 0 || state_of_ask(a->word) == DAXFS_ASK_DONE)) {
 			rc = fs_guarded(a->fs, is_served, a);
 			rc = rc > 0 ? fs_guarded(a->fs, post_again, a) : rc < 0 ? rc : -ENXIO;
@@ -418,11 +422,14 @@ int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
 
 	if (answer.error)
 		return answer.error;
+	trouble_sync(&fs->pool); /* what has failed for who asks is not there */
 	if (ask->host >= fs->pool.super.hosts || ask->place >= DAXFS_ASKS)
 		return -EINVAL;
 	for (unsigned n = 0; answer.error == 0 && n < pages;) {
 		int rc = cache_provide(fs, ask->ino, ask->page + n, pages - n);
 
+		if (rc < 0 && n) /* the first ones are there, which are all that may be wanted */
+			break;
 		answer.error = rc < 0 ? rc : 0;
 		n += rc > 0 ? (unsigned)rc : 0;
 	}

@@ -18,6 +18,7 @@
 #define SPARE 2u
 #define SAMPLES 32u    /* states looked at to see whether the pool is nearly full */
 #define DROP_PAGES 64u /* of a file in one step */
+#define ROUNDS 8u      /* of such searches, where there are too many */
 #define TRIES 8u       /* bytes of heat, at least, for one batch of victims */
 
 /* May the state of a page, and its word of COUNT, be looked at: are they in memory that has not failed? */
@@ -161,10 +162,13 @@ int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
 		return 0;
 	heat_count(fs, n); /* first, for others do the same */
 	cached = max ? heat_cached(pool) : 0;
-	if (cached > max)
-		cache_give_back(fs, lane, cached - max < SPARE * n ? (unsigned)(cached - max) : SPARE * n);
-	else if (nearly_full(lane))
+	if (cached <= max && nearly_full(lane))
 		cache_give_back(fs, lane, SPARE * n);
+	/* More than once: what is found first may be bytes of files that were removed. */
+	for (unsigned i = 0; i < ROUNDS && cached > max && !lane->txn.fault; i++) {
+		cache_give_back(fs, lane, cached - max < SPARE * n ? (unsigned)(cached - max) : SPARE * n);
+		cached = heat_cached(pool);
+	}
 	if (!max || heat_cached(pool) <= max)
 		return 0;
 	heat_count(fs, -(int64_t)n);

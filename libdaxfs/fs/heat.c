@@ -81,12 +81,57 @@ void heat_clear(const struct pool *pool, uint64_t page)
 		sm_store_byte(&pool->heat.at[page], 0);
 }
 
-/* -- a victim ----------------------------------------------------------------------- */
+/* -- how many, anew ------------------------------------------------------------------ */
 
 static uint64_t word_at(const struct pool *pool, uint64_t page)
 {
 	return is_lost(pool, page) ? 0 : sm_peek((const sm_u64 *)(const void *)&pool->heat.at[page]);
 }
+
+/* Has that byte a page, or may it get one now? Else it says nothing. */
+static bool has_page(const struct pool *pool, uint64_t page)
+{
+	const sm_u64 *at = &pool->state[DAXFS_T_PAGE][page];
+	uint64_t state;
+
+	if (page >= pool->objects[DAXFS_T_PAGE] || pool_lost(pool, at, sizeof(*at)))
+		return false;
+	state = sm_load_relaxed(at);
+	return state_of(state) == DAXFS_PRIVATE || (state_of(state) == DAXFS_LIVE && use_of(state) == DAXFS_USE_CACHED);
+}
+
+static int count_all(void *arg)
+{
+	struct daxfs *fs = arg;
+	const struct pool *pool = &fs->pool;
+	int64_t more = 0;
+
+	for (uint64_t first = 0; first < pool->objects[DAXFS_T_PAGE]; first += BYTES) {
+		uint64_t w = word_at(pool, first);
+
+		for (unsigned i = 0; w; i++, w >>= 8) {
+			if (!(w & 0xff))
+				continue;
+			if (has_page(pool, first + i))
+				more++;
+			else
+				heat_clear(pool, first + i);
+		}
+	}
+	for (unsigned i = 0; i < pool->super.hosts; i++)
+		if (!pool_lost(pool, &pool->heat.host[i], sizeof(pool->heat.host[i])))
+			more -= (int64_t)sm_peek(&pool->heat.host[i].cached);
+	heat_count(fs, more);
+	return 0;
+}
+
+void heat_recount(struct daxfs *fs)
+{
+	if (fs->joined && fs->pool.heat.at)
+		fs_look(fs, count_all, fs);
+}
+
+/* -- a victim ----------------------------------------------------------------------- */
 
 /* A word of some cached page; its first page in *page. What is in a line beside it has been fetched with it. */
 static uint64_t draw(struct daxfs *fs, struct lane *lane, uint64_t *page)

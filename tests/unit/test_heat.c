@@ -224,6 +224,48 @@ static void test_without(void **state)
 	fixture_stop(&s);
 }
 
+/* What hosts that died left in the sum does not add up, nor does what is missing in it. */
+static void test_counted_anew(void **state)
+{
+	struct fixture s;
+
+	(void)state;
+	start(&s, 16 << 20, FILE_PAGES * PAGE, (struct daxfs_mkfs_options){ .cache_max = 200 * PAGE });
+	for (uint64_t at = 0; at < 300; at++)
+		expect(&s, 0, at * PAGE, PAGE);
+	assert_int_equal(heat_cached(s.pool), cached(&s));
+	for (int64_t off = -64; off <= 4096; off += 4160) {
+		heat_count(s.pod.fs[1], off);
+		assert_int_not_equal(heat_cached(s.pool), cached(&s));
+		assert_int_equal(daxfs_backing_detach(s.pod.fs[2], BACKING), 0);
+		storage_attach(&s.storage[2], s.pod.fs[2], BACKING, PATIENCE_MS);
+		assert_int_equal(heat_cached(s.pool), cached(&s));
+	}
+	expect(&s, 0, 1000 * PAGE, PAGE);
+	assert_true(filled(&s) > 0 && cached(&s) <= 200);
+	fixture_stop(&s);
+}
+
+/* A file of as many pages as there may be is removed: the next fill finds room all the same. */
+static void test_room_of_removed(void **state)
+{
+	struct daxfs_cache_stats stats;
+	struct fixture s;
+	daxfs_ino other;
+
+	(void)state;
+	start(&s, 16 << 20, 200 * PAGE, (struct daxfs_mkfs_options){ .cache_max = 64 * PAGE });
+	other = storage_import(s.pod.fs[0], "other", BACKING, FILE_NUMBER + 1, 100 * PAGE);
+	for (uint64_t at = 0; at < 100; at++)
+		storage_expect(&s.storage[0], s.pod.fs[0], other, FILE_NUMBER + 1, at * PAGE, PAGE, 100 * PAGE);
+	assert_int_equal(daxfs_discard(s.pod.fs[0], DAXFS_ROOT, "other", other), 0);
+	for (uint64_t at = 1; at < 200; at += 3)
+		expect(&s, 0, at * PAGE, PAGE);
+	daxfs_cache_stats(s.pod.fs[0], &stats);
+	assert_int_equal(stats.no_room, 0);
+	fixture_stop(&s);
+}
+
 static void test_figures(void **state)
 {
 	struct daxfs_cache_stats stats, told;
@@ -253,9 +295,11 @@ static void test_figures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uses),    cmocka_unit_test(test_followers), cmocka_unit_test(test_max),
-		cmocka_unit_test(test_removed), cmocka_unit_test(test_min),       cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_without), cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_uses),         cmocka_unit_test(test_followers),
+		cmocka_unit_test(test_max),          cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_min),          cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_without),      cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_counted_anew), cmocka_unit_test(test_room_of_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
