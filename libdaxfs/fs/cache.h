@@ -11,7 +11,8 @@
  *   VOID              storage has zeros there: no page is needed
  *   DATA -> page      newer than storage, acknowledged: never dropped (cache_write.c)
  *
- *   claim     absent -> FILLING(me), of pages that follow each other, and trunc: a hole is filled (write_txn.c)
+ *   claim     absent, or CLEAN of memory that failed -> FILLING(me), of pages that follow each other, and trunc: a
+ *             hole is filled (write_txn.c)
  *   take over FILLING(whose generation is over) -> FILLING(me)    in the same record
  *   read      from storage into private memory, without a lane: however slow, it holds nothing
  *   publish   FILLING(me) -> CLEAN -> page, or VOID               takes the pages, fills them
@@ -31,6 +32,9 @@
  *  C5 A page that is not DATA may go at any moment. Whoever sees it protects it as any other (epoch.c).
  *  C6 A victim is found by its page: its state says CACHED, its word of COUNT where its link is. That is a hint: it
  *     counts if there is a link word there that names the page (cache_drop.c).
+ *  C7 CLEAN of memory that failed is read again: claimed as what is absent is, in a record that retires the page, which
+ *     nobody uses again (space/lost.c). DATA that failed stays, is EIO to readers and to who writes back, who goes on
+ *     with the others.
  *
  * Why a claim changes trunc, and publishing need not: see write_txn.c. A claim is a fill of a hole, publishing an
  * overwrite: who truncates or deletes the file finds the claim, and removes it, or made it fail.
@@ -39,7 +43,7 @@
  *
  * A host dies                  what it leaves                      what becomes of that
  *   before the claim           nothing
- *   in the record of a claim   as any record
+ *   in the record of a claim   as any record, also if that retires a page that failed
  *   after it, reading          FILLING                             taken over when it is fenced; passed by until then
  *   in publishing              as any record: FILLING or CLEAN     the pages are freed or LIVE
  *   after it                   CLEAN
@@ -108,6 +112,12 @@ static inline const uint8_t *cache_aside_since(const struct cache_aside *aside, 
 					       uint64_t word)
 {
 	return aside && aside->trunc == trunc ? cache_aside_page(aside, aside->ino, page, word) : NULL;
+}
+
+/* Does the word name a page that is as storage has it, in memory that has failed? Then it is as good as absent (C7). */
+static inline bool cache_lost(const struct pool *pool, uint64_t word)
+{
+	return pool_troubled(pool) && link_names(pool, word, DAXFS_CLEAN) && pool_lost_page(pool, link_index(word));
 }
 
 /* -- writing (cache_write.c) -------------------------------------------------------- */

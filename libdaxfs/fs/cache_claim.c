@@ -104,13 +104,24 @@ static bool is_over(const struct lane *lane, uint64_t w)
 /* May we claim a page whose word is that? Nobody else of this process reads it (C2). */
 static bool may_claim(const struct lane *lane, uint64_t w, uint64_t mine)
 {
-	return link_kind(w) == DAXFS_ABSENT ||
+	return link_kind(w) == DAXFS_ABSENT || cache_lost(lane->pool, w) ||
 	       (link_kind(w) == DAXFS_FILLING && (word_payload(w, DAXFS_W_LINK) == mine || is_over(lane, w)));
 }
 
 static uint64_t claim_of(const struct lane *lane)
 {
 	return filling_payload(lane->host, lane->generation);
+}
+
+/* How many of the pages, from the first on. One whose memory failed only as the first: its page is retired. */
+static unsigned claimable(const struct lane *lane, const struct target *t, uint64_t mine, unsigned *taken_over)
+{
+	unsigned n = 0;
+
+	*taken_over = 0;
+	while (n < t->n && may_claim(lane, t->word[n], mine) && !(n && cache_lost(lane->pool, t->word[n])))
+		*taken_over += link_kind(t->word[n++]) == DAXFS_FILLING;
+	return n;
 }
 
 int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
@@ -120,18 +131,18 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 	struct map_pos pos;
 	struct target t;
 	int rc = find_pages(lane, f, f->wanted, &t, &pos);
+	bool lost;
 
-	(void)fs;
 	f->n = f->taken_over = 0;
 	f->busy = 0;
 	if (rc)
 		return rc == -ENOENT ? add_node(lane, &t, &pos) : rc;
-	while (f->n < t.n && may_claim(lane, t.word[f->n], mine))
-		f->taken_over += link_kind(t.word[f->n++]) == DAXFS_FILLING;
+	f->n = claimable(lane, &t, mine, &f->taken_over);
 	if (f->n == 0) {
 		f->busy = t.n && link_kind(t.word[0]) == DAXFS_FILLING ? t.word[0] : 0;
 		return 0;
 	}
+	lost = cache_lost(lane->pool, t.word[0]);
 	record_begin(lane, OP_FILL);
 	for (unsigned i = 0; i < f->n; i++) {
 		txn_word(&lane->txn, t.slot[i], DAXFS_W_LINK, t.word[i], mine);
@@ -139,7 +150,14 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 	}
 	txn_word(&lane->txn, &t.sm->trunc, DAXFS_W_TICK, t.trunc, 0);
 	f->aside->trunc = word_next(t.trunc, DAXFS_W_TICK, 0);
-	return record_commit(lane);
+	if (lost)
+		record_retire(lane, DAXFS_T_PAGE, link_index(t.word[0]));
+	rc = record_commit(lane);
+	if (rc == 0 && lost) {
+		heat_clear(lane->pool, link_index(t.word[0]));
+		heat_count(fs, -1);
+	}
+	return rc;
 }
 
 int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
@@ -157,7 +175,8 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 		return 0;
 	}
 	while (rc == 0 && f->n < t.n &&
-	       (link_kind(t.word[f->n]) == DAXFS_ABSENT || link_kind(t.word[f->n]) == DAXFS_FILLING)) {
+	       (link_kind(t.word[f->n]) == DAXFS_ABSENT || link_kind(t.word[f->n]) == DAXFS_FILLING ||
+		cache_lost(lane->pool, t.word[f->n]))) {
 		f->aside->word[f->n] = t.word[f->n];
 		f->n++;
 	}

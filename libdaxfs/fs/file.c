@@ -106,7 +106,11 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 	if (!op.append && offset > DAXFS_FILE_MAX)
 		return -EFBIG;
 	while (rc == 0 && op.done < op.len) {
+		unsigned known = fs_trouble(fs);
+
 		rc = fs_run_ahead(fs, write_ahead, write_piece, &op);
+		if (rc == -EIO && fs_trouble(fs) != known)
+			rc = 0;
 		if (rc == WRITE_MISSING)
 			rc = cache_bring_for_write(fs, ino, op.missing, is_first(&op) ? &op.aside : &op.aside_end,
 						   &tries);
@@ -160,6 +164,8 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 	unsigned pages;
 
 	map_look(lane, slot, p, &look);
+	if (cache_lost(lane->pool, look.word))
+		look.page = MAP_HOLE;
 	pages = look.behind < last - p ? look.behind + 1 : (unsigned)(last - p) + 1;
 	if (pool_troubled(lane->pool) && look.page != MAP_HOLE)
 		lane->txn.fault |= pool_lost(lane->pool, pool_page(lane->pool, look.page),
@@ -384,7 +390,11 @@ static ssize_t read_all(struct daxfs *fs, struct file_op *op)
 		return 0;
 	op->parts = op->here;
 	while (rc == 0 && op->done < op->len) {
+		unsigned known = fs_trouble(fs);
+
 		rc = fs_run_ahead(fs, read_ahead, read_piece, op);
+		if (rc == -EIO && fs_trouble(fs) != known)
+			rc = 0; /* known now: storage may have it (C7) */
 		if (rc == READ_MISSING)
 			rc = op->here ? -ENODATA : bring(fs, op);
 	}

@@ -117,6 +117,11 @@ int fs_run_ahead(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg);
 /* For recovery. Lanes that have used up their numbers rest until a dead host's announcements are
  * withdrawn (sync/rest.c): the host that withdraws them cannot wait for them, and has some left for this. */
 int fs_run_recovery(struct daxfs *fs, fs_step step, void *arg);
+/* How many pages of failed memory are known: when a step fails that met one, it may go around it from then on. */
+static inline unsigned fs_trouble(const struct daxfs *fs)
+{
+	return __atomic_load_n(&fs->pool.bad.n, __ATOMIC_RELAXED);
+}
 /* Something that only looks, without a lane. Where a load fails it begins again, and goes around
  * that page: it must ask pool_lost before it looks anywhere. -EIO: it looked there once more. */
 int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/cache.h"
 #include "fs/heat.h"
 #include "fs/write_txn.h"
 
@@ -88,6 +89,8 @@ static int find_bytes(struct lane *lane, struct sm_inode *sm, uint64_t offset, c
 	while (look.page != MAP_HOLE && look.behind &&
 	       pool_lost(lane->pool, pool_page(lane->pool, look.page), (look.behind + 1ull) * DAXFS_PAGE_SIZE))
 		look.behind--; /* up to the page that is lost */
+	if (look.page != MAP_HOLE && cache_lost(lane->pool, look.word))
+		return -ENODATA;
 	if (look.page != MAP_HOLE && pool_lost_page(lane->pool, look.page))
 		return txn_broken(&lane->txn);
 	if (look.page == MAP_HOLE && link_kind(look.own) != DAXFS_VOID && inode_backed(sm))

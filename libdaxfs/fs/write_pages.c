@@ -29,9 +29,10 @@ static void compose(struct lane *lane, const struct write_txn *txn, unsigned i, 
 	uint64_t base = (txn->first + i) * DAXFS_PAGE_SIZE;
 	uint64_t start = page_within(base, txn->from), stop = page_within(base, txn->end);
 	uint8_t *to = pool_page(lane->pool, page->is);
-	const uint8_t *old = page->was == MAP_HOLE ? page->base : pool_page(lane->pool, page->was);
+	const uint8_t *old = page->base ? page->base : page->was == MAP_HOLE ? NULL : pool_page(lane->pool, page->was);
 
-	if (page->was != MAP_HOLE && (start || stop != DAXFS_PAGE_SIZE) && pool_lost_page(lane->pool, page->was)) {
+	if (!page->base && page->was != MAP_HOLE && (start || stop != DAXFS_PAGE_SIZE) &&
+	    pool_lost_page(lane->pool, page->was)) {
 		lane->txn.fault = true; /* the rest of it cannot be kept */
 		return;
 	}

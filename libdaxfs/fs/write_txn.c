@@ -173,13 +173,13 @@ static bool keeps_bytes(const struct write_txn *txn, unsigned i)
 }
 
 /* Of a file of storage: a page that is not here. 0: it is zeros, or all of it is written, or was read for this. */
-static int find_base(struct write_txn *txn, unsigned i)
+static int find_base(const struct pool *pool, struct write_txn *txn, unsigned i)
 {
 	struct write_txn_page *page = &txn->page[i];
 	uint64_t p = txn->first + i;
 
-	if (page->was != MAP_HOLE || link_kind(page->word) == DAXFS_VOID || !keeps_bytes(txn, i) ||
-	    p >= cache_stored(txn->stored, txn->size))
+	if ((page->was != MAP_HOLE && !cache_lost(pool, page->word)) || link_kind(page->word) == DAXFS_VOID ||
+	    !keeps_bytes(txn, i) || p >= cache_stored(txn->stored, txn->size))
 		return 0;
 	for (unsigned k = 0; k < 2 && !page->base; k++)
 		page->base = cache_aside_since(txn->aside[k], txn->trunc, p, page->word);
@@ -228,7 +228,7 @@ static int survey_page(struct lane *lane, struct write_txn *txn, unsigned i, str
 		return 0;
 	}
 	if (txn->source)
-		return find_base(txn, i);
+		return find_base(lane->pool, txn, i);
 	return look.extent && txn->kind != FILLS && widen(txn, i) ? 1 : 0;
 }
 
