@@ -13,7 +13,12 @@
 #include "test_agent_pod.h"
 
 #define C 2 /* the host without the storage */
+#ifndef STORAGE_OPTIONS
 #define STORAGE_OPTIONS "size=6m,nr_inodes=300"
+#endif
+#ifndef CACHE_MAX
+#define CACHE_MAX 0 /* bytes of the pool; 0: all of it */
+#endif
 
 struct tree {
 	struct pod pod;
@@ -73,6 +78,20 @@ static inline void start(struct tree *t, int host)
 		await_log(t, host, ", and writing");
 }
 
+static inline void tree_make(struct tree *t)
+{
+	const struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .name = "pod", .size = POD_BYTES, .hosts = 4, .cache_max = CACHE_MAX
+	};
+
+	pod_make_of(&t->pod, &options);
+	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
+	assert_int_equal(mkdir(t->storage, 0755), 0);
+	assert_int_equal(mount("none", t->storage, "tmpfs", 0, STORAGE_OPTIONS), 0);
+	add_backing(t);
+	manager_open(&t->manager, t->pod.pool);
+}
+
 static inline int setup(void **state)
 {
 	struct tree *t = calloc(1, sizeof(*t));
@@ -80,12 +99,7 @@ static inline int setup(void **state)
 	*state = t;
 	if (!pod_possible())
 		return 0;
-	pod_make(&t->pod);
-	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
-	assert_int_equal(mkdir(t->storage, 0755), 0);
-	assert_int_equal(mount("none", t->storage, "tmpfs", 0, STORAGE_OPTIONS), 0);
-	add_backing(t);
-	manager_open(&t->manager, t->pod.pool);
+	tree_make(t);
 	for (int i = 0; i < POD_HOSTS; i++)
 		start(t, i);
 	return 0;
@@ -106,10 +120,10 @@ static inline int teardown(void **state)
 }
 
 /* Its connection, which its service manager would keep for the next start, goes with it: who waits there is let go. */
-static inline void kill_host(struct tree *t)
+static inline void kill_host(struct tree *t, int host)
 {
-	assert_int_equal(pod_stop(&t->pod, A, SIGKILL), -SIGKILL);
-	umount2(t->pod.mount[A], MNT_FORCE);
+	assert_int_equal(pod_stop(&t->pod, host, SIGKILL), -SIGKILL);
+	umount2(t->pod.mount[host], MNT_FORCE);
 }
 
 static inline bool is_there(const char *path)

@@ -299,7 +299,7 @@ static int count_names(const char *path)
 static void kill_some(struct tree *t, unsigned round)
 {
 	if (round % 3 == 0) {
-		kill_host(t);
+		kill_host(t, A);
 		manager_fence(&t->manager, A);
 		manager_move(&t->manager, A, DAXFS_HOST_RECOVERING, B);
 		return;

@@ -74,18 +74,15 @@ static inline void pod_listen(struct pod *pod)
 	assert_int_equal(bind(pod->notify, (struct sockaddr *)&at, sizeof(at)), 0);
 }
 
-static inline void pod_make_leased(struct pod *pod, unsigned lease_ms)
+static inline void pod_make_of(struct pod *pod, const struct daxfs_mkfs_options *options)
 {
-	struct daxfs_mkfs_options options = {
-		.struct_size = sizeof(options), .name = "pod", .size = POD_BYTES, .hosts = 4, .lease_ms = lease_ms
-	};
 	struct daxfs_error err = { .text = "" };
 
 	memset(pod, 0, sizeof(*pod));
 	strcpy(pod->dir, "/dev/shm/test_agent.XXXXXX");
 	assert_non_null(mkdtemp(pod->dir));
 	snprintf(pod->pool, sizeof(pod->pool), "%s/pool", pod->dir);
-	if (daxfs_mkfs(pod->pool, &options, &err) != 0)
+	if (daxfs_mkfs(pod->pool, options, &err) != 0)
 		fail_msg("mkfs: %s", err.text);
 	for (int i = 0; i < POD_HOSTS; i++) {
 		snprintf(pod->mount[i], sizeof(pod->mount[i]), "%s/mnt%d", pod->dir, i);
@@ -93,6 +90,15 @@ static inline void pod_make_leased(struct pod *pod, unsigned lease_ms)
 		assert_int_equal(mkdir(pod->mount[i], 0755), 0);
 	}
 	pod_listen(pod);
+}
+
+static inline void pod_make_leased(struct pod *pod, unsigned lease_ms)
+{
+	const struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .name = "pod", .size = POD_BYTES, .hosts = 4, .lease_ms = lease_ms
+	};
+
+	pod_make_of(pod, &options);
 }
 
 static inline void pod_make(struct pod *pod)
