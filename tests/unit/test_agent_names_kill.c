@@ -205,9 +205,7 @@ static void done(unsigned text[NAMES], const struct work *w)
 	case MAKE:
 	case WRITE: text[w->pending.from] = w->pending.text; break;
 	case REMOVE: text[w->pending.from] = 0; break;
-	default:
-		text[w->pending.from] = 0;
-		text[w->pending.to] = was;
+	default: text[w->pending.from] = 0; text[w->pending.to] = was;
 	}
 }
 

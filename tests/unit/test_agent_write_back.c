@@ -242,10 +242,14 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_written),     cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_attributes),  cmocka_unit_test(test_mapped),
-		cmocka_unit_test(test_full),        cmocka_unit_test(test_left_behind),
-		cmocka_unit_test(test_changed_behind_our_back), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_left_behind),
+		cmocka_unit_test(test_changed_behind_our_back),
+		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
