@@ -16,8 +16,8 @@
  *  A3 Nobody waits for the dead, nor for ever: the asker asks again after a second, so that what a dead server took is
  *     served by another one, or by its next process; it gives up after half a minute; and asks nobody if no host
  *     that lives says that it serves the backing.
- *  A4 A server waits for nobody: pages that another one fills are -EAGAIN, and asked for again; so is, for a second, what
- *     found no room.
+ *  A4 A server waits for nobody: pages that another one fills are -EAGAIN, and asked for again; so is, for a second,
+ *     what found no room.
  *  A5 A place is of one thread of the asker's process; a later process of its host goes on from the number it finds.
  *
  * The asker dies        what it leaves            what becomes of it

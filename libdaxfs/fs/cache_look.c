@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache_look.c - where the pages of one file of storage are, for people. It changes nothing, and looks at so many words a
- * step, so that a large file holds up nobody: what changes meanwhile is seen as it was or as it is.
+ * cache_look.c - where the pages of one file of storage are, for people. It changes nothing, and looks at so many words
+ * a step, so that a large file holds up nobody: what changes meanwhile is seen as it was or as it is.
  */
 #include "fs/cache.h"
 #include "fs/heat.h"

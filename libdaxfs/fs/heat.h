@@ -24,10 +24,10 @@
  *
  * How many pages are cached is a number a host, which is added up where there is a limit. A page is added before the
  * record that makes it, and taken off after the one that drops it: what a host that dies in between leaves, of
- * 64 pages a thread at most, counts as cached. So a host that attaches a backing counts the bytes of all pages, one for each
- * 4 KiB of the pool, and puts the sum right by its own number: however often hosts die, that does not add up. Two that
- * do so at once may both; the next one puts that right. Pages of a file that was removed count until somebody finds
- * their bytes, which are then cleared.
+ * 64 pages a thread at most, counts as cached. So a host that attaches a backing counts the bytes of all pages, one for
+ * each 4 KiB of the pool, and puts the sum right by its own number: however often hosts die, that does not add up. Two
+ * that do so at once may both; the next one puts that right. Pages of a file that was removed count until somebody
+ * finds their bytes, which are then cleared.
  */
 #ifndef DAXFS_FS_HEAT_H
 #define DAXFS_FS_HEAT_H

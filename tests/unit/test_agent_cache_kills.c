@@ -4,13 +4,13 @@
  *
  * Each round kills one host, or the process that serves on it, while both hosts write and all three read more than the
  * cache may have: in the middle of a read of storage or behind it, when it makes room, when half of a write has
- * reached storage, before or behind a sync, or anywhere. The calls of storage are wrapped, so that the thread which comes
- * to that place stops there until it is killed. A host that dies takes with it what it wrote to storage and had not
- * synced, as the client of a network file system does: the wrappers keep what was synced.
+ * reached storage, before or behind a sync, or anywhere. The calls of storage are wrapped, so that the thread which
+ * comes to that place stops there until it is killed. A host that dies takes with it what it wrote to storage and had
+ * not synced, as the client of a network file system does: the wrappers keep what was synced.
  *
- * Then: what was acknowledged is in the pool, what was synced in storage; whoever asks has all of it there, and storage and
- * pool are equal; each page can be read, and none is left claimed or dirty. DAXFS_KILLS says how many rounds; figures are
- * printed. Bytes that are written are counters that only grow, so each block tells which write it is of.
+ * Then: what was acknowledged is in the pool, what was synced in storage; whoever asks has all of it there, and storage
+ * and pool are equal; each page can be read, and none is left claimed or dirty. DAXFS_KILLS says how many rounds;
+ * figures are printed. Bytes that are written are counters that only grow, so each block tells which write it is of.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,14 +18,13 @@
 
 #define STORAGE_OPTIONS "size=32m,nr_inodes=300"
 #define CACHE_MAX (1 << 20)
+#include "agent_cold.h"
 #include "agent_tree.h"
 #include "fs/cache.h"
 
 #define BLOCK 3000u /* bytes: its blocks begin and end within pages */
 #define BLOCKS 64u
 #define SPACE (BLOCK * BLOCKS)
-#define PAGE 4096u
-#define COLD_PAGES 600u
 #define READ_PAGES 16u
 #define ROUNDS 7u
 #define KILLS_MAX 2000u
@@ -233,26 +232,6 @@ static void *write_and_sync(void *arg)
 	return NULL;
 }
 
-static uint32_t cold_word(unsigned round, uint64_t page)
-{
-	return round * 1000003 + (uint32_t)page * 7 + 1;
-}
-
-/* How many of the pages are others. */
-static unsigned count_wrong(const uint8_t *bytes, unsigned round, uint64_t page, unsigned n)
-{
-	unsigned wrong = 0;
-
-	for (unsigned k = 0; k < n; k++) {
-		uint32_t first, last;
-
-		memcpy(&first, bytes + (size_t)k * PAGE, sizeof(first));
-		memcpy(&last, bytes + (size_t)(k + 1) * PAGE - sizeof(last), sizeof(last));
-		wrong += first != cold_word(round, page + k) || last != first;
-	}
-	return wrong;
-}
-
 /* Past the kernel's pages, from anywhere on for a while. */
 static void *read_cold(void *arg)
 {
@@ -278,21 +257,6 @@ static void *read_cold(void *arg)
 		close(fd);
 	free(bytes);
 	return NULL;
-}
-
-static void put_cold(const struct work *w)
-{
-	char path[64];
-	int fd = open(name_of(w, 'c', path), O_WRONLY | O_CREAT | O_EXCL, 0644);
-
-	for (uint64_t page = 0; page < COLD_PAGES; page++) {
-		uint32_t words[PAGE / sizeof(uint32_t)];
-
-		for (size_t i = 0; i < PAGE / sizeof(words[0]); i++)
-			words[i] = cold_word(w->round, page);
-		assert_int_equal(write(fd, words, PAGE), PAGE);
-	}
-	close(fd);
 }
 
 /* A file of zeros, which is safe. */
@@ -545,10 +509,11 @@ static void one_round(struct scene *x, unsigned round)
 	const enum stop stop = round % STOPS;
 	const int victim = round / STOPS % 2 ? A : B;
 	const bool whole = round % 3 != 2;
+	char path[64];
 
 	for (int i = 0; i < POD_HOSTS; i++)
 		w[i] = (struct work){ .t = x->t, .host = i, .round = round, .random = round * 7919 + (unsigned)i };
-	put_cold(w);
+	put_cold(name_of(w, 'c', path), round);
 	for (int i = 0; i < FILES; i++)
 		put_zeros(&w[i]);
 	atomic_store(&shared->hit, 0);

@@ -233,11 +233,43 @@ static void test_written(void **state)
 	poison_stop(&t.p);
 }
 
+/* Where the pages are, which is said of those that failed, too. */
+static void test_looked_at(void **state)
+{
+	struct daxfs_cached seen;
+	struct daxfs_attr attr;
+	struct daxfs *fs;
+	struct trouble t;
+
+	(void)state;
+	start(&t, WRITABLE);
+	fs = t.p.pod.fs[0];
+	assert_int_equal(daxfs_cached(fs, t.ino, &seen), 0);
+	assert_true(seen.pages == PAGES && seen.clean == 10 && seen.zeros == 2 && !seen.dirty && !seen.filling);
+	assert_int_equal(seen.ahead + seen.scanned + seen.used[0] + seen.used[1] + seen.used[2] + seen.used[3], 10);
+	assert_int_equal(daxfs_write(fs, t.ino, "new", 3, 2 * PAGE, 0), 3);
+	assert_int_equal(daxfs_cached(t.p.pod.fs[1], t.ino, &seen), 0);
+	assert_true(seen.clean == 9 && seen.dirty == 1 && !seen.lost);
+	assert_int_equal(daxfs_write_back(fs, t.ino), 0);
+	fails(&t, 3, DAXFS_CLEAN);
+	assert_int_equal(daxfs_read_cached(fs, t.ino, &(char){ 0 }, 1, 3 * PAGE), -ENODATA);
+	assert_int_equal(daxfs_cached(fs, t.ino, &seen), 0);
+	assert_true(seen.clean == 10 && !seen.dirty && seen.lost == 1);
+	assert_int_equal(daxfs_cache_drop(fs, t.ino, 0, UINT64_MAX), 12);
+	assert_int_equal(daxfs_cached(fs, t.ino, &seen), 0);
+	assert_true(seen.pages == PAGES && !seen.clean && !seen.zeros);
+	assert_int_equal(daxfs_mknod(fs, DAXFS_ROOT, "own", S_IFREG | 0600, 0, pod_root, false, &attr), 0);
+	assert_int_equal(daxfs_cached(fs, attr.ino, &seen), -EINVAL);
+	assert_int_equal(daxfs_unlink(fs, DAXFS_ROOT, "own"), 0);
+	assert_int_equal(daxfs_cached(fs, attr.ino, &seen), -ESTALE);
+	stop(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_again), cmocka_unit_test(test_all),     cmocka_unit_test(test_not_read),
-		cmocka_unit_test(test_asked),      cmocka_unit_test(test_written),
+		cmocka_unit_test(test_asked),      cmocka_unit_test(test_written), cmocka_unit_test(test_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

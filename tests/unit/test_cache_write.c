@@ -589,49 +589,20 @@ static void test_names_of_dirty(void **state)
 	stop(&s);
 }
 
-/* Where the pages are; every fifth is zeros. */
-static void test_looked_at(void **state)
-{
-	struct fixture s;
-	struct daxfs_cached seen;
-	uint8_t want[SPACE];
-	struct daxfs_attr attr;
-	char byte;
-
-	(void)state;
-	start(&s, 8 << 20, 20 * PAGE);
-	memcpy(want, disk.bytes, 20 * PAGE);
-	assert_int_equal(daxfs_cached(s.pod.fs[1], s.ino, &seen), 0);
-	assert_true(seen.pages == 20 && !seen.clean && !seen.dirty && !seen.zeros && !seen.filling);
-	assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, 0), 1);
-	assert_int_equal(daxfs_cached(s.pod.fs[1], s.ino, &seen), 0);
-	assert_true(seen.clean > 1 && seen.clean < 16 && seen.ahead == seen.clean - 1 && !seen.dirty);
-	same(&s, 2, want, 20 * PAGE);
-	assert_int_equal(daxfs_cached(s.pod.fs[1], s.ino, &seen), 0);
-	assert_true(seen.clean == 16 && seen.zeros == 4 && !seen.dirty && !seen.filling && !seen.lost);
-	assert_int_equal(seen.ahead + seen.scanned + seen.used[0] + seen.used[1] + seen.used[2] + seen.used[3], 16);
-	put(&s, 0, want, 2 * PAGE, 2 * PAGE, 9);
-	assert_int_equal(daxfs_cached(s.pod.fs[1], s.ino, &seen), 0);
-	assert_true(seen.clean == 14 && seen.dirty == 2 && seen.zeros == 4);
-	assert_int_equal(daxfs_write_back(s.pod.fs[1], s.ino), 0);
-	assert_int_equal(daxfs_cached(s.pod.fs[1], s.ino, &seen), 0);
-	assert_true(seen.clean == 16 && !seen.dirty);
-	assert_int_equal(daxfs_mknod(s.pod.fs[0], DAXFS_ROOT, "own", S_IFREG | 0600, 0, pod_root, false, &attr), 0);
-	assert_int_equal(daxfs_cached(s.pod.fs[0], attr.ino, &seen), -EINVAL);
-	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "own"), 0);
-	assert_int_equal(daxfs_cached(s.pod.fs[0], attr.ino, &seen), -ESTALE);
-	stop(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_written),       cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_looked_at),     cmocka_unit_test(test_changed_meanwhile),
-		cmocka_unit_test(test_cut_meanwhile), cmocka_unit_test(test_two_flushers),
-		cmocka_unit_test(test_errors),        cmocka_unit_test(test_names_of_dirty),
-		cmocka_unit_test(test_refused),       cmocka_unit_test(test_room),
-		cmocka_unit_test(test_past_a_filler), cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_changed_meanwhile),
+		cmocka_unit_test(test_cut_meanwhile),
+		cmocka_unit_test(test_two_flushers),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_names_of_dirty),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_past_a_filler),
+		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_random),
 	};
 
