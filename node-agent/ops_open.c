@@ -12,8 +12,8 @@
 #include <linux/fuse.h>
 
 /*
- * DIRECT_IO: every read asks the pool, because other hosts write; but for what kernel_pages.h says. Not NOFLUSH: a
- * write that has returned is in the pool, but locks end with close() (ops_lock.c).
+ * DIRECT_IO: every read asks the pool, because other hosts write; but for what kernel_pages.h says. Not NOFLUSH, not
+ * even of what is only read: locks end with close() (ops_lock.c), and nobody knows yet who will set one.
  */
 static struct fuse_open_out opened(uint64_t fh, unsigned how)
 {

@@ -127,6 +127,24 @@ static void test_kept(void **state)
 	assert_int_equal(reads(A), before);
 }
 
+/* A close ends the locks of a process, also by a descriptor of what is kept, while another one has the file open. */
+static void test_locks_end(void **state)
+{
+	struct pod *pod = begin(state, LONG_MS);
+	const struct flock lock = { .l_type = F_RDLCK }, other = { .l_type = F_WRLCK };
+	int fd = open_read(at(pod, A, "f")), same = dup(fd), writer = open(at(pod, B, "f"), O_RDWR);
+	unsigned before = reads(A);
+
+	expect_fd(fd, 'a');
+	assert_int_equal(reads(A), before);
+	assert_int_equal(fcntl(fd, F_SETLK, &lock), 0);
+	expect_error(fcntl(writer, F_SETLK, &other), EAGAIN);
+	close(same);
+	assert_int_equal(fcntl(writer, F_SETLK, &other), 0);
+	close(writer);
+	close(fd);
+}
+
 /* Unless it is asked for. */
 static void test_not_kept(void **state)
 {
@@ -484,12 +502,11 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGES_TEST(test_kept),       PAGES_TEST(test_not_kept),
-		PAGES_TEST(test_changed),    PAGES_TEST(test_open_before),
-		PAGES_TEST(test_cut),        PAGES_TEST(test_own),
-		PAGES_TEST(test_mapped),     PAGES_TEST(test_stopped),
-		PAGES_TEST(test_next_life),  PAGES_TEST(test_killed_dropping),
-		PAGES_TEST(test_no_dropper), PAGES_TEST(test_load),
+		PAGES_TEST(test_kept),      PAGES_TEST(test_locks_end),       PAGES_TEST(test_not_kept),
+		PAGES_TEST(test_changed),   PAGES_TEST(test_open_before),     PAGES_TEST(test_cut),
+		PAGES_TEST(test_own),       PAGES_TEST(test_mapped),          PAGES_TEST(test_stopped),
+		PAGES_TEST(test_next_life), PAGES_TEST(test_killed_dropping), PAGES_TEST(test_no_dropper),
+		PAGES_TEST(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
