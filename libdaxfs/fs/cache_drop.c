@@ -104,14 +104,14 @@ static void count_victim(struct daxfs *fs, const struct heat_victim *victim)
 	cache_count(fs, FIGURE_AHEAD_WASTED, heat_kind(victim->heat) >= DAXFS_HEAT_AHEAD);
 }
 
-/* Up to n, chosen by their heat. A byte without a page costs a try. */
+/* Up to n, chosen by their heat. A byte without a page costs a try; where there is none at all, one look is enough. */
 static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned n)
 {
 	unsigned dropped = 0;
 	struct heat_victim victim;
 
-	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && !lane->txn.fault; tries--) {
-		int rc = heat_pick(fs, lane, &victim) ? try_victim(fs, lane, victim.page) : 0;
+	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && heat_pick(fs, lane, &victim); tries--) {
+		int rc = try_victim(fs, lane, victim.page);
 
 		if (rc == -ENOENT) { /* that page went with its file */
 			heat_clear(lane->pool, victim.page);
@@ -120,6 +120,8 @@ static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned 
 			count_victim(fs, &victim);
 			dropped++;
 		}
+		if (lane->txn.fault)
+			break;
 	}
 	return dropped;
 }

@@ -8,8 +8,8 @@
  * commands can be put in one order that respects both scripts and real time,
  * in which every finished command is, each unfinished one is or is not, and
  * whose sequential execution by the library gives the same results and the same
- * state (linearizability, Herlihy & Wing 1990). The sequential executions are
- * all made beforehand, from the same start.
+ * state (linearizability, Herlihy & Wing 1990). The sequential executions all
+ * have the same start (references.h).
  *
  * A listing is not of one moment. While the other host was at work, each name
  * is there or not as it is in some order; all the rest is as above.
@@ -20,13 +20,12 @@
  * is reclaimed before the end; the state afterwards is the same. And when one host
  * is recovered while the other works, what it held open goes at some moment then. If
  * it may have had locks, or open files, what the other may do changes at that moment, and so does the
- * state: then the recovery has a place in the order, as 'r' of host 0, 's' of host 1.
+ * state: then the recovery has a place in the order.
  */
 #ifndef SIM_EXHAUSTIVE_HISTORY_H
 #define SIM_EXHAUSTIVE_HISTORY_H
 
-#include "script/script.h"
-#include "script/state.h"
+#include "exhaustive/references.h"
 
 struct history {
 	uint64_t clock;
@@ -53,26 +52,8 @@ struct performance {
 };
 long perform(void *arg);
 
-/* Sequential executions, from the world as it is. `dead`: sets of hosts (bit
- * masks) that die afterwards and are recovered before the state is taken. */
-/* tight: a command may also find no space, because of who was stopped, and then
- * does nothing. In orders 'x' and 'y' are such commands of host 0 and 1. */
-struct references;
-struct references *references_make(const struct script *a, const struct script *b, const unsigned *dead,
-				   unsigned n_dead, bool tight);
-/* NULL, or why even a sequential execution went wrong. */
-const char *references_broken(const struct references *refs);
-void references_free(struct references *refs);
-/* The state after an order such as "0" or "011"; NULL if there is none. */
-const struct state *reference_state(const struct references *refs, const char *order, unsigned dead);
-
 /* NULL if legal, else why not, in buf. */
-const char *history_judge(const struct history *h, const struct references *refs, unsigned dead,
+const char *history_judge(const struct history *h, struct references *refs, unsigned dead,
 			  const struct state *state, char *buf, size_t size);
-
-/* Fence, recover, check and look: the end of every scenario. False with why. */
-bool aftermath(unsigned dead, struct state *out, char *err, size_t size);
-/* Who recovers and looks: host 1, or host 2 when host 1 is among the dead. */
-unsigned aftermath_by(unsigned dead);
 
 #endif

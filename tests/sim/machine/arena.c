@@ -60,16 +60,21 @@ void __wrap_free(void *p);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags);
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
-void *arena_host_map(size_t len)
-{
-	return __real_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
 int __wrap_munmap(void *p, size_t len);
 int __wrap_madvise(void *p, size_t len, int advice);
 int __wrap_sched_getcpu(void);
 pid_t __wrap_getpid(void);
 int __wrap_sched_yield(void);
+
+void *arena_host_map(size_t len)
+{
+	return __real_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+void *arena_host_map_shared(size_t len)
+{
+	return __real_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
 
 _Noreturn void arena_die(const char *what)
 {

@@ -22,6 +22,8 @@ void *arena_host_realloc(void *p, size_t len);
 void arena_host_free(void *p);
 /* Pages of the harness, zeroed; MAP_FAILED. Also while a simulated host runs: one may start another. */
 void *arena_host_map(size_t len);
+/* The same, shared with children. */
+void *arena_host_map_shared(size_t len);
 /* Of the harness: time goes on, whatever the library is told. */
 uint64_t arena_host_seconds(void);
 _Noreturn void arena_die(const char *what);

@@ -73,17 +73,10 @@ static struct memory {
 
 bool memory_open(uint64_t size)
 {
-	int fd = memfd_create("daxfs-sim", MFD_CLOEXEC);
-	bool ok = fd >= 0 && ftruncate(fd, (off_t)size) == 0;
-
-	if (ok) {
-		memory.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		memory.base = mmap(BASE_AT, size, PROT_NONE, MAP_SHARED, fd, 0);
-		ok = memory.bytes != MAP_FAILED && memory.base != MAP_FAILED;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (!ok)
+	/* Private, so that a child process has it for itself. Nothing is ever accessed at the base: it is an address. */
+	memory.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory.base = mmap(BASE_AT, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory.bytes == MAP_FAILED || memory.base == MAP_FAILED)
 		return false;
 	memory.size = size;
 	memory_view = (struct memory_view){ .bytes = memory.bytes, .base = (uintptr_t)memory.base, .size = size };

@@ -300,6 +300,8 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 	memory_quiesce();
 	world_mark();
 	x.refs = references_make(&x.a, &x.b, dead, 4, sc->flags & SC_TIGHT);
+	if (opt->full)
+		references_execute_all(x.refs);
 	if (references_broken(x.refs)) {
 		explore_violation(&x, references_broken(x.refs));
 	} else {
