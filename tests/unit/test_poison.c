@@ -3,7 +3,7 @@
  * test_poison.c - memory that fails under every operation and every recovery.
  *
  * A page of the pool fails at the n-th access to it, for every page that an operation touches
- * and every n up to some (DAXFS_ACCESSES, 8), then ever more rarely: the page is out of reach of the host's mapping,
+ * and every n up to some (DAXFS_ACCESSES, 3), then ever more rarely: the page is out of reach of the host's mapping,
  * each access is let through alone, and the n-th finds the page of an empty file. Whatever the operation
  * was about, its caller gets an answer, the process lives, no lane is lost, files that do not lie
  * in that page are read and written by other hosts, and the host can be recovered.
@@ -494,7 +494,7 @@ static bool fail_at(const struct operation *op, uint64_t offset, unsigned nth, i
 static void fail_everywhere(const struct operation *op)
 {
 	const char *given = getenv("DAXFS_ACCESSES");
-	unsigned accesses = given ? (unsigned)strtoul(given, NULL, 10) : 8;
+	unsigned accesses = given ? (unsigned)strtoul(given, NULL, 10) : 3;
 	struct world w;
 	int good;
 
@@ -509,7 +509,7 @@ static void fail_everywhere(const struct operation *op)
 	poison_stop(&w.p);
 	for (uint64_t offset = 0; offset < POOL; offset += 4096)
 		for (unsigned n = 1; trap.touched[offset / 4096] && fail_at(op, offset, n, good);
-		     n += n < accesses ? 1 : n)
+		     n = n < accesses ? n + 1 : 4 * n)
 			;
 }
 
