@@ -8,7 +8,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 # Sanitized builds are for tests: quicker to make, easier to read.
-CFLAGS ?= $(if $(SAN),-O1,-O2) -g
+CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
 PREFIX ?= /usr/local
 SAN ?=
 comma := ,
