@@ -175,7 +175,8 @@ static bool listing_fits(const struct judging *j, unsigned host, unsigned at)
 	bool first = true;
 	size_t n;
 
-	if (strncmp(references_script(j->refs, host)->command[at].text, "ls ", 3) || alone(j->h, host, at) || result[0] != '0')
+	if (strncmp(references_script(j->refs, host)->command[at].text, "ls ", 3) || alone(j->h, host, at) ||
+	    result[0] != '0')
 		return false;
 	n = references_all(j->refs, &ref);
 	for (size_t i = 0; i < n; i++) {
@@ -214,8 +215,8 @@ static bool fits(struct judging *j)
 		    listing_fits(j, host, at))
 			continue;
 		snprintf(j->buf, j->size, "not as in order \"%s\": host %u's command %u (%s) got \"%s\" want \"%s\"",
-			 j->order, host, at + 1, references_script(j->refs, host)->command[at].text, j->h->event[host][at].result,
-			 ref->result[i]);
+			 j->order, host, at + 1, references_script(j->refs, host)->command[at].text,
+			 j->h->event[host][at].result, ref->result[i]);
 		return false;
 	}
 	want = reference_state(j->refs, j->order, j->dead);
@@ -246,7 +247,8 @@ static bool search(struct judging *j)
 		if (found)
 			return true;
 	}
-	return references_let_go(j->refs) && j->h->recovered && !reference_at_rest(j->order, j->len, ANY_HOST) && search_rest(j);
+	return references_let_go(j->refs) && j->h->recovered && !reference_at_rest(j->order, j->len, ANY_HOST) &&
+	       search_rest(j);
 }
 
 static bool search_rest(struct judging *j)
@@ -259,8 +261,8 @@ static bool search_rest(struct judging *j)
 	return found;
 }
 
-const char *history_judge(const struct history *h, struct references *refs, unsigned dead,
-			  const struct state *state, char *buf, size_t size)
+const char *history_judge(const struct history *h, struct references *refs, unsigned dead, const struct state *state,
+			  char *buf, size_t size)
 {
 	struct judging j = { .h = h, .refs = refs, .state = state, .dead = dead, .buf = buf, .size = size };
 

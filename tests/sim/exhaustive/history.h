@@ -53,7 +53,7 @@ struct performance {
 long perform(void *arg);
 
 /* NULL if legal, else why not, in buf. */
-const char *history_judge(const struct history *h, struct references *refs, unsigned dead,
-			  const struct state *state, char *buf, size_t size);
+const char *history_judge(const struct history *h, struct references *refs, unsigned dead, const struct state *state,
+			  char *buf, size_t size);
 
 #endif

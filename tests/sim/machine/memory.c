@@ -73,7 +73,7 @@ static struct memory {
 
 bool memory_open(uint64_t size)
 {
-	/* Private, so that a child process has it for itself. Nothing is ever accessed at the base: it is an address. */
+	/* Private, so that a child process has it for itself. Nothing is accessed at the base: it is an address. */
 	memory.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memory.base = mmap(BASE_AT, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory.bytes == MAP_FAILED || memory.base == MAP_FAILED)
