@@ -173,13 +173,21 @@ static int open_storage(struct backing *b, const struct daxfs_source *source, co
 	return refuse(b, -EXDEV, text);
 }
 
-/* So much may be dirty by this host. */
-static uint64_t dirty_max(struct daxfs *fs)
+/* So much may be dirty by this host. All hosts together leave three quarters of the pool to others, unless told
+ * otherwise: one of that many slots has its share. */
+static uint64_t dirty_max(struct backing *b)
 {
 	struct daxfs_statfs usage = { 0 };
-	uint64_t part = daxfs_statfs(fs, &usage) ? 0 : usage.pages.total / 8 * 4096;
+	struct daxfs_geometry g;
+	uint64_t share;
 
-	return part < BACKING_DIRTY_MAX ? part : BACKING_DIRTY_MAX;
+	if (b->config->dirty_max)
+		return b->config->dirty_max;
+	daxfs_geometry(b->fs, &g);
+	share = daxfs_statfs(b->fs, &usage) ? 0 : usage.pages.total / 4 / g.hosts * 4096;
+	return share > BACKING_DIRTY_MAX     ? BACKING_DIRTY_MAX
+	       : share < BACKING_DIRTY_LEAST ? BACKING_DIRTY_LEAST
+					     : share;
 }
 
 static void attach(struct backing *b)
@@ -209,7 +217,7 @@ static void attach(struct backing *b)
 		storage.write = backing_out_write;
 		storage.resize = backing_out_resize;
 		storage.sync = backing_out_sync;
-		b->dirty_max = dirty_max(b->fs);
+		b->dirty_max = dirty_max(b);
 	}
 	if (daxfs_file_open(b->fs, b->root)) { /* a place for its lock */
 		refuse(b, -ENFILE, "cannot keep its directory open");

@@ -43,12 +43,14 @@
 #define BACKING_SYNC "trusted.daxfs.sync"
 #define BACKING_DIRTY_MS 5000u           /* so old, and it is written back */
 #define BACKING_SCAN_MS 10000u           /* between two looks for what dead hosts have left */
-#define BACKING_DIRTY_MAX (256ull << 20) /* bytes that this host may have written and not written back; or an eighth */
+#define BACKING_DIRTY_MAX (256ull << 20) /* bytes that this host may have written and not written back, or less */
+#define BACKING_DIRTY_LEAST (1ull << 20)
 
 /* one, as the configuration names it */
 struct backing_config {
 	char name[256];
 	char path[PATH_MAX]; /* empty: as the pool says */
+	uint64_t dirty_max;  /* bytes; 0: not said */
 };
 
 /* something of a tree that was looked at lately */

@@ -34,6 +34,8 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "  --boot-id FILE      where this boot's id is (/proc/sys/kernel/random/boot_id)\n"
 			    "  --backing NAME[=PATH]  read this backing of the pool, at PATH (where the pool says it\n"
 			    "                      is); for each that this host is to read\n"
+			    "  --dirty-max-mib N   so much of what this host writes to a backing may be in the pool\n"
+			    "                      alone; then its writers wait (its share of a quarter of the pool)\n"
 			    "  --no-realtime       heartbeat at ordinary priority\n"
 			    "  --config FILE       read settings from FILE first: the same keys, `host = 1`;\n"
 			    "                      `realtime = no` for --no-realtime\n"
@@ -171,7 +173,22 @@ static int set_backing(void *target, const char *key, const char *value, struct 
 	memcpy(b->name, value, len);
 	b->name[len] = '\0';
 	b->path[0] = '\0';
+	b->dirty_max = ((const struct config *)target)->dirty_max;
 	return value[len] ? settings_text(key, value + len + 1, b->path, sizeof(b->path), err) : 0;
+}
+
+/* Of each backing, also of those that are named later. */
+static int set_dirty_max(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+	unsigned mib;
+	int rc = settings_number(key, value, 1, 1u << 24, &mib, err);
+
+	if (rc == 0)
+		c->dirty_max = (uint64_t)mib << 20;
+	for (unsigned i = 0; rc == 0 && i < c->n_backings; i++)
+		c->backing[i].dirty_max = c->dirty_max;
+	return rc;
 }
 
 static int set_realtime(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -195,6 +212,7 @@ static const struct setting table[] = {
 	{ "machine-id", set_machine_file, SETTING_VALUE },
 	{ "boot-id", set_boot_file, SETTING_VALUE },
 	{ "backing", set_backing, SETTING_VALUE },
+	{ "dirty-max-mib", set_dirty_max, SETTING_VALUE },
 	{ "realtime", set_realtime, SETTING_YES_NO },
 	{ NULL, NULL, SETTING_VALUE },
 };
@@ -251,7 +269,8 @@ static bool same_backings(const struct config *a, const struct config *b)
 
 	for (unsigned i = 0; same && i < a->n_backings; i++)
 		same = !strcmp(a->backing[i].name, b->backing[i].name) &&
-		       !strcmp(a->backing[i].path, b->backing[i].path);
+		       !strcmp(a->backing[i].path, b->backing[i].path) &&
+		       a->backing[i].dirty_max == b->backing[i].dirty_max;
 	return same;
 }
 

@@ -58,6 +58,9 @@ static inline void spawn(struct tree *t, int host)
 	config.join_wait_s = HANG_S;
 	if (host != C)
 		assert_int_equal(config_line(&config, "backing = data", &err), 0);
+#ifdef TREE_LINE /* of the configuration */
+	assert_int_equal(config_line(&config, TREE_LINE, &err), 0);
+#endif
 	unlink(t->pod.log[host]);
 	t->pod.agent[host] = pod_spawn(&t->pod, &config, host);
 }

@@ -26,7 +26,8 @@ static void test_all_options(void **state)
 	(void)state;
 	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
 					  "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes",
-					  "--options", "noexec,defaults,ro,dev", "--source", "s", "--no-realtime"),
+					  "--options", "noexec,defaults,ro,dev", "--source", "s", "--no-realtime",
+					  "--backing", "a", "--dirty-max-mib", "3", "--backing", "b=/b"),
 				      &c, &action, &err),
 			 0);
 	assert_int_equal(action, SETTINGS_RUN);
@@ -41,6 +42,7 @@ static void test_all_options(void **state)
 	assert_true(c.options.flags == (MS_RDONLY | MS_NOSUID));
 	assert_string_equal(c.options.source, "s");
 	assert_false(c.realtime);
+	assert_true(c.backing[0].dirty_max == 3u << 20 && c.backing[1].dirty_max == 3u << 20);
 }
 
 static void test_defaults(void **state)
@@ -206,7 +208,7 @@ static void test_example(void **state)
 			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
-	assert_int_equal(keys, 12);
+	assert_int_equal(keys, 13);
 	assert_int_equal(c.host, 0);
 	assert_string_equal(c.mount, "/mnt/daxfs");
 }
