@@ -32,7 +32,7 @@ struct config {
 	struct backing_config backing[BACKINGS_MAX];
 	unsigned n_backings;
 	uint64_t dirty_max; /* bytes, of each backing; 0: not said */
-	bool realtime; /* SCHED_FIFO and locked memory for the heartbeat */
+	bool realtime;      /* SCHED_FIFO and locked memory for the heartbeat */
 };
 
 /*
