@@ -126,7 +126,7 @@ static void test_limit(void **state)
 	assert_int_equal(st.st_size, ALL);
 }
 
-/* The host dies as it writes back: who waited for its turn has it when it is recovered, and what it left comes there. */
+/* The host dies as it writes back: who waited for its turn has it when it is recovered; what it left comes there. */
 static void test_turn_is_taken(void **state)
 {
 	struct tree *t = *state;
