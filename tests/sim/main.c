@@ -94,6 +94,24 @@ static void run_scenario(const struct scenario *sc, const struct options *opt, s
 	totals->failed += violations != 0;
 }
 
+static void add_pairs(const struct options *opt, struct totals *totals)
+{
+	struct pairs_tally tally = pairs_play(opt);
+
+	totals->violations += tally.violations;
+	totals->passed += tally.passed;
+	totals->failed += tally.failed;
+}
+
+static void add_repairs(const struct options *opt, struct totals *totals)
+{
+	uint64_t violations = repairs(opt);
+
+	totals->violations += violations;
+	totals->passed += violations == 0;
+	totals->failed += violations != 0;
+}
+
 static int list(void)
 {
 	for (unsigned i = 0; i < n_scenarios; i++)
@@ -212,9 +230,9 @@ int main(int argc, char **argv)
 		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
 			run_scenario(&scenarios[i], &opt, &totals);
 	if (opt.weak)
-		totals.violations += pairs_play(&opt, &totals.passed);
+		add_pairs(&opt, &totals);
 	if (whole(&opt))
-		totals.violations += repairs(&opt);
+		add_repairs(&opt, &totals);
 	missed = opt.weak ? 0 : sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
 		missed += selftest(&opt) + stories_tell(&opt);

@@ -186,8 +186,12 @@ struct interleave_tally world_explored(const char *a, const char *b, bool wb, bo
 
 /* -- weak memory (weak.h) ----------------------------------------------------------------- */
 
-/* Two calls of which one at most may succeed: violations, and how many were played (weak/pair.c). */
-uint64_t pairs_play(const struct options *opt, unsigned *played);
+/* Two calls of which one at most may succeed: violations, and how many pairs had none, or some (weak/pair.c). */
+struct pairs_tally {
+	unsigned passed, failed;
+	uint64_t violations;
+};
+struct pairs_tally pairs_play(const struct options *opt);
 const char *pair_name(unsigned n); /* NULL: there are fewer */
 
 /* Litmus tests of the weak memory itself: number of those that go wrong (weak/litmus.c). */

@@ -602,17 +602,19 @@ static uint64_t play_all(const struct pair *pair, const struct options *opt, boo
 	return violations;
 }
 
-uint64_t pairs_play(const struct options *opt, unsigned *played)
+struct pairs_tally pairs_play(const struct options *opt)
 {
-	uint64_t violations = 0, mixes = opt->mixes ? opt->mixes : MIXES;
+	struct pairs_tally tally = { 0 };
+	uint64_t violations;
 
 	for (unsigned i = 0; i < 2 * PAIRS; i++) {
 		const struct pair *pair = &pairs[i / 2];
 
 		if ((opt->op && strcmp(opt->op, pair->name)) || !(i % 2 ? opt->wb : opt->gpf))
 			continue;
-		violations += play_all(pair, opt, i % 2, mixes);
-		++*played;
+		violations = play_all(pair, opt, i % 2, opt->mixes ? opt->mixes : MIXES);
+		*(violations ? &tally.failed : &tally.passed) += 1;
+		tally.violations += violations;
 	}
-	return violations;
+	return tally;
 }

@@ -113,7 +113,6 @@ static uint64_t explore(const struct options *opt, unsigned i, uint64_t mixes, u
 	const char *name = play_name(i);
 	struct options few = *opt;
 	struct tally tally = { 0 };
-	unsigned played = 0;
 	bool pair = false;
 
 	for (unsigned n = 0; pair_name(n); n++)
@@ -124,7 +123,7 @@ static uint64_t explore(const struct options *opt, unsigned i, uint64_t mixes, u
 	if (i < n_scenarios)
 		explore_scenario(&scenarios[i], &few, false, &tally);
 	else
-		tally.violations = pair ? pairs_play(&few, &played) : stories_tell(&few);
+		tally.violations = pair ? pairs_play(&few).violations : stories_tell(&few);
 	*violations = tally.violations;
 	return tally.states[V_MIX];
 }
