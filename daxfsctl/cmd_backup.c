@@ -105,21 +105,27 @@ static int copy_pool(struct ctl *ctl, const char *pool, const char *to)
 int cmd_backup(struct ctl *ctl, int argc, char **argv)
 {
 	bool online = false;
-	const struct arg table[] = { { "online", ARG_FLAG, &online, 0 } };
-	int code = ctl_parse(ctl, argc, argv, table, 1, 2, 2, "backup [--online] POOL FILE");
+	struct arg_number hosts = { .given = false };
+	const struct arg table[] = { { "online", ARG_FLAG, &online, 0 },
+				     { "hosts", ARG_NUMBER, &hosts, CTL_HOSTS_MAX } };
+	int code = ctl_parse(ctl, argc, argv, table, 2, 2, 2, "backup [--online [--hosts N]] POOL FILE");
 	struct online_copy copied;
 	char image[PATH_MAX];
 	const char *to;
 
 	if (code)
 		return code;
+	if (hosts.given && (!online || !hosts.value))
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"--hosts is a number of at least 1, with --online: an exact copy has the slots of its pool");
 	to = ctl->words[1];
 	if (snprintf(image, sizeof(image), "%s.image", to) >= (int)sizeof(image))
 		return ctl_fail(ctl, CTL_USAGE, "%.60s...: too long a name", to);
 	if (!online) {
 		code = copy_pool(ctl, ctl->words[0], to);
 	} else {
-		code = online_make(ctl, ctl->words[0], image, &copied);
+		code = online_make(ctl, ctl->words[0], image, hosts.given ? (unsigned)hosts.value + 1 : 0, &copied);
 		if (code == CTL_OK)
 			code = copy_pool(ctl, image, to);
 		unlink(image);

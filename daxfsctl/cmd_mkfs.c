@@ -20,7 +20,6 @@
 #include "daxfsctl/text.h"
 
 #define HOSTS 8u
-#define HOSTS_MAX 63u /* 64 slots */
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms, cache_min, cache_max;
@@ -117,7 +116,7 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 	const struct arg table[] = {
 		{ "size", ARG_SIZE, &m.size, 0 },
 		{ "name", ARG_TEXT, &m.name, 0 },
-		{ "hosts", ARG_NUMBER, &m.hosts, HOSTS_MAX },
+		{ "hosts", ARG_NUMBER, &m.hosts, CTL_HOSTS_MAX },
 		{ "lanes", ARG_NUMBER, &m.lanes, UINT32_MAX },
 		{ "opens", ARG_NUMBER, &m.opens, UINT32_MAX },
 		{ "inodes", ARG_NUMBER, &m.inodes, 0 },

@@ -18,6 +18,8 @@
 #include "daxfsctl/args.h"
 
 /* Exit codes; those of check are the ones of fsck(8). Listed in daxfsctl(8). */
+#define CTL_HOSTS_MAX 63u /* of a pool: of its 64 slots one is spare */
+
 enum ctl_exit {
 	CTL_OK = 0,
 	CTL_REFUSED = 1,  /* the state of the pool or host does not allow it */

@@ -20,7 +20,7 @@ static void note_pieces(void *context, const char *path)
 	o->n += o->in_pieces[o->n] != NULL;
 }
 
-static int make_pool(struct daxfs *like, const char *path, struct daxfs_error *err)
+static int make_pool(struct daxfs *like, const char *path, unsigned hosts, struct daxfs_error *err)
 {
 	struct daxfs_mkfs_options options = { .struct_size = sizeof(options), .force = true };
 	struct daxfs_geometry g;
@@ -29,7 +29,7 @@ static int make_pool(struct daxfs *like, const char *path, struct daxfs_error *e
 	options.name = g.name;
 	options.size = g.size;
 	options.inodes = g.inodes;
-	options.hosts = g.hosts;
+	options.hosts = hosts ? hosts : g.hosts;
 	options.lanes = g.lanes_per_host;
 	options.opens = g.opens_per_host;
 	options.heartbeat_ms = g.heartbeat_ms;
@@ -66,7 +66,7 @@ static int copy_as_guest(struct online_copy *o, const char *image, struct daxfs_
 
 	if (rc)
 		return rc;
-	rc = make_pool(o->tree.from, image, err);
+	rc = make_pool(o->tree.from, image, o->hosts, err);
 	if (rc == 0)
 		rc = fill_pool(o, image, err);
 	gone = guest_go(&guest);
@@ -75,12 +75,12 @@ static int copy_as_guest(struct online_copy *o, const char *image, struct daxfs_
 	return rc;
 }
 
-int online_make(struct ctl *ctl, const char *pool, const char *image, struct online_copy *out)
+int online_make(struct ctl *ctl, const char *pool, const char *image, unsigned hosts, struct online_copy *out)
 {
 	struct daxfs_error err = { .text = "" };
 	int rc;
 
-	*out = (struct online_copy){ .tree = { .in_pieces = note_pieces, .context = out } };
+	*out = (struct online_copy){ .tree = { .in_pieces = note_pieces, .context = out }, .hosts = hosts };
 	rc = daxfs_open(pool, DAXFS_READ_WRITE, &out->tree.from, &err);
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);

@@ -121,6 +121,7 @@ static void as_it_is(void **unused)
 {
 	const struct timespec then = { .tv_sec = 12345, .tv_nsec = 678 };
 	struct daxfs_attr attr = { .mode = 01777, .mtime = then, .atime = then }, out, link;
+	struct daxfs_geometry g;
 	char text[64];
 	struct daxfs *fs;
 	daxfs_ino file;
@@ -154,7 +155,20 @@ static void as_it_is(void **unused)
 	assert_int_equal(daxfs_readlink(fs, find(fs, out.ino, "link").ino, text, 64), 0);
 	assert_int_equal(find(fs, DAXFS_ROOT, "fifo").mode, S_IFIFO | 0600);
 	leave(fs);
-	/* Again, over it. */
+	/* Again, over it; with more slots, in which a host can be. */
+	ctl_run(&p.r, "backup --online --hosts 9 %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "1 files of 1700 bytes");
+	fs = restored(&p);
+	daxfs_geometry(fs, &g);
+	assert_int_equal(g.hosts, 10);
+	leave(fs);
+	fs = join(p.other, 8, "ninth");
+	assert_int_equal(find(fs, DAXFS_ROOT, "again").nlink, 2);
+	leave(fs);
+	ctl_run(&p.r, "backup --hosts 9 %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_USAGE, "with --online");
+	ctl_run(&p.r, "backup --online --hosts 64 %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_USAGE, "hosts");
 	ctl_run(&p.r, "backup --online %s %s --json", p.pool, p.copy);
 	ctl_expect_json(&p.r, "\"in_pieces\"");
 	teardown(&p);
