@@ -480,6 +480,19 @@ static bool is_serving(struct backing *b, bool *stop)
 	return serving;
 }
 
+/* For people who look at the pod. */
+static void tell_dirty(struct backing *b)
+{
+	uint64_t bytes, age_ms = 0;
+
+	pthread_mutex_lock(&b->lock);
+	bytes = b->dirty_bytes;
+	if (b->dirty)
+		age_ms = (uint64_t)(clock_ns() - b->dirty->since_ns) / 1000000;
+	pthread_mutex_unlock(&b->lock);
+	daxfs_tell_dirty(b->fs, b->number, bytes, age_ms);
+}
+
 /* Files that are due; as many as there were, so that it comes to an end. */
 static unsigned flush_due(struct backing *b, bool all)
 {
@@ -513,7 +526,9 @@ void *backing_flusher(void *context)
 					scan(b);
 				scanned = clock_ns();
 			}
+			tell_dirty(b);
 			failed = flush_due(b, all);
+			tell_dirty(b);
 			backing_put(b);
 		}
 		if (!stop)

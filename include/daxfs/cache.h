@@ -285,13 +285,14 @@ struct daxfs_cache_stats {
 	uint64_t ahead_used, ahead_wasted;   /* read before anybody asked: somebody did; or they were dropped first */
 	uint64_t dropped_young, dropped_old; /* of the dropped: not used while as many pages were filled as there are
 					      * cached, or less long; at least twice that */
-	/* of a host slot alone */
-	int64_t cached; /* put into the pool, less those that it gave back, whoever had put them there */
-	/* of a process alone */
 	uint64_t lost;    /* that were read, but that somebody else had provided or removed meanwhile */
 	uint64_t no_room; /* that were read, but found no page */
 	uint64_t errors;  /* of storage, how often */
 	uint64_t written; /* back to storage */
+	/* of a host slot alone */
+	int64_t cached;        /* put into the pool, less those that it gave back, whoever had put them there */
+	uint64_t dirty_bytes;  /* that it wrote and storage has not, as daxfs_tell_dirty said; */
+	uint64_t dirty_age_ms; /* ... the oldest of them */
 };
 
 /* where the pages of one file of storage are; those that are none of these are in storage alone */
@@ -326,7 +327,7 @@ DAXFS_API void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out
 /*
  * daxfs_cache_stats_of - figures of the cache, of a host slot
  *
- * Since the pool was made, as of its last heartbeat: all but those of a process alone. A hint: what was counted
+ * Since the pool was made, as of its last heartbeat. A hint: what was counted
  * between the last beat of a process and its death is not in it. The pool may be mapped read-only.
  *
  * Errors:
@@ -334,6 +335,13 @@ DAXFS_API void daxfs_cache_stats(struct daxfs *fs, struct daxfs_cache_stats *out
  * -EIO      that memory has failed
  */
 DAXFS_API int daxfs_cache_stats_of(struct daxfs *fs, unsigned host, struct daxfs_cache_stats *out);
+
+/*
+ * daxfs_tell_dirty - say how much of a backing this process has written and not written back
+ *
+ * For daxfs_cache_stats_of, with the next heartbeat. bytes: at most so many; age_ms: of the oldest. Never fails.
+ */
+DAXFS_API void daxfs_tell_dirty(struct daxfs *fs, unsigned backing, uint64_t bytes, uint64_t age_ms);
 
 #ifdef __cplusplus
 }

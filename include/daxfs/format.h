@@ -699,7 +699,8 @@ struct sm_asks {
 	sm_u64 reserved[4];                      /* 020 zero */
 	sm_u64 word[DAXFS_ASKS];                 /* 040 of each ask */
 	struct sm_ask ask[DAXFS_ASKS];           /* 080 */
-	sm_u64 figure[DAXFS_CACHE_FIGURES_REST]; /* 180 that it counts; those in no use are zero */
+	/* 180 lost, no room, errors of storage, written back; then as it is now: dirty bytes, ms of the oldest; zero */
+	sm_u64 figure[DAXFS_CACHE_FIGURES_REST];
 };
 
 enum daxfs_cache_policy { DAXFS_POLICY_HEAT = 0, DAXFS_POLICY_CLOCK = 1 };

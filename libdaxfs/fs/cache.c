@@ -22,7 +22,8 @@
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
 
 #define PLACES 1024u /* pages */
-#define FIGURES_TOLD (DAXFS_CACHE_FIGURES + DAXFS_CACHE_FIGURES_MORE)
+/* behind the figures in struct sm_asks, which are sums: what is so now */
+enum { NOW_DIRTY = FIGURES - FIGURE_LOST, NOW_DIRTY_AGE };
 
 struct stream {
 	daxfs_ino ino;
@@ -48,7 +49,10 @@ struct cache {
 	atomic_uint place[PLACES];     /* pages that were filled */
 	atomic_ullong figure[FIGURES]; /* without the lock: the heartbeat reads them */
 	bool told;                     /* of the heartbeat: what follows is known */
-	uint64_t before[FIGURES_TOLD]; /* of this slot, by earlier processes */
+	uint64_t before[FIGURES];      /* of this slot, by earlier processes */
+	struct {
+		atomic_ullong bytes, since_ns; /* the second: if the first is not 0 */
+	} dirty[DAXFS_BACKINGS];               /* without the lock, too */
 };
 
 int cache_init(struct daxfs *fs)
@@ -381,14 +385,56 @@ static uint64_t figure(const struct cache *c, enum cache_figure figure)
 	return atomic_load_explicit(&c->figure[figure], memory_order_relaxed);
 }
 
+static sm_u64 *rest_word(const struct pool *pool, unsigned host, unsigned i)
+{
+	return pool->asks.host ? &pool->asks.host[host].figure[i] : NULL;
+}
+
 /* Where a host tells it, or NULL. */
 static sm_u64 *figure_word(const struct pool *pool, unsigned host, unsigned i)
 {
-	sm_u64 *word = i < DAXFS_CACHE_FIGURES ? &pool->holders[host].cache[i]
-		       : pool->heat.at         ? &pool->heat.host[host].more[i - DAXFS_CACHE_FIGURES]
-					       : NULL;
+	sm_u64 *word;
 
+	if (i < FIGURE_PAST)
+		word = &pool->holders[host].cache[i];
+	else if (i < FIGURE_LOST)
+		word = pool->heat.at ? &pool->heat.host[host].more[i - FIGURE_PAST] : NULL;
+	else
+		word = rest_word(pool, host, i - FIGURE_LOST);
 	return word && !pool_lost(pool, word, sizeof(*word)) ? word : NULL;
+}
+
+static void tell_now(const struct pool *pool, unsigned host, unsigned i, uint64_t now)
+{
+	sm_u64 *word = rest_word(pool, host, i);
+
+	if (word && !pool_lost(pool, word, sizeof(*word)) && now != sm_load_relaxed(word))
+		sm_store_relaxed(word, now);
+}
+
+static void tell_dirty(struct daxfs *fs)
+{
+	uint64_t bytes = 0, first = UINT64_MAX, now = monotonic_ns();
+
+	for (unsigned i = 0; i < DAXFS_BACKINGS; i++) {
+		uint64_t n = atomic_load_explicit(&fs->cache->dirty[i].bytes, memory_order_relaxed);
+		uint64_t since = atomic_load_explicit(&fs->cache->dirty[i].since_ns, memory_order_relaxed);
+
+		bytes += n;
+		if (n && since < first)
+			first = since;
+	}
+	tell_now(&fs->pool, fs->host, NOW_DIRTY, bytes);
+	tell_now(&fs->pool, fs->host, NOW_DIRTY_AGE, first < now ? (now - first) / 1000000 : 0);
+}
+
+void daxfs_tell_dirty(struct daxfs *fs, unsigned backing, uint64_t bytes, uint64_t age_ms)
+{
+	if (backing >= DAXFS_BACKINGS || !*fs->here)
+		return;
+	atomic_store_explicit(&fs->cache->dirty[backing].since_ns, monotonic_ns() - age_ms * 1000000,
+			      memory_order_relaxed);
+	atomic_store_explicit(&fs->cache->dirty[backing].bytes, bytes, memory_order_relaxed);
 }
 
 /* The slot's words have one writer, and are for people: what a process counted since its last beat is lost with it. */
@@ -396,7 +442,7 @@ void cache_tell(struct daxfs *fs)
 {
 	struct cache *c = fs->cache;
 
-	for (unsigned i = 0; i < FIGURES_TOLD; i++) {
+	for (unsigned i = 0; i < FIGURES; i++) {
 		sm_u64 *word = figure_word(&fs->pool, fs->host, i);
 		uint64_t now;
 
@@ -409,6 +455,7 @@ void cache_tell(struct daxfs *fs)
 			sm_store_relaxed(word, now);
 	}
 	c->told = true;
+	tell_dirty(fs);
 	asks_tell(fs);
 }
 
@@ -461,7 +508,7 @@ static int look_at_words(void *arg)
 	*of->out = (struct daxfs_cache_stats){ 0 };
 	if (pool_lost(pool, &pool->holders[of->host], sizeof(pool->holders[0])))
 		return -EIO;
-	for (unsigned i = 0; i < FIGURES_TOLD; i++) {
+	for (unsigned i = 0; i < FIGURES; i++) {
 		const sm_u64 *word = figure_word(pool, of->host, i);
 
 		if (word)
@@ -469,6 +516,10 @@ static int look_at_words(void *arg)
 	}
 	if (pool->heat.at && !pool_lost(pool, &pool->heat.host[of->host], sizeof(pool->heat.host[0])))
 		of->out->cached = (int64_t)sm_load_relaxed(&pool->heat.host[of->host].cached);
+	if (pool->asks.host && !pool_lost(pool, &pool->asks.host[of->host], sizeof(pool->asks.host[0]))) {
+		of->out->dirty_bytes = sm_load_relaxed(rest_word(pool, of->host, NOW_DIRTY));
+		of->out->dirty_age_ms = sm_load_relaxed(rest_word(pool, of->host, NOW_DIRTY_AGE));
+	}
 	return 0;
 }
 

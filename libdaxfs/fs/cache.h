@@ -228,7 +228,7 @@ uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
 
-/* The first DAXFS_CACHE_FIGURES of them, and DAXFS_CACHE_FIGURES_MORE, are told to the pod, in this order. */
+/* All of them are told to the pod, in this order. */
 enum cache_figure {
 	FIGURE_HITS,
 	FIGURE_MISSES,
@@ -242,7 +242,7 @@ enum cache_figure {
 	FIGURE_AHEAD_WASTED,
 	FIGURE_DROPPED_YOUNG,
 	FIGURE_DROPPED_OLD,
-	FIGURE_LOST, /* from here on of this process alone */
+	FIGURE_LOST, /* from here on in struct sm_asks */
 	FIGURE_NO_ROOM,
 	FIGURE_ERRORS,
 	FIGURE_WRITTEN,

@@ -100,6 +100,24 @@ static void others_go_on(struct tree *t)
 	alarm(0);
 }
 
+/* The pod is told how much waits, and how long. */
+static void expect_told(struct tree *t)
+{
+	struct daxfs_cache_stats stats = { 0 };
+	struct daxfs_error err = { .text = "" };
+	struct daxfs *fs;
+
+	assert_int_equal(daxfs_open(t->pod.pool, DAXFS_READ_ONLY, &fs, &err), 0);
+	alarm(HANG_S);
+	while (!stats.dirty_bytes || !stats.dirty_age_ms) {
+		assert_int_equal(daxfs_cache_stats_of(fs, A, &stats), 0);
+		usleep(1000);
+	}
+	alarm(0);
+	assert_true(stats.dirty_bytes <= MAX + PIECE);
+	daxfs_close(fs);
+}
+
 static void test_limit(void **state)
 {
 	struct tree *t = *state;
@@ -115,6 +133,7 @@ static void test_limit(void **state)
 	expect_text(at(&t->pod, A, "data/cached"), "cached");
 	start_writer(&w, &thread);
 	others_go_on(t);
+	expect_told(t);
 	assert_in_range(atomic_load(&w.done), MAX, MAX + PIECE);
 	atomic_store(&held->host, -1);
 	pthread_join(thread, NULL);
