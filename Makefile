@@ -112,7 +112,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long demo bench lint deb install uninstall clean help \
+.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long demo bench bench-cache lint deb install uninstall clean help \
 	deps deps-check deps-lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -133,6 +133,7 @@ help:
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
+	@echo 'make bench-cache    those of the cache in front of storage'
 	@echo 'make lint           rules of the house (scripts/lint), and what standard tools find (scripts/lint-tools)'
 	@echo 'make compile_commands.json   for editors and clang tools'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
@@ -171,6 +172,9 @@ bench:
 	@scripts/deps $(B)/.deps-bench $(DEPS_BUILD) $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory -j2 all chaos-programs bench-programs
 	@B='$(B)' bench/run $(BENCH)
+
+bench-cache:
+	@$(MAKE) --no-print-directory bench BENCH=cache
 
 deb:
 	@scripts/deps $(B)/.deps-deb $(DEPS_BUILD) $(DEPS_DEB)

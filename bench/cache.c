@@ -7,40 +7,11 @@
  * ratios are those of storage: one less pages that were read for each page that was asked for, so that a page
  * that was read ahead for nothing counts as a miss. Other policies have the same trace (policies.c).
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
+#include "cache_pod.h"
 
-#include "bench.h"
-#include "daxfs/cache.h"
-#include "trace.h"
-
-#define PAGE 4096u
 #define POOL_SPARE (6 * MIB) /* for what is not pages */
-#define READ_BYTES (256 * KIB)
-#define PATIENCE_MS 60000u
 
-/* a disk: pages in order, one read at a time */
-struct disk {
-	pthread_mutex_t lock;
-	uint64_t ns_per_page; /* 0: no time at all */
-	uint64_t free_ns;     /* when it will have done what it was asked */
-	atomic_ullong pages;  /* read */
-};
-
-struct pod {
-	char path[128];
-	struct daxfs *fs[TRACE_HOSTS];
-	daxfs_ino file[TRACE_FILES];
-	struct disk disk;
-};
-
-static void must(long rc, const char *what)
+void cache_must(long rc, const char *what)
 {
 	if (rc < 0)
 		bench_fail("cache: %s: %s", what, strerror((int)-rc));
@@ -82,7 +53,7 @@ static void check_page(const uint8_t *page, uint64_t number, uint64_t file)
 }
 
 /* A pool of its own, of so many pages and some for what there is besides. */
-static void pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, const struct daxfs_mkfs_options *wanted)
+void cache_pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, const struct daxfs_mkfs_options *wanted)
 {
 	struct daxfs_mkfs_options options = *wanted;
 	struct daxfs_error err;
@@ -106,30 +77,30 @@ static void pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, con
 	for (unsigned i = 0; i < TRACE_HOSTS; i++) {
 		if (daxfs_open(pod->path, DAXFS_READ_WRITE, &pod->fs[i], &err) || daxfs_join(pod->fs[i], i, NULL, &err))
 			bench_fail("%s", err.text);
-		must(daxfs_backing_attach(pod->fs[i], 0, &storage), "attach");
+		cache_must(daxfs_backing_attach(pod->fs[i], 0, &storage), "attach");
 	}
 }
 
-static void pod_close(struct pod *pod)
+void cache_pod_close(struct pod *pod)
 {
 	for (unsigned i = 0; i < TRACE_HOSTS; i++)
 		daxfs_close(pod->fs[i]);
 	unlink(pod->path);
 }
 
-static void add_file(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts)
+void cache_file_add(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts)
 {
 	struct daxfs_attr attr = { .mode = S_IFREG | 0444, .size = pages * PAGE }, out;
 	char name[16];
 
 	snprintf(name, sizeof(name), "file%u", n);
-	must(daxfs_import(pod->fs[0], DAXFS_ROOT, name, &attr, 0, n + 1, &out), "import");
+	cache_must(daxfs_import(pod->fs[0], DAXFS_ROOT, name, &attr, 0, n + 1, &out), "import");
 	pod->file[n] = out.ino;
 	for (unsigned i = 0; i < hosts; i++)
-		must(daxfs_file_open(pod->fs[i], out.ino), "open");
+		cache_must(daxfs_file_open(pod->fs[i], out.ino), "open");
 }
 
-static void close_file(struct pod *pod, unsigned n, unsigned hosts)
+void cache_file_close(struct pod *pod, unsigned n, unsigned hosts)
 {
 	for (unsigned i = 0; i < hosts; i++)
 		daxfs_file_close(pod->fs[i], pod->file[n]);
@@ -144,19 +115,19 @@ static double replay(const struct rig *rig, const struct trace *t, uint32_t cach
 	struct pod pod;
 	uint8_t page[PAGE];
 
-	pod_open(rig, &pod, cache + t->pages / 256u, &options);
+	cache_pod_open(rig, &pod, cache + t->pages / 256u, &options);
 	for (unsigned i = 0; i < TRACE_FILES && t->file[i]; i++)
-		add_file(&pod, i, t->file[i] + 1ull, t->hosts[i]);
+		cache_file_add(&pod, i, t->file[i] + 1ull, t->hosts[i]);
 	for (uint64_t i = 0; i < t->n; i++) {
 		unsigned file = t->at[i].page >= t->file[0];
 		uint64_t number = t->at[i].page - (file ? t->file[0] : 0) + 1;
 
-		must(daxfs_read(pod.fs[t->at[i].host], pod.file[file], page, PAGE, number * PAGE), "read");
+		cache_must(daxfs_read(pod.fs[t->at[i].host], pod.file[file], page, PAGE, number * PAGE), "read");
 		check_page(page, number, file + 1);
 	}
 	for (unsigned i = 0; i < TRACE_FILES && t->file[i]; i++)
-		close_file(&pod, i, t->hosts[i]);
-	pod_close(&pod);
+		cache_file_close(&pod, i, t->hosts[i]);
+	cache_pod_close(&pod);
 	return 1 - (double)pod.disk.pages / (double)t->n;
 }
 
@@ -237,7 +208,7 @@ static void *read_file(void *arg)
 	while (now_ns() < r->start_ns)
 		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	for (uint64_t at = 0; at < r->pages * PAGE; at += READ_BYTES) {
-		must(daxfs_read(r->pod->fs[r->host], r->pod->file[0], buf, READ_BYTES, at), "read");
+		cache_must(daxfs_read(r->pod->fs[r->host], r->pod->file[0], buf, READ_BYTES, at), "read");
 		check_page(buf, at / PAGE, 1);
 	}
 	free(buf);
@@ -252,9 +223,9 @@ static double read_together(const struct rig *rig, struct daxfs_mkfs_options opt
 	uint64_t start = now_ns(), room = options.cache_max ? options.cache_max / PAGE : pages;
 	struct pod pod;
 
-	pod_open(rig, &pod, room + pages / 256, &options);
+	cache_pod_open(rig, &pod, room + pages / 256, &options);
 	pod.disk.ns_per_page = mib_s > 0 ? (uint64_t)(PAGE * 1e9 / (mib_s * MIB)) : 0;
-	add_file(&pod, 0, pages, TRACE_HOSTS);
+	cache_file_add(&pod, 0, pages, TRACE_HOSTS);
 	for (unsigned i = 0; i < readers; i++) {
 		unsigned host = i % TRACE_HOSTS;
 
@@ -264,8 +235,8 @@ static double read_together(const struct rig *rig, struct daxfs_mkfs_options opt
 	}
 	for (unsigned i = 0; i < readers; i++)
 		pthread_join(reader[i].thread, NULL);
-	close_file(&pod, 0, TRACE_HOSTS);
-	pod_close(&pod);
+	cache_file_close(&pod, 0, TRACE_HOSTS);
+	cache_pod_close(&pod);
 	return (double)pod.disk.pages / (double)pages;
 }
 
@@ -317,7 +288,7 @@ static void *hit(void *arg)
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t number = random_below(&rng, HIT_PAGES);
 
-		must(daxfs_read(h->pod->fs[h->host], h->pod->file[0], page, PAGE, number * PAGE), "read");
+		cache_must(daxfs_read(h->pod->fs[h->host], h->pod->file[0], page, PAGE, number * PAGE), "read");
 		check_page(page, number, 1);
 	}
 	h->ns = (double)(now_ns() - start) / n;
@@ -366,8 +337,8 @@ static void measure_hit(const struct rig *rig)
 
 	if (!bench_wants("cache-hit-cost"))
 		return;
-	pod_open(rig, &pod, HIT_PAGES * 5 / 4, &options);
-	add_file(&pod, 0, HIT_PAGES, 2);
+	cache_pod_open(rig, &pod, HIT_PAGES * 5 / 4, &options);
+	cache_file_add(&pod, 0, HIT_PAGES, 2);
 	for (unsigned i = 0; i < 3; i++)
 		hit_by(&pod, 2);
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -375,87 +346,14 @@ static void measure_hit(const struct rig *rig)
 		share[i] = copy_pages(rig->raw) / one[i];
 		two[i] = hit_by(&pod, 2);
 	}
-	close_file(&pod, 0, 2);
-	pod_close(&pod);
+	cache_file_close(&pod, 0, 2);
+	cache_pod_close(&pod);
 	s = spread_of(one, ROUNDS);
 	out_figure("cache-hit-cost", s.median, "ns for 4 KiB", &s);
 	s = spread_of(share, ROUNDS);
 	out_figure("cache-hit-cost-share", s.median, "of it a memcpy takes", &s);
 	s = spread_of(two, ROUNDS);
 	out_figure("cache-hit-cost-two-hosts", s.median, "ns, two hosts at once", &s);
-}
-
-/* A file of storage that is one of tmpfs here, cold, to its end; beside the same reads of that file. */
-static ssize_t file_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
-{
-	(void)ino, (void)file;
-	return pread(*(int *)context, buf, len, (off_t)offset);
-}
-
-static double plain_seconds(int fd, uint64_t bytes, uint8_t *buf)
-{
-	uint64_t start = now_ns();
-
-	for (uint64_t at = 0; at < bytes; at += READ_BYTES)
-		if (pread(fd, buf, READ_BYTES, (off_t)at) != (ssize_t)READ_BYTES)
-			bench_fail("cache: pread: %s", strerror(errno));
-	return (double)(now_ns() - start) / 1e9;
-}
-
-static double fill_seconds(struct pod *pod, uint64_t bytes, uint8_t *buf)
-{
-	uint64_t start = now_ns();
-
-	for (uint64_t at = 0; at < bytes; at += READ_BYTES)
-		must(daxfs_read(pod->fs[0], pod->file[0], buf, READ_BYTES, at), "read");
-	return (double)(now_ns() - start) / 1e9;
-}
-
-static void measure_fill(const struct rig *rig)
-{
-	const struct daxfs_mkfs_options options = { .cache_max = 0 };
-	uint64_t bytes = bench_args()->quick ? 16 * MIB : 256 * MIB;
-	uint8_t *buf = malloc(READ_BYTES);
-	double mib[ROUNDS], share[ROUNDS];
-	struct spread s;
-	struct pod pod;
-	int fd;
-
-	if (!bench_wants("cache-fill") || !buf) {
-		free(buf);
-		return;
-	}
-	fd = rig_tmpfs(rig, false, "storage", O_RDWR | O_CREAT);
-	memset(buf, 'x', READ_BYTES);
-	for (uint64_t at = 0; at < bytes; at += READ_BYTES)
-		if (pwrite(fd, buf, READ_BYTES, (off_t)at) != (ssize_t)READ_BYTES)
-			bench_fail("cache: pwrite: %s", strerror(errno));
-	pod_open(rig, &pod, bytes / PAGE * 5 / 4, &options);
-	must(daxfs_backing_detach(pod.fs[0], 0), "detach");
-	must(daxfs_backing_attach(pod.fs[0], 0,
-				  &(struct daxfs_storage){ .struct_size = sizeof(struct daxfs_storage),
-							   .read = file_read,
-							   .context = &fd,
-							   .patience_ms = PATIENCE_MS }),
-	     "attach");
-	add_file(&pod, 0, bytes / PAGE, 1);
-	rig_populate(pod.path);
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		double plain = plain_seconds(fd, bytes, buf), ours;
-
-		must(daxfs_cache_drop(pod.fs[0], pod.file[0], 0, bytes), "drop");
-		ours = fill_seconds(&pod, bytes, buf);
-		mib[i] = (double)bytes / MIB / ours;
-		share[i] = plain / ours;
-	}
-	close_file(&pod, 0, 1);
-	pod_close(&pod);
-	close(fd);
-	free(buf);
-	s = spread_of(mib, ROUNDS);
-	out_figure("cache-fill", s.median, "MiB/s from a file of tmpfs", &s);
-	s = spread_of(share, ROUNDS);
-	out_figure("cache-fill-share", s.median, "of what reading that file alone does", &s);
 }
 
 /* Pages of a file four times as large as the pool, one by one at random: each takes a page from another one. */
@@ -467,7 +365,7 @@ static double turn_over(struct pod *pod, uint64_t pages, unsigned n, uint64_t *r
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t number = 1 + random_below(rng, pages - 1);
 
-		must(daxfs_read(pod->fs[0], pod->file[0], page, PAGE, number * PAGE), "read");
+		cache_must(daxfs_read(pod->fs[0], pod->file[0], page, PAGE, number * PAGE), "read");
 		check_page(page, number, 1);
 	}
 	return (double)(now_ns() - start) / (double)(pod->disk.pages - before);
@@ -489,21 +387,22 @@ static void measure_flat(const struct rig *rig)
 		char name[64];
 
 		snprintf(name, sizeof(name), "cache-fill-cost-%llu-pages", (unsigned long long)pages);
-		pod_open(rig, &pod, pages, &options);
-		add_file(&pod, 0, 4 * pages, 1);
+		cache_pod_open(rig, &pod, pages, &options);
+		cache_file_add(&pod, 0, 4 * pages, 1);
 		for (uint64_t at = 0; at < 2 * pages; at++) /* in order, until it is full */
-			must(daxfs_read(pod.fs[0], pod.file[0], buf, PAGE, at * PAGE), "read");
+			cache_must(daxfs_read(pod.fs[0], pod.file[0], buf, PAGE, at * PAGE), "read");
 		for (unsigned k = 0; k < ROUNDS; k++)
 			ns[k] = turn_over(&pod, 4 * pages, n, &rng);
-		close_file(&pod, 0, 1);
-		pod_close(&pod);
+		cache_file_close(&pod, 0, 1);
+		cache_pod_close(&pod);
 		s = spread_of(ns, ROUNDS);
 		out_figure(name, s.median,
 			   "ns to fill a page in the place of another one, of storage that takes no time", &s);
 	}
 }
 
-static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds", "cache-hit-cost", "cache-fill" };
+static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds", "cache-hit-cost", "cache-fill",
+				      "cache-write-back" };
 
 static bool anything_wanted(void)
 {
@@ -529,7 +428,7 @@ void bench_cache(void)
 	measure_hits(&rig);
 	measure_together(&rig);
 	measure_hit(&rig);
-	measure_fill(&rig);
+	bench_cache_file(&rig);
 	measure_flat(&rig);
 	rig_close(&rig);
 }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cache_pod.h - a pool of its own for a figure of the cache, hosts that have joined it, and storage behind it. */
+#ifndef BENCH_CACHE_POD_H
+#define BENCH_CACHE_POD_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "daxfs/cache.h"
+#include "trace.h"
+
+#define PAGE 4096u
+#define READ_BYTES (256 * KIB)
+#define PATIENCE_MS 60000u
+
+/* a disk: pages in order, one read at a time */
+struct disk {
+	pthread_mutex_t lock;
+	uint64_t ns_per_page; /* 0: no time at all */
+	uint64_t free_ns;     /* when it will have done what it was asked */
+	atomic_ullong pages;  /* read */
+};
+
+struct pod {
+	char path[128];
+	struct daxfs *fs[TRACE_HOSTS];
+	daxfs_ino file[TRACE_FILES];
+	struct disk disk;
+};
+
+/* Of so many pages, and some for what there is besides. */
+void cache_pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, const struct daxfs_mkfs_options *wanted);
+void cache_pod_close(struct pod *pod);
+/* File n, of so many pages, opened by so many hosts. */
+void cache_file_add(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts);
+void cache_file_close(struct pod *pod, unsigned n, unsigned hosts);
+void cache_must(long rc, const char *what);
+/* What goes through to a file of tmpfs (cache_file.c). */
+void bench_cache_file(const struct rig *rig);
+
+#endif
