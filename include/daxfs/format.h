@@ -695,10 +695,10 @@ struct sm_ask {
 #define DAXFS_CACHE_FIGURES_REST 16u
 
 struct sm_asks {
-	sm_u64 serves[4];                        /* 000 a bit for each backing that it reads for others */
-	sm_u64 reserved[4];                      /* 020 zero */
-	sm_u64 word[DAXFS_ASKS];                 /* 040 of each ask */
-	struct sm_ask ask[DAXFS_ASKS];           /* 080 */
+	sm_u64 serves[4];              /* 000 a bit for each backing that it reads for others */
+	sm_u64 reserved[4];            /* 020 zero */
+	sm_u64 word[DAXFS_ASKS];       /* 040 of each ask */
+	struct sm_ask ask[DAXFS_ASKS]; /* 080 */
 	/* 180 lost, no room, errors of storage, written back; then as it is now: dirty bytes, ms of the oldest; zero */
 	sm_u64 figure[DAXFS_CACHE_FIGURES_REST];
 };
