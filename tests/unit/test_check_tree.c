@@ -209,11 +209,14 @@ static void name_unended(struct fixture *s)
 static void entry_moved(struct fixture *s)
 {
 	uint64_t page, dirent, w;
-	sm_u64 *slot = fixture_slot(s, s->victim, &page, &dirent), *other = NULL;
+	sm_u64 *slot = fixture_slot(s, s->victim, &page, &dirent), *other = NULL,
+	       *first = map_node(s->pool, page)->slot;
+	unsigned bucket = (unsigned)(slot - first) / DAXFS_BUCKET_SLOTS;
 
+	/* Any slot of its bucket would be right; which bucket that is follows from the key of the pool. */
 	for (unsigned i = 0; !other; i++)
-		if (link_kind(sm_load(&map_node(s->pool, page)->slot[i])) == DAXFS_ABSENT)
-			other = &map_node(s->pool, page)->slot[i];
+		if (i / DAXFS_BUCKET_SLOTS != bucket && link_kind(sm_load(&first[i])) == DAXFS_ABSENT)
+			other = &first[i];
 	w = word_payload(sm_load(slot), DAXFS_W_NAME);
 	fixture_set(slot, DAXFS_W_NAME, 0);
 	fixture_set(other, DAXFS_W_NAME, w);
