@@ -24,6 +24,8 @@ static const struct key {
 	{ "join-wait", "--join-wait", VALUE },
 	{ "attr-timeout", "--attr-timeout", VALUE },
 	{ "keep", "--keep", VALUE },
+	{ "backing", "--backing", VALUE },
+	{ "dirty-max-mib", "--dirty-max-mib", VALUE },
 	{ "pool", "--pool", PATH },
 	{ "config", "--config", PATH },
 	{ "machine-id", "--machine-id", PATH },

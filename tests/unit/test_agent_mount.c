@@ -74,6 +74,9 @@ static void test_where_the_pool_is(void **state)
 	assert_string_equal(argument("--source"), "pool=/p");
 	assert_string_equal(argument("--join-wait"), "0");
 	assert_null(argument("--options"));
+	taken(CALL("mount.daxfs", "/p", "/none", "-o", "host=0,backing=a=/b,dirty_max_mib=2"));
+	assert_string_equal(argument("--backing"), "a=/b");
+	assert_string_equal(argument("--dirty-max-mib"), "2");
 	taken(CALL("mount.daxfs", "word", "/none", "-o", "pool=/p", "-o", "host=0"));
 	assert_string_equal(argument("--pool"), "/p");
 	assert_string_equal(argument("--source"), "word");
