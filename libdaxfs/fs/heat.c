@@ -227,7 +227,7 @@ static bool pick_by_clock(struct daxfs *fs, struct lane *lane, unsigned tick, st
 	unsigned i = 0, any = 0;
 
 	if (lane_random(lane, SWEEP) == 0) {
-		hand = cache_hand(fs, BYTES) / BYTES * BYTES % pool->objects[DAXFS_T_PAGE];
+		hand = cache_hand(fs, BYTES) % pool->objects[DAXFS_T_PAGE] / BYTES * BYTES;
 		forget_use(pool, hand, word_at(pool, hand));
 	}
 	if (!w)
