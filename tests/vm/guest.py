@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine of the pod: a QEMU guest with Debian on a disk of its own, and a stretch of memory that all guests share.
+
+Commands reach it through QEMU's guest agent; its power switch is QMP (here) or the BMC (redfish.py), which asks this class.
+"""
+import base64
+import json
+import os
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import time
+
+HANG_S = 600  # no limit is nearer: machines differ by more than ten times
+
+
+class Failure(Exception):
+    pass
+
+
+def until(what, condition, poll=0.2):
+    """Waits for a state, not for a time. Returns what the condition returned."""
+    end = time.monotonic() + HANG_S
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise Failure(f"waited in vain: {what}")
+        time.sleep(poll)
+    return value
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def exchange(path, messages, timeout=10):
+    """Sends each message, (JSON) to a socket of QEMU; the answer to the last."""
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(timeout)
+        end.connect(path)
+        with end.makefile("rw") as file:
+            for message in messages:
+                file.write(json.dumps(message) + "\n")
+                file.flush()
+                wanted = message.get("arguments", {}).get("id")
+                while True:
+                    answer = json.loads(file.readline())
+                    if "error" in answer:
+                        raise Failure(f"{path}: {message['execute']}: {answer['error'].get('desc')}")
+                    if "return" in answer and wanted in (None, answer["return"]):
+                        break
+    return answer["return"]
+
+
+class Guest:
+    def __init__(self, number, image, directory, pool, packages):
+        self.number, self.name = number, f"guest{number}"
+        self.image, self.dir, self.pool, self.packages = image, directory, pool, packages
+        self.qemu = None
+        self.fence_port = free_port()
+        self.acks = f"{directory}/{self.name}.acks"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", os.path.abspath(f"{image}/base.img"), "-F", "raw",
+                        self.path("qcow2")], check=True)
+
+    def path(self, what):
+        return f"{self.dir}/{self.name}.{what}"
+
+    # -- power --------------------------------------------------------------------
+
+    def power_on(self):
+        if self.on():
+            return
+        size = os.path.getsize(self.pool)
+        # Two processors on each guest: with one, QEMU leaves out the lock prefix, and atomics are none between guests.
+        self.qemu = subprocess.Popen(
+            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35,nvdimm=on", "-cpu", "max", "-smp", "2",
+             "-m", "640M,slots=1,maxmem=4G", "-display", "none", "-nodefaults", "-no-user-config", "-name", self.name,
+             "-kernel", f"{self.image}/kernel", "-initrd", f"{self.image}/initrd",
+             "-append", f"root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 systemd.hostname={self.name}",
+             "-drive", f"file={self.path('qcow2')},if=virtio,format=qcow2",
+             "-drive", f"file={self.packages},if=virtio,format=raw,readonly=on",
+             "-object", f"memory-backend-file,id=pool,share=on,mem-path={self.pool},size={size}",
+             "-device", "nvdimm,memdev=pool",
+             "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
+             "-device", "virtio-serial",
+             "-chardev", f"socket,id=agent,path={self.path('agent')},server=on,wait=off",
+             "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+             "-chardev", f"file,id=acks,path={self.acks},append=on",
+             "-device", "virtserialport,chardev=acks,name=acks",
+             "-chardev", f"file,id=console,path={self.path('console')},append=on", "-serial", "chardev:console",
+             "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
+             "-qmp", f"tcp:127.0.0.1:{self.fence_port},server=on,wait=off"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.path("qemu"), "ab"))
+
+    def kill(self):
+        """The power cord: not one instruction more."""
+        if self.qemu:
+            self.qemu.send_signal(signal.SIGKILL)
+            self.qemu.wait()
+
+    def on(self):
+        return self.qemu is not None and self.qemu.poll() is None
+
+    def qmp(self, command):
+        return exchange(self.path("qmp"), [{"execute": "qmp_capabilities"}, {"execute": command}])
+
+    # -- as the BMC sees it -----------------------------------------------------------
+
+    def reset(self, kind):
+        if kind in ("ForceOff", "ForceRestart"):
+            self.kill()
+        if kind in ("On", "ForceRestart"):
+            self.power_on()
+
+    # -- commands -----------------------------------------------------------------
+
+    def ask(self, command, **arguments):
+        sync = {"execute": "guest-sync", "arguments": {"id": random.getrandbits(31)}}  # answers to somebody else are passed over
+        return exchange(self.path("agent"), [sync, {"execute": command, "arguments": arguments}])
+
+    def up(self):
+        try:
+            return self.ask("guest-ping") == {}
+        except (OSError, ValueError, Failure):
+            return False
+
+    def wait_up(self):
+        until(f"{self.name} to boot (see {self.path('console')})", self.up)
+
+    def start(self, command, stdin=""):
+        return self.ask("guest-exec", path="/bin/sh", arg=["-c", command],
+                        **{"capture-output": True, "input-data": base64.b64encode(stdin.encode()).decode()})["pid"]
+
+    def finish(self, command, pid):
+        """Its exit status and what it said, both streams."""
+        poll, end = 0.05, time.monotonic() + HANG_S
+        while not (state := self.ask("guest-exec-status", pid=pid))["exited"]:
+            if time.monotonic() > end:
+                raise Failure(f"{self.name}: does not end: {command}")
+            time.sleep(poll)
+            poll = min(poll * 1.5, 1)
+        said = b"".join(base64.b64decode(state.get(key, "")) for key in ("out-data", "err-data"))
+        return state.get("exitcode", 128 + state.get("signal", 0)), said.decode(errors="replace")
+
+    def try_run(self, command, stdin=""):
+        return self.finish(command, self.start(command, stdin))
+
+    def run(self, command, stdin=""):
+        status, said = self.try_run(command, stdin)
+        if status:
+            raise Failure(f"{self.name}: exit status {status} of: {command}\n{said}")
+        return said
+
+    def put(self, path, text, mode="644"):
+        self.run(f"mkdir -p {shlex.quote(os.path.dirname(path))}; umask 077; cat >{path}; chmod {mode} {path}", text)
+
+
+def on_all(guests, command):
+    """One command on all of them at once; what each said."""
+    pids = [guest.start(command) for guest in guests]
+    ends = [guest.finish(command, pid) for guest, pid in zip(guests, pids)]
+    for guest, (status, said) in zip(guests, ends):
+        if status:
+            raise Failure(f"{guest.name}: exit status {status} of: {command}\n{said}")
+    return [said for _, said in ends]

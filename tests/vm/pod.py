@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pod that the guests make: set up from the packages as docs/OPERATIONS.md says, looked at, put under load and judged."""
+import json
+import time
+
+import redfish
+from guest import Failure, Guest, on_all, until
+
+GUESTS, MANAGERS = 3, 2
+POOL_BYTES = 256 << 20
+HEARTBEAT_MS = 500  # dead after 5 s of silence: guests without KVM wait for a processor of the machine for as long as seconds
+MOUNT = "/mnt/daxfs"
+
+FABRICD = """pool = {pool}
+fence-agent = fence_daxfs_qmp
+fence-option = login_timeout=10
+{qmp}
+fence-agent-2 = fence_redfish
+fence-option-2 = username={user}
+fence-option-2 = ssl_insecure=1
+fence-secret-2 = password=/etc/daxfs/bmc-password
+{bmc}
+fence-action = cycle
+fence-timeout-ms = 120000
+expect-backup = yes
+{expect}
+"""
+AGENT = """pool = {pool}
+host = {number}
+mount = {mount}
+join-wait = 60
+"""
+
+
+class Pod:
+    def __init__(self, image, directory, packages):
+        self.began, self.doing, self.done = time.monotonic(), "setting up", []
+        path = f"{directory}/pool"
+        with open(path, "wb") as file:
+            file.truncate(POOL_BYTES)
+        self.guests = [Guest(number, image, directory, path, packages) for number in range(GUESTS)]
+        self.runs, self.deaths, self.bmc, self.pool = 0, 0, None, None
+
+    def say(self, text):
+        print(f"check-vm: {time.monotonic() - self.began:6.1f} s  {text}", flush=True)
+
+    # -- setting up -----------------------------------------------------------------
+
+    def boot(self):
+        for guest in self.guests:
+            guest.power_on()
+        for guest in self.guests:
+            guest.wait_up()
+
+    def make_device(self):
+        """The shared memory as /dev/dax0.0 of each: one guest makes it that, the others look again."""
+        self.guests[0].run("ndctl create-namespace -f -e namespace0.0 -m devdax -a 2M")
+        on_all(self.guests[1:], "ndctl disable-region all && ndctl enable-region all")
+        on_all(self.guests, "udevadm settle && test -c /dev/dax0.0")
+
+    def install(self):
+        on_all(self.guests, "mkdir -p /opt/p && tar -C /opt/p -xf /dev/vdb && dpkg -i /opt/p/*.deb && cp /opt/p/load /usr/local/bin")
+
+    def make_pool(self):
+        self.guests[0].run(f"daxfsctl mkfs /dev/dax0.0 --name pod0 --hosts {GUESTS} --heartbeat-ms {HEARTBEAT_MS}")
+        on_all(self.guests, "udevadm trigger --settle --action=add /dev/dax0.0")
+        self.pool = self.guests[0].run("echo /dev/daxfs/by-uuid/*").strip()
+        pids = [(guest, guest.start(f"daxfsctl selftest /dev/dax0.0 --hosts {GUESTS} --host {guest.number}")) for guest in self.guests]
+        ends = [guest.finish("selftest", pid) for guest, pid in pids]
+        if any(status for status, _ in ends):
+            raise Failure(f"selftest: {ends}")
+        return ends[0][1].strip().splitlines()[-1]
+
+    def configure(self):
+        def lines(key, value):
+            return "\n".join(f"{key} = {value(guest)}" for guest in self.guests)
+
+        fabricd = FABRICD.format(
+            pool=self.pool, user=redfish.USER, expect=lines("expect-host", lambda guest: guest.name),
+            qmp=lines("fence-host", lambda guest: f"{guest.name} ip=10.0.2.2 ipport={guest.fence_port}"),
+            bmc=lines("fence-host-2", lambda guest: f"{guest.name} ip=10.0.2.2 ipport={self.bmc.server_port} "
+                                                    f"systems_uri=/redfish/v1/Systems/{guest.number}"))
+        for guest in self.guests:
+            guest.put("/etc/daxfs/node-agent-pod0.conf", AGENT.format(pool=self.pool, number=guest.number, mount=MOUNT))
+            guest.run(f"mkdir {MOUNT}")
+        for guest in self.guests[:MANAGERS]:
+            guest.put("/etc/daxfs/fabricd-pod0.conf", fabricd)
+            guest.put("/etc/daxfs/bmc-password", redfish.PASSWORD + "\n", "600")
+            guest.run("systemctl enable --now fabricd@pod0")
+        on_all(self.guests, "systemctl enable --now daxfs-node-agent@pod0 && sync")
+
+    # -- looking ------------------------------------------------------------------
+
+    def status(self, guest):
+        """What fabricd says, of whichever guest that runs one; None if it does not answer."""
+        status, said = guest.try_run("daxfsctl status --json")
+        try:
+            return json.loads(said) if status == 0 or said.startswith("{") else None
+        except ValueError:
+            return None
+
+    def host(self, via, number):
+        """One host, as the pool says it."""
+        said = json.loads(via.run(f"daxfsctl status {self.pool} --direct --json"))
+        return next((host for host in said["hosts"] if host["id"] == number), {"state": "FREE"})
+
+    def wait_state(self, via, number, *states):
+        return until(f"host {number} to be {' or '.join(states)}, seen by {via.name}",
+                     lambda: (host := self.host(via, number))["state"] in states and host)
+
+    def whole(self):
+        """All machines are up, in the pool, mounted; fabricd finds nothing wrong."""
+        if not all(guest.up() for guest in self.guests):
+            return False
+        if any(guest.try_run(f"mountpoint -q {MOUNT}")[0] for guest in self.guests):
+            return False
+        said = self.status(self.guests[0])
+        return bool(said and said.get("healthy"))
+
+    def wait_whole(self):
+        until("the pod to be whole again, unaided", self.whole, 1)
+
+    def primary(self):
+        """The guest with the primary fabricd."""
+        def find():
+            hosts = json.loads(self.guests[-1].run(f"daxfsctl status {self.pool} --direct --json"))["hosts"]
+            return next((guest for guest, host in zip(self.guests, hosts) if "primary" in host["roles"]), None)
+        return until("a primary fabricd", find)
+
+    def last_words(self):
+        for guest in self.guests:
+            try:
+                if guest.on() and guest.up():
+                    said = guest.try_run("daxfsctl status --json | head -c 3000; journalctl -b --no-pager -q -o short-monotonic "
+                                         "-u 'fabricd@*' -u 'daxfs-node-agent@*' | tail -n 15")[1]
+                    print(f"-- {guest.name}\n{said}")
+            except (OSError, ValueError, Failure) as error:
+                print(f"-- {guest.name}: {error!r}")
+
+    # -- load ---------------------------------------------------------------------
+
+    def prepare_load(self):
+        self.guests[0].run(f"mkdir {MOUNT}/load && load prepare {MOUNT}/load")
+
+    def start_load(self):
+        self.runs += 1
+        on_all(self.guests, "systemctl reset-failed load 2>/dev/null; true")
+        for guest in self.guests:
+            guest.run(f"systemd-run -q --unit=load load write {MOUNT}/load {guest.number} {self.runs} {GUESTS}")
+        for guest in self.guests:
+            self.wait_progress(guest, 30)
+
+    def lines(self, guest):
+        try:
+            with open(guest.acks, encoding="ascii", errors="replace") as file:
+                return file.readlines()
+        except FileNotFoundError:
+            return []
+
+    def wait_progress(self, guest, operations):
+        """So many more operations of this guest are acknowledged."""
+        goal = len(self.lines(guest)) + operations
+        until(f"{guest.name} to work", lambda: len(self.lines(guest)) >= goal)
+
+    def longest(self, guest, since):
+        """The longest operation (ms) of a guest since a line of its acknowledgements, but for those that wait for a lock."""
+        times = [int(words[3]) for words in map(str.split, self.lines(guest)[since:]) if len(words) > 4 and words[2] != "count"]
+        return len(times), max(times, default=0)
+
+    def stop_load(self, victims):
+        """Ends the load; but for the victims', it must not have met an error."""
+        on_all(self.guests, "systemctl stop load 2>/dev/null; true")
+        for guest in self.guests:
+            if guest not in victims and guest.try_run("systemctl is-failed -q load")[0] == 0:
+                raise Failure(f"{guest.name}: its load failed:\n" + guest.run("journalctl -b -q -o cat -u load | tail -n 20"))
+
+    def verify(self, via):
+        """All that any host was told, seen through this one's mount; then every structure of the pool."""
+        acks = "".join("".join(self.lines(guest)) for guest in self.guests)
+        status, said = via.try_run(f"load verify {MOUNT}/load {self.deaths}", acks)
+        if status:
+            raise Failure(f"seen by {via.name}: {said}")
+        found = via.try_run(f"daxfsctl check {self.pool} --direct")
+        if found[0]:
+            raise Failure(f"daxfsctl check: {found[1]}")
+        return said.strip().splitlines()[-1]

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to the machines. Each scenario begins with a whole pod under load, and returns whom it did harm to; run() waits
+until the pod is whole again, unaided, and judges what was acknowledged."""
+import socket
+import time
+
+from guest import Failure, until
+
+LIVES = ("ALIVE", "SUSPECT")
+
+
+def survivors(pod, victim):
+    return [guest for guest in pod.guests if guest is not victim]
+
+
+def died(pod, victim, generation):
+    """The victim, whose generation this was, is declared dead, cut off and recovered; how long it took, while the others work."""
+    via, began = survivors(pod, victim)[0], time.monotonic()
+    marks = {guest: len(pod.lines(guest)) for guest in survivors(pod, victim)}
+
+    def dead():
+        host = pod.host(via, victim.number)
+        return host["state"] not in LIVES or host["generation"] > generation
+
+    def recovered():
+        host = pod.host(via, victim.number)
+        return host["state"] in ("RECOVERED", "FREE") or host["generation"] > generation and host["state"] in LIVES
+
+    until(f"{victim.name} to be declared dead", dead)
+    declared = time.monotonic() - began
+    for guest in marks:
+        pod.wait_progress(guest, 20)
+    until(f"{victim.name} to be recovered", recovered)
+    worked = ", ".join("%s did %d operations, the longest %d ms" % ((guest.name,) + pod.longest(guest, mark))
+                       for guest, mark in marks.items())
+    pod.say(f"  declared dead after {declared:.1f} s, recovered after {time.monotonic() - began:.1f} s; meanwhile {worked}")
+
+
+def generation(pod, victim):
+    pod.deaths += 1
+    return pod.host(survivors(pod, victim)[0], victim.number)["generation"]
+
+
+def kill(pod):
+    """the power cord of a machine"""
+    victim = pod.guests[2]
+    before = generation(pod, victim)
+    victim.kill()
+    died(pod, victim, before)
+    return [victim]
+
+
+def panic(pod):
+    """the kernel of the machine with the primary fabricd panics, and stays there"""
+    victim = pod.primary()
+    before = generation(pod, victim)
+    victim.start("echo c >/proc/sysrq-trigger")
+    died(pod, victim, before)
+    return [victim]
+
+
+def pause(pod):
+    """a machine stands still for less than it takes to be declared dead: nothing happens"""
+    victim = pod.guests[2]
+    before = generation(pod, victim)
+    victim.qmp("stop")
+    time.sleep(1.5)
+    victim.qmp("cont")
+    pod.wait_progress(victim, 20)
+    if pod.host(pod.guests[0], victim.number)["generation"] != before:
+        raise Failure(f"{victim.name} was declared dead")
+    return []
+
+
+def zombie(pod):
+    """a machine stands still, is declared dead, and goes on before any fence agent can cut it off"""
+    victim = pod.guests[2]
+    before = generation(pod, victim)
+    bmc = pod.bmc.machines.pop(str(victim.number))
+    with socket.create_connection(("127.0.0.1", victim.fence_port)):  # the one client that QEMU serves
+        victim.qmp("stop")
+        for guest in survivors(pod, victim):
+            pod.wait_state(guest, victim.number, "FENCING")
+        for guest in survivors(pod, victim):  # beside one that is dead and not recovered
+            pod.wait_progress(guest, 200)
+        if pod.host(pod.guests[0], victim.number)["state"] != "FENCING":
+            raise Failure(f"{victim.name} could not be cut off, and was believed dead")
+        went_on = time.monotonic()
+        victim.qmp("cont")
+        until(f"{victim.name} to be back by itself", lambda: (host := pod.host(pod.guests[0], victim.number))["state"] == "ALIVE" and
+              host["generation"] > before)
+        pod.say(f"  back by its own proof {time.monotonic() - went_on:.1f} s after it went on")
+    pod.bmc.machines[str(victim.number)] = bmc
+    return [victim]
+
+
+def frozen(pod):
+    """a machine stands still for good: it is cut off, and boots"""
+    victim = pod.guests[2]
+    before = generation(pod, victim)
+    victim.qmp("stop")
+    died(pod, victim, before)
+    return [victim]
+
+
+def reboot(pod):
+    """a machine is rebooted as an operator does it: it leaves, and comes back"""
+    victim = pod.guests[1]
+    generation(pod, victim)
+    before = victim.run("cat /proc/sys/kernel/random/boot_id")
+    victim.start("systemctl reboot")
+    until(f"{victim.name} to boot anew", lambda: victim.up() and victim.try_run("cat /proc/sys/kernel/random/boot_id")[1] != before, 1)
+    return [victim]
+
+
+def reset(pod):
+    """the reset button of a machine"""
+    victim = pod.guests[1]
+    before = generation(pod, victim)
+    victim.qmp("system_reset")
+    died(pod, victim, before)
+    return [victim]
+
+
+def power(pod):
+    """all machines lose power at once, and get it back; the memory does not lose it"""
+    pod.deaths += len(pod.guests)
+    for guest in pod.guests:
+        guest.qemu.kill()
+    for guest in pod.guests:
+        guest.kill()
+    for guest in pod.guests:
+        guest.power_on()
+    pod.wait_whole()
+    return pod.guests
+
+
+ALL = (kill, panic, pause, zombie, frozen, reboot, reset, power)
+
+
+def set_up(pod):
+    pod.boot()
+    pod.say("three machines have booted")
+    pod.make_device()
+    pod.install()
+    pod.say("each has /dev/dax0.0 and the packages")
+    pod.say(f"pool made; {pod.make_pool()}")
+    pod.configure()
+    pod.wait_whole()
+    pod.say("the pod is whole")
+    pod.prepare_load()
+
+
+def run(pod, only):
+    set_up(pod)
+    for scenario in ALL:
+        if only and scenario.__name__ not in only:
+            continue
+        pod.doing = scenario.__name__
+        pod.say(f"{scenario.__name__}: {scenario.__doc__}")
+        pod.start_load()
+        victims = scenario(pod)
+        pod.wait_whole()
+        pod.stop_load(victims)
+        pod.say("  whole again, unaided; " + pod.verify(pod.guests[len(pod.done) % len(pod.guests)]))
+        pod.done.append(scenario.__name__)
