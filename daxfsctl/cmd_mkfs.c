@@ -55,8 +55,9 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 	if (is_device(path))
 		fprintf(ctl->out,
 			"hosts may share it only where hardware keeps its memory coherent. To find out, on "
-			"each of N hosts at once: daxfsctl selftest %s --hosts N --host 0 (1, ...)\n",
-			path);
+			"each of N hosts at once: daxfsctl selftest %s --hosts N --host 0 (1, ...)\n"
+			"on each of them, once, for its name in /dev/daxfs/by-uuid: udevadm trigger --action=add %s\n",
+			path, path);
 }
 
 static int show(struct ctl *ctl, const char *path)

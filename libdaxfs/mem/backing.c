@@ -40,6 +40,11 @@ static int missing_device(struct daxfs_error *err, const char *path)
 
 static int missing(struct daxfs_error *err, const char *path)
 {
+	if (strncmp(path, "/dev/daxfs/by-uuid/", 19) == 0)
+		return daxfs_error_set(err, -ENOENT,
+				       "%s: no device has this pool; one that was made just now: "
+				       "udevadm trigger --action=add /dev/daxN.M",
+				       path);
 	if (strncmp(path, "/dev/dax", 8) == 0)
 		return missing_device(err, path);
 	return daxfs_error_set(err, -ENOENT, "%s: no such file: make the pool with daxfsctl mkfs", path);

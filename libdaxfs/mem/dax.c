@@ -5,6 +5,10 @@
  * libdaxctl reads sysfs into a context of its own, made and dropped in each
  * call. A device in system-ram mode has no device node at all, so a path that
  * does not exist is looked up by name too: that is the common mistake.
+ *
+ * The kernel has a descriptor of each page of a device. Those of a device that was made of a
+ * persistent memory namespace may lie on it (ndctl's --map=dev): then the kernels of all hosts
+ * keep theirs in the same bytes, with pointers of their own in them, and crash when they look one up.
  */
 #include "mem/dax.h"
 
@@ -25,6 +29,22 @@ static bool is_wanted(struct daxctl_dev *dev, const struct wanted *w)
 	return daxctl_dev_get_major(dev) == (int)w->major && daxctl_dev_get_minor(dev) == (int)w->minor;
 }
 
+/* What libdaxctl does not tell. Other kinds of devices have no such file: their kernels use memory of their own. */
+static bool is_mapped_on_itself(const char *name)
+{
+	char path[96], mode[8] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/dax/devices/%s/../mode", name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(mode, sizeof(mode), file))
+		mode[0] = '\0';
+	fclose(file);
+	return strncmp(mode, "pmem", 4) == 0;
+}
+
 static void take_facts(struct daxctl_region *region, struct daxctl_dev *dev, struct dax_facts *out)
 {
 	*out = (struct dax_facts){
@@ -36,6 +56,7 @@ static void take_facts(struct daxctl_region *region, struct daxctl_dev *dev, str
 	if (!out->align)
 		out->align = daxctl_region_get_align(region);
 	snprintf(out->name, sizeof(out->name), "%s", daxctl_dev_get_devname(dev));
+	out->mapped_on_itself = is_mapped_on_itself(out->name);
 }
 
 static int find(const struct wanted *w, struct dax_facts *out)
@@ -80,6 +101,11 @@ int dax_unusable(const struct dax_facts *f, struct daxfs_error *err)
 				       f->name);
 	if (!f->enabled)
 		return daxfs_error_set(err, -ENODEV, "%s is disabled: daxctl enable-device %s", f->name, f->name);
+	if (f->mapped_on_itself)
+		return daxfs_error_set(err, -EINVAL,
+				       "%s: its page descriptors lie on it, and hosts would overwrite each other's: "
+				       "ndctl create-namespace --force --reconfig=NAMESPACE --mode=devdax --map=mem",
+				       f->name);
 	if (!f->size)
 		return daxfs_error_set(err, -ENOSPC, "%s has no size: daxctl reconfigure-device --size=SIZE %s",
 				       f->name, f->name);

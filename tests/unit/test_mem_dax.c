@@ -35,6 +35,7 @@ static const struct dax_case cases[] = {
 	{ { "dax0.0", false, true, 4 * GIB + 4096, 2 << 20 },
 	  -EINVAL,
 	  "daxctl reconfigure-device --align=4096 dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 2 << 20, true }, -EINVAL, "--mode=devdax --map=mem" },
 };
 
 static void test_judgement(void **state)

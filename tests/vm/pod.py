@@ -53,8 +53,11 @@ class Pod:
             guest.wait_up()
 
     def make_device(self):
-        """The shared memory as /dev/dax0.0 of each: one guest makes it that, the others look again."""
-        self.guests[0].run("ndctl create-namespace -f -e namespace0.0 -m devdax -a 2M")
+        """The shared memory as /dev/dax0.0 of each: one guest makes it that, the others look again.
+
+        The kernels' descriptors of its pages are in memory of their own (mem): on the device (dev, the default) all kernels
+        would write over one another's, and oops where they look up a page."""
+        self.guests[0].run("ndctl create-namespace -f -e namespace0.0 -m devdax -M mem -a 2M")
         on_all(self.guests[1:], "ndctl disable-region all && ndctl enable-region all")
         on_all(self.guests, "udevadm settle && test -c /dev/dax0.0")
 
