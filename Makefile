@@ -112,7 +112,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long demo bench bench-cache lint deb install uninstall clean help \
+.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long check-vm demo bench bench-cache lint deb install uninstall clean help \
 	deps deps-check deps-lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -129,6 +129,7 @@ help:
 	@echo 'make demo           the whole pod on this machine: three hosts, one is killed (DEMO_TREE=/usr/include)'
 	@echo 'make check          every test; ends with "N passed, N failed"'
 	@echo 'make check-long     what takes hours: seeds, worlds, mutants, fuzzing, kills (BUDGET=120, in minutes)'
+	@echo 'make check-vm       three QEMU guests lose power, panic, freeze, reboot (VM="kill,panic" for some)'
 	@echo 'make examples       small programs that use the library, in $$(B)/examples'
 	@echo 'make tests          build the test programs without running them'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
@@ -167,6 +168,10 @@ check: deps-check
 
 check-long: deps-check
 	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' BUDGET='$(or $(BUDGET),120)' scripts/check-long
+
+# Not part of the others: it takes QEMU, mmdebstrap, a package archive and the better part of ten minutes.
+check-vm: deb
+	@tests/vm/run $(B) $(if $(VM),--only $(VM)) || [ $$? = 77 ]
 
 bench:
 	@scripts/deps $(B)/.deps-bench $(DEPS_BUILD) $(DEPS_BENCH)

@@ -55,8 +55,12 @@ class Pod:
     def make_device(self):
         """The shared memory as /dev/dax0.0 of each: one guest makes it that, the others look again.
 
-        The kernels' descriptors of its pages are in memory of their own (mem): on the device (dev, the default) all kernels
-        would write over one another's, and oops where they look up a page."""
+        The kernels' descriptors of its pages are in memory of their own (mem). With ndctl's default (dev) they are on the
+        device, all kernels would write over one another's, and oops where they look up a page."""
+        status, said = self.guests[0].try_run("ndctl create-namespace -f -e namespace0.0 -m devdax -M dev -a 2M && "
+                                              "udevadm settle && daxfsctl mkfs /dev/dax0.0 --name pod0")
+        if not status or "--map=mem" not in said:
+            raise Failure(f"a device that holds its own page descriptors is not refused: {said}")
         self.guests[0].run("ndctl create-namespace -f -e namespace0.0 -m devdax -M mem -a 2M")
         on_all(self.guests[1:], "ndctl disable-region all && ndctl enable-region all")
         on_all(self.guests, "udevadm settle && test -c /dev/dax0.0")
