@@ -20,6 +20,8 @@
 #include "daxfsctl/text.h"
 
 #define HOSTS 8u
+#define LEASE_MS 2000u
+#define LEASE_BEATS 4u /* a lease outlives so many, at least */
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms, cache_min, cache_max;
@@ -86,6 +88,16 @@ static bool past_page_cache(const char *path)
 	       (statx(AT_FDCWD, path, 0, STATX_TYPE, &sx) == 0 && sx.stx_attributes & STATX_ATTR_DAX);
 }
 
+/* Leases unless somebody does without: a tree whose every name is asked for anew is no place to work in. */
+static unsigned lease_ms(const struct mkfs *m)
+{
+	unsigned least = LEASE_BEATS * (unsigned)m->heartbeat_ms.value;
+
+	if (m->lease_ms.given)
+		return (unsigned)m->lease_ms.value;
+	return least > LEASE_MS ? least : LEASE_MS;
+}
+
 static int make(struct ctl *ctl, const struct mkfs *m)
 {
 	struct daxfs_error err = { .text = "" };
@@ -98,7 +110,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.lanes = (unsigned)m->lanes.value,
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,
-		.lease_ms = (unsigned)m->lease_ms.value,
+		.lease_ms = lease_ms(m),
 		.cache_policy = m->cache_policy && strcmp(m->cache_policy, "mh-clock") == 0 ? DAXFS_CACHE_CLOCK
 											    : DAXFS_CACHE_HEAT,
 		.cache_min = m->cache_min.value,

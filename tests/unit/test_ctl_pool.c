@@ -109,7 +109,7 @@ static void a_new_pool(void **unused)
 	(void)unused;
 	setup(&p, "--domain wb --inodes 100 --opens 7");
 	ctl_run(&p.r, "status %s", p.pool);
-	ctl_expect(&p.r, CTL_OK, "format 4  wb  epoch 1   no fabricd   HEALTHY\n");
+	ctl_expect(&p.r, CTL_OK, "format 4  wb  leases 2000 ms  epoch 1   no fabricd   HEALTHY\n");
 	ctl_run(&p.r, "status --json --direct %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"opens_per_host\": 7");
 	ctl_expect_json(&p.r, "\"inodes\": 100");
