@@ -9,11 +9,11 @@
 /* The field of a type: those below it may have borrowed from it. */
 static uint64_t delta_of(uint64_t delta, enum daxfs_type type)
 {
-	int64_t rest = (int64_t)delta;
+	uint64_t rest = delta; /* may be garbage: it wraps */
 
 	for (unsigned t = 0; t < (unsigned)type; t++)
-		rest = (rest - (int16_t)rest) >> 16;
-	return (uint64_t)(int64_t)(int16_t)rest;
+		rest = (uint64_t)((int64_t)(rest - (uint64_t)(int16_t)rest) >> 16);
+	return (uint64_t)(int16_t)rest;
 }
 
 static const uint64_t mask_of[DAXFS_TYPES] = {
