@@ -85,6 +85,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_write_stream(dst, src, len) sm_write_stream_at(dst, src, len, SM_SITE("write", SM_RELAXED))
 #define sm_stream_end() sm_stream_end_at(SM_SITE("fence", SM_RELEASE))
 #define sm_ticks() UINT64_C(0)
+#define SM_STREAMS_ALL true /* of large copies those that may be seen late */
 #define sm_peek(p) ((void)(p), UINT64_C(0))
 #define sm_pause() ((void)0)
 void sm_nap(unsigned us);
@@ -232,6 +233,7 @@ static inline void sm_write(void *dst, const void *src, size_t len)
 
 void sm_write_stream(void *dst, const void *src, size_t len); /* mem/copy.c */
 void sm_stream_end(void);
+#define SM_STREAMS_ALL false
 uint64_t sm_ticks(void); /* of a clock of this processor, of any rate; for what is a matter of speed alone */
 
 static inline void sm_prefetch(const void *p, size_t len)
