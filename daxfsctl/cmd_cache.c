@@ -55,7 +55,10 @@ static void show_json(struct ctl *ctl, const struct figures *f, bool line)
 {
 	struct json j;
 
-	(line ? json_begin_line : json_begin)(&j, ctl->out);
+	if (line)
+		json_begin_line(&j, ctl->out);
+	else
+		json_begin(&j, ctl->out);
 	json_add_schema(&j, "cache");
 	json_open_array(&j, "hosts");
 	for (unsigned host = 0; host < f->hosts; host++) {

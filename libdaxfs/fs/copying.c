@@ -30,7 +30,7 @@ void copying_begin(const struct shm *shm, struct copy_speed *speed, uint64_t byt
 	out->known = bytes >= STREAM_BYTES && !shm->wb;
 	if (!out->known)
 		return;
-	out->streams = SM_STREAMS_ALL || ways->streams != ways->tries;
+	out->streams = sm_streams(bytes, ways->streams != ways->tries);
 	out->began = sm_ticks();
 }
 

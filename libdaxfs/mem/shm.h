@@ -85,7 +85,7 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site);
 #define sm_write_stream(dst, src, len) sm_write_stream_at(dst, src, len, SM_SITE("write", SM_RELAXED))
 #define sm_stream_end() sm_stream_end_at(SM_SITE("fence", SM_RELEASE))
 #define sm_ticks() UINT64_C(0)
-#define SM_STREAMS_ALL true /* of large copies those that may be seen late */
+#define sm_streams(bytes, faster) ((void)(faster), (bytes) < 131072u) /* each way is gone by some */
 #define sm_peek(p) ((void)(p), UINT64_C(0))
 #define sm_pause() ((void)0)
 void sm_nap(unsigned us);
@@ -233,7 +233,7 @@ static inline void sm_write(void *dst, const void *src, size_t len)
 
 void sm_write_stream(void *dst, const void *src, size_t len); /* mem/copy.c */
 void sm_stream_end(void);
-#define SM_STREAMS_ALL false
+#define sm_streams(bytes, faster) ((void)(bytes), (faster)) /* which way a large copy goes */
 uint64_t sm_ticks(void); /* of a clock of this processor, of any rate; for what is a matter of speed alone */
 
 static inline void sm_prefetch(const void *p, size_t len)
