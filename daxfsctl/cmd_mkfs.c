@@ -47,13 +47,15 @@ static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geom
 
 static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
 {
-	char size[16], id[16];
+	char size[16], id[16], leases[32] = "without leases";
 
+	if (g->lease_ms)
+		snprintf(leases, sizeof(leases), "leases %u ms", g->lease_ms);
 	fprintf(ctl->out,
 		"pool %s %s made at %s: %s, %u hosts of %u lanes and a spare slot, %" PRIu64 " pages, %" PRIu64
-		" inodes, heartbeat %u ms, %s\n",
+		" inodes, heartbeat %u ms, %s, %s\n",
 		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
-		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, g->wb ? "wb" : "gpf");
+		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, leases, g->wb ? "wb" : "gpf");
 	if (is_device(path))
 		fprintf(ctl->out,
 			"hosts may share it only where hardware keeps its memory coherent. To find out, on "

@@ -174,7 +174,8 @@ static void greet(const struct fabricd *f)
 		 f->watch.path, g->hosts, g->heartbeat_ms, f->control.path,
 		 f->options.fence[0].agent[0] ? f->options.fence[0].agent : "none");
 	if (!f->options.fence[0].agent[0])
-		log_warn("no fence agent is set: a dead host stays FENCING until daxfsctl confirm-dead");
+		log_warn("no fence agent is set: a dead host that nothing proves over stays FENCING until "
+			 "daxfsctl confirm-dead");
 }
 
 static void ask_watchdog(struct fabricd *f)

@@ -324,7 +324,8 @@ static void start_all(struct agent *a)
 
 static void refuse_join(struct agent *a, int error, const struct daxfs_error *err)
 {
-	log_fail("cannot join pool %s: %s", a->geometry.name, err->text);
+	log_fail("cannot join pool %s: %s%s", a->geometry.name, err->text,
+		 error == -EBUSY && !a->config->join_wait_s ? " (--join-wait S waits for it)" : "");
 	if (error == -EBUSY)
 		finish(a, AGENT_EXIT_BUSY);
 	else
