@@ -20,6 +20,8 @@
 #define CACHE_MAX 0 /* bytes of the pool; 0: all of it */
 #endif
 
+static int tree_host = POD_HOSTS; /* the host whose agent this process is; the test itself is none's */
+
 struct tree {
 	struct pod pod;
 	struct manager manager;
@@ -62,7 +64,9 @@ static inline void spawn(struct tree *t, int host)
 	assert_int_equal(config_line(&config, TREE_LINE, &err), 0);
 #endif
 	unlink(t->pod.log[host]);
+	tree_host = host;
 	t->pod.agent[host] = pod_spawn(&t->pod, &config, host);
+	tree_host = POD_HOSTS;
 }
 
 static inline void await_log(const struct tree *t, int host, const char *what)

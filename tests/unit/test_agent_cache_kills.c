@@ -57,15 +57,13 @@ static struct {
 	struct safe safe[FILES];
 } * shared;
 
-static int me; /* the host that an agent is of: what it was when that was started */
-
 /* -- storage, as agents call it ----------------------------------------------------------------- */
 
 static bool is_to_stop(enum stop at)
 {
 	int none = 0;
 
-	return atomic_load(&shared->stop) == (int)at && atomic_load(&shared->host) == me &&
+	return atomic_load(&shared->stop) == (int)at && atomic_load(&shared->host) == tree_host &&
 	       atomic_compare_exchange_strong(&shared->hit, &none, 1);
 }
 
@@ -114,7 +112,7 @@ int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 	struct safe *safe = safe_of(fd);
 
 	if (safe)
-		atomic_store(&safe->writer, 1u + (unsigned)me);
+		atomic_store(&safe->writer, 1u + (unsigned)tree_host);
 	if (is_to_stop(IN_WRITE)) {
 		__real_storage_write(fd, buf, len / 2, offset);
 		stop_here();
@@ -523,10 +521,8 @@ static void one_round(struct scene *x, unsigned round)
 	expect_all_well(x, w, !victim, whole);
 	end_files(w, !victim);
 	x->kills[stop]++;
-	if (whole) {
-		me = victim;
+	if (whole)
 		start(x->t, victim);
-	}
 }
 
 /* -- all of them ---------------------------------------------------------------------------------------- */
@@ -582,18 +578,10 @@ static void test_kills(void **state)
 
 static int setup_hosts(void **state)
 {
-	struct tree *t = calloc(1, sizeof(*t));
-
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(shared != MAP_FAILED);
 	atomic_store(&shared->stop, -1);
-	*state = t;
-	if (!pod_possible())
-		return 0;
-	tree_make(t);
-	for (me = 0; me < POD_HOSTS; me++)
-		start(t, me);
-	return 0;
+	return setup(state);
 }
 
 int main(void)

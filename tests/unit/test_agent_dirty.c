@@ -20,15 +20,13 @@ static struct {
 	atomic_int host, waiting;
 } * held;
 
-static int me;
-
 int __real_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
 int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
 int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 {
-	if (atomic_load(&held->host) == me) {
+	if (atomic_load(&held->host) == tree_host) {
 		atomic_fetch_add(&held->waiting, 1);
-		while (atomic_load(&held->host) == me)
+		while (atomic_load(&held->host) == tree_host)
 			usleep(1000);
 	}
 	return __real_storage_write(fd, buf, len, offset);
@@ -182,18 +180,10 @@ static void test_turn_is_taken(void **state)
 
 static int setup_held(void **state)
 {
-	struct tree *t = calloc(1, sizeof(*t));
-
 	held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(held != MAP_FAILED);
 	atomic_store(&held->host, -1);
-	*state = t;
-	if (!pod_possible())
-		return 0;
-	tree_make(t);
-	for (me = 0; me < POD_HOSTS; me++)
-		start(t, me);
-	return 0;
+	return setup(state);
 }
 
 int main(void)
