@@ -12,7 +12,7 @@
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 
-#define HOSTS_MAX 64u /* of a pool at most */
+#define HOSTS_MAX (CTL_HOSTS_MAX + 1) /* with the spare slot */
 #define WATCH_MS 1000
 #define HEAD_LINES 20u /* of rates between two heads */
 #define PAGE 4096.0

@@ -25,6 +25,10 @@
 /* behind the figures in struct sm_asks, which are sums: what is so now */
 enum { NOW_DIRTY = FIGURES - FIGURE_LOST, NOW_DIRTY_AGE };
 
+_Static_assert(FIGURE_PAST == DAXFS_CACHE_FIGURES && FIGURE_LOST - FIGURE_PAST == DAXFS_CACHE_FIGURES_MORE &&
+		       NOW_DIRTY_AGE < DAXFS_CACHE_FIGURES_REST,
+	       "each figure has its word");
+
 struct stream {
 	daxfs_ino ino;
 	uint64_t from, next, got; /* pages of the last read: as it was wanted; up to here it was done */

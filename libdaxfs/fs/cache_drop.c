@@ -110,7 +110,8 @@ static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned 
 	unsigned dropped = 0;
 	struct heat_victim victim;
 
-	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && heat_pick(fs, lane, &victim); tries--) {
+	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && !lane->txn.fault && heat_pick(fs, lane, &victim);
+	     tries--) {
 		int rc = try_victim(fs, lane, victim.page);
 
 		if (rc == -ENOENT) { /* that page went with its file */
@@ -120,8 +121,6 @@ static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned 
 			count_victim(fs, &victim);
 			dropped++;
 		}
-		if (lane->txn.fault)
-			break;
 	}
 	return dropped;
 }
