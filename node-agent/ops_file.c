@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/fuse.h>
+#include <linux/xattr.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -335,17 +336,34 @@ int ops_bits_to_drop(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *want)
 	return drop != 0;
 }
 
+/* File capabilities go with the first change of the bytes, whoever makes it, root as well. For truncate and chown
+ * the kernel looks, and removes them. */
+static int drop_capabilities(fuse_req_t req, daxfs_ino ino)
+{
+	ssize_t n = daxfs_xattr_get(ops_fs(req), ino, XATTR_NAME_CAPS, NULL, 0);
+	int error;
+
+	if (n < 0)
+		return n == -ENODATA ? 0 : (int)n;
+	ops_aside(req, true);
+	error = daxfs_xattr_remove(ops_fs(req), ino, XATTR_NAME_CAPS);
+	ops_aside(req, false);
+	return error == -ENODATA ? 0 : error;
+}
+
 static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 {
 	struct daxfs_attr attr, want;
 	int error = ops_bits_to_drop(req, ino, &want);
 
-	if (error <= 0)
+	if (error < 0)
 		return error;
+	if (error == 0)
+		return drop_capabilities(req, ino);
 	ops_aside(req, true);
 	error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
 	ops_aside(req, false);
-	return error;
+	return error ? error : drop_capabilities(req, ino);
 }
 
 /* The kernel's offset of an append is this host's idea of the end: ignored. */

@@ -7,8 +7,8 @@
  *
  * Not offered, and said to be not (EOPNOTSUPP, once a file system for programs like
  * ls): POSIX ACLs (system.*), which the kernel would want to look at in every
- * directory on the way to a file; and file capabilities (security.capability), which
- * must end with the first write, of any host.
+ * directory on the way to a file. File capabilities (security.capability) end with
+ * the first write, of any host: ops_file.c.
  */
 #include "node-agent/ops.h"
 
@@ -31,8 +31,6 @@ static int judge_name(const char *name)
 {
 	static const char *const offered[] = { XATTR_USER_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_SECURITY_PREFIX };
 
-	if (strcmp(name, "security.capability") == 0)
-		return -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof(offered) / sizeof(offered[0]); i++)
 		if (begins(name, offered[i]))
 			return name[strlen(offered[i])] ? 0 : -EINVAL;
