@@ -20,6 +20,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/await_pool.h"
 #include "common/log.h"
 #include "fabricd/control.h"
 #include "fabricd/sigbus.h"
@@ -202,6 +203,7 @@ static int fabricd_main(struct fabricd *f)
 		log_fail("%s", err.text);
 		return EXIT_USAGE;
 	}
+	await_pool(f->options.pool, f->options.pool_wait_s);
 	if (watch_open(&f->watch, &f->options, &f->agents, &err)) {
 		log_fail("%s", err.text);
 		return EXIT_POOL;

@@ -32,6 +32,7 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "  --fence-action ACTION   off, cycle (off, on when it is fenced), reboot (off)\n"
 			     "  --fence-monitor SECONDS ask the agents so often whether they could work (300)\n"
 			     "  --fence-timeout-ms MS   kill an agent that takes longer (30000)\n"
+			     "  --pool-wait SECONDS     wait so long for the pool's device to get its name (0)\n"
 			     "  --boot-wait SECONDS     when no host beats any more, cut none off for so long:\n"
 			     "                          machines that come back prove their death by that (300)\n"
 			     "  --expect-backup yes     the pod is DEGRADED without a second fabricd, on another\n"
@@ -132,6 +133,13 @@ static int set_fence_timeout(void *target, const char *key, const char *value, s
 	return settings_number(key, value, 1, OPTIONS_FENCE_TIMEOUT_MAX_MS, &o->fence_timeout_ms, err);
 }
 
+static int set_pool_wait(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return settings_number(key, value, 0, OPTIONS_BOOT_WAIT_MAX_S, &o->pool_wait_s, err);
+}
+
 static int set_boot_wait(void *target, const char *key, const char *value, struct daxfs_error *err)
 {
 	struct options *o = target;
@@ -198,6 +206,7 @@ static const struct setting table[] = {
 	{ "fence-action", set_fence_action, SETTING_VALUE },
 	{ "fence-monitor", set_fence_monitor, SETTING_VALUE },
 	{ "fence-timeout-ms", set_fence_timeout, SETTING_VALUE },
+	{ "pool-wait", set_pool_wait, SETTING_VALUE },
 	{ "boot-wait", set_boot_wait, SETTING_VALUE },
 	{ "expect-backup", set_expect_backup, SETTING_VALUE },
 	{ "expect-host", set_expect_host, SETTING_VALUE },

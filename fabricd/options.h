@@ -33,6 +33,7 @@ struct options {
 	bool expect_backup;  /* a pod without a second fabricd is DEGRADED */
 	unsigned n_expected; /* hosts without which it is, too */
 	char expected[OPTIONS_EXPECTED_MAX][32];
+	unsigned pool_wait_s;        /* how long to wait for the pool's device */
 	unsigned boot_wait_s;        /* see invariant 6 of decide.h */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */
 	char boot_file[PATH_MAX];

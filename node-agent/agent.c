@@ -472,11 +472,18 @@ static enum agent_exit open_pool(struct agent *a)
 	if (daxfs_open(a->config->pool, DAXFS_READ_WRITE, &a->fs, &err) != 0)
 		return refuse(AGENT_EXIT_POOL, &err);
 	daxfs_geometry(a->fs, &a->geometry);
-	if ((unsigned)a->config->host < a->geometry.hosts)
+	if ((unsigned)a->config->host + 1 < a->geometry.hosts)
 		return AGENT_EXIT_OK;
 	daxfs_close(a->fs);
-	snprintf(err.text, sizeof(err.text), "pool %s has no host slot %d; it has %u, from 0", a->geometry.name,
-		 a->config->host, a->geometry.hosts);
+	if ((unsigned)a->config->host + 1 == a->geometry.hosts)
+		daxfs_error_set(
+			&err, -EINVAL,
+			"host %d is the spare slot of pool %s, from which the first host that comes back works when "
+			"all have died: give 0 to %u",
+			a->config->host, a->geometry.name, a->geometry.hosts - 2);
+	else
+		daxfs_error_set(&err, -EINVAL, "pool %s has no host %d: give 0 to %u", a->geometry.name,
+				a->config->host, a->geometry.hosts - 2);
 	return refuse(AGENT_EXIT_USAGE, &err);
 }
 

@@ -25,7 +25,7 @@ struct config {
 	char boot_file[PATH_MAX];
 	int host;                /* slot; -1: not given */
 	unsigned threads;        /* FUSE workers; 0: lanes of the host less two */
-	unsigned join_wait_s;    /* how long to wait for the slot to be recovered */
+	unsigned join_wait_s;    /* how long to wait for the pool's device, and then for the slot to be recovered */
 	double attr_timeout_s;   /* how old the kernel's attributes and names may be */
 	enum kernel_keeps keeps; /* what the kernel may keep, in a pool with leases */
 	struct mount_options options;

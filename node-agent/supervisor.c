@@ -33,6 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/await_pool.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "node-agent/agent.h"
@@ -343,6 +344,7 @@ int agent_run(const struct config *config)
 	snprintf(who, sizeof(who), AGENT_NAME " host %d", config->host);
 	log_start(who, AGENT_LOG_PATIENCE_MS);
 	signal(SIGPIPE, SIG_IGN);
+	await_pool(config->pool, config->join_wait_s);
 	status = prepare(&s);
 	if (status != AGENT_EXIT_OK)
 		return status;

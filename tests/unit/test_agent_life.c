@@ -132,7 +132,9 @@ static void test_bad_pools_and_hosts(void **state)
 		skip();
 	pod_config(pod, 0, &config);
 	config.host = 4;
-	pod_refused(pod, &config, AGENT_EXIT_USAGE, "no host slot 4");
+	pod_refused(pod, &config, AGENT_EXIT_USAGE, "no host 4: give 0 to 2");
+	config.host = 3;
+	pod_refused(pod, &config, AGENT_EXIT_USAGE, "host 3 is the spare slot");
 	config.host = 0;
 	strcpy(config.pool, "/dev/shm/test_agent_none");
 	pod_refused(pod, &config, AGENT_EXIT_POOL, "/dev/shm/test_agent_none");
