@@ -215,6 +215,8 @@ CONFS := $(wildcard deploy/*.conf)
 SCHEMAS := $(wildcard deploy/schemas/*.json)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
+# Documents lie as they do here, for they link to each other; format.h is one of them.
+DOCS := README.md ARCHITECTURE.md SECURITY.md $(wildcard docs/*.md docs/bench/*.md docs/bench/*.svg) include/daxfs/format.h
 # The second one is for a remount: the kernel's table has this type.
 MOUNT_HELPERS := $(addprefix $(MOUNTDIR)/,mount.daxfs mount.fuse.daxfs)
 INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
@@ -223,7 +225,7 @@ INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/dax
 	$(addprefix $(MANDIR)/man8/,$(MAN8) $(MAN8_LINK)) $(addprefix $(MANDIR)/man7/,$(MAN7)) $(addprefix $(MANDIR)/man5/,$(MAN5)) $(addprefix $(MANDIR)/man3/,$(MAN3)) \
 	$(addprefix $(UNITDIR)/,$(UNITS)) $(UDEVDIR)/60-daxfs.rules $(BASHDIR)/daxfsctl \
 	$(addprefix $(SCHEMADIR)/,$(notdir $(SCHEMAS))) \
-	$(addprefix $(DOCDIR)/,README.md OPERATIONS.md $(addprefix examples/,alerts.yml dashboard.json $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
+	$(addprefix $(DOCDIR)/,$(DOCS) $(addprefix examples/,alerts.yml dashboard.json $(notdir $(CONFS) $(wildcard examples/*.[ch]))))
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))))
@@ -244,12 +246,12 @@ install: all
 	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/60-daxfs.rules.in >$(DESTDIR)$(UDEVDIR)/60-daxfs.rules
 	install -m 644 deploy/daxfsctl.bash-completion $(DESTDIR)$(BASHDIR)/daxfsctl
 	install -m 644 $(SCHEMAS) $(DESTDIR)$(SCHEMADIR)
-	install -m 644 README.md docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)
+	for doc in $(DOCS); do install -m 644 $$doc $(DESTDIR)$(DOCDIR)/$$doc || exit 1; done
 	install -m 644 $(CONFS) deploy/prometheus/alerts.yml deploy/prometheus/dashboard.json examples/*.[ch] $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SCHEMADIR) $(dir $(DESTDIR)$(SCHEMADIR)) $(DESTDIR)$(INCDIR)/daxfs $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SCHEMADIR) $(dir $(DESTDIR)$(SCHEMADIR)) $(DESTDIR)$(INCDIR)/daxfs $(addprefix $(DESTDIR)$(DOCDIR)/,examples docs/bench docs include/daxfs include) $(DESTDIR)$(DOCDIR)
 
 # -- rules ------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #define DAXFS_EXAMPLE_H
 
 #include <daxfs/daxfs.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,19 +36,22 @@ static inline void must_say(int rc, const struct daxfs_error *err)
 /* A new pool of 64 MiB for two hosts at the path that the command line names. */
 static inline const char *make_pool(int argc, char **argv)
 {
-	struct daxfs_mkfs_options options = { .struct_size = sizeof(options),
-					      .name = "example",
-					      .size = 64u << 20,
-					      .hosts = 4,
-					      .lanes = 4,
-					      .force = true };
+	struct daxfs_mkfs_options options = {
+		.struct_size = sizeof(options), .name = "example", .size = 64u << 20, .hosts = 4, .lanes = 4
+	};
 	struct daxfs_error err;
+	int rc;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: %s POOL    (a file that is made anew, best in /dev/shm)\n", argv[0]);
+		fprintf(stderr, "usage: %s POOL    (a new file, best in /dev/shm)\n", argv[0]);
 		exit(2);
 	}
-	must_say(daxfs_mkfs(argv[1], &options, &err), &err);
+	rc = daxfs_mkfs(argv[1], &options, &err); /* options.force is not set: nothing that is there is lost */
+	if (rc == -EEXIST) {
+		fprintf(stderr, "%s is not empty: name a new file, or remove it first\n", argv[1]);
+		exit(1);
+	}
+	must_say(rc, &err);
 	return argv[1];
 }
 
