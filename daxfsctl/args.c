@@ -117,7 +117,7 @@ static int take_option(struct args *args, int argc, char **argv, int *at, struct
 	const struct arg *arg = find(args, name, equals ? (size_t)(equals - name) : strlen(name));
 
 	if (!arg)
-		return refuse(err, "%.60s: no such option here; see daxfsctl help", argv[*at]);
+		return refuse(err, "%.60s: no such option here; see daxfsctl COMMAND --help", argv[*at]);
 	if (arg->kind == ARG_FLAG) {
 		if (equals)
 			return refuse(err, "--%s takes no value", arg->name);
@@ -143,9 +143,9 @@ int args_parse(struct args *args, int argc, char **argv, struct daxfs_error *err
 		else if (options && strncmp(argv[i], "--", 2) == 0)
 			rc = take_option(args, argc, argv, &i, err);
 		else if (options && argv[i][0] == '-' && argv[i][1])
-			rc = refuse(err, "%.60s: options have two dashes; see daxfsctl help", argv[i]);
+			rc = refuse(err, "%.60s: options have two dashes; see daxfsctl COMMAND --help", argv[i]);
 		else if (args->n_words == args->words_max)
-			rc = refuse(err, "%.60s: one word too many; see daxfsctl help", argv[i]);
+			rc = refuse(err, "%.60s: one word too many; see daxfsctl COMMAND --help", argv[i]);
 		else
 			args->words[args->n_words++] = argv[i];
 	}

@@ -15,6 +15,7 @@
 
 #include "daxfs/cache.h"
 #include "daxfsctl/ctl.h"
+#include "daxfsctl/guest.h"
 #include "daxfsctl/json.h"
 
 #define ATTRIBUTE "trusted.daxfs.backing"
@@ -246,7 +247,6 @@ static int forget(struct daxfs *fs, daxfs_ino dir, const char *name, daxfs_ino i
 	struct found_list list = { 0 };
 	int rc = daxfs_forget(fs, dir, name, ino);
 
-	daxfs_beat(fs);
 	if (rc != -ENOTEMPTY)
 		return rc == -ENOENT ? 0 : rc;
 	rc = names_of(fs, ino, &list);
@@ -309,7 +309,6 @@ static int backing_sync(struct backing *b)
 	while (rc == 0 && list.n && polls--) {
 		while (list.n && !is_dirty(b->fs, list.found[list.n - 1].ino))
 			list.n--;
-		daxfs_beat(b->fs);
 		if (list.n)
 			usleep(SYNC_POLL_MS * 1000);
 	}
@@ -330,17 +329,20 @@ static int backing_sync(struct backing *b)
 static int joined(struct backing *b, const char *pool, int (*what)(struct backing *b))
 {
 	struct daxfs_error err = { .text = "" };
+	struct guest guest;
 	int rc = daxfs_open(pool, DAXFS_READ_WRITE, &b->fs, &err), code;
 
 	if (rc)
 		return ctl_fail_error(b->ctl, rc, &err);
-	rc = ctl_join_any(b->fs, &err);
+	rc = guest_come(&guest, b->fs, "backing", &err);
 	if (rc) {
 		code = ctl_fail_error(b->ctl, rc, &err);
 	} else {
-		daxfs_beat(b->fs);
 		code = what(b);
-		daxfs_leave(b->fs);
+		rc = guest_go(&guest);
+		if (rc && code == CTL_OK)
+			code = ctl_fail(b->ctl, ctl_exit_of(rc),
+					"declared dead meanwhile: look what is there, and try again");
 	}
 	daxfs_close(b->fs);
 	if (code == CTL_OK && b->ctl->json && what != backing_list) {

@@ -2,8 +2,10 @@
 /*
  * cmd_backup.c - daxfsctl backup and restore: a pool as a file, and back.
  *
- * The copy is written under another name, checked as a pool, and only then gets the name that was asked for. So what
- * has that name is a whole copy, and a former one is not lost before the new one is there.
+ * The copy is written under another name, FILE.part, checked as a pool, and only then gets the name that was asked for.
+ * So what has that name is a whole copy, and a former one, which only --force replaces, is not lost before the new one
+ * is there. FILE.part is locked meanwhile: a second backup to the same FILE is refused, and what a killed one left has
+ * no lock and is written over.
  *
  * Of a pool that hosts use (--online) a second pool is made first, by a guest in it (guest.h) that copies the tree
  * (copy_tree.h says what the copy then has); that one nobody uses, and it is what is copied.
@@ -11,13 +13,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
+#include "daxfsctl/medium.h"
 #include "daxfsctl/online.h"
 #include "daxfsctl/text.h"
 
@@ -68,50 +73,141 @@ static int check_copy(struct ctl *ctl, const char *path)
 	return CTL_OK;
 }
 
-static int write_copy(struct ctl *ctl, const char *pool, const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc;
-	struct daxfs_error err = { .text = "" };
-	struct daxfs *fs;
+/* -- where it is written ---------------------------------------------------------- */
 
-	if (fd < 0)
-		return ctl_fail(ctl, CTL_ERROR, "%s: %s", path, strerror(errno));
-	rc = daxfs_open(pool, DAXFS_READ_ONLY, &fs, &err);
-	if (rc == 0) {
-		rc = daxfs_backup(fs, fd, &err);
-		daxfs_close(fs);
-	}
-	close(fd);
-	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
+struct copy {
+	struct ctl *ctl;
+	const char *pool, *to;
+	bool force;
+	char part[PATH_MAX], image[PATH_MAX];
+	int fd; /* of `part`, locked */
+};
+
+static bool is_same(const char *path, const struct stat *st)
+{
+	struct stat other;
+
+	return stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
 }
 
-/* A copy of a pool that nobody uses. */
-static int copy_pool(struct ctl *ctl, const char *pool, const char *to)
+/* Before anything is copied: would FILE be anything that is not to be lost? */
+static int may_replace(const struct copy *c)
 {
-	char temporary[PATH_MAX];
+	struct stat st;
+
+	if (stat(c->to, &st))
+		return CTL_OK;
+	if (!S_ISREG(st.st_mode))
+		return ctl_fail(c->ctl, CTL_REFUSED, "%s is no regular file: name one that the copy is to be", c->to);
+	if (is_same(c->pool, &st))
+		return ctl_fail(c->ctl, CTL_REFUSED, "%s is the pool itself: name another file", c->to);
+	if (!c->force)
+		return ctl_fail(c->ctl, CTL_REFUSED,
+				"%s is there: name another file, or --force, which replaces it once "
+				"the new copy is whole",
+				c->to);
+	return CTL_OK;
+}
+
+/* False: another process has it. Storage without locks has no word in that. */
+static bool take_lock(const struct copy *c, int kind)
+{
+	return flock(c->fd, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+/* The one that had FILE.part may have given it its name between our open and our lock. */
+static int lock_part(struct copy *c)
+{
+	struct stat st;
+
+	if (!take_lock(c, LOCK_EX) || fstat(c->fd, &st) || !is_same(c->part, &st))
+		return ctl_fail(c->ctl, CTL_REFUSED, "%s is being written by another backup", c->part);
+	if (!S_ISREG(st.st_mode))
+		return ctl_fail(c->ctl, CTL_REFUSED, "%s is no regular file", c->part);
+	if (ftruncate(c->fd, 0))
+		return ctl_fail(c->ctl, CTL_ERROR, "%s: %s", c->part, strerror(errno));
+	return CTL_OK;
+}
+
+static int open_part(struct copy *c)
+{
+	int code = may_replace(c);
+
+	if (code)
+		return code;
+	c->fd = open(c->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (c->fd < 0)
+		return ctl_fail(c->ctl, CTL_ERROR, "%s: %s", c->part, strerror(errno));
+	code = lock_part(c);
+	if (code) {
+		close(c->fd);
+		c->fd = -1;
+	}
+	return code;
+}
+
+/* Without --force only if nobody made such a file meanwhile; where storage cannot promise that, by a look. */
+static int give_name(const struct copy *c)
+{
 	int code;
 
-	snprintf(temporary, sizeof(temporary), "%s.part", to);
-	code = write_copy(ctl, pool, temporary);
+	if (renameat2(AT_FDCWD, c->part, AT_FDCWD, c->to, c->force ? 0 : RENAME_NOREPLACE) == 0)
+		return CTL_OK;
+	code = errno == EEXIST || errno == EINVAL ? may_replace(c) : CTL_OK;
+	if (code || (errno == EINVAL && rename(c->part, c->to) == 0))
+		return code;
+	return ctl_fail(c->ctl, CTL_ERROR, "%s: %s", c->to, strerror(errno));
+}
+
+/* -- backup ------------------------------------------------------------------------- */
+
+/* A copy of a pool that nobody uses. */
+static int copy_pool(struct copy *c, const char *pool)
+{
+	struct daxfs_error err = { .text = "" };
+	struct daxfs *fs;
+	int rc = daxfs_open(pool, DAXFS_READ_ONLY, &fs, &err), code;
+
+	if (rc == 0) {
+		rc = daxfs_backup(fs, c->fd, &err);
+		daxfs_close(fs);
+	}
+	if (rc)
+		return ctl_fail_error(c->ctl, rc, &err);
+	if (!take_lock(c, LOCK_SH)) { /* the check maps it: so does a reader */
+		c->part[0] = '\0';
+		return ctl_fail(c->ctl, CTL_REFUSED, "another backup to %s was faster", c->to);
+	}
+	code = check_copy(c->ctl, c->part);
+	return code ? code : give_name(c);
+}
+
+static int copy_online(struct copy *c, unsigned hosts, struct online_copy *copied)
+{
+	int code = online_make(c->ctl, c->pool, c->image, hosts, copied);
+
 	if (code == CTL_OK)
-		code = check_copy(ctl, temporary);
-	if (code == CTL_OK && rename(temporary, to))
-		code = ctl_fail(ctl, CTL_ERROR, "%s: %s", to, strerror(errno));
-	if (code != CTL_OK)
-		unlink(temporary);
+		code = copy_pool(c, c->image);
+	unlink(c->image);
 	return code;
+}
+
+static bool make_names(struct copy *c)
+{
+	return snprintf(c->part, sizeof(c->part), "%s.part", c->to) < (int)sizeof(c->part) &&
+	       snprintf(c->image, sizeof(c->image), "%s.image", c->to) < (int)sizeof(c->image);
 }
 
 int cmd_backup(struct ctl *ctl, int argc, char **argv)
 {
 	bool online = false;
+	struct copy c = { .ctl = ctl };
 	struct arg_number hosts = { .given = false };
 	const struct arg table[] = { { "online", ARG_FLAG, &online, 0 },
-				     { "hosts", ARG_NUMBER, &hosts, CTL_HOSTS_MAX } };
-	int code = ctl_parse(ctl, argc, argv, table, 2, 2, 2, "backup [--online [--hosts N]] POOL FILE");
-	struct online_copy copied;
-	char image[PATH_MAX];
-	const char *to;
+				     { "hosts", ARG_NUMBER, &hosts, CTL_HOSTS_MAX },
+				     { "force", ARG_FLAG, &c.force, 0 } };
+	int code = ctl_parse(ctl, argc, argv, table, 3, 2, 2, "backup POOL FILE [--online [--hosts N]] [--force]");
+	struct online_copy copied = { .n = 0 };
 
 	if (code)
 		return code;
@@ -119,21 +215,20 @@ int cmd_backup(struct ctl *ctl, int argc, char **argv)
 		return ctl_fail(
 			ctl, CTL_USAGE,
 			"--hosts is a number of at least 1, with --online: an exact copy has the slots of its pool");
-	to = ctl->words[1];
-	if (snprintf(image, sizeof(image), "%s.image", to) >= (int)sizeof(image))
-		return ctl_fail(ctl, CTL_USAGE, "%.60s...: too long a name", to);
-	if (!online) {
-		code = copy_pool(ctl, ctl->words[0], to);
-	} else {
-		code = online_make(ctl, ctl->words[0], image, hosts.given ? (unsigned)hosts.value + 1 : 0, &copied);
-		if (code == CTL_OK)
-			code = copy_pool(ctl, image, to);
-		unlink(image);
-	}
+	c.pool = ctl->words[0];
+	c.to = ctl->words[1];
+	if (!make_names(&c))
+		return ctl_fail(ctl, CTL_USAGE, "%.60s...: too long a name", c.to);
+	code = open_part(&c);
+	if (code)
+		return code;
+	code = online ? copy_online(&c, hosts.given ? (unsigned)hosts.value + 1 : 0, &copied) : copy_pool(&c, c.pool);
+	if (code != CTL_OK)
+		unlink(c.part);
+	close(c.fd);
 	if (code == CTL_OK)
-		show(ctl, "copied", ctl->words[0], to, online ? &copied : NULL);
-	if (online)
-		online_free(&copied);
+		show(ctl, "copied", c.pool, c.to, online ? &copied : NULL);
+	online_free(&copied);
 	return code;
 }
 
@@ -150,5 +245,6 @@ int cmd_restore(struct ctl *ctl, int argc, char **argv)
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
 	show(ctl, "restored", ctl->words[0], ctl->words[1], NULL);
+	medium_warn(ctl, ctl->words[1]);
 	return CTL_OK;
 }

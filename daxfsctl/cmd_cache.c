@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "daxfsctl/cache_figures.h"
 #include "daxfsctl/ctl.h"
+#include "daxfsctl/guest.h"
 #include "daxfsctl/json.h"
 
 #define HOSTS_MAX (CTL_HOSTS_MAX + 1) /* with the spare slot */
@@ -239,15 +240,16 @@ static int look_at_file(struct ctl *ctl, struct daxfs *fs, const char *path)
 static int show_file_of(struct ctl *ctl, const char *path)
 {
 	struct daxfs_error err = { .text = "" };
+	struct guest guest;
 	struct daxfs *fs;
 	int rc = daxfs_open(ctl->words[0], DAXFS_READ_WRITE, &fs, &err), code;
 
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
-	rc = ctl_join_any(fs, &err);
+	rc = guest_come(&guest, fs, "cache", &err);
 	code = rc ? ctl_fail_error(ctl, rc, &err) : look_at_file(ctl, fs, path);
 	if (rc == 0)
-		daxfs_leave(fs);
+		guest_go(&guest);
 	daxfs_close(fs);
 	return code;
 }

@@ -79,7 +79,7 @@ int coherence_test(struct ctl *ctl, const char *path, struct daxfs_coherence_opt
 	rc = daxfs_coherence_test(fs, options, &found, &err);
 	daxfs_close(fs);
 	if (rc)
-		return ctl_fail_error(ctl, rc, &err);
+		return ctl_fail_value(ctl, rc, &err);
 	show(ctl, &found);
 	return found.coherent ? CTL_OK : CTL_PROBLEMS;
 }

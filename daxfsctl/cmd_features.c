@@ -100,5 +100,5 @@ int cmd_features(struct ctl *ctl, int argc, char **argv)
 	if (rc == 0)
 		show(ctl, m);
 	daxfs_member_close(m);
-	return rc ? ctl_fail_error(ctl, rc, &err) : CTL_OK;
+	return rc ? ctl_fail_value(ctl, rc, &err) : CTL_OK;
 }

@@ -52,7 +52,7 @@ static int change(struct ctl *ctl, unsigned ms)
 	daxfs_member_timing(m, &t);
 	daxfs_member_close(m);
 	if (rc)
-		return ctl_fail_error(ctl, rc, &err);
+		return ctl_fail_value(ctl, rc, &err);
 	show(ctl, &t);
 	return CTL_OK;
 }

@@ -246,7 +246,7 @@ int cmd_metrics(struct ctl *ctl, int argc, char **argv)
 	if (code == CTL_OK && !s)
 		code = ctl_fail(ctl, CTL_ERROR, "out of memory");
 	if (code == CTL_OK)
-		code = snapshot_take(ctl, true, s);
+		code = snapshot_take(ctl, s);
 	if (code == CTL_OK) {
 		label("pool", s->geometry.name, m.pool, sizeof(m.pool));
 		pool(&m);

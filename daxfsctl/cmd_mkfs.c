@@ -9,14 +9,14 @@
  * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
  * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf.
  */
-#include <fcntl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
+#include "daxfsctl/medium.h"
 #include "daxfsctl/text.h"
 
 #define HOSTS 8u
@@ -28,13 +28,6 @@ struct mkfs {
 	const char *name, *domain, *profile, *cache_policy;
 	bool force;
 };
-
-static bool is_device(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISCHR(st.st_mode);
-}
 
 static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
 {
@@ -56,7 +49,7 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 		" inodes, heartbeat %u ms, %s, %s\n",
 		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, leases, g->wb ? "wb" : "gpf");
-	if (is_device(path))
+	if (medium_is_device(path))
 		fprintf(ctl->out,
 			"hosts may share it only where hardware keeps its memory coherent. To find out, on "
 			"each of N hosts at once: daxfsctl selftest %s --hosts N --host 0 (1, ...)\n"
@@ -79,15 +72,8 @@ static int show(struct ctl *ctl, const char *path)
 		show_json(ctl, path, &g);
 	else
 		show_text(ctl, path, &g);
+	medium_warn(ctl, path);
 	return CTL_OK;
-}
-
-static bool past_page_cache(const char *path)
-{
-	struct statx sx;
-
-	return is_device(path) ||
-	       (statx(AT_FDCWD, path, 0, STATX_TYPE, &sx) == 0 && sx.stx_attributes & STATX_ATTR_DAX);
 }
 
 /* Leases unless somebody does without: a tree whose every name is asked for anew is no place to work in. */
@@ -117,12 +103,14 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 											    : DAXFS_CACHE_HEAT,
 		.cache_min = m->cache_min.value,
 		.cache_max = m->cache_max.value,
-		.wb = m->domain ? strcmp(m->domain, "wb") == 0 : past_page_cache(ctl->words[0]),
+		.wb = m->domain ? strcmp(m->domain, "wb") == 0 : medium_past_page_cache(ctl->words[0]),
 		.force = m->force,
 	};
 	int rc = daxfs_mkfs(ctl->words[0], &options, &err);
 
-	return rc ? ctl_fail_error(ctl, rc, &err) : show(ctl, ctl->words[0]);
+	if (rc == -EFBIG || (rc == -ENOENT && !m->size.given)) /* sizes that cannot be, or none for a new file */
+		rc = -EINVAL;
+	return rc ? ctl_fail_value(ctl, rc, &err) : show(ctl, ctl->words[0]);
 }
 
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv)

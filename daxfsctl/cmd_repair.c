@@ -11,6 +11,7 @@
 
 #include "daxfs/inspect.h"
 #include "daxfsctl/ctl.h"
+#include "daxfsctl/guest.h"
 #include "daxfsctl/lines.h"
 
 static void text_line(void *context, const char *line)
@@ -80,34 +81,23 @@ static int repair(struct ctl *ctl, struct daxfs *fs, bool dry_run)
 	return rc ? ctl_exit_of(rc) : result.left ? CTL_PROBLEMS : CTL_OK;
 }
 
-int ctl_join_any(struct daxfs *fs, struct daxfs_error *err)
-{
-	struct daxfs_geometry g;
-	int rc = -EBUSY;
-
-	daxfs_geometry(fs, &g);
-	for (unsigned host = g.hosts; rc && host > 0; host--)
-		rc = daxfs_join(fs, host - 1, NULL, err);
-	return rc;
-}
-
 static int repair_item(struct ctl *ctl, const char *pool, uint64_t inode)
 {
 	struct daxfs_error err = { .text = "" };
+	struct guest guest;
 	struct daxfs *fs;
 	struct json j;
 	int rc = daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err);
 
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
-	rc = ctl_join_any(fs, &err);
+	rc = guest_come(&guest, fs, "repair", &err);
 	if (rc == 0) {
 		if (ctl->json) {
 			json_begin(&j, ctl->out);
 			json_add_schema(&j, "repair-item");
 			json_open_array(&j, "lines");
 		}
-		daxfs_beat(fs);
 		rc = daxfs_repair_item(fs, inode, ctl->json ? json_line : text_line, ctl->json ? (void *)&j : ctl->out,
 				       &err);
 		if (ctl->json) {
@@ -116,7 +106,7 @@ static int repair_item(struct ctl *ctl, const char *pool, uint64_t inode)
 			json_add_bool(&j, "repaired", rc == 0);
 			json_finish(&j);
 		}
-		daxfs_leave(fs);
+		guest_go(&guest);
 	}
 	daxfs_close(fs);
 	if (rc)

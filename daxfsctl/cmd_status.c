@@ -2,9 +2,7 @@
 /*
  * cmd_status.c - daxfsctl status and hosts: a snapshot, shown.
  *
- * People want to know who beats, so text takes the heartbeat and a half it takes
- * to see; scripts that read JSON, perhaps many times a second, ask for it. --watch shows it again and again,
- * also while nobody answers: that may pass.
+ * --watch shows it again and again, also while nobody answers: that may pass.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,13 +13,13 @@
 #define WATCH_MS 1000
 
 struct showing {
-	bool hosts, sample, watch;
+	bool hosts, watch;
 	struct arg_number wait; /* with watch: for how long */
 };
 
 static int show_once(struct ctl *ctl, const struct showing *w, struct snapshot *s)
 {
-	int code = snapshot_take(ctl, w->sample || !ctl->json, s);
+	int code = snapshot_take(ctl, s);
 
 	if (code)
 		return code;
@@ -56,11 +54,10 @@ static int show(struct ctl *ctl, int argc, char **argv, bool hosts)
 {
 	struct showing w = { .hosts = hosts };
 	const struct arg table[] = {
-		{ "sample", ARG_FLAG, &w.sample, 0 },
 		{ "watch", ARG_FLAG, &w.watch, 0 },
 		{ "wait", ARG_NUMBER, &w.wait, 86400 },
 	};
-	int code = ctl_parse(ctl, argc, argv, table, 3, 0, 1, hosts ? "hosts [POOL]" : "status [POOL]");
+	int code = ctl_parse(ctl, argc, argv, table, 2, 0, 1, hosts ? "hosts [POOL]" : "status [POOL]");
 	struct snapshot *s = calloc(1, sizeof(*s));
 
 	if (code == CTL_OK && !s)

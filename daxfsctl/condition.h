@@ -11,7 +11,7 @@ struct condition {
 	char code[24];     /* "host-fencing": for programs; daxfsctl(8) lists them */
 	int host;          /* -1: of the pod */
 	uint64_t since_ns; /* CLOCK_REALTIME; 0: not known */
-	char text[120];
+	char text[168];
 };
 
 struct snapshot;

@@ -53,8 +53,8 @@ int ctl_exit_of(int error);
 /* ctl_fail with the reason of a call that returned error. */
 int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err);
 
-/* Join from a free slot, the last one: that is kept for such times. 0 or -errno. */
-int ctl_join_any(struct daxfs *fs, struct daxfs_error *err); /* cmd_repair.c */
+/* The same of a call in which -EINVAL means a value of the command line: that is wrong usage. */
+int ctl_fail_value(struct ctl *ctl, int error, const struct daxfs_error *err);
 
 /* The heartbeat of a profile, default or rt; 0: there is none of that name. */
 unsigned ctl_profile_ms(const char *profile); /* cmd_heartbeat.c */

@@ -3,7 +3,10 @@
 #include "daxfsctl/guest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,32 +38,42 @@ static void *beat(void *context)
 	return NULL;
 }
 
+int guest_join(struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err)
+{
+	struct daxfs_identity who = { .pid = (uint32_t)getpid() };
+	char machine[HOST_NAME_MAX + 1] = "", name[32];
+
+	gethostname(machine, sizeof(machine) - 1);
+	machine[strcspn(machine, ".")] = '\0';
+	snprintf(name, sizeof(name), "%.9s@%.13s.%u", command, machine, (unsigned)getpid());
+	daxfs_identity_here(NULL, NULL, &who, NULL); /* not known: then only the operator can prove its death */
+	return daxfs_join_as(fs, slot, name, &who, err);
+}
+
 /* The last slot first: that is kept for such times. */
-static int join_any(struct daxfs *fs, const char *name, const struct daxfs_identity *who, struct daxfs_error *err)
+static int join_any(struct daxfs *fs, const char *command, struct daxfs_error *err)
 {
 	struct daxfs_geometry g;
 	int rc = -EBUSY;
 
 	daxfs_geometry(fs, &g);
 	for (unsigned host = g.hosts; rc == -EBUSY && host > 0; host--)
-		rc = daxfs_join_as(fs, host - 1, name, who, err);
+		rc = guest_join(fs, host - 1, command, err);
 	return rc;
 }
 
-int guest_come(struct guest *g, struct daxfs *fs, const char *name, struct daxfs_error *err)
+int guest_come(struct guest *g, struct daxfs *fs, const char *command, struct daxfs_error *err)
 {
 	struct sched_param priority = { .sched_priority = PRIORITY };
-	struct daxfs_identity who = { .pid = (uint32_t)getpid() };
 	int rc = -EBUSY;
 
 	g->fs = fs;
 	atomic_init(&g->stop, false);
 	atomic_init(&g->dead, false);
-	daxfs_identity_here(NULL, NULL, &who, NULL); /* not known: then only the operator can prove its death */
 	for (unsigned tries = 0; rc == -EBUSY && tries < TRIES; tries++) {
 		if (tries)
 			pause_ms(PAUSE_MS);
-		rc = join_any(fs, name, &who, err);
+		rc = join_any(fs, command, err);
 	}
 	if (rc)
 		return rc;

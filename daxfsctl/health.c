@@ -4,8 +4,9 @@
  *
  * DEGRADED, while the pod works on: a host is not what it should be, or nobody
  * would notice if one died; memory of the pool failed, or something waits to be
- * repaired. A slot that is FREE or RECOVERED is fine; a pool that no host uses needs
- * no fabricd.
+ * repaired. A slot that is FREE or RECOVERED is fine. A pool that no host uses needs
+ * no fabricd: without one it is UNUSED, which is no reason to wake anybody, and a note says what to start before the
+ * hosts.
  */
 #include "daxfsctl/health.h"
 
@@ -43,6 +44,20 @@ static unsigned in_use(const struct snapshot *s)
 	for (unsigned i = 0; i < s->n_hosts; i++)
 		n += snapshot_in_use(&s->host[i]);
 	return n;
+}
+
+/* Would nobody notice a host that dies? NULL: as far as is known somebody would. */
+static const char *unwatched(const struct snapshot *s)
+{
+	return s->fabricd == FABRICD_NONE     ? "no fabricd has run"
+	       : s->fabricd == FABRICD_SILENT ? "fabricd does not beat"
+					      : NULL;
+}
+
+static void unwatched_text(const struct snapshot *s, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s: nobody would notice that a host died; on two machines: systemctl %s fabricd@%.31s",
+		 unwatched(s), s->fabricd == FABRICD_NONE ? "enable --now" : "restart", s->geometry.name);
 }
 
 /* States that are only right with a heartbeat. */
@@ -103,12 +118,8 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 	}
 	if (condition_count(s, "polls-late"))
 		add(buf, size, "fabricd polls late");
-	if (!in_use(s))
-		return;
-	if (s->fabricd == FABRICD_NONE)
-		add(buf, size, "no fabricd has run");
-	if (s->fabricd == FABRICD_SILENT)
-		add(buf, size, "fabricd does not beat");
+	if (in_use(s) && unwatched(s))
+		add(buf, size, unwatched(s));
 }
 
 static bool not_coherent(const struct snapshot *s)
@@ -159,13 +170,14 @@ void health_conditions(struct snapshot *s)
 				      s->host[i].view.name);
 	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY)
 		condition_add(s, "not-deciding", -1, 0, "fabricd decides nothing: %.80s", s->note);
-	if (in_use(s) && s->fabricd == FABRICD_NONE)
-		condition_add(s, "no-fabricd", -1, 0, "no fabricd has run");
-	if (in_use(s) && s->fabricd == FABRICD_SILENT)
-		condition_add(s, "fabricd-silent", -1, 0, "fabricd does not beat");
+	if (in_use(s) && unwatched(s)) {
+		unwatched_text(s, text, sizeof(text));
+		condition_add(s, s->fabricd == FABRICD_NONE ? "no-fabricd" : "fabricd-silent", -1, 0, "%s", text);
+	}
 	if (not_coherent(s))
 		condition_add(s, "not-coherent", -1, s->proof.wall_ns,
 			      "memory is not coherent between hosts, said selftest: stop all but one");
+	text[0] = '\0';
 	complain_of_repairs(s, text, sizeof(text));
 	if (text[0])
 		condition_add(s, "to-repair", -1, 0, "%.110s", text);
@@ -184,22 +196,51 @@ const char *health_text(const struct snapshot *s, char *buf, size_t size)
 	char text[224];
 
 	complaints(s, text, sizeof(text));
-	snprintf(buf, size, "%s%s", text[0] ? "DEGRADED: " : "HEALTHY", text);
+	if (text[0])
+		snprintf(buf, size, "DEGRADED: %s", text);
+	else if (unwatched(s))
+		snprintf(buf, size, "UNUSED: %s", unwatched(s));
+	else
+		snprintf(buf, size, "HEALTHY");
 	return buf;
 }
 
-/* " on host 0 alpha", if a host of the pool is on that machine; else nothing. */
-static const char *on_host(const struct snapshot *s, const uint8_t machine[16], char *buf, size_t size)
+const char *health_note(const struct snapshot *s, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	if (!in_use(s) && unwatched(s))
+		unwatched_text(s, buf, size);
+	return buf;
+}
+
+static bool is_on(const struct snapshot_host *h, const uint8_t machine[16])
 {
 	static const uint8_t nowhere[16];
 
-	buf[0] = '\0';
-	for (unsigned i = 0; i < s->n_hosts && memcmp(machine, nowhere, sizeof(nowhere)); i++) {
-		const struct daxfs_host_view *v = &s->host[i].view;
+	return h->readable && daxfs_host_may_live(&h->view) && memcmp(machine, nowhere, sizeof(nowhere)) &&
+	       memcmp(h->view.who.machine, machine, sizeof(nowhere)) == 0;
+}
 
-		if (s->host[i].readable && daxfs_host_may_live(v) && !memcmp(v->who.machine, machine, sizeof(nowhere)))
-			snprintf(buf, size, " on host %u %s", i, v->name);
+/*
+ * " on host 0 alpha", if a host of the pool is on that machine; " on the machine of hosts 0, 2", if several
+ * are: agents, or a daxfsctl that is there for a moment. Else nothing.
+ */
+static const char *on_host(const struct snapshot *s, const uint8_t machine[16], char *buf, size_t size)
+{
+	unsigned n = 0, first = 0;
+	size_t at;
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < s->n_hosts; i++) {
+		if (!is_on(&s->host[i], machine))
+			continue;
+		at = strlen(buf);
+		if (n++ == 0)
+			first = i;
+		snprintf(buf + at, size - at, "%s%u", at ? ", " : " on the machine of hosts ", i);
 	}
+	if (n == 1)
+		snprintf(buf, size, " on host %u %s", first, s->host[first].view.name);
 	return buf;
 }
 

@@ -98,7 +98,11 @@ static int look(const char *socket, unsigned host, struct snapshot *s, struct da
 {
 	int rc = snapshot_ask(socket, s, err);
 
-	if (rc == 0 && (host >= s->n_hosts || !s->host[host].readable)) {
+	if (rc == 0 && host >= s->n_hosts) {
+		snprintf(err->text, sizeof(err->text), "no host %u: this pool has hosts 0 to %u", host, s->n_hosts - 1);
+		return -EINVAL;
+	}
+	if (rc == 0 && !s->host[host].readable) {
 		snprintf(err->text, sizeof(err->text), "host %u: its slot cannot be read; run daxfsctl check", host);
 		return -EIO;
 	}
@@ -120,7 +124,7 @@ static int await(struct ctl *ctl, const char *socket, enum order order, const st
 		rc = look(socket, before->id, s, &err);
 	}
 	if (rc) {
-		code = ctl_fail_error(ctl, rc, &err);
+		code = ctl_fail_value(ctl, rc, &err);
 	} else if (reached(order, before, v)) {
 		snprintf(text, sizeof(text), "host %u is %s", v->id, daxfs_host_state_name(v->state));
 		code = order_done(ctl, v->id, daxfs_host_state_name(v->state), text);
@@ -164,7 +168,7 @@ static int order_by(struct ctl *ctl, const char *socket, enum order order, unsig
 		rc = 0;
 	free(s);
 	if (rc)
-		return ctl_fail_error(ctl, rc, &err);
+		return ctl_fail_value(ctl, rc, &err);
 	return wait_seconds ? await(ctl, socket, order, &before, wait_seconds) : order_done(ctl, host, NULL, text);
 }
 
@@ -195,7 +199,7 @@ static int remove_host(struct ctl *ctl, const char *socket, unsigned host, uint6
 		v = s->host[host].view;
 	free(s);
 	if (rc)
-		return ctl_fail_error(ctl, rc, &err);
+		return ctl_fail_value(ctl, rc, &err);
 	if (v.state == DAXFS_HOST_FREE)
 		return order_done(ctl, host, "FREE", "its slot is free: nothing of it is left in the pool");
 	if (v.state == DAXFS_HOST_JOINING || v.state == DAXFS_HOST_ALIVE)
@@ -206,7 +210,7 @@ static int remove_host(struct ctl *ctl, const char *socket, unsigned host, uint6
 			host, v.name, daxfs_host_state_name(v.state));
 	if (v.state == DAXFS_HOST_SUSPECT || v.state == DAXFS_HOST_FENCING)
 		rc = send_order(socket, ORDER_REMOVE, host, text, sizeof(text), &err);
-	return rc ? ctl_fail_error(ctl, rc, &err) : await(ctl, socket, ORDER_REMOVE, &v, wait_seconds);
+	return rc ? ctl_fail_value(ctl, rc, &err) : await(ctl, socket, ORDER_REMOVE, &v, wait_seconds);
 }
 
 /* Until each agent has answered: fabricd kills those that do not. */
@@ -223,7 +227,7 @@ static int fence_test(struct ctl *ctl, unsigned host)
 		clock_nap_ms(POLL_MS);
 		rc = send_order(socket, ORDER_TEST, host, text, sizeof(text), &err);
 	}
-	return rc ? ctl_fail_error(ctl, rc, &err) : order_done(ctl, host, NULL, text);
+	return rc ? ctl_fail_value(ctl, rc, &err) : order_done(ctl, host, NULL, text);
 }
 
 /* -- command lines ------------------------------------------------------------- */
@@ -231,7 +235,8 @@ static int fence_test(struct ctl *ctl, unsigned host)
 struct target {
 	struct arg_number host, as, wait;
 	bool dry_run, again;
-	const char *pool; /* or NULL */
+	const char *pool;    /* or NULL */
+	const char *instead; /* what --direct is answered by what only fabricd can do, without POOL; or NULL */
 };
 
 /* Words may be the pool and, as --host is long to type, the host's number. */
@@ -242,8 +247,12 @@ static int take_words(struct ctl *ctl, struct target *t, const char *usage)
 
 		if (!t->host.given && args_number(ctl->words[i], &number) == 0 && number < SNAPSHOT_HOSTS)
 			t->host = (struct arg_number){ number, true };
-		else if (!t->pool)
+		else if (!t->pool && !t->instead)
 			t->pool = ctl->words[i];
+		else if (t->instead)
+			return ctl_fail(ctl, CTL_USAGE,
+					"%.60s: no host, and fabricd knows its POOL; usage: daxfsctl %s", ctl->words[i],
+					usage);
 		else
 			return ctl_fail(ctl, CTL_USAGE, "usage: daxfsctl %s", usage);
 	}
@@ -263,12 +272,16 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct target *t, bool 
 	};
 	int code = ctl_parse(ctl, argc, argv, table, recover ? 5 : 2, 0, 2, usage);
 
+	if (code == CTL_OK && ctl->direct && t->instead)
+		code = ctl_fail(ctl, CTL_USAGE, "only fabricd can do that; %s", t->instead);
 	if (code == CTL_OK)
 		code = take_words(ctl, t, usage);
 	if (code == CTL_OK && ctl->direct && !t->pool)
 		code = ctl_fail(ctl, CTL_USAGE, "--direct needs the POOL; usage: daxfsctl %s", usage);
-	if (code == CTL_OK && t->pool && !ctl->direct && !ctl->socket && !t->dry_run)
-		code = ctl_fail(ctl, CTL_USAGE, "POOL is for --direct; without it fabricd is asked (--socket)");
+	if (code == CTL_OK && t->pool && !ctl->direct && !t->dry_run)
+		code = ctl_fail(ctl, CTL_USAGE,
+				"fabricd knows its pool: leave %.60s out, or give --direct to do without fabricd",
+				t->pool);
 	return code;
 }
 
@@ -293,7 +306,7 @@ static int dry_run(struct ctl *ctl, const char *pool, unsigned host)
 	int rc = daxfs_open(pool, DAXFS_READ_ONLY, &fs, &err);
 
 	if (rc)
-		return ctl_fail_error(ctl, rc, &err);
+		return ctl_fail_value(ctl, rc, &err);
 	daxfs_geometry(fs, &g);
 	if (host >= g.hosts) {
 		rc = ctl_fail(ctl, CTL_USAGE, "host %u: this pool has hosts 0 to %u", host, g.hosts - 1);
@@ -313,7 +326,9 @@ static int dry_run(struct ctl *ctl, const char *pool, unsigned host)
 
 int cmd_recover(struct ctl *ctl, int argc, char **argv)
 {
-	static const char usage[] = "recover [POOL --direct] --host N [--dry-run] [--again] [--as M] [--wait SECONDS]";
+	static const char usage[] =
+		"recover --host N [--again] [--wait SECONDS], recover POOL --direct --host N [--as M], "
+		"or recover POOL --dry-run --host N";
 	struct target t = { .pool = NULL };
 	int code = parse(ctl, argc, argv, &t, true, usage);
 
@@ -334,41 +349,32 @@ int cmd_recover(struct ctl *ctl, int argc, char **argv)
 
 int cmd_fence(struct ctl *ctl, int argc, char **argv)
 {
-	struct target t = { .pool = NULL };
+	struct target t = { .instead = "without it: switch the host off yourself, then "
+				       "daxfsctl confirm-dead POOL --direct --host N" };
 	int code = parse(ctl, argc, argv, &t, false, "fence --host N [--wait SECONDS]");
 
-	if (code)
-		return code;
-	if (ctl->direct)
-		return ctl_fail(ctl, CTL_USAGE,
-				"only fabricd has a fence agent: cut the host off yourself, then "
-				"daxfsctl confirm-dead --direct");
-	return order_fabricd(ctl, ORDER_FENCE, (unsigned)t.host.value, t.wait.value);
+	return code ? code : order_fabricd(ctl, ORDER_FENCE, (unsigned)t.host.value, t.wait.value);
 }
 
 int cmd_fence_test(struct ctl *ctl, int argc, char **argv)
 {
-	struct target t = { .pool = NULL };
+	struct target t = { .instead = "its fence agents are asked" };
 	int code = parse(ctl, argc, argv, &t, false, "fence-test --host N");
 
-	if (code)
-		return code;
-	if (ctl->direct)
-		return ctl_fail(ctl, CTL_USAGE, "only fabricd has a fence agent");
-	return fence_test(ctl, (unsigned)t.host.value);
+	return code ? code : fence_test(ctl, (unsigned)t.host.value);
 }
 
 int cmd_remove(struct ctl *ctl, int argc, char **argv)
 {
 	struct daxfs_error err = { .text = "" };
-	struct target t = { .wait = { .value = REMOVE_S } };
+	struct target t = { .wait = { .value = REMOVE_S },
+			    .instead = "without it: daxfsctl confirm-dead POOL --direct --host N, then "
+				       "daxfsctl recover POOL --direct --host N" };
 	char socket[PATH_MAX];
 	int code = parse(ctl, argc, argv, &t, false, "remove --host N [--wait SECONDS]");
 
 	if (code)
 		return code;
-	if (ctl->direct)
-		return ctl_fail(ctl, CTL_USAGE, "without fabricd: confirm-dead --direct, then recover --direct");
 	if (snapshot_socket(ctl, socket, sizeof(socket), &err))
 		return ctl_fail(ctl, CTL_ERROR, "%s", err.text);
 	return remove_host(ctl, socket, (unsigned)t.host.value, t.wait.value);
@@ -377,7 +383,8 @@ int cmd_remove(struct ctl *ctl, int argc, char **argv)
 int cmd_confirm_dead(struct ctl *ctl, int argc, char **argv)
 {
 	struct target t = { .pool = NULL };
-	int code = parse(ctl, argc, argv, &t, false, "confirm-dead [POOL --direct] --host N [--wait SECONDS]");
+	int code = parse(ctl, argc, argv, &t, false,
+			 "confirm-dead --host N [--wait SECONDS], or confirm-dead POOL --direct --host N");
 
 	if (code)
 		return code;

@@ -25,6 +25,7 @@
 
 #include "common/clock.h"
 #include "daxfs/member.h"
+#include "daxfsctl/guest.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/host_cmds.h"
 #include "daxfsctl/text.h"
@@ -185,7 +186,7 @@ static int recoverable(const struct direct *d)
 			return CTL_OK;
 		return ctl_fail(d->ctl, CTL_REFUSED,
 				"host %d is recovering host %u; if it is dead: "
-				"daxfsctl confirm-dead --direct --host %d",
+				"daxfsctl confirm-dead POOL --direct --host %d",
 				d->host.recoverer, host, d->host.recoverer);
 	case DAXFS_HOST_FREE:
 	case DAXFS_HOST_RECOVERED:
@@ -194,7 +195,7 @@ static int recoverable(const struct direct *d)
 	default:
 		return ctl_fail(d->ctl, CTL_REFUSED,
 				"host %u is %s: only what is cut off is recovered; if it is dead: "
-				"daxfsctl confirm-dead --direct --host %u",
+				"daxfsctl confirm-dead POOL --direct --host %u",
 				host, daxfs_host_state_name(d->host.state), host);
 	}
 }
@@ -241,7 +242,7 @@ static int recover_from(struct direct *d, const char *path, unsigned slot)
 
 	if (rc)
 		return ctl_fail_error(d->ctl, rc, &err);
-	rc = daxfs_join(fs, slot, NULL, &err);
+	rc = guest_join(fs, slot, "recover", &err);
 	if (rc) {
 		code = ctl_fail_error(d->ctl, rc, &err);
 	} else {

@@ -48,6 +48,13 @@ int ctl_fail_error(struct ctl *ctl, int error, const struct daxfs_error *err)
 	return ctl_fail(ctl, ctl_exit_of(error), "%s", err->text[0] ? err->text : strerror(-error));
 }
 
+int ctl_fail_value(struct ctl *ctl, int error, const struct daxfs_error *err)
+{
+	if (error != -EINVAL)
+		return ctl_fail_error(ctl, error, err);
+	return ctl_fail(ctl, CTL_USAGE, "%s", err->text[0] ? err->text : strerror(-error));
+}
+
 /* -- parsing ------------------------------------------------------------------ */
 
 #define COMMON 3u

@@ -191,7 +191,7 @@ static void show_repairs(FILE *out, const struct snapshot *s)
 /* What is wrong, one line each; and late polls, for they are the first sign of trouble. */
 static void show_conditions(FILE *out, const struct snapshot *s)
 {
-	char when[40];
+	char when[40], note[200];
 
 	for (unsigned i = 0; i < s->n_conditions; i++) {
 		const struct condition *c = &s->condition[i];
@@ -201,6 +201,8 @@ static void show_conditions(FILE *out, const struct snapshot *s)
 			fprintf(out, ", since %s", event_time(c->since_ns, when, sizeof(when)));
 		putc('\n', out);
 	}
+	if (*health_note(s, note, sizeof(note)))
+		fprintf(out, "%s\n", note);
 	if (s->late_polls)
 		fprintf(out, "fabricd polled late %" PRIu64 " times of %" PRIu64 "\n", s->late_polls, s->polls);
 }

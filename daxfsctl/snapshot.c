@@ -96,7 +96,7 @@ static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 	if (manager.epoch)
 		s->fabricd = manager.beat == s->manager.beat ? FABRICD_SILENT : FABRICD_PRIMARY;
 	for (unsigned i = 0; i < s->n_hosts; i++) {
-		if (!s->host[i].readable || daxfs_member_host(m, i, &v))
+		if (!s->host[i].readable || !snapshot_in_use(&s->host[i]) || daxfs_member_host(m, i, &v))
 			continue;
 		s->host[i].beat = v.beat == s->host[i].view.beat ? BEAT_NOT_WITHIN : BEAT_WITHIN;
 		s->host[i].beat_ms = ms;
@@ -116,7 +116,7 @@ static void guess_last(struct snapshot *s)
 	}
 }
 
-int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_error *err)
+int snapshot_direct(const char *path, struct snapshot *out, struct daxfs_error *err)
 {
 	struct daxfs_member *m;
 	int rc = daxfs_member_open(path, false, &m, err);
@@ -127,8 +127,7 @@ int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct 
 	copy_text(out->path, sizeof(out->path), path);
 	take_members(out, m);
 	out->fabricd = out->manager.epoch ? FABRICD_UNKNOWN : FABRICD_NONE;
-	if (sample)
-		sample_beats(out, m);
+	sample_beats(out, m);
 	condition_direct(out, m);
 	daxfs_member_close(m);
 	guess_last(out);
@@ -304,8 +303,10 @@ int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_
 		return 0;
 	}
 	if (glob(SOCKETS, 0, NULL, &found) || found.gl_pathc == 0) {
-		snprintf(err->text, sizeof(err->text),
-			 "no fabricd on this machine (%s): give --socket, or POOL and --direct", SOCKETS);
+		snprintf(
+			err->text, sizeof(err->text),
+			"no fabricd on this machine (%s): start it, or give --socket, or POOL where a command takes it",
+			SOCKETS);
 		rc = -ENOENT;
 	} else if (found.gl_pathc > 1) {
 		snprintf(err->text, sizeof(err->text),
@@ -319,7 +320,7 @@ int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_
 	return rc;
 }
 
-int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
+int snapshot_take(struct ctl *ctl, struct snapshot *out)
 {
 	struct daxfs_error err = { .text = "" };
 	char socket[PATH_MAX];
@@ -328,7 +329,7 @@ int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out)
 	if (ctl->direct && !ctl->n_words)
 		return ctl_fail(ctl, CTL_USAGE, "--direct needs the POOL to read");
 	if (ctl->n_words && !ctl->socket) {
-		rc = snapshot_direct(ctl->words[0], sample, out, &err);
+		rc = snapshot_direct(ctl->words[0], out, &err);
 	} else {
 		rc = snapshot_socket(ctl, socket, sizeof(socket), &err);
 		if (rc)

@@ -69,12 +69,13 @@ struct snapshot {
 
 /*
  * Take one as the command line says: from --socket, from the pool named by the
- * first word, or, with neither, from the one fabricd of this machine. sample:
- * look twice, a heartbeat and a half apart. CTL_OK or what ctl_fail returned.
+ * first word, or, with neither, from the one fabricd of this machine. The pool
+ * is looked at twice, a heartbeat and a half apart: only so it can be told who
+ * lives. CTL_OK or what ctl_fail returned.
  */
-int snapshot_take(struct ctl *ctl, bool sample, struct snapshot *out);
+int snapshot_take(struct ctl *ctl, struct snapshot *out);
 /* As above, with no output on failure: -errno. */
-int snapshot_direct(const char *path, bool sample, struct snapshot *out, struct daxfs_error *err);
+int snapshot_direct(const char *path, struct snapshot *out, struct daxfs_error *err);
 int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *err);
 /* The socket to use: --socket, or the only one in /run/daxfs. -ENOENT, -EEXIST (several). */
 int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err);

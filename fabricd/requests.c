@@ -280,18 +280,22 @@ static void fence_test(struct reply *r, struct watch *w, const Fabric__FenceTest
 {
 	const struct agents_test *t = &w->agents->test;
 
-	if (test->host >= w->decide.hosts || !w->in.readable || !w->in.sensible[test->host]) {
-		say(r, EINVAL, "host %u: no such host, or its slot cannot be read", test->host);
+	if (test->host >= w->decide.hosts) {
+		say(r, EINVAL, "no host %u: this pool has hosts 0 to %u", test->host, w->decide.hosts - 1);
+		return;
+	}
+	if (!w->in.readable || !w->in.sensible[test->host]) {
+		say(r, EIO, "host %u: its slot cannot be read", test->host);
 		return;
 	}
 	if (!agent_name(w->options)[0]) {
-		say(r, EINVAL, "no fence agent is set");
+		say(r, ENODEV, "no fence agent is set: fence-agent in fabricd's configuration, see fabricd(8)");
 		return;
 	}
 	if (test->begin)
 		agents_test(w->agents, test->host, w->in.view[test->host].name);
 	if (!t->asked || t->host != test->host)
-		say(r, EINVAL, "host %u: another test was begun since; try again", test->host);
+		say(r, EBUSY, "host %u: another test was begun since; try again", test->host);
 	else if (t->running)
 		say(r, EAGAIN, "host %u: its fence agents are being asked", test->host);
 	else

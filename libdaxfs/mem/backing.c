@@ -107,7 +107,7 @@ static int take_kind(const char *path, bool writable, struct backing *s, struct 
 	if (S_ISDIR(st.st_mode))
 		return backing_fail(err, -EISDIR, path, false);
 	if (!S_ISREG(st.st_mode))
-		return daxfs_error_set(err, -EINVAL, "%s is neither a regular file nor a device-DAX device", path);
+		return daxfs_error_set(err, -ENODEV, "%s is neither a regular file nor a device-DAX device", path);
 	s->size = (uint64_t)st.st_size;
 	s->align = DAXFS_PAGE_SIZE;
 	return writable ? judge_owner(path, &st, err) : 0;

@@ -102,7 +102,7 @@ int dax_unusable(const struct dax_facts *f, struct daxfs_error *err)
 	if (!f->enabled)
 		return daxfs_error_set(err, -ENODEV, "%s is disabled: daxctl enable-device %s", f->name, f->name);
 	if (f->mapped_on_itself)
-		return daxfs_error_set(err, -EINVAL,
+		return daxfs_error_set(err, -ENODEV,
 				       "%s: its page descriptors lie on it, and hosts would overwrite each other's: "
 				       "ndctl create-namespace --force --reconfig=NAMESPACE --mode=devdax --map=mem",
 				       f->name);
@@ -110,10 +110,10 @@ int dax_unusable(const struct dax_facts *f, struct daxfs_error *err)
 		return daxfs_error_set(err, -ENOSPC, "%s has no size: daxctl reconfigure-device --size=SIZE %s",
 				       f->name, f->name);
 	if (f->align < DAXFS_PAGE_SIZE || f->align & (f->align - 1))
-		return daxfs_error_set(err, -EINVAL, "%s has alignment %llu: daxctl reconfigure-device --align=2M %s",
+		return daxfs_error_set(err, -ENODEV, "%s has alignment %llu: daxctl reconfigure-device --align=2M %s",
 				       f->name, (unsigned long long)f->align, f->name);
 	if (f->size % f->align)
-		return daxfs_error_set(err, -EINVAL,
+		return daxfs_error_set(err, -ENODEV,
 				       "%s: size %llu is no multiple of its alignment %llu: "
 				       "daxctl reconfigure-device --align=4096 %s",
 				       f->name, (unsigned long long)f->size, (unsigned long long)f->align, f->name);

@@ -20,7 +20,7 @@ int dax_by_name(const char *name, struct dax_facts *out);
 /*
  * Usable: 1 in devdax mode, 2 enabled, 3 page descriptors in memory of the host,
  * 4 has a size, 5 alignment a power of two of at least a page, 6 size a multiple of
- * it. -ENODEV (1, 2), -ENOSPC (4) or -EINVAL, and why names the command that helps.
+ * it. -ENOSPC (4) or -ENODEV, and err names the command that helps.
  */
 int dax_unusable(const struct dax_facts *facts, struct daxfs_error *err);
 

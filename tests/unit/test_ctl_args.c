@@ -225,12 +225,20 @@ static void usage_errors(void **unused)
 		{ "dump pool", "usage: daxfsctl dump" },
 		{ "status --direct", "--direct needs the POOL" },
 		{ "recover --json", "which host?" },
-		{ "recover pool --host 1", "POOL is for --direct" },
+		{ "recover pool --host 1", "fabricd knows its pool: leave pool out, or give --direct" },
 		{ "recover --host 64", "at most 63" },
 		{ "recover --host 1 --direct", "--direct needs the POOL" },
 		{ "recover --host 1 --dry-run", "give POOL" },
 		{ "recover --host 1 --as 2", "--as is for --direct" },
-		{ "fence p --host 1 --direct", "only fabricd" },
+		{ "fence p --host 1 --direct", "confirm-dead POOL --direct --host N" },
+		{ "fence p --host 1", "p: no host, and fabricd knows its POOL" },
+		{ "fence-test p 1", "p: no host, and fabricd knows its POOL" },
+		{ "fence-test 1 --direct", "only fabricd" },
+		{ "remove 1 --direct", "recover POOL --direct --host N" },
+		{ "remove p 1", "p: no host, and fabricd knows its POOL" },
+		{ "confirm-dead pool 1", "fabricd knows its pool: leave pool out, or give --direct" },
+		{ "nonsense --help", "no such command" },
+		{ "help nonsense", "no such command" },
 		{ "status x --direct --socket y", "exclude each other" },
 		{ "selftest x --processes 0", "nothing to do" },
 		{ "heartbeat x --ms 0", "give 5 to 10000" },
@@ -262,7 +270,11 @@ static void help_and_version(void **unused)
 	ctl_run(&r, "help");
 	ctl_expect(&r, CTL_OK, "confirm-dead");
 	ctl_run(&r, "mkfs --help");
-	ctl_expect(&r, CTL_OK, "usage: daxfsctl");
+	ctl_expect(&r, CTL_OK, "[--json] mkfs ...\n\n  mkfs PATH --size SIZE");
+	assert_null(strstr(r.out, "confirm-dead POOL"));
+	ctl_run(&r, "--json help repair");
+	ctl_expect(&r, CTL_OK, "  repair POOL --item INODE ");
+	assert_null(strstr(r.out, "mkfs"));
 	snprintf(version, sizeof(version), "daxfsctl %s\n", daxfs_version());
 	ctl_run(&r, "version");
 	ctl_expect(&r, CTL_OK, version);

@@ -15,7 +15,7 @@ struct place {
 static void setup(struct place *p)
 {
 	memset(p, 0, sizeof(*p));
-	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-ctl-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
 	snprintf(p->storage, sizeof(p->storage), "%s/storage", p->dir);
@@ -116,6 +116,10 @@ static void test_remove_a_tree(void **state)
 	ctl_expect(&p.r, CTL_OK, "0 of 1 pages");
 	ctl_run(&p.r, "cache %s data/d/f --json", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"filling\": 0");
+	ctl_run(&p.r, "events %s", p.pool); /* which command of which machine came and went */
+	assert_non_null(strstr(p.r.out, "(backing@"));
+	assert_non_null(strstr(p.r.out, "(cache@"));
+	assert_null(strstr(p.r.out, "unnamed"));
 	ctl_run(&p.r, "cache %s data/d", p.pool);
 	ctl_expect(&p.r, CTL_REFUSED, "not a file of storage");
 	ctl_run(&p.r, "cache %s data/none", p.pool);

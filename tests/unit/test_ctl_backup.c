@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "daxfs/inspect.h"
@@ -85,7 +86,7 @@ static void setup(struct place *p)
 {
 	memset(p, 0, sizeof(*p));
 	at = p;
-	strcpy(p->dir, "/tmp/daxfs-backup-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-backup-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
 	snprintf(p->copy, sizeof(p->copy), "%s/copy", p->dir);
@@ -129,6 +130,67 @@ static void there_and_back(void **unused)
 	teardown(&p);
 }
 
+static void copy_made_by_another(struct place *p)
+{
+	int fd = open(p->copy, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? -1 : st.st_size;
+}
+
+/* What is there is replaced only when that was asked for, whenever it came. */
+static void over_what_is_there(void **unused)
+{
+	char part[sizeof(((struct place *)0)->copy) + 8];
+	struct place p;
+	int fd;
+
+	(void)unused;
+	setup(&p);
+	snprintf(part, sizeof(part), "%s.part", p.copy);
+	copy_made_by_another(&p);
+	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_REFUSED, "is there: name another file, or --force");
+	assert_int_equal(size_of(p.copy), 0);
+	ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_REFUSED, "is there: name another file, or --force");
+	unlink(p.copy);
+	meanwhile = copy_made_by_another;
+	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_REFUSED, "is there");
+	assert_int_equal(size_of(p.copy), 0);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	assert_true(has_file(p.copy, "first"));
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.pool);
+	ctl_expect(&p.r, CTL_REFUSED, "is the pool itself");
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.dir);
+	ctl_expect(&p.r, CTL_REFUSED, "is no regular file");
+	assert_true(has_file(p.pool, "first"));
+
+	fd = open(part, O_WRONLY | O_CREAT, 0600); /* left by one that was killed, or being written */
+	assert_true(fd >= 0);
+	assert_int_equal(__real_pwrite(fd, "half", 4, 1 << 25), 4);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	ctl_run(&p.r, "backup %s %s", p.pool, p.other);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_REFUSED, "is being written by another backup");
+	assert_int_equal(size_of(part), (1 << 25) + 4);
+	close(fd);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	assert_int_equal(size_of(p.copy), 16 << 20);
+	teardown(&p);
+}
+
 static void of_a_pool_in_use(void **unused)
 {
 	struct daxfs *fs;
@@ -159,11 +221,11 @@ static void while_a_host_comes_and_goes(void **unused)
 	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_OK, "copied ");
 	meanwhile = comes_and_goes;
-	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_REFUSED, "host 1 came or went meanwhile");
 	assert_true(has_file(p.pool, "meanwhile") && !has_file(p.copy, "meanwhile"));
 	refuse = ENOSPC;
-	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_ERROR, "cannot be written: No space");
 	assert_true(has_file(p.copy, "first"));
 	teardown(&p);
@@ -217,7 +279,7 @@ static void of_what_is_damaged(void **unused)
 	assert_true(fd >= 0);
 	assert_int_equal(__real_pwrite(fd, "x", 1, 0x1000), 1);
 	close(fd);
-	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
 	assert_int_equal(p.r.code, CTL_PROBLEMS);
 	assert_non_null(strstr(p.r.err, "run daxfsctl check"));
 	teardown(&p);
@@ -226,11 +288,9 @@ static void of_what_is_damaged(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back),
-		cmocka_unit_test(of_a_pool_in_use),
-		cmocka_unit_test(while_a_host_comes_and_goes),
-		cmocka_unit_test(errors),
-		cmocka_unit_test(of_what_is_damaged),
+		cmocka_unit_test(there_and_back),   cmocka_unit_test(over_what_is_there),
+		cmocka_unit_test(of_a_pool_in_use), cmocka_unit_test(while_a_host_comes_and_goes),
+		cmocka_unit_test(errors),           cmocka_unit_test(of_what_is_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

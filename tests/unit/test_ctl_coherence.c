@@ -34,7 +34,7 @@ struct place {
 static void setup(struct place *p)
 {
 	memset(p, 0, sizeof(*p));
-	strcpy(p->dir, "/tmp/daxfs-coherence-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-coherence-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	for (int i = 0; i < 2; i++)
 		snprintf(p->pool[i], sizeof(p->pool[i]), "%s/pool%d", p->dir, i);

@@ -146,7 +146,7 @@ static bool pod_start(struct pod *p)
 		return false;
 	}
 	memset(p, 0, sizeof(*p));
-	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-ctl-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
 	snprintf(p->socket, sizeof(p->socket), "%s/socket", p->dir);
@@ -210,8 +210,8 @@ static void orders_refused(struct pod *p)
 	ctl_run(&p->r, "recover --socket %s --host 0", p->socket);
 	ctl_expect(&p->r, CTL_REFUSED, "fence it first");
 	ctl_run(&p->r, "confirm-dead --socket %s 40 --json", p->socket);
-	assert_int_equal(p->r.code, CTL_ERROR);
-	ctl_expect_json(&p->r, "\"exit\": 8");
+	assert_int_equal(p->r.code, CTL_USAGE);
+	ctl_expect_json(&p->r, "\"exit\": 16");
 	ctl_run(&p->r, "confirm-dead %s --direct 1", p->pool);
 	ctl_expect(&p->r, CTL_REFUSED, "is at work");
 }

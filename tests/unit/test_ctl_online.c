@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_ctl_online.c - daxfsctl backup --online: what is copied while two hosts write.
+ * test_ctl_online.c - daxfsctl backup --force --online: what is copied while two hosts write.
  *
  * Linked with a daxfs_view_read that lets the other hosts write in the middle of a look at a file.
  */
@@ -65,7 +65,7 @@ static void setup(struct place *p)
 	alarm(HANG_S);
 	at = p;
 	looks = 0;
-	strcpy(p->dir, "/tmp/daxfs-online-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-online-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
 	snprintf(p->copy, sizeof(p->copy), "%s/copy", p->dir);
@@ -140,7 +140,7 @@ static void as_it_is(void **unused)
 	attr.mtime = attr.atime = then;
 	assert_int_equal(daxfs_setattr(p.host[1], out.ino, DAXFS_SET_MODE | DAXFS_SET_MTIME, &attr, &attr), 0);
 
-	ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_OK, "1 files of 1700 bytes, 2 directories, 2 others");
 	fs = restored(&p);
 	out = find(fs, DAXFS_ROOT, "dir");
@@ -156,7 +156,7 @@ static void as_it_is(void **unused)
 	assert_int_equal(find(fs, DAXFS_ROOT, "fifo").mode, S_IFIFO | 0600);
 	leave(fs);
 	/* Again, over it; with more slots, in which a host can be. */
-	ctl_run(&p.r, "backup --online --hosts 9 %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online --hosts 9 %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_OK, "1 files of 1700 bytes");
 	fs = restored(&p);
 	daxfs_geometry(fs, &g);
@@ -167,9 +167,9 @@ static void as_it_is(void **unused)
 	leave(fs);
 	ctl_run(&p.r, "backup --hosts 9 %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_USAGE, "with --online");
-	ctl_run(&p.r, "backup --online --hosts 64 %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online --hosts 64 %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_USAGE, "hosts");
-	ctl_run(&p.r, "backup --online %s %s --json", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online %s %s --json", p.pool, p.copy);
 	ctl_expect_json(&p.r, "\"in_pieces\"");
 	teardown(&p);
 }
@@ -239,7 +239,7 @@ static void written_in_the_middle_of_a_look(void **unused)
 		setup(&p);
 		begin_turns(&p);
 		meanwhile = write_once;
-		ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+		ctl_run(&p.r, "backup --force --online %s %s", p.pool, p.copy);
 		ctl_expect(&p.r, CTL_OK, "copied ");
 		assert_null(strstr(p.r.out, "not of one moment: "));
 		fs = restored(&p);
@@ -260,7 +260,7 @@ static void written_all_the_time(void **unused)
 	begin_turns(&p);
 	at_look = 3; /* a look has more, and what a view shows is not used again */
 	meanwhile = write_turn;
-	ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_OK, "not of one moment: /turns\n");
 	fs = restored(&p);
 	of_one_moment(fs, true); /* and still no piece is torn; nobody wrote while it was copied by pieces */
@@ -344,7 +344,7 @@ static void two_hosts_at_work(void **unused)
 	       daxfs_lookup(p.host[0], DAXFS_ROOT, "log", &attr))
 		usleep(1000);
 	for (unsigned n = 0; n < 5; n++) {
-		ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+		ctl_run(&p.r, "backup --force --online %s %s", p.pool, p.copy);
 		ctl_expect(&p.r, CTL_OK, "copied ");
 		fs = restored(&p);
 		judge(fs);
@@ -370,11 +370,11 @@ static void without_a_slot(void **unused)
 	setup(&p);
 	third = join(p.pool, 2, "two");
 	spare = join(p.pool, 3, "three");
-	ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
+	ctl_run(&p.r, "backup --force --online %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_REFUSED, "host 0 is ALIVE");
 	leave(third);
 	leave(spare);
-	ctl_run(&p.r, "backup --online %s %s/nowhere/copy", p.pool, p.dir);
+	ctl_run(&p.r, "backup --force --online %s %s/nowhere/copy", p.pool, p.dir);
 	ctl_expect(&p.r, CTL_ERROR, "nowhere");
 	leave(join(p.pool, 3, "three")); /* it has left */
 	teardown(&p);

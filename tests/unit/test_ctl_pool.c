@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 
 #include "daxfs/format.h"
@@ -27,7 +28,7 @@ struct place {
 static void setup(struct place *p, const char *options)
 {
 	memset(p, 0, sizeof(*p));
-	strcpy(p->dir, "/tmp/daxfs-ctl-XXXXXX");
+	strcpy(p->dir, "/dev/shm/daxfs-ctl-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->pool, sizeof(p->pool), "%s/pool", p->dir);
 	ctl_run(&p->r, "mkfs %s --size 16M --name unit --hosts 3 --lanes 2 --heartbeat-ms 20 %s", p->pool, options);
@@ -109,7 +110,9 @@ static void a_new_pool(void **unused)
 	(void)unused;
 	setup(&p, "--domain wb --inodes 100 --opens 7");
 	ctl_run(&p.r, "status %s", p.pool);
-	ctl_expect(&p.r, CTL_OK, "format 4  wb  leases 2000 ms  epoch 1   no fabricd   HEALTHY\n");
+	ctl_expect(&p.r, CTL_OK, "format 4  wb  leases 2000 ms  epoch 1   no fabricd   UNUSED: no fabricd has run\n");
+	assert_non_null(strstr(p.r.out, "\nno fabricd has run: nobody would notice that a host died; on two machines: "
+					"systemctl enable --now fabricd@unit\n"));
 	ctl_run(&p.r, "status --json --direct %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"opens_per_host\": 7");
 	ctl_expect_json(&p.r, "\"inodes\": 100");
@@ -141,7 +144,7 @@ static void heartbeats(void **unused)
 	ctl_run(&p.r, "status %s --json", p.pool);
 	ctl_expect_json(&p.r, "\"heartbeat_ms\": 500");
 	ctl_run(&p.r, "heartbeat %s --ms 501", p.pool);
-	ctl_expect(&p.r, CTL_ERROR, "at most 500 with leases of 2000 ms");
+	ctl_expect(&p.r, CTL_USAGE, "at most 500 with leases of 2000 ms");
 	ctl_run(&p.r, "mkfs %s --force --size 16M --profile rt --json", p.pool);
 	ctl_expect_json(&p.r, "\"heartbeat_ms\": 5");
 	teardown(&p);
@@ -158,16 +161,32 @@ static void features(void **unused)
 	ctl_run(&p.r, "features %s --enable cache --json", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"unknown_to\"");
 	ctl_run(&p.r, "features %s --enable colour", p.pool);
-	ctl_expect(&p.r, CTL_ERROR, "colour: no such feature; daxfsctl features POOL lists them");
+	ctl_expect(&p.r, CTL_USAGE, "colour: no such feature; daxfsctl features POOL lists them");
 	teardown(&p);
 }
 
 static void mkfs_refuses(void **unused)
 {
+	static const char *const out_of_range[] = {
+		"--size 16M --lease-ms 7",
+		"--size 16M --lease-ms 60001",
+		"--size 16M --heartbeat-ms 1",
+		"--size 16M --hosts 64",
+		"--size 16M --hosts 63 --lanes 999",
+		"--size 16M --opens 99999999",
+		"--size 16M --inodes 1",
+		"--size 16M --cache-max 4K",
+		"--size 99T",
+		"--size 16M --name a\tb",
+		"--size 9999999T",
+		"",
+	};
 	struct place p;
+	char second[128];
 
 	(void)unused;
 	setup(&p, "");
+	snprintf(second, sizeof(second), "%s2", p.pool);
 	ctl_run(&p.r, "mkfs %s --size 16M", p.pool);
 	ctl_expect(&p.r, CTL_REFUSED, "--force");
 	ctl_run(&p.r, "mkfs %s --size 16M --name again --force --json", p.pool);
@@ -175,9 +194,37 @@ static void mkfs_refuses(void **unused)
 	ctl_expect_json(&p.r, "\"name\": \"again\"");
 	ctl_run(&p.r, "mkfs %s2 --size 4K", p.pool);
 	ctl_expect(&p.r, CTL_ERROR, "");
+	for (unsigned i = 0; i < sizeof(out_of_range) / sizeof(out_of_range[0]); i++) {
+		ctl_run(&p.r, "mkfs %s2 %s", p.pool, out_of_range[i]);
+		ctl_expect(&p.r, CTL_USAGE, "");
+		assert_int_not_equal(access(second, F_OK), 0);
+	}
+	ctl_run(&p.r, "mkfs /dev/null --size 16M"); /* that is no value out of range */
+	ctl_expect(&p.r, CTL_ERROR, "not a device-DAX device");
 	ctl_run(&p.r, "mkfs %s/x --size 16M", p.pool);
 	ctl_expect(&p.r, CTL_ERROR, "");
 	teardown(&p);
+}
+
+/* A file that the kernel keeps on a disk is a pool, too, but hardly the one that was meant. */
+static void on_a_disk(void **unused)
+{
+	char path[] = "/var/tmp/daxfs-disk-XXXXXX";
+	int fd = mkstemp(path);
+	struct ctl_run r = { 0 };
+	struct statfs s;
+
+	(void)unused;
+	assert_true(fd >= 0 && fstatfs(fd, &s) == 0);
+	close(fd);
+	ctl_run(&r, "mkfs %s --size 16M", path);
+	assert_int_equal(r.code, CTL_OK);
+	if (s.f_type == 0x01021994 /* TMPFS_MAGIC */)
+		assert_string_equal(r.err, "");
+	else
+		assert_non_null(strstr(r.err, "is on a disk, not in memory"));
+	unlink(path);
+	ctl_run_end(&r);
 }
 
 static void dumps(void **unused)
@@ -296,16 +343,18 @@ static void killed_and_recovered(void **unused)
 	setup(&p, "");
 	c = child_start(p.pool, 1, true);
 	ctl_run(&p.r, "status %s", p.pool);
-	ctl_expect(&p.r, CTL_OK, "no fabricd has run\n");
+	ctl_expect(&p.r, CTL_OK, "DEGRADED: no fabricd has run\n");
+	assert_non_null(strstr(p.r.out, "\ndegraded: no fabricd has run: nobody would notice that a host died; on two "
+					"machines: systemctl enable --now fabricd@unit\n"));
 	assert_non_null(strstr(p.r.out, "\n 1 child  ALIVE         0  "));
 	ctl_run(&p.r, "status %s --json", p.pool);
 	ctl_expect_json(&p.r, "\"pins\": 1,");
-	ctl_expect_json(&p.r, "\"beating\": null");
+	ctl_expect_json(&p.r, "\"beating\": true");
+	ctl_expect_json(&p.r, "\"beating\": null"); /* a slot that nobody has */
+	ctl_expect_json(&p.r, "\"healthy\": false");
 	ctl_run(&p.r, "status %s --json --watch --wait 0", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"schema\": \"daxfs-status-1\"");
 	assert_ptr_equal(strchr(p.r.out, '\n'), p.r.out + strlen(p.r.out) - 1); /* a line each */
-	ctl_run(&p.r, "status %s --json --sample", p.pool);
-	ctl_expect_json(&p.r, "\"beating\": ");
 	ctl_run(&p.r, "check %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "clean; files 1, directories 2, names 1");
 	ctl_run(&p.r, "confirm-dead %s --direct --host 1", p.pool);
@@ -335,7 +384,7 @@ static void killed_and_recovered(void **unused)
 	ctl_run(&p.r, "check %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "clean; files 0, directories 2, names 1");
 	ctl_run(&p.r, "status %s", p.pool);
-	ctl_expect(&p.r, CTL_OK, "HEALTHY");
+	ctl_expect(&p.r, CTL_OK, "UNUSED");
 	assert_non_null(strstr(p.r.out, "confirmed dead by operator"));
 	teardown(&p);
 }
@@ -498,6 +547,7 @@ int main(void)
 		cmocka_unit_test(heartbeats),
 		cmocka_unit_test(features),
 		cmocka_unit_test(mkfs_refuses),
+		cmocka_unit_test(on_a_disk),
 		cmocka_unit_test(dumps),
 		cmocka_unit_test(damage_is_reported),
 		cmocka_unit_test(repaired),
