@@ -127,6 +127,7 @@ struct daxfs_geometry {
  * -EPROTONOSUPPORT another format version, or a feature that this version does not know
  * -EUCLEAN  both superblocks, or a region header, are damaged
  * -ENODATA  the file is shorter than the pool
+ * -ENODEV   the path is neither a regular file nor a device-DAX device that can be used
  * -ENOSPC   there is no room for the blocks of a sparse file
  * -ENOMEM, -ENOENT, -EACCES and others of open(2)
  */

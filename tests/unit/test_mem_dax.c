@@ -31,13 +31,13 @@ static const struct dax_case cases[] = {
 	{ { "dax3.1", true, false, 0, 0, false }, -ENODEV, "daxctl reconfigure-device --mode=devdax dax3.1" },
 	{ { "dax0.0", false, false, 4 * GIB, 2 << 20, false }, -ENODEV, "daxctl enable-device dax0.0" },
 	{ { "dax0.0", false, true, 0, 2 << 20, false }, -ENOSPC, "daxctl reconfigure-device --size=SIZE dax0.0" },
-	{ { "dax0.0", false, true, 4 * GIB, 0, false }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
-	{ { "dax0.0", false, true, 4 * GIB, 2048, false }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
-	{ { "dax0.0", false, true, 4 * GIB, 3 << 20, false }, -EINVAL, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 0, false }, -ENODEV, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 2048, false }, -ENODEV, "daxctl reconfigure-device --align=2M dax0.0" },
+	{ { "dax0.0", false, true, 4 * GIB, 3 << 20, false }, -ENODEV, "daxctl reconfigure-device --align=2M dax0.0" },
 	{ { "dax0.0", false, true, 4 * GIB + 4096, 2 << 20, false },
-	  -EINVAL,
+	  -ENODEV,
 	  "daxctl reconfigure-device --align=4096 dax0.0" },
-	{ { "dax0.0", false, true, 4 * GIB, 2 << 20, true }, -EINVAL, "--mode=devdax --map=mem" },
+	{ { "dax0.0", false, true, 4 * GIB, 2 << 20, true }, -ENODEV, "--mode=devdax --map=mem" },
 };
 
 static void test_judgement(void **state)

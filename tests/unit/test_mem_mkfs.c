@@ -298,7 +298,7 @@ static void test_wrong_places(void **state)
 	refused("/dev/dax977.3", (struct daxfs_mkfs_options){ .size = 2 << 20 }, -ENOENT, "no such device");
 	assert_int_equal(access("/dev/dax977.3", F_OK), -1);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -EINVAL, "neither a regular file");
+	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -ENODEV, "neither a regular file");
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, remove_pool)

@@ -278,8 +278,8 @@ static void test_wrong_kinds(void **state)
 	refused_both(dir, -EISDIR, "is a directory");
 	refused_both("/dev/null", -ENODEV, "not a device-DAX device");
 	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
-	refused(in_dir("fifo"), true, -EINVAL, "neither a regular file nor a device-DAX device");
-	refused(in_dir("fifo"), false, -EINVAL, "neither a regular file nor a device-DAX device");
+	refused(in_dir("fifo"), true, -ENODEV, "neither a regular file nor a device-DAX device");
+	refused(in_dir("fifo"), false, -ENODEV, "neither a regular file nor a device-DAX device");
 	assert_int_equal(unlink(in_dir("fifo")), 0);
 	memcpy(addr.sun_path, in_dir("socket"), strlen(in_dir("socket")) + 1);
 	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
