@@ -28,6 +28,9 @@ static const struct {
 	{ "ahead_wasted", offsetof(struct daxfs_cache_stats, ahead_wasted), false },
 	{ "errors", offsetof(struct daxfs_cache_stats, errors), false },
 	{ "written_back", offsetof(struct daxfs_cache_stats, written), false },
+	{ "local_hits", offsetof(struct daxfs_cache_stats, local), false },
+	{ "promotions", offsetof(struct daxfs_cache_stats, promoted), false },
+	{ "demotions", offsetof(struct daxfs_cache_stats, demoted), false },
 	{ "dirty_bytes", offsetof(struct daxfs_cache_stats, dirty_bytes), true },
 	{ "dirty_age_ms", offsetof(struct daxfs_cache_stats, dirty_age_ms), true },
 };

@@ -285,10 +285,12 @@ struct daxfs_cache_stats {
 	uint64_t ahead_used, ahead_wasted;   /* read before anybody asked: somebody did; or they were dropped first */
 	uint64_t dropped_young, dropped_old; /* of the dropped: not used while as many pages were filled as there are
 					      * cached, or less long; at least twice that */
-	uint64_t lost;    /* that were read, but that somebody else had provided or removed meanwhile */
-	uint64_t no_room; /* that were read, but found no page */
-	uint64_t errors;  /* of storage, how often */
-	uint64_t written; /* back to storage */
+	uint64_t lost;              /* that were read, but that somebody else had provided or removed meanwhile */
+	uint64_t no_room;           /* that were read, but found no page */
+	uint64_t errors;            /* of storage, how often */
+	uint64_t written;           /* back to storage */
+	uint64_t local;             /* read from copies in memory of the process (local.h), of any files, */
+	uint64_t promoted, demoted; /* ... copied there; copies that made room for others */
 	/* of a host slot alone */
 	int64_t cached;        /* put into the pool, less those that it gave back, whoever had put them there */
 	uint64_t dirty_bytes;  /* that it wrote and storage has not, as daxfs_tell_dirty said; */

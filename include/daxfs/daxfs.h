@@ -35,6 +35,7 @@
 
 #include "daxfs/base.h"
 #include "daxfs/host.h"
+#include "daxfs/local.h"
 #include "daxfs/lock.h"
 #include "daxfs/view.h"
 #include "daxfs/xattr.h"

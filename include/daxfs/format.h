@@ -699,7 +699,8 @@ struct sm_asks {
 	sm_u64 reserved[4];            /* 020 zero */
 	sm_u64 word[DAXFS_ASKS];       /* 040 of each ask */
 	struct sm_ask ask[DAXFS_ASKS]; /* 080 */
-	/* 180 lost, no room, errors of storage, written back; then as it is now: dirty bytes, ms of the oldest; zero */
+	/* 180 lost, no room, errors of storage, written back; then as it is now: dirty bytes, ms of the oldest; then
+	 * read from private copies, copied there, replaced there; zero */
 	sm_u64 figure[DAXFS_CACHE_FIGURES_REST];
 };
 

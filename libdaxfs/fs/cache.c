@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "fs/heat.h"
+#include "fs/local.h"
 #include "mem/clock.h"
 #include "mem/options.h"
 #include "mem/process.h"
@@ -22,11 +23,11 @@
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
 
 #define PLACES 1024u /* pages */
-/* behind the figures in struct sm_asks, which are sums: what is so now */
-enum { NOW_DIRTY = FIGURES - FIGURE_LOST, NOW_DIRTY_AGE };
+/* between the figures in struct sm_asks, which are sums: what is so now */
+enum { NOW_DIRTY = FIGURE_LOCAL - FIGURE_LOST, NOW_DIRTY_AGE, NOW_END };
 
 _Static_assert(FIGURE_PAST == DAXFS_CACHE_FIGURES && FIGURE_LOST - FIGURE_PAST == DAXFS_CACHE_FIGURES_MORE &&
-		       NOW_DIRTY_AGE < DAXFS_CACHE_FIGURES_REST,
+		       NOW_END + FIGURES - FIGURE_LOCAL <= DAXFS_CACHE_FIGURES_REST,
 	       "each figure has its word");
 
 struct stream {
@@ -403,8 +404,10 @@ static sm_u64 *figure_word(const struct pool *pool, unsigned host, unsigned i)
 		word = &pool->holders[host].cache[i];
 	else if (i < FIGURE_LOST)
 		word = pool->heat.at ? &pool->heat.host[host].more[i - FIGURE_PAST] : NULL;
-	else
+	else if (i < FIGURE_LOCAL)
 		word = rest_word(pool, host, i - FIGURE_LOST);
+	else
+		word = rest_word(pool, host, NOW_END + i - FIGURE_LOCAL);
 	return word && !pool_lost(pool, word, sizeof(*word)) ? word : NULL;
 }
 
@@ -460,6 +463,7 @@ void cache_tell(struct daxfs *fs)
 	}
 	c->told = true;
 	tell_dirty(fs);
+	local_tick(fs);
 	asks_tell(fs);
 }
 
@@ -482,6 +486,9 @@ static uint64_t *stat_of(struct daxfs_cache_stats *stats, enum cache_figure figu
 		[FIGURE_NO_ROOM] = offsetof(struct daxfs_cache_stats, no_room),
 		[FIGURE_ERRORS] = offsetof(struct daxfs_cache_stats, errors),
 		[FIGURE_WRITTEN] = offsetof(struct daxfs_cache_stats, written),
+		[FIGURE_LOCAL] = offsetof(struct daxfs_cache_stats, local),
+		[FIGURE_PROMOTED] = offsetof(struct daxfs_cache_stats, promoted),
+		[FIGURE_DEMOTED] = offsetof(struct daxfs_cache_stats, demoted),
 	};
 
 	return (uint64_t *)(void *)((char *)stats + at[figure]);

@@ -246,6 +246,9 @@ enum cache_figure {
 	FIGURE_NO_ROOM,
 	FIGURE_ERRORS,
 	FIGURE_WRITTEN,
+	FIGURE_LOCAL, /* behind what is so now */
+	FIGURE_PROMOTED,
+	FIGURE_DEMOTED,
 	FIGURES
 };
 void cache_count(struct daxfs *fs, enum cache_figure figure, uint64_t by);

@@ -10,6 +10,7 @@
 
 #include "fs/cache.h"
 #include "fs/lease.h"
+#include "fs/local.h"
 #include "mem/process.h"
 #include "mem/super.h"
 
@@ -49,6 +50,7 @@ static void context_free(struct daxfs *fs)
 	pthread_mutex_destroy(&fs->wait_lock);
 	receipts_fini(fs);
 	cache_fini(fs);
+	local_free(fs);
 	process_unmark(fs->here);
 	free(fs);
 }
@@ -94,6 +96,7 @@ static void close_copy(struct daxfs *fs)
 	pool_forget(&fs->pool);
 	receipts_fini(fs);
 	cache_fini(fs);
+	local_free(fs);
 	process_unmark(fs->here);
 	free(fs);
 }

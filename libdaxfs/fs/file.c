@@ -5,6 +5,7 @@
 
 #include "fs/cache.h"
 #include "fs/heat.h"
+#include "fs/local.h"
 #include "fs/write_txn.h"
 
 #define READ_RETRIES 8
@@ -21,7 +22,7 @@ struct file_op {
 	size_t len, done;
 	bool append;
 	bool here; /* what is in the pool alone */
-	uint64_t hits, ahead;
+	uint64_t hits, ahead, local;
 	struct cache_aside *aside, *aside_end; /* the second of a write, which is about parts of two pages at most */
 	uint64_t missing;                      /* the page that is to be read from storage first */
 	bool parts;                            /* a read ends where a page is missing */
@@ -136,13 +137,17 @@ struct view {
 	uint64_t missing; /* the page that it ends before, for storage has that; MAP_HOLE: none */
 	daxfs_ino ino;
 	const struct sm_inode *sm;
+	struct daxfs *local;             /* that has copies of pages (local.h), or NULL */
+	unsigned copies;                 /* pages that were read from those */
 	const struct cache_aside *aside; /* what was read from storage of such pages */
 	struct {
 		sm_u64 *slot;
 		uint64_t word;
 		const uint8_t *page; /* NULL: a hole */
+		uint64_t state;      /* of what holds it, if there may be copies */
 		unsigned pages;      /* of an extent */
 		bool aside;          /* it is private memory */
+		bool quiet;          /* it was read from a copy, which need not be told */
 	} seen[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE + 1];
 };
 
@@ -176,7 +181,8 @@ static unsigned view_add(struct lane *lane, sm_u64 *slot, uint64_t p, uint64_t l
 		view_add_none(view, p, look.own);
 	} else {
 		view->seen[view->n].page = pool_page(lane->pool, look.page);
-		view->seen[view->n].aside = false;
+		view->seen[view->n].aside = view->seen[view->n].quiet = false;
+		view->seen[view->n].state = view->local ? local_state(lane, &look) : 0;
 	}
 	view->seen[view->n++].pages = pages;
 	return pages;
@@ -226,8 +232,21 @@ static const uint8_t *view_page(const struct view *view, unsigned i, unsigned k)
 	return i < view->n && view->seen[i].page ? view->seen[i].page + (size_t)k * DAXFS_PAGE_SIZE : NULL;
 }
 
-static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint8_t *out)
+/* Read a page of word i from a copy in private memory. */
+static bool view_copied(struct view *view, unsigned i, const uint8_t *page, size_t at, uint8_t *out, size_t n)
 {
+	enum local_found found = LOCAL_NOT;
+
+	if (view->seen[i].state)
+		found = local_read(view->local, page_index(&view->local->pool, page), view->seen[i].state, at, out, n);
+	view->copies += found == LOCAL_COPY || found == LOCAL_TELLS;
+	view->seen[i].quiet = found == LOCAL_COPY;
+	return found != LOCAL_NOT;
+}
+
+static void view_copy(struct view *view, uint64_t from, uint64_t end, uint8_t *out)
+{
+	view->copies = 0;
 	for (unsigned i = 0; i < view->n; i++)
 		for (unsigned k = 0; k < view->seen[i].pages; k++) {
 			const uint8_t *page = view_page(view, i, k), *next = view_page(view, i, k + 1);
@@ -235,13 +254,13 @@ static void view_copy(const struct view *view, uint64_t from, uint64_t end, uint
 
 			if (n > end - from)
 				n = end - from;
-			if (next)
+			if (next && !view->local)
 				sm_prefetch(next, NEXT_BYTES); /* processors do not look beyond a page by themselves */
 			if (page && view->seen[i].aside)
 				memcpy(out, page + at, n);
-			else if (page)
+			else if (page && !(view->local && view_copied(view, i, page, at, out, n)))
 				sm_read(out, page + at, n);
-			else
+			else if (!page)
 				memset(out, 0, n); /* a hole */
 			from += n;
 			out += n;
@@ -297,7 +316,7 @@ static void count_hits(struct lane *lane, const struct view *view, uint64_t from
 		if (a && a->ino == view->ino && first + i >= a->first && first + i - a->first < a->n)
 			continue;
 		op->hits++;
-		if (view->seen[i].page && !view->seen[i].aside)
+		if (view->seen[i].page && !view->seen[i].aside && !view->seen[i].quiet)
 			op->ahead += heat_touch(lane->pool, page_index(lane->pool, view->seen[i].page),
 						i == 0 && from % DAXFS_PAGE_SIZE);
 	}
@@ -312,7 +331,8 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	uint64_t size = 0, trunc, from = op->offset + op->done, end = 0;
 	int rc = inode_get(lane, op->ino, &inode);
 
-	(void)fs;
+	view.local = local_of(fs) ? fs : NULL;
+	view.copies = 0;
 	view.ino = op->ino;
 	view.aside = op->aside;
 	view.missing = MAP_HOLE;
@@ -336,6 +356,7 @@ static int read_piece(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	op->done += end - from;
+	op->local += view.copies;
 	if (inode_backed(inode.sm))
 		count_hits(lane, &view, from, op);
 	return end == size_bytes(size); /* 1: what is appended now came after this read */
@@ -355,7 +376,8 @@ static void read_ahead(struct daxfs *fs, const void *arg)
 
 	if (n > op->len - op->done)
 		n = op->len - op->done;
-	if (map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE, &slot, &page))
+	if (map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE, &slot, &page) &&
+	    !(local_of(fs) && local_holds(fs, page)))
 		sm_prefetch(pool_page(&fs->pool, page) + at, n < WARM_BYTES ? n : WARM_BYTES);
 }
 
@@ -401,6 +423,7 @@ static ssize_t read_all(struct daxfs *fs, struct file_op *op)
 	free(op->aside);
 	cache_count(fs, FIGURE_HITS, op->hits);
 	cache_count(fs, FIGURE_AHEAD_USED, op->ahead);
+	cache_count(fs, FIGURE_LOCAL, op->local);
 	return op->done || rc > 0 ? (ssize_t)op->done : rc;
 }
 

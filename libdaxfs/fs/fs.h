@@ -27,6 +27,7 @@ struct open_table; /* fs/open_table.c */
 struct shm_guard;  /* mem/guard.h */
 struct cache;      /* fs/cache.c */
 struct cache_asks; /* fs/cache_ask.c */
+struct local;      /* fs/local.c */
 
 /* a lane of this host and who uses it */
 struct lane_slot {
@@ -85,6 +86,7 @@ struct daxfs {
 	struct lease_holder lease;
 	struct cache *cache;
 	struct cache_asks *asks;
+	_Atomic(struct local *) local; /* NULL: no copies are kept */
 };
 
 /* -- context ---------------------------------------------------------------- */

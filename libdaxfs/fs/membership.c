@@ -26,6 +26,7 @@
 
 #include "fs/cache.h"
 #include "fs/lease.h"
+#include "fs/local.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/identity.h"
@@ -386,6 +387,7 @@ int daxfs_leave(struct daxfs *fs)
 	/* -EIO: a record that could not be told is still in flight: only being fenced and
 	 * recovered frees this slot. */
 	fs->joined = false;
+	local_forget(fs);
 	fs_free_slots(fs);
 	return rc;
 }

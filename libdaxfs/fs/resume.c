@@ -32,6 +32,7 @@
 
 #include "fs/fs.h"
 #include "fs/lease.h"
+#include "fs/local.h"
 #include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/identity.h"
@@ -212,6 +213,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		return 0;
 	}
 	fs->joined = false;
+	local_forget(fs);
 	return daxfs_error_set(err, rc, "host slot %u cannot be gone on with: %s", host, strerror(-rc));
 }
 

@@ -269,6 +269,9 @@ static const struct {
 	{ "daxfs_file_open -ENFILE", "test_open_table.c" },
 	{ "daxfs_link -EMLINK", "test_limits.c" },
 	{ "daxfs_view_open -EBUSY", "test_view.c" },
+	{ "daxfs_local_open -EINVAL", "test_local.c" },
+	{ "daxfs_local_open -E2BIG", "test_local.c" },
+	{ "daxfs_local_open -EBUSY", "test_local.c" },
 	{ "daxfs_view_read -ESTALE", "test_view.c" },
 	{ "daxfs_view_read -EAGAIN", NULL },
 	{ "daxfs_view_read -ENODATA", "test_cache_room.c" },
@@ -396,7 +399,7 @@ static void test_contracts(void **state)
 	static const char *const headers[] = {
 		"include/daxfs/base.h",  "include/daxfs/daxfs.h",   "include/daxfs/host.h",   "include/daxfs/lock.h",
 		"include/daxfs/view.h",  "include/daxfs/xattr.h",   "include/daxfs/resume.h", "include/daxfs/lease.h",
-		"include/daxfs/cache.h", "include/daxfs/inspect.h",
+		"include/daxfs/cache.h", "include/daxfs/inspect.h", "include/daxfs/local.h",
 	};
 	unsigned missing = 0, calls = 0;
 

@@ -45,6 +45,9 @@
 	"create o/" p "1;hold o/" p "1;create o/" p "2;hold o/" p "2;create o/" p "3;hold o/" p "3;"                   \
 	"create o/" p "4;hold o/" p "4;create o/" p "5;hold o/" p "5;"
 
+/* A host copies pages that it reads once more into memory of its own. */
+#define LOCAL(host) host "local;" host "read d/f;"
+
 /* A bucket of a leaf that is full of names with NN bits in common: a ninth one splits it. */
 #define BUCKET(nn)                                                                                                     \
 	"mkdir d;create d/=:" nn "k,a;create d/=:" nn "k,b;create d/=:" nn "k,c;create d/=:" nn "k,d;"                 \
@@ -307,6 +310,14 @@ const struct scenario scenarios[] = {
 	{ "leaf-no-page", BUCKET("09") "create g;fill g 0", "create d/=:09k,i;unlink d/=:09k,a;create d/=:09k,i",
 	  "unlink d/=:09k,b;trunc g 0", SC_TIGHT },
 	/* files of storage: d/f has 3 pages, or so many that it has a node; each third page is zeros */
+	/* copies of pages in memory of a host */
+	{ "local-read", FILE_F LOCAL(""), "read d/f;read d/f", "write d/f 0 5000 2;write d/f 100 5000 3;trunc d/f 100",
+	  0 },
+	{ "local-write", FILE_F LOCAL("1:") "1:read d/f;1:read d/f", "write d/f 0 5000 2",
+	  "read d/f;read d/f;trunc d/f 4096;read d/f", 0 },
+	{ "local-extent", EXTENT LOCAL(""), "pread d/f 65536 65536;pread d/f 65536 65536",
+	  "write d/f 70000 4096 2;write d/f 65536 65536 3", 0 },
+	{ "local-storage", STORED LOCAL(""), "read d/f;read d/f", "drop d/f 0 9000;read d/f;unlink d/f", 0 },
 	{ "cache-fill", STORED, "read d/f", "read d/f;drop d/f 0 9000;read d/f", 0 },
 	{ "cache-fill-node", STORED_NODE, "pread d/f 32768 20000", "pread d/f 32768 20000;drop d/f 30000 20000", 0 },
 	{ "cache-fill-again", STORED "read d/f;drop d/f 0 9000;", "read d/f;drop d/f 0 4096;read d/f",

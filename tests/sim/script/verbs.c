@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "machine/arena.h"
-#include "fs/fs.h"
+#include "fs/local.h"
 #include "script/script.h"
 
 #define IO_MAX (320u << 10)
@@ -312,6 +312,12 @@ static void do_release(struct command_call *call)
 	put(call, daxfs_file_close(fs_of(call), call->command->ino));
 }
 
+/* One set of copies of pages (fs/local.h). */
+static void do_local(struct command_call *call)
+{
+	put(call, local_open(fs_of(call), 1u << 16));
+}
+
 static void do_fsync(struct command_call *call)
 {
 	put(call, daxfs_fsync(fs_of(call), call->command->ino));
@@ -548,6 +554,7 @@ const struct verb script_verbs[] = {
 	{ "hold", "i", do_hold },
 	{ "release", "i", do_release },
 	{ "fsync", "i", do_fsync },
+	{ "local", "", do_local },
 	{ "statfs", "", do_statfs },
 	{ "join", "", do_join },
 	{ "leave", "", do_leave },

@@ -8,19 +8,17 @@
  *
  *   join-repair    a join and a repair: one of them at most may succeed
  *   join-enable    a host that does not know a feature comes, and it is switched on (F1 of sync/features.c)
- *   frees-looks    an inode becomes free while another host looks at the last ones: the word
- *                  above them is open in the end (S2 of sync/summary.h)
+ *   frees-looks    an inode becomes free, another host looks at the last: the word above is open in the end (S2)
  *   frees-above    the same for a page, a level higher
- *   lease-settle   a time moves after its change was decided, and another host is told the old one: the
- *                  change recalls it (L7 of sync/lease.h)
+ *   lease-settle   a time moves after its change was decided; who is told the old one is recalled (L7)
  *   lease-first    a first write, and a lease for another host: one of them at most goes on (L6)
- *   lease-silent   a lease under a beat, and somebody who found its host silent until then: if it is
- *                  granted it counts (L4)
+ *   lease-silent   a lease under a beat, and who found its host silent until then: if granted it counts (L4)
  *   enter-scan     a word is loaded behind an announcement, and what it named is retired: it is in use
  *   extend-scan    the same of an object that is younger than the announcement was
  *   taken-over     the same in a lane that was left in an operation
  *   adopt-scan     of three: a helper has taken over the protection of a record that ends, while a third host
  *                  looks at the announcements of both: what the record was about is in use
+ *   local-again    a copy is read in a host's memory, while its page comes round: never older (L2 of fs/local.h)
  *   claim-anew     a claim is read while its lane claims another word: as it was, or not (C2 of sync/claim.c)
  *
  * Turns of random length, each by a policy of its own.
@@ -40,6 +38,7 @@
 #include "sync/record.h"
 #include "sync/summary.h"
 #include "weak/pair_features.h"
+#include "weak/pair_local.h"
 
 #define STEPS_MAX 100000u
 #define TURN_MAX 24u /* steps of one turn */
@@ -509,6 +508,7 @@ static const struct pair {
 	{ "extend-scan", true, false, 7, enter_before, { call_load, call_retire_and_scan }, used_again },
 	{ "claim-anew", true, false, 7, make_words, { call_claim, call_read_claim }, read_wrong },
 	{ "adopt-scan", true, false, 7, meet_record, { call_end_record, call_scan, call_adopt }, used_under_helper },
+	{ "local-again", true, false, 7, local_setup, { local_reads, local_writes }, local_went_back },
 	{ "taken-over", true, false, 7, enter_before, { call_take_over_and_load, call_retire_and_scan }, used_again },
 };
 
