@@ -251,10 +251,23 @@ int backing_reserve(const struct backing *s, uint64_t len, const char *path, str
 	return rc ? backing_fail(err, -rc, path, true) : 0;
 }
 
+/*
+ * A huge page that fallocate took on a tmpfs with huge=always has no bytes until somebody looks: then the kernel clears
+ * it. MADV_COLLAPSE maps it as it is (Linux 6.18), and what is stored through that is cleared by the first look of
+ * another process. So there is a look at each before.
+ */
+static void look_at(uint8_t *base, uint64_t len)
+{
+	for (uint64_t at = 0; at < len; at += HUGE_BYTES)
+		(void)madvise(base + at, DAXFS_PAGE_SIZE, MADV_POPULATE_READ);
+}
+
 void backing_collapse(const struct backing *s, void *base, uint64_t len)
 {
 	/* Best effort: without them everything works, a fifth slower. Devices
 	 * have their own alignment. */
-	if (!s->device)
-		(void)madvise(base, len, MADV_COLLAPSE);
+	if (s->device)
+		return;
+	look_at(base, len);
+	(void)madvise(base, len, MADV_COLLAPSE);
 }

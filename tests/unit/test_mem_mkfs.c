@@ -4,8 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 
 #include "test_mem_util.h"
 
@@ -301,6 +304,38 @@ static void test_wrong_places(void **state)
 	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .force = true }, -ENODEV, "neither a regular file");
 }
 
+/* What was laid down is there for whoever maps it later. In a mount namespace of its own. */
+static int on_huge_pages(void)
+{
+	const struct daxfs_mkfs_options options = { .struct_size = sizeof(options), .size = 32 << 20 };
+	struct daxfs_error err = { .text = "" };
+	struct daxfs *fs;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", dir, "tmpfs", 0, "size=64m,huge=always"))
+		return 77;
+	if (daxfs_mkfs(path, &options, &err) || daxfs_open(path, DAXFS_READ_ONLY, &fs, &err)) {
+		print_message("%s\n", err.text);
+		return 1;
+	}
+	daxfs_close(fs);
+	return 0;
+}
+
+static void test_huge_pages(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0)
+		_exit(on_huge_pages());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, remove_pool)
 
 int main(void)
@@ -311,6 +346,7 @@ int main(void)
 		TEST(test_existing_pool), TEST(test_other_data),
 		TEST(test_in_use),        TEST(test_nothing_left),
 		TEST(test_no_room),       TEST(test_wrong_places),
+		TEST(test_huge_pages),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
