@@ -86,6 +86,9 @@
  * program must look at the first.
  * Asks: a region of its own, the last, of hosts that ask others to read storage, and more that hosts count. A pool
  * without it is as good: DAXFS_COMPAT_ASKS.
+ * In what was reserved (zero: none): how many processes went on with a host; a claim of a page says which of them made
+ * it, in upper bits of the generation, which are zero of hosts that are young. Older programs take such a claim for one
+ * of the dead, at worst while the page is read: two then read it.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -165,7 +168,7 @@ enum daxfs_link_kind {
 	DAXFS_XATTR = 8,  /* index of a page of extended attributes */
 	/* of a file of backing storage, where nothing is said storage has it: fs/cache.h */
 	DAXFS_CLEAN = 9,    /* index of a page that is as storage has it */
-	DAXFS_FILLING = 10, /* [29:6] generation, [5:0] host: it reads that page from storage */
+	DAXFS_FILLING = 10, /* [31:24] succession, [23:6] generation (their lower bits), [5:0] host that reads it */
 	DAXFS_VOID = 11,    /* zeros in storage: no page */
 	DAXFS_STORED = 12,  /* [31:30] enum daxfs_stored, [29:0] pages that storage has bytes of: its dir_root */
 };
@@ -386,13 +389,14 @@ struct sm_manager {
 
 struct sm_host {
 	/* line 0: CAS by the manager, the host itself, its recoverer */
-	sm_u64 word;     /* 00 */
-	sm_u64 reason;   /* 08 enum daxfs_reason, [63:32] milliseconds */
-	sm_u64 fence_ms; /* 10 how long fencing took */
-	sm_u64 toll;     /* 18 recoverers that died of it; CAS by the manager */
-	sm_u64 away;     /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
-	sm_u64 knows;    /* 28 [63:40] generation, [31:0] features that its program knows: by the host itself */
-	uint64_t reserved0[2]; /* 30 */
+	sm_u64 word;        /* 00 */
+	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
+	sm_u64 fence_ms;    /* 10 how long fencing took */
+	sm_u64 toll;        /* 18 recoverers that died of it; CAS by the manager */
+	sm_u64 away;        /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
+	sm_u64 knows;       /* 28 [63:40] generation, [31:0] features that its program knows: by the host itself */
+	sm_u64 successions; /* 30 [63:40] generation, [39:0] processes that went on with it: by the host itself */
+	uint64_t reserved0; /* 38 */
 	/* line 1: written by the host alone */
 	sm_u64 beat;    /* 40 heartbeat counter */
 	sm_u64 process; /* 48 [63:32] when it began, in clock ticks after boot, [31:0] pid; 0: not known */

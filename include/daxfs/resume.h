@@ -65,7 +65,7 @@ DAXFS_API uint64_t daxfs_tenancy(struct daxfs *fs);
  * former one has ended (it was its parent, or has seen its end by a pidfd): then nothing stores any more for it.
  * Operations that were in progress are finished or undone, and the n receipts of them say which. Files
  * stay open and locks stay; how often each file was open is not known: call daxfs_file_open for each,
- * then daxfs_resume_end.
+ * then daxfs_resume_end. Pages of storage that it was reading are nobody's from here on: who wants one reads it.
  *
  * Errors:
  * -ESTALE   the tenancy is over: declared dead, or left; or another process goes on with it

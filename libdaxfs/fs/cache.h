@@ -6,14 +6,14 @@
  * helped and recovered as any other. What its word says, of a page before the file's end:
  *
  *   absent            nothing is known: storage has it
- *   FILLING {host, generation}   that host reads it from storage. No page belongs to it yet
+ *   FILLING {host, generation, succession}   a process of that host reads it from storage. No page belongs to it yet
  *   CLEAN -> page     as storage has it: may be dropped at any moment
  *   VOID              storage has zeros there: no page is needed
  *   DATA -> page      newer than storage, acknowledged: never dropped (cache_write.c)
  *
  *   claim     absent, or CLEAN of memory that failed -> FILLING(me), of pages that follow each other, and trunc: a
  *             hole is filled (write_txn.c)
- *   take over FILLING(whose generation is over) -> FILLING(me)    in the same record
+ *   take over FILLING(which is over: C4) -> FILLING(me)           in the same record
  *   read      from storage into private memory, without a lane: however slow, it holds nothing
  *   publish   FILLING(me) -> CLEAN -> page, or VOID               takes the pages, fills them
  *   release   FILLING(me) -> absent                               the read failed, or there is no room
@@ -27,8 +27,9 @@
  *     file's index. While a thread has a read of a page under way its host claims it no second time: the
  *     process knows its own (cache_begin). So a claim of ours that nobody of us reads for is left over: taken over.
  *  C3 An error of storage goes to who asked, and the claim is released: it is never cached, nor a short read.
- *  C4 Who finds FILLING of another host whose generation is over takes it over at once; else waits so long, and
- *     then reads storage privately. These bytes count while the word is what it was before the read.
+ *  C4 Who finds FILLING whose generation is over, or whose process is: its host says that another one goes on in its
+ *     place (resume.c), takes it over at once; else waits so long, and then reads storage privately. These bytes count
+ *     while the word is what it was before the read. Till somebody wants the page, such a claim is as good as absent.
  *  C5 A page that is not DATA may go at any moment. Whoever sees it protects it as any other (epoch.c).
  *  C6 A victim is found by its page: its state says CACHED, its word of COUNT where its link is. That is a hint: it
  *     counts if there is a link word there that names the page (cache_drop.c).
@@ -44,10 +45,14 @@
  * A host dies                  what it leaves                      what becomes of that
  *   before the claim           nothing
  *   in the record of a claim   as any record, also if that retires a page that failed
- *   after it, reading          FILLING                             taken over when it is fenced; passed by until then
+ *   after it, reading          FILLING                             taken over when it is fenced, or its next process
+ *                                                                  goes on; passed by until then
  *   in publishing              as any record: FILLING or CLEAN     the pages are freed or LIVE
  *   after it                   CLEAN
  *   releasing, dropping        as any record
+ * A process dies, and its host does not: the same. Its successor counts itself, and then ends its records, so that a
+ * claim which such a record still makes is over, too. A thread that cannot go on, for memory has failed, releases
+ * what it may have claimed, with another lane (cache_fill.c).
  * Nothing of this needs a recovery but the records. In a wb pool the same: claims may be lost
  * with a cache, and then the page is absent, or what it was before: as good.
  *
@@ -157,6 +162,8 @@ int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct
 
 /* Claim what is absent from f->first on: f->n pages; 0: somebody has, or it is there. */
 int cache_claim(struct daxfs *fs, struct lane *lane, void *arg);
+/* Is the process that claimed the page with that word over (C4)? What a claim that makes no sense says is nothing. */
+bool cache_claim_over(const struct pool *pool, uint64_t w);
 /* Note the words of pages that are not there, claimed or not. */
 int cache_note(struct daxfs *fs, struct lane *lane, void *arg);
 /* Does the claim f->busy of the first page still stand, with its host? 1: yes. */

@@ -87,30 +87,34 @@ static int add_node(struct lane *lane, const struct target *t, const struct map_
 	return rc ? rc : -EAGAIN;
 }
 
-/* Is the generation of who claimed over? What a claim that makes no sense says is nothing. */
-static bool is_over(const struct lane *lane, uint64_t w)
+bool cache_claim_over(const struct pool *pool, uint64_t w)
 {
+	unsigned id = filling_host(w);
+	const struct sm_host *host = &pool->member->host[id];
 	struct host_word word;
-	unsigned host = filling_host(w);
+	uint64_t now;
 
-	if (host >= lane->pool->super.hosts)
+	if (id >= pool->super.hosts)
 		return true;
-	/* Relaxed: a generation that is over stays so. What decides is the record that finds the claim. */
-	if (host_word_unpack(sm_load_relaxed(&lane->pool->member->host[host].word), &word))
+	/* Relaxed: what is over stays so, and who takes over too early reads what another one reads (C1). What decides
+	 * is the record that finds the claim. */
+	if (host_word_unpack(sm_load_relaxed(&host->word), &word))
 		return false;
-	return word.generation != filling_generation(w);
+	now = filling_payload(id, word.generation, host_successions(host, word.generation));
+	return word_payload(w, DAXFS_W_LINK) != now;
 }
 
 /* May we claim a page whose word is that? Nobody else of this process reads it (C2). */
 static bool may_claim(const struct lane *lane, uint64_t w, uint64_t mine)
 {
 	return link_kind(w) == DAXFS_ABSENT || cache_lost(lane->pool, w) ||
-	       (link_kind(w) == DAXFS_FILLING && (word_payload(w, DAXFS_W_LINK) == mine || is_over(lane, w)));
+	       (link_kind(w) == DAXFS_FILLING &&
+		(word_payload(w, DAXFS_W_LINK) == mine || cache_claim_over(lane->pool, w)));
 }
 
-static uint64_t claim_of(const struct lane *lane)
+static uint64_t claim_of(const struct daxfs *fs)
 {
-	return filling_payload(lane->host, lane->generation);
+	return filling_payload(fs->host, fs->generation, fs->succession);
 }
 
 /* How many of the pages, from the first on. One whose memory failed only as the first: its page is retired. */
@@ -127,24 +131,25 @@ static unsigned claimable(const struct lane *lane, const struct target *t, uint6
 int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	const uint64_t mine = claim_of(lane);
+	const uint64_t mine = claim_of(fs);
 	struct map_pos pos;
 	struct target t;
 	int rc = find_pages(lane, f, f->wanted, &t, &pos);
+	unsigned n;
 	bool lost;
 
 	f->n = f->taken_over = 0;
 	f->busy = 0;
 	if (rc)
 		return rc == -ENOENT ? add_node(lane, &t, &pos) : rc;
-	f->n = claimable(lane, &t, mine, &f->taken_over);
-	if (f->n == 0) {
+	n = claimable(lane, &t, mine, &f->taken_over);
+	if (n == 0) {
 		f->busy = t.n && link_kind(t.word[0]) == DAXFS_FILLING ? t.word[0] : 0;
 		return 0;
 	}
 	lost = cache_lost(lane->pool, t.word[0]);
 	record_begin(lane, OP_FILL);
-	for (unsigned i = 0; i < f->n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		txn_word(&lane->txn, t.slot[i], DAXFS_W_LINK, t.word[i], mine);
 		f->aside->word[i] = word_next(t.word[i], DAXFS_W_LINK, mine);
 	}
@@ -152,6 +157,7 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 	f->aside->trunc = word_next(t.trunc, DAXFS_W_TICK, 0);
 	if (lost)
 		record_retire(lane, DAXFS_T_PAGE, link_index(t.word[0]));
+	f->n = n; /* now: if memory fails in what follows, the claims may be there all the same */
 	rc = record_commit(lane);
 	if (rc == 0 && lost) {
 		heat_clear(lane->pool, link_index(t.word[0]));
@@ -193,7 +199,7 @@ int cache_stands(struct daxfs *fs, struct lane *lane, void *arg)
 	(void)fs;
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
-	return t.n && t.word[0] == f->busy && !is_over(lane, f->busy);
+	return t.n && t.word[0] == f->busy && !cache_claim_over(lane->pool, f->busy);
 }
 
 /* -- with the bytes ------------------------------------------------------------------- */

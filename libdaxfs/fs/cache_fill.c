@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "mem/process.h"
+
 #define POLLS_PER_MS (1000000u / CACHE_POLL_NS)
 
 /* Read the pages of a fill: all of what the file has of them, or an error. */
@@ -21,13 +23,15 @@ static int read_storage(struct daxfs *fs, const struct cache_fill *f)
 	size_t len = (size_t)f->n * DAXFS_PAGE_SIZE, want = there < len ? (size_t)there : len;
 	struct daxfs_storage storage;
 	ssize_t got;
-	int rc = want ? cache_storage_get(fs, f->source, &storage) : 0;
+	int was, rc = want ? cache_storage_get(fs, f->source, &storage) : 0;
 
 	if (!want)
 		memset(f->aside->bytes, 0, len); /* nobody has put anything there */
 	if (rc || !want)
 		return rc;
+	was = process_cancel_off(); /* cancelled there, the thread would leave its claims, and be waited for */
 	got = storage.read(storage.context, f->ino, f->source & ~(0xffull << 56), f->aside->bytes, want, offset);
+	process_cancel_restore(was);
 	cache_storage_put(fs, f->source);
 	cache_count(fs, FIGURE_READS, f->n);
 	cache_count(fs, FIGURE_ERRORS, got != (ssize_t)want);
@@ -39,17 +43,22 @@ static int read_storage(struct daxfs *fs, const struct cache_fill *f)
 	return 0;
 }
 
+/* What of it is claimed, by whatever came of that, is nobody's again; if even that fails, C2. */
+static int let_go(struct daxfs *fs, struct cache_fill *f, int rc)
+{
+	f->aside->n = 0;
+	fs_run(fs, cache_release, f);
+	return rc;
+}
+
 /* What we claimed: read it, and make it pages. f->no_room: it is aside alone. */
 static int fill(struct daxfs *fs, struct cache_fill *f)
 {
 	int rc = read_storage(fs, f), made;
 
 	f->no_room = false;
-	if (rc) {
-		f->aside->n = 0;
-		fs_run(fs, cache_release, f); /* if even that fails, C2 */
-		return rc;
-	}
+	if (rc)
+		return let_go(fs, f, rc);
 	f->aside->ino = f->ino;
 	f->aside->first = f->first;
 	f->aside->n = f->n;
@@ -119,7 +128,7 @@ static int bring(struct daxfs *fs, struct cache_fill *f)
 	if (rc == -ENOSPC)
 		return read_past(fs, f);
 	if (rc)
-		return rc;
+		return let_go(fs, f, rc);
 	cache_count(fs, FIGURE_TAKEN_OVER, f->taken_over);
 	if (f->n)
 		return fill(fs, f);
@@ -195,7 +204,7 @@ static int provide(struct daxfs *fs, struct cache_fill *f)
 	if (rc == 0 && f->busy)
 		return -EAGAIN;
 	if (rc || !f->n)
-		return rc ? rc : 1; /* it is there, or behind the end */
+		return rc ? let_go(fs, f, rc) : 1; /* it is there, or behind the end */
 	cache_count(fs, FIGURE_TAKEN_OVER, f->taken_over);
 	rc = fill(fs, f);
 	return rc ? rc : f->no_room ? -ENOSPC : (int)f->n;

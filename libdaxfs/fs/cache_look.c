@@ -43,8 +43,8 @@ static void count_word(struct lane *lane, sm_u64 *slot, uint64_t p, struct daxfs
 	map_look(lane, slot, p, &look);
 	if (look.page != MAP_HOLE)
 		count_page(lane->pool, look.word, look.page, out);
-	else if (link_kind(look.own) == DAXFS_FILLING)
-		out->filling++;
+	else if (link_kind(look.own) == DAXFS_FILLING) /* of the dead: as good as absent */
+		out->filling += !cache_claim_over(lane->pool, look.own);
 	else if (link_kind(look.own) == DAXFS_VOID)
 		out->zeros++;
 }

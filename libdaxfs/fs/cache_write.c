@@ -42,6 +42,7 @@
 #include "fs/cache.h"
 #include "fs/heat.h"
 #include "fs/write_txn.h"
+#include "mem/process.h"
 
 #define BATCH_PAGES 1024u /* written before storage is asked to make them safe */
 #define LOOKS 512u        /* words of a file looked at in one step */
@@ -318,7 +319,7 @@ int daxfs_write_back(struct daxfs *fs, daxfs_ino ino)
 {
 	struct write_back *wb = calloc(1, sizeof(*wb));
 	struct daxfs_storage storage;
-	int rc = wb ? 0 : -ENOMEM;
+	int was, rc = wb ? 0 : -ENOMEM;
 
 	if (rc == 0) {
 		wb->ino = ino;
@@ -327,7 +328,9 @@ int daxfs_write_back(struct daxfs *fs, daxfs_ino ino)
 	if (rc == 0)
 		rc = cache_storage_get(fs, wb->source, &storage);
 	if (rc == 0) {
+		was = process_cancel_off();
 		rc = write_all(fs, wb, &storage);
+		process_cancel_restore(was);
 		cache_storage_put(fs, wb->source);
 	}
 	free(wb);

@@ -68,6 +68,7 @@ struct daxfs {
 	bool joined;
 	unsigned host;
 	uint32_t generation;
+	uint64_t succession; /* processes of this generation before this one */
 	struct lane_slot *slots;
 	unsigned n_slots;
 	pthread_mutex_t wait_lock; /* for a free lane */

@@ -69,6 +69,7 @@ static int take_slot(struct daxfs *fs, uint64_t seen, struct host_word word, str
 	word.recoverer = -1;
 	word.seat = j->seat;
 	fs->generation = word.generation;
+	fs->succession = 0;
 	if (member_move_own(&fs->pool, fs->host, seen, word) == 0)
 		return 0;
 	lobby_leave(&fs->pool, j->seat);

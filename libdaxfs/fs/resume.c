@@ -7,6 +7,8 @@
  * place: same slot, same generation, open files and locks as they are. Nothing is
  * fenced: to the pod the host has paused.
  *
+ *   0 the slot says that another process goes on: what the former one had claimed of pages of storage is from
+ *     here on nobody's, and taken over by whoever wants it (fs/cache.h)
  *   1 each lane, by itself: its record is finished, its objects finalized, IDLE
  *   2 receipts of requests that were in progress are completed: the lane's status, IDLE, says whether
  *     its last record happened, and the receipt which record that would have been. After the next
@@ -183,6 +185,21 @@ void daxfs_away(struct daxfs *fs, unsigned ms)
 		shm_guard_run(&guard, say_away, &call);
 }
 
+/*
+ * ORD succession: written back before this process claims anything under its number. A host that sees the claim and
+ * not yet the number takes it over, and reads what we read. Crash before, after: the former process is as dead; the
+ * next one counts itself.
+ */
+static void count_succession(struct daxfs *fs)
+{
+	struct sm_host *slot = fs_host(fs, fs->host);
+
+	fs->succession = host_successions(slot, fs->generation) + 1;
+	sm_store_relaxed(&slot->successions, (uint64_t)fs->generation << 40 | fs->succession);
+	sm_flush(&fs->pool.shm, &slot->successions, sizeof(slot->successions));
+	sm_drain(&fs->pool.shm);
+}
+
 static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxfs_receipt *const *receipts, unsigned n,
 		  struct daxfs_error *err)
 {
@@ -199,6 +216,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		fs_free_slots(fs);
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
+	count_succession(fs);
 	rc = mend_lanes(fs, receipts, n);
 	if (rc == 0)
 		lease_joined(fs);

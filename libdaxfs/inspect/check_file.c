@@ -141,7 +141,7 @@ static bool kind_fits(const struct walk *f, uint64_t w)
 	case DAXFS_EXTENT: return !f->backed;
 	case DAXFS_CLEAN: return f->backed;
 	case DAXFS_VOID: return f->backed && !link_index(w);
-	case DAXFS_FILLING: return f->backed && filling_host(w) < f->c->pool->super.hosts && !(link_index(w) >> 30);
+	case DAXFS_FILLING: return f->backed && filling_host(w) < f->c->pool->super.hosts;
 	default: return false;
 	}
 }

@@ -215,8 +215,8 @@ static void link_text(uint64_t payload, char *buf, size_t size)
 	if (link_kind(payload) == DAXFS_ABSENT)
 		snprintf(buf, size, "nothing");
 	else if (link_kind(payload) == DAXFS_FILLING)
-		snprintf(buf, size, "filling by host %u of generation %u", filling_host(payload),
-			 filling_generation(payload));
+		snprintf(buf, size, "filling by host %u of generation %u, process %u", filling_host(payload),
+			 filling_generation(payload), filling_succession(payload));
 	else if (link_kind(payload) == DAXFS_VOID)
 		snprintf(buf, size, "zeros of storage");
 	else if (link_kind(payload) == DAXFS_STORED)

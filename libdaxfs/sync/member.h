@@ -82,6 +82,14 @@ static inline int host_word_unpack(uint64_t v, struct host_word *out)
 	return 0;
 }
 
+/* How many processes went on with a host of that generation, by its slot; what that says of another is nothing. */
+static inline uint64_t host_successions(const struct sm_host *host, uint32_t generation)
+{
+	uint64_t said = sm_load_relaxed(&host->successions);
+
+	return said >> 40 == generation ? said & ((1ull << 40) - 1) : 0;
+}
+
 /* Is from -> to in the table of moves? Any values may be asked about. */
 bool member_move_legal(unsigned from, unsigned to);
 /* Does entering to from from end the generation (+1)? */

@@ -130,10 +130,10 @@ static inline uint64_t link_index(uint64_t w)
 	return w & 0xffffffffull;
 }
 
-/* A page that a host of a generation reads from storage. */
-static inline uint64_t filling_payload(unsigned host, uint32_t generation)
+/* A page that a process reads from storage: which one of its host and generation. */
+static inline uint64_t filling_payload(unsigned host, uint32_t generation, uint64_t succession)
 {
-	return link_payload(DAXFS_FILLING, (uint64_t)(generation & 0xffffffu) << 6 | host);
+	return link_payload(DAXFS_FILLING, (succession & 0xff) << 24 | (generation & 0x3ffffu) << 6 | host);
 }
 
 static inline unsigned filling_host(uint64_t w)
@@ -141,9 +141,15 @@ static inline unsigned filling_host(uint64_t w)
 	return link_index(w) & 63;
 }
 
+/* The lower bits of both: enough to tell a former one, unless it is 2^18 generations, or 2^8 processes, ago. */
 static inline uint32_t filling_generation(uint64_t w)
 {
-	return (uint32_t)(link_index(w) >> 6);
+	return (uint32_t)(link_index(w) >> 6) & 0x3ffff;
+}
+
+static inline unsigned filling_succession(uint64_t w)
+{
+	return (unsigned)(link_index(w) >> 24);
 }
 
 /* How many pages of a file storage has, and how that differs from the pool. */

@@ -10,21 +10,24 @@
  * claim, read from storage, and publish by a CAS that names their own claim; a claim
  * of a generation that is over they take over; past one that stands they read storage
  * for themselves, and use that if the word is what it was. Host 0 may die between any two
- * steps; if FABRIC it is fenced then (its generation is over). A writer overwrites the
+ * steps; if FABRIC it is fenced then (its generation is over); if SUCCEEDS it was a process alone, and another one,
+ * number 2, goes on in its place, which first says so: that ends the claims of the former one. A writer overwrites the
  * page WRITES times (or cuts it off and writes it behind our back: TRUNCS), a flusher of each host
  * writes it to storage, and calls it CLEAN if the word is what it was; it may be dropped. While
  * storage is being written, or when it fails (ERRORS times), who reads it gets TORN.
  *
  * Checked: no read returns less than what was acknowledged before it began, nor what was
  * never written; nothing acknowledged is ever neither in the pool nor in storage; nobody waits for
- * a host that is dead.
+ * a host that is dead, or reads past a process that is dead when its successor goes on.
  *
  * Variants: ANY_CLAIM (publish whatever claim is there), NO_RECHECK (what was read past a claim is used whatever
  * the word is by then), DROP_BLIND (drop what was CLEAN when it was looked at), CLEAN_BLIND (call CLEAN what
  * was DATA when it was read), ERROR_CACHED (publish what a failed read left), WAITS (wait for the one who
  * fills, as long as it takes), IN_PLACE (the claim names a page, into which its owner reads, and whoever takes the
  * claim over takes the page too) with TAKE_LIVING (take over from one that is slow: harmless without IN_PLACE),
- * CLEAN_FIRST (CLEAN before storage has it), POOL_FIRST (cut off in the pool, then in storage).
+ * CLEAN_FIRST (CLEAN before storage has it), POOL_FIRST (cut off in the pool, then in storage), UNCOUNTED (a
+ * successor claims as the former process did, and says nothing), SUCCEEDS_EARLY (it begins while that one lives:
+ * harmless here, for a claim names its process).
  */
 #ifndef FILLS
 #define FILLS 1
@@ -59,8 +62,9 @@ byte cell;                 /* IN_PLACE: the page that the claim names */
 byte acknowledged = 1;
 byte written = 1;
 byte errors = ERRORS;
-bool dead[2];
-bool over[2];
+bool dead[3];
+bool over[3];
+bool goes_on; /* the successor */
 
 #define SET(k, o) kind = k; what = o; version++
 
@@ -107,7 +111,7 @@ look:
 #ifdef WAITS
 	:: atomic { kind == FILLING && what != me && !over[what] -> assert(!dead[what]) }; kind != FILLING || over[what]; goto look
 #else
-	:: atomic { kind == FILLING && what != me -> seen = version }; goto past
+	:: atomic { kind == FILLING && what != me && !over[what] -> assert(!goes_on || !dead[what]); seen = version }; goto past
 #endif
 	DIES
 	fi;
@@ -168,6 +172,22 @@ proctype fabric()
 {
 #ifdef FABRIC
 	atomic { dead[0] -> over[0] = true }
+#else
+	skip
+#endif
+}
+
+proctype successor()
+{
+#ifdef SUCCEEDS
+#ifndef SUCCEEDS_EARLY
+	dead[0];
+#endif
+#ifndef UNCOUNTED
+	over[0] = true;
+#endif
+	goes_on = true;
+	run reader(2)
 #else
 	skip
 #endif
@@ -260,5 +280,5 @@ proctype dropper()
 }
 
 init {
-	atomic { run reader(0); run reader(1); run fabric(); run writer(); run flusher(); run dropper() }
+	atomic { run reader(0); run reader(1); run fabric(); run successor(); run writer(); run flusher(); run dropper() }
 }

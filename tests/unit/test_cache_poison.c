@@ -142,6 +142,26 @@ static void test_read_again(void **state)
 	stop(&t);
 }
 
+/* More memory fails behind the record of a claim: the read fails, and what it claimed is nobody's again. */
+static void test_claim_given_back(void **state)
+{
+	struct daxfs_cached seen;
+	struct trouble t;
+	uint64_t was;
+	char byte;
+
+	(void)state;
+	start(&t, BACKING);
+	was = fails(&t, 2, DAXFS_CLEAN);
+	poison_all(&t.p, pool_offset(t.pool, &t.pool->heat.at[was]), true);
+	t.failed++;
+	assert_int_equal(daxfs_read(t.p.pod.fs[0], t.ino, &byte, 1, 2 * PAGE), -EIO);
+	assert_int_equal(daxfs_cached(t.p.pod.fs[0], t.ino, &seen), 0);
+	assert_int_equal(seen.filling, 0);
+	expect_page(&t, 1, 2);
+	stop(&t);
+}
+
 /* All of them at once, in one read. */
 static void test_all(void **state)
 {
@@ -268,8 +288,10 @@ static void test_looked_at(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read_again), cmocka_unit_test(test_all),     cmocka_unit_test(test_not_read),
-		cmocka_unit_test(test_asked),      cmocka_unit_test(test_written), cmocka_unit_test(test_looked_at),
+		cmocka_unit_test(test_read_again),       cmocka_unit_test(test_all),
+		cmocka_unit_test(test_not_read),         cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_written),          cmocka_unit_test(test_looked_at),
+		cmocka_unit_test(test_claim_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

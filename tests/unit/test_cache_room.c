@@ -178,18 +178,18 @@ static void test_damage(void **state)
 	damaged(&s, &word[4], link_payload(DAXFS_VOID, 5), "bad-kind");
 	damaged(&s, &word[4], link_payload(DAXFS_CLEAN, clean), "double-use");
 	damaged(&s, &word[4], link_payload(DAXFS_CLEAN, UINT32_MAX), "bad-index");
-	damaged(&s, &word[4], filling_payload(POD_HOSTS, 1), "bad-kind");
-	damaged(&s, &word[4], filling_payload(0, 1) | 1ull << 31, "bad-kind");
+	damaged(&s, &word[4], filling_payload(POD_HOSTS, 1, 0), "bad-kind");
+	damaged(&s, &word[4], filling_payload(0, 1, 0) | 1ull << 36, "bad-kind");
 	damaged(&s, &word[6], link_payload(DAXFS_VOID, 0), "past-end");
-	damaged(&s, &word[6], filling_payload(0, 1), "past-end");
+	damaged(&s, &word[6], filling_payload(0, 1, 0), "past-end");
 	damaged(&s, &plain[0], link_payload(DAXFS_VOID, 0), "bad-kind");
-	damaged(&s, &plain[0], filling_payload(0, 1), "bad-kind");
+	damaged(&s, &plain[0], filling_payload(0, 1, 0), "bad-kind");
 	damaged(&s, &plain[2], link_payload(DAXFS_CLEAN, link_index(sm_load(&plain[2]))), "bad-kind");
 	damaged(&s, &s.pool->state[DAXFS_T_PAGE][clean], state_make(DAXFS_LIVE, DAXFS_USE_DATA, 0), "bad-use");
 	/* A reader of what makes no sense gets an error, and others go on. */
 	sm_store(&word[4], link_payload(DAXFS_DIRENT, 1));
 	assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, &byte, 1, 4 * PAGE), -EIO);
-	sm_store(&word[4], filling_payload(63, 7)); /* of a host that there is not: nobody's */
+	sm_store(&word[4], filling_payload(63, 7, 0)); /* of a host that there is not: nobody's */
 	expect(&s, 1, 0, 6 * PAGE);
 	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "g"), 0);
 	fixture_stop(&s);

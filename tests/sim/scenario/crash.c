@@ -7,6 +7,7 @@
  * the cost is linear in the number of steps. A step that finds memory and device
  * as the step before did leads to the same states and is only counted.
  */
+#include "fs/cache.h"
 #include "sim.h"
 
 #define CRASHES_QUICK 12u /* at one step of the code; of what is beyond */
@@ -74,17 +75,50 @@ static void survive_crash(struct explorer *x)
 }
 
 /* The process dies, not the host: its stores are all there. hook: of the next one. */
+/* Is that the claim of a page by this host, and others would wait for it? */
+static bool claim_stands(const sm_u64 *at, unsigned host)
+{
+	uint64_t w = sm_load(at);
+
+	return !word_is_mark(w) && link_kind(w) == DAXFS_FILLING && filling_host(w) == host &&
+	       !cache_claim_over(&world.pool, w);
+}
+
+/* How many there are, in inodes and in pages of an index. */
+static long claims_standing(void *arg)
+{
+	const struct pool *pool = &world.pool;
+	unsigned host = *(unsigned *)arg;
+	long n = 0;
+
+	for (uint64_t i = 0; i < pool->objects[DAXFS_T_INODE]; i++)
+		for (unsigned k = 0; k < DAXFS_DIRECT; k++)
+			n += claim_stands(&pool->inodes[i].direct[k], host);
+	for (uint64_t i = 0; i < pool->objects[DAXFS_T_PAGE]; i++) {
+		const sm_u64 *slot = (const sm_u64 *)pool_page(pool, i);
+
+		if (use_of(sm_load(&pool->state[DAXFS_T_PAGE][i])) != DAXFS_USE_NODE)
+			continue;
+		for (unsigned k = 0; k < DAXFS_NODE_SLOTS; k++)
+			n += claim_stands(&slot[k], host);
+	}
+	return n;
+}
+
 static void take_over(struct explorer *x, seam_hook hook, struct second *s)
 {
 	unsigned host = 0;
 	struct run run;
 	char text[256];
+	long claims = 0;
 
 	world_take_over(&host, &run, hook, s);
 	if (run.end != RUN_RETURNED || run.result) {
 		snprintf(text, sizeof(text), "taking over host 0: %ld %s", run.result, run.err);
 		explore_violation(x, text);
 	} else if (!hook) {
+		if (run_all(1, claims_standing, &host, &claims, text) != RUN_RETURNED || claims)
+			explore_violation(x, "pages stay claimed by a process that died");
 		explore_finish(x, 1);
 	}
 	run_free(&run);
