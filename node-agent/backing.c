@@ -224,6 +224,7 @@ static void attach(struct backing *b)
 		close(fd);
 		return;
 	}
+	backing_release_left_turn(b);
 	if (daxfs_backing_attach(b->fs, source.backing, &storage)) {
 		refuse(b, -EBUSY, "another one here has its number");
 		daxfs_file_close(b->fs, b->root);

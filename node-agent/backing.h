@@ -195,6 +195,9 @@ int backing_sync_there(struct backing *b, daxfs_ino ino);
 int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out);
 /* The thread that writes back what is old. */
 void *backing_flusher(void *context);
+/* Give up the lock of who writes back, which a former process may have had: before anybody of this one uses the
+ * backing. */
+void backing_release_left_turn(struct backing *b);
 /* A file is not there any more, or has been written back by others. */
 void backing_forget_dirty(struct backing *b);
 

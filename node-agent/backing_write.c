@@ -4,7 +4,8 @@
  *
  * One host at a time writes back the files of a backing: it holds a lock of the pool on the backing's directory, which
  * it gives up after each file, and loses with its life when its recovery ends. Its storage must have lost it by then,
- * too: what fences a host has to stop its writes to storage.
+ * too: what fences a host has to stop its writes to storage. A process that dies with it, and its host does not, leaves
+ * it to the next one, which gives it up before it begins: it may have nothing to write.
  * Each host writes back what it has written when that is BACKING_DIRTY_MS old, oldest file first, pages in order of
  * place; each looks every BACKING_SCAN_MS for dirty files of anybody's, which hosts that died have left. So what the
  * pool alone has is younger than the two together, the time it took to recover a host and the time storage takes.
@@ -65,6 +66,11 @@ static void end(struct backing *b)
 {
 	lock_pod(b, DAXFS_UNLOCK);
 	pthread_mutex_unlock(&b->flushing);
+}
+
+void backing_release_left_turn(struct backing *b)
+{
+	lock_pod(b, DAXFS_UNLOCK);
 }
 
 /* -- what the library calls, by who holds the lock ---------------------------------------------- */

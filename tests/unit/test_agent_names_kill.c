@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/xattr.h>
 
 #include "agent_tree.h"
@@ -12,6 +13,33 @@
 
 #define ROUNDS 6u
 #define NAMES 8u
+
+/* -- whose turn it is to write back ----------------------------------------------------------------- */
+
+/* between the test and its agents */
+static struct {
+	atomic_int stop, hit;   /* the second: 1 + the host that was stopped when it was about to give up its turn */
+	atomic_int next, first; /* 1 + the host whose next process's first use of the lock is noted: 1 + its type */
+} * shared;
+
+static int me; /* the host that an agent is of: what it was when that was started */
+
+int __real_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
+int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock);
+int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock)
+{
+	bool turn = lock->owner == 1 && lock->kind == DAXFS_LOCK_FLOCK;
+	int one = 1, none = 0;
+
+	if (turn && lock->type == DAXFS_UNLOCK && atomic_compare_exchange_strong(&shared->stop, &one, 0)) {
+		atomic_store(&shared->hit, 1 + me);
+		for (;;)
+			pause();
+	}
+	if (turn && atomic_load(&shared->next) == 1 + me)
+		atomic_compare_exchange_strong(&shared->first, &none, 1 + (int)lock->type);
+	return __real_daxfs_lock(fs, ino, lock);
+}
 
 /* -- hosts that die in between -------------------------------------------------------------------- */
 
@@ -307,6 +335,59 @@ static void kill_some(struct tree *t, unsigned round)
 	pod_kill_server(&t->pod, round % 3 == 1 ? A : B);
 }
 
+/* Its process dies when all is written, and before it gives up its turn; a program there keeps the backing's directory
+ * open, and with it what locks its host has. Others write back all the same. */
+static void test_turn_left(void **state)
+{
+	struct tree *t = *state;
+	struct dead d;
+	int fd, victim;
+	DIR *open;
+
+	if (!pod_possible())
+		skip();
+	close(make_file(at(&t->pod, A, "data/turn"), "written"));
+	die_begin(t, &d);
+	atomic_store(&shared->stop, 1);
+	assert_int_equal(daxfs_xattr_set(d.b.fs, d.b.root, BACKING_SYNC, "1", 1, 0), 0);
+	die(&d);
+	alarm(HANG_S);
+	while (!atomic_load(&shared->hit))
+		usleep(1000);
+	victim = atomic_load(&shared->hit) - 1;
+	open = opendir(at(&t->pod, victim, "data"));
+	assert_non_null(open);
+	atomic_store(&shared->next, 1 + victim);
+	pod_kill_server(&t->pod, victim);
+	while (!atomic_load(&shared->first))
+		usleep(1000);
+	assert_int_equal(atomic_load(&shared->first),
+			 1 + DAXFS_UNLOCK); /* or it waits till there is something to write */
+	fd = make_file(at(&t->pod, !victim, "data/next"), "text");
+	assert_int_equal(fsync(fd), 0);
+	alarm(0);
+	close(fd);
+	closedir(open);
+	expect_text(in(t, "next"), "text");
+	assert_int_equal(unlink(at(&t->pod, A, "data/next")), 0);
+	assert_int_equal(unlink(at(&t->pod, A, "data/turn")), 0);
+}
+
+static int setup_hosts(void **state)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	*state = t;
+	if (!pod_possible())
+		return 0;
+	tree_make(t);
+	for (me = 0; me < POD_HOSTS; me++)
+		start(t, me);
+	return 0;
+}
+
 static void test_kills(void **state)
 {
 	struct tree *t = *state;
@@ -367,11 +448,10 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_half_done),
-		cmocka_unit_test(test_half_done_unasked),
-		cmocka_unit_test(test_kills),
+		cmocka_unit_test(test_half_done), cmocka_unit_test(test_half_done_unasked),
+		cmocka_unit_test(test_turn_left), cmocka_unit_test(test_kills),
 		cmocka_unit_test(test_stop),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup_hosts, teardown);
 }
