@@ -180,10 +180,14 @@ struct daxfs_attr {
 	uint64_t size, blocks; /* blocks of 512 bytes: of the pages that are there, of data and of the index */
 	uint32_t mode, nlink, uid, gid, rdev;
 	/*
-	 * Of the clock of the host that made the change, to some milliseconds. A change never moves
-	 * mtime or ctime backwards: where a host whose clock was ahead has left a time of the future,
-	 * each change moves it on by 1 ns. Only daxfs_setattr sets an earlier time. To the nanosecond
-	 * from 1970 to 2262, to 100 ns before and after that.
+	 * Of the clock of the host that made the change, to some milliseconds; to the nanosecond for
+	 * changes of what somebody has looked at: of two looks with a change in between, made by any
+	 * host, the second has another ctime, and another mtime if contents or names have changed. (The
+	 * change has returned, or its host was recovered; for the latter in a pool without leases see
+	 * docs/LIMITS.md.) A change never moves mtime or ctime backwards, also where a host whose
+	 * clock was ahead has left a time of the future. Only daxfs_setattr sets an earlier time, an
+	 * mtime or atime. mtime and atime are kept to the nanosecond from 1970 to 2262, to 100 ns before
+	 * and after that; a ctime is a multiple of 4 ns.
 	 */
 	struct timespec atime, mtime, ctime;
 };

@@ -89,6 +89,8 @@
  * In what was reserved (zero: none): how many processes went on with a host; a claim of a page says which of them made
  * it, in upper bits of the generation, which are zero of hosts that are young. Older programs take such a claim for one
  * of the dead, at worst while the page is read: two then read it.
+ * The two lowest bits of a ctime say whether somebody has looked at it. Programs that do not know them show up to 3 ns
+ * more, and changes of theirs within some milliseconds of the last have its times, as they always had.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H
@@ -512,9 +514,13 @@ struct sm_lane {
  * handle is 1. All words may be marked. Times are plain words outside the
  * all-or-nothing promise; a change moves them forward only. Bit 63 clear: nanoseconds
  * since 1970, to 2262. Bit 63 set: any other time, [62:0] steps of 100 ns since 1970, signed.
+ * The two lowest bits of a ctime are no time.
  */
 #define DAXFS_TIME_FAR (1ull << 63)
 #define DAXFS_TIME_STEP_NS 100
+/* In a ctime, and not part of it (fs/times.c). */
+#define DAXFS_CTIME_LOOKED 1ull /* somebody was told these times: the next change moves them */
+#define DAXFS_CTIME_BEHIND 2ull /* ... and the mtime has not been moved since: the next change of what is in it does */
 #define DAXFS_DIRECT 8u
 #define DAXFS_INDIRECT 4u
 #define DAXFS_NODE_SLOTS 512u
@@ -534,7 +540,7 @@ struct sm_inode {
 	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/filemap.h */
 	sm_u64 atime;                    /* b0 */
 	sm_u64 mtime;                    /* b8 */
-	sm_u64 ctime;                    /* c0 */
+	sm_u64 ctime;                    /* c0 [1] BEHIND, [0] LOOKED */
 	sm_u64 btime;                    /* c8 of a file of storage: its stamp (cache.h), 0: none, ~0: removed */
 	sm_u64 i_generation;             /* d0 32 bits: changes with each reuse of the index */
 	sm_u64 rdev;                     /* d8 a device: 32 bits; a file in storage: [63:56] backing + 1, [55:0] file */

@@ -149,17 +149,17 @@ static int set_words(struct lane *lane, struct attr_op *op, const struct inode *
 	return rc ? rc : more;
 }
 
+/* After the record, if there was one; times that are asked for are what they were asked to be. */
 static void set_times(struct lane *lane, const struct attr_op *op, struct sm_inode *sm)
 {
-	uint64_t now = fs_now();
+	uint64_t now = time_now(lane->pool);
+	bool mtime = op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW);
 
-	if (op->set & DAXFS_SET_SIZE)
-		inode_touch(lane, &sm->mtime, now);
 	if (op->set & (DAXFS_SET_ATIME | DAXFS_SET_ATIME_NOW))
 		sm_store_relaxed(&sm->atime, op->set & DAXFS_SET_ATIME_NOW ? now : op->atime);
-	if (op->set & (DAXFS_SET_MTIME | DAXFS_SET_MTIME_NOW))
+	if (mtime)
 		sm_store_relaxed(&sm->mtime, op->set & DAXFS_SET_MTIME_NOW ? now : op->mtime);
-	inode_touch(lane, &sm->ctime, now);
+	inode_touch(lane, sm, op->set & DAXFS_SET_SIZE && !mtime);
 	change_settle(lane, sm);
 	sm_flush(&lane->pool->shm, &sm->atime, 3 * sizeof(sm_u64));
 	sm_drain(&lane->pool->shm);

@@ -171,6 +171,11 @@ struct mend_tally {
 };
 /* What is left to do of a lane that nobody uses any more, step by step; see mend.c. 0 or -errno. */
 int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record_tally *tally);
+/* Was a lane inside of a call? Then move the times of what its record names, and of a file that its host had open, if
+ * the host wrote it. */
+bool mend_inside(const struct daxfs *fs, unsigned owner);
+void mend_times(struct daxfs *fs, struct lane *by, unsigned owner);
+void mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open);
 int mend_todo(struct daxfs *fs, struct lane *by, unsigned owner, struct mend_tally *tally);
 /* The same without a try: list what there is to finish. */
 int mend_pass_todo(struct daxfs *fs, unsigned owner, struct mend_tally *tally);
@@ -240,9 +245,16 @@ uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
 /* A time as the pool keeps it: -EINVAL if it cannot. */
 int time_encode(const struct timespec *t, uint64_t *out);
 struct timespec time_decode(uint64_t time);
+struct timespec ctime_decode(uint64_t ctime); /* without its two bits */
 uint64_t fs_now(void);
-/* Something changed now. Times within a millisecond are the same; a later one is never taken back. */
-bool inode_touch(struct lane *lane, sm_u64 *time, uint64_t now);
+/* What a new file has: coarse, and not before a time that this process gave to another one. */
+uint64_t time_now(const struct pool *pool);
+/* Something is about to change: move its ctime, and mtime if `modified`, for those who have looked. True: moved. */
+bool inode_touch(struct lane *lane, struct sm_inode *sm, bool modified);
+/* The same once it was decided, if somebody has looked meanwhile. */
+bool inode_touch_again(struct lane *lane, struct sm_inode *sm, bool modified);
+/* The times of an answer: the next change moves them. */
+void inode_look(struct lane *lane, struct sm_inode *sm, struct daxfs_attr *out);
 /* After a change was decided: its mtime and ctime; or, if only its names or attributes changed, its ctime (lease.c). */
 void inode_changed(struct lane *lane, struct sm_inode *sm);
 void inode_renamed(struct lane *lane, struct sm_inode *sm);

@@ -147,7 +147,8 @@ static void read_words(struct lane *lane, const struct sm_inode *sm, uint64_t w[
 	w[5] = word_load_known(lane, &sm->trunc);
 }
 
-static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], struct daxfs_attr *out)
+static void fill_attr(struct lane *lane, const struct inode *inode, const uint64_t w[ATTR_WORDS],
+		      struct daxfs_attr *out)
 {
 	const struct sm_inode *sm = inode->sm;
 
@@ -159,10 +160,8 @@ static void fill_attr(const struct inode *inode, const uint64_t w[ATTR_WORDS], s
 		.uid = (uint32_t)word_payload(w[3], DAXFS_W_ATTR),
 		.gid = (uint32_t)word_payload(w[4], DAXFS_W_ATTR),
 		.rdev = inode_backed(sm) ? 0 : (uint32_t)sm_load(&sm->rdev),
-		.atime = time_decode(sm_load(&sm->atime)),
-		.mtime = time_decode(sm_load(&sm->mtime)),
-		.ctime = time_decode(sm_load(&sm->ctime)),
 	};
+	inode_look(lane, inode->sm, out);
 }
 
 int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
@@ -182,7 +181,7 @@ int inode_attr(struct lane *lane, uint64_t handle, struct daxfs_attr *out)
 		rc = inode_get(lane, handle, &inode);
 		if (rc)
 			return rc;
-		fill_attr(&inode, w, out);
+		fill_attr(lane, &inode, w, out);
 		read_words(lane, inode.sm, w);
 		if (memcmp(first, w, sizeof(first)) && i < ATTR_RETRIES)
 			continue;
@@ -234,7 +233,7 @@ uint64_t inode_init(struct lane *lane, uint64_t index, const struct inode_init *
 	init_word(&sm->xattrs, DAXFS_W_LINK, 0);
 	sm_store_relaxed(&sm->atime, init->now);
 	sm_store_relaxed(&sm->mtime, init->mtime);
-	sm_store_relaxed(&sm->ctime, init->ctime);
+	sm_store_relaxed(&sm->ctime, (init->ctime & ~DAXFS_CTIME_BEHIND) | DAXFS_CTIME_LOOKED);
 	sm_store_relaxed(&sm->btime, init->source ? 0 : init->now);
 	sm_store_relaxed(&sm->rdev, init->source ? init->source : init->rdev);
 	/* ORD life: last, released: a stale handle that finds it alive finds the new i_generation. */
@@ -257,6 +256,6 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 		.rdev = init->rdev,
 		.atime = time_decode(init->now),
 		.mtime = time_decode(init->mtime),
-		.ctime = time_decode(init->ctime),
+		.ctime = ctime_decode(init->ctime),
 	};
 }

@@ -137,15 +137,14 @@ static bool writes(const struct lane *lane, const struct sm_inode *sm)
 
 void change_stage(struct lane *lane, struct sm_inode *sm, bool modified)
 {
-	uint64_t now;
+	inode_touch(lane, sm, modified); /* L7 */
+	change_bar(lane, sm);
+}
 
-	if (!lease_used(lane->pool))
-		return;
-	now = fs_now();
-	inode_touch(lane, &sm->ctime, now); /* L7 */
-	if (modified)
-		inode_touch(lane, &sm->mtime, now);
-	lease_stage(lane, sm);
+void change_bar(struct lane *lane, struct sm_inode *sm)
+{
+	if (lease_used(lane->pool))
+		lease_stage(lane, sm);
 }
 
 int change_alone(struct lane *lane, struct sm_inode *sm)
@@ -168,16 +167,13 @@ void change_settle(struct lane *lane, struct sm_inode *sm)
 
 void inode_changed(struct lane *lane, struct sm_inode *sm)
 {
-	uint64_t now = fs_now();
-	bool moved = inode_touch(lane, &sm->mtime, now);
-
-	if (inode_touch(lane, &sm->ctime, now) || moved)
+	if (inode_touch_again(lane, sm, true))
 		change_settle(lane, sm);
 }
 
 void inode_renamed(struct lane *lane, struct sm_inode *sm)
 {
-	if (inode_touch(lane, &sm->ctime, fs_now()))
+	if (inode_touch_again(lane, sm, false))
 		change_settle(lane, sm);
 }
 

@@ -26,6 +26,8 @@ void lease_tell_own(struct daxfs *fs, struct lane *lane);
 
 /* In a record: names in a directory, or attributes of an inode, change, and its ctime, and mtime if `modified`. */
 void change_stage(struct lane *lane, struct sm_inode *sm, bool modified);
+/* The same of what has times of its own, for storage has them. */
+void change_bar(struct lane *lane, struct sm_inode *sm);
 /* Times are about to be set as asked, without a record: -EAGAIN: leases are to be recalled first. */
 int change_alone(struct lane *lane, struct sm_inode *sm);
 /* Its times were set after the record that changes it was decided. */

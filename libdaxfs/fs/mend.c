@@ -11,6 +11,11 @@
  *   2 the file it had to finish is finished, or listed as one to repair
  *   3 its announcement is withdrawn
  *
+ * Between 1 and 3, of a host or a process that has ended: times are moved of what it may have been changing, if
+ * somebody has looked at them since they last moved. For a change has moved them before it was decided, and it may
+ * have ended before it looked again (fs/times.c). That is what the record of a lane names that is announced, and what
+ * its host may write without naming it; in a pool without leases no record says.
+ *
  * The caller makes sure that no thread uses the lane: the host is FENCED (recover/recover.c), or the
  * lane is this process's own, and its thread is here (mend_lane; it is recovered by itself).
  *
@@ -32,6 +37,53 @@ int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record
 	return record_recover(by, owner, tally) ? 0 : -EUCLEAN;
 }
 
+/* The handle in a word that names a file to see to, 0: none, or none that can be told. */
+static uint64_t named(const struct daxfs *fs, const sm_u64 *word)
+{
+	return pool_lost(&fs->pool, word, sizeof(*word)) ? 0 : sm_load(word);
+}
+
+/* -- times ------------------------------------------------------------------------ */
+
+bool mend_inside(const struct daxfs *fs, unsigned owner)
+{
+	const sm_u64 *low = &fs->pool.lanes[owner].low;
+
+	return !pool_lost(&fs->pool, low, sizeof(*low)) && sm_load(low);
+}
+
+static void touch_looked(struct daxfs *fs, struct lane *by, uint64_t index)
+{
+	struct sm_inode *sm = &fs->pool.inodes[index];
+
+	if (index && index < fs->pool.objects[DAXFS_T_INODE] && !pool_lost(&fs->pool, sm, sizeof(*sm)))
+		inode_changed(by, sm);
+}
+
+void mend_times(struct daxfs *fs, struct lane *by, unsigned owner)
+{
+	const struct sm_lane *sm = &fs->pool.lanes[owner];
+	uint64_t w;
+
+	if (pool_lost(&fs->pool, sm->leases, sizeof(sm->leases)))
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		for (w = sm_load(&sm->leases[i]); w; w >>= 32)
+			touch_looked(fs, by, w & UINT32_MAX);
+}
+
+void mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open)
+{
+	uint64_t index = handle_index(named(fs, open));
+	const struct sm_inode *sm = &fs->pool.inodes[index];
+
+	if (index < fs->pool.objects[DAXFS_T_INODE] && !pool_lost(&fs->pool, sm, sizeof(*sm)) &&
+	    sm_load(&sm->writers) >> host & 1)
+		touch_looked(fs, by, index);
+}
+
+/* -- files ------------------------------------------------------------------------ */
+
 /* Finish an inode, or list it as one to repair and go past it. */
 static int finish_file(struct daxfs *fs, struct lane *by, uint64_t handle, bool past, struct mend_tally *tally)
 {
@@ -51,12 +103,6 @@ static void forget(struct daxfs *fs, sm_u64 *word)
 	 * before: it is looked at again. */
 	sm_store(word, 0);
 	sm_flush(&fs->pool.shm, word, sizeof(*word));
-}
-
-/* The handle in a word that names a file to see to, 0: none, or none that can be told. */
-static uint64_t named(const struct daxfs *fs, const sm_u64 *word)
-{
-	return pool_lost(&fs->pool, word, sizeof(*word)) ? 0 : sm_load(word);
 }
 
 int mend_todo(struct daxfs *fs, struct lane *by, unsigned owner, struct mend_tally *tally)

@@ -135,6 +135,15 @@ static int may_change(const struct name_op *op, const struct inode *dir)
 	return !op->storage && inode_backed(dir->sm) ? -EROFS : 0;
 }
 
+/* In a record: names of a directory change. */
+static void stage_names(struct lane *lane, const struct name_op *op, struct sm_inode *dir)
+{
+	if (op->storage)
+		change_bar(lane, dir);
+	else
+		change_stage(lane, dir, true);
+}
+
 /* The page a new inode starts with: a directory's root node, a symlink's target. */
 static int first_page(struct lane *lane, const struct name_op *op, struct inode_init *init)
 {
@@ -174,7 +183,7 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, s
 		.rdev = op->rdev,
 		.cred = op->cred,
 		.parent = op->parent,
-		.now = fs_now(),
+		.now = time_now(&fs->pool),
 		.opener = op->open ? fs->host + 1 : 0,
 		.source = op->source,
 	};
@@ -217,7 +226,7 @@ static int create(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return record_abort(lane, rc);
 	rc = entry_insert(lane, &pos, &name, handle, op->mode);
-	change_stage(lane, dir.sm, true);
+	stage_names(lane, op, dir.sm);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc && op->open && rc != -EIO) { /* -EIO: it may have come to be, or yet do so */
 		opens_forget(fs, handle);
@@ -362,7 +371,7 @@ static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return record_abort(lane, rc);
 	txn_word(&lane->txn, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
 		 nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
-	change_stage(lane, dir.sm, true);
+	stage_names(lane, op, dir.sm);
 	change_stage(lane, inode.sm, false);
 	rc = record_commit(lane);
 	if (rc)
@@ -453,7 +462,7 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return record_abort(lane, rc);
 	entry_remove(lane, &pos);
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
-	change_stage(lane, dir.sm, true);
+	stage_names(lane, op, dir.sm);
 	change_stage(lane, inode.sm, false);
 	rc = record_commit(lane);
 	if (rc)
@@ -517,7 +526,7 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (rc)
 		return rc;
 	entry_remove(lane, &pos);
-	change_stage(lane, dir.sm, true);
+	stage_names(lane, op, dir.sm);
 	change_stage(lane, victim.sm, false);
 	rc = record_commit(lane);
 	if (rc)

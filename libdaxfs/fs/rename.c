@@ -163,15 +163,19 @@ static void stage_tree(struct lane *lane, const struct rename_op *op, const stru
 	txn_word(&lane->txn, &lane_manager(lane)->tree, DAXFS_W_TICK, tree, 0);
 }
 
-/* Both directories change, and what the names led to. */
-static void stage_changes(struct lane *lane, struct end *from, struct end *to)
+/* Both directories change, and what the names led to; in storage times are what they are there. */
+static void stage_changes(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
 {
-	change_stage(lane, from->dir.sm, true);
-	if (to->dir.sm != from->dir.sm)
-		change_stage(lane, to->dir.sm, true);
-	change_stage(lane, from->inode.sm, false);
-	if (to->pos.found)
-		change_stage(lane, to->inode.sm, false);
+	struct sm_inode *changed[4] = { from->dir.sm, to->dir.sm, from->inode.sm, to->pos.found ? to->inode.sm : NULL };
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (!changed[i] || (i == 1 && changed[1] == changed[0]))
+			continue;
+		if (op->storage)
+			change_bar(lane, changed[i]);
+		else
+			change_stage(lane, changed[i], i < 2);
+	}
 }
 
 static int exchange(struct lane *lane, const struct rename_op *op, struct end *from, struct end *to)
@@ -194,7 +198,7 @@ static int exchange(struct lane *lane, const struct rename_op *op, struct end *f
 		return record_abort(lane, rc);
 	if (parents)
 		stage_tree(lane, op, from, to, tree);
-	stage_changes(lane, from, to);
+	stage_changes(lane, op, from, to);
 	return record_commit(lane);
 }
 
@@ -227,7 +231,7 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 		stage_tree(lane, op, from, to, tree);
 	else if (op->storage && from->dir.sm != to->dir.sm)
 		stage_parent(lane, &from->inode, op->new_parent);
-	stage_changes(lane, from, to);
+	stage_changes(lane, op, from, to);
 	return record_commit(lane);
 }
 

@@ -79,27 +79,53 @@ static void settle(struct daxfs *fs, struct daxfs_receipt *receipt)
 
 /* -- lanes --------------------------------------------------------------------------- */
 
+struct ending {
+	struct daxfs *fs;
+	struct lane *lane;
+	bool inside; /* of a call, was a lane */
+};
+
 static int end_record(void *arg)
 {
-	struct lane *lane = arg;
+	struct ending *e = arg;
+	struct lane *lane = e->lane;
 	struct record_tally tally = { 0 };
+	bool inside = mend_inside(e->fs, lane->id);
 
+	e->inside |= inside;
 	lane_take_over(lane);
 	record_recover(lane, lane->id, &tally);
+	if (inside)
+		mend_times(e->fs, lane, lane->id);
+	return 0;
+}
+
+static int touch_written(void *arg)
+{
+	const struct ending *e = arg;
+	unsigned per_host = e->fs->pool.super.opens_per_host;
+
+	for (unsigned i = 0; i < per_host; i++)
+		mend_written(e->fs, e->lane, e->fs->host,
+			     &e->fs->pool.open_table[(uint64_t)e->fs->host * per_host + i]);
 	return 0;
 }
 
 static int mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsigned n)
 {
+	struct ending ending = { .fs = fs };
 	struct shm_guard guard;
 	int rc = 0;
 
 	for (unsigned i = 0; i < fs->n_slots; i++) {
 		guard = shm_guard_of(&fs->pool.shm);
-		if (!lane_lost(&fs->pool, fs->slots[i].lane.id))
-			shm_guard_run(&guard, end_record,
-				      &fs->slots[i].lane); /* memory that fails is the next step's */
+		ending.lane = &fs->slots[i].lane;
+		if (!lane_lost(&fs->pool, ending.lane->id))
+			shm_guard_run(&guard, end_record, &ending); /* memory that fails is the next step's */
 	}
+	guard = shm_guard_of(&fs->pool.shm);
+	if (ending.inside)
+		shm_guard_run(&guard, touch_written, &ending);
 	for (unsigned i = 0; i < n; i++)
 		settle(fs, receipts[i]);
 	for (unsigned i = 0; rc == 0 && i < fs->n_slots; i++)

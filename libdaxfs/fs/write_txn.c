@@ -446,7 +446,9 @@ static void write_down(struct lane *lane, const struct write_txn *txn)
 		cache_stage_dirty(lane, txn);
 	if (demands_trunc(txn))
 		txn_word(&lane->txn, &txn->sm->trunc, DAXFS_W_TICK, txn->trunc, 0);
-	if (!txn->alone)
+	if (txn->alone)
+		inode_touch(lane, txn->sm, true);
+	else
 		change_stage(lane, txn->sm, true);
 	record_write(lane);
 }

@@ -77,6 +77,7 @@ struct pool {
 	int fd; /* -1 when attached to memory */
 	bool owns_map, owns_events;
 	bool writable;
+	uint64_t time_floor;  /* the latest time that this process has taken from the clock: fs/times.c */
 	uint32_t knows;       /* features that this program knows, as in the features word of format.h */
 	struct bad_pages bad; /* last, for it is large, and the first of it is asked all the time */
 };

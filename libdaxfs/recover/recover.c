@@ -7,6 +7,7 @@
  * again from the top. Every step finds nothing to do where it was done before:
  *
  *   1 each lane: finish its record, finalize its objects, IDLE    sync/record.c
+ *     if one was inside of a call: move the times of what may have been changed    fs/mend.c
  *   2 withdraw the lanes' announcements: after all of step 1, for they protect whoever
  *     is helping one of its records; before what follows, for until then nothing that
  *     was in use when the host died can be used again            sync/epoch.c
@@ -36,6 +37,7 @@
 struct recovery {
 	unsigned host;
 	unsigned lane; /* of the dead host: index in the pool */
+	bool inside;   /* of a call, was one of them */
 	sm_u64 *open;  /* entry of its open table */
 	uint64_t inode;
 	struct mend_tally tally;
@@ -44,8 +46,21 @@ struct recovery {
 static int finalize_record(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
+	bool inside = mend_inside(fs, r->lane);
+	int rc = mend_record(fs, lane, r->lane, &r->tally.records);
 
-	return mend_record(fs, lane, r->lane, &r->tally.records);
+	if (inside && rc == 0)
+		mend_times(fs, lane, r->lane);
+	r->inside |= inside;
+	return rc;
+}
+
+static int touch_written(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct recovery *r = arg;
+
+	mend_written(fs, lane, r->host, r->open);
+	return 0;
 }
 
 static int finish_todo(struct daxfs *fs, struct lane *lane, void *arg)
@@ -78,7 +93,7 @@ static int pass_open(struct daxfs *fs, struct lane *lane, void *arg)
 	return mend_pass_open(fs, r->open, &r->tally);
 }
 
-static int pass_inode(struct daxfs *fs, struct lane *lane, void *arg)
+static int pass_lost(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	(void)fs, (void)lane, (void)arg;
 	return 0; /* its memory fails: it is listed as that */
@@ -157,7 +172,22 @@ static int each_inode(struct daxfs *fs, struct recovery *r)
 	int rc = 0;
 
 	for (r->inode = 1; rc == 0 && r->inode < fs->pool.objects[DAXFS_T_INODE]; r->inode++)
-		rc = do_step(fs, r, drop_held, pass_inode);
+		rc = do_step(fs, r, drop_held, pass_lost);
+	return rc;
+}
+
+/* While the announcements say that there was a call: the next recoverer, too, is to see to it. */
+static int each_written(struct daxfs *fs, struct recovery *r)
+{
+	unsigned per_host = fs->pool.super.opens_per_host;
+	int rc = 0;
+
+	for (unsigned i = 0; r->inside && rc == 0 && i < per_host; i++) {
+		r->open = &fs->pool.open_table[(uint64_t)r->host * per_host + i];
+		rc = do_step(fs, r, look_open, NULL);
+		if (rc > 0)
+			rc = do_step(fs, r, touch_written, pass_lost);
+	}
 	return rc;
 }
 
@@ -219,6 +249,8 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 
 	*report = (struct daxfs_recovery){ .host = host, .generation = word.generation - 1 };
 	rc = each_lane(fs, &r, finalize_record, NULL);
+	if (rc == 0)
+		rc = each_written(fs, &r);
 	if (rc == 0)
 		rc = each_lane(fs, &r, withdraw, NULL);
 	if (rc == 0)

@@ -32,8 +32,8 @@
  *  L6 Data is written without looking for leases by hosts that are named in the inode's word `writers`: that
  *     bit is before their look for bits, and nobody else grants a lease of what somebody else may write.
  *     It is set when a file is first written by a host that holds it open, and goes with its last close.
- *  L7 Times are plain words. They are set before the record is decided (L1), and once more, if the clock
- *     has moved, after it: then leases are recalled before the change returns.
+ *  L7 Times are plain words. They are set before the record is decided (L1), and once more, if somebody
+ *     has looked meanwhile (fs/times.c), after it: then leases are recalled before the change returns.
  *
  * A change waits for whom it recalls, outside of its lane's protection, and for the dead up to T
  * after their last beat; reads never wait. What is recalled often is not granted for a while.

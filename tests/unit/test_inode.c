@@ -205,37 +205,140 @@ static void attributes(void **state)
 	fixture_stop(&s);
 }
 
-/* Times move forward, and not for less than a millisecond. */
+static uint64_t ns(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+#define LOOKED DAXFS_CTIME_LOOKED
+#define BEHIND DAXFS_CTIME_BEHIND
+
+static void set(struct fixture *s, uint64_t mtime, uint64_t ctime)
+{
+	sm_store(&s->sm->mtime, mtime);
+	sm_store(&s->sm->ctime, ctime);
+}
+
+/* Times move forward; for somebody who has looked, always. */
 static void times(void **state)
 {
+	uint64_t now = fs_now(), ahead = (now + 86400000000000ull) & ~7ull, later;
 	struct fixture s;
-	sm_u64 *t;
-	uint64_t now = fs_now(), later;
 
 	(void)state;
 	fixture_start(&s);
 	assert_true(now > 1700000000ull * 1000000000ull);
 	assert_true(fs_now() >= now);
-	t = &s.sm->mtime;
-	sm_store(t, now);
-	inode_touch(s.lane, t, now - 1000);
-	assert_int_equal(sm_load(t), now);
-	inode_touch(s.lane, t, now + 1000000);
-	assert_int_equal(sm_load(t), now);
-	inode_touch(s.lane, t, now + 1000001);
-	assert_int_equal(sm_load(t), now + 1000001);
-	sm_store(t, 1);
-	sm_store(&s.sm->ctime, 1);
-	inode_changed(s.lane, s.sm);
-	later = sm_load(t);
-	assert_true(later >= now);
-	assert_int_equal(sm_load(&s.sm->ctime), later);
+	set(&s, 1, 8);
+	assert_true(inode_touch(s.lane, s.sm, true));
+	later = sm_load(&s.sm->ctime);
+	assert_true(later >= (now & ~3ull));
+	assert_int_equal(sm_load(&s.sm->mtime), later);
+	set(&s, ahead, ahead);
+	assert_false(inode_touch(s.lane, s.sm, true)); /* nobody can tell */
+	set(&s, ahead, ahead | LOOKED);
+	assert_true(inode_touch(s.lane, s.sm, true));
+	assert_int_equal(sm_load(&s.sm->mtime), ahead + 1);
+	assert_int_equal(sm_load(&s.sm->ctime), ahead + 4);
+	assert_false(inode_touch(s.lane, s.sm, true));
+	assert_false(inode_touch_again(s.lane, s.sm, true));
+	set(&s, 1, ahead | LOOKED); /* of attributes */
+	assert_true(inode_touch_again(s.lane, s.sm, false));
+	assert_int_equal(sm_load(&s.sm->mtime), 1);
+	assert_int_equal(sm_load(&s.sm->ctime), (ahead + 4) | BEHIND); /* the mtime that was looked at has not moved */
+	assert_true(inode_touch_again(s.lane, s.sm, true));
+	assert_true(sm_load(&s.sm->mtime) > 1);
+	assert_int_equal(sm_load(&s.sm->ctime), ahead + 8);
 	fixture_stop(&s);
 }
 
-static uint64_t ns(struct timespec t)
+/* A writer has died between the two times: the next one moves both; a change of attributes leaves it to that. */
+static void half_moved(void **state)
 {
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+	uint64_t ahead = (fs_now() + 86400000000000ull) & ~7ull;
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s);
+	set(&s, ahead, ahead | BEHIND);
+	assert_false(inode_touch(s.lane, s.sm, false));
+	assert_int_equal(sm_load(&s.sm->ctime), ahead | BEHIND);
+	set(&s, ahead, 4 | BEHIND);
+	assert_true(inode_touch(s.lane, s.sm, false));
+	assert_int_equal(sm_load(&s.sm->mtime), ahead);
+	assert_int_equal(sm_load(&s.sm->ctime) & 3, BEHIND);
+	set(&s, ahead, ahead | BEHIND);
+	assert_true(inode_touch_again(s.lane, s.sm, true));
+	assert_int_equal(sm_load(&s.sm->mtime), ahead + 1);
+	assert_int_equal(sm_load(&s.sm->ctime), ahead + 4);
+	fixture_stop(&s);
+}
+
+/* A look says that there was one, once, and shows nothing of it. */
+static void looked(void **state)
+{
+	struct daxfs_attr attr;
+	struct fixture s;
+	uint64_t ctime;
+
+	(void)state;
+	fixture_start(&s);
+	set(&s, 1000, 2000 | BEHIND);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(daxfs_getattr(s.pod.fs[i], s.ino, &attr), 0);
+		assert_int_equal(attr.mtime.tv_nsec, 1000);
+		assert_int_equal(attr.ctime.tv_nsec, 2000);
+		assert_int_equal(sm_load(&s.sm->ctime), 2000 | BEHIND | LOOKED);
+	}
+	assert_int_equal(daxfs_mknod(s.pod.fs[0], DAXFS_ROOT, "new", 0600, 0, (struct daxfs_cred){ 0 }, false, &attr),
+			 0);
+	ctime = sm_load(&s.pod.fs[0]->pool.inodes[handle_index(attr.ino)].ctime);
+	assert_true(ctime & LOOKED); /* its maker was told */
+	fixture_stop(&s);
+}
+
+/* Each of changes that follow a look at once is seen in the next look, whoever makes them, and in whatever order. */
+static void seen(void **state)
+{
+	struct daxfs_attr in = { .mode = 0600 }, was, is;
+	struct fixture s;
+	char byte = 'x';
+
+	(void)state;
+	fixture_start(&s);
+	assert_int_equal(daxfs_getattr(s.pod.fs[2], s.ino, &was), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		if (i % 3 == 2)
+			assert_int_equal(daxfs_setattr(s.pod.fs[i % 2], s.ino, DAXFS_SET_MODE, &in, NULL), 0);
+		else
+			assert_int_equal(daxfs_write(s.pod.fs[i % 3], s.ino, &byte, 1, 0, 0), 1);
+		assert_int_equal(daxfs_getattr(s.pod.fs[2], s.ino, &is), 0);
+		assert_int_equal(memcmp(&is.mtime, &was.mtime, sizeof(is.mtime)) == 0, i % 3 == 2);
+		assert_memory_not_equal(&is.ctime, &was.ctime, sizeof(is.ctime));
+		was = is;
+	}
+	fixture_stop(&s);
+}
+
+/* What changes behind what has a time of its own, to the nanosecond, is not older. */
+static void in_order(void **state)
+{
+	struct daxfs_cred cred = { 0 };
+	struct daxfs_attr first, second;
+	struct fixture s;
+	char byte = 'x';
+
+	(void)state;
+	fixture_start(&s);
+	for (unsigned i = 0; i < 200; i++) {
+		assert_int_equal(daxfs_getattr(s.pod.fs[0], s.ino, &first), 0);
+		assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &byte, 1, 0, 0), 1);
+		assert_int_equal(daxfs_getattr(s.pod.fs[0], s.ino, &first), 0);
+		assert_int_equal(daxfs_mknod(s.pod.fs[0], DAXFS_ROOT, "g", 0600, 0, cred, false, &second), 0);
+		assert_true(ns(second.mtime) >= ns(first.mtime));
+		assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "g"), 0);
+	}
+	fixture_stop(&s);
 }
 
 /* A host whose clock is a day ahead was here: its time is not taken back, and yet each change shows. */
@@ -243,71 +346,83 @@ static void clock_ahead(void **state)
 {
 	struct daxfs_attr in = { .mode = 0600 }, before, after;
 	struct fixture s;
-	uint64_t ahead = fs_now() + 86400000000000ull;
+	uint64_t ahead = (fs_now() + 86400000000000ull) & ~7ull;
 	char byte = 'x';
 
 	(void)state;
 	fixture_start(&s);
-	sm_store(&s.sm->mtime, ahead);
-	sm_store(&s.sm->ctime, ahead);
+	set(&s, ahead, ahead | LOOKED);
 	for (uint64_t i = 1; i <= 3; i++) {
 		assert_int_equal(daxfs_write(s.pod.fs[1], s.ino, &byte, 1, 0, 0), 1);
 		assert_int_equal(daxfs_getattr(s.pod.fs[2], s.ino, &after), 0);
 		assert_int_equal(ns(after.mtime), ahead + i);
-		assert_int_equal(ns(after.ctime), ahead + i);
+		assert_int_equal(ns(after.ctime), ahead + 4 * i);
 	}
 	before = after;
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.ino, DAXFS_SET_MODE, &in, &after), 0);
 	assert_int_equal(ns(after.mtime), ns(before.mtime));
-	assert_int_equal(ns(after.ctime), ns(before.ctime) + 1);
+	assert_int_equal(ns(after.ctime), ns(before.ctime) + 4);
 	/* Who asks for the time of its clock gets it. */
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.ino, DAXFS_SET_MTIME_NOW, &in, &after), 0);
 	assert_in_range(ns(after.mtime), 1, ahead - 1);
-	sm_store(&s.sm->mtime, INT64_MAX); /* as late as there is, in nanoseconds */
-	inode_touch(s.lane, &s.sm->mtime, fs_now());
+	set(&s, INT64_MAX, (INT64_MAX - 3) | LOOKED); /* as late as there is, in nanoseconds */
+	assert_true(inode_touch(s.lane, s.sm, true));
 	assert_int_equal(sm_load(&s.sm->mtime), INT64_MAX);
+	assert_int_equal(sm_load(&s.sm->ctime), INT64_MAX - 3);
 	fixture_stop(&s);
 }
 
-#define TOUCHES 12000000u
+#define TOUCHES 200000u
 #define TOUCHERS 4u
 
 struct toucher {
 	struct lane *lane;
-	sm_u64 *time;
+	struct sm_inode *sm;
 	pthread_barrier_t *start;
 };
 
+/* Look, change, look: both times are others. */
 static void *touch_often(void *arg)
 {
 	struct toucher *t = arg;
+	struct daxfs_attr was, is;
 
 	pthread_barrier_wait(t->start);
-	for (unsigned i = 0; i < TOUCHES; i++)
-		inode_touch(t->lane, t->time, 1);
+	for (unsigned i = 0; i < TOUCHES; i++) {
+		inode_touch(t->lane, t->sm, false); /* of others, in between */
+		inode_look(t->lane, t->sm, &was);
+		if (i % 3 == 0)
+			inode_touch(t->lane, t->sm, i % 2);
+		inode_touch_again(t->lane, t->sm, true);
+		inode_look(t->lane, t->sm, &is);
+		if (ns(is.mtime) <= ns(was.mtime) || ns(is.ctime) <= ns(was.ctime))
+			return "a time stood still";
+	}
 	return NULL;
 }
 
-/* Changes that race all count, so none took the time back. */
+/* Changes and looks that race: none takes a time back, or leaves it as somebody has seen it. */
 static void clocks_race(void **state)
 {
+	uint64_t ahead = (fs_now() + 86400000000000ull) & ~7ull;
 	pthread_t thread[TOUCHERS];
 	pthread_barrier_t start;
 	struct fixture s;
 	struct toucher t;
-	uint64_t ahead = fs_now();
+	void *wrong;
 
 	(void)state;
 	fixture_start(&s);
-	t = (struct toucher){ s.lane, &s.sm->mtime, &start };
+	t = (struct toucher){ .lane = s.lane, .sm = s.sm, .start = &start };
 	assert_int_equal(pthread_barrier_init(&start, NULL, TOUCHERS), 0);
-	sm_store(&s.sm->mtime, ahead);
+	set(&s, ahead, ahead);
 	for (unsigned i = 0; i < TOUCHERS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, touch_often, &t), 0);
-	for (unsigned i = 0; i < TOUCHERS; i++)
-		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	for (unsigned i = 0; i < TOUCHERS; i++) {
+		assert_int_equal(pthread_join(thread[i], &wrong), 0);
+		assert_null(wrong);
+	}
 	pthread_barrier_destroy(&start);
-	assert_int_equal(sm_load(&s.sm->mtime), ahead + TOUCHERS * TOUCHES);
 	fixture_stop(&s);
 }
 
@@ -318,6 +433,8 @@ int main(void)
 		cmocka_unit_test(used_again),  cmocka_unit_test(never_a_handle_twice),
 		cmocka_unit_test(directories), cmocka_unit_test(attributes),
 		cmocka_unit_test(times),       cmocka_unit_test(clock_ahead),
+		cmocka_unit_test(half_moved),  cmocka_unit_test(looked),
+		cmocka_unit_test(seen),        cmocka_unit_test(in_order),
 		cmocka_unit_test(clocks_race),
 	};
 

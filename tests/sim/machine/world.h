@@ -31,6 +31,13 @@ struct kernel {
 	} attr[KERNEL_MAX];
 };
 
+/* What a host's program saw: see look.c. */
+struct look {
+	struct daxfs_attr attr;
+	uint64_t contents;
+	bool made;
+};
+
 /* What hosts wrote to storage: to one file, of backing 1. Where it was not written it has what it began with. */
 #define DISK_PAGES 6u
 struct disk {
@@ -51,6 +58,7 @@ struct world {
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
+	struct look look[HOSTS];
 	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */
 	struct disk disk, safe; /* what hosts see, and what is left when one dies that has written */

@@ -460,6 +460,15 @@ const struct scenario scenarios[] = {
 	  "beat;kstat d/x;poll;chattr d/f 0600 1 2 100;kernels;kstat d/x", SC_LEASES },
 	{ "lease-change", FILE_F "1:serve;1:beat;1:kstat d/f", "unlink d/f;kernels", "kstat d/f;poll;kstat d/f",
 	  SC_LEASES },
+	/* a look, a change, a look: the times are others; also where no record names the file */
+	{ "times-write", FILE_F "look d/f;1:look d/f", "write d/f 0 4096 4", "look d/f", SC_LEASES },
+	{ "times-held", FILE_F "hold d/f;write d/f 0 100 2;look d/f", "write d/f 0 4096 4", "look d/f",
+	  SC_LEASES | SC_HOLDS },
+	{ "times-both", FILE_F "look d/f", "write d/f 0 4096 4", "look d/f;write d/f 8 100 5;look d/f", SC_LEASES },
+	{ "times-attr", FILE_F "look d/f", "write d/f 0 4096 4;look d/f", "look d/f;chattr d/f 0600 1 2 5000;look d/f",
+	  SC_LEASES },
+	{ "times-names", TREE "look d;look d/f", "rename d/f e/g;link e/g d/h", "look d;look e;look d/f", SC_LEASES },
+	{ "times-looks", FILE_F "1:write d/f 0 100 2", "look d/f;look d/f", "write d/f 0 4096 4;look d/f", SC_LEASES },
 	/* events: beside one another, and where the ring comes round */
 	{ "tell", "", "tell 1;tell 1", "tell 1;tell 1", 0 },
 	{ "tell-round", "tell 12", "tell 1;tell 1", "tell 17", 0 },

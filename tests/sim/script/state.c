@@ -155,6 +155,15 @@ static void say_stored(struct walk *w, const struct daxfs_attr *attr)
 	say_contents(w, attr);
 }
 
+/* Nothing, in a legal state. */
+static void say_times(struct walk *w, const struct daxfs_attr *attr)
+{
+	const char *wrong = look_judge(w->fs, attr);
+
+	if (wrong)
+		say(w, " %s", wrong);
+}
+
 static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 {
 	if (is_backed(w, attr->ino))
@@ -162,6 +171,7 @@ static void say_inode(struct walk *w, const struct daxfs_attr *attr)
 	say(w, " %o %u:%u n%u s%" PRIu64 " #%u", attr->mode, attr->uid, attr->gid, attr->nlink, attr->size,
 	    number_of(w, attr->ino));
 	say_contents(w, attr);
+	say_times(w, attr);
 	say_stored(w, attr);
 	say_locks(w, attr->ino);
 	say(w, "\n");

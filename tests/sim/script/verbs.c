@@ -566,6 +566,7 @@ const struct verb script_verbs[] = {
 	{ "poll", "", kernel_poll },
 	{ "kstat", "p", kernel_stat },
 	{ "kernels", "", kernel_compare },
+	{ "look", "i", script_look },
 	{ "lock", "innn", do_lock },
 	{ "locked", "innn", do_locked },
 	{ "flock", "in", do_flock },

@@ -4,24 +4,20 @@
  *
  * Scenarios are judged by what hosts that have joined find in the tree. That shows too late, or
  * not, that of two that look for each other by a store, a fence and a load neither saw the
- * other (store buffering):
+ * other (store buffering). Turns of random length, each by a policy of its own:
  *
  *   join-repair    a join and a repair: one of them at most may succeed
  *   join-enable    a host that does not know a feature comes, and it is switched on (F1 of sync/features.c)
  *   frees-looks    an inode becomes free, another host looks at the last: the word above is open in the end (S2)
- *   frees-above    the same for a page, a level higher
  *   lease-settle   a time moves after its change was decided; who is told the old one is recalled (L7)
  *   lease-first    a first write, and a lease for another host: one of them at most goes on (L6)
  *   lease-silent   a lease under a beat, and who found its host silent until then: if granted it counts (L4)
+ *   look-*         a change, and a look at times: pair_times.h
  *   enter-scan     a word is loaded behind an announcement, and what it named is retired: it is in use
- *   extend-scan    the same of an object that is younger than the announcement was
- *   taken-over     the same in a lane that was left in an operation
- *   adopt-scan     of three: a helper has taken over the protection of a record that ends, while a third host
- *                  looks at the announcements of both: what the record was about is in use
+ *   extend-scan    the same of an object that is younger than the announcement was; taken-over: in a left lane
+ *   adopt-scan     of three: a helper protects what an ended record was about: in use, for a third host's scan
  *   local-again    a copy is read in a host's memory, while its page comes round: never older (L2 of fs/local.h)
  *   claim-anew     a claim is read while its lane claims another word: as it was, or not (C2 of sync/claim.c)
- *
- * Turns of random length, each by a policy of its own.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +35,7 @@
 #include "sync/summary.h"
 #include "weak/pair_features.h"
 #include "weak/pair_local.h"
+#include "weak/pair_times.h"
 
 #define STEPS_MAX 100000u
 #define TURN_MAX 24u /* steps of one turn */
@@ -504,6 +501,9 @@ static const struct pair {
 	{ "lease-settle", true, true, 7, serve_by_1, { call_settle, call_grant_old }, old_is_kept },
 	{ "lease-first", true, true, 7, serve_by_1, { call_first_write, call_grant }, both_go_on },
 	{ "lease-silent", true, true, 7, serve_by_0, { call_beat_and_grant, call_find_silent }, both_go_on },
+	{ "look-change", true, false, 7, times_unseen, { times_change, times_look }, both_go_on },
+	{ "look-halves", true, false, 7, times_seen, { times_move, times_look_half }, read_wrong },
+	{ "look-relied", true, false, 7, times_seen, { times_move, times_rely }, read_wrong },
 	{ "enter-scan", true, false, 7, name_object, { call_enter_and_load, call_retire_and_scan }, used_again },
 	{ "extend-scan", true, false, 7, enter_before, { call_load, call_retire_and_scan }, used_again },
 	{ "claim-anew", true, false, 7, make_words, { call_claim, call_read_claim }, read_wrong },
