@@ -421,4 +421,4 @@ $(FUZZ_BIN): $(B)/fuzz/%: $(B)/obj-fuzz/tests/fuzz/fuzz_%.o $(FUZZ_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)clang -pthread -fsanitize=fuzzer,address,undefined $^ -o $@ -lev -lsystemd -lprotobuf-c -ljson-c $(LIBS)
 
--include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/deb/*' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/deb/*' -not -path '$(B)/vm/*' 2>/dev/null)

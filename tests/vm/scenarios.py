@@ -41,22 +41,23 @@ def generation(pod, victim):
     return pod.host(survivors(pod, victim)[0], victim.number)["generation"]
 
 
-def kill(pod):
-    """the power cord of a machine"""
-    victim = pod.guests[2]
+def struck(pod, victim, blow):
+    """Something happens to a machine that it does not survive: it dies, as died() says."""
     before = generation(pod, victim)
-    victim.kill()
+    blow()
     died(pod, victim, before)
     return [victim]
+
+
+def kill(pod):
+    """the power cord of a machine"""
+    return struck(pod, pod.guests[2], pod.guests[2].kill)
 
 
 def panic(pod):
     """the kernel of the machine with the primary fabricd panics, and stays there"""
     victim = pod.primary()
-    before = generation(pod, victim)
-    victim.start("echo c >/proc/sysrq-trigger")
-    died(pod, victim, before)
-    return [victim]
+    return struck(pod, victim, lambda: victim.start("sleep 1; echo c >/proc/sysrq-trigger"))  # its agent answers first
 
 
 def pause(pod):
@@ -96,11 +97,7 @@ def zombie(pod):
 
 def frozen(pod):
     """a machine stands still for good: it is cut off, and boots"""
-    victim = pod.guests[2]
-    before = generation(pod, victim)
-    victim.qmp("stop")
-    died(pod, victim, before)
-    return [victim]
+    return struck(pod, pod.guests[2], lambda: pod.guests[2].qmp("stop"))
 
 
 def reboot(pod):
@@ -115,11 +112,7 @@ def reboot(pod):
 
 def reset(pod):
     """the reset button of a machine"""
-    victim = pod.guests[1]
-    before = generation(pod, victim)
-    victim.qmp("system_reset")
-    died(pod, victim, before)
-    return [victim]
+    return struck(pod, pod.guests[1], lambda: pod.guests[1].qmp("system_reset"))
 
 
 def power(pod):
