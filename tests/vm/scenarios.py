@@ -144,16 +144,25 @@ def set_up(pod):
     pod.prepare_load()
 
 
-def run(pod, only):
+def chosen(names):
+    """Scenarios by their names, in that order; all of them if there are none."""
+    known = {scenario.__name__: scenario for scenario in ALL}
+    for name in names:
+        if name not in known:
+            raise Failure(f"{name}: no such scenario; there are {', '.join(known)}")
+    return [known[name] for name in names] or ALL
+
+
+def run(pod, names):
+    scenarios = chosen(names)
     set_up(pod)
-    for scenario in ALL:
-        if only and scenario.__name__ not in only:
-            continue
+    for scenario in scenarios:
+        began = time.monotonic()
         pod.doing = scenario.__name__
         pod.say(f"{scenario.__name__}: {scenario.__doc__}")
         pod.start_load()
         victims = scenario(pod)
         pod.wait_whole()
         pod.stop_load(victims)
-        pod.say("  whole again, unaided; " + pod.verify(pod.guests[len(pod.done) % len(pod.guests)]))
+        pod.say(f"  whole again, unaided; {pod.verify(pod.guests[len(pod.done) % len(pod.guests)])}; {time.monotonic() - began:.0f} s")
         pod.done.append(scenario.__name__)
