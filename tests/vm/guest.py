@@ -20,14 +20,23 @@ class Failure(Exception):
     pass
 
 
+class Refused(Failure):
+    """QEMU or a guest's agent has said no: it knows nothing of a command that was given before the guest booted."""
+
+
 def until(what, condition, poll=0.2):
-    """Waits for a state, not for a time. Returns what the condition returned."""
-    end = time.monotonic() + HANG_S
-    while not (value := condition()):
+    """Waits for a state, not for a time. Returns what the condition returned. A machine that is going down, or coming up, may
+    leave any question without an answer: then the state is not there yet."""
+    end, error = time.monotonic() + HANG_S, None
+    while True:
+        try:
+            if value := condition():
+                return value
+        except (OSError, ValueError, Refused) as unanswered:
+            error = unanswered
         if time.monotonic() > end:
-            raise Failure(f"waited in vain: {what}")
+            raise Failure(f"waited in vain: {what}" + (f" ({error!r})" if error else ""))
         time.sleep(poll)
-    return value
 
 
 def free_port():
@@ -49,7 +58,7 @@ def exchange(path, messages, begin=lambda file: None, timeout=10):
                 while True:
                     answer = json.loads(file.readline())
                     if "error" in answer:
-                        raise Failure(f"{path}: {message['execute']}: {answer['error'].get('desc')}")
+                        raise Refused(f"{path}: {message['execute']}: {answer['error'].get('desc')}")
                     if "return" in answer:
                         break
     return answer["return"]
