@@ -376,8 +376,11 @@ static void read_ahead(struct daxfs *fs, const void *arg)
 
 	if (n > op->len - op->done)
 		n = op->len - op->done;
-	if (map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE, &slot, &page) &&
-	    !(local_of(fs) && local_holds(fs, page)))
+	if (!map_guess(&fs->pool, handle_index(op->ino), from / DAXFS_PAGE_SIZE, &slot, &page))
+		return;
+	if (local_of(fs) && local_holds(fs, page))
+		sm_prefetch(&fs->pool.state[DAXFS_T_PAGE][page], sizeof(sm_u64));
+	else
 		sm_prefetch(pool_page(&fs->pool, page) + at, n < WARM_BYTES ? n : WARM_BYTES);
 }
 
