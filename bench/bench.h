@@ -40,6 +40,7 @@ bool bench_wants(const char *name);
 
 struct bench_args {
 	double alone;                            /* seconds > 0: no comparison, run ours for so long (for a profiler) */
+	uint64_t seed;                           /* of traces of requests; 0: the usual one */
 	bool quick;                              /* too little to conclude anything: does it work? */
 	const char *mount, *passthrough, *tmpfs; /* directories: through an agent, libfuse's example, neither */
 	const char *pool, *cgroup;               /* of a running pod */

@@ -108,10 +108,13 @@ void cache_file_close(struct pod *pod, unsigned n, unsigned hosts)
 
 /* -- which pages it keeps ------------------------------------------------------------ */
 
-/* Pages begin at 1: whoever reads the first page of a file is taken for one who will read it to its end. */
-static double replay(const struct rig *rig, const struct trace *t, uint32_t cache, enum daxfs_cache_policy_name policy)
+/* Pages begin at 1: whoever reads the first page of a file is taken for one who will read it to its end.
+ * *found: the share of the requests that did not wait for storage, whatever was read ahead. */
+static double replay(const struct rig *rig, const struct trace *t, uint32_t cache, enum daxfs_cache_policy_name policy,
+		     double *found)
 {
 	const struct daxfs_mkfs_options options = { .cache_policy = policy, .cache_max = (uint64_t)cache * PAGE };
+	struct daxfs_cache_stats stats;
 	struct pod pod;
 	uint8_t page[PAGE];
 
@@ -124,6 +127,11 @@ static double replay(const struct rig *rig, const struct trace *t, uint32_t cach
 
 		cache_must(daxfs_read(pod.fs[t->at[i].host], pod.file[file], page, PAGE, number * PAGE), "read");
 		check_page(page, number, file + 1);
+	}
+	*found = 1;
+	for (unsigned i = 0; i < TRACE_HOSTS; i++) {
+		daxfs_cache_stats(pod.fs[i], &stats);
+		*found -= (double)stats.misses / (double)t->n;
 	}
 	for (unsigned i = 0; i < TRACE_FILES && t->file[i]; i++)
 		cache_file_close(&pod, i, t->hosts[i]);
@@ -140,7 +148,9 @@ static const struct column {
 	{ "zipf0.8", TRACE_ZIPF, 0.8, 0 },     { "zipf1.0", TRACE_ZIPF, 1.0, 0 },     { "zipf1.2", TRACE_ZIPF, 1.2, 0 },
 	{ "zipf-scan", TRACE_SCAN, 1.0, 0 },   { "loop", TRACE_LOOP, 0, 0 },          { "hosts", TRACE_HOSTS3, 0, 100 },
 	{ "hosts-far", TRACE_HOSTS3, 0, 400 }, { "hosts-zipf", TRACE_MIXED, 0, 100 }, { "shift", TRACE_SHIFT, 1.0, 0 },
+	{ "block", TRACE_BLOCK, 0.7, 0 },      { "build", TRACE_BUILD, 0, 0 },
 };
+#define CACHE_LEAST 64u /* pages that cache-max may be */
 static const unsigned percents[] = { 1, 5, 10, 25, 50 };
 
 static void out_hits(const char *column, unsigned percent, const char *policy, double hits)
@@ -153,12 +163,13 @@ static void out_hits(const char *column, unsigned percent, const char *policy, d
 
 static void measure_cell(const struct rig *rig, const struct column *c, const struct trace *t, unsigned percent)
 {
-	uint32_t cache = t->pages / 100 * percent;
-	double ours = replay(rig, t, cache, DAXFS_CACHE_HEAT), s3fifo = policy_s3fifo(t, cache);
+	uint32_t share = t->pages / 100 * percent, cache = share < CACHE_LEAST ? CACHE_LEAST : share;
+	double found, ours = replay(rig, t, cache, DAXFS_CACHE_HEAT, &found), s3fifo = policy_s3fifo(t, cache);
 	char name[80];
 
 	out_hits(c->name, percent, "heat", ours);
-	out_hits(c->name, percent, "mh-clock", replay(rig, t, cache, DAXFS_CACHE_CLOCK));
+	out_hits(c->name, percent, "heat-found", found);
+	out_hits(c->name, percent, "mh-clock", replay(rig, t, cache, DAXFS_CACHE_CLOCK, &found));
 	out_hits(c->name, percent, "lru", policy_lru(t, cache));
 	out_hits(c->name, percent, "sieve", policy_sieve(t, cache));
 	out_hits(c->name, percent, "s3-fifo", s3fifo);
@@ -180,7 +191,9 @@ static void measure_hits(const struct rig *rig)
 		snprintf(name, sizeof(name), "cache-hits-%s", columns[i].name);
 		if (!bench_wants(name))
 			continue;
-		t = trace_make(columns[i].kind, columns[i].a, columns[i].lag, bench_args()->quick);
+		t = columns[i].kind == TRACE_BUILD ? trace_build()
+						   : trace_make(columns[i].kind, columns[i].a, columns[i].lag,
+								bench_args()->seed, bench_args()->quick);
 		if (!t)
 			bench_fail("cache: no memory");
 		for (size_t k = 0; k < sizeof(percents) / sizeof(percents[0]); k++)
@@ -407,7 +420,7 @@ static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds",
 static bool anything_wanted(void)
 {
 	char name[48];
-	bool any = false;
+	bool any = bench_cache_tiers_wanted();
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		any |= bench_wants(others[i]);
@@ -430,5 +443,6 @@ void bench_cache(void)
 	measure_hit(&rig);
 	bench_cache_file(&rig);
 	measure_flat(&rig);
+	bench_cache_tiers(&rig);
 	rig_close(&rig);
 }

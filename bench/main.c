@@ -73,6 +73,7 @@ static const struct option options[] = {
 	{ "out", required_argument, NULL, 'o' },
 	{ "alone", required_argument, NULL, 'a' },
 	{ "quick", no_argument, NULL, 'q' },
+	{ "seed", required_argument, NULL, 's' },
 	{ "mount", required_argument, NULL, 'm' },
 	{ "passthrough", required_argument, NULL, 'p' },
 	{ "tmpfs", required_argument, NULL, 't' },
@@ -91,6 +92,8 @@ static bool take_option(int c, const char **out)
 		args.alone = strtod(optarg, NULL);
 	else if (c == 'q')
 		args.quick = true;
+	else if (c == 's')
+		args.seed = strtoull(optarg, NULL, 0);
 	else if (c == 'd' && args.n_daemons < sizeof(args.daemon) / sizeof(args.daemon[0]))
 		args.daemon[args.n_daemons++] = atoi(optarg);
 	else if ((size_t)c < sizeof(text) / sizeof(text[0]) && text[c])

@@ -9,6 +9,8 @@
 #define ZIPF_PAGES 20000u
 #define LOOP_PAGES 10000u
 #define ROUNDS_OF_LOOP 8u
+#define ROUND_EVERY 9000u /* requests */
+#define ROUND_PAGES 600u
 #define TURN 2000u /* requests in a row that are of one kind */
 
 struct source {
@@ -28,11 +30,11 @@ static uint64_t draw(uint64_t *state)
 	return *state = x;
 }
 
-static bool zipf_open(struct source *s, double a, uint32_t pages)
+static bool zipf_open(struct source *s, double a, uint32_t pages, uint64_t seed)
 {
 	double sum = 0;
 
-	*s = (struct source){ .rng = SEED, .pages = pages };
+	*s = (struct source){ .rng = SEED + seed * 0x9e3779b97f4a7c15u, .pages = pages };
 	s->upto = malloc(pages * sizeof(*s->upto));
 	s->page = malloc(pages * sizeof(*s->page));
 	if (!s->upto || !s->page)
@@ -108,7 +110,28 @@ static void zipf(struct trace *t, struct source *s, uint64_t n, bool scan, bool 
 	}
 }
 
-struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, bool quick)
+/*
+ * Of nine steps four are single pages, by how popular they are, and five runs of up to 64 from such a page on; after
+ * each 9,000 requests the same 600 pages are read, spread over all, as by a job that comes again.
+ */
+static void block(struct trace *t, struct source *s, uint64_t n)
+{
+	uint64_t due = ROUND_EVERY;
+
+	while (t->n < n) {
+		uint32_t page = zipf_next(s), run = draw(&s->rng) % 9 < 4 ? 1 : 1 + (uint32_t)(draw(&s->rng) % 64);
+
+		for (uint32_t i = 0; i < run && t->n < n; i++)
+			add(t, (page + i) % s->pages, 0);
+		if (t->n < due)
+			continue;
+		due = t->n + ROUND_EVERY;
+		for (uint32_t i = 0; i < ROUND_PAGES && t->n < n; i++)
+			add(t, i * (s->pages / ROUND_PAGES), 0);
+	}
+}
+
+struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, uint64_t seed, bool quick)
 {
 	bool loop = kind == TRACE_LOOP || kind == TRACE_HOSTS3, two = kind == TRACE_SCAN || kind == TRACE_SHIFT;
 	unsigned hosts = kind == TRACE_LOOP ? 1 : TRACE_HOSTS, rounds = quick ? 1 : ROUNDS_OF_LOOP;
@@ -117,7 +140,7 @@ struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, bool quic
 
 	if (t)
 		t->at = malloc((2ull * TRACE_HOSTS * LOOP_PAGES * ROUNDS_OF_LOOP + 8ull * lag) * sizeof(*t->at));
-	if (!t || !t->at || (!loop && !zipf_open(&s, kind == TRACE_MIXED ? 0.9 : a, ZIPF_PAGES))) {
+	if (!t || !t->at || (!loop && !zipf_open(&s, kind == TRACE_MIXED ? 0.9 : a, ZIPF_PAGES, seed))) {
 		zipf_close(&s);
 		trace_free(t);
 		return NULL;
@@ -129,6 +152,8 @@ struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, bool quic
 	t->pages = t->file[0] + t->file[1];
 	if (loop || kind == TRACE_MIXED)
 		follow(t, hosts, lag, rounds, loop ? 0 : ZIPF_PAGES, loop ? NULL : &s);
+	else if (kind == TRACE_BLOCK)
+		block(t, &s, quick ? 20000 : 400000);
 	else
 		zipf(t, &s,
 		     quick                ? 20000

@@ -2,7 +2,7 @@
 /*
  * trace.h - requests of pages, and what other policies would make of them.
  *
- * Everything is private memory of this process, from one seed: a trace is the same in each run.
+ * Everything is private memory of this process, from one seed: a trace is the same in each run (--seed: another one).
  */
 #ifndef BENCH_TRACE_H
 #define BENCH_TRACE_H
@@ -31,11 +31,14 @@ enum trace_kind {
 	TRACE_LOOP,   /* one file from its first page to its last, eight times */
 	TRACE_HOSTS3, /* the same by three hosts, each so many pages behind the one before */
 	TRACE_MIXED,  /* that, and zipf by 0.9 in another file */
-	TRACE_SHIFT   /* zipf by a, and half-way other pages */
+	TRACE_SHIFT,  /* zipf by a, and half-way other pages */
+	TRACE_BLOCK,  /* as of a disk: runs, what is popular, and what comes round */
+	TRACE_BUILD   /* what a build read: build_trace.c */
 };
 
-/* NULL: no memory. */
-struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, bool quick);
+/* NULL: no memory. seed: 0 for the usual one. */
+struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, uint64_t seed, bool quick);
+struct trace *trace_build(void);
 void trace_free(struct trace *trace);
 
 /* The share of requests that is hit with a cache of so many pages, all told of in the same trace. */
