@@ -29,7 +29,10 @@ struct pod {
 	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX];
 	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down, yields;
 	struct decide_action last_move[DECIDE_HOSTS_MAX];
+	unsigned polled;
 };
+
+#define POLLS_MOST 1000000u /* no test takes nearly so many: what it waits for does not come */
 
 static inline void host_is(struct pod *pod, unsigned i, enum daxfs_host_state state)
 {
@@ -112,6 +115,7 @@ static inline void poll_after(struct pod *pod, unsigned ms)
 	struct decide_action actions[DECIDE_ACTIONS_MAX];
 	unsigned n;
 
+	assert_true(++pod->polled < POLLS_MOST);
 	pod->in.now_ms += ms;
 	for (unsigned i = 0; i < DECIDE_HOSTS_MAX; i++)
 		pod->in.view[i].beat += pod->beats[i];

@@ -84,10 +84,12 @@ static const struct story {
 	  FULL "2",
 	  { "write f 36864 4096 3", "write f 36864 4096 4", "" },
 	  "0~finalize_allocs:c 1~finalize_retires:c 0. 1." },
-	/* The page that a record retired is somebody else's when its IDLE is lost, and it is settled again. */
+	/* The inode that a record retired is somebody else's when its IDLE is lost, and it is settled again. An inode
+	 * and no page: whoever looks for the last page counts what lanes have, and so reads the line that IDLE is in. */
 	{ "idle-lost",
-	  "create k;write k 0 4096 3;" FULL "0",
-	  { "unlink k", "", "append g 4096 5" },
+	  "create k;create a;create b;create c;create d;create e;create f;create g;create h;create i;create j;create l;"
+	  "create m;create n",
+	  { "unlink k", "", "create x" },
 	  "0~give_back:d 2 0*" },
 	/* A node was made in the very epoch in which a host enters and finds it: none of it is used again meanwhile. */
 	{ "born-now",
