@@ -38,7 +38,7 @@
 
 #define STOPS_MAX 4u
 #define POLICIES 8u /* of a weak memory, for each choice of stops */
-#define TURNS_MAX 12u
+#define TURNS_MAX 16u
 
 /* A full pool but for the root node of directory d, once it is removed, and the index node of f, when it is cut. */
 #define FULL "mkdir d;mkdir e;create d/x;create f;write f 36864 4096 1;create g;write g 0 4096 2;create h;fill h "
@@ -74,6 +74,14 @@ static const struct story {
 	  FULL "0",
 	  { "rename d/x e/y;rename e/y d/z", "unlink e/y", "" },
 	  "0~mark_word:c 1~record_entry_read:l 0. 0~mark_word:c 1. 0." },
+	/* What a helper reads to take a mark off is of a later record, about a node that was made since it came: the
+	 * page of k, which it protects, makes whoever looks for room move the epoch on. */
+	{ "resolved-late",
+	  "mkdir d;mkdir e;create d/x;create e/z;create f;create g;write g 0 4096 2;create k;write k 0 4096 1;"
+	  "create h;fill h 2",
+	  { "rename d/x e/y;write f 36864 4096 3;punch f 36864 4096", "unlink e/y",
+	    "trunc k 0;write g 0 262144 2;trunc f 0;evil g;evil g;evil g" },
+	  "0~resolve_entry:c1 1~record_entry_read:l30 0. 2 2 0 0 1.~resolve_entry:c 2 2 2 2 1." },
 	/* A helper is about to mark a word of a record that is aborted meanwhile. */
 	{ "undone",
 	  FULL "0;create e/y",
