@@ -19,11 +19,14 @@ struct fixture {
 static struct fixture *clock_of;      /* in the place of the clock */
 static bool gone;                     /* what the kernel would say of any process */
 static bool (*on_gone)(uint32_t pid); /* or this */
+static void (*on_introduce)(void);    /* before who joins is introduced in its slot */
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 bool __wrap_process_gone(uint32_t pid, uint32_t began, uint32_t pids);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 bool __real_process_gone(uint32_t pid, uint32_t began, uint32_t pids);
+ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags);
+ssize_t __real_getrandom(void *buf, size_t len, unsigned flags);
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -41,6 +44,13 @@ bool __wrap_process_gone(uint32_t pid, uint32_t began, uint32_t pids)
 	return on_gone ? on_gone(pid) : gone;
 }
 
+ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
+{
+	if (on_introduce)
+		on_introduce();
+	return __real_getrandom(buf, len, flags);
+}
+
 static void fixture_start(struct fixture *s)
 {
 	alarm(HANG_S);
@@ -53,12 +63,14 @@ static void fixture_start(struct fixture *s)
 	clock_of = s;
 	gone = false;
 	on_gone = NULL;
+	on_introduce = NULL;
 }
 
 static void fixture_stop(struct fixture *s)
 {
 	clock_of = NULL;
 	on_gone = NULL;
+	on_introduce = NULL;
 	daxfs_close(s->fs);
 	pod_stop(&s->pod);
 }
@@ -178,7 +190,14 @@ static void dies_before_it_is_introduced(void **state)
 	fixture_stop(&s);
 }
 
-/* The slot says who has it, and the place in the lobby is free again. */
+static struct daxfs_host_view seen_joining;
+
+static void see_joining(void)
+{
+	seen_joining = look(clock_of, 0);
+}
+
+/* While it joins the slot names its place; then the slot says who has it, and the place in the lobby is free again. */
 static void joined(void **state)
 {
 	const struct daxfs_identity me = identity(1, 2, 3);
@@ -188,7 +207,11 @@ static void joined(void **state)
 
 	(void)state;
 	fixture_start(&s);
+	on_introduce = see_joining;
 	assert_int_equal(daxfs_join_as(s.fs, 0, "me", &me, &s.err), 0);
+	assert_int_equal(seen_joining.state, DAXFS_HOST_JOINING);
+	assert_true(daxfs_host_introduced(&seen_joining) && seen_joining.in_lobby);
+	assert_string_equal(seen_joining.name, "me");
 	v = look(&s, 0);
 	assert_true(daxfs_host_introduced(&v) && !v.in_lobby);
 	assert_string_equal(v.name, "me");
