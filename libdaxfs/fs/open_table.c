@@ -101,12 +101,11 @@ static int find_place(struct daxfs *fs, struct stripe *stripe, uint64_t handle, 
 
 		if (pool_lost(&fs->pool, place, sizeof(*place)))
 			continue;
-		/* ORD list: before the openers bit (written back). A crash leaves a
-		 * listed file that nobody holds: nothing to do. */
+		/* ORD list: before the openers bit (written back: the record that sets it drains before it is
+		 * published). A crash leaves a listed file that nobody holds: nothing to do. */
 		if (sm_load_relaxed(place) || !sm_cas(place, 0, handle))
 			continue;
 		sm_flush(&fs->pool.shm, place, sizeof(*place));
-		sm_drain(&fs->pool.shm);
 		stripe->place = at + 1;
 		__atomic_store_n(&stripe->listed, stripe->listed + 1, __ATOMIC_RELAXED);
 		*slot = at;

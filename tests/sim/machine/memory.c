@@ -379,6 +379,13 @@ bool memory_drain(unsigned host, unsigned thread)
 	return changed;
 }
 
+bool memory_durable(uint64_t offset)
+{
+	const struct dirty_line *dirty = memory.caches ? dirty_at((uint32_t)(offset / LINE)) : NULL;
+
+	return !dirty || memcmp(dirty->device + offset % LINE, memory.bytes + offset, sizeof(uint64_t)) == 0;
+}
+
 void memory_quiesce(void)
 {
 	while (memory_view.n_dirty)

@@ -79,6 +79,8 @@ bool memory_drain(unsigned host, unsigned thread);
 /* A thread is gone: nobody waits for what it started; another one has its number. */
 void memory_new_thread(unsigned host, unsigned thread);
 
+/* Does the device hold what the word at an offset is now? */
+bool memory_durable(uint64_t offset);
 /* Everything dirty reaches the device. */
 void memory_quiesce(void);
 unsigned memory_dirty(unsigned host);

@@ -23,6 +23,7 @@ static struct seam {
 	unsigned trace_hosts;
 	const struct sm_site *broken;
 	seam_namer namer;
+	seam_rule rule;
 	void (*describe)(FILE *out);
 } seam;
 
@@ -250,7 +251,12 @@ static void store(sm_u64 *p, uint64_t v, struct sm_site *site)
 {
 	uint64_t offset = place(p, sizeof(*p), sizeof(*p), site);
 
+	const char *broken;
+
 	step(site, offset, sizeof(*p), 0, v);
+	broken = seam.rule ? seam.rule(offset, v) : NULL;
+	if (broken)
+		break_run(seam.current, "%s at %s:%u (%s)", broken, site->file, site->line, site->func);
 	if (weak_on)
 		weak_store(self(), offset, v, order_of(site));
 	memory_store(seam.current->host, offset, &v, sizeof(v));
@@ -502,6 +508,11 @@ void seam_break_site(const struct sm_site *site)
 void seam_set_namer(seam_namer namer)
 {
 	seam.namer = namer;
+}
+
+void seam_set_rule(seam_rule rule)
+{
+	seam.rule = rule;
 }
 
 void seam_describe(void (*describe)(FILE *out))

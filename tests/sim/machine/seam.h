@@ -87,6 +87,9 @@ void seam_guard(void);
 /* Name of a place in the pool: "lane 3 +0x80". Set by the world. */
 typedef void (*seam_namer)(uint64_t offset, char *buf, size_t size);
 void seam_set_namer(seam_namer namer);
+/* What no store may do, whatever comes of it: NULL, or which rule it breaks. Set by the world. */
+typedef const char *(*seam_rule)(uint64_t offset, uint64_t value);
+void seam_set_rule(seam_rule rule);
 void seam_event_text(const struct run *run, const struct seam_event *event, char *buf, size_t size);
 
 #endif
