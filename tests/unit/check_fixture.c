@@ -2,6 +2,7 @@
 /* check_fixture.c - see check_fixture.h. */
 #include "check_fixture.h"
 
+#include "findings.h"
 #include "inspect/inspect.h"
 #include "repair_fixture.h"
 
@@ -121,6 +122,7 @@ static void collect(void *context, const char *line)
 {
 	struct fixture *s = context;
 
+	finding_seen(line);
 	if (s->lines < SCENE_LINES)
 		snprintf(s->line[s->lines++], sizeof(s->line[0]), "%s", line);
 }

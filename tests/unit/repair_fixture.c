@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "findings.h"
+
 /* -- pictures ------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
@@ -110,6 +112,7 @@ static void collect(void *context, const char *line)
 {
 	struct repaired *r = context;
 
+	finding_seen(line);
 	if (r->lines < REPAIR_LINES)
 		snprintf(r->line[r->lines++], sizeof(r->line[0]), "%s", line);
 }

@@ -95,6 +95,14 @@ static void record_length(struct fixture *s)
 	fixture_want(s, "bad-record: lane 4: ");
 }
 
+static void record_allocs(struct fixture *s)
+{
+	record_words(s);
+	sm_store(&s->pool->lanes[4].n_words, 0);
+	sm_store(&s->pool->lanes[4].n_allocs, 1ull << 40);
+	fixture_want(s, "bad-record: lane 4: %llu allocations", 1ull << 40);
+}
+
 static void record_alloc(struct fixture *s)
 {
 	record_words(s);
@@ -102,6 +110,32 @@ static void record_alloc(struct fixture *s)
 	sm_store(&s->pool->lanes[4].n_allocs, 1);
 	sm_store(&s->pool->lanes[4].allocs[0], object_make(DAXFS_TYPES, 0));
 	fixture_want(s, "bad-record: lane 4 allocs[0]");
+}
+
+/* -- what is in use, counted --------------------------------------------------------- */
+
+static void used_untold(struct fixture *s)
+{
+	sm_u64 *used = &s->pool->lanes[1].used[0];
+
+	sm_store(used, sm_load(used) ^ 1ull << 63);
+	fixture_want(s, "bad-used: lane 1: word 0 of its share");
+}
+
+static void used_more(struct fixture *s)
+{
+	sm_u64 *used = &s->pool->lanes[1].used[0];
+
+	fixture_check(s);
+	sm_store(used, sm_load(used) + 5);
+	fixture_want(s, "bad-used: type 0: %llu objects are counted",
+		     (unsigned long long)s->check.usage.pages.live + 5);
+}
+
+static void no_epoch(struct fixture *s)
+{
+	sm_store(&s->pool->member->manager.epoch, DAXFS_EPOCH_MASK + 1);
+	fixture_want(s, "bad-epoch: manager 0 epoch");
 }
 
 /* -- open files ------------------------------------------------------------------ */
@@ -181,6 +215,20 @@ static void mark_in_tree_word(struct fixture *s)
 {
 	sm_store(&s->pool->member->manager.tree, mark_make(0, 3, 77));
 	fixture_want(s, "orphan-mark: manager 0 tree");
+}
+
+/* The record is about this word, but takes it for one of another class. */
+static void mark_of_another_class(struct fixture *s)
+{
+	struct sm_lane *lane = &s->pool->lanes[4];
+	sm_u64 *uid = &fixture_inode(s, s->small)->uid;
+
+	record_words(s);
+	sm_store(&lane->words[0], address_make(DAXFS_W_OPENERS, pool_offset(s->pool, uid)));
+	sm_store(&lane->words[1], sm_load(uid));
+	sm_store(&lane->words[2], word_next(sm_load(uid), DAXFS_W_ATTR, 7));
+	sm_store(uid, mark_make(4, 0, 900));
+	fixture_want(s, "bad-record: inode %llu uid: lane 4", (unsigned long long)s->small);
 }
 
 /* -- states -------------------------------------------------------------------------- */
@@ -280,18 +328,27 @@ static void born_never(struct fixture *s)
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
-	DAMAGE(super_copy, 1),     DAMAGE(region_header, 1),     DAMAGE(host_word, 1),
-	DAMAGE(host_beyond, 1),    DAMAGE(lane_status, 1),       DAMAGE(lane_owner, 1),
-	DAMAGE(lane_prepare, 1),   DAMAGE(lane_committed, 1),    DAMAGE(lane_todo_left, 1),
-	DAMAGE(lane_announces, 1), DAMAGE(record_words, 1),      DAMAGE(record_length, 0),
-	DAMAGE(record_alloc, 1),   DAMAGE(open_left, 1),         DAMAGE(open_nonsense, 1),
-	DAMAGE(opener_free, 1),    DAMAGE(opener_beyond, 1),     DAMAGE(opener_unlisted, 1),
-	DAMAGE(mark_trunc, 1),     DAMAGE(mark_no_lane, 1),      DAMAGE(mark_in_free_inode, 1),
-	DAMAGE(mark_in_count, 1),  DAMAGE(mark_in_file_node, 1), DAMAGE(mark_in_tree_word, 1),
-	DAMAGE(page_leak, 1),      DAMAGE(inode_leak, 1),        DAMAGE(dirent_leak, 1),
-	DAMAGE(private_leak, 1),   DAMAGE(private_in_use, 1),    DAMAGE(free_in_use, 1),
-	DAMAGE(retired_in_use, 1), DAMAGE(wrong_use, 1),         DAMAGE(no_state, 2),
-	DAMAGE(free_with_txid, 1), DAMAGE(retired_tomorrow, 1),  DAMAGE(born_never, 1),
+	DAMAGE(super_copy, 1),         DAMAGE(region_header, 1),
+	DAMAGE(host_word, 1),          DAMAGE(host_beyond, 1),
+	DAMAGE(lane_status, 1),        DAMAGE(lane_owner, 1),
+	DAMAGE(lane_prepare, 1),       DAMAGE(lane_committed, 1),
+	DAMAGE(lane_todo_left, 1),     DAMAGE(lane_announces, 1),
+	DAMAGE(record_words, 1),       DAMAGE(record_length, 0),
+	DAMAGE(record_alloc, 1),       DAMAGE(open_left, 1),
+	DAMAGE(open_nonsense, 1),      DAMAGE(opener_free, 1),
+	DAMAGE(opener_beyond, 1),      DAMAGE(opener_unlisted, 1),
+	DAMAGE(mark_trunc, 1),         DAMAGE(mark_no_lane, 1),
+	DAMAGE(mark_in_free_inode, 1), DAMAGE(mark_in_count, 1),
+	DAMAGE(mark_in_file_node, 1),  DAMAGE(mark_in_tree_word, 1),
+	DAMAGE(page_leak, 1),          DAMAGE(inode_leak, 1),
+	DAMAGE(dirent_leak, 1),        DAMAGE(private_leak, 1),
+	DAMAGE(private_in_use, 1),     DAMAGE(free_in_use, 1),
+	DAMAGE(retired_in_use, 1),     DAMAGE(wrong_use, 1),
+	DAMAGE(no_state, 2),           DAMAGE(record_allocs, 0),
+	DAMAGE(used_untold, 1),        DAMAGE(used_more, 1),
+	DAMAGE(no_epoch, 1),           DAMAGE(mark_of_another_class, 0),
+	DAMAGE(free_with_txid, 1),     DAMAGE(retired_tomorrow, 1),
+	DAMAGE(born_never, 1),
 };
 
 static void every_damage_is_found(void **unused)

@@ -461,6 +461,59 @@ static void run_too_short(struct fixture *s)
 	fixture_want(s, "double-use: page %llu slot[%u]", (unsigned long long)root, first + 16);
 }
 
+/* One slot of a run names another leaf than all others. */
+static void run_of_another(struct fixture *s)
+{
+	uint64_t root = link_index(sm_load(&fixture_inode(s, s->sub)->dir_root));
+	struct sm_dirent entry;
+	unsigned first;
+
+	put_in_leaf(s, leaf_for(s, &entry), &entry, 2);
+	first = trie_run_start(trie_digit(entry.hash, 0), 5);
+	fixture_set(&map_node(s->pool, root)->slot[first], DAXFS_W_NAME, name_payload(DAXFS_LEAF, root, 5));
+	fixture_want(s, "bad-run: page %llu slot[%u]: names page %llu", (unsigned long long)root, first,
+		     (unsigned long long)root);
+}
+
+/* The empty directory has lost its root. */
+static void no_root_node(struct fixture *s)
+{
+	fixture_set(&fixture_inode(s, s->sub)->dir_root, DAXFS_W_LINK, 0);
+	fixture_want(s, "bad-kind: inode %llu dir_root: a directory's root", (unsigned long long)s->sub);
+}
+
+static void root_of_no_directory(struct fixture *s)
+{
+	fixture_set(&fixture_inode(s, s->fifo)->dir_root, DAXFS_W_LINK, link_payload(DAXFS_NODE, 5));
+	fixture_want(s, "bad-kind: inode %llu dir_root: used", (unsigned long long)s->fifo);
+}
+
+static void no_generation(struct fixture *s)
+{
+	uint64_t i = fixture_find(s, DAXFS_T_INODE, DAXFS_FREE);
+
+	sm_store(&fixture_inode(s, i)->i_generation, 1ull << 40);
+	fixture_want(s, "bad-handle: inode %llu i_generation", (unsigned long long)i);
+}
+
+/* A file of storage says that it has more pages there than it has. */
+static void stored_beyond(struct fixture *s)
+{
+	struct sm_inode *sm = fixture_inode(s, s->victim);
+
+	sm_store(&sm->rdev, 1ull << 56 | 5);
+	fixture_set(&sm->dir_root, DAXFS_W_LINK, stored_payload(DAXFS_STORED_SAME, 100));
+	fixture_want(s, "bad-stored: inode %llu dir_root", (unsigned long long)s->victim);
+}
+
+static void attributes_spoilt(struct fixture *s)
+{
+	struct sm_xattrs *page = (void *)pool_page(s->pool, link_index(sm_load(&fixture_inode(s, s->small)->xattrs)));
+
+	page->crc ^= 1;
+	fixture_want(s, "bad-xattrs: inode %llu xattrs: the page makes no sense", (unsigned long long)s->small);
+}
+
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
@@ -512,6 +565,12 @@ static const struct damage damages[] = {
 	DAMAGE(node_in_leaf, 1),
 	DAMAGE(run_broken, 1),
 	DAMAGE(run_too_short, 0),
+	DAMAGE(run_of_another, 2),
+	DAMAGE(no_root_node, 2),
+	DAMAGE(root_of_no_directory, 1),
+	DAMAGE(no_generation, 1),
+	DAMAGE(stored_beyond, 1),
+	DAMAGE(attributes_spoilt, 1),
 };
 
 static void every_damage_is_found(void **unused)

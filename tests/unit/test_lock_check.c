@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_lock_check.c - damaged pages of locks: what refuses them, and what the check says of them. */
+#include "findings.h"
 #include "lock_fixture.h"
 
 struct damage {
@@ -102,6 +103,7 @@ static void note_finding(void *context, const char *line)
 {
 	const char **want = context; /* finding, found */
 
+	finding_seen(line);
 	if (!strncmp(line, want[0], strlen(want[0])) && line[strlen(want[0])] == ':')
 		want[1] = want[0];
 }

@@ -11,6 +11,7 @@
 #include <sched.h>
 
 #include "daxfs/cache.h"
+#include "findings.h"
 #include "mem/guard.h"
 #include "poison_world.h"
 
@@ -416,6 +417,7 @@ static void judge_finding(void *context, const char *line)
 					    "lost-mark: " };
 	unsigned *wrong = context;
 
+	finding_seen(line);
 	for (unsigned i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
 		if (!strncmp(line, fine[i], strlen(fine[i])))
 			return;
