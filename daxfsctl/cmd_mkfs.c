@@ -21,7 +21,6 @@
 
 #define HOSTS 8u
 #define LEASE_MS 2000u
-#define LEASE_BEATS 4u /* a lease outlives so many, at least */
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms, cache_min, cache_max;
@@ -79,7 +78,7 @@ static int show(struct ctl *ctl, const char *path)
 /* Leases unless somebody does without: a tree whose every name is asked for anew is no place to work in. */
 static unsigned lease_ms(const struct mkfs *m)
 {
-	unsigned least = LEASE_BEATS * (unsigned)m->heartbeat_ms.value;
+	unsigned least = DAXFS_LEASE_BEATS * (unsigned)m->heartbeat_ms.value;
 
 	if (m->lease_ms.given)
 		return (unsigned)m->lease_ms.value;

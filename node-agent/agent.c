@@ -293,6 +293,7 @@ static void start_serving(struct agent *a)
 	a->session.ops.timeout_s = a->config->attr_timeout_s;
 	a->session.ops.backing_config = a->config->backing;
 	a->session.ops.n_backings = a->config->n_backings;
+	a->session.ops.dirty_max = a->config->dirty_max;
 	a->session.ready = on_ready;
 	a->session.context = a;
 	a->session.ended = on_ended;

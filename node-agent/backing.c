@@ -175,14 +175,12 @@ static int open_storage(struct backing *b, const struct daxfs_source *source, co
 
 /* So much may be dirty by this host. All hosts together leave three quarters of the pool to others, unless told
  * otherwise: one of that many slots has its share. */
-static uint64_t dirty_max(struct backing *b)
+static uint64_t dirty_share(struct backing *b)
 {
 	struct daxfs_statfs usage = { 0 };
 	struct daxfs_geometry g;
 	uint64_t share;
 
-	if (b->config->dirty_max)
-		return b->config->dirty_max;
 	daxfs_geometry(b->fs, &g);
 	share = daxfs_statfs(b->fs, &usage) ? 0 : usage.pages.total / 4 / g.hosts * 4096;
 	return share > BACKING_DIRTY_MAX     ? BACKING_DIRTY_MAX
@@ -217,7 +215,8 @@ static void attach(struct backing *b)
 		storage.write = backing_out_write;
 		storage.resize = backing_out_resize;
 		storage.sync = backing_out_sync;
-		b->dirty_max = dirty_max(b);
+		if (!b->dirty_max)
+			b->dirty_max = dirty_share(b);
 	}
 	if (daxfs_file_open(b->fs, b->root)) { /* a place for its lock */
 		refuse(b, -ENFILE, "cannot keep its directory open");
@@ -449,7 +448,7 @@ void backings_stop(struct backings *all)
 }
 
 int backings_start(struct backings *all, struct daxfs *fs, const struct backing_config *config, unsigned n,
-		   const struct backing_told *told)
+		   uint64_t dirty_max, const struct backing_told *told)
 {
 	int rc = 0;
 
@@ -462,6 +461,7 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 			rc = -ENOMEM;
 			break;
 		}
+		b->dirty_max = dirty_max;
 		all->backing[all->n++] = b;
 		rc = start_threads(b, BACKING_THREADS);
 		if (rc == 0)

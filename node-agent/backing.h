@@ -50,7 +50,6 @@
 struct backing_config {
 	char name[256];
 	char path[PATH_MAX]; /* empty: as the pool says */
-	uint64_t dirty_max;  /* bytes; 0: not said */
 };
 
 /* something of a tree that was looked at lately */
@@ -133,9 +132,9 @@ struct backings {
 	bool stuck; /* threads are left in storage that does not answer */
 };
 
-/* Start to serve what the configuration names. -errno: nothing is left. */
+/* Start to serve what the configuration names. dirty_max: bytes of each; 0: not said. -errno: nothing is left. */
 int backings_start(struct backings *all, struct daxfs *fs, const struct backing_config *config, unsigned n,
-		   const struct backing_told *told);
+		   uint64_t dirty_max, const struct backing_told *told);
 /* When nobody adds work any more: what waits is run with the backing gone. Sets `stuck`. */
 void backings_stop(struct backings *all);
 

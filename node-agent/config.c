@@ -174,7 +174,6 @@ static int set_backing(void *target, const char *key, const char *value, struct 
 	memcpy(b->name, value, len);
 	b->name[len] = '\0';
 	b->path[0] = '\0';
-	b->dirty_max = ((const struct config *)target)->dirty_max;
 	return value[len] ? settings_text(key, value + len + 1, b->path, sizeof(b->path), err) : 0;
 }
 
@@ -187,8 +186,6 @@ static int set_dirty_max(void *target, const char *key, const char *value, struc
 
 	if (rc == 0)
 		c->dirty_max = (uint64_t)mib << 20;
-	for (unsigned i = 0; rc == 0 && i < c->n_backings; i++)
-		c->backing[i].dirty_max = c->dirty_max;
 	return rc;
 }
 
@@ -270,8 +267,7 @@ static bool same_backings(const struct config *a, const struct config *b)
 
 	for (unsigned i = 0; same && i < a->n_backings; i++)
 		same = !strcmp(a->backing[i].name, b->backing[i].name) &&
-		       !strcmp(a->backing[i].path, b->backing[i].path) &&
-		       a->backing[i].dirty_max == b->backing[i].dirty_max;
+		       !strcmp(a->backing[i].path, b->backing[i].path);
 	return same;
 }
 
@@ -279,5 +275,6 @@ bool config_same_mount(const struct config *a, const struct config *b)
 {
 	return !strcmp(a->pool, b->pool) && !strcmp(a->mount, b->mount) && !strcmp(a->name, b->name) &&
 	       a->host == b->host && a->attr_timeout_s == b->attr_timeout_s && a->keeps == b->keeps &&
+	       a->dirty_max == b->dirty_max &&
 	       mount_options_same(&a->options, &b->options) && same_backings(a, b);
 }

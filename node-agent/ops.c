@@ -130,7 +130,8 @@ int ops_start(struct ops *ops)
 	lock_owners_init(&ops->lock_owners, ops->fs);
 	lockwait_init(&ops->lockwait, ops->fs);
 	ops->backing_told = (struct backing_told){ backing_changed, ops };
-	error = backings_start(&ops->backings, ops->fs, ops->backing_config, ops->n_backings, &ops->backing_told);
+	error = backings_start(&ops->backings, ops->fs, ops->backing_config, ops->n_backings, ops->dirty_max,
+			       &ops->backing_told);
 	if (error)
 		ops_stop(ops);
 	return error;

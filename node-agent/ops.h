@@ -51,6 +51,7 @@ struct ops {
 	struct estate *estate;
 	const struct backing_config *backing_config; /* n_backings of them */
 	unsigned n_backings;
+	uint64_t dirty_max; /* bytes of each; 0: not said */
 
 	struct affinity affinity; /* these have locks of their own */
 	struct kernel_cache cache;

@@ -58,6 +58,7 @@ DAXFS_API const char *daxfs_version(void);
 #define DAXFS_HEARTBEAT_MS_MAX 10000u
 #define DAXFS_HEARTBEAT_MS_DEFAULT 50u
 #define DAXFS_HEARTBEAT_MS_RT 5u /* quiet machines with real-time priority, no guests */
+#define DAXFS_LEASE_BEATS 4u     /* a lease is so many long at least: what is granted after a beat is worth having */
 
 /* Which cached page is given back first where room is short. */
 enum daxfs_cache_policy_name {

@@ -177,9 +177,9 @@ static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, st
 	if (l->heartbeat_ms < DAXFS_HEARTBEAT_MS_MIN || l->heartbeat_ms > DAXFS_HEARTBEAT_MS_MAX)
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: give %u to %u", l->heartbeat_ms,
 				       DAXFS_HEARTBEAT_MS_MIN, DAXFS_HEARTBEAT_MS_MAX);
-	if (l->lease_ms > LAYOUT_LEASE_MS_MAX || (l->lease_ms && l->lease_ms < LAYOUT_LEASE_BEATS * l->heartbeat_ms))
+	if (l->lease_ms > LAYOUT_LEASE_MS_MAX || (l->lease_ms && l->lease_ms < DAXFS_LEASE_BEATS * l->heartbeat_ms))
 		return daxfs_error_set(err, -EINVAL, "leases of %u ms: give 0 (none), or %u (%u heartbeats) to %u",
-				       l->lease_ms, LAYOUT_LEASE_BEATS * l->heartbeat_ms, LAYOUT_LEASE_BEATS,
+				       l->lease_ms, DAXFS_LEASE_BEATS * l->heartbeat_ms, DAXFS_LEASE_BEATS,
 				       LAYOUT_LEASE_MS_MAX);
 	if (o->inodes && (o->inodes < LAYOUT_INODES_MIN || o->inodes > DAXFS_OBJECTS_MAX / 2))
 		return daxfs_error_set(err, -EINVAL, "%llu inodes: give %u to %llu, or 0 for one per 32 KiB",

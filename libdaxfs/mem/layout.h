@@ -11,7 +11,6 @@
 #include "mem/pool.h"
 
 #define LAYOUT_LEASE_MS_MAX 60000u
-#define LAYOUT_LEASE_BEATS 4u       /* a lease is that long at least: what is granted after a beat is worth having */
 #define LAYOUT_OPENS_MAX (1u << 20) /* per host */
 #define LAYOUT_INODES_MIN 16u
 #define LAYOUT_PAGES_MIN 16u

@@ -84,9 +84,9 @@ int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_err
 	if (!possible(ms))
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: give %u to %u", ms, DAXFS_HEARTBEAT_MS_MIN,
 				       DAXFS_HEARTBEAT_MS_MAX);
-	if (leases && ms > leases / LAYOUT_LEASE_BEATS)
+	if (leases && ms > leases / DAXFS_LEASE_BEATS)
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: at most %u with leases of %u ms", ms,
-				       leases / LAYOUT_LEASE_BEATS, leases);
+				       leases / DAXFS_LEASE_BEATS, leases);
 	do
 		now = timing_load(&m->pool);
 	while (change(m, now.word, ms, now.judged_ms > ms ? now.judged_ms : ms));

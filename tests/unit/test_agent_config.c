@@ -42,7 +42,8 @@ static void test_all_options(void **state)
 	assert_true(c.options.flags == (MS_RDONLY | MS_NOSUID));
 	assert_string_equal(c.options.source, "s");
 	assert_false(c.realtime);
-	assert_true(c.backing[0].dirty_max == 3u << 20 && c.backing[1].dirty_max == 3u << 20);
+	assert_int_equal(c.dirty_max, 3 << 20);
+	assert_int_equal(c.n_backings, 2);
 }
 
 static void test_defaults(void **state)
