@@ -275,6 +275,5 @@ bool config_same_mount(const struct config *a, const struct config *b)
 {
 	return !strcmp(a->pool, b->pool) && !strcmp(a->mount, b->mount) && !strcmp(a->name, b->name) &&
 	       a->host == b->host && a->attr_timeout_s == b->attr_timeout_s && a->keeps == b->keeps &&
-	       a->dirty_max == b->dirty_max &&
-	       mount_options_same(&a->options, &b->options) && same_backings(a, b);
+	       a->dirty_max == b->dirty_max && mount_options_same(&a->options, &b->options) && same_backings(a, b);
 }
