@@ -120,6 +120,7 @@ static int gather_entries(struct lane *lane, struct share *leaf, const uint64_t 
 	return rc;
 }
 
+/* What the slots hold is read here; that the node is as pos found it the record demands of its count. */
 static int gather(struct lane *lane, const struct trie_pos *pos)
 {
 	struct sm_node *node = map_node(lane->pool, pos->node);
@@ -128,8 +129,6 @@ static int gather(struct lane *lane, const struct trie_pos *pos)
 	uint64_t w[RUN_SLOTS];
 	int rc = settle_slots(lane, &node->slot[base], w, RUN_SLOTS);
 
-	if (rc == 0 && w[at - base] != pos->word)
-		rc = -EAGAIN;
 	if (rc == 0)
 		rc = space_take(lane, DAXFS_T_PAGE, DAXFS_USE_NODE, 1, &leaf.page);
 	if (rc)

@@ -63,6 +63,8 @@ struct place {
 /* A slot of a page that inode `of` leads to. */
 #define PLACE_SLOT(page, slot, of) (&(const struct place){ "page", (page), "slot", (int)(slot), (of) })
 
+extern const char *const check_type_name[DAXFS_TYPES];
+
 /* A place in words; returns their length. */
 int check_place(char *buf, size_t size, const struct place *at);
 /* Is memory lost that leads on to more? Then what is not reached may be below it. */
@@ -84,7 +86,7 @@ static inline bool check_status_sane(uint64_t status)
 	       (!(status & DAXFS_STATUS_HAPPENED) || status_state(status) == DAXFS_IDLE);
 }
 
-/* -- check.c: following words ------------------------------------------------ */
+/* -- following words ------------------------------------------------ */
 
 /* What any reader would take the word for, without its version; 0 for an orphan mark. */
 static inline uint64_t check_value(const struct check *c, const sm_u64 *word, enum daxfs_word_class class)

@@ -299,6 +299,7 @@ static void test_own_left_over(void **state)
 {
 	struct cache_fill f = { .wanted = 4 };
 	struct fixture s;
+	sm_u64 *word;
 
 	(void)state;
 	fixture_start(&s, 8 << 20, 40 * PAGE, 0);
@@ -315,6 +316,12 @@ static void test_own_left_over(void **state)
 	assert_int_equal(fs_run(s.pod.fs[0], cache_claim, &f), 0);
 	pod_fence(&s.pod, 0);
 	expect(&s, 1, 0, PAGE);
+	assert_int_equal(link_kind(word_of(&s, 3)), DAXFS_CLEAN);
+	/* ... and of a host that there is not. */
+	assert_int_equal(daxfs_cache_drop(s.pod.fs[1], s.ino, 3 * PAGE, PAGE), 1);
+	word = &s.pool->inodes[handle_index(s.ino)].direct[3];
+	sm_store(word, word_next(sm_load(word), DAXFS_W_LINK, filling_payload(DAXFS_HOSTS_MAX - 1, 1)));
+	expect(&s, 1, 3 * PAGE, PAGE);
 	assert_int_equal(link_kind(word_of(&s, 3)), DAXFS_CLEAN);
 	free(f.aside);
 	fixture_stop(&s);

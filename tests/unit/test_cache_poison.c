@@ -178,6 +178,22 @@ static void test_all(void **state)
 	stop(&t);
 }
 
+/* Neighbours that are known to be lost before any is read: each is claimed by itself, for a claim retires one page. */
+static void test_known(void **state)
+{
+	struct trouble t;
+
+	(void)state;
+	start(&t, BACKING);
+	for (unsigned page = 1; page < 4; page++) {
+		uint64_t at = fails(&t, page, DAXFS_CLEAN);
+
+		assert_int_equal(trouble_add_page(t.pool, pool_offset(t.pool, pool_page(t.pool, at))), 1);
+	}
+	storage_expect(&t.storage[0], t.p.pod.fs[0], t.ino, FILE_NUMBER, 0, PAGES * PAGE, PAGES * PAGE);
+	stop(&t);
+}
+
 /* Where storage must not be read it is not there; an error of storage is one. */
 static void test_not_read(void **state)
 {
@@ -293,7 +309,7 @@ int main(void)
 		cmocka_unit_test(test_read_again),       cmocka_unit_test(test_all),
 		cmocka_unit_test(test_not_read),         cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_written),          cmocka_unit_test(test_looked_at),
-		cmocka_unit_test(test_claim_given_back),
+		cmocka_unit_test(test_claim_given_back), cmocka_unit_test(test_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ static void test_written_elsewhere(void **state)
 	struct daxfs_attr attr;
 	struct pod pod;
 	daxfs_ino ino;
+	sm_u64 *word;
 
 	(void)state;
 	start(&pod, LONG_MS, true);
@@ -81,6 +82,12 @@ static void test_written_elsewhere(void **state)
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.names_ns && lease.attr_ns);
 	assert_int_equal(attr.size, 5);
+	/* Nor what is being cut off: its pages are still to go. */
+	word = &inode_of(&pod, ino)->size;
+	sm_store(word, word_next(sm_load(word), DAXFS_W_SIZE, 5 | DAXFS_SIZE_PRUNE));
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.names_ns && !lease.attr_ns);
+	sm_store(word, word_next(sm_load(word), DAXFS_W_SIZE, 5));
 	stop(&pod);
 }
 

@@ -95,6 +95,36 @@ static void nameless(void **state)
 	pod_stop(&pod);
 }
 
+/* The last place that is free is found wherever the file's stripe begins to look. */
+static void last_place(void **state)
+{
+	enum { APART = 64 }; /* inodes, and they are of another stripe */
+	struct pod pod;
+	daxfs_ino ino[OPENS], other = 0;
+	char name[16];
+
+	(void)state;
+	small_pod(&pod, 2);
+	for (unsigned i = 0; i < OPENS; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		ino[i] = pod_create(pod.fs[0], DAXFS_ROOT, name);
+		assert_int_equal(daxfs_file_open(pod.fs[0], ino[i]), 0);
+	}
+	for (unsigned i = 0; handle_index(other) < handle_index(ino[OPENS - 1]) + APART; i++) {
+		snprintf(name, sizeof(name), "g%u", i);
+		other = pod_create(pod.fs[0], DAXFS_ROOT, name);
+	}
+	for (unsigned i = 0; i < OPENS; i++) {
+		assert_int_equal(daxfs_file_close(pod.fs[0], ino[i]), 0);
+		assert_int_equal(daxfs_file_open(pod.fs[0], other), 0);
+		assert_int_equal(daxfs_file_close(pod.fs[0], other), 0);
+		assert_int_equal(daxfs_file_open(pod.fs[0], ino[i]), 0);
+	}
+	for (unsigned i = 0; i < OPENS; i++)
+		assert_int_equal(daxfs_file_close(pod.fs[0], ino[i]), 0);
+	pod_stop(&pod);
+}
+
 /* -ENFILE, and every place is usable again afterwards. */
 static void table_full(void **state)
 {
@@ -336,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(held_and_released),
 		cmocka_unit_test(nameless),
+		cmocka_unit_test(last_place),
 		cmocka_unit_test(table_full),
 		cmocka_unit_test(created_open),
 		cmocka_unit_test(leaving_releases),

@@ -307,6 +307,34 @@ static void too_late(void **state)
 	pod_stop(&pod);
 }
 
+/* The last record of a lane happened. So says the receipt of its request, and no other of that lane. */
+static void of_the_last_record_alone(void **state)
+{
+	struct daxfs_receipt last = { .step[0].upto = 1 }, before = { .step[0].upto = 1 };
+	struct daxfs_receipt *receipts[] = { &last, &before };
+	struct daxfs_error err;
+	struct daxfs *next;
+	unsigned lane = 0;
+	uint64_t status;
+	struct pod pod;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	while (!((status = sm_load(&pod.fs[0]->pool.lanes[lane].status)) & DAXFS_STATUS_HAPPENED))
+		lane++;
+	last.step[0].txid = txid_make(lane, status_seq(status));
+	before.step[0].txid = txid_make(lane, status_seq(status) - 1);
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	if (daxfs_resume(next, 0, daxfs_tenancy(pod.fs[0]), receipts, 2, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(daxfs_receipt_done(&last), 1);
+	assert_int_equal(daxfs_receipt_done(&before), 0);
+	assert_int_equal(daxfs_resume_end(next), 0);
+	daxfs_close(next);
+	pod_stop(&pod);
+}
+
 /* What a host says of its silence is its own, bounded, and taken back by whoever goes on. */
 static void away(void **state)
 {
@@ -388,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_anywhere),
 		cmocka_unit_test(too_late),
+		cmocka_unit_test(of_the_last_record_alone),
 		cmocka_unit_test(away),
 		cmocka_unit_test(the_successor_is_named),
 	};

@@ -375,6 +375,7 @@ const struct scenario scenarios[] = {
 	  "trunc d/f 4500;trunc d/f 9000;read d/f", SC_DEEP },
 	{ "back-flush-longer", BACKED "trunc d/f 4100;trunc d/f 12500;", "writeback d/f", "append d/f 50 2;read d/f",
 	  0 },
+	{ "back-read-flushed", BACKED "append d/f 4096 1;", "read d/f", "writeback d/f;drop d/f 0 16384", SC_DEEP },
 	{ "back-flush-again", BACKED "write d/f 0 4096 1;writeback d/f;write d/f 100 4096 2;",
 	  "writeback d/f;drop d/f 0 9000", "write d/f 0 10 3;read d/f", 0 },
 	{ "back-flush-error", BACKED "write d/f 0 4096 1;", "spoil 1;writeback d/f;spoil 0;writeback d/f", "read d/f",
