@@ -41,6 +41,8 @@
  *                                          host with a thread so long in one operation was fenced long ago.
  *                                          A reader that looks twice and sleeps in between for exactly
  *                                          such a time may take it for no change.
+ *     NAME                   0.1 s         A slot of a directory that names nothing is relied on with the count of
+ *                                          its node or leaf, which changes with each name that comes or goes:
  *     COUNT                  81 days       Of the slots of a leaf that is split only the count is in the
  *                                          record: two names that change places are seen by its version.
  *   version of TICK          29,000 years
@@ -56,6 +58,14 @@
  *     16 of them in a host word            A manager that slept for 65,536 others may make the move that it
  *                                          had decided on, if the host is again as it saw it: to SUSPECT or
  *                                          FENCING at worst. FENCED it makes nobody: FENCING is not left otherwise.
+ *   number of an ask, 32 bits  7 min       of one place. An errno of so long ago may be taken for that of this ask;
+ *                                          bytes come from the word of the page alone.
+ *   looks of a lane, 43 bits  10 days      One at a time: a lane meets none of its former numbers.
+ *   ticket in the lobby, 12 bits           Each takes a join. A host that sleeps for 4,096 joins at its place, while it
+ *                                          joins, takes that place for its own still.
+ *   changes of heartbeat, of features, 32 bits   Each takes an operator. A host that slept for all sees no change.
+ *   ticks of heat, 5 bits                  A page that was not used for 32 ticks may look young: a hint.
+ *   term of a lease, 62 bits, number of an event, 64 bits   14,000 years
  *   random part of a host's i_generation, 40 bits, with the generation: two alike once in 2^39.
  *
  * Changelog: format 1 - first. Its inodes got their word of locks out of reserved
@@ -237,7 +247,7 @@ enum daxfs_use {
  * Summary of free objects: a word over each DAXFS_GROUP states of a type, one over each
  * DAXFS_GROUP of those, up to a single one; the words of type 0, lowest level first, then of
  * type 1, 2; then a word that is not 0 while few pages are free. Hints: [63:62] kind; in
- * WAITING [43:0] is an epoch, in LOOKING a tag. See sync/summary.h.
+ * WAITING [55:0] is an epoch, in LOOKING [54:0] a tag: of a lane, and how often it looked. See sync/summary.h.
  */
 #define DAXFS_GROUP 512u
 #define DAXFS_GROUP_BITS 62u
