@@ -320,7 +320,7 @@ static void test_own_left_over(void **state)
 	/* ... and of a host that there is not. */
 	assert_int_equal(daxfs_cache_drop(s.pod.fs[1], s.ino, 3 * PAGE, PAGE), 1);
 	word = &s.pool->inodes[handle_index(s.ino)].direct[3];
-	sm_store(word, word_next(sm_load(word), DAXFS_W_LINK, filling_payload(DAXFS_HOSTS_MAX - 1, 1)));
+	sm_store(word, word_next(sm_load(word), DAXFS_W_LINK, filling_payload(DAXFS_HOSTS_MAX - 1, 1, 0)));
 	expect(&s, 1, 3 * PAGE, PAGE);
 	assert_int_equal(link_kind(word_of(&s, 3)), DAXFS_CLEAN);
 	free(f.aside);

@@ -414,10 +414,8 @@ static void the_successor_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_anywhere),
-		cmocka_unit_test(too_late),
-		cmocka_unit_test(of_the_last_record_alone),
-		cmocka_unit_test(away),
+		cmocka_unit_test(killed_anywhere),          cmocka_unit_test(too_late),
+		cmocka_unit_test(of_the_last_record_alone), cmocka_unit_test(away),
 		cmocka_unit_test(the_successor_is_named),
 	};
 
