@@ -92,8 +92,8 @@ static const struct story {
 	  FULL "2",
 	  { "write f 36864 4096 3", "write f 36864 4096 4", "" },
 	  "0~finalize_allocs:c 1~finalize_retires:c 0. 1." },
-	/* The inode that a record retired is somebody else's when its IDLE is lost, and it is settled again. An inode
-	 * and no page: whoever looks for the last page counts what lanes have, and so reads the line that IDLE is in. */
+	/* The inode that a record retired is somebody else's when its IDLE is lost, and it is settled again. An
+	 * inode, no page: whoever looks for the last page counts what lanes have, and so reads the line of IDLE. */
 	{ "idle-lost",
 	  "create k;create a;create b;create c;create d;create e;create f;create g;create h;create i;create j;create l;"
 	  "create m;create n",
