@@ -10,7 +10,9 @@
  *     and pool differ, and no intent, knows that somebody else changed storage. What was written and not written
  *     back goes with the pool's own changes, and stays in spite of others.
  *  N3 The pool is changed by identity: daxfs_discard, daxfs_move of the inodes that the intent names. So it can be
- *     done by anybody who finds it undone, several at once, once more and late: the first one has done it.
+ *     done by anybody who finds it undone, several at once, once more and late: the first one has done it. A name that
+ *     was moved and moved back leads to the same inode: so whoever has not the locks demands in that record that the
+ *     intents are what they were.
  *  N4 In storage a directory is known by path and number, what is removed or renamed by its number, looked at
  *     under the locks. Only who changes storage behind our back can come between that and the change.
  *
@@ -41,6 +43,7 @@
 
 #define TRIES 16u /* while others change what the names lead to */
 #define STAMPS 4u
+#define SETTLES 64u /* while others change names */
 
 /* -- what storage says ------------------------------------------------------------------------ */
 
@@ -106,9 +109,10 @@ void backing_stamp_again(struct backing *b, daxfs_ino ino)
 	}
 }
 
-static int discard(struct backing *b, const struct backing_change *c)
+/* In these, since: the intents are what they were then, or nothing is done (-ECANCELED). NULL: by who has the locks. */
+static int discard(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
 {
-	int rc = daxfs_discard(b->fs, c->dir, c->name, c->ino);
+	int rc = daxfs_discard(b->fs, c->dir, c->name, c->ino, since);
 
 	if (rc == -ENOTEMPTY) /* names that somebody found in storage just before */
 		rc = backing_forget(b, c->dir, c->name, c->ino);
@@ -117,7 +121,7 @@ static int discard(struct backing *b, const struct backing_change *c)
 }
 
 /* Whoever has the second name goes: storage says so. */
-static int move(struct backing *b, const struct backing_change *c)
+static int move(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
 {
 	struct daxfs_attr there = { .ino = 0 };
 	int rc = -ESTALE;
@@ -130,7 +134,7 @@ static int move(struct backing *b, const struct backing_change *c)
 			backing_stamp_again(b, c->ino);
 			return -ENOENT;
 		}
-		rc = daxfs_move(b->fs, c->dir, c->name, c->ino, c->to_dir, c->to_name, rc ? 0 : there.ino);
+		rc = daxfs_move(b->fs, c->dir, c->name, c->ino, c->to_dir, c->to_name, rc ? 0 : there.ino, since);
 		if (rc == -ENOTEMPTY)
 			rc = backing_forget(b, c->to_dir, c->to_name, there.ino) ? rc : -ESTALE;
 	}
@@ -144,9 +148,9 @@ static int move(struct backing *b, const struct backing_change *c)
 }
 
 /* -ENOENT, -ESTALE: somebody has done it. */
-static int follow(struct backing *b, const struct backing_change *c)
+static int follow(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
 {
-	return c->op == BACKING_REMOVE ? discard(b, c) : c->op == BACKING_MOVE ? move(b, c) : 0;
+	return c->op == BACKING_REMOVE ? discard(b, c, since) : c->op == BACKING_MOVE ? move(b, c, since) : 0;
 }
 
 /* Of a directory the pool says what storage does. */
@@ -161,32 +165,49 @@ static void refresh(struct backing *b, daxfs_ino dir)
 
 /* -- what others have begun ---------------------------------------------------------------------- */
 
-/* 1: it has happened. */
-static int settle(struct backing *b, const struct backing_change *c, bool *progress)
+/* 1: it has happened. -ECANCELED: by the intents of then, and perhaps undone since. */
+static int settle(struct backing *b, const struct backing_change *c, const struct daxfs_since *since, bool *progress)
 {
-	int happened = has_happened(b, c);
+	int happened = has_happened(b, c), rc = -ENOENT;
 
-	if (happened > 0 && c->op != BACKING_MAKE && follow(b, c) == 0) {
-		*progress = true;
+	if (happened > 0 && c->op != BACKING_MAKE)
+		rc = follow(b, c, since);
+	if (rc == 0)
 		b->told->changed(b->told->context, c->ino);
-	}
-	return happened;
+	*progress |= rc == 0;
+	return rc == -ECANCELED ? rc : happened;
 }
 
-bool backing_settle(struct backing *b)
+/* One of them, in the moment of this look at all: 0, or -ECANCELED if that is over; *again: the name is another one. */
+static int settle_one(struct backing *b, bool *again)
 {
 	struct backing_intents all;
-	bool progress = false, was;
+	struct daxfs_since since;
+	bool progress = false;
+	int rc = daxfs_since(b->fs, b->root, &since);
 
+	if (rc)
+		return 0;
 	backing_intents(b, &all);
-	if (!all.n)
-		return false;
-	was = channel_aside(b->fs, true);
-	for (unsigned i = 0; i < all.n; i++)
-		settle(b, &all.change[i], &progress);
-	channel_aside(b->fs, was);
+	for (unsigned i = 0; i < all.n && rc != -ECANCELED && !progress; i++)
+		rc = settle(b, &all.change[i], &since, &progress);
 	free(all.change);
-	return progress;
+	*again |= progress || rc == -ECANCELED;
+	return rc == -ECANCELED ? rc : 0;
+}
+
+/*
+ * Without locks, and so perhaps late: what happened may have been undone by the next change before it is done in the
+ * pool. So it is done in a record that demands the intents as they were read; where many change, once more.
+ */
+bool backing_settle(struct backing *b)
+{
+	bool again = false, was = channel_aside(b->fs, true);
+
+	for (unsigned i = 0; i < SETTLES && settle_one(b, &again) == -ECANCELED; i++)
+		;
+	channel_aside(b->fs, was);
+	return again;
 }
 
 /* Under the locks, so of nobody who goes on with it. 1: it was the same request, and has happened. */
@@ -204,7 +225,7 @@ static int settle_under_locks(struct backing *b, struct backing_change *c)
 
 		if (!backing_intent_is_of(&c->locks, other))
 			continue;
-		rc = settle(b, other, &progress);
+		rc = settle(b, other, NULL, &progress);
 		if (rc < 0 || (same && rc > 0))
 			mine = rc;
 		if (same && rc > 0)
@@ -220,7 +241,7 @@ static int settle_under_locks(struct backing *b, struct backing_change *c)
 void backing_settle_left(struct backing *b)
 {
 	struct backing_intents all;
-	bool progress;
+	bool progress = false;
 
 	backing_intents(b, &all);
 	for (unsigned i = 0; i < all.n; i++) {
@@ -230,7 +251,7 @@ void backing_settle_left(struct backing *b)
 
 		if (backing_lock_names(b, &locks, dir, 2, 1))
 			continue; /* it goes on, or its host is not recovered yet */
-		if (settle(b, c, &progress) >= 0)
+		if (settle(b, c, NULL, &progress) >= 0)
 			backing_intent_done(b, c);
 		backing_unlock_names(b, &locks);
 	}
@@ -378,7 +399,7 @@ static int remove_it(struct backing *b, struct backing_change *c, bool directory
 	rc = storage_remove(b->fd, &dir, c->name, c->file, directory);
 	if (rc && rc != -ENOENT) /* that is gone, and was kept for what was written */
 		return refused(b, c, rc);
-	rc = discard(b, c);
+	rc = discard(b, c, NULL);
 	if (rc && rc != -ENOENT && rc != -ESTALE)
 		return stuck(b, c, rc);
 	refresh(b, c->dir);
@@ -446,7 +467,7 @@ static int move_it(struct backing *b, struct backing_change *c)
 	rc = storage_rename(b->fd, &from, c->name, c->file, &to, c->to_name, c->victim != 0);
 	if (rc)
 		return refused(b, c, rc);
-	rc = move(b, c);
+	rc = move(b, c, NULL);
 	if (rc && rc != -ENOENT)
 		return stuck(b, c, rc);
 	refresh(b, c->dir);

@@ -132,6 +132,24 @@ DAXFS_API int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct d
  */
 DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
 
+/* A moment since which nobody has changed extended attributes of an inode: what somebody wrote there, and took as a
+ * reason for a change, still is. */
+struct daxfs_since {
+	daxfs_ino ino;
+	uint64_t state; /* for the library alone */
+};
+
+/*
+ * daxfs_since - remember the extended attributes of an inode as of now
+ *
+ * Calls that are given *out change nothing if they were changed since, in one step with that look.
+ *
+ * Errors:
+ * -ESTALE   there is no such inode
+ * Crash: changes nothing.
+ */
+DAXFS_API int daxfs_since(struct daxfs *fs, daxfs_ino ino, struct daxfs_since *out);
+
 /*
  * daxfs_discard - remove the name of what was removed from storage
  *
@@ -141,9 +159,11 @@ DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name,
  * -ESTALE   the name leads to another one by now
  * -ENOENT   there is no such name
  * -ENOTEMPTY a directory with names in it
+ * -ECANCELED *since (NULL: none) does not hold
  * Crash: as daxfs_unlink.
  */
-DAXFS_API int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+DAXFS_API int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino,
+			    const struct daxfs_since *since);
 
 /*
  * daxfs_move - rename what was renamed in storage
@@ -154,11 +174,12 @@ DAXFS_API int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name
  * Errors:
  * -ESTALE   one of the names leads to another one by now
  * -EINVAL   one of the three was not imported
+ * -ECANCELED *since (NULL: none) does not hold
  * and those of daxfs_rename.
  * Crash: as daxfs_rename.
  */
 DAXFS_API int daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
-			 const char *new_name, daxfs_ino victim);
+			 const char *new_name, daxfs_ino victim, const struct daxfs_since *since);
 
 /* where something of storage was imported from, and to */
 struct daxfs_source {

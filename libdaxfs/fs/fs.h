@@ -240,6 +240,12 @@ void inode_init_attr(uint64_t handle, const struct inode_init *init, struct daxf
 /* The handle an inode taken now will have. */
 uint64_t inode_next_handle(const struct pool *pool, uint64_t index);
 
+/* -- attributes (xattr.c) ----------------------------------------------------- */
+
+/* Stage that the attributes of an inode, which is in the record for nothing else, are as they were. -ECANCELED. */
+struct daxfs_since;
+int xattr_stage_since(struct lane *lane, const struct daxfs_since *since);
+
 /* -- times (times.c) --------------------------------------------------------- */
 
 /* A time as the pool keeps it: -EINVAL if it cannot. */

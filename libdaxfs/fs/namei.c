@@ -20,10 +20,11 @@ struct name_op {
 	uint32_t mode, rdev;
 	struct daxfs_cred cred;
 	bool open;
-	uint64_t expected;           /* handle that is listed as held, of a file that is being made */
-	uint64_t source;             /* of what is of backing storage */
-	bool storage;                /* names of a directory of storage may be changed: to be as they are there */
-	bool dirty;                  /* ... of what was written and not written back, too */
+	uint64_t expected; /* handle that is listed as held, of a file that is being made */
+	uint64_t source;   /* of what is of backing storage */
+	bool storage;      /* names of a directory of storage may be changed: to be as they are there */
+	bool dirty;        /* ... of what was written and not written back, too */
+	const struct daxfs_since *since;
 	uint64_t size, mtime, ctime; /* ... its own */
 	struct daxfs_attr *out;
 	struct daxfs_lease *lease;
@@ -464,7 +465,8 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, inode.sm, false);
-	rc = record_commit(lane);
+	rc = xattr_stage_since(lane, op->since);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
 	if (!gone)
@@ -528,7 +530,8 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 	entry_remove(lane, &pos);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, victim.sm, false);
-	rc = record_commit(lane);
+	rc = xattr_stage_since(lane, op->since);
+	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
 	inode_renamed(lane, victim.sm); /* somebody may hold it */
@@ -554,8 +557,11 @@ int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino
 	return forget(fs, &(struct name_op){ .parent = parent, .name = name, .ino = ino, .storage = true });
 }
 
-int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
+int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, const struct daxfs_since *since)
 {
-	return forget(fs,
-		      &(struct name_op){ .parent = parent, .name = name, .ino = ino, .storage = true, .dirty = true });
+	struct name_op op = {
+		.parent = parent, .name = name, .ino = ino, .storage = true, .dirty = true, .since = since
+	};
+
+	return forget(fs, &op);
 }

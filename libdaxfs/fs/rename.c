@@ -27,6 +27,7 @@ struct rename_op {
 	unsigned flags;
 	bool storage; /* as it was done there: of these two, and no others */
 	daxfs_ino ino, victim;
+	const struct daxfs_since *since;
 };
 
 /* of a rename: a name in a directory */
@@ -232,7 +233,8 @@ static int move(struct lane *lane, const struct rename_op *op, struct end *from,
 	else if (op->storage && from->dir.sm != to->dir.sm)
 		stage_parent(lane, &from->inode, op->new_parent);
 	stage_changes(lane, op, from, to);
-	return record_commit(lane);
+	rc = xattr_stage_since(lane, op->since);
+	return rc ? record_abort(lane, rc) : record_commit(lane);
 }
 
 /* After the record: times, and the victim, which may have other names, or be held. */
@@ -301,7 +303,7 @@ static int rename_step(struct daxfs *fs, struct lane *lane, void *arg)
 int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
 		 unsigned flags)
 {
-	struct rename_op op = { parent, new_parent, name, new_name, flags, false, 0, 0 };
+	struct rename_op op = { parent, new_parent, name, new_name, flags, false, 0, 0, NULL };
 
 	if (flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE) ||
 	    flags == (DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE))
@@ -310,9 +312,9 @@ int daxfs_rename(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino
 }
 
 int daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
-	       const char *new_name, daxfs_ino victim)
+	       const char *new_name, daxfs_ino victim, const struct daxfs_since *since)
 {
-	struct rename_op op = { parent, new_parent, name, new_name, 0, true, ino, victim };
+	struct rename_op op = { parent, new_parent, name, new_name, 0, true, ino, victim, since };
 
 	return fs_run(fs, rename_step, &op);
 }

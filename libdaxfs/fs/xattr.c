@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 
+#include "daxfs/cache.h"
 #include "fs/lease.h"
 #include "fs/xattrset.h"
 #include "mem/trouble.h"
@@ -239,4 +240,45 @@ ssize_t daxfs_xattr_list(struct daxfs *fs, daxfs_ino ino, char *list, size_t siz
 	int rc = fs_run(fs, list_step, &op);
 
 	return rc ? rc : op.got;
+}
+
+struct since_op {
+	daxfs_ino ino;
+	struct daxfs_since *out;
+};
+
+static int since_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	const struct since_op *op = arg;
+	struct inode inode;
+	int rc = inode_get(lane, op->ino, &inode);
+
+	(void)fs;
+	if (rc == 0)
+		*op->out = (struct daxfs_since){ op->ino, word_help(lane, &inode.sm->nlink) };
+	return rc;
+}
+
+int daxfs_since(struct daxfs *fs, daxfs_ino ino, struct daxfs_since *out)
+{
+	struct since_op op = { ino, out };
+
+	return fs_run(fs, since_step, &op);
+}
+
+/* Each change of the attributes makes a new version of this word, which the record demands as it was. */
+int xattr_stage_since(struct lane *lane, const struct daxfs_since *since)
+{
+	struct inode inode;
+	uint64_t nlink;
+
+	if (!since)
+		return 0;
+	if (inode_get(lane, since->ino, &inode))
+		return -ECANCELED;
+	nlink = word_help(lane, &inode.sm->nlink);
+	if (nlink != since->state)
+		return -ECANCELED;
+	txn_word(&lane->txn, &inode.sm->nlink, DAXFS_W_NLINK, nlink, word_payload(nlink, DAXFS_W_NLINK));
+	return 0;
 }

@@ -20,6 +20,7 @@
 static struct {
 	atomic_int stop, hit;   /* the second: 1 + the host that was stopped when it was about to give up its turn */
 	atomic_int next, first; /* 1 + the host whose next process's first use of the lock is noted: 1 + its type */
+	atomic_int hold, held;  /* B, before it renames in the pool */
 } * shared;
 
 static int me; /* the host that an agent is of: what it was when that was started */
@@ -39,6 +40,20 @@ int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *
 	if (turn && atomic_load(&shared->next) == 1 + me)
 		atomic_compare_exchange_strong(&shared->first, &none, 1 + (int)lock->type);
 	return __real_daxfs_lock(fs, ino, lock);
+}
+
+int __real_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
+		      const char *new_name, daxfs_ino victim, const struct daxfs_since *since);
+int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
+		      const char *new_name, daxfs_ino victim, const struct daxfs_since *since);
+int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
+		      const char *new_name, daxfs_ino victim, const struct daxfs_since *since)
+{
+	while (me == B && atomic_load(&shared->hold)) {
+		atomic_store(&shared->held, 1);
+		usleep(1000);
+	}
+	return __real_daxfs_move(fs, parent, name, ino, new_parent, new_name, victim, since);
 }
 
 /* -- hosts that die in between -------------------------------------------------------------------- */
@@ -335,6 +350,52 @@ static void kill_some(struct tree *t, unsigned round)
 	pod_kill_server(&t->pod, round % 3 == 1 ? A : B);
 }
 
+static void *look_at(void *path)
+{
+	struct stat st;
+
+	stat(path, &st);
+	return NULL;
+}
+
+/* B finds what a dead host has renamed, and is slow: until it does the same in the pool, A has renamed it back. */
+static void test_late(void **state)
+{
+	struct tree *t = *state;
+	pthread_t thread;
+	struct dead d;
+	char path[256];
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	close(make_file(at(&t->pod, A, "data/early"), "written"));
+	die_begin(t, &d);
+	intend(&d, t, BACKING_MOVE, "early", "late");
+	snprintf(path, sizeof(path), "%s", in(t, "early"));
+	assert_int_equal(rename(path, in(t, "late")), 0);
+	die(&d);
+	atomic_store(&shared->hold, 1);
+	snprintf(path, sizeof(path), "%s", at(&t->pod, B, "data/late"));
+	assert_int_equal(pthread_create(&thread, NULL, look_at, path), 0);
+	alarm(HANG_S);
+	while (!atomic_load(&shared->held))
+		usleep(1000);
+	snprintf(path, sizeof(path), "%s", at(&t->pod, A, "data/late"));
+	assert_int_equal(rename(path, at(&t->pod, A, "data/early")), 0);
+	atomic_store(&shared->hold, 0);
+	pthread_join(thread, NULL);
+	fd = open(at(&t->pod, A, "data/early"), O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	alarm(0);
+	expect_text(in(t, "early"), "written");
+	expect_text(at(&t->pod, B, "data/early"), "written");
+	assert_false(is_there(at(&t->pod, B, "data/late")));
+	assert_int_equal(unlink(at(&t->pod, A, "data/early")), 0);
+}
+
 /* Its process dies when all is written, and before it gives up its turn; a program there keeps the backing's directory
  * open, and with it what locks its host has. Others write back all the same. */
 static void test_turn_left(void **state)
@@ -449,8 +510,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half_done), cmocka_unit_test(test_half_done_unasked),
-		cmocka_unit_test(test_turn_left), cmocka_unit_test(test_kills),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_late),      cmocka_unit_test(test_turn_left),
+		cmocka_unit_test(test_kills),     cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup_hosts, teardown);

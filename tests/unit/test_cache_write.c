@@ -556,13 +556,13 @@ static void test_names_of_dirty(void **state)
 	assert_int_equal(daxfs_forget(fs, d, "a", a), -EBUSY);
 	assert_int_equal(daxfs_lookup(fs, d, "a", &out), 0);
 	/* Moved over another one, which somebody has open. */
-	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "f", s.ino, e, "c", 0), -EINVAL);
-	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", 0), -ESTALE);
-	assert_int_equal(daxfs_move(fs, d, "a", b, e, "b", b), -ESTALE);
+	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "f", s.ino, e, "c", 0, NULL), -EINVAL);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", 0, NULL), -ESTALE);
+	assert_int_equal(daxfs_move(fs, d, "a", b, e, "b", b, NULL), -ESTALE);
 	assert_int_equal(daxfs_file_open(s.pod.fs[1], b), 0);
 	assert_true(source_of(&s, a).directory == d && source_of(&s, b).dirty);
-	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b), 0);
-	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b), -ENOENT);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b, NULL), 0);
+	assert_int_equal(daxfs_move(fs, d, "a", a, e, "b", b, NULL), -ENOENT);
 	assert_true(source_of(&s, a).directory == e && source_of(&s, a).dirty);
 	assert_false(source_of(&s, b).dirty);
 	write_to(&s, b, 'c'); /* its last user goes on */
@@ -573,16 +573,16 @@ static void test_names_of_dirty(void **state)
 	assert_int_equal(daxfs_read(s.pod.fs[1], a, &byte, 1, 0), 1);
 	assert_int_equal(byte, 'a');
 	/* Directories, of another parent, too. */
-	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "d", d, e, "d", 0), -EINVAL);
+	assert_int_equal(daxfs_move(fs, DAXFS_ROOT, "d", d, e, "d", 0, NULL), -EINVAL);
 	d = import_in(&s, e, "d", S_IFDIR | 0755, 7);
-	assert_int_equal(daxfs_move(fs, e, "b", a, d, "b", 0), 0);
-	assert_int_equal(daxfs_discard(fs, e, "d", d), -ENOTEMPTY);
-	assert_int_equal(daxfs_discard(fs, d, "b", e), -ESTALE);
-	assert_int_equal(daxfs_discard(fs, d, "none", a), -ENOENT);
+	assert_int_equal(daxfs_move(fs, e, "b", a, d, "b", 0, NULL), 0);
+	assert_int_equal(daxfs_discard(fs, e, "d", d, NULL), -ENOTEMPTY);
+	assert_int_equal(daxfs_discard(fs, d, "b", e, NULL), -ESTALE);
+	assert_int_equal(daxfs_discard(fs, d, "none", a, NULL), -ENOENT);
 	pod_check(&s.pod);
-	assert_int_equal(daxfs_discard(fs, d, "b", a), 0);
+	assert_int_equal(daxfs_discard(fs, d, "b", a, NULL), 0);
 	assert_int_equal(daxfs_source(fs, a, &(struct daxfs_source){ 0 }), -ESTALE);
-	assert_int_equal(daxfs_discard(fs, e, "d", d), 0);
+	assert_int_equal(daxfs_discard(fs, e, "d", d, NULL), 0);
 	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "e", e), 0);
 	assert_int_equal(daxfs_lookup(fs, DAXFS_ROOT, "d", &out), 0);
 	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "d", out.ino), 0);

@@ -258,7 +258,7 @@ static void test_room_of_removed(void **state)
 	other = storage_import(s.pod.fs[0], "other", BACKING, FILE_NUMBER + 1, 100 * PAGE);
 	for (uint64_t at = 0; at < 100; at++)
 		storage_expect(&s.storage[0], s.pod.fs[0], other, FILE_NUMBER + 1, at * PAGE, PAGE, 100 * PAGE);
-	assert_int_equal(daxfs_discard(s.pod.fs[0], DAXFS_ROOT, "other", other), 0);
+	assert_int_equal(daxfs_discard(s.pod.fs[0], DAXFS_ROOT, "other", other, NULL), 0);
 	for (uint64_t at = 1; at < 200; at += 3)
 		expect(&s, 0, at * PAGE, PAGE);
 	daxfs_cache_stats(s.pod.fs[0], &stats);

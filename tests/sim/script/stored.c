@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stored.c - verbs about files of storage, which machine/world.c plays. */
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
@@ -40,16 +41,32 @@ void script_forget(struct command_call *call)
 void script_discard(struct command_call *call)
 {
 	const struct command *c = call->command;
+	struct daxfs *fs = world.fs[call->host];
+	struct daxfs_since since;
+	long rc;
 
-	put(call, daxfs_discard(world.fs[call->host], c->parent[1], c->name[1], c->ino));
+	do { /* as an agent that has not the locks */
+		rc = daxfs_since(fs, c->parent[1], &since);
+		if (rc == 0)
+			rc = daxfs_discard(fs, c->parent[1], c->name[1], c->ino, &since);
+	} while (rc == -ECANCELED);
+	put(call, rc);
 }
 
 /* To a name that nobody has. */
 void script_move(struct command_call *call)
 {
 	const struct command *c = call->command;
+	struct daxfs *fs = world.fs[call->host];
+	struct daxfs_since since;
+	long rc;
 
-	put(call, daxfs_move(world.fs[call->host], c->parent[0], c->name[0], c->ino, c->parent[1], c->name[1], 0));
+	do {
+		rc = daxfs_since(fs, c->parent[0], &since);
+		if (rc == 0)
+			rc = daxfs_move(fs, c->parent[0], c->name[0], c->ino, c->parent[1], c->name[1], 0, &since);
+	} while (rc == -ECANCELED);
+	put(call, rc);
 }
 
 /* Of a name that nobody else changes, over one that has this file. */
@@ -61,7 +78,7 @@ void script_replace(struct command_call *call)
 	long rc = daxfs_lookup(fs, c->parent[0], c->name[0], &moved);
 
 	if (rc == 0)
-		rc = daxfs_move(fs, c->parent[0], c->name[0], moved.ino, c->parent[1], c->name[1], c->ino);
+		rc = daxfs_move(fs, c->parent[0], c->name[0], moved.ino, c->parent[1], c->name[1], c->ino, NULL);
 	put(call, rc);
 }
 
