@@ -146,8 +146,8 @@ help:
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev libjson-c-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev stunnel4 openssl iproute2 python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-DEPS_LINT := shellcheck mandoc codespell cppcheck clang-tidy
+DEPS_CHECK := clang libcmocka-dev stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
