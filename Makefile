@@ -203,7 +203,7 @@ clean:
 	rm -rf build build-*
 
 # All but the shared bytes, which are nobody's to touch.
-PUBLIC := $(filter-out format.h,$(notdir $(wildcard include/daxfs/*.h)))
+PUBLIC := $(filter-out format%.h,$(notdir $(wildcard include/daxfs/*.h)))
 MAN8 := $(notdir $(wildcard deploy/man/*.8))
 MAN7 := $(notdir $(wildcard deploy/man/*.7))
 # Under both names of the mount helper.

@@ -200,7 +200,7 @@ function include_library(name, dir)
 
 function include_public(name)
 {
-	if (name !~ /^daxfs\// || (name ~ /format\.h$/ && path !~ /format\.h$/))
+	if (name !~ /^daxfs\// || (name ~ /\/format[a-z_]*\.h$/ && path !~ /\/format[a-z_]*\.h$/))
 		fail("include", "a public header includes " name)
 }
 
