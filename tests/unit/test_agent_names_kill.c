@@ -20,7 +20,7 @@
 static struct {
 	atomic_int stop, hit;   /* the second: 1 + the host that was stopped when it was about to give up its turn */
 	atomic_int next, first; /* 1 + the host whose next process's first use of the lock is noted: 1 + its type */
-	atomic_int hold, held;  /* B, before it renames in the pool */
+	atomic_int hold, held;  /* B, before it renames in the pool without the locks */
 } * shared;
 
 static int me; /* the host that an agent is of: what it was when that was started */
@@ -49,7 +49,7 @@ int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxf
 int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
 		      const char *new_name, daxfs_ino victim, const struct daxfs_since *since)
 {
-	while (me == B && atomic_load(&shared->hold)) {
+	while (me == B && since && atomic_load(&shared->hold)) {
 		atomic_store(&shared->held, 1);
 		usleep(1000);
 	}
@@ -358,10 +358,12 @@ static void *look_at(void *path)
 	return NULL;
 }
 
-/* B finds what a dead host has renamed, and is slow: until it does the same in the pool, A has renamed it back. */
+/* B finds what another host has renamed and dies of, and is slow: until it does the same in the pool, A has renamed it
+ * back. While the other host lives its locks keep those away who would settle with them. */
 static void test_late(void **state)
 {
 	struct tree *t = *state;
+	struct name_locks locks;
 	pthread_t thread;
 	struct dead d;
 	char path[256];
@@ -370,17 +372,21 @@ static void test_late(void **state)
 	if (!pod_possible())
 		skip();
 	close(make_file(at(&t->pod, A, "data/early"), "written"));
+	alarm(HANG_S);
 	die_begin(t, &d);
+	assert_int_equal(daxfs_file_open(d.b.fs, d.b.root), 0);
+	assert_int_equal(backing_lock_names(&d.b, &locks, &d.b.root, 1, HANG_S * 1000), 0);
 	intend(&d, t, BACKING_MOVE, "early", "late");
 	snprintf(path, sizeof(path), "%s", in(t, "early"));
 	assert_int_equal(rename(path, in(t, "late")), 0);
-	die(&d);
 	atomic_store(&shared->hold, 1);
 	snprintf(path, sizeof(path), "%s", at(&t->pod, B, "data/late"));
 	assert_int_equal(pthread_create(&thread, NULL, look_at, path), 0);
-	alarm(HANG_S);
 	while (!atomic_load(&shared->held))
 		usleep(1000);
+	backing_unlock_names(&d.b, &locks);
+	assert_int_equal(daxfs_file_close(d.b.fs, d.b.root), 0);
+	die(&d);
 	snprintf(path, sizeof(path), "%s", at(&t->pod, A, "data/late"));
 	assert_int_equal(rename(path, at(&t->pod, A, "data/early")), 0);
 	atomic_store(&shared->hold, 0);
