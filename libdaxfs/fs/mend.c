@@ -28,7 +28,7 @@
  */
 #include <errno.h>
 
-#include "fs/fs.h"
+#include "fs/lease.h"
 #include "mem/guard.h"
 
 int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record_tally *tally)
@@ -56,8 +56,13 @@ static void touch_looked(struct daxfs *fs, struct lane *by, uint64_t index)
 {
 	struct sm_inode *sm = &fs->pool.inodes[index];
 
-	if (index && index < fs->pool.objects[DAXFS_T_INODE] && !pool_lost(&fs->pool, sm, sizeof(*sm)))
-		inode_changed(by, sm);
+	if (!index || index >= fs->pool.objects[DAXFS_T_INODE] || pool_lost(&fs->pool, sm, sizeof(*sm)))
+		return;
+	inode_changed(by, sm);
+	if (fs->pool.shm.wb) { /* what says that somebody has looked may be lost with the caches of the dead */
+		inode_touch(by, sm, true);
+		change_settle(by, sm);
+	}
 }
 
 void mend_times(struct daxfs *fs, struct lane *by, unsigned owner)

@@ -38,7 +38,8 @@
  *   before the decision   a later time, and no change
  *   decided               the change has the time from before the decision. A look that fell between the two would not
  *                         be told of it: recovery moves what was looked at (mend.c)
- * In a wb pool LOOKED is written back before somebody is told: an operation ends with a drain.
+ * In a wb pool a change relies on no time that another host has moved, for that may be lost with it: it always moves
+ * its own. LOOKED is written back before somebody is told: an operation ends with a drain.
  *
  * Of coarse and of fine times of one process none is earlier than one before: the floor is what the clock last said.
  * Older programs take the two bits for nanoseconds: they show them, and move nothing for them.
@@ -207,16 +208,16 @@ static uint64_t seen_by(bool modified)
 bool inode_touch(struct lane *lane, struct sm_inode *sm, bool modified)
 {
 	uint64_t ctime = sm_load(&sm->ctime);
-	bool moved = false;
+	bool moved = false, alone = lane->pool->shm.wb;
 	enum touched rc;
 
 	do {
-		rc = ctime & seen_by(modified) ? touch_finely(lane, sm, &ctime, modified)
-					       : touch_lazily(lane, sm, &ctime, modified);
+		rc = alone || ctime & seen_by(modified) ? touch_finely(lane, sm, &ctime, modified)
+							: touch_lazily(lane, sm, &ctime, modified);
 		moved |= rc != STAYS;
 	} while (rc == OVERTAKEN);
-	/* Also what another host has moved, and this change relies on. */
-	sm_flush(&lane->pool->shm, &sm->mtime, 2 * sizeof(sm_u64));
+	if (moved)
+		sm_flush(&lane->pool->shm, &sm->mtime, 2 * sizeof(sm_u64));
 	return moved;
 }
 
