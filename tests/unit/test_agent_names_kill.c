@@ -20,7 +20,7 @@
 static struct {
 	atomic_int stop, hit;   /* the second: 1 + the host that was stopped when it was about to give up its turn */
 	atomic_int next, first; /* 1 + the host whose next process's first use of the lock is noted: 1 + its type */
-	atomic_int hold, held;  /* B, before it renames in the pool without the locks */
+	atomic_int hold, held;  /* the first of B that renames in the pool, before it does */
 } * shared;
 
 static int me; /* the host that an agent is of: what it was when that was started */
@@ -49,10 +49,11 @@ int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxf
 int __wrap_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
 		      const char *new_name, daxfs_ino victim, const struct daxfs_since *since)
 {
-	while (me == B && since && atomic_load(&shared->hold)) {
-		atomic_store(&shared->held, 1);
-		usleep(1000);
-	}
+	int none = 0;
+
+	if (me == B && atomic_load(&shared->hold) && atomic_compare_exchange_strong(&shared->held, &none, 1))
+		while (atomic_load(&shared->hold))
+			usleep(1000);
 	return __real_daxfs_move(fs, parent, name, ino, new_parent, new_name, victim, since);
 }
 
