@@ -18,6 +18,7 @@ static void go_on(struct fixture *s, unsigned host)
 	fs_free_slots(s->pod.fs[host]);
 	daxfs_close(s->pod.fs[host]);
 	assert_int_equal(fs_attach(s->pod.base, s->pod.size, &s->pod.fs[host], &err), 0);
+	s->pool = rig_pool(&s->pod);
 	if (daxfs_resume(s->pod.fs[host], host, tenancy, NULL, 0, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(daxfs_resume_end(s->pod.fs[host]), 0);
