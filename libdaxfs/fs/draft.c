@@ -108,6 +108,8 @@ static int stage(struct daxfs_draft *d, struct write_txn *txn)
 
 	if (rc == 0 && write_txn_must_prune(txn))
 		rc = -EAGAIN;
+	/* For the survey: with pages of our own each word counts. Which they are is known behind it. */
+	txn->own_end = d->taken.pages;
 	if (rc == 0)
 		rc = write_txn_survey(d->lane, txn);
 	if (rc)

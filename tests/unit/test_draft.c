@@ -181,6 +181,34 @@ static void past_a_cut(void **state)
 	pod_stop(&pod);
 }
 
+/* What was an extent gets single pages where sixteen together are not to be had. */
+static void single_pages_for_an_extent(void **state)
+{
+	static uint8_t bytes[16 * PAGE];
+	const unsigned groups = 80;
+	unsigned random = 1;
+	struct pod pod;
+	daxfs_ino ino;
+
+	(void)state;
+	pod_start(&pod, 8 << 20);
+	ino = pod_create(pod.fs[0], DAXFS_ROOT, "f");
+	for (unsigned i = 0; i < groups * 16; i++) /* so that the words behind the first have been changed, too */
+		assert_int_equal(daxfs_write(pod.fs[0], ino, bytes, PAGE, (uint64_t)i * PAGE, 0), PAGE);
+	for (unsigned i = 0; i < 20 * groups; i++) {
+		uint64_t at = (random = random * 1103515245 + 12345) / 65536 % groups * sizeof(bytes);
+
+		if (i % 4)
+			assert_int_equal(daxfs_write(pod.fs[0], ino, bytes, PAGE, at + i % 16 * PAGE, 0), PAGE);
+		else if (i % 8)
+			assert_int_equal(daxfs_write(pod.fs[0], ino, bytes, sizeof(bytes), at, 0), sizeof(bytes));
+		else
+			assert_int_equal(daxfs_draft_commit(begin(pod.fs[0], ino, at, 16, 'a')), 0);
+	}
+	pod_check(&pod);
+	pod_stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +219,7 @@ int main(void)
 		cmocka_unit_test(no_page_no_draft),
 		cmocka_unit_test(the_draft_of_the_dead),
 		cmocka_unit_test(past_a_cut),
+		cmocka_unit_test(single_pages_for_an_extent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
