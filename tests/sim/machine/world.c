@@ -285,7 +285,7 @@ void world_lose(unsigned host, struct fate fate)
 {
 	if (weak_on && !world.wb)
 		weak_lose(host, set_lost);
-	/* Whoever loses what was in its caches has lost its power, and with that its kernel. Else only processes may have died. */
+	/* A host that loses its caches has lost its power, and so its kernel. Else only processes may have died. */
 	if (memory_loss(host, fate))
 		memset(&world.kernel[host], 0, sizeof(world.kernel[host]));
 	memory_lose(host, fate);
