@@ -215,8 +215,8 @@ CONFS := $(wildcard deploy/*.conf)
 SCHEMAS := $(wildcard deploy/schemas/*.json)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
-# Documents lie as they do here, for they link to each other; format.h is one of them.
-DOCS := README.md ARCHITECTURE.md SECURITY.md $(wildcard docs/*.md docs/bench/*.md docs/bench/*.svg) include/daxfs/format.h
+# Documents lie as they do here, for they link to each other; format.h and its parts are among them.
+DOCS := README.md ARCHITECTURE.md SECURITY.md $(wildcard docs/*.md docs/bench/*.md docs/bench/*.svg include/daxfs/format*.h)
 # The second one is for a remount: the kernel's table has this type.
 MOUNT_HELPERS := $(addprefix $(MOUNTDIR)/,mount.daxfs mount.fuse.daxfs)
 INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
