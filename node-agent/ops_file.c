@@ -356,13 +356,11 @@ static int drop_privileges(fuse_req_t req, daxfs_ino ino)
 	struct daxfs_attr attr, want;
 	int error = ops_bits_to_drop(req, ino, &want);
 
-	if (error < 0)
-		return error;
-	if (error == 0)
-		return drop_capabilities(req, ino);
-	ops_aside(req, true);
-	error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
-	ops_aside(req, false);
+	if (error > 0) {
+		ops_aside(req, true);
+		error = daxfs_setattr(ops_fs(req), ino, DAXFS_SET_MODE, &want, &attr);
+		ops_aside(req, false);
+	}
 	return error ? error : drop_capabilities(req, ino);
 }
 
