@@ -39,17 +39,11 @@ static void test_kept(void **state)
 static void test_attributes_alone(void **state)
 {
 	struct pod *pod = watch_begin(state, LONG_MS);
-	struct config config;
 	unsigned before;
 	struct stat st;
 	int fd;
 
-	assert_int_equal(pod_stop(pod, A, SIGTERM), AGENT_EXIT_OK);
-	pod_config(pod, A, &config);
-	config.keeps = KERNEL_KEEPS_ATTRIBUTES;
-	watched_host = A;
-	pod->agent[A] = pod_spawn(pod, &config, A);
-	pod_wait_ready(pod, A);
+	watch_again(pod, A, KERNEL_KEEPS_ATTRIBUTES);
 	put(at(pod, B, "f"), "text");
 	fd = open(at(pod, A, "f"), O_RDONLY);
 	for (unsigned i = 0; i < NOT_GRANTED; i++) {

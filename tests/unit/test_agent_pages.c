@@ -91,25 +91,12 @@ static void keep(const struct pod *pod, const char *name, char letter)
 	fail_msg("data of %s is not kept", name);
 }
 
-/* An agent of a host again, that keeps data. */
-static void keep_data(struct pod *pod, int host)
-{
-	struct config config;
-
-	assert_int_equal(pod_stop(pod, host, SIGTERM), AGENT_EXIT_OK);
-	pod_config(pod, host, &config);
-	config.keeps = KERNEL_KEEPS_ALL;
-	watched_host = host;
-	pod->agent[host] = pod_spawn(pod, &config, host);
-	pod_wait_ready(pod, host);
-}
-
 static struct pod *begin(void **state, unsigned lease_ms)
 {
 	struct pod *pod = watch_begin(state, lease_ms);
 
-	keep_data(pod, A);
-	keep_data(pod, B);
+	watch_again(pod, A, KERNEL_KEEPS_ALL);
+	watch_again(pod, B, KERNEL_KEEPS_ALL);
 	make(at(pod, B, "f"), 'a');
 	keep(pod, "f", 'a');
 	return pod;

@@ -8,20 +8,6 @@
 
 #define ROUNDS 200u
 
-static void mounts_leave(struct pod *pod, enum kernel_keeps keeps)
-{
-	for (int host = A; host <= B; host++) {
-		struct config config;
-
-		assert_int_equal(pod_stop(pod, host, SIGTERM), AGENT_EXIT_OK);
-		pod_config(pod, host, &config);
-		config.keeps = keeps;
-		watched_host = host;
-		pod->agent[host] = pod_spawn(pod, &config, host);
-		pod_wait_ready(pod, host);
-	}
-}
-
 static struct pod *begin_unleased(void **state)
 {
 	struct pod *pod = *state;
@@ -38,7 +24,8 @@ static struct pod *begin_all(void **state)
 {
 	struct pod *pod = watch_begin(state, LONG_MS);
 
-	mounts_leave(pod, KERNEL_KEEPS_ALL);
+	watch_again(pod, A, KERNEL_KEEPS_ALL);
+	watch_again(pod, B, KERNEL_KEEPS_ALL);
 	return pod;
 }
 

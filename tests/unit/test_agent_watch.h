@@ -44,6 +44,19 @@ static inline void watch_pod_start(struct pod *pod, int host)
 	pod_start(pod, host);
 }
 
+/* The agent of a host ends, and another one begins, whose kernel keeps what that says. */
+static inline void watch_again(struct pod *pod, int host, enum kernel_keeps keeps)
+{
+	struct config config;
+
+	assert_int_equal(pod_stop(pod, host, SIGTERM), AGENT_EXIT_OK);
+	pod_config(pod, host, &config);
+	config.keeps = keeps;
+	watched_host = host;
+	pod->agent[host] = pod_spawn(pod, &config, host);
+	pod_wait_ready(pod, host);
+}
+
 ssize_t read(int fd, void *buf, size_t size)
 {
 	ssize_t n = syscall(SYS_read, fd, buf, size);
