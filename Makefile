@@ -361,7 +361,7 @@ LINK_TEST = $(LINK) $(filter %.o,$^) $(filter-out $(LIB_A) $(PROTO_A) $(COMMON_A
 	$(filter $(TEST_A) $(CHAOS_A),$^) $(PROTO_A) $(COMMON_A) $(LIB_A) -o $@
 
 # So does a unit test.
-UNIT_WRAP = $(shell grep -oh '__wrap_[a-z_]*' tests/unit/$*.c | sed 's/__wrap_/-Wl,--wrap=/' | sort -u)
+UNIT_WRAP = $(shell grep -oh '__wrap_[a-z0-9_]*' tests/unit/$*.c | sed 's/__wrap_/-Wl,--wrap=/' | sort -u)
 $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_A) $(PROTO_A) $(COMMON_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK_TEST) $(UNIT_WRAP) -lcmocka $(LIBS_PROG)

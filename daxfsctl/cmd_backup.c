@@ -149,14 +149,14 @@ static int open_part(struct copy *c)
 /* Without --force only if nobody made such a file meanwhile; where storage cannot promise that, by a look. */
 static int give_name(const struct copy *c)
 {
-	int code;
+	int error = renameat2(AT_FDCWD, c->part, AT_FDCWD, c->to, c->force ? 0 : RENAME_NOREPLACE) ? errno : 0;
+	int code = error == EEXIST || error == EINVAL ? may_replace(c) : CTL_OK;
 
-	if (renameat2(AT_FDCWD, c->part, AT_FDCWD, c->to, c->force ? 0 : RENAME_NOREPLACE) == 0)
-		return CTL_OK;
-	code = errno == EEXIST || errno == EINVAL ? may_replace(c) : CTL_OK;
-	if (code || (errno == EINVAL && rename(c->part, c->to) == 0))
+	if (code)
 		return code;
-	return ctl_fail(c->ctl, CTL_ERROR, "%s: %s", c->to, strerror(errno));
+	if (error == EINVAL)
+		error = rename(c->part, c->to) ? errno : 0;
+	return error ? ctl_fail(c->ctl, CTL_ERROR, "%s: %s", c->to, strerror(error)) : CTL_OK;
 }
 
 /* -- backup ------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 /*
  * test_ctl_backup.c - a pool copied and restored: whole, or not at all.
  *
- * Linked with a pwrite that lets something happen in the middle of a copy.
+ * Linked with a pwrite that lets something happen in the middle of a copy, and a renameat2 that need not know flags.
  */
 #include "ctl_run.h"
 
@@ -20,7 +20,19 @@ struct place {
 
 static void (*meanwhile)(struct place *p);
 static struct place *at;
-static int refuse; /* errno of the next pwrite */
+static int refuse;    /* errno of the next pwrite */
+static bool no_flags; /* storage that cannot rename without replacing */
+
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	if (no_flags && flags) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
 
 ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t offset);
@@ -191,6 +203,29 @@ static void over_what_is_there(void **unused)
 	teardown(&p);
 }
 
+/* There a look says whether somebody has made the file meanwhile. */
+static void where_flags_are_not_known(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p);
+	no_flags = true;
+	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	assert_true(has_file(p.copy, "first"));
+	unlink(p.copy);
+	meanwhile = copy_made_by_another;
+	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_REFUSED, "is there");
+	assert_int_equal(size_of(p.copy), 0);
+	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	assert_true(has_file(p.copy, "first"));
+	no_flags = false;
+	teardown(&p);
+}
+
 static void of_a_pool_in_use(void **unused)
 {
 	struct daxfs *fs;
@@ -288,9 +323,13 @@ static void of_what_is_damaged(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back),   cmocka_unit_test(over_what_is_there),
-		cmocka_unit_test(of_a_pool_in_use), cmocka_unit_test(while_a_host_comes_and_goes),
-		cmocka_unit_test(errors),           cmocka_unit_test(of_what_is_damaged),
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(over_what_is_there),
+		cmocka_unit_test(where_flags_are_not_known),
+		cmocka_unit_test(of_a_pool_in_use),
+		cmocka_unit_test(while_a_host_comes_and_goes),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(of_what_is_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
