@@ -245,3 +245,19 @@ void kernel_cache_forget_names(struct kernel_cache *k)
 	if (kernel_cache_keeps_names(k))
 		channel_forget_names(k->channel);
 }
+
+/* In this order: a lookup that is answered before, and may be kept, has the former epoch. */
+void kernel_cache_lose_name(struct kernel_cache *k, daxfs_ino ino)
+{
+	if (!kernel_cache_keeps_names(k))
+		return;
+	atomic_store(&k->lost_ns[ino % KERNEL_LOSERS], clock_ns());
+	channel_forget_names(k->channel);
+}
+
+bool kernel_cache_keeps_names_of(const struct kernel_cache *k, daxfs_ino ino)
+{
+	long long lost_ns = atomic_load(&k->lost_ns[ino % KERNEL_LOSERS]);
+
+	return !lost_ns || clock_ns() > lost_ns + k->arrive_ns;
+}

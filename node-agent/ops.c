@@ -245,7 +245,10 @@ void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const stru
 		return;
 	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
 		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
-	out->entry_timeout = kernel_cache_seconds(lease->names_ns);
+	if (kernel_cache_keeps_names_of(&ops->cache, attr->ino))
+		out->entry_timeout = kernel_cache_seconds(lease->names_ns);
+	else
+		out->entry_timeout = 0;
 }
 
 /* See kernel_cache.h. */

@@ -91,6 +91,11 @@ struct tombstone *tombstone_make(struct tombstones *t, daxfs_ino parent, const c
 	return NULL;
 }
 
+daxfs_ino tombstone_several(const struct tombstone *stone)
+{
+	return stone && stone->attr.nlink > 1 ? stone->attr.ino : 0;
+}
+
 /* Drop what is behind the newest of a chain. */
 static struct tombstone *cut_chain(struct tombstone *chain)
 {

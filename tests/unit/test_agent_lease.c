@@ -334,6 +334,34 @@ static void test_own_change(void **state)
 	expect_same(pod, "d/f");
 }
 
+static void *unlink_main(void *context)
+{
+	assert_int_equal(unlink(at(context, A, "d/name")), 0);
+	return NULL;
+}
+
+/* The kernel is told of a removal before it counts that itself: it does not take the file for gone. */
+static void test_name_removed(void **state)
+{
+	struct pod *pod = watch_begin(state, LONG_MS);
+	pthread_t thread;
+	char from[160];
+
+	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
+	put(at(pod, A, "file"), "text");
+	snprintf(from, sizeof(from), "%s", at(pod, A, "file"));
+	assert_int_equal(link(from, at(pod, A, "d/name")), 0);
+	warm(pod, "file");
+	watch_hold(FUSE_UNLINK);
+	assert_int_equal(pthread_create(&thread, NULL, unlink_main, pod), 0);
+	watch_wait_held();
+	assert_int_equal(stat_of(from).st_nlink, 1);
+	watch_release();
+	pthread_join(thread, NULL);
+	assert_int_equal(link(from, at(pod, A, "d/again")), 0);
+	expect_same(pod, "file");
+}
+
 static void test_lookup_stopped(void **state)
 {
 	struct pod *pod = watch_begin(state, LONG_MS);
@@ -493,6 +521,7 @@ int main(void)
 		TEST(test_moved_here),
 		TEST(test_links_here),
 		TEST(test_own_change),
+		TEST(test_name_removed),
 		TEST(test_lookup_stopped),
 		TEST(test_getattr_stopped),
 		TEST(test_listing_stopped),

@@ -71,8 +71,10 @@ ssize_t read(int fd, void *buf, size_t size)
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
+	const struct fuse_out_header *out = iov[0].iov_base; /* unique 0: no answer, but a notification */
+
 	if (watch && watched_opcode && watched_host == A && atomic_load(&watch->hold) == watched_opcode &&
-	    !atomic_exchange(&watch->holds, true))
+	    out->unique && !atomic_exchange(&watch->holds, true))
 		while (atomic_load(&watch->hold))
 			sched_yield();
 	return syscall(SYS_writev, fd, iov, count);
