@@ -56,6 +56,7 @@ struct agent {
 	char name[32];
 	struct daxfs_identity identity; /* zeros: not known */
 	int lock_error;                 /* of beat_lock_memory() */
+	int realtime_error;             /* why the heart beats at ordinary priority, although asked otherwise */
 
 	struct ev_loop *loop;
 	struct ev_signal stop[4];
@@ -102,7 +103,7 @@ static void on_dead(void *context)
 	if (phase_of(a) >= AGENT_MOUNTING)
 		session_abandon(&a->session);
 	log_fail("declared dead by the pod (host slot %d): stopped using pool %s; start again once it is recovered",
-		 a->config->host, a->geometry.name);
+		 phase_of(a) >= AGENT_JOINED ? a->config->host : (int)a->standin.slot, a->geometry.name);
 	_exit(AGENT_EXIT_DEAD);
 }
 
@@ -225,7 +226,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 
 /* -- up ------------------------------------------------------------------------- */
 
-static void start_beating(struct agent *a)
+static bool start_beating(struct agent *a)
 {
 	int error, realtime_error;
 
@@ -239,31 +240,53 @@ static void start_beating(struct agent *a)
 	if (error) {
 		log_fail("cannot start the heartbeat: %s", strerror(-error));
 		finish(a, AGENT_EXIT_FAILED);
-		return;
+		return false;
 	}
-	agent_phase_move(&a->phase, AGENT_BEATING);
-	a->stolen_ms = steal_ms();
-	steal_warn(a->beat.period_ms);
-	if (!realtime_error)
-		realtime_error = a->lock_error;
-	if (realtime_error)
-		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
-			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime",
-			 strerror(-realtime_error));
+	a->realtime_error = realtime_error ? realtime_error : a->lock_error;
+	return true;
 }
 
-static void start_recovering(struct agent *a)
+static void warn_of_beats(struct agent *a)
+{
+	a->stolen_ms = steal_ms();
+	steal_warn(a->beat.period_ms);
+	if (a->realtime_error)
+		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
+			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime",
+			 strerror(-a->realtime_error));
+}
+
+static bool start_recovering(struct agent *a)
 {
 	int error;
 
-	a->recover.fs = a->fs;
 	error = recover_start(&a->recover);
 	if (error) {
 		log_fail("cannot start the recovery thread: %s", strerror(-error));
 		finish(a, AGENT_EXIT_FAILED);
-		return;
 	}
-	agent_phase_move(&a->phase, AGENT_RECOVERING);
+	return !error;
+}
+
+/* In a slot that is not ours, while nobody else is there to recover ours. */
+static bool stand_in(void *context)
+{
+	struct agent *a = context;
+
+	if (!start_beating(a))
+		return false;
+	if (start_recovering(a))
+		return true;
+	beat_stop(&a->beat);
+	return false;
+}
+
+static void stand_down(void *context)
+{
+	struct agent *a = context;
+
+	recover_stop(&a->recover);
+	beat_stop(&a->beat);
 }
 
 /* Two lanes are left for recovery and for whoever asks for status: a worker
@@ -310,9 +333,12 @@ static void start_all(struct agent *a)
 	double tick_s = TICK_S;
 	uint64_t usec;
 
-	start_beating(a);
-	if (phase_of(a) == AGENT_BEATING)
-		start_recovering(a);
+	if (start_beating(a)) {
+		agent_phase_move(&a->phase, AGENT_BEATING);
+		warn_of_beats(a);
+	}
+	if (phase_of(a) == AGENT_BEATING && start_recovering(a))
+		agent_phase_move(&a->phase, AGENT_RECOVERING);
 	if (phase_of(a) == AGENT_RECOVERING)
 		start_serving(a);
 	a->watched = sd_watchdog_enabled(0, &usec) > 0;
@@ -370,7 +396,7 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 	(void)events;
 	if (!a->standin.joined)
 		error = daxfs_join_as(a->fs, (unsigned)a->config->host, a->name, &a->identity, &err);
-	if ((error == -EBUSY || error == -EEXIST) && ev_now(loop) < a->join_until) {
+	if ((error == -EBUSY || error == -EEXIST) && (a->standin.joined || ev_now(loop) < a->join_until)) {
 		wait_for_slot(a, &err);
 		return;
 	}
@@ -516,10 +542,15 @@ static void serve(struct agent *a)
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
+	a->recover = (struct recover){ .fs = a->fs, .own = -1 };
 	a->standin = (struct self_recover){ .fs = a->fs,
 					    .pool = a->config->pool,
 					    .name = a->name,
 					    .identity = &a->identity,
+					    .recover = &a->recover,
+					    .start = stand_in,
+					    .stop = stand_down,
+					    .context = a,
 					    .host = (unsigned)a->config->host,
 					    .hosts = a->geometry.hosts };
 	ev_run(a->loop, 0);

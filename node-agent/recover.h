@@ -14,9 +14,11 @@
 struct recover {
 	/* set by the caller */
 	struct daxfs *fs;
+	int own; /* a host whom nobody is assigned, but who is seen to all the same (self_recover.h); < 0: none */
 
 	/* read by anyone */
 	atomic_uint recovered; /* hosts, since the start */
+	atomic_int error;      /* of the last attempt */
 
 	/* private */
 	pthread_t thread;
@@ -25,6 +27,8 @@ struct recover {
 	bool stop; /* under lock */
 };
 
+/* One attempt, which says what came of it. Who has not started the thread makes them. */
+void recover_once(struct recover *r);
 int recover_start(struct recover *r);
 /* Waits for a recovery in progress: it is short, and better done than handed on. */
 void recover_stop(struct recover *r);

@@ -9,8 +9,7 @@
 #include "daxfs/member.h"
 
 #define PATIENCE 8u    /* looks: fabricd would have assigned somebody within a few polls */
-#define STEPS_MAX 100u /* heartbeats; a recovery assigned to us comes within a few */
-#define REPORTS_MAX 8
+#define STEPS_MAX 100u /* heartbeats in which we do nothing; a recovery assigned to us comes within a few */
 
 /* Not for one that recoverers died of: that is for the operator to order. */
 static bool waits(const struct daxfs_host_view *v)
@@ -20,6 +19,7 @@ static bool waits(const struct daxfs_host_view *v)
 
 struct outlook {
 	bool waiting; /* our slot, for a recoverer */
+	bool ours;    /* and we are that */
 	bool fenced;  /* and nobody is assigned */
 	bool alone;   /* no host is there to be one */
 	int spare;    /* the last free slot, -1: none */
@@ -46,6 +46,7 @@ static struct outlook look(const struct self_recover *s)
 		if (i == s->host) {
 			o.waiting = waits(&view);
 			o.fenced = view.state == DAXFS_HOST_FENCED;
+			o.ours = s->joined && view.recoverer == (int)s->slot;
 		} else if (view.state == DAXFS_HOST_FREE || view.state == DAXFS_HOST_RECOVERED) {
 			o.spare = (int)i;
 		}
@@ -68,43 +69,35 @@ static bool begin(struct self_recover *s)
 	s->slot = (unsigned)o.spare;
 	s->joined = true;
 	s->steps = s->waiting = 0;
+	s->recover->own = (int)s->host;
 	daxfs_beat(s->fs);
-	return true;
-}
-
-static void log_recovered(const struct daxfs_recovery *r)
-{
-	log_note("recovered host %u generation %u: %llu records finished, %llu rolled back, %llu open files released",
-		 r->host, r->generation, (unsigned long long)r->finished, (unsigned long long)r->rolled_back,
-		 (unsigned long long)r->opens);
+	s->live = s->start && s->start(s->context);
+	if (s->live || !s->start)
+		return true;
+	self_recover_stop(s);
+	return false;
 }
 
 /* False when there is nothing more to do for us. */
 static bool work(struct self_recover *s)
 {
-	struct daxfs_recovery reports[REPORTS_MAX];
-	int error = daxfs_beat(s->fs), n;
+	struct outlook o;
 
-	if (error)
+	if (!s->live && daxfs_beat(s->fs))
 		return false;
-	n = daxfs_recover_assigned(s->fs, reports, REPORTS_MAX); /* fabricd may have been quicker to find us */
-	for (int i = 0; i < n && i < REPORTS_MAX; i++)
-		log_recovered(&reports[i]);
-	error = daxfs_recover(s->fs, s->host, &reports[0]);
-	if (!error)
-		log_recovered(&reports[0]);
-	else if (error != -EBUSY && error != -EAGAIN)
-		log_fail("cannot recover host slot %u: %s; run daxfsctl check", s->host, strerror(-error));
-	return look(s).waiting;
+	if (!s->live)
+		recover_once(s->recover);
+	o = look(s);
+	s->steps = o.ours && !atomic_load(&s->recover->error) ? 0 : s->steps + 1;
+	return o.waiting && s->steps < STEPS_MAX;
 }
 
 bool self_recover_step(struct self_recover *s)
 {
 	if (!s->joined)
 		return begin(s);
-	if (work(s) && ++s->steps < STEPS_MAX)
-		return true;
-	self_recover_stop(s);
+	if (!work(s))
+		self_recover_stop(s);
 	return true;
 }
 
@@ -114,7 +107,10 @@ void self_recover_stop(struct self_recover *s)
 
 	if (!s->joined)
 		return;
-	s->joined = false;
+	if (s->live)
+		s->stop(s->context);
+	s->joined = s->live = false;
+	s->recover->own = -1;
 	error = daxfs_leave(s->fs);
 	if (error)
 		log_warn("cannot leave host slot %u: %s; the pod will recover it", s->slot, strerror(-error));

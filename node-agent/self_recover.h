@@ -10,26 +10,37 @@
  * Killed meanwhile: one more host that died, of the same name, so that fencing
  * it hits the right machine.
  *
- * One thread. Not for use after the agent has joined its own slot.
+ * A recovery may take long: a large file is cut, or caches that the dead granted must run out. So what beats
+ * and what recovers are threads, as of any host, which the caller has (`start`, `stop`); the steps only look.
+ * Not for use after the agent has joined its own slot.
  */
 #ifndef AGENT_STANDIN_H
 #define AGENT_STANDIN_H
 
 #include <stdbool.h>
 
-#include "daxfs/daxfs.h"
+#include "node-agent/recover.h"
 
 struct self_recover {
 	struct daxfs *fs;
 	const char *pool; /* path */
 	const char *name;
 	const struct daxfs_identity *identity;
-	unsigned host;    /* the slot that is waited for */
-	unsigned hosts;   /* slots of the pool */
+	struct recover *recover; /* told to see to `host`, too */
+	/* Heart and recoverer of the slot that we stand in; start(): false if they do not live. NULL: each step beats
+	 * and recovers, which is for simulators. */
+	bool (*start)(void *context);
+	void (*stop)(void *context);
+	void *context;
+	unsigned host;  /* the slot that is waited for */
+	unsigned hosts; /* slots of the pool */
+
+	/* private */
 	unsigned waiting; /* looks in a row that found it FENCED */
 	unsigned steps;   /* since it joined */
 	unsigned slot;
 	bool joined; /* `slot` */
+	bool live;   /* started */
 };
 
 /*

@@ -26,6 +26,7 @@ struct fixture {
 	struct daxfs *fs;
 	struct daxfs_member *m;
 	uint32_t epoch;
+	struct recover recover;
 	struct self_recover standin;
 };
 
@@ -68,7 +69,10 @@ static void fixture_start(struct fixture *s)
 		fail_msg("%s", err.text);
 	daxfs_member_manager(s->m, &manager);
 	assert_int_equal(daxfs_member_claim(s->m, &manager, &s->epoch), 0);
-	s->standin = (struct self_recover){ .fs = s->fs, .pool = s->path, .name = "host", .host = 0, .hosts = HOSTS };
+	s->recover = (struct recover){ .fs = s->fs, .own = -1 };
+	s->standin = (struct self_recover){
+		.fs = s->fs, .pool = s->path, .name = "host", .recover = &s->recover, .host = 0, .hosts = HOSTS
+	};
 }
 
 static void fixture_stop(struct fixture *s)

@@ -243,7 +243,10 @@ static void join(struct actor *a)
 {
 	struct machine *m = &pod.machine[a->machine];
 	struct daxfs_identity identity = machine_identity(a->machine);
-	struct self_recover s = { .fs = m->fs, .pool = "pool", .host = a->machine, .hosts = pod.pool.super.hosts };
+	struct recover r = { .fs = m->fs, .own = -1 };
+	struct self_recover s = {
+		.fs = m->fs, .pool = "pool", .recover = &r, .host = a->machine, .hosts = pod.pool.super.hosts
+	};
 	struct daxfs_error err = { .text = "" };
 	char name[16];
 
