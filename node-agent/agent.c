@@ -28,19 +28,17 @@
 
 #include "common/log.h"
 #include "node-agent/beat.h"
+#include "node-agent/beat_watch.h"
 #include "node-agent/mountpoint.h"
 #include "node-agent/phase.h"
 #include "node-agent/proof.h"
 #include "node-agent/recover.h"
 #include "node-agent/session.h"
 #include "node-agent/self_recover.h"
-#include "node-agent/steal.h"
 
 #define JOIN_RETRY_S 0.2
 #define JOIN_QUIET_S 1 /* a tenant that is leaving is not worth a line */
 #define TICK_S 1.0
-#define LATE_PERIODS 4  /* a beat later than so many periods is worth a line ... */
-#define LATE_TICKS 10   /* ... once in so many ticks */
 #define EXPIRE_TICKS 30 /* until then the kernel has sent again what it will */
 
 struct agent {
@@ -66,14 +64,10 @@ struct agent {
 	struct self_recover standin; /* while we wait for the slot */
 	double join_until;
 	agent_phase_word phase;
-	bool watched; /* the service manager waits for signs of life */
+	struct beat_watch watch;
 
 	/* what the last tick saw */
-	unsigned long long beats_seen;
-	uint64_t stolen_ms;
-	unsigned recovered_seen, late_pause, ticks;
-	int error_seen;
-	bool withheld_seen;
+	unsigned recovered_seen, ticks;
 };
 
 static void finish(struct agent *a, enum agent_exit status)
@@ -155,55 +149,6 @@ static void on_news(struct ev_loop *loop, struct ev_async *w, int events)
 
 /* -- once a second ------------------------------------------------------------ */
 
-static void look_at_lateness(struct agent *a)
-{
-	unsigned period_ms = a->beat.period_ms, late_ms;
-	uint64_t stolen_ms = steal_ms() - a->stolen_ms;
-
-	a->stolen_ms += stolen_ms;
-	if (a->late_pause > 0) {
-		a->late_pause--;
-		return;
-	}
-	late_ms = atomic_exchange(&a->beat.late_ms, 0);
-	if (late_ms <= LATE_PERIODS * period_ms)
-		return;
-	if (stolen_ms > late_ms / 2)
-		log_warn("a heartbeat was %u ms late (of %u): the hypervisor took %llu ms of this guest's time since "
-			 "a second ago; a longer one: daxfsctl heartbeat",
-			 late_ms, period_ms, (unsigned long long)stolen_ms);
-	else
-		log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or stopped",
-			 late_ms, period_ms);
-	a->late_pause = LATE_TICKS;
-}
-
-static void look_at_beats(struct agent *a)
-{
-	bool withheld = atomic_load(&a->beat.withheld);
-	int error = atomic_load(&a->beat.error);
-
-	if (withheld && !a->withheld_seen)
-		log_fail("a worker has been inside one call for over %u s: not beating until it returns",
-			 BEAT_STUCK_MS / 1000);
-	if (!withheld && a->withheld_seen)
-		log_note("workers make progress again: beating");
-	a->withheld_seen = withheld;
-	if (error && error != a->error_seen)
-		log_fail("heartbeat failed: %s; run daxfsctl check", strerror(-error));
-	a->error_seen = error;
-}
-
-/* Alive, to the service manager, is what it is to the pod: beating. */
-static void feed_watchdog(struct agent *a)
-{
-	unsigned long long beats = atomic_load(&a->beat.beats);
-
-	if (a->watched && beats != a->beats_seen)
-		sd_notify(0, "WATCHDOG=1");
-	a->beats_seen = beats;
-}
-
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
@@ -212,9 +157,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 
 	(void)loop;
 	(void)events;
-	look_at_lateness(a);
-	look_at_beats(a);
-	feed_watchdog(a);
+	beat_watch_look(&a->watch);
 	if (mounted && ++a->ticks == EXPIRE_TICKS)
 		estate_expire(a->estate);
 	if (mounted)
@@ -244,16 +187,6 @@ static bool start_beating(struct agent *a)
 	}
 	a->realtime_error = realtime_error ? realtime_error : a->lock_error;
 	return true;
-}
-
-static void warn_of_beats(struct agent *a)
-{
-	a->stolen_ms = steal_ms();
-	steal_warn(a->beat.period_ms);
-	if (a->realtime_error)
-		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
-			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime",
-			 strerror(-a->realtime_error));
 }
 
 static bool start_recovering(struct agent *a)
@@ -335,14 +268,13 @@ static void start_all(struct agent *a)
 
 	if (start_beating(a)) {
 		agent_phase_move(&a->phase, AGENT_BEATING);
-		warn_of_beats(a);
+		beat_watch_begin(&a->watch, &a->beat, a->realtime_error);
 	}
 	if (phase_of(a) == AGENT_BEATING && start_recovering(a))
 		agent_phase_move(&a->phase, AGENT_RECOVERING);
 	if (phase_of(a) == AGENT_RECOVERING)
 		start_serving(a);
-	a->watched = sd_watchdog_enabled(0, &usec) > 0;
-	if (a->watched && (double)usec / 2e6 < tick_s)
+	if (sd_watchdog_enabled(0, &usec) > 0 && (double)usec / 2e6 < tick_s)
 		tick_s = (double)usec / 2e6;
 	ev_timer_init(&a->tick, on_tick, tick_s, tick_s);
 	a->tick.data = a;
