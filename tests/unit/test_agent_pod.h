@@ -53,6 +53,9 @@ struct pod {
 	pid_t agent[POD_HOSTS];  /* 0: not running */
 	int notify;              /* socket */
 	char notify_path[96];
+	/* Takes one message. NULL: nobody wants it. */
+	void (*hear)(struct pod *pod, void *manager);
+	void *manager;
 };
 
 static inline bool pod_possible(void)
@@ -263,6 +266,21 @@ static inline int pod_reap(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+/* Its messages are taken until it has ended: the socket holds ten, and the next one would wait. */
+static inline void pod_await_end(struct pod *pod, pid_t pid)
+{
+	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
+
+	while (!pod_ended(pid)) {
+		if (poll(&in, 1, 10) != 1)
+			continue;
+		if (pod->hear)
+			pod->hear(pod, pod->manager);
+		else
+			pod_let_go(pod);
+	}
+}
+
 static inline int pod_stop(struct pod *pod, int host, int signal)
 {
 	pid_t pid = pod->agent[host];
@@ -272,6 +290,7 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 	kill(pid, signal);
 	if (signal == SIGKILL)
 		pod_let_go(pod);
+	pod_await_end(pod, pid);
 	return pod_reap(pid);
 }
 
