@@ -266,8 +266,8 @@ static inline int pod_reap(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* Its messages are taken until it has ended: the socket holds ten, and the next one would wait. */
-static inline void pod_await_end(struct pod *pod, pid_t pid)
+/* Of an agent. Its messages are taken until then: the socket holds ten, and the next one would wait. */
+static inline int pod_end(struct pod *pod, pid_t pid)
 {
 	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
 
@@ -279,6 +279,7 @@ static inline void pod_await_end(struct pod *pod, pid_t pid)
 		else
 			pod_let_go(pod);
 	}
+	return pod_reap(pid);
 }
 
 static inline int pod_stop(struct pod *pod, int host, int signal)
@@ -290,8 +291,7 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 	kill(pid, signal);
 	if (signal == SIGKILL)
 		pod_let_go(pod);
-	pod_await_end(pod, pid);
-	return pod_reap(pid);
+	return pod_end(pod, pid);
 }
 
 /* The process that serves, child of the agent. */
@@ -414,7 +414,7 @@ static inline void pod_refused(struct pod *pod, const struct config *config, int
 	int log = POD_HOSTS - 1;
 
 	unlink(pod->log[log]);
-	assert_int_equal(pod_reap(pod_spawn(pod, config, log)), status);
+	assert_int_equal(pod_end(pod, pod_spawn(pod, config, log)), status);
 	if (!pod_log_says(pod, log, line)) {
 		pod_show_log(pod, log);
 		fail_msg("did not say '%s'", line);
