@@ -345,6 +345,7 @@ static int receipts_left(struct estate *e, struct daxfs_receipt ***out)
 	return n;
 }
 
+/* A file that a request made, and perhaps had not told the kernel of yet. */
 static void hold_made(struct estate *e)
 {
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++) {
@@ -353,8 +354,7 @@ static void hold_made(struct estate *e)
 
 		if (!e->left[i] || !step->happened || !step->ino || !r->fh)
 			continue;
-		if (is_current(e, r->fh) &&
-		    !file_at(e, r->fh)->ino) /* else it was answered, and perhaps closed since */
+		if (is_current(e, r->fh)) /* else it was answered, and closed since */
 			estate_file_set(e, r->fh, step->ino);
 	}
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_agent_estate.c - numbers of open files, which the kernel keeps for as long as it likes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* test_agent_estate.c - open files: their numbers, which the kernel keeps for as long as it likes, and their heirs. */
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "daxfs/daxfs.h"
+#include "hang.h"
 #include "node-agent/estate.h"
+#include "pod.h"
+
+#define BYTES (8u << 20)
 
 /* A place is used again, its number is not: who comes late with the old one finds nothing, and closes nothing. */
 static void a_number_is_of_one_file(void **state)
@@ -33,10 +34,122 @@ static void a_number_is_of_one_file(void **state)
 	estate_close(&e);
 }
 
+/* -- a life that ends within requests to create a file --------------------------------- */
+
+/* what the kernel was told of such a request, or would have been */
+struct asked {
+	uint64_t fh;
+	daxfs_ino ino;
+};
+
+struct deceased {
+	struct daxfs *fs;
+	struct estate *estate;
+	uint64_t unique;
+};
+
+/* A request that nobody ends, up to what it asks of the library. */
+static struct estate_request *begin(struct deceased *d, struct asked *a)
+{
+	struct estate_request *r = estate_begin(d->estate, ++d->unique, false);
+
+	a->fh = r->fh = estate_file_new(d->estate);
+	return r;
+}
+
+static void make(struct deceased *d, struct asked *a, const char *name)
+{
+	struct estate_request *r = begin(d, a);
+	struct daxfs_attr attr;
+
+	if (daxfs_receipt_use(d->fs, &r->receipt) ||
+	    daxfs_mknod(d->fs, DAXFS_ROOT, name, S_IFREG | 0600, 0, pod_root, true, &attr))
+		_exit(2);
+	daxfs_receipt_use(d->fs, NULL);
+	a->ino = attr.ino;
+}
+
+/* The kernel has its answer, and closes the file before the request is out of the journal. */
+static void answer_and_close(struct deceased *d, const struct asked *a)
+{
+	estate_file_set(d->estate, a->fh, a->ino);
+	if (daxfs_file_close(d->fs, a->ino))
+		_exit(3);
+	estate_file_free(d->estate, a->fh);
+}
+
+enum { UNMADE, MADE, CLOSED };
+static const char *const names[] = { "unmade", "made", "closed" };
+
+static void first_life(void *base, struct estate *e, struct asked *asked)
+{
+	struct deceased d = { .estate = e };
+	struct daxfs_error err;
+
+	if (fs_attach(base, BYTES, &d.fs, &err) || daxfs_join(d.fs, 0, "first", &err) || estate_enter(e))
+		_exit(1);
+	estate_mounted(e, daxfs_tenancy(d.fs));
+	begin(&d, &asked[UNMADE]);
+	make(&d, &asked[MADE], names[MADE]);
+	make(&d, &asked[CLOSED], names[CLOSED]);
+	answer_and_close(&d, &asked[CLOSED]);
+	_exit(0);
+}
+
+/* Its name was all that kept it. */
+static bool goes_with_its_name(struct daxfs *fs, unsigned file, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	assert_int_equal(daxfs_unlink(fs, DAXFS_ROOT, names[file]), 0);
+	return daxfs_getattr(fs, ino, &attr) != 0;
+}
+
+/* What was made and not answered the next life holds for the kernel. What was answered and closed it does not. */
+static void what_was_made_is_held(void **state)
+{
+	struct daxfs_mkfs_options options = { .size = BYTES, .hosts = POD_HOSTS, .lanes = 4, .inodes = 512 };
+	struct asked *asked = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pod pod = { .size = BYTES };
+	struct daxfs_error err;
+	struct estate e;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (estate_create(&e, &err))
+		skip(); /* no /dev/fuse */
+	alarm(HANG_S);
+	pod.base = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(pod.base != MAP_FAILED && asked != MAP_FAILED);
+	assert_int_equal(pool_format(pod.base, BYTES, &options, &err), 0);
+	pid = fork();
+	if (pid == 0)
+		first_life(pod.base, &e, asked);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+
+	assert_int_equal(fs_attach(pod.base, BYTES, &pod.fs[0], &err), 0);
+	assert_int_equal(estate_enter(&e), 0);
+	if (estate_take_over(&e, pod.fs[0], 0, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(estate_file(&e, asked[UNMADE].fh), 0);
+	assert_int_equal(estate_file(&e, asked[MADE].fh), asked[MADE].ino);
+	assert_false(goes_with_its_name(pod.fs[0], MADE, asked[MADE].ino));
+	assert_int_equal(estate_file(&e, asked[CLOSED].fh), 0);
+	assert_true(goes_with_its_name(pod.fs[0], CLOSED, asked[CLOSED].ino));
+
+	assert_int_equal(daxfs_leave(pod.fs[0]), 0);
+	pod_check(&pod);
+	daxfs_close(pod.fs[0]);
+	estate_close(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_number_is_of_one_file),
+		cmocka_unit_test(what_was_made_is_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
