@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.c - the passes of the check, and the last of them: states against what was reached.
+ * check.c - the check of a pool: the public call, its passes, and the last of them: states against what was reached.
  *
  * Memory: one allocation of a few bytes an object. Concurrency: reads only; beside running hosts it may see
  * a change half done and report it, so findings on a pool in use are to be confirmed by a second run.
@@ -11,8 +11,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "fs/fs.h"
 #include "inspect/check_walk.h"
 #include "inspect/repair.h"
+#include "mem/process.h"
 #include "space/space.h"
 
 /* -- states against what was reached ------------------------------------------ */
@@ -192,4 +194,51 @@ int check_pass(const struct pool *pool, struct repair *fix, daxfs_report report,
 int check_pool(const struct pool *pool, daxfs_report report, void *context, struct daxfs_check *out)
 {
 	return check_pass(pool, NULL, report, context, out);
+}
+
+/* -- the public call ---------------------------------------------------------- */
+
+struct check_call {
+	struct daxfs *fs;
+	daxfs_report report;
+	void *context;
+	struct daxfs_check *out;
+	unsigned begun;
+};
+
+/* One load of each 4 KiB: what cannot be read is known before anything is said. */
+static int touch_all(void *arg)
+{
+	const struct check_call *call = arg;
+	const struct pool *pool = fs_pool(call->fs);
+
+	for (uint64_t at = 0; at < pool->super.size; at += DAXFS_PAGE_SIZE)
+		if (!pool_lost(pool, pool_at(pool, at), sizeof(sm_u64)))
+			sm_load_relaxed(pool_at(pool, at));
+	return 0;
+}
+
+static int check_all(void *arg)
+{
+	struct check_call *call = arg;
+
+	if (call->begun++)
+		inspect_line(call->report, call->context, "memory failed meanwhile: all is checked again");
+	return check_pool(fs_pool(call->fs), call->report, call->context, call->out);
+}
+
+int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out)
+{
+	struct check_call call = { fs, report, context, out, 0 };
+	int was, rc;
+
+	if (!*fs->here)
+		return -ECHILD;
+	was = process_cancel_off();
+	trouble_sync(fs_pool_writable(fs));
+	rc = fs_look(fs, touch_all, &call);
+	if (rc == 0)
+		rc = fs_look(fs, check_all, &call);
+	process_cancel_restore(was);
+	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inspect.c - the public calls that look at a pool, and what they share.
+ * inspect.c - what check, dump and repair share, and public calls that look at one thing.
  *
  * All but the scratch word of daxfs_selftest is read only. Every number that
  * comes out of the pool is compared with the pool's limits before it leads
@@ -16,9 +16,7 @@
 #include "fs/fs.h"
 #include "fs/lockset.h"
 #include "fs/xattrset.h"
-#include "inspect/check.h"
 #include "mem/guard.h"
-#include "mem/process.h"
 
 /* -- words ------------------------------------------------------------------ */
 
@@ -286,51 +284,6 @@ void inspect_line(daxfs_report report, void *context, const char *format, ...)
 }
 
 /* -- public calls ------------------------------------------------------------- */
-
-struct check_call {
-	struct daxfs *fs;
-	daxfs_report report;
-	void *context;
-	struct daxfs_check *out;
-	unsigned begun;
-};
-
-/* One load of each 4 KiB: what cannot be read is known before anything is said. */
-static int touch_all(void *arg)
-{
-	const struct check_call *call = arg;
-	const struct pool *pool = fs_pool(call->fs);
-
-	for (uint64_t at = 0; at < pool->super.size; at += DAXFS_PAGE_SIZE)
-		if (!pool_lost(pool, pool_at(pool, at), sizeof(sm_u64)))
-			sm_load_relaxed(pool_at(pool, at));
-	return 0;
-}
-
-static int check_all(void *arg)
-{
-	struct check_call *call = arg;
-
-	if (call->begun++)
-		inspect_line(call->report, call->context, "memory failed meanwhile: all is checked again");
-	return check_pool(fs_pool(call->fs), call->report, call->context, call->out);
-}
-
-int daxfs_check(struct daxfs *fs, daxfs_report report, void *context, struct daxfs_check *out)
-{
-	struct check_call call = { fs, report, context, out, 0 };
-	int was, rc;
-
-	if (!*fs->here)
-		return -ECHILD;
-	was = process_cancel_off();
-	trouble_sync(fs_pool_writable(fs));
-	rc = fs_look(fs, touch_all, &call);
-	if (rc == 0)
-		rc = fs_look(fs, check_all, &call);
-	process_cancel_restore(was);
-	return rc;
-}
 
 struct inflight_call {
 	const struct pool *pool;
