@@ -64,7 +64,7 @@ struct ops {
 	struct backing_told backing_told;
 };
 
-extern const struct fuse_lowlevel_ops ops_table;
+extern const struct fuse_lowlevel_ops ops_table; /* ops_table.c */
 
 int ops_start(struct ops *ops);
 /* No worker is left: answer who still waits for a lock. */
