@@ -46,6 +46,8 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err);
  */
 int ctl_parse(struct ctl *ctl, int argc, char **argv, const struct arg *table, unsigned n, unsigned least,
 	      unsigned most, const char *usage);
+/* One line of success about a host, as text or JSON; state may be NULL. Returns CTL_OK. */
+int ctl_host_done(struct ctl *ctl, unsigned host, const char *state, const char *text);
 /* Say what went wrong; returns `code`. */
 int ctl_fail(struct ctl *ctl, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The exit code for an -errno of the library or of fabricd. */

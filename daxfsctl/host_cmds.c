@@ -22,25 +22,6 @@
 #define POLL_MS 20
 #define REMOVE_S 60 /* to wait for, if nothing is said */
 
-int order_done(struct ctl *ctl, unsigned host, const char *state, const char *text)
-{
-	struct json j;
-
-	if (!ctl->json) {
-		fprintf(ctl->out, "%s\n", text);
-		return CTL_OK;
-	}
-	json_begin(&j, ctl->out);
-	json_add_number(&j, "host", host);
-	if (state)
-		json_add_text(&j, "state", state);
-	else
-		json_add_null(&j, "state");
-	json_add_text(&j, "text", text);
-	json_finish(&j);
-	return CTL_OK;
-}
-
 /* -- asking -------------------------------------------------------------------- */
 
 /* An order is given once: where fabricd may have taken it, it is not repeated. */
@@ -127,7 +108,7 @@ static int await(struct ctl *ctl, const char *socket, enum order order, const st
 		code = ctl_fail_value(ctl, rc, &err);
 	} else if (reached(order, before, v)) {
 		snprintf(text, sizeof(text), "host %u is %s", v->id, daxfs_host_state_name(v->state));
-		code = order_done(ctl, v->id, daxfs_host_state_name(v->state), text);
+		code = ctl_host_done(ctl, v->id, daxfs_host_state_name(v->state), text);
 	} else {
 		code = ctl_fail(ctl, CTL_REFUSED, "host %u is still %s after %llu s (%s)", v->id,
 				daxfs_host_state_name(v->state), (unsigned long long)seconds,
@@ -169,7 +150,7 @@ static int order_by(struct ctl *ctl, const char *socket, enum order order, unsig
 	free(s);
 	if (rc)
 		return ctl_fail_value(ctl, rc, &err);
-	return wait_seconds ? await(ctl, socket, order, &before, wait_seconds) : order_done(ctl, host, NULL, text);
+	return wait_seconds ? await(ctl, socket, order, &before, wait_seconds) : ctl_host_done(ctl, host, NULL, text);
 }
 
 int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wait_seconds)
@@ -201,7 +182,7 @@ static int remove_host(struct ctl *ctl, const char *socket, unsigned host, uint6
 	if (rc)
 		return ctl_fail_value(ctl, rc, &err);
 	if (v.state == DAXFS_HOST_FREE)
-		return order_done(ctl, host, "FREE", "its slot is free: nothing of it is left in the pool");
+		return ctl_host_done(ctl, host, "FREE", "its slot is free: nothing of it is left in the pool");
 	if (v.state == DAXFS_HOST_JOINING || v.state == DAXFS_HOST_ALIVE)
 		return ctl_fail(
 			ctl, CTL_REFUSED,
@@ -227,7 +208,7 @@ static int fence_test(struct ctl *ctl, unsigned host)
 		clock_nap_ms(POLL_MS);
 		rc = send_order(socket, ORDER_TEST, host, text, sizeof(text), &err);
 	}
-	return rc ? ctl_fail_value(ctl, rc, &err) : order_done(ctl, host, NULL, text);
+	return rc ? ctl_fail_value(ctl, rc, &err) : ctl_host_done(ctl, host, NULL, text);
 }
 
 /* -- command lines ------------------------------------------------------------- */

@@ -16,10 +16,8 @@ enum order {
 };
 
 /* Each returns an exit code, having said what was done or why not. */
-int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wait_seconds); /* order.c */
-int order_recover_direct(struct ctl *ctl, const char *path, unsigned host, int as);         /* direct.c */
-int order_confirm_direct(struct ctl *ctl, const char *path, unsigned host);                 /* direct.c */
-/* One line of success, as text or JSON. */
-int order_done(struct ctl *ctl, unsigned host, const char *state, const char *text); /* order.c */
+int order_fabricd(struct ctl *ctl, enum order order, unsigned host, uint64_t wait_seconds); /* host_cmds.c */
+int order_recover_direct(struct ctl *ctl, const char *path, unsigned host, int as);         /* host_cmds_direct.c */
+int order_confirm_direct(struct ctl *ctl, const char *path, unsigned host);                 /* host_cmds_direct.c */
 
 #endif

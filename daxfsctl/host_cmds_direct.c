@@ -127,7 +127,7 @@ static int confirm(struct direct *d)
 		return code;
 	snprintf(text, sizeof(text), "host %u is %s%s, generation %u", d->host.id,
 		 state < DAXFS_HOST_FENCED ? "" : "already ", daxfs_host_state_name(d->host.state), d->host.generation);
-	return order_done(d->ctl, d->host.id, daxfs_host_state_name(d->host.state), text);
+	return ctl_host_done(d->ctl, d->host.id, daxfs_host_state_name(d->host.state), text);
 }
 
 int order_confirm_direct(struct ctl *ctl, const char *path, unsigned host)

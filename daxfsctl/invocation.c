@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* invocation.c - what all commands share: how they read their options, and how they fail. See ctl.h. */
+/* invocation.c - what all commands share: how they read their options, and how they end. See ctl.h. */
 #include "daxfsctl/ctl.h"
 
 #include <errno.h>
@@ -7,6 +7,27 @@
 #include <string.h>
 
 #include "daxfsctl/json.h"
+
+/* -- succeeding --------------------------------------------------------------- */
+
+int ctl_host_done(struct ctl *ctl, unsigned host, const char *state, const char *text)
+{
+	struct json j;
+
+	if (!ctl->json) {
+		fprintf(ctl->out, "%s\n", text);
+		return CTL_OK;
+	}
+	json_begin(&j, ctl->out);
+	json_add_number(&j, "host", host);
+	if (state)
+		json_add_text(&j, "state", state);
+	else
+		json_add_null(&j, "state");
+	json_add_text(&j, "text", text);
+	json_finish(&j);
+	return CTL_OK;
+}
 
 /* -- failing ------------------------------------------------------------------ */
 
