@@ -28,7 +28,7 @@ static const char usage_text[] =
 	"  --sites             list the seam calls that were never a crash point\n"
 	"  --selftest          only the simulator's own tests (done in every complete run)\n"
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
-	"  --func NAME         before --mutants: only those of this function\n"
+	"  --func NAME         with --mutants: only those of this function\n"
 	"  --worlds            small worlds instead, exhaustively\n"
 	"  --shard K/N         before or after --worlds: of every N of them, the K-th\n"
 	"  --world W           ... or only this one\n"
@@ -158,7 +158,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 't': opt->trace = true; break;
 		case 'l': exit(list());
 		case 'c': opt->sites = true; break;
-		case 'S': exit(selftest(opt) != 0);
+		case 'S': opt->selftest = true; break;
 		case '1': opt->first_only = true; break;
 		case 'P': opt->repairs = true; break;
 		case 'y': counter_ends = tiny; break;
@@ -184,7 +184,7 @@ static int parse(int argc, char **argv, struct options *opt)
 		case 'O': opt->orders = true; break;
 		case 'B': opt->table = true; break;
 		case 'L': exit(weak_litmus() != 0);
-		case 'M': exit(mutants(opt) != 0);
+		case 'M': opt->mutants = true; break;
 		default: return -1;
 		}
 	}
@@ -196,11 +196,35 @@ static bool whole(const struct options *opt)
 	return !opt->op && !opt->variant && !opt->step && !opt->recovery_step && opt->gpf && opt->wb;
 }
 
+/* What is asked for in place of the scenarios: true, with the exit status. */
+static bool run_instead(struct options *opt, int *status)
+{
+	if (opt->repairs) {
+		*status = repairs(opt) != 0;
+		sites_report(false, opt->sites);
+	} else if (opt->selftest) {
+		*status = selftest(opt) != 0;
+	} else if (opt->mutants) {
+		*status = mutants(opt) != 0;
+	} else if (opt->orders) {
+		*status = weak_sites(opt) != 0;
+	} else if (opt->worlds) {
+		*status = (int)worlds(opt);
+	} else if (opt->story) {
+		opt->story = strcmp(opt->story, "all") ? opt->story : NULL;
+		*status = stories_tell(opt) != 0;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct totals totals = { 0 };
 	struct options opt;
 	unsigned missed;
+	int status;
 
 	seam_guard();
 	if (argc > 1 && !strcmp(argv[1], "--pod"))
@@ -209,19 +233,8 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
-	if (opt.repairs) {
-		totals.violations = repairs(&opt);
-		sites_report(false, opt.sites);
-		return totals.violations != 0;
-	}
-	if (opt.orders)
-		return weak_sites(&opt) != 0;
-	if (opt.worlds)
-		return (int)worlds(&opt);
-	if (opt.story) {
-		opt.story = strcmp(opt.story, "all") ? opt.story : NULL;
-		return stories_tell(&opt) != 0;
-	}
+	if (run_instead(&opt, &status))
+		return status;
 	printf("seed %" PRIu64 "; states are listed as", opt.seed);
 	for (unsigned v = 0; v < VARIANTS; v++)
 		printf(" %s", variant_name(v));

@@ -66,7 +66,7 @@ struct options {
 	bool gpf, wb, quick, full, trace, sites;
 	bool quiet;      /* say nothing about violations */
 	bool first_only; /* one violation is enough */
-	bool worlds, one_world, repairs;
+	bool worlds, one_world, repairs, mutants, selftest;
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
 	unsigned minutes;              /* 0: until all are done */
 	bool every;                    /* see interleave.h */
