@@ -291,6 +291,13 @@ static void count_deaths(unsigned slot, uint32_t generation)
 			pod.died[other]++;
 }
 
+/* Is somebody named who is to recover it? A manager that takes over stamps the words as they are. */
+static bool names_recoverer(const struct host_word *from, const struct host_word *to)
+{
+	return to->state == DAXFS_HOST_RECOVERING && (from->state != to->state || from->recoverer != to->recoverer ||
+						      from->recoverer_generation != to->recoverer_generation);
+}
+
 static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_t after)
 {
 	struct host_word from, to;
@@ -311,7 +318,7 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 		check_fenced(slot, from.generation);
 		count_deaths(slot, from.generation);
 	}
-	if (to.state == DAXFS_HOST_RECOVERING && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
+	if (names_recoverer(&from, &to) && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
 		pod_violation("slot %u: %u recoverers died of it, and host %d is the next", slot, pod.died[slot],
 			      to.recoverer);
 	if (to.state == DAXFS_HOST_RECOVERING)
