@@ -23,6 +23,8 @@
 #include "common/log.h"
 
 #define KEEP_S 1
+#define ATTRIBUTE_BYTES (PATH_MAX + 64)
+#define DEPTH_MAX 256u
 #define STOP_S 5   /* for threads in storage to come back */
 #define FLUSH_S 20 /* for what this host has written to be written back, when it stops */
 
@@ -126,19 +128,30 @@ void backing_put(struct backing *b)
 
 /* -- the keeper --------------------------------------------------------------------------- */
 
+static void read_text(struct daxfs *fs, daxfs_ino root, char *text, size_t size)
+{
+	ssize_t n = daxfs_xattr_get(fs, root, BACKING_ATTRIBUTE, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+}
+
+static unsigned revalidate_of(const char *text)
+{
+	const char *ms = strstr(text, "revalidate-ms=");
+
+	if (!ms || !isdigit((unsigned char)ms[14]))
+		return BACKING_REVALIDATE_MS;
+	return (unsigned)strtoul(ms + 14, NULL, 10) % BACKING_REVALIDATE_MAX_MS;
+}
+
 /* Where the pool says that the storage is, and how old a look at it may be. */
 static void read_attribute(struct backing *b, daxfs_ino root, char *path, size_t size)
 {
-	char text[PATH_MAX + 64], *at;
-	ssize_t n = daxfs_xattr_get(b->fs, root, BACKING_ATTRIBUTE, text, sizeof(text) - 1);
-	const char *ms;
+	char text[ATTRIBUTE_BYTES], *at;
 
-	text[n > 0 ? n : 0] = '\0';
-	ms = strstr(text, "revalidate-ms=");
+	read_text(b->fs, root, text, sizeof(text));
 	b->writable = strncmp(text, "writable ", 9) == 0;
-	b->revalidate_ms = BACKING_REVALIDATE_MS;
-	if (ms && isdigit((unsigned char)ms[14]))
-		b->revalidate_ms = (unsigned)strtoul(ms + 14, NULL, 10) % BACKING_REVALIDATE_MAX_MS;
+	b->revalidate_ms = revalidate_of(text);
 	at = strstr(text, "path=");
 	snprintf(path, size, "%s", b->config->path[0] ? b->config->path : at ? at + 5 : "");
 }
@@ -195,6 +208,7 @@ static void attach(struct backing *b)
 		.read = backing_read,
 		.context = b,
 		.patience_ms = BACKING_PATIENCE_MS,
+		.list = backing_list_for_others,
 	};
 	struct daxfs_source source;
 	struct daxfs_attr attr;
@@ -476,6 +490,22 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 
 /* -- of other hosts ---------------------------------------------------------------------- */
 
+/* How old a look of another host may be. A backing that is added anew may say otherwise. */
+static void read_others_attribute(struct backing *b, daxfs_ino ino)
+{
+	char text[ATTRIBUTE_BYTES] = "";
+	struct daxfs_source source;
+
+	for (unsigned i = 0; i < DEPTH_MAX && daxfs_source(b->fs, ino, &source) == 0; i++) {
+		if (source.directory == DAXFS_ROOT)
+			read_text(b->fs, ino, text, sizeof(text));
+		ino = source.directory;
+	}
+	pthread_mutex_lock(&b->lock);
+	b->revalidate_ms = revalidate_of(text);
+	pthread_mutex_unlock(&b->lock);
+}
+
 static struct backing *add_others(struct backings *all, unsigned number)
 {
 	static const struct backing_config others = { .name = "of other hosts" };
@@ -510,6 +540,7 @@ struct backing *backing_get_others(struct backings *all, daxfs_ino ino)
 	pthread_mutex_unlock(&all->others_lock);
 	if (!b)
 		return NULL;
+	read_others_attribute(b, ino);
 	pthread_mutex_lock(&b->lock);
 	b->users++;
 	pthread_mutex_unlock(&b->lock);

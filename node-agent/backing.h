@@ -7,8 +7,9 @@
  * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
  * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
  *
- * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; and it reads for
- * those that ask: a thread a backing looks for that.
+ * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; of a directory it
+ * asks them to look at its names (backing_ask_names); and it does that for those that ask: a thread a backing looks
+ * for it.
  *
  * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and two
  * queues, so that readers do not wait behind those that write. One that hangs holds up those who wait for it, and
@@ -154,6 +155,10 @@ void backing_add(struct backing *b, struct backing_work *work, bool writes);
 
 /* The thread that looks for what they ask for. */
 void *backing_server(void *context);
+/* What the library calls: the names of a directory, for another host. */
+int backing_list_for_others(void *context, daxfs_ino dir);
+/* The other way: a host that has the storage makes the names of a directory what they are there; waits for that. */
+int backing_ask_names(struct backing *others, daxfs_ino dir);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 

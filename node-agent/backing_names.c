@@ -14,10 +14,10 @@
  * A file that is dirty, or is being written back, is known by its number alone: what was written here wins. It is not
  * forgotten, nor is what it is in, whatever storage says (backing_write.c).
  * Any other file that changed is another file: its name is forgotten and imported anew, and its pages go with the
- * last of its readers. For a moment hosts that cannot read the storage find no name. To forget, a host locks the
- * directory and looks again: so what another host has just made is not taken for what an old look did not see. Where
- * a dead host has the lock, what the pool has is served, until it is recovered. To import needs no lock: a name that
- * is gone again by then is forgotten by the next look. A crash leaves a name that is not there, or one
+ * last of its readers. For a moment the pool has no name: a host that cannot read the storage asks. To forget, a host
+ * locks the directory and looks again: so what another host has just made is not taken for what an old look did not
+ * see. Where a dead host has the lock, what the pool has is served, until it is recovered. To import needs no lock: a
+ * name that is gone again by then is forgotten by the next look. A crash leaves a name that is not there, or one
  * that is old: the next look makes it right.
  */
 #include "node-agent/backing_change.h"

@@ -69,6 +69,27 @@ static void run_lookup(struct deferred *d)
 	ops_reply_entry(d->req, error, &attr);
 }
 
+/* The same where another host has the storage. A name that is there is answered, whatever that host says. */
+static void run_lookup_asked(struct deferred *d)
+{
+	struct daxfs_attr attr;
+	int asked = backing_ask_names(d->b, d->ino), error = daxfs_lookup(ops_fs(d->req), d->ino, d->name, &attr);
+
+	if (error == -ENOENT && asked && asked != -ESTALE)
+		error = asked;
+	ops_reply_entry(d->req, error, &attr);
+}
+
+static void run_opendir_asked(struct deferred *d)
+{
+	int error = backing_ask_names(d->b, d->ino);
+
+	if (error)
+		ops_reply(d->req, error);
+	else
+		ops_opendir_now(d->req, d->ino);
+}
+
 static void run_open(struct deferred *d)
 {
 	int error = look(d, backing_look_at);
@@ -192,20 +213,11 @@ static void run_setattr(struct deferred *d)
 
 /* -- true: answered, now or later ---------------------------------------------------------- */
 
-bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
+static bool defer_lookup(fuse_req_t req, struct backing *b, daxfs_ino parent, const char *name,
+			 void (*run_it)(struct deferred *d))
 {
-	struct backing *b = backing_get(&ops_of(req)->backings, parent);
-	struct deferred how = { .run = run_lookup, .ino = parent };
-	struct daxfs_attr attr;
+	struct deferred how = { .run = run_it, .ino = parent };
 
-	if (!b)
-		return false;
-	if (daxfs_lookup(ops_fs(req), parent, name, &attr) == 0 &&
-	    (backing_is_fresh(b, attr.ino) || backing_is_slow(b))) {
-		backing_put(b);
-		ops_reply_entry(req, 0, &attr);
-		return true;
-	}
 	if (strlen(name) >= sizeof(how.name)) {
 		backing_put(b);
 		ops_reply(req, -ENAMETOOLONG);
@@ -214,6 +226,48 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 	snprintf(how.name, sizeof(how.name), "%s", name);
 	ops_defer(req, b, &how, false);
 	return true;
+}
+
+/* A directory whose storage another host has, if names that are not in the pool may be in storage: it was not looked at
+ * lately. Kept until backing_put. */
+static struct backing *others_unlisted(fuse_req_t req, daxfs_ino dir)
+{
+	struct backing *b = backing_get_others(&ops_of(req)->backings, dir);
+
+	if (b && backing_is_listed(b, dir)) {
+		backing_put(b);
+		b = NULL;
+	}
+	return b;
+}
+
+/* What the pool has is answered as it is. */
+static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
+{
+	struct daxfs_source source;
+	struct daxfs_attr attr;
+	struct backing *b;
+
+	if (daxfs_source(ops_fs(req), parent, &source) || daxfs_lookup(ops_fs(req), parent, name, &attr) != -ENOENT)
+		return false;
+	b = others_unlisted(req, parent);
+	return b && defer_lookup(req, b, parent, name, run_lookup_asked);
+}
+
+bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
+{
+	struct backing *b = backing_get(&ops_of(req)->backings, parent);
+	struct daxfs_attr attr;
+
+	if (!b)
+		return lookup_at_others(req, parent, name);
+	if (daxfs_lookup(ops_fs(req), parent, name, &attr) == 0 &&
+	    (backing_is_fresh(b, attr.ino) || backing_is_slow(b))) {
+		backing_put(b);
+		ops_reply_entry(req, 0, &attr);
+		return true;
+	}
+	return defer_lookup(req, b, parent, name, run_lookup);
 }
 
 static bool defer_open(fuse_req_t req, daxfs_ino ino, void (*run_it)(struct deferred *d),
@@ -251,7 +305,19 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
 {
-	return defer_open(req, ino, run_opendir, backing_is_listed);
+	struct backing *b;
+
+	if (defer_open(req, ino, run_opendir, backing_is_listed))
+		return true;
+	b = backing_get(&ops_of(req)->backings, ino);
+	if (b) { /* listed lately, or silent for long */
+		backing_put(b);
+		return false;
+	}
+	b = others_unlisted(req, ino);
+	if (b)
+		ops_defer(req, b, &(struct deferred){ .run = run_opendir_asked, .ino = ino }, false);
+	return b;
 }
 
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)

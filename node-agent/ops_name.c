@@ -51,8 +51,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct daxfs_attr attr;
 	int error;
 
-	if (ops_of(req)->n_backings && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	    ops_backed_lookup(req, parent, name))
+	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name))
 		return;
 	if (may_keep(ops_of(req), name)) {
 		lookup_leased(req, parent, name);

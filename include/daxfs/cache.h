@@ -42,6 +42,11 @@ struct daxfs_storage {
 	int (*write)(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset);
 	int (*resize)(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact);
 	int (*sync)(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp);
+	/*
+	 * Or NULL: nobody asks this process for names. Called by daxfs_serve alone: the names of a directory of this
+	 * backing are to be made in the pool what they are in storage, by a look at that now: 0, or -errno.
+	 */
+	int (*list)(void *context, daxfs_ino dir);
 };
 
 /*
@@ -260,15 +265,37 @@ struct daxfs_ask {
 DAXFS_API int daxfs_asked(struct daxfs *fs, unsigned backing, struct daxfs_ask *out);
 
 /*
+ * daxfs_ask_names - have the names of a directory made what storage says
+ *
+ * By a host that has the storage, and serves others (daxfs_asked), with a way to list. 0: at some moment since the
+ * call the names in the pool were those of storage. So a name that daxfs_lookup does not find behind it was not in
+ * storage either, or is gone by now. Attributes of what was there are as they were looked at last. Waits half a minute
+ * at most, and holds nothing meanwhile.
+ *
+ * Errors: of storage, as that host got them, and
+ * -ENXIO    no host that lives serves the backing, or none that knows how to list
+ * -ETIMEDOUT none answered in time: it may go on, and the next call find it done
+ * -ESTALE   the directory is gone from storage
+ * -ENOSPC   there is no room in the pool for all names
+ * -EINVAL   it was not imported
+ * -ENOTDIR  it is no directory
+ * Crash: nothing is left. What the other host leaves that dies, is names that storage has.
+ */
+DAXFS_API int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir);
+
+/*
  * daxfs_serve - do what another host has asked for, and tell it so
  *
- * Reads what is not in the pool from storage, into the pool. Waits for storage, and holds nothing meanwhile. What it
- * returns is what the other host is told: 0, or -errno of storage, which it gets as if it had read by itself.
+ * Reads what is not in the pool from storage, into the pool; of a directory, lists it. Waits for storage, and holds
+ * nothing meanwhile. What it returns is what the other host is told: 0, or -errno of storage, which it gets as if it
+ * had read by itself.
  *
  * Errors: of storage, and those of daxfs_read.
  * -ENXIO    the backing is not attached any more
  * -EAGAIN   somebody else is about these pages; the other host asks again
  * -ENOSPC   there is no room in the pool
+ * -EALREADY another thread of this process lists that for the same ask, and will tell
+ * -EOPNOTSUPP a directory, and this process has attached no way to list
  * Crash: as daxfs_asked.
  */
 DAXFS_API int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask);

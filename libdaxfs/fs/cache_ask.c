@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache_ask.c - a host without the storage asks those that have it to read.
+ * cache_ask.c - a host without the storage asks those that have it to read, and to look at names.
  *
  * Each host has a few places in the region of asks: a word each, all in one line, and beside them what is asked for.
  *
@@ -10,8 +10,13 @@
  *   ASKED, TAKEN, DONE -> ASKED {n + 1}   the asker: nothing came for a while, or somebody else was about the pages
  *   any -> NONE                    the asker has its answer, or gives up
  *
- *  A1 An ask is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE says. An
- *     ask that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte wrong.
+ * An ask for a directory is one for its names: the server makes them what storage says (list of daxfs_storage), and
+ * then the asker looks in the pool. It asks for one page: a server of a version that knows no such asks tries to read
+ * it, says EISDIR, and has promised nothing.
+ *
+ *  A1 An ask for pages is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE
+ *     says. An ask that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte
+ *     wrong.
  *  A2 An errno counts for the ask with that number alone: the server's CAS expects what it took.
  *  A3 Nobody waits for the dead, nor for ever: the asker asks again after a second, so that what a dead server took is
  *     served by another one, or by its next process; it gives up after half a minute; and asks nobody if no host
@@ -19,6 +24,12 @@
  *  A4 A server waits for nobody: pages that another one fills are -EAGAIN, and asked for again; so is, for a second,
  *     what found no room.
  *  A5 A place is of one thread of the asker's process; a later process of its host goes on from the number it finds.
+ *     Numbers of another tenancy of the slot are others (next_number).
+ *  A6 DONE without an error, of an ask for names, is the answer: that a name is not there has no word of its own. It
+ *     says that the names were those of storage at some moment since the ask. So the number must be the ask's own, and
+ *     what the server did is acquired with it. The asker keeps the number when it asks again, for it is the same
+ *     question: a listing that takes longer than a second answers it, whoever else has begun one meanwhile. A process
+ *     lists for one ask by one thread at a time.
  *
  * The asker dies        what it leaves            what becomes of it
  *   before ASKED          NONE                      nothing
@@ -28,11 +39,14 @@
  *   before TAKEN          ASKED                     another one takes it
  *   TAKEN                 and what a filler leaves   asked for again; whoever takes that takes the claim over (C4)
  *   before DONE           TAKEN, CLEAN              asked for again; it is there: DONE
+ *   among names           TAKEN, some are there     asked for again; another one lists them from the start, and the
+ *                                                   asker is told nothing until it has
  * What a host says that it serves is a hint, too: when nobody comes the asker gives up. Its words are stored with
  * each heartbeat, so that those of a former process are forgotten. Nothing of the region is flushed.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fs/cache.h"
 #include "mem/process.h"
@@ -43,6 +57,7 @@
 #define GIVE_UP_MS 30000u
 #define AGAIN_MS 1000u
 #define FULL_MS 1000u
+#define COUNT_BITS 28u /* of a number */
 
 struct cache_asks {
 	pthread_mutex_t lock;           /* of the places; never held over the pool */
@@ -50,6 +65,7 @@ struct cache_asks {
 	unsigned busy;                  /* places, a bit each */
 	uint64_t heard[DAXFS_BACKINGS]; /* of the one thread that takes them: the bell, when there were none; + 1 */
 	unsigned looks, again;
+	struct listing *listings; /* that this process does for others */
 	/* without the lock */
 	atomic_ullong serves[DAXFS_BACKINGS / 64 + 1];
 	atomic_uint next; /* host, at which the next look begins */
@@ -128,6 +144,7 @@ struct asking {
 	daxfs_ino ino;
 	uint64_t page;
 	unsigned pages;
+	bool names;    /* of a directory, not pages */
 	uint64_t word; /* as it was seen last */
 };
 
@@ -161,6 +178,15 @@ static void ring(const struct pool *pool)
 		;
 }
 
+/* Another one than any that a server can have taken in the place, also of a former tenant, whose last numbers a lost
+ * cache may have taken back: the upper bits are the tenancy's. */
+static uint64_t next_number(const struct daxfs *fs, uint64_t last)
+{
+	uint64_t tenancy = (uint64_t)(fs->generation & 15) << COUNT_BITS, count_mask = (1ull << COUNT_BITS) - 1;
+
+	return tenancy | ((last & ~count_mask) == tenancy ? (last + 1) & count_mask : 0);
+}
+
 static int post(void *arg)
 {
 	struct asking *a = arg;
@@ -170,7 +196,7 @@ static int post(void *arg)
 	if (!own)
 		return -ENXIO;
 	ask = &own->ask[a->place];
-	a->number = (number_of(sm_load_relaxed(&own->word[a->place])) + 1) & UINT32_MAX;
+	a->number = next_number(a->fs, number_of(sm_load_relaxed(&own->word[a->place])));
 	/* First, so that who took a former one, or is about to, loses it before what it was for changes. */
 	sm_store_relaxed(&own->word[a->place], ask_word(a->number, 0, 0, DAXFS_ASK_NONE));
 	sm_store_relaxed(&ask->ino, a->ino);
@@ -189,7 +215,12 @@ static int post_again(void *arg)
 
 	if (!own)
 		return -ENXIO;
-	a->number = (a->number + 1) & UINT32_MAX;
+	if (a->names) { /* ORD ask: what is asked for was released before (A6). If it was answered, that stays. */
+		sm_cas(&own->word[a->place], a->word, ask_word(a->number, 0, a->backing, DAXFS_ASKED));
+		ring(&a->fs->pool);
+		return 0;
+	}
+	a->number = next_number(a->fs, a->number);
 	/* ORD ask: releases what is asked for, which has not changed. */
 	sm_store(&own->word[a->place], ask_word(a->number, 0, a->backing, DAXFS_ASKED));
 	ring(&a->fs->pool);
@@ -203,7 +234,8 @@ static int look(void *arg)
 
 	if (!own)
 		return -ENXIO;
-	a->word = sm_load_relaxed(&own->word[a->place]);
+	/* ORD ask: acquires the names that the server made (A6); pages have words of their own. */
+	a->word = sm_load(&own->word[a->place]);
 	return 0;
 }
 
@@ -272,25 +304,52 @@ static void give_place(struct cache_asks *asks, unsigned place)
 	pthread_mutex_unlock(&asks->lock);
 }
 
+static int ask(struct asking *a)
+{
+	struct daxfs *fs = a->fs;
+	int was, rc;
+
+	if (a->backing >= DAXFS_BACKINGS || fs_guarded(fs, is_served, a) <= 0)
+		return -ENXIO;
+	cache_count(fs, FIGURE_WAITS, 1);
+	was = process_cancel_off();
+	a->place = take_place(fs->asks);
+	rc = fs_guarded(fs, post, a);
+	if (rc == 0)
+		rc = wait_for_answer(a);
+	fs_guarded(fs, withdraw, a);
+	give_place(fs->asks, a->place);
+	process_cancel_restore(was);
+	return rc;
+}
+
 int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, unsigned pages)
 {
 	struct asking a = {
 		.fs = fs, .backing = (unsigned)(source >> 56) - 1, .ino = ino, .page = page, .pages = pages
 	};
-	int was, rc;
 
-	if (a.backing >= DAXFS_BACKINGS || fs_guarded(fs, is_served, &a) <= 0)
-		return -ENXIO;
-	cache_count(fs, FIGURE_WAITS, 1);
-	was = process_cancel_off();
-	a.place = take_place(fs->asks);
-	rc = fs_guarded(fs, post, &a);
+	return ask(&a);
+}
+
+int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir)
+{
+	struct asking a = { .fs = fs, .ino = dir, .pages = 1, .names = true };
+	struct daxfs_source source = { .backing = 0 };
+	struct daxfs_attr attr = { .mode = 0 };
+	int rc = fs_ready(fs);
+
 	if (rc == 0)
-		rc = wait_for_answer(&a);
-	fs_guarded(fs, withdraw, &a);
-	give_place(fs->asks, a.place);
-	process_cancel_restore(was);
-	return rc;
+		rc = daxfs_source(fs, dir, &source);
+	if (rc == 0)
+		rc = daxfs_getattr(fs, dir, &attr);
+	if (rc)
+		return rc;
+	if ((attr.mode & S_IFMT) != S_IFDIR)
+		return -ENOTDIR;
+	a.backing = source.backing;
+	rc = ask(&a);
+	return rc == -EISDIR || rc == -EOPNOTSUPP ? -ENXIO : rc; /* it serves pages alone */
 }
 
 /* -- serving ------------------------------------------------------------------------------ */
@@ -407,17 +466,104 @@ static int say_done(void *arg)
 	const struct answer *a = arg;
 	struct sm_asks *asks = asks_of(&a->fs->pool, a->ask->host);
 
-	/* ORD ask: names what was taken; the page's own word is what publishes. One that was declared dead says
-	 * nothing: its errors are of its own state. */
+	/* ORD ask: names what was taken, and releases the names that were made for it; a page's own word is what
+	 * publishes that. One that was declared dead says nothing: its errors are of its own state. */
 	if (asks && lane_alive(&a->fs->slots[0].lane))
 		sm_cas(&asks->word[a->ask->place], ask_word(a->ask->number, 0, a->ask->backing, DAXFS_ASK_TAKEN),
 		       ask_word(a->ask->number, (unsigned)-a->error, a->ask->backing, DAXFS_ASK_DONE));
 	return 0;
 }
 
-int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
+static int serve_pages(struct daxfs *fs, const struct daxfs_ask *ask)
 {
 	unsigned pages = ask->pages < CACHE_PAGES ? ask->pages : CACHE_PAGES;
+
+	for (unsigned n = 0; n < pages;) {
+		int rc = cache_provide(fs, ask->ino, ask->page + n, pages - n);
+
+		if (rc < 0)
+			return n ? 0 : rc; /* the first ones are there, which are all that may be wanted */
+		n += (unsigned)rc;
+	}
+	return 0;
+}
+
+/* names that a thread of this process looks at for others, on its stack */
+struct listing {
+	const struct daxfs_ask *ask;
+	struct listing *next;
+};
+
+/* False: a thread is at the same ask already, which will be its answer. */
+static bool listing_begin(struct cache_asks *asks, struct listing *mine)
+{
+	bool mine_alone = true;
+
+	pthread_mutex_lock(&asks->lock);
+	for (const struct listing *l = asks->listings; l; l = l->next)
+		mine_alone &= l->ask->host != mine->ask->host || l->ask->place != mine->ask->place ||
+			      l->ask->number != mine->ask->number;
+	if (mine_alone) {
+		mine->next = asks->listings;
+		asks->listings = mine;
+	}
+	pthread_mutex_unlock(&asks->lock);
+	return mine_alone;
+}
+
+static void listing_end(struct cache_asks *asks, const struct listing *mine)
+{
+	struct listing **at = &asks->listings;
+
+	pthread_mutex_lock(&asks->lock);
+	while (*at != mine)
+		at = &(*at)->next;
+	*at = mine->next;
+	pthread_mutex_unlock(&asks->lock);
+}
+
+static int list_names(struct daxfs *fs, const struct daxfs_ask *ask)
+{
+	const uint64_t of = (uint64_t)(ask->backing + 1) << 56;
+	struct daxfs_source source;
+	struct daxfs_storage storage;
+	int rc = daxfs_source(fs, ask->ino, &source);
+
+	if (rc == 0 && source.backing != ask->backing)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = cache_storage_get(fs, of, &storage);
+	if (rc)
+		return rc;
+	rc = storage.list ? storage.list(storage.context, ask->ino) : -EOPNOTSUPP;
+	cache_storage_put(fs, of);
+	return rc;
+}
+
+static int serve_names(struct daxfs *fs, const struct daxfs_ask *ask)
+{
+	struct listing mine = { ask, NULL };
+	int was, rc;
+
+	was = process_cancel_off(); /* cancelled there, the thread would leave what is on its stack */
+	rc = listing_begin(fs->asks, &mine) ? 0 : -EALREADY;
+	if (rc == 0) {
+		rc = list_names(fs, ask);
+		listing_end(fs->asks, &mine);
+	}
+	process_cancel_restore(was);
+	return rc;
+}
+
+static bool is_for_names(struct daxfs *fs, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	return daxfs_getattr(fs, ino, &attr) == 0 && (attr.mode & S_IFMT) == S_IFDIR;
+}
+
+int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
+{
 	struct answer answer = { fs, ask, fs_ready(fs) };
 
 	if (answer.error)
@@ -425,14 +571,8 @@ int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
 	trouble_sync(&fs->pool); /* what has failed for who asks is not there */
 	if (ask->host >= fs->pool.super.hosts || ask->place >= DAXFS_ASKS)
 		return -EINVAL;
-	for (unsigned n = 0; answer.error == 0 && n < pages;) {
-		int rc = cache_provide(fs, ask->ino, ask->page + n, pages - n);
-
-		if (rc < 0 && n) /* the first ones are there, which are all that may be wanted */
-			break;
-		answer.error = rc < 0 ? rc : 0;
-		n += rc > 0 ? (unsigned)rc : 0;
-	}
-	fs_guarded(fs, say_done, &answer);
+	answer.error = is_for_names(fs, ask->ino) ? serve_names(fs, ask) : serve_pages(fs, ask);
+	if (answer.error != -EALREADY)
+		fs_guarded(fs, say_done, &answer);
 	return answer.error;
 }

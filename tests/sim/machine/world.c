@@ -81,6 +81,17 @@ static ssize_t storage_read(void *context, daxfs_ino ino, uint64_t file, void *b
 	return spoilt == 1 ? -ENETDOWN : spoilt == 2 ? (ssize_t)len - 1 : (ssize_t)len;
 }
 
+/* What there is in a directory is as it was. */
+static int storage_list(void *context, daxfs_ino dir)
+{
+	unsigned host = (unsigned)(uintptr_t)context;
+	struct daxfs_attr attr;
+	int rc = daxfs_getattr(world.fs[host], dir, &attr);
+
+	world.listed += rc == 0;
+	return rc ? rc : world.spoilt[host] ? -ENETDOWN : 0;
+}
+
 static uint8_t *disk_page(struct disk *d, uint64_t page, uint64_t file)
 {
 	unsigned i = 0;
@@ -164,6 +175,7 @@ static long call_attach(void *arg)
 		.struct_size = sizeof(storage),
 		.read = storage_read,
 		.context = (void *)(uintptr_t)host,
+		.list = storage_list,
 	};
 	long rc = fs_attach(memory_base(), world.size, &world.fs[host], &reason);
 

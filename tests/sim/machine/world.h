@@ -63,6 +63,7 @@ struct world {
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */
 	struct disk disk, safe; /* what hosts see, and what is left when one dies that has written */
 	unsigned writer;        /* the host that did, last */
+	unsigned listed;        /* directories of storage, by all hosts */
 };
 
 extern struct world world;

@@ -349,6 +349,9 @@ const struct scenario scenarios[] = {
 	{ "cache-ask", STORED "1:lend", "fetch d/f 0 3", "lend;read d/f", 0 },
 	{ "cache-serve", STORED_NODE "1:wish d/f 8 3", "lend", "lend;fetch d/f 8 3;pread d/f 32768 9000", 0 },
 	{ "cache-serve-error", STORED "1:wish d/f 0 3", "spoil 1;lend;spoil 0", "fetch d/f 0 3;read d/f", 0 },
+	{ "cache-names", "tree d 5;1:lend", "names d", "lend;names d", 0 },
+	{ "cache-names-serve", "tree d 5;1:wish-names d", "lend", "lend;names d", 0 },
+	{ "cache-names-error", "tree d 5;1:wish-names d", "spoil 1;lend;spoil 0", "lend;names d", 0 },
 	/* files of storage that are written, and written back */
 	{ "back-write", BACKED, "write d/f 100 50 1;write d/f 4096 4096 2;append d/f 100 3",
 	  "read d/f;write d/f 0 4096 4", 0 },

@@ -13,6 +13,7 @@
  *   look P (look.c)
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
  *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that died)
+ *   names P (ask others to list) | wish-names P
  *   writeback P (of a FILE from 100 on, which may be written)
  *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither; writes fail with either)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
@@ -78,6 +79,8 @@ void script_write_back(struct command_call *call);
 void script_spoil(struct command_call *call);
 void script_fetch(struct command_call *call);
 void script_lend(struct command_call *call);
+void script_names(struct command_call *call);
+void script_wish_names(struct command_call *call);
 void script_wish(struct command_call *call);
 
 /* Prepare and run each; dies on a result other than success. */

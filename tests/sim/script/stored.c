@@ -124,6 +124,27 @@ void script_lend(struct command_call *call)
 	put(call, 0);
 }
 
+/* The same; but where it is answered, somebody has listed the directory since (A6 of cache_ask.c), or it is 1. */
+void script_names(struct command_call *call)
+{
+	struct daxfs *fs = world.fs[call->host];
+	unsigned before = world.listed;
+
+	cache_ask_patience(fs, LOOKS, AGAIN);
+	put(call, daxfs_ask_names(fs, call->command->ino) == 0 && world.listed == before);
+}
+
+void script_wish_names(struct command_call *call)
+{
+	struct sm_asks *asks = &world.pool.asks.host[call->host];
+
+	sm_store(&asks->ask[1].ino, call->command->ino);
+	sm_store(&asks->ask[1].pages, 1);
+	sm_store(&asks->word[1], 7ull << 32 | DAXFS_ASKED);
+	sm_store(world.pool.asks.bell, 7);
+	put(call, 0);
+}
+
 void script_wish(struct command_call *call)
 {
 	const struct command *c = call->command;

@@ -584,6 +584,8 @@ const struct verb script_verbs[] = {
 	{ "spoil", "n", script_spoil },
 	{ "fetch", "inn", script_fetch },
 	{ "lend", "", script_lend },
+	{ "names", "i", script_names },
+	{ "wish-names", "i", script_wish_names },
 	{ "wish", "inn", script_wish },
 	{ "fill", "in", do_fill },
 	{ "evil", "i", do_evil },

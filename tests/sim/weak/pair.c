@@ -2,10 +2,9 @@
 /*
  * pair.c - calls of two or three hosts in a weak memory, of which one has to see the other.
  *
- * Scenarios are judged by what hosts that have joined find in the tree. That shows too late, or
- * not, that of two that look for each other by a store, a fence and a load neither saw the
- * other (store buffering). Turns of random length, each by a policy of its own:
- *
+ * Scenarios are judged by what hosts that have joined find in the tree. That shows too late, or not, that of two that
+ * look for each other by a store, a fence and a load neither saw the other (store buffering). Turns of random length,
+ * each by a policy of its own:
  *   join-repair    a join and a repair: one of them at most may succeed
  *   join-enable    a host that does not know a feature comes, and it is switched on (F1 of sync/features.c)
  *   frees-looks    an inode becomes free, another host looks at the last: the word above is open in the end (S2)
@@ -16,7 +15,7 @@
  *   enter-scan     a word is loaded behind an announcement, and what it named is retired: it is in use
  *   extend-scan    the same of an object that is younger than the announcement was; taken-over: in a left lane
  *   adopt-scan     of three: a helper protects what an ended record was about: in use, for a third host's scan
- *   local-again    a copy is read in a host's memory, while its page comes round: never older (L2 of fs/local.h)
+ *   local-again, ask-names  pair_local.c, pair_names.c
  *   claim-anew     a claim is read while its lane claims another word: as it was, or not (C2 of sync/claim.c)
  */
 #include <inttypes.h>
@@ -35,6 +34,7 @@
 #include "sync/summary.h"
 #include "weak/pair_features.h"
 #include "weak/pair_local.h"
+#include "weak/pair_names.h"
 #include "weak/pair_times.h"
 
 #define STEPS_MAX 100000u
@@ -509,6 +509,7 @@ static const struct pair {
 	{ "claim-anew", true, false, 7, make_words, { call_claim, call_read_claim }, read_wrong },
 	{ "adopt-scan", true, false, 7, meet_record, { call_end_record, call_scan, call_adopt }, used_under_helper },
 	{ "local-again", true, false, 7, local_setup, { local_reads, local_writes }, local_went_back },
+	{ "ask-names", true, false, 7, names_setup, { names_ask, names_serve }, names_missed },
 	{ "taken-over", true, false, 7, enter_before, { call_take_over_and_load, call_retire_and_scan }, used_again },
 };
 
@@ -548,7 +549,7 @@ static const char *play(const struct pair *pair, uint64_t seed)
 	static char why[400];
 	struct run run[HOSTS];
 	unsigned hosts = pair->call[2] ? 3 : 2;
-	bool wrong = false;
+	bool wrong;
 
 	weak_begin(&policy);
 	for (unsigned host = 0; host < hosts; host++) {
@@ -560,14 +561,13 @@ static const char *play(const struct pair *pair, uint64_t seed)
 	weak_end();
 	snprintf(why, sizeof(why), "host 0: %ld, host 1: %ld: one of them had to see the other", run[0].result,
 		 run[1].result);
-	for (unsigned host = 0; host < hosts; host++)
-		if (run[host].end == RUN_BROKEN) {
-			wrong = true;
+	wrong = pair->wrong(run);
+	for (unsigned host = 0; host < hosts; host++) {
+		if (run[host].end == RUN_BROKEN)
 			snprintf(why, sizeof(why), "host %u: %s", host, run[host].err);
-		}
-	wrong |= pair->wrong(run);
-	for (unsigned host = 0; host < hosts; host++)
+		wrong |= run[host].end == RUN_BROKEN;
 		run_free(&run[host]);
+	}
 	world_rewind();
 	return wrong ? why : NULL;
 }

@@ -36,12 +36,23 @@
 #define EACH_ACQUIRES                                                                                                  \
 	"a second look at the status acquires, and what was read before it is believed only if that is the same"
 
+#define RECORDS_FENCE                                                                                                  \
+	"each record that makes a name ends behind a fence (finalize), and a lookup announces itself behind one"
 #define HINT "a hint, and repeated"
 
 static const struct order_note notes[] = {
 	/* -- fs ------------------------------------------------------------------------ */
+	NOTICED("fs/cache_ask.c", "post", "store", 0, 0, "ask-names", 2000),
+	NOTICED("fs/cache_ask.c", "find_ask", "load", 2, 0, "ask-names", 2000),
+	BECAUSE("fs/cache_ask.c", "find_ask", "load", 1, 0,
+		"only whether to look is asked; the word of an ask acquires"),
+	BECAUSE("fs/cache_ask.c", "post_again", "cas", 0, 0,
+		"what is asked for was released by the first ask, of whose release sequence this is"),
+	BECAUSE("fs/cache_ask.c", "look", "load", 0, 0, RECORDS_FENCE),
+	BECAUSE("fs/cache_ask.c", "say_done", "cas", 0, 0, RECORDS_FENCE),
 	BECAUSE("fs/cache_ask.c", NULL, NULL, 0, 0,
-		"an ask is a hint: whatever is served, the word of the page answers, and the asker asks again"),
+		"an ask for pages is a hint: whatever is served, the word of the page answers, and the asker asks "
+		"again; for names, the word of the ask has the order that is needed"),
 	BECAUSE("fs/open_table.c", "open_table_adopt", "load", 0, 0, ENDED),
 	BECAUSE("fs/resume.c", "daxfs_tenancy", "load", 0, 0, OWN),
 	BECAUSE("fs/resume.c", NULL, "load", 0, 0, ENDED),
