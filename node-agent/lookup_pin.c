@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define LOOKUP_TRIES 16 /* files replaced between being found and being held */
@@ -57,14 +56,13 @@ static void keep(struct lookup_pins *p, daxfs_ino ino)
 		daxfs_file_close(p->fs, old.ino);
 }
 
-/* Removed directories are no trouble: names in them are just not there. */
 static int lookup_and_hold(struct lookup_pins *p, daxfs_ino parent, const char *name, struct daxfs_attr *out)
 {
 	int error;
 
 	for (int i = 0; i < LOOKUP_TRIES; i++) {
 		error = daxfs_lookup(p->fs, parent, name, out);
-		if (error || S_ISDIR(out->mode))
+		if (error)
 			return error;
 		error = daxfs_file_open(p->fs, out->ino);
 		if (error != -ESTALE)

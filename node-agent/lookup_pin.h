@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lookup_pin.h - files held for a moment between a lookup and what follows it.
+ * lookup_pin.h - files and directories held for a moment between a lookup and what follows it.
  *
  * The kernel opens a file in two requests: LOOKUP gives it a handle, OPEN uses
  * it. If another host replaces the file in between, the handle is stale and the
  * kernel tries again, once. A file that is replaced all the time would show an
- * application ESTALE, although its name was there all the time.
+ * application ESTALE, although its name was there all the time. So would a directory on the way: GETATTR asks
+ * whether it may be searched. Held, it may be, and what is made in a removed directory is ENOENT, as anywhere.
  *
  * So once a request has met a stale handle, lookups hold what they find open
  * for a moment: the kernel's second try cannot fail the same way. A pod without
@@ -21,7 +22,7 @@
 
 #include "daxfs/daxfs.h"
 
-#define LOOKUP_PINS_MAX 64u      /* far more than lookups that are between two requests */
+#define LOOKUP_PINS_MAX 256u     /* far more than lookups, with all that is on their way, between two requests */
 #define LOOKUP_PINS_RACE_MS 200  /* lookups pin for so long after a race */
 #define LOOKUP_PINS_KEEP_MS 1000 /* a pin is dropped when it is that old */
 

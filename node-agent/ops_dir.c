@@ -181,15 +181,29 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	free(list.found);
 }
 
+/* Removed here, it is listed all the same: it is empty. */
+static bool has_tombstone(fuse_req_t req, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	return tombstone_getattr(&ops_of(req)->tombstones, ino, &attr) == 0;
+}
+
 /*
- * Held, so that its attributes outlive its name, whoever removes that. Not if it is gone
- * already, or this host's table is full: it can be listed all the same.
+ * Held, so that its attributes outlive its name, whoever removes that. If this host's table is full, it can be listed
+ * all the same. If another host has removed or replaced it since the kernel looked its name up, the kernel does so once
+ * more, and finds it pinned: answered as open it would be a directory whose fstat() is ESTALE.
  */
 void ops_opendir_now(fuse_req_t req, daxfs_ino ino)
 {
 	struct fuse_file_info fi = { .fh = ops_new_file(req) };
+	int error = ops_open_file(req, fi.fh, ino);
 
-	if (ops_open_file(req, fi.fh, ino) != 0)
+	if (error == -ESTALE && !has_tombstone(req, ino)) {
+		ops_reply(req, ops_inode_error(req, error));
+		return;
+	}
+	if (error)
 		fi.fh = 0; /* not held */
 	if (fuse_reply_open(req, &fi) != 0)
 		ops_close_file(req, fi.fh);
