@@ -43,7 +43,7 @@ def section($title; $match; $plot):
 section("Reading and writing"; "^(read|write|zerocopy|draft|first|append|wb)"; "data-tmpfs"),
 "", "![Share of memcpy](data-memcpy.svg)",
 section("Names, beside 10,000 others"; "^(create|stat|rename|unlink|readdir)"; "names-tmpfs"),
-section("The mount"; "^(fuse|fio)"; "mount-passthrough"),
+section("The mount"; "^(fuse|fio|elsewhere)"; "mount-passthrough"),
 "", "## Recovery, contention, cost", "", "![Recovery](recovery.svg)", "",
 "| | | goal |", "|---|---|---|", (.results[] | select(.kind == "figure") | figure),
 "",

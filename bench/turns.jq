@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# fio.jq - turns of bench/fio (round, target, ns, good) -> one result, in the form of daxfs-bench.
+# turns.jq - turns (round, target, ns, good) -> one result, in the form of daxfs-bench. See turns.sh.
 
 def q($p): sort as $v | ($p * (length - 1)) as $at | ($at | floor) as $i
   | $v[$i] + ($at - $i) * (($v[$i + 1] // $v[$i]) - $v[$i]);
@@ -11,8 +11,9 @@ def spread: {median: q(0.5), q1: q(0.25), q3: q(0.75), n: length};
 | [$rounds[] | select(all(.[]; .good))] as $good
 | ($good | length >= 3) as $conclusive
 | (if $conclusive then $good else $rounds end | add) as $turns
-| ([$turns[] | select(.target == "mount") | {(.round): .ns}] | add) as $ours
-| {name: $name, kind: "ratio", method: "pairs", workers: $workers, worker: "job", conclusive: $conclusive,
-   targets: ([["mount", "passthrough", "tmpfs"][] as $t | [$turns[] | select(.target == $t)]
+| ($of | split(",")) as $of
+| ([$turns[] | select(.target == $of[0]) | {(.round): .ns}] | add) as $ours
+| {name: $name, kind: "ratio", method: "pairs", workers: $workers, $worker, conclusive: $conclusive,
+   targets: ([$of[] as $t | [$turns[] | select(.target == $t)]
      | {($t): {ns: (map(.ns) | spread), ratio: (map(.ns / $ours[.round]) | spread), valid: ($good | length),
 	       discarded: ($rounds | length - ($good | length))}}] | add)}
