@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -77,15 +78,27 @@ static bool is_in_order(uint32_t opcode)
 	}
 }
 
+/* With the lock. */
+static void lose_no_more(struct kernel_cache *k, struct kernel_loser *l)
+{
+	if (l->ino)
+		atomic_fetch_sub(&k->losing[l->ino % KERNEL_LOSING], 1);
+	l->ino = 0;
+	atomic_store(&l->thread, 0);
+}
+
 void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode)
 {
 	struct kernel_asker *a = &k->asker[thread % KERNEL_ASKERS];
+	struct kernel_loser *l = &k->loser[thread % KERNEL_ASKERS];
 
-	if (!thread || atomic_load(&a->thread) != thread || !is_in_order(opcode))
+	if (!thread || (atomic_load(&a->thread) != thread && atomic_load(&l->thread) != thread) || !is_in_order(opcode))
 		return;
 	pthread_mutex_lock(&k->lock);
 	if (atomic_load(&a->thread) == thread)
 		atomic_store(&a->thread, 0);
+	if (atomic_load(&l->thread) == thread)
+		lose_no_more(k, l);
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -128,6 +141,75 @@ static bool is_told(struct kernel_cache *k, daxfs_ino ino, uint32_t but)
 bool kernel_cache_told_another(struct kernel_cache *k, uint32_t thread, daxfs_ino ino)
 {
 	return kernel_cache_keeps_names(k) && is_told(k, ino, thread);
+}
+
+/* -- names that are removed ------------------------------------------------------------------ */
+
+/* With the lock. Who has had the time to count it loses nothing any more. */
+static bool is_losing(struct kernel_cache *k, struct kernel_loser *l)
+{
+	if (l->ino && clock_ns() >= l->since_ns + k->arrive_ns)
+		lose_no_more(k, l);
+	return l->ino;
+}
+
+/* With the lock, of a file that is asked for: as above, and a thread that has ended has counted. */
+static bool may_be_losing(struct kernel_cache *k, struct kernel_loser *l)
+{
+	pid_t thread = (pid_t)atomic_load(&l->thread);
+
+	if (is_losing(k, l) && thread && kill(thread, 0) != 0 && errno == ESRCH)
+		lose_no_more(k, l);
+	return l->ino;
+}
+
+/* With the lock: a free place, at that of the thread, or behind it; NULL: there is none. */
+static struct kernel_loser *free_loser(struct kernel_cache *k, uint32_t thread)
+{
+	for (unsigned i = 0; i < KERNEL_ASKERS; i++) {
+		struct kernel_loser *l = &k->loser[(thread + i) % KERNEL_ASKERS];
+
+		if (!is_losing(k, l))
+			return l;
+	}
+	return NULL;
+}
+
+/* If it cannot be noted, all names are looked up again, and what is left is what is told of that file from now on. */
+void kernel_cache_loses(struct kernel_cache *k, uint32_t thread, daxfs_ino ino)
+{
+	struct kernel_loser *l;
+
+	if (!kernel_cache_keeps_names(k))
+		return;
+	pthread_mutex_lock(&k->lock);
+	l = free_loser(k, thread);
+	if (l) {
+		l->ino = ino;
+		l->since_ns = clock_ns();
+		atomic_store(&l->thread, thread);
+		atomic_fetch_add(&k->losing[ino % KERNEL_LOSING], 1);
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (!l)
+		channel_forget_names(k->channel);
+}
+
+/* The removal is noted before it happens: who was told that it has happened finds the note. */
+bool kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino)
+{
+	bool found = false;
+
+	if (!atomic_load(&k->losing[ino % KERNEL_LOSING]))
+		return true;
+	pthread_mutex_lock(&k->lock);
+	for (unsigned i = 0; i < KERNEL_ASKERS; i++)
+		if (k->loser[i].ino == ino)
+			found |= may_be_losing(k, &k->loser[i]);
+	pthread_mutex_unlock(&k->lock);
+	if (found)
+		channel_forget_names(k->channel);
+	return !found;
 }
 
 /* -- giving back -------------------------------------------------------------------------- */
@@ -244,20 +326,4 @@ void kernel_cache_forget_names(struct kernel_cache *k)
 {
 	if (kernel_cache_keeps_names(k))
 		channel_forget_names(k->channel);
-}
-
-/* In this order: a lookup that is answered before, and may be kept, has the former epoch. */
-void kernel_cache_lose_name(struct kernel_cache *k, daxfs_ino ino)
-{
-	if (!kernel_cache_keeps_names(k))
-		return;
-	atomic_store(&k->lost_ns[ino % KERNEL_LOSERS], clock_ns());
-	channel_forget_names(k->channel);
-}
-
-bool kernel_cache_keeps_names_of(const struct kernel_cache *k, daxfs_ino ino)
-{
-	long long lost_ns = atomic_load(&k->lost_ns[ino % KERNEL_LOSERS]);
-
-	return !lost_ns || clock_ns() > lost_ns + k->arrive_ns;
 }

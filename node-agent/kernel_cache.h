@@ -41,9 +41,10 @@
  *    leads where it led when it asked, so that it does not know which inode a rename has replaced, if another
  *    host was faster. So the library says what was changed, by its number.
  *  - When a name of a file is removed it takes one off its own count of names when the thread that removed it comes
- *    to run, also off a count that it was told since. At 0 it refuses link() unasked, until it looks that file
- *    up again. So it is made to, before that: all names are old, and of that file none is kept until the answer has
- *    arrived. What is left is a count that it is told between the removal and the end of that thread's call.
+ *    to run, also off a count that it was told since. At 0 it refuses link() unasked, until it looks that file up
+ *    again. So a removal is noted, until its thread asks for anything else, or ends, or its answer has had the time to
+ *    arrive. Who is told of that file meanwhile is told a name that is not to be kept, and all names are old: it is
+ *    looked up again. What is left is a count that it is told between the removal and the end of that thread's call.
  *  - A name that moves to another directory keeps its time, which is of a lease of the former one. Then all
  *    names are looked up again.
  *
@@ -65,7 +66,7 @@
 /* what the kernel may keep: names, attributes and data (kernel_pages.h), or fewer of them */
 enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_NAMES, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
 
-#define KERNEL_LOSERS 256u  /* files by their numbers, several in one place */
+#define KERNEL_LOSING 256u  /* files by their numbers, several in one place */
 #define KERNEL_ASKERS 1024u /* threads by their numbers; who finds another one in its place is told nothing to keep */
 
 /* what a thread was told and may not have taken yet */
@@ -73,6 +74,13 @@ struct kernel_asker {
 	atomic_uint thread; /* 0: nothing */
 	bool listing;
 	daxfs_ino ino; /* that is listed, or that it may not know */
+	int64_t since_ns;
+};
+
+/* a thread that removes one of several names of a file, and may not have counted that yet */
+struct kernel_loser {
+	atomic_uint thread; /* 0: not known, or nothing */
+	daxfs_ino ino;      /* 0: nothing */
 	int64_t since_ns;
 };
 
@@ -87,9 +95,10 @@ struct kernel_cache {
 	/* private */
 	pthread_t thread;
 	atomic_bool stop;
-	atomic_llong lost_ns[KERNEL_LOSERS]; /* when such a file was about to lose one of several names */
-	pthread_mutex_t lock;                /* of what follows */
+	atomic_uint losing[KERNEL_LOSING]; /* how many of the losers are of such files: 0, and nobody need look */
+	pthread_mutex_t lock;              /* of what follows */
 	struct kernel_asker asker[KERNEL_ASKERS];
+	struct kernel_loser loser[KERNEL_ASKERS]; /* as far behind the place of its thread as others are in the way */
 };
 
 /* Before there are requests, in a pool of these leases; a thread gives back what others ask for. 0 or -errno. */
@@ -128,9 +137,10 @@ void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode
  */
 bool kernel_cache_told_another(struct kernel_cache *k, uint32_t thread, daxfs_ino ino);
 
-/* One of several names of a file is about to be removed here. May its other names be kept? */
-void kernel_cache_lose_name(struct kernel_cache *k, daxfs_ino ino);
-bool kernel_cache_keeps_names_of(const struct kernel_cache *k, daxfs_ino ino);
+/* A thread (0: not known) is about to remove one of several names of a file. */
+void kernel_cache_loses(struct kernel_cache *k, uint32_t thread, daxfs_ino ino);
+/* What was just looked up of a file is about to be told. False: a name of it is not to be kept. */
+bool kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino);
 
 /* Attributes of an inode are old, or all names are. */
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);

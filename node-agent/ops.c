@@ -139,27 +139,32 @@ void ops_stat(const struct daxfs_attr *attr, struct stat *out)
 	out->st_ctim = attr->ctime;
 }
 
-void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+/* False: the name is not to be kept. */
+static bool fill_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->ino = attr->ino;
 	out->attr_timeout = ops->timeout_s;
 	out->entry_timeout = ops->timeout_s;
 	ops_stat(attr, &out->attr);
+	return kernel_cache_counts(&ops->cache, attr->ino);
+}
+
+void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+{
+	fill_entry(ops, attr, out);
 }
 
 void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out)
 {
-	ops_entry(ops, attr, out);
+	bool keeps = fill_entry(ops, attr, out);
+
 	if (!kernel_cache_keeps_names(&ops->cache))
 		return;
 	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
 		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
-	if (kernel_cache_keeps_names_of(&ops->cache, attr->ino))
-		out->entry_timeout = kernel_cache_seconds(lease->names_ns);
-	else
-		out->entry_timeout = 0;
+	out->entry_timeout = keeps ? kernel_cache_seconds(lease->names_ns) : 0;
 }
 
 /* See kernel_cache.h. */

@@ -98,7 +98,7 @@ void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
 /* The same of an answer that may be kept: found, or (-ENOENT) not there. */
 void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease);
-void ops_entry(const struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
+void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
 void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out);
 void ops_stat(const struct daxfs_attr *attr, struct stat *out);

@@ -147,7 +147,7 @@ static struct tombstone *begin_removal(fuse_req_t req, fuse_ino_t parent, const 
 	struct tombstone *stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
 
 	if (tombstone_several(stone))
-		kernel_cache_lose_name(&ops_of(req)->cache, tombstone_several(stone));
+		kernel_cache_loses(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, tombstone_several(stone));
 	return stone;
 }
 

@@ -362,6 +362,24 @@ static void test_name_removed(void **state)
 	expect_same(pod, "file");
 }
 
+/* Nobody was told of that file meanwhile: what is known of others stays. */
+static void test_name_removed_alone(void **state)
+{
+	struct pod *pod = watch_begin(state, LONG_MS);
+	unsigned before;
+
+	put(at(pod, A, "file"), "text");
+	put(at(pod, A, "other"), "text");
+	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
+	assert_int_equal(link(at(pod, A, "file"), at(pod, A, "d/name")), 0);
+	warm(pod, "other");
+	assert_int_equal(unlink(at(pod, A, "d/name")), 0);
+	before = watch_all(A);
+	stat_of(at(pod, A, "other"));
+	assert_int_equal(watch_all(A), before);
+	expect_same(pod, "file");
+}
+
 static void test_lookup_stopped(void **state)
 {
 	struct pod *pod = watch_begin(state, LONG_MS);
@@ -522,6 +540,7 @@ int main(void)
 		TEST(test_links_here),
 		TEST(test_own_change),
 		TEST(test_name_removed),
+		TEST(test_name_removed_alone),
 		TEST(test_lookup_stopped),
 		TEST(test_getattr_stopped),
 		TEST(test_listing_stopped),
