@@ -334,6 +334,30 @@ static void test_own_change(void **state)
 	expect_same(pod, "d/f");
 }
 
+/* A working directory that is moved by another host: right below, and where it is once its new name is looked at. */
+static void test_moved_working_directory(void **state)
+{
+	struct pod *pod = watch_begin(state, LONG_MS);
+	char path[PATH_MAX];
+
+	assert_int_equal(mkdir(at(pod, A, "old"), 0755), 0);
+	assert_int_equal(mkdir(at(pod, A, "new"), 0755), 0);
+	assert_int_equal(mkdir(at(pod, A, "old/d"), 0755), 0);
+	put(at(pod, A, "new/sibling"), "text");
+	put(at(pod, A, "old/d/f"), "text");
+	warm(pod, "old/d/f");
+	assert_int_equal(chdir(at(pod, A, "old/d")), 0);
+	assert_int_equal(rename(at(pod, B, "old/d"), at(pod, B, "new/d")), 0);
+	put(at(pod, B, "new/d/g"), "more");
+	assert_true(stat_of("f").st_size == 4 && stat_of("g").st_size == 4);
+	expect_gone(pod, A, "old/d");
+	stat_of(at(pod, A, "new/d"));
+	stat_of("../sibling");
+	assert_non_null(getcwd(path, sizeof(path)));
+	assert_string_equal(path, at(pod, A, "new/d"));
+	assert_int_equal(chdir("/"), 0);
+}
+
 static void *unlink_main(void *context)
 {
 	assert_int_equal(unlink(at(context, A, "d/name")), 0);
@@ -539,6 +563,7 @@ int main(void)
 		TEST(test_moved_here),
 		TEST(test_links_here),
 		TEST(test_own_change),
+		TEST(test_moved_working_directory),
 		TEST(test_name_removed),
 		TEST(test_name_removed_alone),
 		TEST(test_lookup_stopped),
