@@ -37,7 +37,8 @@
 #include "node-agent/self_recover.h"
 
 #define JOIN_RETRY_S 0.2
-#define JOIN_QUIET_S 1 /* a tenant that is leaving is not worth a line */
+#define JOIN_QUIET_S 1         /* a tenant that is leaving is not worth a line */
+#define REVIVE_US "3600000000" /* as a hang: what recovery takes is a matter of sizes */
 #define TICK_S 1.0
 #define EXPIRE_TICKS 30 /* until then the kernel has sent again what it will */
 
@@ -61,7 +62,7 @@ struct agent {
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
-	struct self_recover standin; /* while we wait for the slot */
+	struct self_recover own; /* while we wait for the slot */
 	double join_until;
 	agent_phase_word phase;
 	struct beat_watch watch;
@@ -97,7 +98,7 @@ static void on_dead(void *context)
 	if (phase_of(a) >= AGENT_MOUNTING)
 		session_abandon(&a->session);
 	log_fail("declared dead by the pod (host slot %d): stopped using pool %s; start again once it is recovered",
-		 phase_of(a) >= AGENT_JOINED ? a->config->host : (int)a->standin.slot, a->geometry.name);
+		 a->config->host, a->geometry.name);
 	_exit(AGENT_EXIT_DEAD);
 }
 
@@ -169,7 +170,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 
 /* -- up ------------------------------------------------------------------------- */
 
-static bool start_beating(struct agent *a)
+static void start_beating(struct agent *a)
 {
 	int error, realtime_error;
 
@@ -183,43 +184,24 @@ static bool start_beating(struct agent *a)
 	if (error) {
 		log_fail("cannot start the heartbeat: %s", strerror(-error));
 		finish(a, AGENT_EXIT_FAILED);
-		return false;
+		return;
 	}
+	agent_phase_move(&a->phase, AGENT_BEATING);
 	a->realtime_error = realtime_error ? realtime_error : a->lock_error;
-	return true;
 }
 
-static bool start_recovering(struct agent *a)
+static void start_recovering(struct agent *a)
 {
 	int error;
 
+	a->recover.fs = a->fs;
 	error = recover_start(&a->recover);
 	if (error) {
 		log_fail("cannot start the recovery thread: %s", strerror(-error));
 		finish(a, AGENT_EXIT_FAILED);
+		return;
 	}
-	return !error;
-}
-
-/* In a slot that is not ours, while nobody else is there to recover ours. */
-static bool stand_in(void *context)
-{
-	struct agent *a = context;
-
-	if (!start_beating(a))
-		return false;
-	if (start_recovering(a))
-		return true;
-	beat_stop(&a->beat);
-	return false;
-}
-
-static void stand_down(void *context)
-{
-	struct agent *a = context;
-
-	recover_stop(&a->recover);
-	beat_stop(&a->beat);
+	agent_phase_move(&a->phase, AGENT_RECOVERING);
 }
 
 /* Two lanes are left for recovery and for whoever asks for status: a worker
@@ -266,12 +248,11 @@ static void start_all(struct agent *a)
 	double tick_s = TICK_S;
 	uint64_t usec;
 
-	if (start_beating(a)) {
-		agent_phase_move(&a->phase, AGENT_BEATING);
-		beat_watch_begin(&a->watch, &a->beat, a->realtime_error);
-	}
-	if (phase_of(a) == AGENT_BEATING && start_recovering(a))
-		agent_phase_move(&a->phase, AGENT_RECOVERING);
+	if (phase_of(a) == AGENT_JOINED)
+		start_beating(a);
+	beat_watch_begin(&a->watch, &a->beat, a->realtime_error);
+	if (phase_of(a) == AGENT_BEATING)
+		start_recovering(a);
 	if (phase_of(a) == AGENT_RECOVERING)
 		start_serving(a);
 	if (sd_watchdog_enabled(0, &usec) > 0 && (double)usec / 2e6 < tick_s)
@@ -294,18 +275,36 @@ static void refuse_join(struct agent *a, int error, const struct daxfs_error *er
 
 static void wait_for_slot(struct agent *a, const struct daxfs_error *err)
 {
-	double retry_s = JOIN_RETRY_S;
-
 	if (ev_now(a->loop) > a->join_until - a->config->join_wait_s + JOIN_QUIET_S &&
 	    agent_phase_move(&a->phase, AGENT_WAITING)) {
 		log_warn("waiting up to %u s for the host slot: %s", a->config->join_wait_s, err->text);
 		sd_notifyf(0, "STATUS=waiting for host slot %d of pool %s", a->config->host, a->geometry.name);
 	}
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=5000000");
-	if (self_recover_step(&a->standin))
-		retry_s = daxfs_heartbeat_ms(a->fs) / 1e3;
-	ev_timer_set(&a->join, retry_s, 0.);
+	ev_timer_set(&a->join, JOIN_RETRY_S, 0.);
 	ev_timer_start(a->loop, &a->join);
+}
+
+/* The slot is ours, and what it holds of a dead tenant is next: that may take longer than a silence may. */
+static void on_alive(void *context)
+{
+	struct agent *a = context;
+
+	agent_phase_move(&a->phase, AGENT_JOINED);
+	log_note("no host is there to recover host slot %d: recovering it before it is served", a->config->host);
+	start_beating(a);
+}
+
+static int revive(struct agent *a, struct daxfs_error *err)
+{
+	struct daxfs_recovery report;
+	int error;
+
+	sd_notify(0, "EXTEND_TIMEOUT_USEC=" REVIVE_US);
+	error = daxfs_revive(a->fs, (unsigned)a->config->host, a->name, &a->identity, on_alive, a, &report, err);
+	if (!error)
+		recover_log(&report);
+	return error;
 }
 
 static void warn_of_memory(const struct agent *a)
@@ -322,18 +321,17 @@ static void warn_of_memory(const struct agent *a)
 static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct agent *a = w->data;
-	struct daxfs_error err = { .text = "its former tenant could not be recovered in time; run daxfsctl status" };
-	int error = -EBUSY;
+	struct daxfs_error err;
+	int error = daxfs_join_as(a->fs, (unsigned)a->config->host, a->name, &a->identity, &err);
 
 	(void)events;
-	if (!a->standin.joined)
-		error = daxfs_join_as(a->fs, (unsigned)a->config->host, a->name, &a->identity, &err);
-	if ((error == -EBUSY || error == -EEXIST) && (a->standin.joined || ev_now(loop) < a->join_until)) {
+	if (error == -EBUSY && self_recover_due(&a->own))
+		error = revive(a, &err);
+	if ((error == -EBUSY || error == -EEXIST) && ev_now(loop) < a->join_until) {
 		wait_for_slot(a, &err);
 		return;
 	}
 	if (error) {
-		self_recover_stop(&a->standin);
 		refuse_join(a, error, &err);
 		return;
 	}
@@ -388,7 +386,6 @@ static void stop_all(struct agent *a)
 		beat_stop(&a->beat);
 	if (phase >= AGENT_MOUNTING && !a->session.ops.backings.stuck)
 		session_free(&a->session);
-	self_recover_stop(&a->standin);
 	if (phase >= AGENT_JOINED)
 		leave(a);
 	if (a->session.ops.backings.stuck)
@@ -435,11 +432,9 @@ static enum agent_exit open_pool(struct agent *a)
 		return AGENT_EXIT_OK;
 	daxfs_close(a->fs);
 	if ((unsigned)a->config->host + 1 == a->geometry.hosts)
-		daxfs_error_set(
-			&err, -EINVAL,
-			"host %d is the spare slot of pool %s, from which the first host that comes back works when "
-			"all have died: give 0 to %u",
-			a->config->host, a->geometry.name, a->geometry.hosts - 2);
+		daxfs_error_set(&err, -EINVAL,
+				"host %d is the spare slot of pool %s, from which commands work: give 0 to %u",
+				a->config->host, a->geometry.name, a->geometry.hosts - 2);
 	else
 		daxfs_error_set(&err, -EINVAL, "pool %s has no host %d: give 0 to %u", a->geometry.name,
 				a->config->host, a->geometry.hosts - 2);
@@ -474,17 +469,7 @@ static void serve(struct agent *a)
 	a->join.data = a;
 	ev_timer_start(a->loop, &a->join);
 	a->join_until = ev_now(a->loop) + a->config->join_wait_s;
-	a->recover = (struct recover){ .fs = a->fs, .own = -1 };
-	a->standin = (struct self_recover){ .fs = a->fs,
-					    .pool = a->config->pool,
-					    .name = a->name,
-					    .identity = &a->identity,
-					    .recover = &a->recover,
-					    .start = stand_in,
-					    .stop = stand_down,
-					    .context = a,
-					    .host = (unsigned)a->config->host,
-					    .hosts = a->geometry.hosts };
+	a->own = (struct self_recover){ .pool = a->config->pool, .host = (unsigned)a->config->host };
 	ev_run(a->loop, 0);
 	stop_all(a);
 }

@@ -18,7 +18,7 @@
 
 #define REPORTS_MAX 8
 
-static void log_report(const struct daxfs_recovery *r)
+void recover_log(const struct daxfs_recovery *r)
 {
 	log_note("recovered host %u generation %u in %.1f ms: %llu records finished, %llu rolled back, "
 		 "%llu objects finalized, %llu open files released, %llu files finished",
@@ -27,39 +27,22 @@ static void log_report(const struct daxfs_recovery *r)
 		 (unsigned long long)r->files);
 }
 
-static int recover_assigned(struct recover *r)
+/* -ESTALE is the heartbeat's to notice. Anything else is said once, not on
+ * every period it lasts. Returns what to compare the next outcome with. */
+static int recover_once(struct recover *r, int last_error)
 {
 	struct daxfs_recovery reports[REPORTS_MAX];
 	int n = daxfs_recover_assigned(r->fs, reports, REPORTS_MAX);
 
+	if (n < 0) {
+		if (n != last_error && n != -ESTALE)
+			log_fail("recovery failed and will be tried again: %s; run daxfsctl check", strerror(-n));
+		return n;
+	}
 	for (int i = 0; i < n && i < REPORTS_MAX; i++)
-		log_report(&reports[i]);
-	if (n > 0)
-		atomic_fetch_add(&r->recovered, (unsigned)n);
-	return n < 0 ? n : 0;
-}
-
-/* Somebody may be quicker, or have it, or have done it. */
-static int recover_own(struct recover *r)
-{
-	struct daxfs_recovery report;
-	int error = r->own < 0 ? -EBUSY : daxfs_recover(r->fs, (unsigned)r->own, &report);
-
-	if (!error)
-		log_report(&report);
-	return error == -EBUSY || error == -EAGAIN ? 0 : error;
-}
-
-/* -ESTALE is the heartbeat's to notice. Anything else is said once, not on every period it lasts. */
-void recover_once(struct recover *r)
-{
-	int error = recover_assigned(r);
-
-	if (!error)
-		error = recover_own(r);
-	if (error && error != atomic_load(&r->error) && error != -ESTALE)
-		log_fail("recovery failed and will be tried again: %s; run daxfsctl check", strerror(-error));
-	atomic_store(&r->error, error);
+		recover_log(&reports[i]);
+	atomic_fetch_add(&r->recovered, (unsigned)n);
+	return 0;
 }
 
 static void wait_period(struct recover *r)
@@ -72,11 +55,12 @@ static void wait_period(struct recover *r)
 static void *recover_main(void *context)
 {
 	struct recover *r = context;
+	int error = 0;
 
 	pthread_mutex_lock(&r->lock);
 	while (!r->stop) {
 		pthread_mutex_unlock(&r->lock);
-		recover_once(r);
+		error = recover_once(r, error);
 		pthread_mutex_lock(&r->lock);
 		if (!r->stop)
 			wait_period(r);

@@ -14,11 +14,9 @@
 struct recover {
 	/* set by the caller */
 	struct daxfs *fs;
-	int own; /* a host whom nobody is assigned, but who is seen to all the same (self_recover.h); < 0: none */
 
 	/* read by anyone */
 	atomic_uint recovered; /* hosts, since the start */
-	atomic_int error;      /* of the last attempt */
 
 	/* private */
 	pthread_t thread;
@@ -27,8 +25,8 @@ struct recover {
 	bool stop; /* under lock */
 };
 
-/* One attempt, which says what came of it. Who has not started the thread makes them. */
-void recover_once(struct recover *r);
+/* A line of the log. */
+void recover_log(const struct daxfs_recovery *report);
 int recover_start(struct recover *r);
 /* Waits for a recovery in progress: it is short, and better done than handed on. */
 void recover_stop(struct recover *r);

@@ -23,7 +23,7 @@ enum daxfs_host_state {
 	DAXFS_HOST_SUSPECT,    /* heartbeat late; back to ALIVE if it beats */
 	DAXFS_HOST_FENCING,    /* revoked; being cut off */
 	DAXFS_HOST_FENCED,     /* cut off for certain; generation bumped */
-	DAXFS_HOST_RECOVERING, /* by the recoverer in the word */
+	DAXFS_HOST_RECOVERING, /* by the recoverer in the word; see daxfs_revive */
 	DAXFS_HOST_RECOVERED,  /* nothing of it is left; the slot may be FREE */
 	DAXFS_HOST_STATES
 };

@@ -152,6 +152,12 @@ void fs_free_slots(struct daxfs *fs);
 /* For good, but for those that rest: waits for calls in progress. -EIO: one of them is broken. */
 int fs_take_all_lanes(struct daxfs *fs);
 
+/* A lane, not in use, that could not be mended: out of use, until its memory comes back, or for good (rests). */
+void fs_break_lane(struct daxfs *fs, struct lane *lane, bool rests);
+
+/* daxfs_join_as; revives: also in a slot with what a dead tenant left, for the caller to recover (daxfs_revive). */
+int fs_join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity, bool revives,
+	    struct daxfs_error *err);
 /* Before a join: see fs/predecessor.c. 0, -EBUSY: come again, -EEXIST. */
 int fs_end_predecessors(struct daxfs *fs, const struct daxfs_identity *identity, struct daxfs_error *err);
 /* -EEXIST: another host that may live has this name. */
@@ -169,6 +175,8 @@ struct mend_tally {
 	uint64_t files, opens; /* finished, released */
 	uint64_t passed;       /* files listed as ones to repair, lanes that rest */
 };
+/* All lanes of this host, each by itself, before any of them works: resume.c. -ESTALE; -EIO: none can be mended. */
+int fs_mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsigned n, struct mend_tally *tally);
 /* What is left to do of a lane that nobody uses any more, step by step; see mend.c. 0 or -errno. */
 int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record_tally *tally);
 /* Was a lane inside of a call? Then move the times of what its record names, and of a file that its host had open, if

@@ -205,6 +205,12 @@ static void keep_broken(struct daxfs *fs, struct lane_slot *slot, bool rests)
 	pthread_mutex_unlock(&fs->wait_lock);
 }
 
+void fs_break_lane(struct daxfs *fs, struct lane *lane, bool rests)
+{
+	atomic_store(&fs_slot(lane)->busy, true);
+	keep_broken(fs, fs_slot(lane), rests);
+}
+
 static inline void give_back(struct daxfs *fs, struct lane_slot *slot)
 {
 	/* ORD hand over: a drain waits for what its own thread wrote back, and the next user of the

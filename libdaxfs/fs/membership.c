@@ -18,6 +18,13 @@
  * finds something all the same (damage, another version) gives the slot to recovery:
  * it ends its own generation, JOINING -> FENCING -> FENCED. It has begun nothing, so
  * it can itself prove that nothing of it is left. Crash between the two: it is fenced.
+ *
+ * Where nobody lives who could recover a dead host (a power cut of the whole pod), that host comes back by itself:
+ * daxfs_revive. It takes its slot by the same CAS, from FENCED, or from RECOVERING by a tenant that is over: what was
+ * there before it can store nothing any more, and nobody else is to see to it, for the word is not what a manager
+ * saw who assigns somebody. Then it is ALIVE with records in flight and files open, as after the death of a process
+ * only, and beats; and it finishes what is left (recover/recover.c) before it works. Crash: it is fenced, and recovered by
+ * whoever lives, or comes back again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -56,6 +63,7 @@ static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t genera
 /* who joins, and where that is written until the slot says so */
 struct joiner {
 	const char *name;
+	bool revives; /* and recovers itself what was left in the slot */
 	struct card card;
 	struct lobby_seat seat;
 };
@@ -76,6 +84,23 @@ static int take_slot(struct daxfs *fs, uint64_t seen, struct host_word word, str
 	return daxfs_error_set(err, -EBUSY, "host %u was just taken by another agent; choose another id", fs->host);
 }
 
+/* Is a recovery nobody's any more? The tenant that does it is over for good if its slot has another generation. */
+static bool abandoned(struct daxfs *fs, const struct host_word *word)
+{
+	struct host_word by;
+
+	return word->state == DAXFS_HOST_RECOVERING && (unsigned)word->recoverer < fs->pool.super.hosts &&
+	       host_word_unpack(sm_load(&fs_host(fs, (unsigned)word->recoverer)->word), &by) == 0 &&
+	       DAXFS_RECOVERER_GENERATION(by.generation) != word->recoverer_generation;
+}
+
+static bool may_claim(struct daxfs *fs, const struct host_word *word, bool revives)
+{
+	if (word->state == DAXFS_HOST_FREE || word->state == DAXFS_HOST_RECOVERED)
+		return true;
+	return revives && (word->state == DAXFS_HOST_FENCED || abandoned(fs, word));
+}
+
 static int claim_slot(struct daxfs *fs, struct joiner *j, struct daxfs_error *err)
 {
 	uint64_t seen = sm_load(&fs_host(fs, fs->host)->word);
@@ -83,7 +108,7 @@ static int claim_slot(struct daxfs *fs, struct joiner *j, struct daxfs_error *er
 
 	if (host_word_unpack(seen, &word))
 		return daxfs_error_set(err, -EIO, "host slot %u makes no sense; run daxfsctl check", fs->host);
-	if (word.state != DAXFS_HOST_FREE && word.state != DAXFS_HOST_RECOVERED)
+	if (!may_claim(fs, &word, j->revives))
 		return daxfs_error_set(
 			err, -EBUSY,
 			"host %u is %s (generation %u): another agent has this id, or it died and is not "
@@ -205,9 +230,9 @@ static int may_stay(struct daxfs *fs, const struct joiner *j, struct daxfs_error
 }
 
 /* The slot is JOINING and ours: make it ALIVE. */
-static int join_activate(struct daxfs *fs, struct daxfs_error *err)
+static int join_activate(struct daxfs *fs, const struct joiner *j, struct daxfs_error *err)
 {
-	const char *left = leftovers(fs);
+	const char *left = j->revives ? NULL : leftovers(fs);
 
 	if (left)
 		return hand_over(fs, left, err);
@@ -263,7 +288,7 @@ static int settle(struct daxfs *fs, const struct joiner *j, struct daxfs_error *
 		rc = features_enter(&fs->pool, fs->host, fs->generation, err);
 	}
 	if (rc == 0)
-		rc = join_activate(fs, err);
+		rc = join_activate(fs, j, err);
 	if (rc == 0)
 		return 0;
 	fs_free_slots(fs);
@@ -300,11 +325,11 @@ static void tell(struct daxfs *fs, enum daxfs_host_state state, enum daxfs_reaso
 	event_add(&fs->pool, &event);
 }
 
-static int join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
-		struct daxfs_error *err)
+int fs_join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity, bool revives,
+	    struct daxfs_error *err)
 {
 	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	struct join_call call = { fs, { .name = name }, identity, err };
+	struct join_call call = { fs, { .name = name, .revives = revives }, identity, err };
 	int rc = may_join(fs, host, name, err);
 
 	if (rc)
@@ -331,7 +356,7 @@ static int join(struct daxfs *fs, unsigned host, const char *name, const struct 
 int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
 		  struct daxfs_error *err)
 {
-	int was = process_cancel_off(), rc = join(fs, host, name, identity, err);
+	int was = process_cancel_off(), rc = fs_join(fs, host, name, identity, false, err);
 
 	process_cancel_restore(was);
 	return rc;

@@ -82,6 +82,7 @@ static void settle(struct daxfs *fs, struct daxfs_receipt *receipt)
 struct ending {
 	struct daxfs *fs;
 	struct lane *lane;
+	struct mend_tally *tally;
 	bool inside; /* of a call, was a lane */
 };
 
@@ -89,12 +90,11 @@ static int end_record(void *arg)
 {
 	struct ending *e = arg;
 	struct lane *lane = e->lane;
-	struct record_tally tally = { 0 };
 	bool inside = mend_inside(e->fs, lane->id);
 
 	e->inside |= inside;
 	lane_take_over(lane);
-	record_recover(lane, lane->id, &tally);
+	record_recover(lane, lane->id, &e->tally->records);
 	if (inside)
 		mend_times(e->fs, lane, lane->id);
 	return 0;
@@ -111,9 +111,19 @@ static int touch_written(void *arg)
 	return 0;
 }
 
-static int mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsigned n)
+/* One that cannot be mended is out of use; -ESTALE is of the whole host. */
+static int mend_or_break(struct daxfs *fs, struct lane *lane)
 {
-	struct ending ending = { .fs = fs };
+	int rc = mend_lane(fs, lane);
+
+	if (rc && rc != -ESTALE)
+		fs_break_lane(fs, lane, rc == -EUCLEAN);
+	return rc == -ESTALE ? rc : 0;
+}
+
+int fs_mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsigned n, struct mend_tally *tally)
+{
+	struct ending ending = { .fs = fs, .tally = tally };
 	struct shm_guard guard;
 	int rc = 0;
 
@@ -129,8 +139,11 @@ static int mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, u
 	for (unsigned i = 0; i < n; i++)
 		settle(fs, receipts[i]);
 	for (unsigned i = 0; rc == 0 && i < fs->n_slots; i++)
-		rc = mend_lane(fs, &fs->slots[i].lane);
+		if (!fs->slots[i].rests)
+			rc = mend_or_break(fs, &fs->slots[i].lane);
 	sm_drain(&fs->pool.shm);
+	if (rc == 0 && fs->broken == fs->n_slots)
+		rc = -EIO;
 	return rc;
 }
 
@@ -230,6 +243,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		  struct daxfs_error *err)
 {
 	int rc = find_slot(fs, host, tenancy, err);
+	struct mend_tally tally = { .passed = 0 };
 	struct daxfs_event event;
 
 	if (rc == 0)
@@ -243,7 +257,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
 	count_succession(fs);
-	rc = mend_lanes(fs, receipts, n);
+	rc = fs_mend_lanes(fs, receipts, n, &tally);
 	if (rc == 0)
 		lease_joined(fs);
 	if (rc == 0)

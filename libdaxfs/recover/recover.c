@@ -28,10 +28,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "fs/fs.h"
 #include "mem/clock.h"
 #include "mem/event_ring.h"
+#include "mem/process.h"
 #include "sync/member.h"
 
 struct recovery {
@@ -208,8 +210,19 @@ static int each_open(struct daxfs *fs, struct recovery *r)
 	return rc;
 }
 
-/* Numbers for status displays; then the slot is done with. */
-static int publish(struct daxfs *fs, const struct daxfs_recovery *report, uint64_t seen, struct host_word word)
+static void fill(struct daxfs_recovery *report, const struct mend_tally *tally, uint64_t start_ns)
+{
+	report->finished = tally->records.finished;
+	report->rolled_back = tally->records.rolled_back;
+	report->objects = tally->records.objects;
+	report->opens = tally->opens;
+	report->files = tally->files;
+	report->passed = tally->passed;
+	report->ns = monotonic_ns() - start_ns;
+}
+
+/* Numbers for status displays. */
+static void show(struct daxfs *fs, const struct daxfs_recovery *report)
 {
 	struct sm_host *host = fs_host(fs, report->host);
 
@@ -221,9 +234,6 @@ static int publish(struct daxfs *fs, const struct daxfs_recovery *report, uint64
 	sm_store_relaxed(&host->rec_files, report->files);
 	sm_flush(&fs->pool.shm, &host->rec_ns, DAXFS_LINE);
 	sm_drain(&fs->pool.shm);
-	word.state = DAXFS_HOST_RECOVERED;
-	word.recoverer = -1;
-	return member_move_own(&fs->pool, report->host, seen, word);
 }
 
 static void tell(struct daxfs *fs, const struct daxfs_recovery *report, struct daxfs_event event)
@@ -260,14 +270,11 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	if (rc)
 		return rc;
 	sm_drain(&fs->pool.shm);
-	report->finished = r.tally.records.finished;
-	report->rolled_back = r.tally.records.rolled_back;
-	report->objects = r.tally.records.objects;
-	report->opens = r.tally.opens;
-	report->files = r.tally.files;
-	report->passed = r.tally.passed;
-	report->ns = monotonic_ns() - start;
-	rc = publish(fs, report, seen, word);
+	fill(report, &r.tally, start);
+	show(fs, report);
+	word.state = DAXFS_HOST_RECOVERED;
+	word.recoverer = -1;
+	rc = member_move_own(&fs->pool, host, seen, word);
 	if (rc == 0)
 		tell(fs, report, event);
 	return rc;
@@ -351,4 +358,46 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 	if (rc)
 		return rc;
 	return host < fs->pool.super.hosts ? fs_guarded(fs, claim_and_recover, &call) : -EINVAL;
+}
+
+/* -- by itself -------------------------------------------------------------------- */
+
+/*
+ * The slot is ours, ALIVE, and what a tenant left that is over is still in it (daxfs_revive). The same steps, but that
+ * there is no other lane to work from: each lane finishes its own record, as after the death of a process (fs/resume.c).
+ */
+static int recover_own(struct daxfs *fs, struct daxfs_recovery *report)
+{
+	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_STATE, fs->host);
+	struct recovery r = { .host = fs->host };
+	uint64_t start = monotonic_ns();
+	int rc = fs_mend_lanes(fs, NULL, 0, &r.tally);
+
+	if (rc == 0)
+		rc = each_open(fs, &r);
+	if (rc)
+		return rc;
+	*report = (struct daxfs_recovery){ .host = fs->host, .generation = fs->generation - 1 };
+	fill(report, &r.tally, start);
+	show(fs, report);
+	tell(fs, report, event);
+	return 0;
+}
+
+int daxfs_revive(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
+		 void (*alive)(void *context), void *context, struct daxfs_recovery *report, struct daxfs_error *err)
+{
+	int was = process_cancel_off(), rc;
+
+	*report = (struct daxfs_recovery){ .host = host };
+	rc = fs_join(fs, host, name, identity, true, err);
+	if (rc == 0) {
+		if (alive)
+			alive(context);
+		rc = recover_own(fs, report);
+		if (rc)
+			daxfs_error_set(err, rc, "host %u cannot recover what it left: %s", host, strerror(-rc));
+	}
+	process_cancel_restore(was);
+	return rc;
 }

@@ -37,7 +37,8 @@
 /*
  * From each state, where a host word may go. FENCING -> FENCING is a fence that
  * failed and is tried again (a new reason); RECOVERING -> RECOVERING hands a
- * recovery to another host after its recoverer died.
+ * recovery to another host after its recoverer died. FENCED and RECOVERING -> JOINING: the host comes back and sees to
+ * itself what it left (daxfs_revive).
  */
 static const unsigned moves[DAXFS_HOST_STATES] = {
 	[DAXFS_HOST_FREE] = TO(JOINING),
@@ -45,8 +46,8 @@ static const unsigned moves[DAXFS_HOST_STATES] = {
 	[DAXFS_HOST_ALIVE] = TO(SUSPECT) | TO(FENCING) | TO(FREE), /* FREE: the host leaves */
 	[DAXFS_HOST_SUSPECT] = TO(ALIVE) | TO(FENCING),
 	[DAXFS_HOST_FENCING] = TO(FENCING) | TO(FENCED),
-	[DAXFS_HOST_FENCED] = TO(RECOVERING),
-	[DAXFS_HOST_RECOVERING] = TO(RECOVERING) | TO(RECOVERED),
+	[DAXFS_HOST_FENCED] = TO(RECOVERING) | TO(JOINING),
+	[DAXFS_HOST_RECOVERING] = TO(RECOVERING) | TO(RECOVERED) | TO(JOINING),
 	[DAXFS_HOST_RECOVERED] = TO(JOINING) | TO(FREE),
 };
 

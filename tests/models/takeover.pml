@@ -19,6 +19,9 @@
  *   of that slot does not take the recovery for its own, and it is handed on
  *   only when that generation is over
  *
+ *   a host that comes back while nobody has recovered it may do so itself: its CAS takes its own word from FENCED, or
+ *   from RECOVERING if the generation of the tenant named there is over, to ALIVE
+ *
  * Checked: no host stores under a generation that is over; a generation is
  * bumped once per tenant, with the tenant off; at most one running host
  * recovers a slot, and no slot that has a tenant again; once a new manager has
@@ -29,7 +32,8 @@
  * one), HAND_ON_SUSPECT (recovery taken from a host that is only SUSPECT),
  * NO_TENANT (the recoverer is named by host alone: whoever manages sees host 1
  * gone, host 1 comes back and finds itself named, and both it and the new one
- * recover).
+ * recover), REVIVE_HELD (host 1 comes back whoever recovers it), REVIVE_UNSEEN (its CAS does not
+ * name the word that it looked at).
  */
 #define HOSTS 3
 #ifndef MORTAL
@@ -130,6 +134,35 @@ off:
 			tenant[me] = 1;
 			power[me] = true
 		};
+		goto again
+	:: me == BACK ->
+		atomic {
+			GENERATION(word[me]) == 1 && (STATE(word[me]) == FENCED || STATE(word[me]) == RECOVERING);
+			v = word[me]
+		};
+#ifndef REVIVE_HELD
+		if
+		:: STATE(v) == RECOVERING -> atomic {
+			GENERATION(word[RECOVERER(v)]) != RECOVERER_GENERATION(v) -> skip }
+		:: else
+		fi;
+#endif
+		atomic {
+#ifdef REVIVE_UNSEEN
+			STATE(word[me]) == FENCED || STATE(word[me]) == RECOVERING;
+#else
+			word[me] % 512 == v % 512; /* but for a stamp; else it looks again: not modelled */
+#endif
+			assert(working[me] == 0 && !power[me]);
+			word[me] = WORD(1, ALIVE, NOBODY, 0, word[me] / 512);
+			tenant[me] = 1;
+			power[me] = true;
+			working[me] = me + 1;
+			v = 0
+		};
+		if
+		:: RUNS assert(working[me] == me + 1); working[me] = 0 } /* what it left is finished */
+		fi;
 		goto again
 	:: else
 	fi

@@ -12,6 +12,9 @@
  *   take-over      its process died; the next one goes on with its membership (daxfs_resume), then
  *                  dies with the host, and host 1 recovers
  *   take-over-crash  the same, but it dies at its step m
+ *   revive         it died, and nobody recovers it: it comes back and does so itself (daxfs_revive), then dies again,
+ *                  and host 1 recovers
+ *   revive-crash   the same, but it dies at its step m
  *   pause          it is paused; host 1 runs script b; it goes on
  *   pause-both     it is paused; host 1 runs to step m of b and is paused; it
  *                  goes on to its end, then host 1
@@ -46,6 +49,8 @@ enum variant {
 	V_SURVIVE_CRASH,
 	V_TAKE_OVER,
 	V_TAKE_OVER_CRASH,
+	V_REVIVE,
+	V_REVIVE_CRASH,
 	V_PAUSE,
 	V_PAUSE_BOTH,
 	V_PAUSE_CRASH,

@@ -445,12 +445,33 @@ static long call_take_over(void *arg)
 	return rc ? rc : daxfs_resume_end(world.fs[host]);
 }
 
-void world_take_over(unsigned *host, struct run *run, seam_hook hook, void *context)
+static long call_revive(void *arg)
 {
-	run_start(run, *host, call_take_over, host);
+	unsigned host = *(unsigned *)arg;
+	struct daxfs_recovery report;
+	char name[16];
+	long rc = call_attach(arg);
+
+	snprintf(name, sizeof(name), "host%u", host);
+	return rc ? rc : daxfs_revive(world.fs[host], host, name, NULL, NULL, NULL, &report, &reason);
+}
+
+static void come_back(unsigned *host, long (*call)(void *arg), struct run *run, seam_hook hook, void *context)
+{
+	run_start(run, *host, call, host);
 	run->hook = hook;
 	run->context = context;
 	run_until(run, 0);
+}
+
+void world_take_over(unsigned *host, struct run *run, seam_hook hook, void *context)
+{
+	come_back(host, call_take_over, run, hook, context);
+}
+
+void world_revive(unsigned *host, struct run *run, seam_hook hook, void *context)
+{
+	come_back(host, call_revive, run, hook, context);
 }
 
 int world_rejoin(unsigned host, char *err)

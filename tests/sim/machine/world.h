@@ -93,6 +93,8 @@ int world_recover(unsigned by, unsigned dead, char *err);
 int world_rejoin(unsigned host, char *err);
 /* A process of a joined host that died is replaced by one that goes on in its place. */
 void world_take_over(unsigned *host, struct run *run, seam_hook hook, void *context);
+/* A host that is FENCED comes back, and recovers itself what it left. */
+void world_revive(unsigned *host, struct run *run, seam_hook hook, void *context);
 /* Make a RECOVERED host FENCED again, as if recovery had not been noticed. */
 void world_unrecover(unsigned host);
 

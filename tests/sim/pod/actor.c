@@ -225,43 +225,38 @@ static void start_threads(struct actor *a)
 		actor_start(actor_of(ACTOR_WORKER, a->machine, i), a->machine, worker_main);
 }
 
-static void stand_in(struct actor *a, struct self_recover *s)
+static int revive(struct actor *a, const char *name, const struct daxfs_identity *identity, struct daxfs_error *err)
 {
 	struct machine *m = &pod.machine[a->machine];
-	bool was = s->joined;
+	struct daxfs_recovery report;
+	int rc;
 
-	self_recover_step(s);
-	if (s->joined) {
-		m->slot = s->slot;
-		m->generation = m->fs->generation;
-	}
-	m->standing_in = s->joined;
-	pod.tallies->standins += !was && s->joined;
+	m->reviving = true;
+	rc = daxfs_revive(m->fs, a->machine, name, identity, NULL, NULL, &report, err);
+	m->reviving = false;
+	if (rc == 0)
+		oracle_revived(a->machine, m->fs->generation);
+	return rc;
 }
 
 static void join(struct actor *a)
 {
 	struct machine *m = &pod.machine[a->machine];
-	struct daxfs_identity identity = machine_identity(a->machine);
-	struct recover r = { .fs = m->fs, .own = -1 };
-	struct self_recover s = {
-		.fs = m->fs, .pool = "pool", .recover = &r, .host = a->machine, .hosts = pod.pool.super.hosts
-	};
+	struct daxfs_identity identity = machine_identity(a->machine), *known = pod.identified ? &identity : NULL;
+	struct self_recover s = { .pool = "pool", .host = a->machine };
 	struct daxfs_error err = { .text = "" };
 	char name[16];
 
 	name_of(a->machine, name);
-	s.name = name;
-	s.identity = pod.identified ? &identity : NULL;
 	for (;;) {
-		int rc = s.joined ? -EBUSY : daxfs_join_as(m->fs, a->machine, name, s.identity, &err);
+		int rc = daxfs_join_as(m->fs, a->machine, name, known, &err);
 
+		if (rc == -EBUSY && self_recover_due(&s))
+			rc = revive(a, name, known, &err);
 		if (rc == 0)
 			return;
 		if (rc != -EBUSY && rc != -ESTALE && rc != -EEXIST && !pod.damaged)
 			pod_violation("machine %u cannot join: %d %s", a->machine, rc, err.text);
-		if (rc == -EBUSY)
-			stand_in(a, &s);
 		actor_sleep(a, pod.now_ns + HEARTBEAT_NS);
 	}
 }
@@ -340,5 +335,5 @@ void process_end(unsigned machine)
 	oracle_died(machine);
 	faults_forget(machine);
 	m->process = PROCESS_NONE;
-	m->exits = m->leave = m->fence_lies = m->standing_in = false;
+	m->exits = m->leave = m->fence_lies = m->reviving = false;
 }

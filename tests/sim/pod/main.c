@@ -142,10 +142,9 @@ static void print_tallies(const struct tallies *t, double seconds)
 	       t->seeds, t->steps, t->ops, t->commits, t->helped, t->lost, seconds, (double)t->seeds / seconds,
 	       (double)t->steps / seconds);
 	printf("deaths %" PRIu64 " rejoins %" PRIu64 " recoveries %" PRIu64 " (again %" PRIu64 ", given up %" PRIu64
-	       ") stand-ins %" PRIu64 " (no slot left %" PRIu64 ") takeovers %" PRIu64 " lanes over %" PRIu64
-	       " checks %" PRIu64 "\nfaults:",
-	       t->deaths, t->rejoins, t->recoveries, t->twice, t->given_up, t->standins, t->stuck, t->takeovers,
-	       t->rests, t->checks);
+	       ") by themselves %" PRIu64 " takeovers %" PRIu64 " lanes over %" PRIu64 " checks %" PRIu64 "\nfaults:",
+	       t->deaths, t->rejoins, t->recoveries, t->twice, t->given_up, t->revivals, t->takeovers, t->rests,
+	       t->checks);
 	for (unsigned k = 0; k < FAULT_KINDS; k++)
 		printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fault[k]);
 	printf(" zombie %" PRIu64 " cache-loss %" PRIu64 "\noperations ended alone beside a dead host %" PRIu64

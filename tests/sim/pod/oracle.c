@@ -200,6 +200,13 @@ static void commit_main(unsigned id, struct pending *p, unsigned operation)
 	fed(id, p, &p->op, &c, err, p->log_index);
 }
 
+/* Is what the host holds open that of a dead tenant, for others to close? A recoverer may have died of it, too, and
+ * whoever finds its record finishes that. */
+static bool is_recovered(unsigned slot)
+{
+	return host_word(slot).state == DAXFS_HOST_RECOVERING || (slot < pod.machines && pod.machine[slot].reviving);
+}
+
 static void commit_opener(unsigned id, struct pending *p, unsigned slot)
 {
 	struct op op = { .kind = DO_HOLD, .host = slot };
@@ -211,7 +218,7 @@ static void commit_opener(unsigned id, struct pending *p, unsigned slot)
 		pod_violation("lane %u opens or closes something else than one file for one host", id);
 		return;
 	}
-	if (c.host != slot && (!c.drop || host_word(c.host).state != DAXFS_HOST_RECOVERING))
+	if (c.host != slot && (!c.drop || !is_recovered(c.host)))
 		pod_violation("slot %u changes what host %u holds open", slot, c.host);
 	/* Listed for a file that did not come to be; its inode may serve another one soon. */
 	if (c.drop && c.host != slot && !model_known(op.ino))
@@ -298,6 +305,13 @@ static bool names_recoverer(const struct host_word *from, const struct host_word
 						      from->recoverer_generation != to->recoverer_generation);
 }
 
+static void recovered(unsigned slot, uint32_t generation)
+{
+	pendings_bury(slot, generation);
+	pod.recovered_slot = (int)slot;
+	pod.check_due = true;
+}
+
 static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_t after)
 {
 	struct host_word from, to;
@@ -321,16 +335,21 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 	if (names_recoverer(&from, &to) && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
 		pod_violation("slot %u: %u recoverers died of it, and host %d is the next", slot, pod.died[slot],
 			      to.recoverer);
-	if (to.state == DAXFS_HOST_RECOVERING)
+	if (to.state == DAXFS_HOST_RECOVERING || (from.state == DAXFS_HOST_FENCED && to.state == DAXFS_HOST_JOINING))
 		locks_ending(slot);
 	if (to.state == DAXFS_HOST_RECOVERED || to.state == DAXFS_HOST_FREE)
 		locks_ended(slot);
 	if (from.state == DAXFS_HOST_RECOVERING && to.state == DAXFS_HOST_RECOVERED) {
 		pod.tallies->recoveries++;
-		pendings_bury(slot, to.generation);
-		pod.recovered_slot = (int)slot;
-		pod.check_due = true;
+		recovered(slot, to.generation);
 	}
+}
+
+void oracle_revived(unsigned slot, uint32_t generation)
+{
+	pod.tallies->revivals++;
+	locks_ended(slot);
+	recovered(slot, generation);
 }
 
 /* -- events ------------------------------------------------------------------------------------- */

@@ -72,6 +72,8 @@ void oracle_store(struct actor *a, const struct seam_event *event);
 void oracle_cas(const struct actor *a, const struct seam_event *event);
 /* The process of a machine is gone; after a loss of caches, which commits are gone with them? */
 void oracle_died(unsigned machine);
+/* It came back, and has recovered itself what it left there. */
+void oracle_revived(unsigned slot, uint32_t generation);
 void oracle_lost(void);
 
 #endif

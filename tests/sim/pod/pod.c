@@ -408,19 +408,6 @@ static bool at_rest(void)
 	return !pendings_count();
 }
 
-/* Every slot is of a dead host: nobody can join, not even to recover. A limit of the design, not of this run. */
-static bool no_slot_left(void)
-{
-	for (unsigned slot = 0; slot < pod.pool.super.hosts; slot++) {
-		struct host_word word;
-
-		if (host_word_unpack(peek_word(&pod.pool.member->host[slot].word), &word) ||
-		    (word.state != DAXFS_HOST_FENCED && word.state != DAXFS_HOST_RECOVERING))
-			return false;
-	}
-	return true;
-}
-
 static void describe_unrest(void)
 {
 	char text[600] = "";
@@ -438,11 +425,6 @@ static void describe_unrest(void)
 
 static bool go_on(uint64_t *deadline)
 {
-	if (pod.liveness && no_slot_left()) {
-		pod.tallies->stuck++;
-		pod.stuck = true;
-		return false;
-	}
 	if (pod.liveness)
 		return !at_rest();
 	if (pod.ops_left && pod.steps < STEPS_MAX && pod.now_ns < pod.worked_ns + IDLE_BEATS * HEARTBEAT_NS)
@@ -517,7 +499,7 @@ bool pod_run(uint64_t seed, const struct limits *limits, struct tallies *tallies
 {
 	begin(seed, limits, tallies);
 	play();
-	if ((!pod.over && !pod.stuck) || pod.damaged)
+	if (!pod.over || pod.damaged)
 		check_end();
 	tidy();
 	tallies->seeds++;

@@ -115,7 +115,7 @@ struct machine {
 	uint64_t paused_ns;  /* until then */
 	uint64_t restart_ns; /* when it comes up again; FOREVER: not by itself */
 	bool exits;          /* its process ends by itself: told that it is dead, or done */
-	bool standing_in;    /* for its own slot, in another one */
+	bool reviving;       /* recovers what it left itself */
 	bool leave;          /* asked to leave */
 	bool withheld;       /* does not beat, because its workers are stuck */
 	bool zombie;         /* acts, declared dead */
@@ -207,7 +207,7 @@ struct limits {
 
 struct tallies {
 	uint64_t seeds, steps, ops, commits, helped, lost, recoveries, takeovers, deaths, rejoins, checks, twice, rests;
-	uint64_t standins, stuck, given_up, fault[FAULT_KINDS];
+	uint64_t revivals, given_up, fault[FAULT_KINDS];
 	uint64_t lenient, zombies, wiped, views, drafts, locks;
 	uint64_t extent[EXTENT_EVENTS], extents_poisoned;
 	uint64_t alone; /* operations ended while all stood still but one and some dead host */
@@ -243,7 +243,6 @@ struct pod {
 	/* where we are */
 	struct pool pool; /* for looking */
 	bool liveness, over;
-	bool stuck;    /* no slot is left to recover from */
 	bool poisoned; /* a line of data */
 	bool damaged;  /* metadata: from now on only crashes, hangs and wild accesses count */
 	uint64_t now_ns, steps, work_steps, hash;

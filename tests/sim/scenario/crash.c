@@ -74,7 +74,6 @@ static void survive_crash(struct explorer *x)
 	keep_size(x, s.distinct);
 }
 
-/* The process dies, not the host: its stores are all there. hook: of the next one. */
 /* Is that the claim of a page by this host, and others would wait for it? */
 static bool claim_stands(const sm_u64 *at, unsigned host)
 {
@@ -105,6 +104,7 @@ static long claims_standing(void *arg)
 	return n;
 }
 
+/* The process dies, not the host: its stores are all there. hook: of the next one. */
 static void take_over(struct explorer *x, seam_hook hook, struct second *s)
 {
 	unsigned host = 0;
@@ -129,6 +129,32 @@ static void take_over_crash(struct explorer *x)
 	struct second s = { .x = x, .host = 0, .dead = 1 };
 
 	take_over(x, explore_second_hook, &s);
+	keep_size(x, s.distinct);
+}
+
+static void revive(struct explorer *x, seam_hook hook, struct second *s)
+{
+	unsigned host = 0;
+	struct run run;
+	char text[256];
+
+	if (!world_fence(0, 1))
+		return;
+	world_revive(&host, &run, hook, s);
+	if (run.end != RUN_RETURNED || run.result) {
+		snprintf(text, sizeof(text), "host 0 recovers itself: %ld %s", run.result, run.err);
+		explore_violation(x, text);
+	} else if (!hook) {
+		explore_finish(x, 1);
+	}
+	run_free(&run);
+}
+
+static void revive_crash(struct explorer *x)
+{
+	struct second s = { .x = x, .host = 0, .dead = 1 };
+
+	revive(x, explore_second_hook, &s);
 	keep_size(x, s.distinct);
 }
 
@@ -192,6 +218,10 @@ static void play(struct explorer *x, enum variant v, bool first)
 		take_over(x, NULL, NULL);
 	else if (v == V_TAKE_OVER_CRASH)
 		take_over_crash(x);
+	else if (v == V_REVIVE)
+		revive(x, NULL, NULL);
+	else if (v == V_REVIVE_CRASH)
+		revive_crash(x);
 	else
 		survive_crash(x);
 	x->history = kept;
@@ -221,6 +251,10 @@ static void death(struct explorer *x)
 			play(x, V_TAKE_OVER, false);
 		if (i == 0 && second_worth(x, V_TAKE_OVER_CRASH))
 			play(x, V_TAKE_OVER_CRASH, false);
+		if (i < 2 && (!x->opt->quick || x->opt->step || x->n % 3 == (x->opt->seed + 1) % 3))
+			play(x, V_REVIVE, false);
+		if (i < 2 && second_worth(x, V_REVIVE_CRASH))
+			play(x, V_REVIVE_CRASH, false);
 		if (i < 2 || i % 5 == x->n % 5 || x->opt->full)
 			play(x, V_SURVIVE, false);
 		/* All lines are kept, or none; quick: one of the two, by turns, where there are two. */

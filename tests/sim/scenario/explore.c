@@ -12,8 +12,9 @@
 #define STEPS_TIGHT_MAX 5000000u /* or to find out that no page will be free */
 
 static const char *const variant_names[VARIANTS] = {
-	"recover",    "survive",     "recover-crash", "survive-crash", "take-over", "take-over-crash", "pause",
-	"pause-both", "pause-crash", "resume-crash",  "tangle",        "bystand",   "revoke",          "mix",
+	"recover", "survive",      "recover-crash", "survive-crash", "take-over",   "take-over-crash",
+	"revive",  "revive-crash", "pause",         "pause-both",    "pause-crash", "resume-crash",
+	"tangle",  "bystand",      "revoke",        "mix",
 };
 
 /* States a scenario may cost in each variant that is a product of steps. */
@@ -26,6 +27,8 @@ static const struct {
 	[V_SURVIVE_CRASH] = { 12, 200, 20000 },
 	[V_TAKE_OVER] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
 	[V_TAKE_OVER_CRASH] = { 8, 120, 20000 },
+	[V_REVIVE] = { UINT64_MAX, UINT64_MAX, UINT64_MAX },
+	[V_REVIVE_CRASH] = { 8, 120, 20000 },
 	[V_PAUSE] = { 15, 150, UINT64_MAX },
 	[V_PAUSE_BOTH] = { 12, 120, 20000 },
 	[V_PAUSE_CRASH] = { 8, 80, 20000 },
