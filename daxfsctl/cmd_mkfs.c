@@ -2,9 +2,7 @@
 /*
  * cmd_mkfs.c - daxfsctl mkfs: make a pool.
  *
- * It has one host slot more than there are hosts. When all of them died, each
- * waits for its own slot to be recovered; the spare one is where the first to
- * come back works from.
+ * It has one host slot more than there are hosts, for commands that join while all hosts work.
  *
  * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
  * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf.

@@ -24,7 +24,6 @@ static void pause_ms(unsigned ms)
 
 static void *beat(void *context)
 {
-	struct daxfs_recovery reports[REPORTS];
 	struct guest *g = context;
 
 	while (!atomic_load(&g->stop)) {
@@ -32,22 +31,80 @@ static void *beat(void *context)
 			atomic_store(&g->dead, true);
 			return NULL;
 		}
+		pause_ms(daxfs_heartbeat_ms(g->fs));
+	}
+	return NULL;
+}
+
+static void *recover(void *context)
+{
+	struct daxfs_recovery reports[REPORTS];
+	struct guest *g = context;
+
+	while (!atomic_load(&g->stop)) {
 		daxfs_recover_assigned(g->fs, reports, REPORTS);
 		pause_ms(daxfs_heartbeat_ms(g->fs));
 	}
 	return NULL;
 }
 
-int guest_join(struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err)
-{
-	struct daxfs_identity who = { .pid = (uint32_t)getpid() };
-	char machine[HOST_NAME_MAX + 1] = "", name[32];
+/* -- coming and going ----------------------------------------------------------------- */
 
+static void begin(struct guest *g, struct daxfs *fs)
+{
+	g->fs = fs;
+	g->recovers = false;
+	atomic_init(&g->stop, false);
+	atomic_init(&g->dead, true); /* until it lives */
+}
+
+/* In the slot, from here on. */
+static void live(void *guest)
+{
+	struct sched_param priority = { .sched_priority = PRIORITY };
+	struct guest *g = guest;
+
+	atomic_store(&g->dead, false);
+	if (pthread_create(&g->heart, NULL, beat, g)) {
+		atomic_store(&g->dead, true);
+		return;
+	}
+	pthread_setschedparam(g->heart, SCHED_FIFO, &priority); /* or without, where it is not allowed */
+}
+
+static int no_thread(struct daxfs *fs, struct daxfs_error *err)
+{
+	daxfs_leave(fs);
+	return daxfs_error_set(err, -EAGAIN, "no thread for the heartbeat");
+}
+
+static int come_alive(struct guest *g, struct daxfs_error *err)
+{
+	live(g);
+	if (atomic_load(&g->dead))
+		return no_thread(g->fs, err);
+	g->recovers = pthread_create(&g->recoverer, NULL, recover, g) == 0;
+	return 0;
+}
+
+static const char *introduce(const char *command, char name[32], struct daxfs_identity *who)
+{
+	char machine[HOST_NAME_MAX + 1] = "";
+
+	*who = (struct daxfs_identity){ .pid = (uint32_t)getpid() };
 	gethostname(machine, sizeof(machine) - 1);
 	machine[strcspn(machine, ".")] = '\0';
-	snprintf(name, sizeof(name), "%.9s@%.13s.%u", command, machine, (unsigned)getpid());
-	daxfs_identity_here(NULL, NULL, &who, NULL); /* not known: then only the operator can prove its death */
-	return daxfs_join_as(fs, slot, name, &who, err);
+	snprintf(name, 32, "%.9s@%.13s.%u", command, machine, (unsigned)getpid());
+	daxfs_identity_here(NULL, NULL, who, NULL); /* not known: then only the operator can prove its death */
+	return name;
+}
+
+static int join_one(struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err)
+{
+	struct daxfs_identity who;
+	char name[32];
+
+	return daxfs_join_as(fs, slot, introduce(command, name, &who), &who, err);
 }
 
 /* The last slot first: that is kept for such times. */
@@ -58,37 +115,53 @@ static int join_any(struct daxfs *fs, const char *command, struct daxfs_error *e
 
 	daxfs_geometry(fs, &g);
 	for (unsigned host = g.hosts; rc == -EBUSY && host > 0; host--)
-		rc = guest_join(fs, host - 1, command, err);
+		rc = join_one(fs, host - 1, command, err);
 	return rc;
 }
 
 int guest_come(struct guest *g, struct daxfs *fs, const char *command, struct daxfs_error *err)
 {
-	struct sched_param priority = { .sched_priority = PRIORITY };
 	int rc = -EBUSY;
 
-	g->fs = fs;
-	atomic_init(&g->stop, false);
-	atomic_init(&g->dead, false);
+	begin(g, fs);
 	for (unsigned tries = 0; rc == -EBUSY && tries < TRIES; tries++) {
 		if (tries)
 			pause_ms(PAUSE_MS);
 		rc = join_any(fs, command, err);
 	}
-	if (rc)
-		return rc;
-	rc = -pthread_create(&g->thread, NULL, beat, g);
-	if (rc) {
-		daxfs_leave(fs);
-		return daxfs_error_set(err, rc, "no thread for the heartbeat");
-	}
-	pthread_setschedparam(g->thread, SCHED_FIFO, &priority); /* or without, where it is not allowed */
-	return 0;
+	return rc ? rc : come_alive(g, err);
+}
+
+int guest_come_to(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err)
+{
+	int rc;
+
+	begin(g, fs);
+	rc = join_one(fs, slot, command, err);
+	return rc ? rc : come_alive(g, err);
+}
+
+int guest_revive(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_recovery *report,
+		 struct daxfs_error *err)
+{
+	struct daxfs_identity who;
+	char name[32];
+	int rc;
+
+	begin(g, fs);
+	rc = daxfs_revive(fs, slot, introduce(command, name, &who), &who, live, g, report, err);
+	if (rc == 0 && atomic_load(&g->dead))
+		return no_thread(fs, err);
+	if (rc && !atomic_load(&g->dead))
+		guest_go(g);
+	return rc;
 }
 
 int guest_go(struct guest *g)
 {
 	atomic_store(&g->stop, true);
-	pthread_join(g->thread, NULL);
+	if (g->recovers)
+		pthread_join(g->recoverer, NULL);
+	pthread_join(g->heart, NULL);
 	return atomic_load(&g->dead) ? -ESTALE : daxfs_leave(g->fs);
 }

@@ -18,15 +18,19 @@
 
 struct guest {
 	struct daxfs *fs;
-	pthread_t thread;
+	pthread_t heart, recoverer; /* two: a recovery may take longer than a silence may */
+	bool recovers;
 	atomic_bool stop, dead;
 };
 
 /* -EBUSY: no slot is free; and other errors of daxfs_join_as. */
 int guest_come(struct guest *g, struct daxfs *fs, const char *command, struct daxfs_error *err);
+/* The same, in one slot. */
+int guest_come_to(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err);
+/* In the slot of a dead host, which is recovered: errors of daxfs_revive. */
+int guest_revive(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_recovery *report,
+		 struct daxfs_error *err);
 /* Leave the pool. -ESTALE: declared dead meanwhile. */
 int guest_go(struct guest *g);
-/* Join one slot as such a guest, for a moment and without a heartbeat of its own. Errors of daxfs_join_as. */
-int guest_join(struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err);
 
 #endif

@@ -234,7 +234,41 @@ static int recover_joined(struct direct *d, struct daxfs *fs, unsigned slot)
 	return recovered(d->ctl, &report);
 }
 
-static int recover_from(struct direct *d, const char *path, unsigned slot)
+static int leave(struct direct *d, struct guest *g, unsigned slot, int code)
+{
+	int rc = guest_go(g);
+
+	if (rc && code == CTL_OK)
+		return ctl_fail(d->ctl, ctl_exit_of(rc), "slot %u, worked from, was not left cleanly: %s", slot,
+				strerror(-rc));
+	return code;
+}
+
+static int recover_from(struct direct *d, struct daxfs *fs, unsigned slot)
+{
+	struct daxfs_error err = { .text = "" };
+	struct guest g;
+	int rc = guest_come_to(&g, fs, slot, "recover", &err);
+
+	if (rc)
+		return ctl_fail_error(d->ctl, rc, &err);
+	return leave(d, &g, slot, recover_joined(d, fs, slot));
+}
+
+/* No slot is free, for all are of dead hosts, perhaps: this one is as good as any. */
+static int recover_in_place(struct direct *d, struct daxfs *fs)
+{
+	struct daxfs_error err = { .text = "" };
+	struct daxfs_recovery report;
+	struct guest g;
+	int rc = guest_revive(&g, fs, d->host.id, "recover", &report, &err);
+
+	if (rc)
+		return ctl_fail_error(d->ctl, rc, &err);
+	return leave(d, &g, d->host.id, recovered(d->ctl, &report));
+}
+
+static int recover_open(struct direct *d, const char *path, int slot)
 {
 	struct daxfs_error err = { .text = "" };
 	struct daxfs *fs;
@@ -242,17 +276,7 @@ static int recover_from(struct direct *d, const char *path, unsigned slot)
 
 	if (rc)
 		return ctl_fail_error(d->ctl, rc, &err);
-	rc = guest_join(fs, slot, "recover", &err);
-	if (rc) {
-		code = ctl_fail_error(d->ctl, rc, &err);
-	} else {
-		daxfs_beat(fs);
-		code = recover_joined(d, fs, slot);
-		rc = daxfs_leave(fs);
-		if (rc && code == CTL_OK)
-			code = ctl_fail(d->ctl, ctl_exit_of(rc), "slot %u, worked from, was not left cleanly: %s", slot,
-					strerror(-rc));
-	}
+	code = slot < 0 ? recover_in_place(d, fs) : recover_from(d, fs, (unsigned)slot);
 	daxfs_close(fs);
 	return code;
 }
@@ -270,13 +294,8 @@ int order_recover_direct(struct ctl *ctl, const char *path, unsigned host, int a
 	slot = choose_slot(&d, as);
 	if (code == CTL_OK && slot < 0 && as >= 0)
 		code = ctl_fail(ctl, CTL_USAGE, "--as %d: give another host slot of this pool", as);
-	else if (code == CTL_OK && slot < 0)
-		code = ctl_fail(ctl, CTL_REFUSED,
-				"no host slot is free to work from: stop one host, or let a live one "
-				"recover host %u by fabricd",
-				host);
 	if (code == CTL_OK)
-		code = recover_from(&d, path, (unsigned)slot);
+		code = recover_open(&d, path, slot);
 	daxfs_member_close(d.m);
 	return code;
 }

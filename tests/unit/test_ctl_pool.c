@@ -52,6 +52,7 @@ struct child {
 /* Join, leave a file unlinked but held, say so, and wait to be killed, beating or not. */
 static void child_main(const char *pool, unsigned host, bool beats, int ready)
 {
+	static const char *const names[] = { "elder", "child", "third" };
 	struct daxfs_cred cred = { 0, 0 };
 	struct daxfs_error err;
 	struct daxfs_attr attr;
@@ -60,10 +61,10 @@ static void child_main(const char *pool, unsigned host, bool beats, int ready)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(name, sizeof(name), "file%u", host);
-	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, host ? "child" : "elder", &err) ||
+	if (daxfs_open(pool, DAXFS_READ_WRITE, &fs, &err) || daxfs_join(fs, host, names[host], &err) ||
 	    daxfs_mknod(fs, DAXFS_ROOT, name, S_IFREG | 0644, 0, cred, true, &attr) ||
 	    daxfs_write(fs, attr.ino, "hello", 5, 0, 0) != 5 || daxfs_unlink(fs, DAXFS_ROOT, name) ||
-	    daxfs_mkdir(fs, DAXFS_ROOT, host ? "d1" : "d0", 0755, cred, &attr))
+	    daxfs_mkdir(fs, DAXFS_ROOT, names[host], 0755, cred, &attr))
 		_exit(1);
 	if (write(ready, "", 1) != 1)
 		_exit(2);
@@ -389,6 +390,34 @@ static void killed_and_recovered(void **unused)
 	teardown(&p);
 }
 
+/* No slot is left to work from. */
+static void all_are_dead(void **unused)
+{
+	struct child c[3];
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	for (unsigned host = 0; host < 3; host++)
+		c[host] = child_start(p.pool, host, true);
+	for (unsigned host = 0; host < 3; host++)
+		child_kill(&c[host]);
+	for (unsigned host = 0; host < 3; host++)
+		ctl_run(&p.r, "confirm-dead %s --direct --host %u", p.pool, host);
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "3 hosts fenced");
+	for (unsigned host = 0; host < 3; host++) {
+		ctl_run(&p.r, "recover %s --direct --host %u", p.pool, host);
+		ctl_expect(&p.r, CTL_OK, "recovered in ");
+		assert_non_null(strstr(p.r.out, "1 pin"));
+	}
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "UNUSED");
+	ctl_run(&p.r, "check %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "clean; files 0,");
+	teardown(&p);
+}
+
 /* The recoverer died too: its recovery is taken from it once it is fenced. */
 static void recoverer_died(void **unused)
 {
@@ -553,6 +582,7 @@ int main(void)
 		cmocka_unit_test(repaired),
 		cmocka_unit_test(not_repaired_in_use),
 		cmocka_unit_test(killed_and_recovered),
+		cmocka_unit_test(all_are_dead),
 		cmocka_unit_test(recoverer_died),
 		cmocka_unit_test(fabricd_is_at_work),
 		cmocka_unit_test(probes),
