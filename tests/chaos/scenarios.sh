@@ -388,7 +388,23 @@ count_offs() { # machines that were cut off so far
 	grep -c ': off ' "$POD_DIR/daemon/fabricd.log" || true
 }
 
+power_cut() {
+	pod_kill_fabricd
+	kill_now 0 1 2
+}
+
+power_back() { # ms between machines
+	local host
+	pod_boot host0
+	pod_start_fabricd host0
+	for host in 0 1 2; do
+		pod_launch_host $host "$((host == 0))"
+		[ $host = 1 ] || pause_ms "$1"
+	done
+}
+
 # Everything loses power; the memory lives; everything boots and comes back by itself. Nobody is cut off.
+# Every other time power fails again while they come back.
 scenario_all() {
 	local i host ms offs before began back=()
 	for ((i = 0; i < $1; i++)); do
@@ -396,17 +412,17 @@ scenario_all() {
 		load_all
 		draw ms 200 900
 		pause_ms "$ms"
-		pod_kill_fabricd
-		kill_now 0 1 2
+		power_cut
 		before=$(remembered)
 		offs=$(count_offs)
-		pod_boot host0
-		pod_start_fabricd host0
 		draw ms 0 2000
-		for host in 0 1 2; do
-			pod_launch_host $host "$((host == 0))"
-			[ $host = 1 ] || pause_ms "$ms"
-		done
+		power_back "$ms"
+		if ((i % 2)); then
+			draw ms 0 700
+			pause_ms "$ms"
+			power_cut
+			power_back 0
+		fi
 		began=$(pod_now) # the last machine has booted
 		for host in 0 1 2; do
 			pod_until 40 "host $host to mount" pod_up $host || load_fail "host $host did not come back"
