@@ -4,8 +4,8 @@
  *
  * A dead host is recovered by a live one. If all have died (a power cut of the whole pod, the memory lives) and come
  * back under their old ids, each finds its slot FENCED and nobody alive, or nobody of whom that is known yet; or
- * RECOVERING by a host that has died since. Then, or when nobody is assigned for some looks (fabricd is down), this agent
- * recovers it itself (daxfs_revive).
+ * RECOVERING by a host that has died since. Then, or when nobody is assigned for some looks (fabricd is down), this
+ * agent recovers it itself (daxfs_revive).
  */
 #ifndef AGENT_SELF_RECOVER_H
 #define AGENT_SELF_RECOVER_H

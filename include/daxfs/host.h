@@ -96,8 +96,8 @@ struct daxfs_recovery;
 /*
  * daxfs_revive - join in the slot of a dead host, and recover by oneself what it left
  *
- * daxfs_join_as, but the slot may also be FENCED, or RECOVERING by a host that is over. For when nobody else is there to
- * recover it, above all when all hosts have died: no other slot is needed, and nobody is waited for. Once the
+ * daxfs_join_as, but the slot may also be FENCED, or RECOVERING by a host that is over. For when nobody else is
+ * there to recover it, above all when all hosts have died: no other slot is needed, and nobody is waited for. Once the
  * slot is this host's, alive(context) is called, if not NULL: from there on it must beat, for what follows may take
  * long (large files are cut, or what the dead granted to their kernels must run out). Then it finishes what the former
  * tenant had under way and closes its open files; report tells of it, and has zeros if there was nothing to do. Nothing

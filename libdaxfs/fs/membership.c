@@ -23,8 +23,8 @@
  * daxfs_revive. It takes its slot by the same CAS, from FENCED, or from RECOVERING by a tenant that is over: what was
  * there before it can store nothing any more, and nobody else is to see to it, for the word is not what a manager
  * saw who assigns somebody. Then it is ALIVE with records in flight and files open, as after the death of a process
- * only, and beats; and it finishes what is left (recover/recover.c) before it works. Crash: it is fenced, and recovered by
- * whoever lives, or comes back again.
+ * only, and beats; and it finishes what is left (recover/recover.c) before it works. Crash: it is fenced, and
+ * recovered by whoever lives, or comes back again.
  */
 #include <errno.h>
 #include <stdlib.h>
