@@ -364,7 +364,8 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
 
 /*
  * The slot is ours, ALIVE, and what a tenant left that is over is still in it (daxfs_revive). The same steps, but
- * that there is no other lane to work from: each finishes its own record, as after the death of a process (fs/resume.c).
+ * that there is no other lane to work from: each finishes its own record, as after the death of a process
+ * (fs/resume.c).
  */
 static int recover_own(struct daxfs *fs, struct daxfs_recovery *report)
 {
