@@ -89,14 +89,30 @@ static bool changes_file(const struct op *op)
 	return op->kind == DO_SETATTR || op->kind == DO_WRITE || op->kind == DO_DRAFT;
 }
 
+static bool short_of_space(void)
+{
+	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
+		uint64_t free_now = 0;
+
+		for (uint64_t i = 0; i < pod.pool.objects[type]; i++)
+			free_now += (type == DAXFS_T_PAGE ? extent_page(i) : peek_word(&pod.pool.state[type][i])) == 0;
+		if (free_now < (type == DAXFS_T_PAGE ? PLENTY_PAGES : PLENTY))
+			return true;
+	}
+	return false;
+}
+
 void pendings_refresh(const struct op *op)
 {
+	bool is_short = short_of_space();
+
 	for (unsigned i = 0; i < PENDINGS_MAX; i++) {
 		struct pending *p = &pendings[i];
 		uint64_t version;
 
 		if (!p->used)
 			continue;
+		p->was_short |= is_short;
 		if (p->op.ino == op->ino && changes_file(op) && !model_exists(op->ino))
 			p->beyond = true;
 		if (p->existed && !model_exists(p->op.ino))
@@ -145,6 +161,7 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 	p->slot = pod.machine[a->machine].slot;
 	p->generation = pod.machine[a->machine].generation;
 	p->existed = op->ino && model_exists(op->ino);
+	p->was_short = short_of_space();
 	for (unsigned name = 0; op->kind == DO_READDIR && name < MODEL_NAMES; name++)
 		p->first.handle[name] = model_lookup(op->parent[0], name);
 	p->version = model_version(op);
@@ -180,19 +197,6 @@ static bool member(const struct pending *p)
 	return word.generation == p->generation && (word.state == DAXFS_HOST_ALIVE || word.state == DAXFS_HOST_SUSPECT);
 }
 
-static bool short_of_space(void)
-{
-	for (unsigned type = 0; type < DAXFS_TYPES; type++) {
-		uint64_t free_now = 0;
-
-		for (uint64_t i = 0; i < pod.pool.objects[type]; i++)
-			free_now += (type == DAXFS_T_PAGE ? extent_page(i) : peek_word(&pod.pool.state[type][i])) == 0;
-		if (free_now < (type == DAXFS_T_PAGE ? PLENTY_PAGES : PLENTY))
-			return true;
-	}
-	return false;
-}
-
 static const char *judge_failure(const struct pending *p, long rc)
 {
 	if (rc == -ESTALE && !member(p))
@@ -200,9 +204,10 @@ static const char *judge_failure(const struct pending *p, long rc)
 	if (p->committed && !(rc == -ESTALE && p->vanished))
 		return "failed, yet it happened";
 	if (rc == -ENOSPC && (p->op.kind <= DO_LINK || (p->op.kind >= DO_RENAME && p->op.kind <= DO_DRAFT)))
-		return short_of_space() ? NULL : "no space, and plenty is free";
+		return p->was_short || short_of_space() ? NULL : "no space, and plenty is free";
 	if (p->op.kind == DO_LOCK && (rc == -EAGAIN || rc == -ENOLCK))
-		return rc == -EAGAIN || short_of_space() ? NULL : "no page for locks, and plenty is free";
+		return rc == -EAGAIN || p->was_short || short_of_space() ? NULL
+									 : "no page for locks, and plenty is free";
 	if (rc == -EBUSY && p->op.kind == DO_DRAFT)
 		return NULL; /* other workers have views and drafts */
 	if (rc == -EAGAIN && (p->op.kind == DO_DRAFT || p->op.kind == DO_VIEW))

@@ -48,6 +48,7 @@ struct pending {
 	bool existed, vanished; /* op.ino; it went away or was cut meanwhile */
 	bool beyond;            /* somebody changed it just before, and the model heard of that after its end */
 	unsigned changes;       /* of what it reads */
+	bool was_short;         /* of space, at some moment: it may have been refused then, and go on long after */
 	bool refusable;         /* lock: somebody was in the way, perhaps */
 	uint8_t lock_sure[LOCK_CELLS], lock_maybe[LOCK_CELLS]; /* before */
 	unsigned n_digest;
