@@ -327,7 +327,7 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 	(void)events;
 	if (error == -EBUSY && self_recover_due(&a->own))
 		error = revive(a, &err);
-	if ((error == -EBUSY || error == -EEXIST) && ev_now(loop) < a->join_until) {
+	if ((error == -EBUSY || error == -EEXIST) && phase_of(a) < AGENT_JOINED && ev_now(loop) < a->join_until) {
 		wait_for_slot(a, &err);
 		return;
 	}

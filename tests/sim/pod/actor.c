@@ -234,6 +234,11 @@ static int revive(struct actor *a, const char *name, const struct daxfs_identity
 	m->reviving = true;
 	rc = daxfs_revive(m->fs, a->machine, name, identity, NULL, NULL, &report, err);
 	m->reviving = false;
+	if (rc && m->fs->joined) { /* and declared dead since: it does not beat meanwhile, as an agent does */
+		if (rc != -ESTALE && !pod.damaged)
+			pod_violation("machine %u cannot recover what it left: %d", a->machine, rc);
+		exit_process(a);
+	}
 	if (rc == 0)
 		oracle_revived(a->machine, m->fs->generation);
 	return rc;
