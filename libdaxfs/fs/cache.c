@@ -21,6 +21,7 @@
 #define STREAMS 64u         /* files that are remembered as read in order */
 #define WINDOW_MIN 16u      /* pages of the first read of a file in order; it doubles up to CACHE_PAGES */
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
+#define DOUBT_NS 300000000u /* so long the number of cached pages is believed, whatever it says */
 
 #define PLACES 1024u /* pages */
 /* between the figures in struct sm_asks, which are sums: what is so now */
@@ -49,6 +50,7 @@ struct cache {
 	struct stream stream[STREAMS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
+	uint64_t doubt_ns; /* since when */
 	uint64_t tenancy,
 		cached; /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
 	atomic_uint place[PLACES];     /* pages that were filled */
@@ -339,6 +341,19 @@ void cache_was_slow(struct daxfs *fs, unsigned host)
 
 	c->slow_ns[host] = now;
 	unlock(c, was);
+}
+
+bool cache_doubts(struct daxfs *fs)
+{
+	uint64_t now = monotonic_ns();
+	int was;
+	struct cache *c = lock(fs, &was);
+	bool due = !c->doubt_ns || now - c->doubt_ns > DOUBT_NS;
+
+	if (due)
+		c->doubt_ns = now;
+	unlock(c, was);
+	return due;
 }
 
 void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page)

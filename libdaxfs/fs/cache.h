@@ -227,6 +227,9 @@ void cache_got(struct daxfs *fs, const struct cache_fill *fill);
 /* Has a host let us down within the last second? Tell that it has. */
 bool cache_is_slow(struct daxfs *fs, unsigned host);
 void cache_was_slow(struct daxfs *fs, unsigned host);
+/* There was no room by the number of cached pages, in which the dead leave what they were about to fill: is it to be
+ * counted anew? That looks at a byte of every page, so not at each such time. */
+bool cache_doubts(struct daxfs *fs);
 /* This process has filled that page; any of such pages, or another one. For the search for victims. */
 void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page);
 uint64_t cache_a_place(struct daxfs *fs, struct lane *lane);

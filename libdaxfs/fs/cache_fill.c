@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "fs/heat.h"
 #include "mem/process.h"
 
 #define POLLS_PER_MS (1000000u / CACHE_POLL_NS)
@@ -66,6 +67,8 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 	if (made) { /* no room, or memory that failed: the reader has its bytes aside all the same */
 		cache_count(fs, FIGURE_NO_ROOM, f->n);
 		f->no_room = true;
+		if (made == -ENOSPC && cache_doubts(fs))
+			heat_recount(fs);
 		return fs_run(fs, cache_release, f);
 	}
 	cache_got(fs, f);

@@ -246,6 +246,26 @@ static void test_counted_anew(void **state)
 	fixture_stop(&s);
 }
 
+/* The same while nobody attaches anything: who finds no room doubts the sum, and the next fill finds some. */
+static void test_doubted(void **state)
+{
+	struct fixture s;
+	int64_t before;
+
+	(void)state;
+	start(&s, 16 << 20, FILE_PAGES * PAGE, (struct daxfs_mkfs_options){ .cache_max = 200 * PAGE });
+	for (uint64_t at = 0; at < 300; at++)
+		expect(&s, 0, at * PAGE, PAGE);
+	heat_count(s.pod.fs[1], 1024); /* of a host that died then */
+	before = filled(&s);
+	expect(&s, 0, 1000 * PAGE, PAGE);
+	assert_int_equal(filled(&s), before);
+	assert_int_equal(heat_cached(s.pool), cached(&s));
+	expect(&s, 0, 1001 * PAGE, PAGE);
+	assert_true(filled(&s) > before);
+	fixture_stop(&s);
+}
+
 /* A file of as many pages as there may be is removed: the next fill finds room all the same. */
 static void test_room_of_removed(void **state)
 {
@@ -295,11 +315,17 @@ static void test_figures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uses),         cmocka_unit_test(test_followers),
-		cmocka_unit_test(test_max),          cmocka_unit_test(test_removed),
-		cmocka_unit_test(test_min),          cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_without),      cmocka_unit_test(test_figures),
-		cmocka_unit_test(test_counted_anew), cmocka_unit_test(test_room_of_removed),
+		cmocka_unit_test(test_uses),
+		cmocka_unit_test(test_followers),
+		cmocka_unit_test(test_max),
+		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_min),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_without),
+		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_counted_anew),
+		cmocka_unit_test(test_doubted),
+		cmocka_unit_test(test_room_of_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
