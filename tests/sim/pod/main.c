@@ -116,9 +116,10 @@ static void explain(uint64_t seed, struct limits limits)
 	trace_mode(TRACE_OFF);
 	printf("VIOLATION seed %" PRIu64 ", made smaller: %s\n", seed, pod.violation);
 	print_setting();
-	printf("  replay: daxfs-sim --pod --seed %" PRIu64 " --ops %" PRIu64 " --faults 0x%" PRIx64 " --turns %" PRIu64
-	       ":%" PRIu64 " --trace\n",
-	       seed, limits.ops, limits.faults, limits.turns_from, limits.turns);
+	printf("  replay: daxfs-sim --pod%s --seed %" PRIu64 " --ops %" PRIu64 " --faults 0x%" PRIx64
+	       " --turns %" PRIu64 ":%" PRIu64 " --trace\n",
+	       counter_ends.seq == TINY_SEQ ? " --tiny" : "", seed, limits.ops, limits.faults, limits.turns_from,
+	       limits.turns);
 	fflush(stdout);
 }
 

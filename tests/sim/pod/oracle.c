@@ -159,6 +159,14 @@ static uint64_t steps_of_a_go(const struct pending *p)
 	return STEPS_A_COMMIT + STEPS_A_PAGE * pages;
 }
 
+/* A record was decided: whoever lost by it has another go. */
+static void somebody_commits(void)
+{
+	pod.current->committed = pod.steps;
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		pod.actor[i].run.steps_max += steps_of_a_go(pod.actor[i].pending);
+}
+
 static void fed(unsigned id, struct pending *p, const struct op *op, const struct commit *c, const char *err,
 		unsigned log_index)
 {
@@ -173,10 +181,8 @@ static void fed(unsigned id, struct pending *p, const struct op *op, const struc
 	oracle.lane[id].logged_for = p;
 	oracle.lane[id].serial = p ? p->serial : 0;
 	pod.tallies->commits++;
-	pod.current->committed = pod.steps;
+	somebody_commits();
 	pendings_refresh(op);
-	for (unsigned i = 0; i < ACTORS_MAX; i++)
-		pod.actor[i].run.steps_max += steps_of_a_go(pod.actor[i].pending);
 }
 
 static void commit_main(unsigned id, struct pending *p, unsigned operation)
@@ -388,24 +394,40 @@ void oracle_store(struct actor *a, const struct seam_event *event)
 	oracle.lane[id].logged = false;
 }
 
+/* The lane whose record that decides; -1: none. */
+static int decides(const struct actor *a, const struct seam_event *event)
+{
+	int id = lane_at(event->offset);
+
+	if (id >= 0 && status_state(event->value) == DAXFS_COMMITTED &&
+	    status_state(event->expected) == DAXFS_UNDECIDED)
+		return id;
+	if (a->single >= 0 && word_offset(&pod.pool.lanes[a->single], 0) == event->offset &&
+	    event->value == peek_word(&pod.pool.lanes[a->single].words[2]))
+		return a->single;
+	return -1;
+}
+
 void oracle_cas(const struct actor *a, const struct seam_event *event)
 {
-	int id = lane_at(event->offset), host = host_at(event->offset);
+	int host = host_at(event->offset), id;
 
-	if (peek(event->offset) != event->expected || pod.damaged)
+	if (peek(event->offset) != event->expected)
 		return;
+	id = decides(a, event);
+	if (pod.damaged) { /* nothing is known of what is in it, but that the others go on */
+		if (id >= 0)
+			somebody_commits();
+		return;
+	}
 	came_round(event);
 	extent_state(event->offset, event->expected, event->value);
 	if (host >= 0)
 		moved(a, (unsigned)host, event->expected, event->value);
-	if (id >= 0 && status_state(event->value) == DAXFS_COMMITTED &&
-	    status_state(event->expected) == DAXFS_UNDECIDED) {
+	if (id >= 0 && id != a->single)
 		pod.tallies->helped += pod.machine[a->machine].slot != (unsigned)id / pod.lanes;
-		commit((unsigned)id, event->value);
-	}
-	if (a->single >= 0 && word_offset(&pod.pool.lanes[a->single], 0) == event->offset &&
-	    event->value == peek_word(&pod.pool.lanes[a->single].words[2]))
-		commit((unsigned)a->single, peek_word(&pod.pool.lanes[a->single].status));
+	if (id >= 0)
+		commit((unsigned)id, id == a->single ? peek_word(&pod.pool.lanes[id].status) : event->value);
 	if (event->offset == memory_offset(&pod.pool.member->manager.word)) {
 		trace_line("  MANAGER epoch %" PRIu64 " -> %" PRIu64, event->expected >> 32, event->value >> 32);
 		if (event->value >> 32 != (event->expected >> 32) + 1)
