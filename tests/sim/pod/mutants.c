@@ -49,7 +49,7 @@ static const struct mutant {
 	{ "no-todo", "lane_todo", 's', TWIST_ZERO, 0, 50 },
 	{ "open-unlisted", "find_place", 'c', TWIST_ZERO, 0, 50 },
 	{ "generation-kept", "swap_word", 'c', TWIST_GENERATION, 0, 50 },
-	{ "reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 1000 },
+	{ "reuse-before-fenced", "swap_word", 'c', TWIST_REVOKE, 0, 3000 },
 	{ "withdrawn-early", "swap_word", 'c', TWIST_WITHDRAW, 0, 0 },
 	{ "stale-manager", "member.c", 'l', TWIST_EPOCH, 0, 50 },
 	{ "death-not-remembered", "swap_toll", 'c', TWIST_UNDO, 0, 50 },
