@@ -420,7 +420,7 @@ static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds",
 static bool anything_wanted(void)
 {
 	char name[48];
-	bool any = bench_cache_tiers_wanted();
+	bool any = bench_cache_tiers_wanted() || bench_cache_ahead_wanted();
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		any |= bench_wants(others[i]);
@@ -443,6 +443,7 @@ void bench_cache(void)
 	measure_hit(&rig);
 	bench_cache_file(&rig);
 	measure_flat(&rig);
+	bench_cache_ahead(&rig);
 	bench_cache_tiers(&rig);
 	rig_close(&rig);
 }

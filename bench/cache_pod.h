@@ -47,5 +47,8 @@ void bench_cache_file(const struct rig *rig);
 /* What is nearer than the pool, and further away (cache_tiers.c). */
 void bench_cache_tiers(const struct rig *rig);
 bool bench_cache_tiers_wanted(void);
+/* How much is read ahead (cache_ahead.c). */
+void bench_cache_ahead(const struct rig *rig);
+bool bench_cache_ahead_wanted(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cache.c - what one process knows of the cache: how storage is read, which reads are
- * under way, how files were read lately, figures.
+ * under way, figures.
  *
  * All of it but the figures is private memory under one lock, which is held for a few instructions, never
  * while storage or the pool is touched. A process that dies leaves nothing of this.
@@ -18,8 +18,6 @@
 #include "mem/options.h"
 #include "mem/process.h"
 
-#define STREAMS 64u         /* files that are remembered as read in order */
-#define WINDOW_MIN 16u      /* pages of the first read of a file in order; it doubles up to CACHE_PAGES */
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
 #define DOUBT_NS 300000000u /* so long the number of cached pages is believed, whatever it says */
 
@@ -31,13 +29,6 @@ _Static_assert(FIGURE_PAST == DAXFS_CACHE_FIGURES && FIGURE_LOST - FIGURE_PAST =
 		       NOW_END + FIGURES - FIGURE_LOCAL <= DAXFS_CACHE_FIGURES_REST,
 	       "each figure has its word");
 
-struct stream {
-	daxfs_ino ino;
-	uint64_t from, next, got; /* pages of the last read: as it was wanted; up to here it was done */
-	unsigned window;
-	bool shy; /* it grows, but by no leap */
-};
-
 struct cache {
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* a read; a use of a backing */
@@ -47,7 +38,6 @@ struct cache {
 		unsigned users;
 		bool attached;
 	} backing[DAXFS_BACKINGS];
-	struct stream stream[STREAMS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
 	uint64_t doubt_ns; /* since when */
@@ -70,7 +60,10 @@ int cache_init(struct daxfs *fs)
 	if (!c)
 		return -ENOMEM;
 	fs->asks = asks_new();
-	if (!fs->asks) {
+	fs->streams = streams_new();
+	if (!fs->asks || !fs->streams) {
+		streams_free(fs->streams);
+		asks_free(fs->asks);
 		free(c);
 		return -ENOMEM;
 	}
@@ -91,6 +84,7 @@ void cache_fini(struct daxfs *fs)
 	}
 	free(fs->cache);
 	asks_free(fs->asks);
+	streams_free(fs->streams);
 }
 
 /* Cancelled in between, a thread would keep the lock. */
@@ -278,49 +272,6 @@ bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patien
 }
 
 /* -- hints -------------------------------------------------------------------------- */
-
-static struct stream *stream_of(struct cache *c, daxfs_ino ino)
-{
-	return &c->stream[(ino ^ ino >> 32) % STREAMS];
-}
-
-unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream)
-{
-	int was;
-	struct cache *c = lock(fs, &was);
-	struct stream *s = stream_of(c, ino);
-	/* It may have got fewer than it wanted. */
-	bool goes_on = s->ino == ino && page > s->from && page <= s->next;
-	/* What was read ahead went before it was used: ahead of all readers there is more than the cache keeps. */
-	bool too_far = goes_on && page < s->got, shy = goes_on && (s->shy || too_far);
-	unsigned n = too_far     ? s->window / 4
-		     : shy       ? s->window + 2
-		     : goes_on   ? 2 * s->window
-		     : page == 0 ? WINDOW_MIN
-				 : 1;
-
-	if (goes_on && n < WINDOW_MIN && !shy)
-		n = WINDOW_MIN;
-	if (n < want)
-		n = want < CACHE_PAGES ? (unsigned)want : CACHE_PAGES;
-	if (n > CACHE_PAGES)
-		n = CACHE_PAGES;
-	*s = (struct stream){ ino, page, page + n, 0, n, shy };
-	*stream = goes_on || page == 0;
-	unlock(c, was);
-	return n;
-}
-
-void cache_got(struct daxfs *fs, const struct cache_fill *fill)
-{
-	int was;
-	struct cache *c = lock(fs, &was);
-	struct stream *s = stream_of(c, fill->ino);
-
-	if (s->ino == fill->ino && s->from == fill->first)
-		s->got = fill->first + fill->filled;
-	unlock(c, was);
-}
 
 bool cache_is_slow(struct daxfs *fs, unsigned host)
 {

@@ -199,6 +199,18 @@ void asks_unserve(struct daxfs *fs, unsigned backing);
 /* With a heartbeat: which backings this process serves, and no former one of this host. */
 void asks_tell(struct daxfs *fs);
 
+/* -- reading ahead (cache_window.c) --------------------------------------------------- */
+
+struct cache_streams *streams_new(void);
+void streams_free(struct cache_streams *streams);
+/* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. *stream: it
+ * is read in order. */
+unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream);
+/* That was done of such a read. */
+void cache_got(struct daxfs *fs, const struct cache_fill *fill);
+/* A read of this process, from that page on, used n pages that had been read ahead and not used yet. */
+void cache_used_ahead(struct daxfs *fs, daxfs_ino ino, uint64_t page, unsigned n);
+
 /* -- in this process (cache.c) --------------------------------------------------------- */
 
 struct cache;
@@ -219,11 +231,6 @@ void cache_storage_put(struct daxfs *fs, uint64_t source);
 bool cache_attached(struct daxfs *fs, unsigned backing);
 /* May files of that source be written by this process? */
 bool cache_writes(struct daxfs *fs, uint64_t source);
-/* How many pages are to be read from `page` on for who wants so many, by how this file was read lately. *stream: it
- * is read in order. */
-unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream);
-/* That was done of such a read. */
-void cache_got(struct daxfs *fs, const struct cache_fill *fill);
 /* Has a host let us down within the last second? Tell that it has. */
 bool cache_is_slow(struct daxfs *fs, unsigned host);
 void cache_was_slow(struct daxfs *fs, unsigned host);

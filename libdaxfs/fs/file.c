@@ -426,6 +426,8 @@ static ssize_t read_all(struct daxfs *fs, struct file_op *op)
 	free(op->aside);
 	cache_count(fs, FIGURE_HITS, op->hits);
 	cache_count(fs, FIGURE_AHEAD_USED, op->ahead);
+	if (op->ahead)
+		cache_used_ahead(fs, op->ino, op->offset / DAXFS_PAGE_SIZE, (unsigned)op->ahead);
 	cache_count(fs, FIGURE_LOCAL, op->local);
 	return op->done || rc > 0 ? (ssize_t)op->done : rc;
 }

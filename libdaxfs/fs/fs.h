@@ -23,11 +23,12 @@
 #include "index/dirtrie.h"
 #include "space/space.h"
 
-struct open_table; /* fs/open_table.c */
-struct shm_guard;  /* mem/guard.h */
-struct cache;      /* fs/cache.c */
-struct cache_asks; /* fs/cache_ask.c */
-struct local;      /* fs/local.c */
+struct open_table;    /* fs/open_table.c */
+struct shm_guard;     /* mem/guard.h */
+struct cache;         /* fs/cache.c */
+struct cache_asks;    /* fs/cache_ask.c */
+struct cache_streams; /* fs/cache_window.c */
+struct local;         /* fs/local.c */
 
 /* a lane of this host and who uses it */
 struct lane_slot {
@@ -87,6 +88,7 @@ struct daxfs {
 	struct lease_holder lease;
 	struct cache *cache;
 	struct cache_asks *asks;
+	struct cache_streams *streams;
 	_Atomic(struct local *) local; /* NULL: no copies are kept */
 };
 
