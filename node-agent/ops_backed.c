@@ -228,20 +228,7 @@ static bool defer_lookup(fuse_req_t req, struct backing *b, daxfs_ino parent, co
 	return true;
 }
 
-/* A directory whose storage another host has, if names that are not in the pool may be in storage: it was not looked at
- * lately. Kept until backing_put. */
-static struct backing *others_unlisted(fuse_req_t req, daxfs_ino dir)
-{
-	struct backing *b = backing_get_others(&ops_of(req)->backings, dir);
-
-	if (b && backing_is_listed(b, dir)) {
-		backing_put(b);
-		b = NULL;
-	}
-	return b;
-}
-
-/* What the pool has is answered as it is. */
+/* What the pool has is answered as it is. What it has not no kernel keeps: that is believed for the backing's time. */
 static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 {
 	struct daxfs_source source;
@@ -250,8 +237,30 @@ static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 
 	if (daxfs_source(ops_fs(req), parent, &source) || daxfs_lookup(ops_fs(req), parent, name, &attr) != -ENOENT)
 		return false;
-	b = others_unlisted(req, parent);
-	return b && defer_lookup(req, b, parent, name, run_lookup_asked);
+	b = backing_get_others(&ops_of(req)->backings, parent);
+	if (b && !backing_is_listed(b, parent))
+		return defer_lookup(req, b, parent, name, run_lookup_asked);
+	ops_reply_entry(req, b ? -ENOENT : -ENXIO, &attr);
+	if (b)
+		backing_put(b);
+	return true;
+}
+
+/* False: it was listed lately. */
+static bool opendir_at_others(fuse_req_t req, daxfs_ino dir)
+{
+	struct backing *b = backing_get_others(&ops_of(req)->backings, dir);
+
+	if (!b) {
+		ops_reply(req, -ENXIO);
+		return true;
+	}
+	if (backing_is_listed(b, dir)) {
+		backing_put(b);
+		return false;
+	}
+	ops_defer(req, b, &(struct deferred){ .run = run_opendir_asked, .ino = dir }, false);
+	return true;
 }
 
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
@@ -305,19 +314,18 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
 {
+	struct daxfs_source source;
 	struct backing *b;
 
 	if (defer_open(req, ino, run_opendir, backing_is_listed))
 		return true;
 	b = backing_get(&ops_of(req)->backings, ino);
-	if (b) { /* listed lately, or silent for long */
-		backing_put(b);
-		return false;
-	}
-	b = others_unlisted(req, ino);
-	if (b)
-		ops_defer(req, b, &(struct deferred){ .run = run_opendir_asked, .ino = ino }, false);
-	return b;
+	if (!b && daxfs_source(ops_fs(req), ino, &source))
+		return false; /* the pool's own */
+	if (!b)
+		return opendir_at_others(req, ino);
+	backing_put(b); /* listed lately, or silent for long */
+	return false;
 }
 
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)

@@ -89,7 +89,7 @@ static inline void wait_log(const struct tree *t, int host, const char *what)
 	alarm(0);
 }
 
-static inline int setup(void **state)
+static inline int setup_with(void **state, unsigned lease_ms, unsigned revalidate_ms)
 {
 	struct tree *t = calloc(1, sizeof(*t));
 	const char *both[] = { "data" };
@@ -97,7 +97,7 @@ static inline int setup(void **state)
 	*state = t;
 	if (!pod_possible())
 		return 0;
-	pod_make(&t->pod);
+	pod_make_leased(&t->pod, lease_ms);
 	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
 	snprintf(t->other, sizeof(t->other), "%s/other", t->pod.dir);
 	assert_int_equal(mkdir(t->storage, 0755), 0);
@@ -105,7 +105,7 @@ static inline int setup(void **state)
 	t->bytes = malloc(BIG);
 	for (size_t i = 0; i < BIG; i++)
 		t->bytes[i] = (uint8_t)(1 + i * 7 % 251 + i / 4096 % 3);
-	add_backing(t, "data", t->storage, 0, 0);
+	add_backing(t, "data", t->storage, 0, revalidate_ms);
 	start(t, A, both, 1);
 	start(t, B, both, 1);
 	start(t, C, NULL, 0);
@@ -120,6 +120,11 @@ static inline void remove_tree(const char *path)
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", path);
 	assert_int_equal(system(command), 0);
+}
+
+static inline int setup(void **state)
+{
+	return setup_with(state, 0, 0);
 }
 
 static inline int teardown(void **state)

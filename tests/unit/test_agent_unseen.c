@@ -102,12 +102,40 @@ static void test_nobody(void **state)
 	pod_expect_clean(&t->pod);
 }
 
+#define LEASE_MS 2000
+#define REVALIDATE_MS 300
+
+static int setup_leased(void **state)
+{
+	return setup_with(state, LEASE_MS, REVALIDATE_MS);
+}
+
+/* That a name is not there is believed for the backing's time, and by no kernel for as long as it has a lease. */
+static void test_absent(void **state)
+{
+	struct tree *t = *state;
+
+	if (!pod_possible())
+		skip();
+	assert_int_equal(mkdir(in(t, "d"), 0755), 0);
+	for (int i = 0; i < 3; i++)
+		expect_error(access(at(&t->pod, C, "data/d/late"), F_OK), ENOENT);
+	put(in(t, "d/late"), "late");
+	usleep((REVALIDATE_MS + 100) * 1000);
+	expect_text(at(&t->pod, C, "data/d/late"), "late");
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_nobody),
 	};
+	const struct CMUnitTest leased[] = {
+		cmocka_unit_test(test_absent),
+	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, teardown) + cmocka_run_group_tests(leased, setup_leased, teardown);
 }
