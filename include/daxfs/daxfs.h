@@ -91,11 +91,11 @@ struct daxfs_mkfs_options {
  *
  * Errors:
  * -EEXIST   the path holds a pool, or other data, and force is not set
- * -EINVAL   an option is out of range, or struct_size is not set; err says which
+ * -EINVAL   an option is out of range, as is a size too small for the others, or struct_size is not set; err says which
  * -E2BIG    an option is set that this version of the library does not know
  * -ENODEV   the path is neither a regular file nor a device-DAX device that can be used
- * -ENOSPC   the size is too small for the options, or the disk is full
- * -ENOMEM, -EACCES and others of open(2)
+ * -ENOSPC   the disk is full
+ * -ENOMEM, -EACCES and others of open(2); -EFBIG of a size that is too large
  * Crash: the superblocks are written last, so what is there is the old pool or no pool; make it again.
  */
 DAXFS_API int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struct daxfs_error *err);

@@ -236,7 +236,7 @@ int layout_compute(uint64_t size, const struct daxfs_mkfs_options *options, stru
 	least = need(&l, options->inodes ? options->inodes : LAYOUT_INODES_MIN, LAYOUT_PAGES_MIN);
 	if (l.size < least)
 		return daxfs_error_set(
-			err, -ENOSPC, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
+			err, -EINVAL, "%llu bytes are too small: this pool needs at least %llu (%llu KiB)",
 			(unsigned long long)size, (unsigned long long)least, (unsigned long long)least / 1024);
 	inodes = pick_inodes(&l, options->inodes);
 	if (!fill_with_pages(&l, inodes, need(&l, inodes, 0)))

@@ -116,7 +116,7 @@ static int choose_size(struct target *t, struct daxfs_error *err)
 		return 0;
 	}
 	if (s->device && wanted > s->size)
-		return daxfs_error_set(err, -ENOSPC, "%s has only %llu bytes: give a size up to that, or none", t->path,
+		return daxfs_error_set(err, -EINVAL, "%s has only %llu bytes: give a size up to that, or none", t->path,
 				       (unsigned long long)s->size);
 	if (wanted > INT64_MAX)
 		return daxfs_error_set(err, -EFBIG, "a pool of %llu bytes is too large", (unsigned long long)wanted);

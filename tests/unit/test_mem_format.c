@@ -156,7 +156,7 @@ static void test_refused(void **state)
 	void *base = util_pool();
 
 	(void)state;
-	format_refused(base, 4096, util_options, -ENOSPC, "too small");
+	format_refused(base, 4096, util_options, -EINVAL, "too small");
 	format_refused(base, UTIL_POOL_BYTES, (struct daxfs_mkfs_options){ .hosts = 65 }, -EINVAL, "65 hosts");
 	format_refused(base, UTIL_POOL_BYTES, (struct daxfs_mkfs_options){ .name = "" }, -EINVAL, "name");
 	format_refused(base, UTIL_POOL_BYTES, (struct daxfs_mkfs_options){ .name = "a b" }, -EINVAL, "name");

@@ -103,7 +103,7 @@ static void test_options_refused(void **state)
 	refused(1 << 30, (struct daxfs_mkfs_options){ .heartbeat_ms = 4 }, -EINVAL, "give 5 to 10000");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 15 }, -EINVAL, "inodes");
 	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = UINT64_MAX }, -EINVAL, "inodes");
-	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 1 << 30 }, -ENOSPC, "at least");
+	refused(1 << 30, (struct daxfs_mkfs_options){ .inodes = 1 << 30 }, -EINVAL, "at least");
 }
 
 /* The size an error asks for is enough, and one page less is not. */
@@ -122,14 +122,14 @@ static void test_least_size(void **state)
 		unsigned long long least;
 		struct layout l;
 
-		util_refused(layout_compute(4096, &options[i], &l, &err), -ENOSPC, &err, "needs at least ");
+		util_refused(layout_compute(4096, &options[i], &l, &err), -EINVAL, &err, "needs at least ");
 		assert_int_equal(sscanf(strstr(err.text, "at least "), "at least %llu", &least), 1);
-		assert_int_equal(layout_compute(least - 1, &options[i], &l, &err), -ENOSPC);
+		assert_int_equal(layout_compute(least - 1, &options[i], &l, &err), -EINVAL);
 		l = laid(least, options[i]);
 		check_order(&l);
 		assert_true(l.objects[DAXFS_T_PAGE] >= LAYOUT_PAGES_MIN);
 	}
-	refused(0, options[0], -ENOSPC, "too small");
+	refused(0, options[0], -EINVAL, "too small");
 }
 
 static void test_namei(void **state)

@@ -255,7 +255,7 @@ static void test_nothing_left(void **state)
 	(void)state;
 	refused(path, (struct daxfs_mkfs_options){ .size = 0 }, -ENOENT, "give a size");
 	assert_int_equal(access(path, F_OK), -1);
-	refused(path, (struct daxfs_mkfs_options){ .size = 4096 }, -ENOSPC, "at least");
+	refused(path, (struct daxfs_mkfs_options){ .size = 4096 }, -EINVAL, "at least");
 	assert_int_equal(access(path, F_OK), -1);
 	refused(path, (struct daxfs_mkfs_options){ .size = 2 << 20, .name = "a/\n" }, -EINVAL, "name");
 	assert_int_equal(access(path, F_OK), -1);
@@ -264,7 +264,7 @@ static void test_nothing_left(void **state)
 	refused(path, (struct daxfs_mkfs_options){ .size = UINT64_MAX }, -EFBIG, "too large");
 	assert_int_equal(access(path, F_OK), -1);
 	made(path, (struct daxfs_mkfs_options){ .size = 2 << 20 });
-	refused(path, (struct daxfs_mkfs_options){ .force = true, .size = 4096 }, -ENOSPC, "at least");
+	refused(path, (struct daxfs_mkfs_options){ .force = true, .size = 4096 }, -EINVAL, "at least");
 	refused(path, (struct daxfs_mkfs_options){ .force = true, .hosts = 100 }, -EINVAL, "hosts");
 	assert_int_equal(super_of(path).size, 2 << 20);
 }
