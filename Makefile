@@ -149,6 +149,7 @@ DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobu
 DEPS_CHECK := clang libcmocka-dev stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
+DEPS_VM := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs openssl
 DEPS_BENCH := fio gnuplot-nox bsdextrautils
 
 deps:
@@ -171,6 +172,7 @@ check-long: deps-check
 
 # Not part of the others: it takes QEMU, mmdebstrap, a package archive and the better part of ten minutes.
 check-vm: deb
+	@scripts/deps $(B)/.deps-vm $(DEPS_VM)
 	@tests/vm/run $(B) $(if $(VM),--only $(VM)) || [ $$? = 77 ]
 
 bench:
