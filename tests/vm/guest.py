@@ -13,7 +13,14 @@ import socket
 import subprocess
 import time
 
+# What makes an emulated machine slow, and is not what is tested here. no_timer_check: on a busy machine the emulated timer is late, and
+# the kernel takes it for missing and panics. tsc=reliable: the clock that is left otherwise is a device, and each look at it waits for
+# QEMU's one lock. norandmaps: code at another address is translated anew, for each process. Modules nobody uses here test themselves.
+KERNEL = ("console=ttyS0 quiet nr_cpus=1 tsc=reliable no_timer_check mitigations=off nokaslr norandmaps 8250.nr_uarts=1 "
+          "systemd.show_status=0 modprobe.blacklist=kvm_amd,kvm,aesni_intel,ghash_clmulni_intel,sha512_ssse3,sha256_ssse3,sha1_ssse3,"
+          "powernow_k8,button,evdev,serio_raw,dm_mod,loop,configfs,binfmt_misc")
 HANG_S = 600  # no limit is nearer: machines differ by more than ten times
+ANSWER_S = 120  # of one question: the guest may have gone down while it was asked, and be up again
 
 
 class Failure(Exception):
@@ -45,7 +52,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def exchange(path, messages, begin=lambda file: None, timeout=10):
+def exchange(path, messages, begin=lambda file: None, timeout=ANSWER_S):
     """Sends each message (JSON) to a socket of QEMU; the answer to the last."""
     with socket.socket(socket.AF_UNIX) as end:
         end.settimeout(timeout)
@@ -96,13 +103,15 @@ class Guest:
         if self.on():
             return
         size = os.path.getsize(self.pool)
-        # no_timer_check: on a busy machine the emulated timer is late, and the kernel takes it for missing and panics.
-        # Two processors on each guest: with one, QEMU leaves out the lock prefix, and atomics are none between guests.
+        # Two processors, of which the guest starts one (nr_cpus): of a machine with one QEMU leaves out the lock prefix, and
+        # atomics are none between guests; but one that waits for another whose thread has no processor here spins for seconds.
+        # tb-size: after a reset each write to a page that had code before looks at all translations of it, and there are
+        # those of a life; a machine with 800 MB of them did not boot in ten minutes. QEMU forgets all when they are so many.
         self.qemu = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35,nvdimm=on", "-cpu", "max", "-smp", "2",
+            ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=96", "-machine", "q35,nvdimm=on", "-cpu", "max", "-smp", "2",
              "-m", "640M,slots=1,maxmem=4G", "-display", "none", "-nodefaults", "-no-user-config", "-name", self.name,
              "-kernel", f"{self.image}/kernel", "-initrd", f"{self.image}/initrd",
-             "-append", f"root=/dev/vda rw console=ttyS0 quiet no_timer_check systemd.show_status=0 systemd.hostname={self.name}",
+             "-append", f"root=/dev/vda rw {KERNEL} systemd.hostname={self.name}",
              "-drive", f"file={self.path('qcow2')},if=virtio,format=qcow2",
              "-drive", f"file={self.packages},if=virtio,format=raw,readonly=on",
              "-object", f"memory-backend-file,id=pool,share=on,mem-path={self.pool},size={size}",
@@ -140,12 +149,12 @@ class Guest:
 
     # -- commands -----------------------------------------------------------------
 
-    def ask(self, command, **arguments):
-        return exchange(self.path("agent"), [{"execute": command, "arguments": arguments}], synchronize)
+    def ask(self, command, timeout=ANSWER_S, **arguments):
+        return exchange(self.path("agent"), [{"execute": command, "arguments": arguments}], synchronize, timeout)
 
     def up(self):
         try:
-            return self.ask("guest-ping") == {}
+            return self.ask("guest-ping", timeout=10) == {}
         except (OSError, ValueError, Failure):
             return False
 

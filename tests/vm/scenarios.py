@@ -37,13 +37,13 @@ def died(pod, victim, generation):
 
 
 def generation(pod, victim):
-    pod.deaths += 1
     return pod.host(survivors(pod, victim)[0], victim.number)["generation"]
 
 
 def struck(pod, victim, blow):
     """Something happens to a machine that it does not survive: it dies, as died() says."""
     before = generation(pod, victim)
+    pod.deaths += 1
     blow()
     died(pod, victim, before)
     return [victim]
@@ -77,6 +77,7 @@ def zombie(pod):
     """a machine stands still, is declared dead, and goes on before any fence agent can cut it off"""
     victim = pod.guests[2]
     before = generation(pod, victim)
+    pod.deaths += 1
     bmc = pod.bmc.machines.pop(str(victim.number))
     with socket.create_connection(("127.0.0.1", victim.fence_port)):  # the one client that QEMU serves
         victim.qmp("stop")
@@ -103,7 +104,7 @@ def frozen(pod):
 def reboot(pod):
     """a machine is rebooted as an operator does it: it leaves, and comes back"""
     victim = pod.guests[1]
-    generation(pod, victim)
+    pod.deaths += 1  # its load is ended, perhaps between a change and its acknowledgement
     before = victim.run("cat /proc/sys/kernel/random/boot_id")
     victim.start("systemctl reboot")
     until(f"{victim.name} to boot anew", lambda: victim.up() and victim.try_run("cat /proc/sys/kernel/random/boot_id")[1] != before, 1)
