@@ -16,10 +16,12 @@ import time
 # What makes an emulated machine slow, and is not what is tested here. no_timer_check: on a busy machine the emulated timer is late, and
 # the kernel takes it for missing and panics. tsc=reliable: the clock that is left otherwise is a device, and each look at it waits for
 # QEMU's one lock. norandmaps: code at another address is translated anew, for each process. Modules nobody uses here test themselves.
-KERNEL = ("console=ttyS0 quiet nr_cpus=1 tsc=reliable no_timer_check mitigations=off nokaslr norandmaps 8250.nr_uarts=1 "
-          "systemd.show_status=0 modprobe.blacklist=kvm_amd,kvm,aesni_intel,ghash_clmulni_intel,sha512_ssse3,sha256_ssse3,sha1_ssse3,"
-          "powernow_k8,button,evdev,serio_raw,dm_mod,loop,configfs,binfmt_misc")
+# A guest that waits for a device, or for a service, waits as long as we do.
 HANG_S = 600  # no limit is nearer: machines differ by more than ten times
+KERNEL = (f"systemd.default_timeout_start_sec={HANG_S} systemd.default_device_timeout_sec={HANG_S} console=ttyS0 quiet "
+          "nr_cpus=1 tsc=reliable no_timer_check mitigations=off nokaslr norandmaps 8250.nr_uarts=1 systemd.show_status=0 "
+          "modprobe.blacklist=kvm_amd,kvm,aesni_intel,ghash_clmulni_intel,sha512_ssse3,sha256_ssse3,sha1_ssse3,"
+          "powernow_k8,button,evdev,serio_raw,dm_mod,loop,configfs,binfmt_misc")
 ANSWER_S = 120  # of one question: the guest may have gone down while it was asked, and be up again
 
 
@@ -125,7 +127,8 @@ class Guest:
              "-chardev", f"file,id=console,path={self.path('console')},append=on", "-serial", "chardev:console",
              "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
              "-qmp", f"tcp:127.0.0.1:{self.fence_port},server=on,wait=off"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.path("qemu"), "ab"))
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.path("qemu"), "ab"),
+            start_new_session=True)  # the scheduler shares the processors among sessions: each machine has its own
 
     def kill(self):
         """The power cord: not one instruction more."""
