@@ -50,6 +50,11 @@ const char *agent_name(const struct options *options)
 	return fence_name(options->fence[0].agent);
 }
 
+const char *agents_name(const struct agents *agents, unsigned host)
+{
+	return fence_name(agents->options->fence[agents->level[host]].agent);
+}
+
 static const char *name_of(const struct agent *a)
 {
 	return fence_name(a->agents->options->fence[a->level].agent);

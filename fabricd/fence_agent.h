@@ -74,8 +74,10 @@ void agents_stop(struct agents *agents, unsigned host);
 void agents_stop_all(struct agents *agents);
 /* Kill all and forget them; for the end of the process. */
 void agents_fini(struct agents *agents);
-/* The agent's name without its directory. */
+/* The first agent's name without its directory. */
 const char *agent_name(const struct options *options);
+/* The same of the one that cut a host off; until agents_fenced. */
+const char *agents_name(const struct agents *agents, unsigned host);
 /* NULL, or what is wrong with an agent that has not been needed yet. */
 const char *agents_broken(const struct agents *agents);
 

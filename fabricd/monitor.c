@@ -236,7 +236,7 @@ static void outcome(struct watch *w, const struct operation *op)
 		events_recoverer_died(&w->events, &w->in.view[a->host]);
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
-		events_moved(&w->events, &w->in.view[a->host], a, agent_name(w->options));
+		events_moved(&w->events, &w->in.view[a->host], a, agents_name(w->agents, a->host));
 		if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
 			agents_fenced(w->agents, a->host, w->in.view[a->host].name);
 	}

@@ -347,6 +347,8 @@ static void the_next_level_is_tried(void **state)
 	run_loop(&b, 1, true);
 	assert_int_equal(b.result, RESULT_OFF_DONE);
 	assert_int_equal(b.agents.level[3], 1); /* who is asked for the status */
+	assert_string_equal(agents_name(&b.agents, 3), "second");
+	assert_string_equal(agents_name(&b.agents, 2), agent_name(&b.options));
 	agents_fenced(&b.agents, 3, "host3");
 	assert_int_equal(b.agents.level[3], 0);
 	/* One that cannot even be run, and no third: a failure, and from the first again. */

@@ -121,6 +121,13 @@ const char *agent_name(const struct options *options)
 	return options->fence[0].agent;
 }
 
+const char *agents_name(const struct agents *agents, unsigned host)
+{
+	(void)agents;
+	(void)host;
+	return managers.options.fence[0].agent;
+}
+
 static int machine_named(const char *plug)
 {
 	int machine = !strncmp(plug, "host", 4) && plug[4] ? atoi(plug + 4) : -1;
