@@ -8,6 +8,7 @@ from guest import Failure, Guest, on_all, until
 
 GUESTS, MANAGERS = 3, 2
 POOL_BYTES = 256 << 20
+INODES = 32768  # what all scenarios create under load and keep, on a quick machine, too; after those of 40 minutes on a slow one there were 5700
 HEARTBEAT_MS = 500  # dead after 5 s of silence: guests without KVM wait for a processor of the machine for as long as seconds
 MOUNT = "/mnt/daxfs"
 
@@ -69,7 +70,7 @@ class Pod:
         on_all(self.guests, "mkdir -p /opt/p && tar -C /opt/p -xf /dev/vdb && dpkg -i /opt/p/*.deb && cp /opt/p/load /usr/local/bin")
 
     def make_pool(self):
-        self.guests[0].run(f"daxfsctl mkfs /dev/dax0.0 --name pod0 --hosts {GUESTS} --heartbeat-ms {HEARTBEAT_MS}")
+        self.guests[0].run(f"daxfsctl mkfs /dev/dax0.0 --name pod0 --hosts {GUESTS} --heartbeat-ms {HEARTBEAT_MS} --inodes {INODES}")
         on_all(self.guests, "udevadm trigger --settle --action=add /dev/dax0.0")
         self.pool = self.guests[0].run("echo /dev/daxfs/by-uuid/*").strip()
         pids = [(guest, guest.start(f"daxfsctl selftest /dev/dax0.0 --hosts {GUESTS} --host {guest.number}")) for guest in self.guests]
