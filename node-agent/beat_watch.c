@@ -13,7 +13,7 @@
 
 void beat_watch_begin(struct beat_watch *w, struct beat *beat, int realtime_error)
 {
-	*w = (struct beat_watch){ .beat = beat, .stolen_ms = steal_ms() };
+	*w = (struct beat_watch){ .beat = beat, .fed = sd_watchdog_enabled(0, NULL) > 0, .stolen_ms = steal_ms() };
 	steal_warn(beat->period_ms);
 	if (realtime_error)
 		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
@@ -65,7 +65,7 @@ static void feed_watchdog(struct beat_watch *w)
 {
 	unsigned long long beats = atomic_load(&w->beat->beats);
 
-	if (beats != w->beats)
+	if (w->fed && beats != w->beats)
 		sd_notify(0, "WATCHDOG=1");
 	w->beats = beats;
 }

@@ -13,6 +13,7 @@
 
 struct beat_watch {
 	struct beat *beat;
+	bool fed; /* the service manager waits for signs of life */
 
 	/* private: what was seen last */
 	unsigned long long beats;
@@ -24,6 +25,7 @@ struct beat_watch {
 
 /* The heart of a host that is to serve has begun. realtime_error: why at ordinary priority, 0: it is not. */
 void beat_watch_begin(struct beat_watch *w, struct beat *beat, int realtime_error);
+/* Once a second, or as often as the service manager wants to hear of it. */
 void beat_watch_look(struct beat_watch *w);
 
 #endif

@@ -75,19 +75,6 @@ static inline void *bus_main(void *arg)
 	return NULL;
 }
 
-static inline void service_manager_start(struct service_manager *sm, const struct pod *pod)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-
-	memset(sm, 0, sizeof(*sm));
-	snprintf(sm->bus_path, sizeof(sm->bus_path), "%s/bus", pod->dir);
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", sm->bus_path);
-	sm->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(sm->listener, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(sm->listener, 4), 0);
-	assert_int_equal(pthread_create(&sm->thread, NULL, bus_main, sm), 0);
-}
-
 /* -- descriptors ----------------------------------------------------------------------- */
 
 static inline void service_manager_drop(struct service_manager *sm, const char *name)
@@ -147,6 +134,26 @@ static inline bool service_manager_hear(struct service_manager *sm, struct pod *
 		snprintf(sm->name[sm->n++], NAME_MAX_LEN, "%s", name + strlen("FDNAME="));
 	}
 	return strstr(text, "READY=1") != NULL;
+}
+
+static inline void service_manager_told(struct pod *pod, void *sm)
+{
+	service_manager_hear(sm, pod);
+}
+
+static inline void service_manager_start(struct service_manager *sm, struct pod *pod)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	memset(sm, 0, sizeof(*sm));
+	pod->hear = service_manager_told;
+	pod->manager = sm;
+	snprintf(sm->bus_path, sizeof(sm->bus_path), "%s/bus", pod->dir);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", sm->bus_path);
+	sm->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(sm->listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(sm->listener, 4), 0);
+	assert_int_equal(pthread_create(&sm->thread, NULL, bus_main, sm), 0);
 }
 
 static inline void service_manager_hear_all(struct service_manager *sm, struct pod *pod)

@@ -77,7 +77,7 @@ static void test_unmounted_by_hand(void **state)
 	pid = pod->agent[0];
 	pod->agent[0] = 0;
 	assert_int_equal(umount2(pod->mount[0], 0), 0);
-	assert_int_equal(pod_reap(pid), AGENT_EXIT_OK);
+	assert_int_equal(pod_end(pod, pid), AGENT_EXIT_OK);
 	assert_true(pod_log_says(pod, 0, "was unmounted"));
 	assert_true(pod_log_says(pod, 0, "left pool"));
 }
@@ -176,7 +176,7 @@ static void test_declared_dead(void **state)
 	pod->agent[0] = 0;
 	manager_move(&m, 0, DAXFS_HOST_SUSPECT, -1);
 	manager_move(&m, 0, DAXFS_HOST_FENCING, -1);
-	assert_int_equal(pod_reap(pid), AGENT_EXIT_DEAD);
+	assert_int_equal(pod_end(pod, pid), AGENT_EXIT_DEAD);
 	assert_false(pod_mounted(pod, 0));
 	assert_true(pod_log_says(pod, 0, "declared dead"));
 	beat = manager_see(&m, 0).beat;
@@ -262,7 +262,7 @@ static void test_stopped_then_dead(void **state)
 	} while (manager_see(&m, 0).beat != beat); /* it has stopped */
 	manager_fence(&m, 0);
 	kill(server, SIGCONT);
-	assert_int_equal(pod_reap(pid), AGENT_EXIT_DEAD);
+	assert_int_equal(pod_end(pod, pid), AGENT_EXIT_DEAD);
 	assert_int_equal(manager_see(&m, 0).state, DAXFS_HOST_FENCED);
 	assert_false(pod_mounted(pod, 0));
 	daxfs_member_close(m.member);

@@ -250,7 +250,7 @@ static void test_gives_up(void **state)
 			kill(server, SIGKILL);
 	}
 	pod->agent[A] = 0;
-	assert_int_equal(pod_reap(agent), AGENT_EXIT_FAILED);
+	assert_int_equal(pod_end(pod, agent), AGENT_EXIT_FAILED);
 	if (!pod_log_says(pod, A, "giving up")) {
 		pod_show_log(pod, A);
 		fail_msg("did not give up");
@@ -278,7 +278,7 @@ static void test_too_late(void **state)
 	manager_fence(&m, A);
 	kill(agent, SIGCONT);
 	pod->agent[A] = 0;
-	assert_int_equal(pod_reap(agent), AGENT_EXIT_DEAD);
+	assert_int_equal(pod_end(pod, agent), AGENT_EXIT_DEAD);
 	assert_true(pod_log_says(pod, A, "declared dead"));
 	assert_false(pod_mounted(pod, A));
 	daxfs_member_close(m.member);

@@ -53,6 +53,9 @@ struct pod {
 	pid_t agent[POD_HOSTS];  /* 0: not running */
 	int notify;              /* socket */
 	char notify_path[96];
+	/* Takes one message. NULL: nobody wants it. */
+	void (*hear)(struct pod *pod, void *manager);
+	void *manager;
 };
 
 static inline bool pod_possible(void)
@@ -263,6 +266,22 @@ static inline int pod_reap(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+/* Of an agent. Its messages are taken until then: the socket holds ten, and the next one would wait. */
+static inline int pod_end(struct pod *pod, pid_t pid)
+{
+	struct pollfd in = { .fd = pod->notify, .events = POLLIN };
+
+	while (!pod_ended(pid)) {
+		if (poll(&in, 1, 10) != 1)
+			continue;
+		if (pod->hear)
+			pod->hear(pod, pod->manager);
+		else
+			pod_let_go(pod);
+	}
+	return pod_reap(pid);
+}
+
 static inline int pod_stop(struct pod *pod, int host, int signal)
 {
 	pid_t pid = pod->agent[host];
@@ -272,7 +291,7 @@ static inline int pod_stop(struct pod *pod, int host, int signal)
 	kill(pid, signal);
 	if (signal == SIGKILL)
 		pod_let_go(pod);
-	return pod_reap(pid);
+	return pod_end(pod, pid);
 }
 
 /* The process that serves, child of the agent. */
@@ -395,7 +414,7 @@ static inline void pod_refused(struct pod *pod, const struct config *config, int
 	int log = POD_HOSTS - 1;
 
 	unlink(pod->log[log]);
-	assert_int_equal(pod_reap(pod_spawn(pod, config, log)), status);
+	assert_int_equal(pod_end(pod, pod_spawn(pod, config, log)), status);
 	if (!pod_log_says(pod, log, line)) {
 		pod_show_log(pod, log);
 		fail_msg("did not say '%s'", line);

@@ -307,6 +307,13 @@ void world_lose(unsigned host, struct fate fate)
 		weak_follow(host);
 }
 
+static bool abandoned(const struct host_word *word)
+{
+	uint32_t generation = host_word((unsigned)word->recoverer).generation;
+
+	return word->recoverer_generation != DAXFS_RECOVERER_GENERATION(generation);
+}
+
 bool world_fence(unsigned host, unsigned candidate)
 {
 	struct host_word word = host_word(host);
@@ -322,6 +329,8 @@ bool world_fence(unsigned host, unsigned candidate)
 	}
 	if (word.state == DAXFS_HOST_FREE || word.state == DAXFS_HOST_RECOVERED)
 		return false;
+	if (word.state == DAXFS_HOST_RECOVERING && abandoned(&word))
+		world_assign(host, candidate);
 	if (word.state == DAXFS_HOST_FENCED || word.state == DAXFS_HOST_RECOVERING)
 		return true;
 	word.state = DAXFS_HOST_FENCED;
@@ -348,6 +357,16 @@ void world_assign(unsigned dead, unsigned by)
 	word.state = DAXFS_HOST_RECOVERING;
 	word.recoverer = (int)by;
 	word.recoverer_generation = DAXFS_RECOVERER_GENERATION(host_word(by).generation);
+	set_host_word(dead, word);
+}
+
+void world_abandon(unsigned dead, unsigned by)
+{
+	struct host_word word;
+
+	world_assign(dead, by);
+	word = host_word(dead);
+	word.recoverer_generation = DAXFS_RECOVERER_GENERATION(word.recoverer_generation + 1);
 	set_host_word(dead, word);
 }
 

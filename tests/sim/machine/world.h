@@ -85,6 +85,8 @@ bool world_fence(unsigned host, unsigned candidate);
 bool world_revoke(unsigned host);
 /* fabricd assigns the recovery of a FENCED host, RECOVERING by another. */
 void world_assign(unsigned dead, unsigned by);
+/* The same, to a tenant of that slot that is over: nobody recovers it. */
+void world_abandon(unsigned dead, unsigned by);
 /* Lanes that are not idle, for people. */
 void world_show_lanes(FILE *out);
 /* By a survivor; 0 or -errno, or -ELOOP when the run broke (why). */

@@ -140,6 +140,8 @@ static void revive(struct explorer *x, seam_hook hook, struct second *s)
 
 	if (!world_fence(0, 1))
 		return;
+	if (x->n % 2)
+		world_abandon(0, 2);
 	world_revive(&host, &run, hook, s);
 	if (run.end != RUN_RETURNED || run.result) {
 		snprintf(text, sizeof(text), "host 0 recovers itself: %ld %s", run.result, run.err);
