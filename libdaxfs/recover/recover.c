@@ -367,8 +367,11 @@ int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report
  * that there is no other lane to work from: each finishes its own record, as after the death of a process
  * (fs/resume.c).
  */
-static int recover_own(struct daxfs *fs, struct daxfs_recovery *report)
+static int recover_own(void *arg)
 {
+	const struct recover_call *call = arg;
+	struct daxfs *fs = call->fs;
+	struct daxfs_recovery *report = call->reports;
 	struct daxfs_event event = member_event(&fs->pool, DAXFS_EVENT_STATE, fs->host);
 	struct recovery r = { .host = fs->host };
 	uint64_t start = monotonic_ns();
@@ -388,6 +391,7 @@ static int recover_own(struct daxfs *fs, struct daxfs_recovery *report)
 int daxfs_revive(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
 		 void (*alive)(void *context), void *context, struct daxfs_recovery *report, struct daxfs_error *err)
 {
+	struct recover_call call = { .fs = fs, .reports = report };
 	int was = process_cancel_off(), rc;
 
 	*report = (struct daxfs_recovery){ .host = host };
@@ -395,7 +399,7 @@ int daxfs_revive(struct daxfs *fs, unsigned host, const char *name, const struct
 	if (rc == 0) {
 		if (alive)
 			alive(context);
-		rc = recover_own(fs, report);
+		rc = fs_guarded(fs, recover_own, &call);
 		if (rc)
 			daxfs_error_set(err, rc, "host %u cannot recover what it left: %s", host, strerror(-rc));
 	}
