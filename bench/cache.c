@@ -7,11 +7,8 @@
  * ratios are those of storage: one less pages that were read for each page that was asked for, so that a page
  * that was read ahead for nothing counts as a miss. Other policies have the same trace (policies.c).
  */
-#include <sys/mman.h>
-
 #include "cache_pod.h"
 
-#define FILL_LINES 30u       /* that a fill looks at, but for those of the page */
 #define POOL_SPARE (6 * MIB) /* for what is not pages */
 
 void cache_must(long rc, const char *what)
@@ -387,30 +384,6 @@ static double turn_over(struct pod *pod, uint64_t pages, unsigned n, uint64_t *r
 	return (double)(now_ns() - start) / (double)(pod->disk.pages - before);
 }
 
-/* What the memory alone takes of as much: a copy to a random page, and as many lines as a fill looks at besides
- * (counted by callgrind), of tables of 32 bytes a page, each known by the one before. */
-static double memory_alone(const struct pod *pod, uint64_t pages, unsigned n, uint64_t *rng)
-{
-	int fd = open(pod->path, O_RDWR);
-	uint8_t *at = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-	static const uint8_t page[PAGE];
-	uint64_t start, last = 0, lines = pages * 32 / 64;
-
-	if (at == MAP_FAILED)
-		bench_fail("cache: mapping the pool: %s", strerror(errno));
-	start = now_ns();
-	for (unsigned i = 0; i < n; i++) {
-		memcpy(at + random_below(rng, pages) * PAGE, page, PAGE);
-		for (unsigned k = 0; k < FILL_LINES; k++)
-			last = __atomic_load_n((uint64_t *)(at + random_below(rng, lines - (last & 1)) * 64),
-					       __ATOMIC_RELAXED);
-	}
-	start = now_ns() - start;
-	munmap(at, pages * PAGE);
-	close(fd);
-	return (double)start / n;
-}
-
 static void measure_flat(const struct rig *rig)
 {
 	const struct daxfs_mkfs_options options = { .cache_max = 0 };
@@ -420,7 +393,7 @@ static void measure_flat(const struct rig *rig)
 		return;
 	for (unsigned i = 0; i < last; i++) {
 		uint64_t pages = 16384ull << 2 * i, rng = 4711;
-		double ns[ROUNDS], memory[ROUNDS];
+		double ns[ROUNDS];
 		uint8_t buf[PAGE];
 		struct spread s;
 		struct pod pod;
@@ -434,16 +407,10 @@ static void measure_flat(const struct rig *rig)
 		for (unsigned k = 0; k < ROUNDS; k++)
 			ns[k] = turn_over(&pod, 4 * pages, n, &rng);
 		cache_file_close(&pod, 0, 1);
-		for (unsigned k = 0; k < ROUNDS; k++) /* the pool is of no more use */
-			memory[k] = memory_alone(&pod, pages, n, &rng);
 		cache_pod_close(&pod);
 		s = spread_of(ns, ROUNDS);
 		out_figure(name, s.median,
 			   "ns to fill a page in the place of another one, of storage that takes no time", &s);
-		snprintf(name, sizeof(name), "cache-fill-memory-%llu-pages", (unsigned long long)pages);
-		s = spread_of(memory, ROUNDS);
-		out_figure(name, s.median,
-			   "ns for a copy to a random page and 30 lines of tables of that size, beside it", &s);
 	}
 }
 

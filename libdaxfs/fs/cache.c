@@ -22,7 +22,6 @@
 #define DOUBT_NS 300000000u /* so long the number of cached pages is believed, whatever it says */
 
 #define PLACES 1024u /* pages */
-#define FULL_FILLS 15
 /* between the figures in struct sm_asks, which are sums: what is so now */
 enum { NOW_DIRTY = FIGURE_LOCAL - FIGURE_LOST, NOW_DIRTY_AGE, NOW_END };
 
@@ -45,7 +44,6 @@ struct cache {
 	uint64_t tenancy,
 		cached; /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
 	atomic_uint place[PLACES];     /* pages that were filled */
-	atomic_int full;               /* for so many fills more the pool is taken to be full; less than 1: it is not */
 	atomic_ullong figure[FIGURES]; /* without the lock: the heartbeat reads them */
 	bool told;                     /* of the heartbeat: what follows is known */
 	uint64_t before[FIGURES];      /* of this slot, by earlier processes */
@@ -307,19 +305,6 @@ bool cache_doubts(struct daxfs *fs)
 		c->doubt_ns = now;
 	unlock(c, was);
 	return due;
-}
-
-void cache_is_full(struct daxfs *fs)
-{
-	atomic_store_explicit(&fs->cache->full, FULL_FILLS, memory_order_relaxed);
-}
-
-bool cache_was_full(struct daxfs *fs)
-{
-	atomic_int *full = &fs->cache->full;
-
-	return atomic_load_explicit(full, memory_order_relaxed) > 0 &&
-	       atomic_fetch_sub_explicit(full, 1, memory_order_relaxed) > 0;
 }
 
 void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page)

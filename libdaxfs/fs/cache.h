@@ -242,9 +242,6 @@ void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page);
 uint64_t cache_a_place(struct daxfs *fs, struct lane *lane);
 /* How many pages this host has in the cache, by its word when it joined: n more. */
 uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n);
-/* The pool was found full; was it, so lately that it need not be looked at? A hint: then a few pages too many go. */
-void cache_is_full(struct daxfs *fs);
-bool cache_was_full(struct daxfs *fs);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
 

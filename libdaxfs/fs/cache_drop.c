@@ -137,14 +137,11 @@ unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
 	return dropped;
 }
 
-/* Nearly full: of some pages anywhere none is free, or at rest. Each of them is a line from far away in a large pool,
- * more than all else that a fill looks at; so a pool that was found full is taken for it for some fills. */
-static bool nearly_full(struct daxfs *fs, struct lane *lane)
+/* Nearly full: of some pages anywhere none is free, or at rest. */
+static bool nearly_full(struct lane *lane)
 {
 	const struct pool *pool = lane->pool;
 
-	if (cache_was_full(fs))
-		return true;
 	for (unsigned i = 0; i < SAMPLES; i++) {
 		uint64_t page = lane_random(lane, pool->objects[DAXFS_T_PAGE]);
 		unsigned state = DAXFS_LIVE;
@@ -154,7 +151,6 @@ static bool nearly_full(struct daxfs *fs, struct lane *lane)
 		if (state == DAXFS_FREE || state == DAXFS_RETIRED)
 			return false;
 	}
-	cache_is_full(fs);
 	return true;
 }
 
@@ -167,7 +163,7 @@ int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
 		return 0;
 	heat_count(fs, n); /* first, for others do the same */
 	cached = max ? heat_cached(pool) : 0;
-	if (cached <= max && nearly_full(fs, lane))
+	if (cached <= max && nearly_full(lane))
 		cache_give_back(fs, lane, SPARE * n);
 	/* More than once: what is found first may be bytes of files that were removed. */
 	for (unsigned i = 0; i < ROUNDS && cached > max && !lane->txn.fault; i++) {
