@@ -277,6 +277,33 @@ static void beats_before_it_recovers(void **state)
 	fixture_stop(&s);
 }
 
+static void is_declared_dead(void *context)
+{
+	struct fixture *s = context;
+
+	move(s, 0, DAXFS_HOST_SUSPECT, -1);
+	move(s, 0, DAXFS_HOST_FENCING, -1);
+}
+
+/* In the middle of it: nothing of it is touched any more, and it may come back once more. */
+static void dies_again_as_it_comes_back(void **state)
+{
+	struct daxfs_recovery report;
+	struct fixture s;
+
+	(void)state;
+	fixture_start(&s);
+	live_and_die(s.path, 0);
+	fence(&s, 0);
+	assert_int_equal(revive(&s, 0, is_declared_dead, &report), -ESTALE);
+	assert_int_equal(report.opens, 0);
+	assert_int_equal(daxfs_leave(s.fs), -ESTALE);
+	move(&s, 0, DAXFS_HOST_FENCED, -1);
+	assert_true(self_recover_due(&s.own));
+	assert_comes_back(&s, 0);
+	fixture_stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
 		cmocka_unit_test(is_patient_with_the_living),
 		cmocka_unit_test(stays_away_from_what_kills_recoverers),
 		cmocka_unit_test(beats_before_it_recovers),
+		cmocka_unit_test(dies_again_as_it_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

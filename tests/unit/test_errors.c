@@ -261,6 +261,8 @@ static const struct {
 	{ "daxfs_recover -EBUSY", "test_recover.c" },
 	{ "daxfs_recover -EINVAL", "test_membership.c" },
 	{ "daxfs_recover -EIO", "test_membership.c" },
+	{ "daxfs_revive -ESTALE", "test_agent_self_recover.c" },
+	{ "daxfs_revive -EIO", NULL },
 	{ "daxfs_guard -EIO", "test_poison.c" },
 	{ "daxfs_repair_done -ENOENT", "test_membership.c" },
 	{ "daxfs_repair_done -EINVAL", "test_membership.c" },

@@ -15,8 +15,8 @@ static const char *const table[DAXFS_HOST_STATES] = {
 	/* ALIVE */ "+ . . o o . . .",
 	/* SUSPECT */ ". . o . o . . .",
 	/* FENCING */ ". . . . o + . .",
-	/* FENCED */ ". . . . . . o .",
-	/* RECOVERING */ ". . . . . . o o",
+	/* FENCED */ ". o . . . . o .",
+	/* RECOVERING */ ". o . . . . o o",
 	/* RECOVERED */ "o o . . . . . .",
 };
 
