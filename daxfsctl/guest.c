@@ -53,9 +53,9 @@ static void *recover(void *context)
 static void begin(struct guest *g, struct daxfs *fs)
 {
 	g->fs = fs;
-	g->recovers = false;
+	g->beats = g->recovers = false;
 	atomic_init(&g->stop, false);
-	atomic_init(&g->dead, true); /* until it lives */
+	atomic_init(&g->dead, false);
 }
 
 /* In the slot, from here on. */
@@ -64,12 +64,9 @@ static void live(void *guest)
 	struct sched_param priority = { .sched_priority = PRIORITY };
 	struct guest *g = guest;
 
-	atomic_store(&g->dead, false);
-	if (pthread_create(&g->heart, NULL, beat, g)) {
-		atomic_store(&g->dead, true);
-		return;
-	}
-	pthread_setschedparam(g->heart, SCHED_FIFO, &priority); /* or without, where it is not allowed */
+	g->beats = pthread_create(&g->heart, NULL, beat, g) == 0;
+	if (g->beats)
+		pthread_setschedparam(g->heart, SCHED_FIFO, &priority); /* or without, where it is not allowed */
 }
 
 static int no_thread(struct daxfs *fs, struct daxfs_error *err)
@@ -81,10 +78,7 @@ static int no_thread(struct daxfs *fs, struct daxfs_error *err)
 static int come_alive(struct guest *g, struct daxfs_error *err)
 {
 	live(g);
-	if (atomic_load(&g->dead))
-		return no_thread(g->fs, err);
-	g->recovers = pthread_create(&g->recoverer, NULL, recover, g) == 0;
-	return 0;
+	return g->beats ? 0 : no_thread(g->fs, err);
 }
 
 static const char *introduce(const char *command, char name[32], struct daxfs_identity *who)
@@ -129,7 +123,11 @@ int guest_come(struct guest *g, struct daxfs *fs, const char *command, struct da
 			pause_ms(PAUSE_MS);
 		rc = join_any(fs, command, err);
 	}
-	return rc ? rc : come_alive(g, err);
+	if (rc == 0)
+		rc = come_alive(g, err);
+	if (rc == 0)
+		g->recovers = pthread_create(&g->recoverer, NULL, recover, g) == 0;
+	return rc;
 }
 
 int guest_come_to(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err)
@@ -150,9 +148,9 @@ int guest_revive(struct guest *g, struct daxfs *fs, unsigned slot, const char *c
 
 	begin(g, fs);
 	rc = daxfs_revive(fs, slot, introduce(command, name, &who), &who, live, g, report, err);
-	if (rc == 0 && atomic_load(&g->dead))
+	if (rc == 0 && !g->beats)
 		return no_thread(fs, err);
-	if (rc && !atomic_load(&g->dead))
+	if (rc && g->beats)
 		guest_go(g);
 	return rc;
 }

@@ -19,13 +19,13 @@
 struct guest {
 	struct daxfs *fs;
 	pthread_t heart, recoverer; /* two: a recovery may take longer than a silence may */
-	bool recovers;
+	bool beats, recovers;       /* they were started */
 	atomic_bool stop, dead;
 };
 
 /* -EBUSY: no slot is free; and other errors of daxfs_join_as. */
 int guest_come(struct guest *g, struct daxfs *fs, const char *command, struct daxfs_error *err);
-/* The same, in one slot. */
+/* In one slot, and for who calls daxfs_recover: that is of one thread, so nothing is recovered but by it. */
 int guest_come_to(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_error *err);
 /* In the slot of a dead host, which is recovered: errors of daxfs_revive. */
 int guest_revive(struct guest *g, struct daxfs *fs, unsigned slot, const char *command, struct daxfs_recovery *report,
