@@ -172,7 +172,7 @@ static bool recoverer_gone(const struct direct *d)
 
 	if (d->host.recoverer < 0 || daxfs_member_host(d->m, (unsigned)d->host.recoverer, &v))
 		return false;
-	return DAXFS_RECOVERER_GENERATION(v.generation) != d->host.recoverer_generation;
+	return daxfs_recoverer_over(&d->host, &v);
 }
 
 static int recoverable(const struct direct *d)

@@ -6,13 +6,11 @@
 
 #define PATIENCE 8u /* looks: fabricd would have assigned somebody within a few polls */
 
-/* Over for good: its slot has another generation. */
 static bool recoverer_over(const struct daxfs_member *m, const struct daxfs_host_view *v)
 {
 	struct daxfs_host_view by;
 
-	return daxfs_member_host(m, (unsigned)v->recoverer, &by) == 0 &&
-	       DAXFS_RECOVERER_GENERATION(by.generation) != v->recoverer_generation;
+	return daxfs_member_host(m, (unsigned)v->recoverer, &by) == 0 && daxfs_recoverer_over(v, &by);
 }
 
 /* For somebody to recover? Not a slot that recoverers died of: that is for the operator to order. */

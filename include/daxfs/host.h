@@ -91,27 +91,6 @@ DAXFS_API int daxfs_join_as(struct daxfs *fs, unsigned host, const char *name, c
  */
 DAXFS_API int daxfs_join(struct daxfs *fs, unsigned host, const char *name, struct daxfs_error *err);
 
-struct daxfs_recovery;
-
-/*
- * daxfs_revive - join in the slot of a dead host, and recover by oneself what it left
- *
- * daxfs_join_as, but the slot may also be FENCED, or RECOVERING by a host that is over. For when nobody else is
- * there to recover it, above all when all hosts have died: no other slot is needed, and nobody is waited for. Once the
- * slot is this host's, alive(context) is called, if not NULL: from there on it must beat, for what follows may take
- * long (large files are cut, or what the dead granted to their kernels must run out). Then it finishes what the former
- * tenant had under way and closes its open files; report tells of it, and has zeros if there was nothing to do. Nothing
- * else may use fs meanwhile, but daxfs_beat.
- *
- * Errors: as daxfs_join_as. And after alive() was called, when the host has joined:
- * -ESTALE   declared dead meanwhile
- * -EIO      memory of all its lanes, or of the list of what failed, cannot be reached: stop beating and leave
- * Crash: the host is fenced and recovered as any other, or comes back again: every step may be done again.
- */
-DAXFS_API int daxfs_revive(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
-			   void (*alive)(void *context), void *context, struct daxfs_recovery *report,
-			   struct daxfs_error *err);
-
 /*
  * daxfs_leave - leave the pool in order
  *
@@ -189,6 +168,25 @@ DAXFS_API int daxfs_recover_assigned(struct daxfs *fs, struct daxfs_recovery *re
  * Crash: as daxfs_recover_assigned.
  */
 DAXFS_API int daxfs_recover(struct daxfs *fs, unsigned host, struct daxfs_recovery *report);
+
+/*
+ * daxfs_revive - join in the slot of a dead host, and recover by oneself what it left
+ *
+ * daxfs_join_as, but the slot may also be FENCED, or RECOVERING by a host that is over. For when nobody else is
+ * there to recover it, above all when all hosts have died: no other slot is needed, and nobody is waited for. Once the
+ * slot is this host's, alive(context) is called, if not NULL: from there on it must beat, for what follows may take
+ * long (large files are cut, or what the dead granted to their kernels must run out). Then it finishes what the former
+ * tenant had under way and closes its open files; report tells of it, and has zeros if there was nothing to do. Nothing
+ * else may use fs meanwhile, but daxfs_beat.
+ *
+ * Errors: as daxfs_join_as. And after alive() was called, when the host has joined:
+ * -ESTALE   declared dead meanwhile
+ * -EIO      memory of all its lanes, or of the list of what failed, cannot be reached: stop beating and leave
+ * Crash: the host is fenced and recovered as any other, or comes back again: every step may be done again.
+ */
+DAXFS_API int daxfs_revive(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity,
+			   void (*alive)(void *context), void *context, struct daxfs_recovery *report,
+			   struct daxfs_error *err);
 
 #ifdef __cplusplus
 }

@@ -140,6 +140,11 @@ static inline bool daxfs_host_was_introduced(const struct daxfs_host_view *v)
 {
 	return v->state >= DAXFS_HOST_FENCED && v->name[0] && v->tenancy && v->tenancy >> 40 == v->generation - 1;
 }
+/* Is the tenant that recovers v over, for good? by: the slot that v names. */
+static inline bool daxfs_recoverer_over(const struct daxfs_host_view *v, const struct daxfs_host_view *by)
+{
+	return DAXFS_RECOVERER_GENERATION(by->generation) != v->recoverer_generation;
+}
 /* May a tenant of the slot still run? Of the others all is over: they are FENCED, or never were. */
 static inline bool daxfs_host_may_live(const struct daxfs_host_view *v)
 {

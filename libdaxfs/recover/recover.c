@@ -334,7 +334,7 @@ static int claim_and_recover(void *arg)
 		rc = member_move_own(&fs->pool, call->host, seen, word);
 		if (rc)
 			return rc;
-		seen = host_word_pack(word); /* but for a stamp, which publish() does not mind */
+		seen = host_word_pack(word); /* but for a stamp, which member_move_own() does not mind */
 	}
 	return ours(fs, &word) ? recover_host(fs, call->host, seen, word, call->reports) : -EBUSY;
 }

@@ -107,6 +107,13 @@ static void fence(struct fixture *s, unsigned host)
 	move(s, host, DAXFS_HOST_FENCED, -1);
 }
 
+static void host_0_is_fenced(struct fixture *s)
+{
+	fixture_start(s);
+	live_and_die(s->path, 0);
+	fence(s, 0);
+}
+
 static int revive(struct fixture *s, unsigned host, void (*alive)(void *context), struct daxfs_recovery *report)
 {
 	struct daxfs_error err = { .text = "" };
@@ -180,9 +187,7 @@ static void a_recoverer_may_die_of_it(void **state)
 	struct fixture s;
 
 	(void)state;
-	fixture_start(&s);
-	live_and_die(s.path, 0);
-	fence(&s, 0);
+	host_0_is_fenced(&s);
 	live_and_die(s.path, 1);
 	move(&s, 0, DAXFS_HOST_RECOVERING, 1);
 	assert_false(self_recover_due(&s.own));
@@ -205,9 +210,7 @@ static void is_patient_with_the_living(void **state)
 	unsigned looks = 0;
 
 	(void)state;
-	fixture_start(&s);
-	live_and_die(s.path, 0);
-	fence(&s, 0);
+	host_0_is_fenced(&s);
 	if (daxfs_open(s.path, DAXFS_READ_WRITE, &other, &err) || daxfs_join(other, 1, "other", &err))
 		fail_msg("%s", err.text);
 	while (!self_recover_due(&s.own))
@@ -225,9 +228,7 @@ static void stays_away_from_what_kills_recoverers(void **state)
 	struct fixture s;
 
 	(void)state;
-	fixture_start(&s);
-	live_and_die(s.path, 0);
-	fence(&s, 0);
+	host_0_is_fenced(&s);
 	for (unsigned i = 0; i < DAXFS_RECOVERERS_MAX; i++) {
 		live_and_die(s.path, 1);
 		move(&s, 0, DAXFS_HOST_RECOVERING, 1);
@@ -267,9 +268,7 @@ static void beats_before_it_recovers(void **state)
 	struct fixture s;
 
 	(void)state;
-	fixture_start(&s);
-	live_and_die(s.path, 0);
-	fence(&s, 0);
+	host_0_is_fenced(&s);
 	assert_int_equal(revive(&s, 0, beats, &report), 0);
 	assert_int_equal(s.inflight.opens, 1); /* it beat before */
 	assert_int_equal(report.opens, 1);
@@ -292,9 +291,7 @@ static void dies_again_as_it_comes_back(void **state)
 	struct fixture s;
 
 	(void)state;
-	fixture_start(&s);
-	live_and_die(s.path, 0);
-	fence(&s, 0);
+	host_0_is_fenced(&s);
 	assert_int_equal(revive(&s, 0, is_declared_dead, &report), -ESTALE);
 	assert_int_equal(report.opens, 0);
 	assert_int_equal(daxfs_leave(s.fs), -ESTALE);

@@ -157,6 +157,17 @@ static off_t size_of(const char *path)
 	return stat(path, &st) ? -1 : st.st_size;
 }
 
+static void made_meanwhile_by_another(struct place *p)
+{
+	meanwhile = copy_made_by_another;
+	ctl_run(&p->r, "backup %s %s", p->pool, p->copy);
+	ctl_expect(&p->r, CTL_REFUSED, "is there");
+	assert_int_equal(size_of(p->copy), 0);
+	ctl_run(&p->r, "backup %s %s --force", p->pool, p->copy);
+	ctl_expect(&p->r, CTL_OK, "copied ");
+	assert_true(has_file(p->copy, "first"));
+}
+
 /* What is there is replaced only when that was asked for, whenever it came. */
 static void over_what_is_there(void **unused)
 {
@@ -174,13 +185,7 @@ static void over_what_is_there(void **unused)
 	ctl_run(&p.r, "backup --online %s %s", p.pool, p.copy);
 	ctl_expect(&p.r, CTL_REFUSED, "is there: name another file, or --force");
 	unlink(p.copy);
-	meanwhile = copy_made_by_another;
-	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
-	ctl_expect(&p.r, CTL_REFUSED, "is there");
-	assert_int_equal(size_of(p.copy), 0);
-	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
-	ctl_expect(&p.r, CTL_OK, "copied ");
-	assert_true(has_file(p.copy, "first"));
+	made_meanwhile_by_another(&p);
 	ctl_run(&p.r, "backup %s %s --force", p.pool, p.pool);
 	ctl_expect(&p.r, CTL_REFUSED, "is the pool itself");
 	ctl_run(&p.r, "backup %s %s --force", p.pool, p.dir);
@@ -215,13 +220,7 @@ static void where_flags_are_not_known(void **unused)
 	ctl_expect(&p.r, CTL_OK, "copied ");
 	assert_true(has_file(p.copy, "first"));
 	unlink(p.copy);
-	meanwhile = copy_made_by_another;
-	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
-	ctl_expect(&p.r, CTL_REFUSED, "is there");
-	assert_int_equal(size_of(p.copy), 0);
-	ctl_run(&p.r, "backup %s %s --force", p.pool, p.copy);
-	ctl_expect(&p.r, CTL_OK, "copied ");
-	assert_true(has_file(p.copy, "first"));
+	made_meanwhile_by_another(&p);
 	no_flags = false;
 	teardown(&p);
 }
