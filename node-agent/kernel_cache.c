@@ -21,7 +21,8 @@
 #define BUSY_NS 50000ll
 #define BUSY_LOOKS 40u /* after a request; 2 ms */
 #define IDLE_NS NS_PER_MS
-#define TICKS_NS (20 * NS_PER_MS) /* the kernel counts in ticks of up to 10 ms, and rounds up */
+#define ARRIVE_NS (500 * NS_PER_MS) /* in a pool without leases */
+#define TICKS_NS (20 * NS_PER_MS)   /* the kernel counts in ticks of up to 10 ms, and rounds up */
 
 /* -- answers that are on their way ---------------------------------------------------------- */
 
@@ -180,8 +181,6 @@ void kernel_cache_loses(struct kernel_cache *k, uint32_t thread, daxfs_ino ino)
 {
 	struct kernel_loser *l;
 
-	if (!kernel_cache_keeps_names(k))
-		return;
 	pthread_mutex_lock(&k->lock);
 	l = free_loser(k, thread);
 	if (l) {
@@ -192,24 +191,30 @@ void kernel_cache_loses(struct kernel_cache *k, uint32_t thread, daxfs_ino ino)
 	}
 	pthread_mutex_unlock(&k->lock);
 	if (!l)
-		channel_forget_names(k->channel);
+		kernel_cache_forget_names(k);
 }
 
 /* The removal is noted before it happens: who was told that it has happened finds the note. */
-bool kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino)
+unsigned kernel_cache_uncounted(struct kernel_cache *k, daxfs_ino ino)
 {
-	bool found = false;
+	unsigned found = 0;
 
 	if (!atomic_load(&k->losing[ino % KERNEL_LOSING]))
-		return true;
+		return 0;
 	pthread_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < KERNEL_ASKERS; i++)
 		if (k->loser[i].ino == ino)
-			found |= may_be_losing(k, &k->loser[i]);
+			found += may_be_losing(k, &k->loser[i]);
 	pthread_mutex_unlock(&k->lock);
 	if (found)
-		channel_forget_names(k->channel);
-	return !found;
+		kernel_cache_forget_names(k);
+	return found;
+}
+
+void kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino)
+{
+	if (kernel_cache_uncounted(k, ino))
+		channel_forget_attributes(k->channel, ino);
 }
 
 /* -- giving back -------------------------------------------------------------------------- */
@@ -222,6 +227,7 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 {
 	struct kernel_cache *k = context;
 
+	kernel_cache_uncounted(k, ino);
 	if (names && kernel_cache_keeps_names(k)) {
 		while (is_listed(k, ino))
 			clock_nap_ns(BUSY_NS);
@@ -265,10 +271,10 @@ int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct ch
 	k->fs = fs;
 	k->channel = channel;
 	k->keeps = KERNEL_KEEPS_NOTHING;
+	k->arrive_ns = lease_ms ? lease_ms * NS_PER_MS / 4 : ARRIVE_NS;
+	pthread_mutex_init(&k->lock, NULL);
 	if (!lease_ms || wanted == KERNEL_KEEPS_NOTHING)
 		return 0;
-	k->arrive_ns = lease_ms * NS_PER_MS / 4;
-	pthread_mutex_init(&k->lock, NULL);
 	k->former_ns = channel->goes_on ? clock_ns() + k->arrive_ns : 0;
 	error = channel->goes_on ? daxfs_lease_go_on(fs, changed, k) : daxfs_lease_start(fs, changed, k);
 	if (!error)
@@ -294,7 +300,6 @@ void kernel_cache_stop(struct kernel_cache *k)
 	pthread_join(k->thread, NULL);
 	if (channel_forget_attributes(k->channel, DAXFS_ROOT))
 		daxfs_lease_stop(k->fs);
-	pthread_mutex_destroy(&k->lock);
 	k->keeps = KERNEL_KEEPS_NOTHING;
 }
 

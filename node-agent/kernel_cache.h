@@ -41,10 +41,15 @@
  *    leads where it led when it asked, so that it does not know which inode a rename has replaced, if another
  *    host was faster. So the library says what was changed, by its number.
  *  - When a name of a file is removed it takes one off its own count of names when the thread that removed it comes
- *    to run, also off a count that it was told since. At 0 it refuses link() unasked, until it looks that file up
- *    again. So a removal is noted, until its thread asks for anything else, or ends, or its answer has had the time to
- *    arrive. Who is told of that file meanwhile is told a name that is not to be kept, and all names are old: it is
- *    looked up again. What is left is a count that it is told between the removal and the end of that thread's call.
+ *    to run, also off a count that it was told since. At 0 it refuses link() unasked. So a removal is noted, in every
+ *    pool, until its thread asks for anything else, or ends, or its answer has had the time to arrive. Until then, of
+ *    that file:
+ *       found       (LOOKUP, a listing) is told with a count from which as much may be taken off; nothing of it is to
+ *                   be kept, and all names are old: who is to link it finds it so. No program sees that count, for
+ *                   stat() asks again.
+ *       attributes  are told as they are, but between the question and the answer the kernel is told to forget: stat()
+ *                   shows that answer, and the kernel does not take it. It does not take a new mode either;
+ *                   so if another host changes that, all names are old, and who opens the file finds it anew.
  *  - A name that moves to another directory keeps its time, which is of a lease of the former one. Then all
  *    names are looked up again.
  *
@@ -77,7 +82,7 @@ struct kernel_asker {
 	int64_t since_ns;
 };
 
-/* a thread that removes one of several names of a file, and may not have counted that yet */
+/* a thread that removes a name of a file, and may not have counted that yet */
 struct kernel_loser {
 	atomic_uint thread; /* 0: not known, or nothing */
 	daxfs_ino ino;      /* 0: nothing */
@@ -137,10 +142,15 @@ void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode
  */
 bool kernel_cache_told_another(struct kernel_cache *k, uint32_t thread, daxfs_ino ino);
 
-/* A thread (0: not known) is about to remove one of several names of a file. */
+/* A thread (0: not known) is about to remove a name of a file. */
 void kernel_cache_loses(struct kernel_cache *k, uint32_t thread, daxfs_ino ino);
-/* What was just looked up of a file is about to be told. False: a name of it is not to be kept. */
-bool kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino);
+/*
+ * What was just found of a file is about to be told: how many of its names the kernel may still take off that
+ * count. If any, nothing of the answer is to be kept.
+ */
+unsigned kernel_cache_uncounted(struct kernel_cache *k, daxfs_ino ino);
+/* The same of attributes, which are told as they are: if any, the kernel does not take them. */
+void kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino);
 
 /* Attributes of an inode are old, or all names are. */
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);

@@ -139,15 +139,18 @@ void ops_stat(const struct daxfs_attr *attr, struct stat *out)
 	out->st_ctim = attr->ctime;
 }
 
-/* False: the name is not to be kept. */
+/* False: nothing of it is to be kept. */
 static bool fill_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
+	unsigned uncounted = kernel_cache_uncounted(&ops->cache, attr->ino);
+
 	memset(out, 0, sizeof(*out));
 	out->ino = attr->ino;
-	out->attr_timeout = ops->timeout_s;
-	out->entry_timeout = ops->timeout_s;
 	ops_stat(attr, &out->attr);
-	return kernel_cache_counts(&ops->cache, attr->ino);
+	out->attr.st_nlink += uncounted;
+	if (!uncounted)
+		out->attr_timeout = out->entry_timeout = ops->timeout_s;
+	return !uncounted;
 }
 
 void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
@@ -158,13 +161,11 @@ void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry
 void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out)
 {
-	bool keeps = fill_entry(ops, attr, out);
-
-	if (!kernel_cache_keeps_names(&ops->cache))
+	if (!fill_entry(ops, attr, out) || !kernel_cache_keeps_names(&ops->cache))
 		return;
 	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
 		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
-	out->entry_timeout = keeps ? kernel_cache_seconds(lease->names_ns) : 0;
+	out->entry_timeout = kernel_cache_seconds(lease->names_ns);
 }
 
 /* See kernel_cache.h. */

@@ -89,6 +89,8 @@ bool ops_alive(fuse_req_t req);
 /* The error of an operation on a name: -ESTALE because a directory is gone
  * becomes what a local filesystem says. */
 int ops_name_error(fuse_req_t req, int error);
+/* Before a name is removed: what it leads to, to be settled (tombstone.h). NULL: nothing, or no memory. */
+struct tombstone *ops_begin_removal(fuse_req_t req, daxfs_ino parent, const char *name);
 /* Note the error of a request for an inode, on its way to the answer. */
 int ops_inode_error(fuse_req_t req, int error);
 /* Attributes of an inode, which may be one that only the kernel has open any more. */

@@ -21,7 +21,8 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr,
 		return;
 	}
 	ops_stat(attr, &st);
-	kernel_cache_counts(&ops_of(req)->cache, attr->ino);
+	if (attr->nlink)
+		kernel_cache_counts(&ops_of(req)->cache, attr->ino);
 	fuse_reply_attr(req, &st, timeout_s);
 }
 

@@ -97,7 +97,7 @@ static void run_remove(struct deferred *d)
 	int error = -ENOTCONN;
 
 	begin(d, &c);
-	stone = tombstone_make(stones, d->ino, d->name);
+	stone = ops_begin_removal(d->req, d->ino, d->name);
 	if (!backing_has_stopped(d->b))
 		error = backing_remove(d->b, &c, number_of_request(), d->flags);
 	tombstone_settle(stones, stone, error == 0);
@@ -113,7 +113,7 @@ static void run_rename(struct deferred *d)
 	int error = -ENOTCONN;
 
 	begin(d, &c);
-	stone = tombstone_make(&ops->tombstones, d->to_dir, d->to_name);
+	stone = ops_begin_removal(d->req, d->to_dir, d->to_name);
 	if (!backing_has_stopped(d->b))
 		error = backing_move(d->b, &c, number_of_request(), d->flags);
 	tombstone_settle(&ops->tombstones, stone, error == 0);

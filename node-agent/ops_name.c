@@ -141,13 +141,12 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
-/* A name is about to be removed. */
-static struct tombstone *begin_removal(fuse_req_t req, fuse_ino_t parent, const char *name)
+struct tombstone *ops_begin_removal(fuse_req_t req, daxfs_ino parent, const char *name)
 {
 	struct tombstone *stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
 
-	if (tombstone_several(stone))
-		kernel_cache_loses(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, tombstone_several(stone));
+	if (tombstone_linked(stone))
+		kernel_cache_loses(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, tombstone_linked(stone));
 	return stone;
 }
 
@@ -159,7 +158,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
 
 	if (ops_answered_done(req))
 		return;
-	stone = begin_removal(req, parent, name);
+	stone = ops_begin_removal(req, parent, name);
 	error = remove(ops_fs(req), parent, name);
 	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);
 	ops_reply(req, ops_name_error(req, error));
@@ -187,7 +186,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (ops_backed_rename(req, parent, name, new_parent, new_name, flags) || ops_answered_done(req))
 		return;
 	if (!flags)
-		stone = begin_removal(req, new_parent, new_name);
+		stone = ops_begin_removal(req, new_parent, new_name);
 	if (!(flags & ~(DAXFS_RENAME_NOREPLACE | DAXFS_RENAME_EXCHANGE)))
 		error = daxfs_rename(ops_fs(req), parent, name, new_parent, new_name, flags);
 	tombstone_settle(&ops_of(req)->tombstones, stone, error == 0);

@@ -91,9 +91,9 @@ struct tombstone *tombstone_make(struct tombstones *t, daxfs_ino parent, const c
 	return NULL;
 }
 
-daxfs_ino tombstone_several(const struct tombstone *stone)
+daxfs_ino tombstone_linked(const struct tombstone *stone)
 {
-	return stone && stone->attr.nlink > 1 ? stone->attr.ino : 0;
+	return stone && !S_ISDIR(stone->attr.mode) ? stone->attr.ino : 0;
 }
 
 /* Drop what is behind the newest of a chain. */

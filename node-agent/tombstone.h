@@ -37,8 +37,8 @@ void tombstones_init(struct tombstones *t, struct daxfs *fs);
 void tombstones_fini(struct tombstones *t);
 /* Before a name is removed: note what it leads to. NULL: there is nothing to note, or no memory. */
 struct tombstone *tombstone_make(struct tombstones *t, daxfs_ino parent, const char *name);
-/* The number of what has other names, too; 0: it has none. */
-daxfs_ino tombstone_several(const struct tombstone *stone);
+/* The number of what may have other names, too, or get them meanwhile from another host; 0: it cannot. */
+daxfs_ino tombstone_linked(const struct tombstone *stone);
 /* Afterwards, before the kernel is answered: keep the note if the name was removed, and was the last. */
 void tombstone_settle(struct tombstones *t, struct tombstone *stone, bool removed);
 /* The calls of libdaxfs, of an inode that has a note: -ESTALE: it has none. */

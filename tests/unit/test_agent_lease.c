@@ -115,25 +115,6 @@ static void test_names(void **state)
 	assert_int_equal(stat_of(at(pod, A, "d")).st_ino, stat_of(at(pod, A, "e")).st_ino);
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-/* Both kernels say the same of a file that B has changed. */
-static void expect_same(const struct pod *pod, const char *name)
-{
-	struct stat a = stat_of(at(pod, A, name)), b = stat_of(at(pod, B, name));
-
-	assert_int_equal(a.st_mode, b.st_mode);
-	assert_int_equal(a.st_uid, b.st_uid);
-	assert_int_equal(a.st_size, b.st_size);
-	assert_int_equal(a.st_nlink, b.st_nlink);
-	assert_int_equal(a.st_blocks, b.st_blocks);
-	assert_true(same_time(a.st_mtim, b.st_mtim));
-	assert_true(same_time(a.st_ctim, b.st_ctim));
-}
-
 static void change(const struct pod *pod, unsigned what)
 {
 	const struct timespec times[2] = { { 1, 2 }, { 3, 4 } };
@@ -358,52 +339,6 @@ static void test_moved_working_directory(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
-static void *unlink_main(void *context)
-{
-	assert_int_equal(unlink(at(context, A, "d/name")), 0);
-	return NULL;
-}
-
-/* The kernel is told of a removal before it counts that itself: it does not take the file for gone. */
-static void test_name_removed(void **state)
-{
-	struct pod *pod = watch_begin(state, LONG_MS);
-	pthread_t thread;
-	char from[160];
-
-	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
-	put(at(pod, A, "file"), "text");
-	snprintf(from, sizeof(from), "%s", at(pod, A, "file"));
-	assert_int_equal(link(from, at(pod, A, "d/name")), 0);
-	warm(pod, "file");
-	watch_hold(FUSE_UNLINK);
-	assert_int_equal(pthread_create(&thread, NULL, unlink_main, pod), 0);
-	watch_wait_held();
-	assert_int_equal(stat_of(from).st_nlink, 1);
-	watch_release();
-	pthread_join(thread, NULL);
-	assert_int_equal(link(from, at(pod, A, "d/again")), 0);
-	expect_same(pod, "file");
-}
-
-/* Nobody was told of that file meanwhile: what is known of others stays. */
-static void test_name_removed_alone(void **state)
-{
-	struct pod *pod = watch_begin(state, LONG_MS);
-	unsigned before;
-
-	put(at(pod, A, "file"), "text");
-	put(at(pod, A, "other"), "text");
-	assert_int_equal(mkdir(at(pod, A, "d"), 0755), 0);
-	assert_int_equal(link(at(pod, A, "file"), at(pod, A, "d/name")), 0);
-	warm(pod, "other");
-	assert_int_equal(unlink(at(pod, A, "d/name")), 0);
-	before = watch_all(A);
-	stat_of(at(pod, A, "other"));
-	assert_int_equal(watch_all(A), before);
-	expect_same(pod, "file");
-}
-
 static void test_lookup_stopped(void **state)
 {
 	struct pod *pod = watch_begin(state, LONG_MS);
@@ -564,8 +499,6 @@ int main(void)
 		TEST(test_links_here),
 		TEST(test_own_change),
 		TEST(test_moved_working_directory),
-		TEST(test_name_removed),
-		TEST(test_name_removed_alone),
 		TEST(test_lookup_stopped),
 		TEST(test_getattr_stopped),
 		TEST(test_listing_stopped),

@@ -171,6 +171,25 @@ static inline void recall_often(const struct pod *pod, const char *dir)
 	}
 }
 
+static inline bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Both kernels say the same of a file that B has changed. */
+static inline void expect_same(const struct pod *pod, const char *name)
+{
+	struct stat a = stat_of(at(pod, A, name)), b = stat_of(at(pod, B, name));
+
+	assert_int_equal(a.st_mode, b.st_mode);
+	assert_int_equal(a.st_uid, b.st_uid);
+	assert_int_equal(a.st_size, b.st_size);
+	assert_int_equal(a.st_nlink, b.st_nlink);
+	assert_int_equal(a.st_blocks, b.st_blocks);
+	assert_true(same_time(a.st_mtim, b.st_mtim));
+	assert_true(same_time(a.st_ctim, b.st_ctim));
+}
+
 static inline void expect_gone(const struct pod *pod, int host, const char *name)
 {
 	struct stat st;
