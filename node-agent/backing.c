@@ -209,6 +209,7 @@ static void attach(struct backing *b)
 		.context = b,
 		.patience_ms = BACKING_PATIENCE_MS,
 		.list = backing_list_for_others,
+		.look = backing_look_for_others,
 	};
 	struct daxfs_source source;
 	struct daxfs_attr attr;
@@ -490,8 +491,7 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 
 /* -- of other hosts ---------------------------------------------------------------------- */
 
-/* How old a look of another host may be. A backing that is added anew may say otherwise. */
-static void read_others_attribute(struct backing *b, daxfs_ino ino)
+void backing_others_revalidate(struct backing *b, daxfs_ino ino)
 {
 	char text[ATTRIBUTE_BYTES] = "";
 	struct daxfs_source source;
@@ -535,12 +535,14 @@ struct backing *backing_get_others(struct backings *all, daxfs_ino ino)
 	for (unsigned i = 0; !b && i < all->n_others; i++)
 		if (all->others[i]->number == source.backing)
 			b = all->others[i];
-	if (!b)
+	if (!b) {
 		b = add_others(all, source.backing);
+		if (b)
+			backing_others_revalidate(b, ino);
+	}
 	pthread_mutex_unlock(&all->others_lock);
 	if (!b)
 		return NULL;
-	read_others_attribute(b, ino);
 	pthread_mutex_lock(&b->lock);
 	b->users++;
 	pthread_mutex_unlock(&b->lock);

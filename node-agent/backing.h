@@ -7,9 +7,9 @@
  * Names of such a tree are read through: looked at in storage when they are looked up, opened or listed, and
  * imported; bytes are the library's (daxfs/cache.h), which calls back here for what is not in the pool.
  *
- * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; of a directory it
- * asks them to look at its names (backing_ask_names); and it does that for those that ask: a thread a backing looks
- * for it.
+ * What this host cannot read it asks other hosts to read (daxfs_read does), in threads of `others`; to look at the
+ * names of a directory (backing_ask_names), or at a file (backing_ask_look); and it does that for those that ask: a
+ * thread a backing looks for it.
  *
  * Nothing of storage is done by the threads that serve the mount: each backing has threads of its own, and two
  * queues, so that readers do not wait behind those that write. One that hangs holds up those who wait for it, and
@@ -155,10 +155,17 @@ void backing_add(struct backing *b, struct backing_work *work, bool writes);
 
 /* The thread that looks for what they ask for. */
 void *backing_server(void *context);
-/* What the library calls: the names of a directory, for another host. */
+/* What the library calls for another host: the names of a directory; is a file what it was? */
 int backing_list_for_others(void *context, daxfs_ino dir);
-/* The other way: a host that has the storage makes the names of a directory what they are there; waits for that. */
+int backing_look_for_others(void *context, daxfs_ino ino);
+/*
+ * The other way: a host that has the storage makes the names of a directory what they are there, or the name of a file
+ * that is not what it was (-ESTALE). They wait for that, and note that it was looked at.
+ */
 int backing_ask_names(struct backing *others, daxfs_ino dir);
+int backing_ask_look(struct backing *others, daxfs_ino ino);
+/* How old a look of another host may be is read anew. A backing that is added once more may say otherwise. */
+void backing_others_revalidate(struct backing *b, daxfs_ino ino);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 
@@ -207,7 +214,8 @@ void backing_forget_dirty(struct backing *b);
 
 /* -- what is known (backing_notes.c) ------------------------------------------------------- */
 
-/* Was it looked at, or its names, within the backing's time? */
+/* Was it looked at, or its names, within the backing's time? For how long still? */
+int64_t backing_fresh_ns(struct backing *b, daxfs_ino ino);
 bool backing_is_fresh(struct backing *b, daxfs_ino ino);
 bool backing_is_listed(struct backing *b, daxfs_ino dir);
 void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked);

@@ -24,27 +24,33 @@ static struct backing_note *place_of(struct backing *b, daxfs_ino ino)
 	return &b->note[(ino ^ ino >> 32) % BACKING_NOTES];
 }
 
-static bool is_young(struct backing *b, daxfs_ino ino, bool listed)
+/* How long a look still counts. */
+static int64_t left_ns(struct backing *b, daxfs_ino ino, bool listed)
 {
 	const struct backing_note *note = place_of(b, ino);
-	int64_t since;
-	bool young;
+	int64_t since, left = 0;
 
 	pthread_mutex_lock(&b->lock);
 	since = listed ? note->listed_ns : note->looked_ns;
-	young = note->ino == ino && since && clock_ns() - since < (int64_t)b->revalidate_ms * 1000000;
+	if (note->ino == ino && since)
+		left = since + (int64_t)b->revalidate_ms * 1000000 - clock_ns();
 	pthread_mutex_unlock(&b->lock);
-	return young;
+	return left > 0 ? left : 0;
+}
+
+int64_t backing_fresh_ns(struct backing *b, daxfs_ino ino)
+{
+	return left_ns(b, ino, false);
 }
 
 bool backing_is_fresh(struct backing *b, daxfs_ino ino)
 {
-	return is_young(b, ino, false);
+	return left_ns(b, ino, false) > 0;
 }
 
 bool backing_is_listed(struct backing *b, daxfs_ino dir)
 {
-	return is_young(b, dir, true);
+	return left_ns(b, dir, true) > 0;
 }
 
 void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked)

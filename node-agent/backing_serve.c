@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backing_serve.c - reading storage, and looking at its names, for hosts that have it not; and asking for that.
+ * backing_serve.c - reading storage, and looking at names and files, for hosts that have it not; and asking for that.
  *
  * A thread a backing looks whether others ask for something (daxfs_asked, which is one load), often while they do,
  * and gives it to the threads that read. One that stops, or dies, leaves what it took: the other hosts ask again.
@@ -86,11 +86,31 @@ int backing_list_for_others(void *context, daxfs_ino dir)
 	return backing_list(context, dir);
 }
 
+int backing_look_for_others(void *context, daxfs_ino ino)
+{
+	return backing_look_at(context, ino);
+}
+
+int backing_ask_look(struct backing *others, daxfs_ino ino)
+{
+	int rc = -ENOTCONN;
+
+	backing_others_revalidate(others, ino);
+	if (!backing_has_stopped(others))
+		rc = daxfs_ask_look(others->fs, ino);
+	if (rc == 0)
+		backing_note(others, ino, 0, "", true);
+	return rc;
+}
+
 int backing_ask_names(struct backing *others, daxfs_ino dir)
 {
 	const struct daxfs_attr unknown = { .mode = 0 };
-	int rc = backing_has_stopped(others) ? -ENOTCONN : daxfs_ask_names(others->fs, dir);
+	int rc = -ENOTCONN;
 
+	backing_others_revalidate(others, dir);
+	if (!backing_has_stopped(others))
+		rc = daxfs_ask_names(others->fs, dir);
 	if (rc == 0)
 		backing_note_list(others, dir, &unknown);
 	return rc;

@@ -132,6 +132,8 @@ static inline void ops_data_changed(fuse_req_t req, daxfs_ino ino)
 /* ops_backed.c: of storage, and answered, now or later? The last for what is not in the pool. */
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
+/* A name in storage is kept no longer than the last look at what it leads to counts (revalidate-ms). */
+void ops_backed_limit(struct ops *ops, daxfs_ino parent, const struct daxfs_attr *attr, struct daxfs_lease *lease);
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
 bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t size, off_t offset,

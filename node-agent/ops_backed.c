@@ -80,6 +80,25 @@ static void run_lookup_asked(struct deferred *d)
 	ops_reply_entry(d->req, error, &attr);
 }
 
+/* Is what the pool has of a name still so? If nobody can say, it counts. */
+static void run_lookup_doubted(struct deferred *d)
+{
+	struct daxfs_attr attr;
+	int asked = backing_ask_look(d->b, d->attr.ino), error = daxfs_lookup(ops_fs(d->req), d->ino, d->name, &attr);
+
+	if (asked == -ESTALE && !error)
+		backing_note(d->b, attr.ino, 0, "", true); /* it was made what storage says */
+	ops_reply_entry(d->req, error, &attr);
+}
+
+static void run_open_doubted(struct deferred *d)
+{
+	if (backing_ask_look(d->b, d->ino) == -ESTALE)
+		ops_reply(d->req, -ESTALE);
+	else
+		ops_open_now(d->req, d->ino, O_RDWR); /* direct */
+}
+
 static void run_opendir_asked(struct deferred *d)
 {
 	int error = backing_ask_names(d->b, d->ino);
@@ -213,10 +232,11 @@ static void run_setattr(struct deferred *d)
 
 /* -- true: answered, now or later ---------------------------------------------------------- */
 
-static bool defer_lookup(fuse_req_t req, struct backing *b, daxfs_ino parent, const char *name,
+/* known: what the pool has of that name; number 0: nothing. */
+static bool defer_lookup(fuse_req_t req, struct backing *b, daxfs_ino parent, const char *name, daxfs_ino known,
 			 void (*run_it)(struct deferred *d))
 {
-	struct deferred how = { .run = run_it, .ino = parent };
+	struct deferred how = { .run = run_it, .ino = parent, .attr.ino = known };
 
 	if (strlen(name) >= sizeof(how.name)) {
 		backing_put(b);
@@ -228,22 +248,54 @@ static bool defer_lookup(fuse_req_t req, struct backing *b, daxfs_ino parent, co
 	return true;
 }
 
-/* What the pool has is answered as it is. What it has not no kernel keeps: that is believed for the backing's time. */
-static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
+/* Need nobody be asked whether what the pool has is still so? Directories are looked at when they are listed. */
+static bool is_believed(struct backing *b, const struct daxfs_attr *attr)
+{
+	return S_ISDIR(attr->mode) || backing_is_fresh(b, attr->ino) || backing_is_slow(b);
+}
+
+void ops_backed_limit(struct ops *ops, daxfs_ino parent, const struct daxfs_attr *attr, struct daxfs_lease *lease)
 {
 	struct daxfs_source source;
-	struct daxfs_attr attr;
 	struct backing *b;
+	uint64_t left = 0;
 
-	if (daxfs_source(ops_fs(req), parent, &source) || daxfs_lookup(ops_fs(req), parent, name, &attr) != -ENOENT)
+	if (!lease->names_ns || daxfs_source(ops->fs, parent, &source))
+		return;
+	b = backing_get(&ops->backings, attr->ino);
+	if (!b && S_ISDIR(attr->mode))
+		return; /* nobody would be asked about it */
+	if (!b)
+		b = backing_get_others(&ops->backings, attr->ino);
+	if (b) {
+		left = (uint64_t)backing_fresh_ns(b, attr->ino);
+		backing_put(b);
+	}
+	if (lease->names_ns > left)
+		lease->names_ns = left;
+}
+
+/* What no name is no kernel keeps: that is believed for the backing's time. */
+static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
+{
+	struct daxfs_attr attr = { .ino = 0 };
+	struct daxfs_source source;
+	struct backing *b;
+	int error;
+
+	if (daxfs_source(ops_fs(req), parent, &source))
 		return false;
-	b = backing_get_others(&ops_of(req)->backings, parent);
-	if (b && !backing_is_listed(b, parent))
-		return defer_lookup(req, b, parent, name, run_lookup_asked);
-	ops_reply_entry(req, b ? -ENOENT : -ENXIO, &attr);
+	error = daxfs_lookup(ops_fs(req), parent, name, &attr);
+	b = error && error != -ENOENT ? NULL : backing_get_others(&ops_of(req)->backings, parent);
+	if (b && !error && !is_believed(b, &attr))
+		return defer_lookup(req, b, parent, name, attr.ino, run_lookup_doubted);
+	if (b && error && !backing_is_listed(b, parent))
+		return defer_lookup(req, b, parent, name, 0, run_lookup_asked);
+	if (error == -ENOENT)
+		ops_reply_entry(req, b ? -ENOENT : -ENXIO, &attr);
 	if (b)
 		backing_put(b);
-	return true;
+	return error == -ENOENT;
 }
 
 /* False: it was listed lately. */
@@ -276,17 +328,13 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 		ops_reply_entry(req, 0, &attr);
 		return true;
 	}
-	return defer_lookup(req, b, parent, name, run_lookup);
+	return defer_lookup(req, b, parent, name, 0, run_lookup);
 }
 
-static bool defer_open(fuse_req_t req, daxfs_ino ino, void (*run_it)(struct deferred *d),
-		       bool (*is_known)(struct backing *b, daxfs_ino ino))
+/* To look first, in a thread of the backing, which was kept for that. False: nobody need, or it is silent for long. */
+static bool defer_open(fuse_req_t req, struct backing *b, daxfs_ino ino, void (*run_it)(struct deferred *d), bool known)
 {
-	struct backing *b = backing_get(&ops_of(req)->backings, ino);
-
-	if (!b)
-		return false;
-	if (backing_is_slow(b) || (is_known && is_known(b, ino))) {
+	if (known || backing_is_slow(b)) {
 		backing_put(b);
 		return false;
 	}
@@ -294,14 +342,23 @@ static bool defer_open(fuse_req_t req, daxfs_ino ino, void (*run_it)(struct defe
 	return true;
 }
 
+static bool open_at_others(fuse_req_t req, daxfs_ino ino)
+{
+	struct backing *b = backing_get_others(&ops_of(req)->backings, ino);
+
+	return b && defer_open(req, b, ino, run_open_doubted, backing_is_fresh(b, ino));
+}
+
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 {
 	struct daxfs_source source;
 	struct backing *b;
 
-	if ((flags & O_ACCMODE) == O_RDONLY || daxfs_source(ops_fs(req), ino, &source))
-		return defer_open(req, ino, run_open, NULL);
+	if (daxfs_source(ops_fs(req), ino, &source))
+		return false; /* the pool's own */
 	b = backing_get(&ops_of(req)->backings, ino);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return b ? defer_open(req, b, ino, run_open, false) : open_at_others(req, ino);
 	if (!b || !b->writable) { /* a host without the storage could not say what becomes of a write */
 		if (b)
 			backing_put(b);
@@ -314,18 +371,14 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
 {
+	struct backing *b = backing_get(&ops_of(req)->backings, ino);
 	struct daxfs_source source;
-	struct backing *b;
 
-	if (defer_open(req, ino, run_opendir, backing_is_listed))
-		return true;
-	b = backing_get(&ops_of(req)->backings, ino);
-	if (!b && daxfs_source(ops_fs(req), ino, &source))
+	if (b)
+		return defer_open(req, b, ino, run_opendir, backing_is_listed(b, ino));
+	if (daxfs_source(ops_fs(req), ino, &source))
 		return false; /* the pool's own */
-	if (!b)
-		return opendir_at_others(req, ino);
-	backing_put(b); /* listed lately, or silent for long */
-	return false;
+	return opendir_at_others(req, ino);
 }
 
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)

@@ -34,6 +34,7 @@ struct found_list {
 	size_t reserved; /* bytes the entries found will take */
 	unsigned count, max;
 	struct found *found;
+	daxfs_ino dir;
 	struct daxfs_lease lease; /* of the names */
 	bool kept;                /* if it may be */
 };
@@ -112,6 +113,8 @@ static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_at
 		return daxfs_getattr(ops->fs, ino, attr);
 	error = daxfs_getattr_leased(ops->fs, ino, false, attr, lease);
 	lease->names_ns = list->lease.names_ns;
+	if (!error)
+		ops_backed_limit(ops, list->dir, attr, lease);
 	return error;
 }
 
@@ -145,17 +148,17 @@ static void add_found(struct found_list *list, struct found *f)
 					   (off_t)f->next);
 }
 
-static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset)
+static void list_found(struct found_list *list, uint64_t offset)
 {
 	struct ops *ops = ops_of(list->to.req);
 	struct daxfs_answer answer;
 	int error;
 
 	kernel_cache_begin(&ops->cache, &answer);
-	error = daxfs_readdir_leased(ops->fs, dir, offset, fill_found, list,
+	error = daxfs_readdir_leased(ops->fs, list->dir, offset, fill_found, list,
 				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
 	list->kept = list->count && kernel_cache_keeps_names(&ops->cache) &&
-		     kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(list->to.req)->pid, dir, true);
+		     kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(list->to.req)->pid, list->dir, true);
 	for (unsigned i = 0; i < list->count; i++)
 		add_found(list, &list->found[i]);
 	reply_listing(&list->to, error);
@@ -168,14 +171,14 @@ static void list_found(struct found_list *list, daxfs_ino dir, uint64_t offset)
 
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct found_list list = { .to = { .req = req, .size = size } };
+	struct found_list list = { .to = { .req = req, .size = size }, .dir = ino };
 
 	(void)fi;
 	list.max = (unsigned)(size / fuse_add_direntry_plus(req, NULL, 0, "x", NULL, 0)) + 1;
 	list.to.buf = ops_scratch(ops_of(req), size);
 	list.found = calloc(list.max, sizeof(*list.found));
 	if (list.to.buf && list.found)
-		list_found(&list, ino, (uint64_t)offset);
+		list_found(&list, (uint64_t)offset);
 	else
 		ops_reply(req, -ENOMEM);
 	free(list.found);

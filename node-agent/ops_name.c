@@ -31,6 +31,8 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
 	if (!error && !kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(req)->pid, attr.ino, false))
 		lease.attr_ns = lease.names_ns = 0;
+	if (!error)
+		ops_backed_limit(ops, parent, &attr, &lease);
 	ops_reply_found(req, error, &attr, &lease);
 	if (kernel_cache_end(&ops->cache, &answer))
 		return;

@@ -47,6 +47,12 @@ struct daxfs_storage {
 	 * backing are to be made in the pool what they are in storage, by a look at that now: 0, or -errno.
 	 */
 	int (*list)(void *context, daxfs_ino dir);
+	/*
+	 * Or NULL: nobody asks this process that. Called by daxfs_serve alone: is a file of this backing in storage
+	 * what it is in the pool, by a look at that now? 0; -ESTALE: no, and its name was made what storage says; or
+	 * -errno.
+	 */
+	int (*look)(void *context, daxfs_ino ino);
 };
 
 /*
@@ -246,7 +252,7 @@ struct daxfs_ask {
 	uint64_t number;      /* of the ask */
 	unsigned backing;
 	daxfs_ino ino;
-	uint64_t page; /* the first of `pages` */
+	uint64_t page; /* the first of `pages`, or all ones: is it what it was? */
 	unsigned pages;
 };
 
@@ -284,18 +290,33 @@ DAXFS_API int daxfs_asked(struct daxfs *fs, unsigned backing, struct daxfs_ask *
 DAXFS_API int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir);
 
 /*
+ * daxfs_ask_look - have a file looked at in storage
+ *
+ * By a host that has the storage, and serves others (daxfs_asked), with a way to look. 0: at some moment since the
+ * call it was in storage what it is in the pool. Waits half a minute at most, and holds nothing meanwhile.
+ *
+ * Errors: of storage, as that host got them, and
+ * -ESTALE   it is not: its name leads to another one by now, or to none, in the pool as in storage
+ * -ENXIO    no host that lives serves the backing, or none that knows how to look
+ * -ETIMEDOUT none answered in time
+ * -EINVAL   it was not imported
+ * Crash: nothing is left. What the other host leaves that dies, is a name that storage has, or none: it is asked for.
+ */
+DAXFS_API int daxfs_ask_look(struct daxfs *fs, daxfs_ino ino);
+
+/*
  * daxfs_serve - do what another host has asked for, and tell it so
  *
- * Reads what is not in the pool from storage, into the pool; of a directory, lists it. Waits for storage, and holds
- * nothing meanwhile. What it returns is what the other host is told: 0, or -errno of storage, which it gets as if it
- * had read by itself.
+ * Reads what is not in the pool from storage, into the pool; lists a directory; or looks at a file. Waits for storage,
+ * and holds nothing meanwhile. What it returns is what the other host is told: 0, or -errno of storage, which it gets
+ * as if it had read by itself.
  *
  * Errors: of storage, and those of daxfs_read.
  * -ENXIO    the backing is not attached any more
  * -EAGAIN   somebody else is about these pages; the other host asks again
  * -ENOSPC   there is no room in the pool
- * -EALREADY another thread of this process lists that for the same ask, and will tell
- * -EOPNOTSUPP a directory, and this process has attached no way to list
+ * -EALREADY another thread of this process lists or looks at that for the same ask, and will tell
+ * -EOPNOTSUPP this process has attached no way to list, or to look
  * Crash: as daxfs_asked.
  */
 DAXFS_API int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask);

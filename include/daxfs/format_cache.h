@@ -50,18 +50,19 @@ struct sm_cache_host {
 	sm_u64 more[DAXFS_CACHE_FIGURES_MORE]; /* 08 past, read ahead used, wasted, dropped young, dropped old */
 };
 /*
- * A host that has not the storage asks those that have it to read some pages, or to look at the names of a directory:
- * fs/cache_ask.c. A word of an ask is [63:32] its number, [27:16] errno, [15:8] backing, [1:0] enum daxfs_ask_state. In
- * the header page is a bell, a word that changes with each ask.
+ * A host that has not the storage asks those that have it to read some pages, to look at the names of a directory, or
+ * whether a file is what it was: fs/cache_ask.c. A word of an ask is [63:32] its number, [27:16] errno, [15:8] backing,
+ * [1:0] enum daxfs_ask_state. In the header page is a bell, a word that changes with each ask.
  */
 #define DAXFS_ASKS 8u /* of a host, at once */
 #define DAXFS_BELL_OFFSET 0x40u
+#define DAXFS_ASK_LOOK UINT64_MAX /* in place of a page: is it what it was? */
 enum daxfs_ask_state { DAXFS_ASK_NONE = 0, DAXFS_ASKED = 1, DAXFS_ASK_TAKEN = 2, DAXFS_ASK_DONE = 3 };
 
 struct sm_ask {
 	sm_u64 ino;      /* 00 handle; a directory: its names are meant */
-	sm_u64 page;     /* 08 first page */
-	sm_u64 pages;    /* 10 how many; of names 1 */
+	sm_u64 page;     /* 08 first page, or DAXFS_ASK_LOOK */
+	sm_u64 pages;    /* 10 how many; of names, and of a look, 1 */
 	sm_u64 reserved; /* 18 zero */
 };
 

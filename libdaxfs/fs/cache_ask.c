@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache_ask.c - a host without the storage asks those that have it to read, and to look at names.
+ * cache_ask.c - a host without the storage asks those that have it to read, and to look at names and files.
  *
  * Each host has a few places in the region of asks: a word each, all in one line, and beside them what is asked for.
  *
@@ -12,7 +12,8 @@
  *
  * An ask for a directory is one for its names: the server makes them what storage says (list of daxfs_storage), and
  * then the asker looks in the pool. It asks for one page: a server of a version that knows no such asks tries to read
- * it, says EISDIR, and has promised nothing.
+ * it, says EISDIR, and has promised nothing. An ask for a look at a file is one for a page that no file has
+ * (DAXFS_ASK_LOOK). The two are questions, and DONE is their answer.
  *
  *  A1 An ask for pages is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE
  *     says. An ask that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte
@@ -25,11 +26,11 @@
  *     what found no room.
  *  A5 A place is of one thread of the asker's process; a later process of its host goes on from the number it finds.
  *     Numbers of another tenancy of the slot are others (next_number).
- *  A6 DONE without an error, of an ask for names, is the answer: that a name is not there has no word of its own. It
- *     says that the names were those of storage at some moment since the ask. So the number must be the ask's own, and
- *     what the server did is acquired with it. The asker keeps the number when it asks again, for it is the same
- *     question: a listing that takes longer than a second answers it, whoever else has begun one meanwhile. A process
- *     lists for one ask by one thread at a time.
+ *  A6 DONE without an error is the answer to a question: that a name is not there, or a file what it was, has no word
+ *     of its own. It says that the pool was as storage at some moment since the ask. So the number must be the ask's
+ *     own, and what the server did is acquired with it. The asker keeps the number when it asks again, for it is the
+ *     same question: a listing that takes longer than a second answers it, whoever else has begun one meanwhile. A
+ *     process is about one ask by one thread at a time.
  *
  * The asker dies        what it leaves            what becomes of it
  *   before ASKED          NONE                      nothing
@@ -65,7 +66,7 @@ struct cache_asks {
 	unsigned busy;                  /* places, a bit each */
 	uint64_t heard[DAXFS_BACKINGS]; /* of the one thread that takes them: the bell, when there were none; + 1 */
 	unsigned looks, again;
-	struct listing *listings; /* that this process does for others */
+	struct answering *answering; /* what this process is about */
 	/* without the lock */
 	atomic_ullong serves[DAXFS_BACKINGS / 64 + 1];
 	atomic_uint next; /* host, at which the next look begins */
@@ -144,7 +145,7 @@ struct asking {
 	daxfs_ino ino;
 	uint64_t page;
 	unsigned pages;
-	bool names;    /* of a directory, not pages */
+	bool question; /* whose answer is DONE: not pages */
 	uint64_t word; /* as it was seen last */
 };
 
@@ -215,7 +216,7 @@ static int post_again(void *arg)
 
 	if (!own)
 		return -ENXIO;
-	if (a->names) { /* ORD ask: what is asked for was released before (A6). If it was answered, that stays. */
+	if (a->question) { /* ORD ask: what is asked for was released before (A6). If it was answered, that stays. */
 		sm_cas(&own->word[a->place], a->word, ask_word(a->number, 0, a->backing, DAXFS_ASKED));
 		ring(&a->fs->pool);
 		return 0;
@@ -332,24 +333,37 @@ int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, u
 	return ask(&a);
 }
 
+/* 0, or what those said who were asked. */
+static int ask_question(struct daxfs *fs, daxfs_ino ino, uint64_t page)
+{
+	struct asking a = { .fs = fs, .ino = ino, .page = page, .pages = 1, .question = true };
+	struct daxfs_source source = { .backing = 0 };
+	int rc = daxfs_source(fs, ino, &source);
+
+	if (rc)
+		return rc;
+	a.backing = source.backing;
+	rc = ask(&a);
+	return rc == -EISDIR || rc == -EOPNOTSUPP ? -ENXIO : rc; /* it serves pages alone */
+}
+
 int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir)
 {
-	struct asking a = { .fs = fs, .ino = dir, .pages = 1, .names = true };
-	struct daxfs_source source = { .backing = 0 };
 	struct daxfs_attr attr = { .mode = 0 };
 	int rc = fs_ready(fs);
 
 	if (rc == 0)
-		rc = daxfs_source(fs, dir, &source);
-	if (rc == 0)
 		rc = daxfs_getattr(fs, dir, &attr);
-	if (rc)
-		return rc;
-	if ((attr.mode & S_IFMT) != S_IFDIR)
-		return -ENOTDIR;
-	a.backing = source.backing;
-	rc = ask(&a);
-	return rc == -EISDIR || rc == -EOPNOTSUPP ? -ENXIO : rc; /* it serves pages alone */
+	if (rc == 0 && (attr.mode & S_IFMT) != S_IFDIR)
+		rc = -ENOTDIR;
+	return rc ? rc : ask_question(fs, dir, 0);
+}
+
+int daxfs_ask_look(struct daxfs *fs, daxfs_ino ino)
+{
+	int rc = fs_ready(fs);
+
+	return rc ? rc : ask_question(fs, ino, DAXFS_ASK_LOOK);
 }
 
 /* -- serving ------------------------------------------------------------------------------ */
@@ -488,32 +502,32 @@ static int serve_pages(struct daxfs *fs, const struct daxfs_ask *ask)
 	return 0;
 }
 
-/* names that a thread of this process looks at for others, on its stack */
-struct listing {
+/* a question that a thread of this process answers, on its stack */
+struct answering {
 	const struct daxfs_ask *ask;
-	struct listing *next;
+	struct answering *next;
 };
 
 /* False: a thread is at the same ask already, which will be its answer. */
-static bool listing_begin(struct cache_asks *asks, struct listing *mine)
+static bool answering_begin(struct cache_asks *asks, struct answering *mine)
 {
 	bool mine_alone = true;
 
 	pthread_mutex_lock(&asks->lock);
-	for (const struct listing *l = asks->listings; l; l = l->next)
-		mine_alone &= l->ask->host != mine->ask->host || l->ask->place != mine->ask->place ||
-			      l->ask->number != mine->ask->number;
+	for (const struct answering *a = asks->answering; a; a = a->next)
+		mine_alone &= a->ask->host != mine->ask->host || a->ask->place != mine->ask->place ||
+			      a->ask->number != mine->ask->number;
 	if (mine_alone) {
-		mine->next = asks->listings;
-		asks->listings = mine;
+		mine->next = asks->answering;
+		asks->answering = mine;
 	}
 	pthread_mutex_unlock(&asks->lock);
 	return mine_alone;
 }
 
-static void listing_end(struct cache_asks *asks, const struct listing *mine)
+static void answering_end(struct cache_asks *asks, const struct answering *mine)
 {
-	struct listing **at = &asks->listings;
+	struct answering **at = &asks->answering;
 
 	pthread_mutex_lock(&asks->lock);
 	while (*at != mine)
@@ -522,8 +536,14 @@ static void listing_end(struct cache_asks *asks, const struct listing *mine)
 	pthread_mutex_unlock(&asks->lock);
 }
 
-static int list_names(struct daxfs *fs, const struct daxfs_ask *ask)
+static bool is_look(const struct daxfs_ask *ask)
 {
+	return ask->page == DAXFS_ASK_LOOK;
+}
+
+static int look_there(struct daxfs *fs, const struct daxfs_ask *ask)
+{
+	int (*how)(void *context, daxfs_ino ino);
 	const uint64_t of = (uint64_t)(ask->backing + 1) << 56;
 	struct daxfs_source source;
 	struct daxfs_storage storage;
@@ -535,31 +555,32 @@ static int list_names(struct daxfs *fs, const struct daxfs_ask *ask)
 		rc = cache_storage_get(fs, of, &storage);
 	if (rc)
 		return rc;
-	rc = storage.list ? storage.list(storage.context, ask->ino) : -EOPNOTSUPP;
+	how = is_look(ask) ? storage.look : storage.list;
+	rc = how ? how(storage.context, ask->ino) : -EOPNOTSUPP;
 	cache_storage_put(fs, of);
 	return rc;
 }
 
-static int serve_names(struct daxfs *fs, const struct daxfs_ask *ask)
+static int serve_question(struct daxfs *fs, const struct daxfs_ask *ask)
 {
-	struct listing mine = { ask, NULL };
+	struct answering mine = { ask, NULL };
 	int was, rc;
 
 	was = process_cancel_off(); /* cancelled there, the thread would leave what is on its stack */
-	rc = listing_begin(fs->asks, &mine) ? 0 : -EALREADY;
+	rc = answering_begin(fs->asks, &mine) ? 0 : -EALREADY;
 	if (rc == 0) {
-		rc = list_names(fs, ask);
-		listing_end(fs->asks, &mine);
+		rc = look_there(fs, ask);
+		answering_end(fs->asks, &mine);
 	}
 	process_cancel_restore(was);
 	return rc;
 }
 
-static bool is_for_names(struct daxfs *fs, daxfs_ino ino)
+static bool is_question(struct daxfs *fs, const struct daxfs_ask *ask)
 {
 	struct daxfs_attr attr;
 
-	return daxfs_getattr(fs, ino, &attr) == 0 && (attr.mode & S_IFMT) == S_IFDIR;
+	return is_look(ask) || (daxfs_getattr(fs, ask->ino, &attr) == 0 && (attr.mode & S_IFMT) == S_IFDIR);
 }
 
 int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
@@ -571,7 +592,7 @@ int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask)
 	trouble_sync(&fs->pool); /* what has failed for who asks is not there */
 	if (ask->host >= fs->pool.super.hosts || ask->place >= DAXFS_ASKS)
 		return -EINVAL;
-	answer.error = is_for_names(fs, ask->ino) ? serve_names(fs, ask) : serve_pages(fs, ask);
+	answer.error = is_question(fs, ask) ? serve_question(fs, ask) : serve_pages(fs, ask);
 	if (answer.error != -EALREADY)
 		fs_guarded(fs, say_done, &answer);
 	return answer.error;

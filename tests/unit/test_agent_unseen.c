@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_agent_unseen.c - names of storage that nobody has looked at, through the real mount of a host that has not the
- * storage: it asks those that have it.
+ * test_agent_unseen.c - names of storage that nobody has looked at, and files that have changed there, through the real
+ * mount of a host that has not the storage: it asks those that have it.
  */
 #include "agent_storage.h"
 
@@ -127,6 +127,124 @@ static void test_absent(void **state)
 		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
 }
 
+static void age(void)
+{
+	usleep((REVALIDATE_MS + 100) * 1000);
+}
+
+/* What is open is opened once more, by no name. */
+static void expect_reopened(int fd, int error)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (error) {
+		expect_error(open(path, O_RDONLY), error);
+		return;
+	}
+	again = open(path, O_RDONLY);
+	assert_true(again >= 0);
+	close(again);
+}
+
+/* What others do to storage behind the pool is seen as on a host that has it: by who opens, or looks at a name. */
+static void test_changed(void **state)
+{
+	struct tree *t = *state;
+	char path[64];
+	struct stat st;
+	int fd[POD_HOSTS];
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "f"), "old");
+	put(in(t, "g"), "g");
+	expect_text(at(&t->pod, C, "data/f"), "old");
+	for (int i = 0; i < POD_HOSTS; i++)
+		fd[i] = open(at(&t->pod, i, "data/f"), O_RDONLY);
+	age();
+	expect_reopened(fd[C], 0);
+	age();
+	put(in(t, "f"), "longer");
+	for (int i = 0; i < POD_HOSTS; i++) {
+		expect_reopened(fd[i], ESTALE);
+		close(fd[i]);
+	}
+	expect_text(at(&t->pod, C, "data/f"), "longer");
+	age();
+	assert_int_equal(truncate(in(t, "f"), 2), 0);
+	assert_int_equal(stat(at(&t->pod, C, "data/f"), &st), 0);
+	assert_int_equal(st.st_size, 2);
+	age();
+	snprintf(path, sizeof(path), "%s", in(t, "g"));
+	assert_int_equal(rename(path, in(t, "f")), 0);
+	expect_text(at(&t->pod, C, "data/f"), "g");
+	age();
+	assert_int_equal(unlink(in(t, "f")), 0);
+	expect_error(open(at(&t->pod, C, "data/f"), O_RDONLY), ENOENT);
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+}
+
+/* Nobody is asked about what was looked at lately. */
+static void test_believed(void **state)
+{
+	struct tree *t = *state;
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "f"), "old");
+	expect_text(at(&t->pod, C, "data/f"), "old");
+	put(in(t, "f"), "longer");
+	expect_text(at(&t->pod, C, "data/f"), "old");
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+}
+
+/* What `ls -l` sees of a name: listed with attributes, and asked for. */
+static off_t listed_size(const char *dir, const char *name)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	struct stat st = { .st_size = -1 };
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, name) == 0)
+			assert_int_equal(fstatat(dirfd(d), name, &st, 0), 0);
+	closedir(d);
+	return st.st_size;
+}
+
+/* Who lists a directory all the time keeps nothing for longer than who looks once: with the storage, and without. */
+static void test_listed_often(void **state)
+{
+	struct tree *t = *state;
+	unsigned rounds;
+
+	if (!pod_possible())
+		skip();
+	assert_int_equal(mkdir(in(t, "dir"), 0755), 0);
+	put(in(t, "dir/f"), "old");
+	for (int host = A; host <= C; host += C - A) {
+		put(in(t, "dir/f"), host == A ? "longer" : "by far longer");
+		for (rounds = 0; rounds < 200; rounds++) {
+			if (listed_size(at(&t->pod, host, "data/dir"), "f") == (host == A ? 6 : 13))
+				break;
+			usleep(20000);
+		}
+		assert_true(rounds < 200);
+	}
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+}
+
+static int setup_long(void **state)
+{
+	return setup_with(state, LEASE_MS, 60000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,5 +255,18 @@ int main(void)
 		cmocka_unit_test(test_absent),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown) + cmocka_run_group_tests(leased, setup_leased, teardown);
+	const struct CMUnitTest changed[] = {
+		cmocka_unit_test(test_changed),
+	};
+	const struct CMUnitTest listed[] = {
+		cmocka_unit_test(test_listed_often),
+	};
+	const struct CMUnitTest believed[] = {
+		cmocka_unit_test(test_believed),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown) + cmocka_run_group_tests(leased, setup_leased, teardown) +
+	       cmocka_run_group_tests(changed, setup_leased, teardown) +
+	       cmocka_run_group_tests(listed, setup_leased, teardown) +
+	       cmocka_run_group_tests(believed, setup_long, teardown);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache_ask_names.c - a host without the storage asks those that have it for the names of a directory: when it may
- * believe that a name is not there, and what it is told when they fail, die, are slow, or know no such asks.
+ * test_cache_ask_names.c - a host without the storage asks those that have it for the names of a directory, or whether
+ * a file is what it was: when it may believe that, and what it is told when they fail, die, are slow, or know no such
+ * asks.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,6 +28,9 @@ struct lister {
 	struct pod *pod;
 	unsigned host;
 	atomic_uint lists, at_once, most_at_once;
+	int look_error;
+	atomic_uint looks;
+	daxfs_ino looked;
 };
 
 struct names {
@@ -75,6 +79,15 @@ static int list(void *context, daxfs_ino dir)
 	return rc;
 }
 
+static int look(void *context, daxfs_ino ino)
+{
+	struct lister *l = ((struct storage *)context)->context;
+
+	atomic_fetch_add(&l->looks, 1);
+	l->looked = ino;
+	return l->look_error;
+}
+
 static daxfs_ino import_dir(struct names *n, const char *name, uint64_t file)
 {
 	const struct daxfs_attr attr = { .mode = S_IFDIR | 0755 };
@@ -92,6 +105,7 @@ static void attach(struct names *n, unsigned host, bool lists)
 		.context = &n->s.storage[host],
 		.patience_ms = PATIENCE_MS,
 		.list = lists ? list : NULL,
+		.look = lists ? look : NULL,
 	};
 	struct daxfs_ask ask;
 
@@ -214,6 +228,48 @@ static void test_names(void **state)
 	n.lister[0].error = 0;
 	assert_int_equal(ask_names(&n), 0);
 	assert_int_equal(n.lister[0].lists, 3);
+	stop(&n);
+}
+
+/* Of a file, and of a directory, whose names are not meant then. */
+static void test_look(void **state)
+{
+	struct daxfs *fs;
+	struct names n;
+
+	(void)state;
+	start(&n);
+	fs = n.s.pod.fs[ASKER];
+	assert_int_equal(daxfs_ask_look(fs, n.s.ino), -ENXIO);
+	attach(&n, 0, true);
+	server_start(&n, 0);
+	assert_int_equal(daxfs_ask_look(fs, n.s.ino), 0);
+	assert_true(n.lister[0].looked == n.s.ino);
+	assert_int_equal(daxfs_ask_look(fs, n.dir), 0);
+	assert_true(n.lister[0].looked == n.dir);
+	n.lister[0].look_error = -ESTALE;
+	assert_int_equal(daxfs_ask_look(fs, n.s.ino), -ESTALE);
+	n.lister[0].look_error = -ENETDOWN;
+	assert_int_equal(daxfs_ask_look(fs, n.s.ino), -ENETDOWN);
+	assert_int_equal(daxfs_ask_look(fs, DAXFS_ROOT), -EINVAL);
+	assert_int_equal(n.lister[0].looks, 4);
+	assert_int_equal(n.lister[0].lists, 0);
+	stop(&n);
+}
+
+/* Who can read and not look has not looked. One who takes it and does not answer: it is given up. */
+static void test_look_in_vain(void **state)
+{
+	struct names n;
+
+	(void)state;
+	start(&n);
+	attach(&n, 0, false);
+	cache_ask_patience(n.s.pod.fs[ASKER], LOOKS, 2 * LOOKS);
+	assert_int_equal(daxfs_ask_look(n.s.pod.fs[ASKER], n.s.ino), -ETIMEDOUT);
+	cache_ask_patience(n.s.pod.fs[ASKER], MANY_LOOKS, AGAIN);
+	server_start(&n, 0);
+	assert_int_equal(daxfs_ask_look(n.s.pod.fs[ASKER], n.s.ino), -ENXIO);
 	stop(&n);
 }
 
@@ -397,9 +453,11 @@ static void test_next_tenant(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),       cmocka_unit_test(test_what_is_asked), cmocka_unit_test(test_nobody),
-		cmocka_unit_test(test_slow),        cmocka_unit_test(test_taker_dies),    cmocka_unit_test(test_late),
-		cmocka_unit_test(test_next_tenant),
+		cmocka_unit_test(test_names),        cmocka_unit_test(test_what_is_asked),
+		cmocka_unit_test(test_nobody),       cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_taker_dies),   cmocka_unit_test(test_late),
+		cmocka_unit_test(test_next_tenant),  cmocka_unit_test(test_look),
+		cmocka_unit_test(test_look_in_vain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
