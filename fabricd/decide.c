@@ -181,15 +181,18 @@ static void fenced(struct plan *plan, const struct decide_host *h, unsigned host
 				       confirmed ? DAXFS_REASON_OPERATOR_CONFIRM : h->cause, h->cause_ms);
 
 	a->fence_ms = h->agent_ms;
+	a->off = true;
 }
 
 /* What our own machine tells of one that was its own. */
 static void over(struct plan *plan, const struct decide_host *h, unsigned host)
 {
+	bool rebooted = h->kin == DAXFS_KIN_REBOOTED;
+
 	if (see_agent_running(h))
 		act(plan, DECIDE_AGENT_STOP, host);
-	move(plan, host, DAXFS_HOST_FENCED, h->kin == DAXFS_KIN_REBOOTED ? DAXFS_REASON_REBOOTED : DAXFS_REASON_ENDED,
-	     h->cause_ms);
+	move(plan, host, DAXFS_HOST_FENCED, rebooted ? DAXFS_REASON_REBOOTED : DAXFS_REASON_ENDED, h->cause_ms)->off =
+		rebooted;
 }
 
 static void at_once(struct decide_host *h)

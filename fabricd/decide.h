@@ -84,6 +84,7 @@ struct decide_action {
 	enum daxfs_reason reason;
 	uint32_t ms;
 	uint32_t fence_ms; /* with a MOVE to FENCED: how long the agent took */
+	bool off;          /* ... its machine is off, or was: more than that its process has ended */
 };
 
 /* A host is stopped and moved; and one beat or the like. */

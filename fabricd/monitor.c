@@ -179,7 +179,7 @@ static void operate(void *context)
 		op->rc = daxfs_member_count_death(m, seen, op->epoch);
 	} else {
 		if (a->to == DAXFS_HOST_FENCED)
-			daxfs_member_fence_took(m, a->host, a->fence_ms);
+			daxfs_member_fence_took(m, seen, a->off, a->fence_ms);
 		op->rc = daxfs_member_move(m, seen, a->to, a->recoverer, op->epoch, a->reason, a->ms);
 	}
 }

@@ -40,7 +40,7 @@ struct sm_host {
 	/* line 0: CAS by the manager, the host itself, its recoverer */
 	sm_u64 word;        /* 00 */
 	sm_u64 reason;      /* 08 enum daxfs_reason, [63:32] milliseconds */
-	sm_u64 fence_ms;    /* 10 how long fencing took */
+	sm_u64 fence_ms;    /* 10 [63:40] generation since its machine was cut off, [39:0] ms that took */
 	sm_u64 toll;        /* 18 recoverers that died of it; CAS by the manager */
 	sm_u64 away;        /* 20 [63:40] generation, [39:0] ms: by the host itself, before another process goes on */
 	sm_u64 knows;       /* 28 [63:40] generation, [31:0] features that its program knows: by the host itself */

@@ -205,9 +205,16 @@ DAXFS_API int daxfs_member_count_death(struct daxfs_member *m, const struct daxf
 DAXFS_API int daxfs_member_forget_deaths(struct daxfs_member *m, const struct daxfs_host_view *seen, uint32_t epoch);
 
 /*
- * daxfs_member_fence_took - tell status how long fencing took
+ * daxfs_member_fence_took - tell how a host was cut off, before it is moved to FENCED
+ *
+ * off: its machine is off, or was since: its kernel is gone, and who recovers it need not wait until that believes
+ * nothing any more (daxfs/lease.h). Not if its process alone has ended. ms: how long a fence agent took; 0: there was
+ * none.
+ *
+ * Crash: it is not known, and they wait.
  */
-DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms);
+DAXFS_API void daxfs_member_fence_took(struct daxfs_member *m, const struct daxfs_host_view *seen, bool off,
+				       uint32_t ms);
 
 /* Heartbeats in force. */
 struct daxfs_timing {

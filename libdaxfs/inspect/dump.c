@@ -62,7 +62,7 @@ void dump_super(const struct dump *d)
 static void dump_host(const struct dump *d, unsigned id)
 {
 	const struct sm_host *host = &d->pool->member->host[id];
-	uint64_t v = sm_load(&host->word), reason = sm_load(&host->reason);
+	uint64_t v = sm_load(&host->word), reason = sm_load(&host->reason), fence = sm_load(&host->fence_ms);
 	struct host_word word;
 
 	if (host_word_unpack(v, &word))
@@ -75,8 +75,8 @@ static void dump_host(const struct dump *d, unsigned id)
 	     " pins=%" PRIu64 " tenancy=%#" PRIx64,
 	     id, sm_load(&host->beat), (uint64_t)(uint32_t)sm_load(&host->process), sm_load(&host->lanes),
 	     sm_load(&host->records), sm_load(&host->owned), sm_load(&host->pins), sm_load(&host->tenancy));
-	DUMP(d, "host=%u reason=%" PRIu64 " reason_ms=%" PRIu64 " fence_ms=%" PRIu64, id, (uint64_t)(uint32_t)reason,
-	     reason >> 32, sm_load(&host->fence_ms));
+	DUMP(d, "host=%u reason=%" PRIu64 " reason_ms=%" PRIu64 " fence_ms=%" PRIu64 " off_since=%" PRIu64, id,
+	     (uint64_t)(uint32_t)reason, reason >> 32, (uint64_t)(uint32_t)fence, fence >> 40);
 	DUMP(d,
 	     "host=%u last_recovery_ns=%" PRIu64 " finished=%" PRIu64 " rolled_back=%" PRIu64 " objects=%" PRIu64
 	     " opens=%" PRIu64 " files=%" PRIu64,

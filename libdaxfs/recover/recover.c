@@ -248,6 +248,19 @@ static void tell(struct daxfs *fs, const struct daxfs_recovery *report, struct d
 	event_add(&fs->pool, &event);
 }
 
+/*
+ * What the kernel of a machine that was cut off believed need not be waited for (sync/lease.h, L4). Crash: the next
+ * recoverer does it, or waits.
+ */
+static void end_leases(struct daxfs *fs, unsigned host, uint32_t generation)
+{
+	/* ORD none: stored before the word that we loaded said FENCED. */
+	uint64_t since = sm_load_relaxed(&fs_host(fs, host)->fence_ms) >> 40;
+
+	if (lease_used(&fs->pool) && since == generation)
+		lease_cut_off(&fs->pool, host);
+}
+
 /* The host is RECOVERING by us under the word `seen`. */
 static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct host_word word,
 			struct daxfs_recovery *report)
@@ -258,6 +271,7 @@ static int recover_host(struct daxfs *fs, unsigned host, uint64_t seen, struct h
 	int rc;
 
 	*report = (struct daxfs_recovery){ .host = host, .generation = word.generation - 1 };
+	end_leases(fs, host, word.generation);
 	rc = each_lane(fs, &r, finalize_record, NULL);
 	if (rc == 0)
 		rc = each_written(fs, &r);

@@ -166,6 +166,15 @@ static void make_void(struct pool *pool, unsigned host, uint64_t term, uint64_t 
 		lease_move_term(pool, host, term, term_with(term, DAXFS_TERM_VOID));
 }
 
+/* Nobody grants: the next tenant comes when the host is recovered. */
+void lease_cut_off(struct pool *pool, unsigned host)
+{
+	uint64_t term = sm_load_relaxed(&pool->holders[host].term);
+
+	if (term_state(term) != DAXFS_TERM_VOID)
+		lease_move_term(pool, host, term, term_with(term, DAXFS_TERM_VOID));
+}
+
 /* Has nothing of a host changed for T? now: before it was looked at. */
 static bool is_silent(struct lease_watch *watch, unsigned host, uint64_t number, uint64_t beat, uint64_t now,
 		      uint64_t t_ns)

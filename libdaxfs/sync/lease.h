@@ -26,6 +26,8 @@
  *     Of T a quarter is for an answer's way to its kernel; one that took longer is taken back at
  *     once, for its host was stopped in the middle of it. (What a program there is told in between, after
  *     its host goes on, may be old.)
+ *     A machine that was cut off has no kernel that believes anything: who recovers its host makes the term VOID at
+ *     once. A process that has ended is no such proof: its kernel lives, and the mount may.
  *  L5 A tenant whose predecessor's term is not VOID answers no request before T has passed since
  *     it joined. But for one that goes on with the cache of a process that has ended (daxfs_lease_go_on):
  *     it gives back what it did not grant, as far as that one could have granted it.
@@ -103,6 +105,8 @@ struct lease_watch {
 };
 
 uint64_t lease_clock(void);
+/* A host's machine is off, and this host recovers it: its leases are void. */
+void lease_cut_off(struct pool *pool, unsigned host);
 /* Look at a host; if it has been silent for T, make its leases void. */
 void lease_watch_look(struct pool *pool, unsigned host, struct lease_watch *watch);
 

@@ -466,14 +466,16 @@ int daxfs_member_forget_deaths(struct daxfs_member *m, const struct daxfs_host_v
 	return swap_toll(m, seen, 0, seen->toll >> 40 == seen->generation ? seen->toll : 0, epoch);
 }
 
-void daxfs_member_fence_took(struct daxfs_member *m, unsigned id, uint32_t ms)
+void daxfs_member_fence_took(struct daxfs_member *m, const struct daxfs_host_view *seen, bool off, uint32_t ms)
 {
+	uint64_t since = off ? (uint64_t)(seen->generation + 1) << 40 : 0;
 	sm_u64 *p;
 
-	if (!*m->here || !m->pool.writable || id >= m->pool.super.hosts)
+	if (!*m->here || !m->pool.writable || seen->id >= m->pool.super.hosts)
 		return;
-	p = &m->pool.member->host[id].fence_ms;
-	sm_store_relaxed(p, ms);
+	p = &m->pool.member->host[seen->id].fence_ms;
+	/* ORD none: the CAS to FENCED releases it. */
+	sm_store_relaxed(p, since | ms);
 	sm_flush(&m->pool.shm, p, sizeof(*p));
 	sm_drain(&m->pool.shm);
 }

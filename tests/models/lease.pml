@@ -19,18 +19,21 @@
  *            again; ACCUSED -> VOID. A goes on from either under a new number.
  *   tenant   the next one in A's slot answers recalls of what it did not grant T
  *            after it has joined.
+ *   cut off  a machine that is off has no kernel: its host's term is VOID at once.
  *
  * Checked: the kernel never gives an old answer when the change is committed,
  * which is when others can see it.
  *
- * HELPER, WAITER, DEATH (of A's process, and a next tenant) say who takes part; time passes where it matters.
+ * HELPER, WAITER, DEATH (of A's process, and a next tenant), OFF (of A's machine) say who takes part; time passes where
+ * it matters.
  *
  * Variants: LOOK_FIRST (the word before the bit), MARK_BLIND (what is marked is granted), NO_TERM
  * (A does not look at its term), FROM_NOW (the kernel believes until T from the answer, not from
  * the beat), RECALL_LATE (commit, then recall), NO_CONDITION (the record does not have the lease
  * word: looked at before the marks only), HELPER_BLIND (the helper does not look), ACK_EARLY (the bit
  * is cleared before answers under way have arrived), NO_WAIT (void at once), FROM_SIGHT (void when T
- * has passed since the waiter saw the bit, beats or not), ONE_STEP (no accusation), TENANT_EAGER.
+ * has passed since the waiter saw the bit, beats or not), ONE_STEP (no accusation), TENANT_EAGER,
+ * ENDED (A's process has ended, and that is taken for OFF).
  */
 #ifndef GRANTS
 #define GRANTS 1
@@ -138,6 +141,25 @@ active proctype Recaller()
 		atomic { !dead -> leased = false; recalling = false }
 	od
 }
+
+#ifdef OFF
+active proctype CutOff()
+{
+	byte was;
+
+	dead = true;
+#ifndef ENDED
+	believes = false;
+#endif
+	was = term;
+	atomic {
+		if
+		:: term == was -> term = was - STATE(was) + VOID
+		:: else
+		fi
+	}
+}
+#endif
 
 #ifdef DEATH
 active proctype Tenant()

@@ -29,6 +29,7 @@ struct pod {
 	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX];
 	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down, yields;
 	struct decide_action last_move[DECIDE_HOSTS_MAX];
+	bool off[DECIDE_HOSTS_MAX]; /* as it was moved to FENCED last */
 	unsigned polled;
 };
 
@@ -59,6 +60,8 @@ static inline void carry_out_move(struct pod *pod, const struct decide_action *a
 	v->reason = a->reason;
 	v->reason_ms = a->ms;
 	pod->last_move[a->host] = *a;
+	if (a->to == DAXFS_HOST_FENCED)
+		pod->off[a->host] = a->off;
 	pod->moves++;
 }
 

@@ -37,6 +37,7 @@ static void death_in_order_and_time(void **state)
 	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_FENCED);
 	assert_int_equal(pod.in.view[1].generation, 2);
 	assert_int_equal(pod.last_move[1].fence_ms, 14);
+	assert_true(pod.off[1]);
 	assert_int_equal(pod.last_move[1].reason, DAXFS_REASON_BEAT_LOST);
 	polls(&pod, 1);
 	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_RECOVERING);

@@ -234,6 +234,7 @@ static void confirm_dead_skips_the_agent(void **state)
 	assert_int_equal(state_of(&pod, 1), DAXFS_HOST_FENCED);
 	assert_int_equal(pod.last_move[1].reason, DAXFS_REASON_OPERATOR_CONFIRM);
 	assert_int_equal(pod.last_move[1].fence_ms, 0);
+	assert_true(pod.off[1]);
 	assert_int_equal(pod.statuses[1], 0);
 }
 

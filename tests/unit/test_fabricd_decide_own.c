@@ -31,6 +31,7 @@ static void what_is_over_needs_no_agent(void **state)
 		assert_int_equal(pod.in.view[1].generation, 2);
 		assert_int_equal(pod.offs[1] + pod.statuses[1], 0);
 		assert_int_equal(pod.in.view[1].reason, reasons[i]);
+		assert_int_equal(pod.off[1], over[i] == DAXFS_KIN_REBOOTED);
 	}
 }
 

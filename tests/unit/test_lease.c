@@ -341,6 +341,34 @@ static void test_silence_noticed(void **state)
 	stop(&pod);
 }
 
+/*
+ * A machine that was cut off has no kernel: who recovers its host waits for nothing, nor does anybody after that. It
+ * counts for the tenant that was cut off, and not where its process alone has ended.
+ */
+static void test_cut_off(void **state)
+{
+	(void)state;
+	for (int off = 0; off < 3; off++) {
+		struct daxfs_lease lease = { 0 };
+		struct daxfs_recovery report;
+		struct daxfs_attr attr;
+		struct pod pod;
+
+		start(&pod, LONG_MS, true);
+		pod_create(pod.fs[2], DAXFS_ROOT, "f");
+		while (!lease.attr_ns)
+			assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+		pod_fence(&pod, 0);
+		sm_store(&fs_pool_writable(pod.fs[1])->member->host[0].fence_ms,
+			 off ? (uint64_t)(pod.fs[0]->generation + off - 1) << 40 | 7 : 7);
+		assert_int_equal(daxfs_recover(pod.fs[1], 0, &report), 0);
+		assert_int_equal(term_of(&pod, 0), off == 2 ? DAXFS_TERM_VOID : DAXFS_TERM_GRANTING);
+		if (off == 2)
+			assert_int_equal(daxfs_unlink(pod.fs[1], DAXFS_ROOT, "f"), 0);
+		stop(&pod);
+	}
+}
+
 /* The next tenant of a slot answers for what the former one granted, but not before that has run out. */
 static void test_next_tenant(void **state)
 {
@@ -523,17 +551,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* First: threads of the others rely on it. */
-		cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_silence_noticed),
-		cmocka_unit_test(test_granted),
-		cmocka_unit_test(test_not_granted),
-		cmocka_unit_test(test_written_elsewhere),
-		cmocka_unit_test(test_recalled),
-		cmocka_unit_test(test_under_way),
-		cmocka_unit_test(test_poll_waits),
-		cmocka_unit_test(test_late_answer),
-		cmocka_unit_test(test_next_tenant),
-		cmocka_unit_test(test_tenant_without_leases),
+		cmocka_unit_test(test_silent),      cmocka_unit_test(test_silence_noticed),
+		cmocka_unit_test(test_cut_off),     cmocka_unit_test(test_granted),
+		cmocka_unit_test(test_not_granted), cmocka_unit_test(test_written_elsewhere),
+		cmocka_unit_test(test_recalled),    cmocka_unit_test(test_under_way),
+		cmocka_unit_test(test_poll_waits),  cmocka_unit_test(test_late_answer),
+		cmocka_unit_test(test_next_tenant), cmocka_unit_test(test_tenant_without_leases),
 		cmocka_unit_test(test_storm),
 	};
 

@@ -222,7 +222,7 @@ static void test_no_such_host(void **state)
 	assert_int_equal(daxfs_member_move(f->m, &v, DAXFS_HOST_JOINING, -1, f->epoch, 0, 0), -EINVAL);
 	assert_int_equal(daxfs_member_stamp(f->m, &v, f->epoch), -EINVAL);
 	assert_int_equal(member_move(&f->pool, 2, 0, in_state(DAXFS_HOST_JOINING)), -EINVAL);
-	daxfs_member_fence_took(f->m, 2, 5);
+	daxfs_member_fence_took(f->m, &v, true, 5);
 	assert_int_equal(sm_load(&f->pool.member->host[2].fence_ms), 0);
 }
 
@@ -295,7 +295,7 @@ static void test_view(void **state)
 	memcpy(h->name, "host\001 \033[31mone", 15);
 	memset(&h->name[3], 'z', 8); /* no end */
 	sm_store(&h->reason, 1ull << 32 | 500);
-	daxfs_member_fence_took(f->m, 1, 18);
+	daxfs_member_fence_took(f->m, &(struct daxfs_host_view){ .id = 1, .generation = 3 }, true, 18);
 	v = view(f, 1);
 	assert_int_equal(v.id, 1);
 	assert_int_equal(v.beat, 100);
@@ -313,6 +313,7 @@ static void test_view(void **state)
 	assert_int_equal(v.last.opens, 111);
 	assert_int_equal(v.last.files, 112);
 	assert_int_equal(v.fence_ms, 18);
+	assert_int_equal(sm_load(&h->fence_ms) >> 40, 4); /* cut off since that generation */
 	assert_int_equal(v.reason, DAXFS_REASON_NONE); /* not one we know */
 	assert_string_equal(v.name, "host? ?[31mone");
 	memset(h->name, 'z', 32);
@@ -337,7 +338,7 @@ static void test_read_only(void **state)
 	assert_int_equal(daxfs_member_manager_beat(m, f->epoch), -EROFS);
 	assert_int_equal(daxfs_member_stamp(m, &v, f->epoch), -EROFS);
 	assert_int_equal(daxfs_member_move(m, &v, DAXFS_HOST_JOINING, -1, f->epoch, 0, 0), -EROFS);
-	daxfs_member_fence_took(m, 0, 1); /* nothing, and no fault */
+	daxfs_member_fence_took(m, &v, true, 1); /* nothing, and no fault */
 	daxfs_member_close(m);
 	daxfs_member_close(NULL);
 }

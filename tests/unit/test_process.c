@@ -175,7 +175,7 @@ static int call_member(struct fixture *s)
 	REFUSED(daxfs_member_stamp(s->member, &host, 1));
 	REFUSED(daxfs_member_claim(s->member, &manager, &epoch));
 	REFUSED(daxfs_member_manager_beat(s->member, 1));
-	daxfs_member_fence_took(s->member, 0, 1);
+	daxfs_member_fence_took(s->member, &host, true, 1);
 	daxfs_member_manager(s->member, &manager);
 	DEMAND(manager.epoch == 0);
 	return 0;

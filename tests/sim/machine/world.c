@@ -275,15 +275,20 @@ static struct host_word host_word(unsigned host)
 	return word;
 }
 
-static void set_host_word(unsigned host, struct host_word word)
+static void set_word(const sm_u64 *p, uint64_t v)
 {
-	uint64_t offset = memory_offset(&world.pool.member->host[host].word), v = host_word_pack(word);
+	uint64_t offset = memory_offset(p);
 
 	if (weak_on)
 		weak_declare(offset, v);
 	memory_store(OBSERVER, offset, &v, sizeof(v));
 	memory_persist(OBSERVER, 0, offset, sizeof(v));
 	memory_drain(OBSERVER, 0);
+}
+
+static void set_host_word(unsigned host, struct host_word word)
+{
+	set_word(&world.pool.member->host[host].word, host_word_pack(word));
 }
 
 static void set_lost(uint64_t offset, uint64_t value)
@@ -298,7 +303,8 @@ void world_lose(unsigned host, struct fate fate)
 	if (weak_on && !world.wb)
 		weak_lose(host, set_lost);
 	/* A host that loses its caches has lost its power, and so its kernel. Else only processes may have died. */
-	if (memory_loss(host, fate))
+	world.off[host] = memory_loss(host, fate);
+	if (world.off[host])
 		memset(&world.kernel[host], 0, sizeof(world.kernel[host]));
 	memory_lose(host, fate);
 	if (world.writer == host)
@@ -335,6 +341,8 @@ bool world_fence(unsigned host, unsigned candidate)
 		return true;
 	word.state = DAXFS_HOST_FENCED;
 	word.generation++;
+	if (lease_used(&world.pool)) /* else nobody looks, and what a death leaves is to be a matter of memory alone */
+		set_word(&world.pool.member->host[host].fence_ms, world.off[host] ? (uint64_t)word.generation << 40 : 0);
 	set_host_word(host, word);
 	return true;
 }

@@ -58,6 +58,7 @@ struct world {
 	daxfs_ino note[NOTES]; /* handles that scripts gave a number */
 	bool noted[NOTES];
 	struct kernel kernel[HOSTS];
+	bool off[HOSTS]; /* it died with its kernel */
 	struct look look[HOSTS];
 	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */

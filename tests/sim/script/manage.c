@@ -165,7 +165,7 @@ static int move_on(struct manager *f)
 	enum daxfs_host_state to = next[f->host.state];
 
 	if (to == DAXFS_HOST_FENCED)
-		daxfs_member_fence_took(f->m, SPARE, 1);
+		daxfs_member_fence_took(f->m, &f->host, true, 1);
 	return daxfs_member_move(f->m, &f->host, to, to == DAXFS_HOST_RECOVERING ? 2 : -1, f->epoch,
 				 DAXFS_REASON_BEAT_LOST, 1);
 }
