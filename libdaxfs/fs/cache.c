@@ -19,7 +19,8 @@
 #include "mem/process.h"
 
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
-#define DOUBT_NS 300000000u /* so long the number of cached pages is believed, whatever it says */
+#define DOUBT_NS 300000000u /* so long the number of cached pages is believed, whatever it says, ... */
+#define DOUBT_SHARE 32u /* ... and so many times as long as it took to count them: in a large pool that is the longer */
 
 #define PLACES 1024u /* pages */
 /* between the figures in struct sm_asks, which are sums: what is so now */
@@ -40,9 +41,10 @@ struct cache {
 	} backing[DAXFS_BACKINGS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
-	uint64_t doubt_ns; /* since when */
+	uint64_t doubted_ns, believed_ns; /* when they were counted last; until when that is believed */
 	uint64_t tenancy,
-		cached; /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
+		cached;     /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
+	atomic_ullong room; /* see cache_room.c */
 	atomic_uint place[PLACES];     /* pages that were filled */
 	atomic_ullong figure[FIGURES]; /* without the lock: the heartbeat reads them */
 	bool told;                     /* of the heartbeat: what follows is known */
@@ -299,12 +301,26 @@ bool cache_doubts(struct daxfs *fs)
 	uint64_t now = monotonic_ns();
 	int was;
 	struct cache *c = lock(fs, &was);
-	bool due = !c->doubt_ns || now - c->doubt_ns > DOUBT_NS;
+	bool due = now >= c->believed_ns;
 
-	if (due)
-		c->doubt_ns = now;
+	if (due) {
+		c->doubted_ns = now;
+		c->believed_ns = now + DOUBT_NS;
+	}
 	unlock(c, was);
 	return due;
+}
+
+void cache_counted(struct daxfs *fs)
+{
+	uint64_t now = monotonic_ns();
+	int was;
+	struct cache *c = lock(fs, &was);
+	uint64_t rest = DOUBT_SHARE * (now - c->doubted_ns);
+
+	if (now + rest > c->believed_ns)
+		c->believed_ns = now + rest;
+	unlock(c, was);
 }
 
 void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page)
@@ -330,6 +346,11 @@ uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n)
 	cached = c->cached += n;
 	unlock(c, was);
 	return cached;
+}
+
+atomic_ullong *cache_room(struct daxfs *fs)
+{
+	return &fs->cache->room;
 }
 
 uint64_t cache_hand(struct daxfs *fs, uint64_t by)

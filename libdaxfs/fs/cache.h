@@ -63,6 +63,8 @@
 #ifndef DAXFS_FS_CACHE_H
 #define DAXFS_FS_CACHE_H
 
+#include <stdatomic.h>
+
 #include "daxfs/cache.h"
 #include "fs/fs.h"
 
@@ -172,16 +174,18 @@ int cache_stands(struct daxfs *fs, struct lane *lane, void *arg);
 int cache_publish(struct daxfs *fs, struct lane *lane, void *arg);
 int cache_release(struct daxfs *fs, struct lane *lane, void *arg);
 
-/* -- room (cache_drop.c) ------------------------------------------------------------ */
+/* -- room (cache_room.c) ------------------------------------------------------------ */
 
-/* Give back about n cached pages of anybody's: how many. No record may be under way. */
-unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
 /* n pages are about to be cached, and count from now on: if the pool looks nearly full, or there would be more than
  * cache-max, give back as many. -ENOSPC: there would be, still; they do not count. */
 int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n);
 /* The same for files of the pool, which leave cache-min alone: how many. */
 unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n);
 
+/* -- dropping (cache_drop.c) ---------------------------------------------------------- */
+
+/* Give back about n cached pages of anybody's: how many. No record may be under way. */
+unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
 /* The first page behind page p that is not below the node that is missing at pos. */
 uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
 
@@ -235,13 +239,17 @@ bool cache_writes(struct daxfs *fs, uint64_t source);
 bool cache_is_slow(struct daxfs *fs, unsigned host);
 void cache_was_slow(struct daxfs *fs, unsigned host);
 /* There was no room by the number of cached pages, in which the dead leave what they were about to fill: is it to be
- * counted anew? That looks at a byte of every page, so not at each such time. */
+ * counted anew? That looks at a byte of every page, so not at each such time, and of the time of one thread a
+ * thirtieth at most: tell when it has been. */
 bool cache_doubts(struct daxfs *fs);
+void cache_counted(struct daxfs *fs);
 /* This process has filled that page; any of such pages, or another one. For the search for victims. */
 void cache_place(struct daxfs *fs, struct lane *lane, uint64_t page);
 uint64_t cache_a_place(struct daxfs *fs, struct lane *lane);
 /* How many pages this host has in the cache, by its word when it joined: n more. */
 uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n);
+/* What this process believes of the room that there is (cache_room.c); 0: nothing. */
+atomic_ullong *cache_room(struct daxfs *fs);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
 

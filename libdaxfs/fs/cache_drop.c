@@ -13,12 +13,7 @@
 #include "fs/heat.h"
 
 #define HAND_STEPS 4096u /* states looked at for one batch of victims */
-/* Given back for a page that is taken, where the pool looks full: what is given back is at rest for a while. So about
- * one page in 50 is free or at rest. */
-#define SPARE 2u
-#define SAMPLES 32u    /* states looked at to see whether the pool is nearly full */
 #define DROP_PAGES 64u /* of a file in one step */
-#define ROUNDS 8u      /* of such searches, where there are too many */
 #define TRIES 8u       /* bytes of heat, at least, for one batch of victims */
 
 /* May the state of a page, and its word of COUNT, be looked at: are they in memory that has not failed? */
@@ -135,55 +130,6 @@ unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
 		dropped += try_victim(fs, lane, (hand + i) % pages) > 0;
 	cache_count(fs, FIGURE_DROPPED, dropped);
 	return dropped;
-}
-
-/* Nearly full: of some pages anywhere none is free, or at rest. */
-static bool nearly_full(struct lane *lane)
-{
-	const struct pool *pool = lane->pool;
-
-	for (unsigned i = 0; i < SAMPLES; i++) {
-		uint64_t page = lane_random(lane, pool->objects[DAXFS_T_PAGE]);
-		unsigned state = DAXFS_LIVE;
-
-		if (is_there(pool, page))
-			state = state_of(sm_load_relaxed(&pool->state[DAXFS_T_PAGE][page]));
-		if (state == DAXFS_FREE || state == DAXFS_RETIRED)
-			return false;
-	}
-	return true;
-}
-
-int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
-{
-	const struct pool *pool = lane->pool;
-	uint64_t max = pool->heat.at ? pool->super.cache_max : 0, cached;
-
-	if (!n)
-		return 0;
-	heat_count(fs, n); /* first, for others do the same */
-	cached = max ? heat_cached(pool) : 0;
-	if (cached <= max && nearly_full(lane))
-		cache_give_back(fs, lane, SPARE * n);
-	/* More than once: what is found first may be bytes of files that were removed. */
-	for (unsigned i = 0; i < ROUNDS && cached > max && !lane->txn.fault; i++) {
-		cache_give_back(fs, lane, cached - max < SPARE * n ? (unsigned)(cached - max) : SPARE * n);
-		cached = heat_cached(pool);
-	}
-	if (!max || heat_cached(pool) <= max)
-		return 0;
-	heat_count(fs, -(int64_t)n);
-	return -ENOSPC;
-}
-
-unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n)
-{
-	const struct pool *pool = lane->pool;
-	uint64_t min = pool->heat.at ? pool->super.cache_min : 0, cached = min ? heat_cached(pool) : 0;
-
-	if (min && cached < min + n)
-		n = cached > min ? (unsigned)(cached - min) : 0;
-	return n ? cache_give_back(fs, lane, n) : 0;
 }
 
 /* -- of one file --------------------------------------------------------------------- */

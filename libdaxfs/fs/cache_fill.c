@@ -67,8 +67,10 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 	if (made) { /* no room, or memory that failed: the reader has its bytes aside all the same */
 		cache_count(fs, FIGURE_NO_ROOM, f->n);
 		f->no_room = true;
-		if (made == -ENOSPC && cache_doubts(fs))
+		if (made == -ENOSPC && cache_doubts(fs)) {
 			heat_recount(fs);
+			cache_counted(fs);
+		}
 		return fs_run(fs, cache_release, f);
 	}
 	cache_got(fs, f);

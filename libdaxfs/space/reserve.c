@@ -45,16 +45,23 @@ static uint64_t between(const struct pool *pool)
 	return pages < 1 ? 1 : pages > BETWEEN_MAX ? BETWEEN_MAX : pages;
 }
 
-/* Pages that are left to those who may not have the reserve. Of lanes whose memory failed it is not known what
- * they have counted: until that is repaired, nothing is kept. */
-static uint64_t pages_left(const struct pool *pool)
+/* Of lanes whose memory failed it is not known what they have counted: until that is repaired, nothing is kept. */
+uint64_t space_left(const struct pool *pool)
 {
 	uint64_t pages = pool->objects[DAXFS_T_PAGE], gone;
 
 	if (!account_known(pool))
 		return pages;
-	gone = account_pages(pool) + space_quarantined(pool, DAXFS_T_PAGE) + space_reserve(pool);
+	gone = account_pages(pool) + space_quarantined(pool, DAXFS_T_PAGE);
 	return gone < pages ? pages - gone : 0;
+}
+
+/* Pages that are left to those who may not have the reserve. */
+static uint64_t pages_left(const struct pool *pool)
+{
+	uint64_t left = space_left(pool), kept = account_known(pool) ? space_reserve(pool) : 0;
+
+	return left > kept ? left - kept : 0;
 }
 
 static bool is_scarce(const struct pool *pool)

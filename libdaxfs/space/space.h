@@ -45,6 +45,8 @@ int space_claim(struct lane *lane, struct space_batch *batch);
 
 /* Pages that are kept for records that make the pool no fuller (reserve.c). */
 uint64_t space_reserve(const struct pool *pool);
+/* Pages that are free or at rest: a sum over all lanes, exact but for the records in flight. */
+uint64_t space_left(const struct pool *pool);
 
 /* Objects in quarantine (lost.c), of those whose state can be read: as long as the list of bad pages. */
 uint64_t space_quarantined(const struct pool *pool, enum daxfs_type type);
