@@ -13,8 +13,9 @@
 #include "fs/heat.h"
 
 #define HAND_STEPS 4096u /* states looked at for one batch of victims */
-#define DROP_PAGES 64u /* of a file in one step */
-#define TRIES 8u       /* bytes of heat, at least, for one batch of victims */
+#define DROP_PAGES 64u   /* of a file in one step */
+#define BATCH 8u         /* victims chosen at once */
+#define TRIES 8u         /* bytes of heat, at least, for one batch of victims */
 
 /* May the state of a page, and its word of COUNT, be looked at: are they in memory that has not failed? */
 static bool is_there(const struct pool *pool, uint64_t page)
@@ -99,23 +100,82 @@ static void count_victim(struct daxfs *fs, const struct heat_victim *victim)
 	cache_count(fs, FIGURE_AHEAD_WASTED, heat_kind(victim->heat) >= DAXFS_HEAT_AHEAD);
 }
 
+/* Victims that are looked at together: each is known by what the one before it led to, and all of it is far away. */
+struct batch {
+	struct heat_victim victim[BATCH];
+	unsigned n;
+};
+
+static bool is_chosen(const struct batch *batch, uint64_t page)
+{
+	for (unsigned i = 0; i < batch->n; i++)
+		if (batch->victim[i].page == page)
+			return true;
+	return false;
+}
+
+/* Up to n; looks that were made, more if some led nowhere. */
+static unsigned choose(struct daxfs *fs, struct lane *lane, struct batch *batch, unsigned n)
+{
+	unsigned looks = 0;
+
+	batch->n = 0;
+	while (looks < n && looks < BATCH && heat_pick(fs, lane, &batch->victim[batch->n])) {
+		uint64_t page = batch->victim[batch->n].page;
+
+		looks++;
+		if (is_chosen(batch, page))
+			continue;
+		space_warm_state(lane->pool, page);
+		sm_prefetch(&lane->pool->count[page], sizeof(sm_u64));
+		batch->n++;
+	}
+	return looks;
+}
+
+/* A hint: the words that the hints of the victims lead to. */
+static void fetch_links(const struct pool *pool, const struct batch *batch)
+{
+	uint64_t offset, pages = pool_offset(pool, pool->pages);
+
+	for (unsigned i = 0; i < batch->n; i++) {
+		if (!is_there(pool, batch->victim[i].page))
+			continue;
+		offset = sm_peek(&pool->count[batch->victim[i].page]) * sizeof(sm_u64);
+		if (offset >= pool->shm.size)
+			continue;
+		sm_prefetch_write(pool_at(pool, offset), sizeof(sm_u64));
+		if (offset >= pages && (offset - pages) / DAXFS_PAGE_SIZE < pool->objects[DAXFS_T_PAGE])
+			sm_prefetch(&pool->state[DAXFS_T_PAGE][(offset - pages) / DAXFS_PAGE_SIZE], sizeof(sm_u64));
+	}
+}
+
+static bool drop_victim(struct daxfs *fs, struct lane *lane, const struct heat_victim *victim)
+{
+	int rc = lane->txn.fault ? 0 : try_victim(fs, lane, victim->page);
+
+	if (rc == -ENOENT) { /* that page went with its file */
+		heat_clear(lane->pool, victim->page);
+		heat_count(fs, -1);
+	} else if (rc > 0) {
+		count_victim(fs, victim);
+	}
+	return rc > 0;
+}
+
 /* Up to n, chosen by their heat. A byte without a page costs a try; where there is none at all, one look is enough. */
 static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned n)
 {
-	unsigned dropped = 0;
-	struct heat_victim victim;
+	unsigned dropped = 0, looks;
+	struct batch batch;
 
-	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && !lane->txn.fault && heat_pick(fs, lane, &victim);
-	     tries--) {
-		int rc = try_victim(fs, lane, victim.page);
-
-		if (rc == -ENOENT) { /* that page went with its file */
-			heat_clear(lane->pool, victim.page);
-			heat_count(fs, -1);
-		} else if (rc > 0) {
-			count_victim(fs, &victim);
-			dropped++;
-		}
+	for (unsigned tries = 2 * n + TRIES; tries && dropped < n && !lane->txn.fault; tries -= looks) {
+		looks = choose(fs, lane, &batch, n - dropped < tries ? n - dropped : tries);
+		if (!looks)
+			break;
+		fetch_links(lane->pool, &batch);
+		for (unsigned i = 0; i < batch.n; i++)
+			dropped += drop_victim(fs, lane, &batch.victim[i]);
 	}
 	return dropped;
 }

@@ -30,10 +30,19 @@ struct cache_asks;    /* fs/cache_ask.c */
 struct cache_streams; /* fs/cache_window.c */
 struct local;         /* fs/local.c */
 
+#define HEAT_LOOKS 16u
+
+/* Where victims of the cache are looked for next: lines that are being fetched (heat.c). */
+struct heat_looks {
+	uint32_t word[HEAT_LOOKS]; /* its index plus 1; 0: none yet */
+	unsigned next;
+};
+
 /* a lane of this host and who uses it */
 struct lane_slot {
 	struct lane lane;
 	struct copy_speed copy_speed; /* of who has the lane */
+	struct heat_looks heat_looks; /* ... too */
 	atomic_bool busy;
 	unsigned seen, stuck;       /* of daxfs_progressing */
 	unsigned looks;             /* whether it may end its rest */

@@ -133,6 +133,22 @@ void heat_recount(struct daxfs *fs)
 
 /* -- a victim ----------------------------------------------------------------------- */
 
+/*
+ * A word anywhere. In a large pool each is a line from far away, and what is done with it decides whether another
+ * one is wanted; so places are drawn as many looks ahead as one victim may take, and fetched meanwhile.
+ */
+static uint64_t some_word(struct lane *lane)
+{
+	const struct pool *pool = lane->pool;
+	struct heat_looks *looks = &fs_slot(lane)->heat_looks;
+	uint32_t *place = &looks->word[looks->next++ % HEAT_LOOKS], word = *place, ahead;
+
+	ahead = (uint32_t)(lane_random(lane, pool->objects[DAXFS_T_PAGE]) / BYTES);
+	sm_prefetch(&pool->heat.at[ahead * BYTES], BYTES);
+	*place = ahead + 1;
+	return word ? word - 1 : lane_random(lane, pool->objects[DAXFS_T_PAGE]) / BYTES;
+}
+
 /* A word of some cached page; its first page in *page. What is in a line beside it has been fetched with it. */
 static uint64_t draw(struct daxfs *fs, struct lane *lane, uint64_t *page)
 {
@@ -140,7 +156,7 @@ static uint64_t draw(struct daxfs *fs, struct lane *lane, uint64_t *page)
 	uint64_t pages = pool->objects[DAXFS_T_PAGE], w = 0;
 
 	for (unsigned i = 0; i < LOOKS && !w; i++) {
-		uint64_t at = lane_random(lane, pages) / BYTES, line = at / LINE_WORDS * LINE_WORDS;
+		uint64_t at = some_word(lane), line = at / LINE_WORDS * LINE_WORDS;
 
 		for (unsigned k = 0; k < LINE_WORDS && !w; k++) {
 			*page = (line + (at + k) % LINE_WORDS) * BYTES;
