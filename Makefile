@@ -384,9 +384,10 @@ $(EXAMPLE_BIN): $(B)/examples/%: examples/%.c examples/example.h $(B)/lib/libdax
 # libfuse's own example, unmodified, is what the mount is compared with.
 PASSTHROUGH_SRC := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_ll.c)
 bench-programs: $(B)/bench/daxfs-bench $(if $(PASSTHROUGH_SRC),$(B)/bench/passthrough_ll)
+BENCH_WRAP = $(shell grep -oh '__wrap_[a-z_]*' $(BENCH_SRC) | sed 's/__wrap_/-Wl,--wrap=/' | sort -u)
 $(B)/bench/daxfs-bench: $(call obj,$(BENCH_SRC)) $(LIB_A)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@ $(LIBS) -lm
+	$(call say,LD,$@)$(LINK) $(BENCH_WRAP) $^ -o $@ $(LIBS) -lm
 $(B)/bench/passthrough_ll: $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -w -O2 -pthread $(FUSE_CFLAGS) $(PASSTHROUGH_SRC) -o $@ $(shell pkg-config --libs fuse3)

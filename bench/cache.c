@@ -70,7 +70,7 @@ void cache_pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, cons
 	options.hosts = TRACE_HOSTS;
 	options.inodes = 64;
 	options.force = true;
-	snprintf(pod->path, sizeof(pod->path), "%s/cache", rig->dir);
+	snprintf(pod->path, sizeof(pod->path), "%s/cache-%llu", rig->dir, (unsigned long long)pages);
 	unlink(pod->path);
 	if (daxfs_mkfs(pod->path, &options, &err))
 		bench_fail("%s", err.text);
@@ -414,8 +414,8 @@ static void measure_flat(const struct rig *rig)
 	}
 }
 
-static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds", "cache-hit-cost", "cache-fill",
-				      "cache-write-back" };
+static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds", "cache-hit-cost",
+				      "cache-fill",       "cache-write-back",    "cache-flat" };
 
 static bool anything_wanted(void)
 {
@@ -443,6 +443,7 @@ void bench_cache(void)
 	measure_hit(&rig);
 	bench_cache_file(&rig);
 	measure_flat(&rig);
+	bench_cache_flat(&rig);
 	bench_cache_ahead(&rig);
 	bench_cache_tiers(&rig);
 	rig_close(&rig);

@@ -44,6 +44,8 @@ void cache_file_close(struct pod *pod, unsigned n, unsigned hosts);
 void cache_must(long rc, const char *what);
 /* What goes through to a file of tmpfs (cache_file.c). */
 void bench_cache_file(const struct rig *rig);
+/* What a fill costs in pools of up to 100 million pages (cache_flat.c). */
+void bench_cache_flat(const struct rig *rig);
 /* What is nearer than the pool, and further away (cache_tiers.c). */
 void bench_cache_tiers(const struct rig *rig);
 bool bench_cache_tiers_wanted(void);
