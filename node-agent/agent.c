@@ -384,11 +384,11 @@ static void stop_all(struct agent *a)
 		recover_stop(&a->recover);
 	if (phase >= AGENT_BEATING)
 		beat_stop(&a->beat);
-	if (phase >= AGENT_MOUNTING && !a->session.ops.backings.stuck)
+	if (phase >= AGENT_MOUNTING && !session_is_stuck(&a->session))
 		session_free(&a->session);
 	if (phase >= AGENT_JOINED)
 		leave(a);
-	if (a->session.ops.backings.stuck)
+	if (session_is_stuck(&a->session))
 		_exit(a->status); /* a thread may come back from storage to what would have been freed */
 }
 

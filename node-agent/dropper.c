@@ -2,9 +2,14 @@
 /* dropper.c - see dropper.h. */
 #include "node-agent/dropper.h"
 
+#include "node-agent/thread.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <linux/fuse.h>
-#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -12,6 +17,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+
+#define LANE_STACK (64u << 10)
 
 struct drop {
 	uint64_t ino, size;
@@ -51,21 +58,81 @@ static void close_others(int a, int b)
 	close_range(high + 1, ~0u, 0);
 }
 
-static _Noreturn void drop_all(int fd, int fuse_fd)
+/* Of this process alone: what its threads are told. */
+struct lane {
+	int fd, fuse_fd;
+};
+
+/* It says that it is there, and answers each drop. If nobody listens any more, all of the process ends. */
+static void *drop_all(void *context)
+{
+	struct lane lane = *(struct lane *)context;
+	struct drop drop = { 0 };
+	bool heard = true;
+
+	free(context);
+	while (heard && send(lane.fd, &drop, sizeof(drop), MSG_NOSIGNAL) == sizeof(drop)) {
+		heard = recv(lane.fd, &drop, sizeof(drop), 0) == sizeof(drop);
+		if (heard)
+			drop_pages(lane.fuse_fd, &drop);
+	}
+	close(lane.fd);
+	return NULL;
+}
+
+static void start_lane(int fd, int fuse_fd)
+{
+	struct lane *lane = malloc(sizeof(*lane));
+	pthread_attr_t small;
+	pthread_t thread;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, LANE_STACK);
+	pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
+	if (lane)
+		*lane = (struct lane){ fd, fuse_fd };
+	if (!lane || thread_start(&thread, &small, drop_all, lane) != 0) {
+		free(lane);
+		close(fd); /* which says so */
+	}
+	pthread_attr_destroy(&small);
+}
+
+/* room for a message that is one descriptor */
+union one_fd {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* The next descriptor that is sent; -1: none will be. */
+static int receive_fd(int fd)
+{
+	union one_fd room;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)
+	};
+	struct cmsghdr *c = recvmsg(fd, &message, MSG_CMSG_CLOEXEC) == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+	int got = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&got, CMSG_DATA(c), sizeof(got));
+	return got;
+}
+
+static _Noreturn void start_lanes(int fd, int fuse_fd)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP };
-	struct drop drop;
+	int lane;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "daxfs-dropper");
 	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	close_others(fd, fuse_fd);
-	while (recv(fd, &drop, sizeof(drop), 0) == sizeof(drop)) {
-		drop_pages(fuse_fd, &drop);
-		if (send(fd, &drop, sizeof(drop), MSG_NOSIGNAL) != sizeof(drop))
-			break;
-	}
+	while ((lane = receive_fd(fd)) >= 0)
+		start_lane(lane, fuse_fd);
 	_exit(0);
 }
 
@@ -80,7 +147,7 @@ int dropper_start(struct dropper *d, int fuse_fd)
 		return -errno;
 	d->pid = fork();
 	if (d->pid == 0)
-		drop_all(fd[1], fuse_fd);
+		start_lanes(fd[1], fuse_fd);
 	close(fd[1]);
 	if (d->pid < 0) {
 		close(fd[0]);
@@ -101,16 +168,56 @@ void dropper_end(struct dropper *d)
 	d->pid = 0;
 }
 
-void dropper_drop(struct dropper *d, uint64_t ino, uint64_t size, uint8_t last)
+static int send_fd(int by, int fd)
 {
-	struct drop drop = { ino, size, last };
-	ssize_t n = send(d->fd, &drop, sizeof(drop), MSG_NOSIGNAL);
+	union one_fd room = { .bytes = "" };
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 
-	while (n > 0 || (n < 0 && errno == EINTR)) {
-		n = recv(d->fd, &drop, sizeof(drop), 0);
-		if (n > 0)
-			return;
-	}
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(by, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static bool hear(int lane)
+{
+	struct drop drop;
+	ssize_t n;
+
+	do
+		n = recv(lane, &drop, sizeof(drop), 0);
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(drop);
+}
+
+int dropper_lane(struct dropper *d)
+{
+	int fd[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
+		return -errno;
+	error = send_fd(d->fd, fd[1]);
+	close(fd[1]);
+	if (!error && !hear(fd[0]))
+		error = -EAGAIN;
+	if (!error)
+		return fd[0];
+	close(fd[0]);
+	return error;
+}
+
+void dropper_drop(int lane, uint64_t ino, uint64_t size, uint8_t last)
+{
+	const struct drop drop = { ino, size, last };
+
+	if (send(lane, &drop, sizeof(drop), MSG_NOSIGNAL) == sizeof(drop) && hear(lane))
+		return;
 	log_fail("the process that drops pages has ended: another process is to go on");
 	kill(getpid(), SIGKILL);
 	for (;;)

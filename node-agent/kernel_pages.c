@@ -23,6 +23,7 @@ struct pages_file {
 	uint64_t since;               /* no page is older than that lease; 0: not known */
 	uint64_t good;                /* nor is any that an open file will come to see */
 	uint64_t told_fh, told_since; /* it was told to drop its pages, under that lease, and has not read yet */
+	unsigned waiting;             /* reads by open files that are cached wait for storage */
 };
 
 struct pages_set {
@@ -31,13 +32,6 @@ struct pages_set {
 	bool lost;        /* something is open cached that has found no place: all of the set may be */
 	uint64_t changes;
 	struct pages_file file[WAYS];
-};
-
-struct pages_question {
-	fuse_req_t req;
-	daxfs_ino ino;
-	struct channel_place place;
-	struct pages_question *next;
 };
 
 /* -- what is known of files --------------------------------------------------------------------- */
@@ -99,11 +93,27 @@ static unsigned open_cached(struct pages_file *f, uint64_t fh, uint64_t since)
 	return keep ? FOPEN_KEEP_CACHE : 0;
 }
 
+/* A page that waits for storage is locked, and to drop it in open(2) would wait for that. */
+static unsigned open_direct(const struct pages_file *f)
+{
+	return FOPEN_DIRECT_IO | (f && f->waiting ? FOPEN_KEEP_CACHE : 0);
+}
+
 unsigned kernel_pages_open(struct kernel_pages *k, daxfs_ino ino, uint64_t fh, uint64_t since)
 {
 	struct pages_set *set = lock_set(k, ino);
 	struct pages_file *f = since && !set->writing && !set->lost ? find_or_add(set, ino) : NULL;
-	unsigned flags = f ? open_cached(f, fh, since) : FOPEN_DIRECT_IO;
+	unsigned flags = f && (!f->waiting || f->since == since) ? open_cached(f, fh, since)
+								 : open_direct(find(set, ino));
+
+	unlock_set(k, set);
+	return flags;
+}
+
+unsigned kernel_pages_open_direct(struct kernel_pages *k, daxfs_ino ino)
+{
+	struct pages_set *set = lock_set(k, ino);
+	unsigned flags = open_direct(find(set, ino));
 
 	unlock_set(k, set);
 	return flags;
@@ -129,6 +139,47 @@ void kernel_pages_read(struct kernel_pages *k, daxfs_ino ino, uint64_t fh)
 		f->told_fh = f->told_since = 0;
 	}
 	unlock_set(k, set);
+}
+
+/* What has no place here is open in no way that it would be dropped by: `lost`. */
+bool kernel_pages_wait(struct kernel_pages *k, daxfs_ino ino)
+{
+	struct pages_set *set = lock_set(k, ino);
+	struct pages_file *f = find(set, ino);
+	bool noted = f && f->handles;
+
+	if (noted)
+		f->waiting++;
+	unlock_set(k, set);
+	return noted;
+}
+
+void kernel_pages_waited(struct kernel_pages *k, daxfs_ino ino)
+{
+	struct pages_set *set = lock_set(k, ino);
+	struct pages_file *f = find(set, ino);
+	bool last = f && f->waiting && --f->waiting == 0;
+
+	unlock_set(k, set);
+	if (last)
+		kernel_questions_again(&k->questions);
+}
+
+static bool waits(void *context, daxfs_ino ino)
+{
+	struct kernel_pages *k = context;
+	struct pages_set *set = lock_set(k, ino);
+	const struct pages_file *f = find(set, ino);
+	bool is = f && f->waiting;
+
+	unlock_set(k, set);
+	return is;
+}
+
+void kernel_pages_told(struct kernel_pages *k, daxfs_ino ino)
+{
+	if (waits(k, ino))
+		channel_forget_attributes(k->channel, ino);
 }
 
 /* Of a former life. */
@@ -212,97 +263,45 @@ void kernel_pages_dropped(struct kernel_pages *k, daxfs_ino ino, uint64_t since,
 	unlock_set(k, set);
 }
 
-bool kernel_pages_question(struct kernel_pages *k, fuse_req_t req, daxfs_ino ino)
+bool kernel_pages_question(struct kernel_pages *k, fuse_req_t req, daxfs_ino ino, int backing)
 {
-	struct pages_question *q = malloc(sizeof(*q));
-	bool taken;
-
-	if (!q)
-		return false;
-	*q = (struct pages_question){ .req = req, .ino = ino };
-	channel_leave(k->channel, &q->place);
-	pthread_mutex_lock(&k->lock);
-	taken = !k->stop;
-	if (taken) {
-		*k->last = q;
-		k->last = &q->next;
-		pthread_cond_signal(&k->changed);
-	}
-	pthread_mutex_unlock(&k->lock);
-	if (!taken)
-		free(q);
-	return taken;
-}
-
-/* NULL: none is left, and none will come. */
-static struct pages_question *next_question(struct kernel_pages *k)
-{
-	struct pages_question *q;
-
-	pthread_mutex_lock(&k->lock);
-	while (!k->first && !k->stop)
-		pthread_cond_wait(&k->changed, &k->lock);
-	q = k->first;
-	if (q)
-		k->first = q->next;
-	if (!k->first)
-		k->last = &k->first;
-	pthread_mutex_unlock(&k->lock);
-	return q;
-}
-
-static void *answer_all(void *context)
-{
-	struct kernel_pages *k = context;
-	struct pages_question *q;
-
-	while ((q = next_question(k))) {
-		channel_go_on(k->channel, &q->place);
-		k->answer(q->req, q->ino);
-		free(q);
-	}
-	return NULL;
+	return kernel_questions_add(&k->questions, req, ino, backing);
 }
 
 /* -- beginning and end ------------------------------------------------------------------------------- */
 
 int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, struct estate *estate,
-		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino))
+		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino, int backing, int drop))
 {
+	int rc;
+
 	memset(k, 0, sizeof(*k));
 	k->channel = channel;
-	k->dropper = dropper;
-	k->answer = answer;
-	k->last = &k->first;
+	k->questions = (struct kernel_questions){
+		.channel = channel, .dropper = dropper, .answer = answer, .waits = waits, .context = k
+	};
 	k->set = calloc(SETS, sizeof(*k->set));
 	if (!k->set)
 		return -ENOMEM;
 	for (unsigned i = 0; i < KERNEL_PAGES_LOCKS; i++)
 		pthread_mutex_init(&k->set_lock[i], NULL);
-	pthread_mutex_init(&k->lock, NULL);
-	pthread_cond_init(&k->changed, NULL);
 	estate_each_cached(estate, adopt, k);
-	k->on = thread_start(&k->thread, NULL, answer_all, k) == 0;
-	return k->on ? 0 : -EAGAIN;
+	rc = kernel_questions_start(&k->questions);
+	k->on = rc == 0;
+	return rc;
 }
 
 void kernel_pages_quiesce(struct kernel_pages *k)
 {
-	if (!k->on || k->stop)
-		return;
-	pthread_mutex_lock(&k->lock);
-	k->stop = true;
-	pthread_cond_signal(&k->changed);
-	pthread_mutex_unlock(&k->lock);
-	pthread_join(k->thread, NULL);
+	if (k->on && !k->stuck)
+		k->stuck = !kernel_questions_quiesce(&k->questions);
 }
 
 void kernel_pages_stop(struct kernel_pages *k)
 {
-	if (!k->on)
+	if (!k->on || k->stuck)
 		return;
-	pthread_cond_destroy(&k->changed);
-	pthread_mutex_destroy(&k->lock);
+	kernel_questions_stop(&k->questions);
 	for (unsigned i = 0; i < KERNEL_PAGES_LOCKS; i++)
 		pthread_mutex_destroy(&k->set_lock[i]);
 	free(k->set);

@@ -37,8 +37,24 @@
  *    zeros for what was cut off. Therefore all this is off unless it is asked for.
  *
  * A page that is being read is locked until that is answered; to drop it waits for that (dropper.h). Reads wait for
- * nobody but, through a mapping that may be written, for that lock (ops_map.c). Nobody who gives back leases waits
- * for pages.
+ * nobody but, through a mapping that may be written, for that lock (ops_map.c), and for storage. Nobody who gives back
+ * leases waits for pages.
+ *
+ * Files of storage are opened cached if they are warm: the pool has their first and last pages (ops_file.c). All of the
+ * above holds of them. Their bytes are changed in the pool alone: what is made of storage behind it is another inode,
+ * which is found when the name is opened (backing.h), so to look at storage again is no matter of pages that are kept;
+ * a page that goes from the pool and is filled again has the same bytes; write-back changes none. And:
+ *
+ *  G3 Who does not ask for a file of storage does not wait for storage: not with the questions (kernel_questions.h),
+ *     nor with reads that the kernel sends by itself: it sends any number at once (ops_table.c).
+ *  G4 While a read of a file for the kernel's cache waits for storage (`waiting`), open(2) and looks at its name do not
+ *     make the kernel drop pages, which would wait, uninterruptibly, and with a directory locked: it is told to keep
+ *     them, and attributes are made void. Who asks for attributes of it then, which an open does, waits here if it was
+ *     changed.
+ *  G5 A read for the kernel's cache is answered by all bytes up to the end, or by an error. A short answer would be the
+ *     end of the file to the kernel, and zeros up to there.
+ *
+ * `waiting` is set when such a read has come: what is on its way in that moment may wait for it.
  *
  * What the agent knows of files it forgets when they have been closed and others come. Then the kernel keeps nothing
  * at the next open. Who died where:
@@ -46,6 +62,8 @@
  *   open        the next life finds it in the estate: nothing is `good`, so pages are dropped at the first question
  *   asked       asked again; what was dropped is gone, what was not the next life drops
  *   written     what the kernel believes was made old before a byte changed
+ *   waiting     the read is sent again, and noted again; a question that comes before it waits in its lane
+ *   storage     a read that it fails is EIO, and not kept; a question that needs the last byte from there is, too
  *   the host    its kernel's pages go with it; a host that is only silent asks once attributes have run out (L4)
  */
 #ifndef AGENT_KERNEL_PAGES_H
@@ -62,48 +80,65 @@
 #include "node-agent/channel.h"
 #include "node-agent/dropper.h"
 #include "node-agent/estate.h"
+#include "node-agent/kernel_questions.h"
 
 /*
  * Larger files are direct: their cost is to copy, which a cache of the same memory does not save, and they would
  * fill it.
  */
 #define KERNEL_PAGES_FILE_MAX (4u << 20)
+/*
+ * Of what is in storage the kernel drops what is cold by itself, and reads by requests cost three times as much at this
+ * size, too (bench/kept); to drop so much takes a lane, not a worker.
+ */
+#define KERNEL_PAGES_STORED_MAX (256u << 20)
 
 #define KERNEL_PAGES_LOCKS 64u
 
 struct pages_set;
-struct pages_question;
 
 struct kernel_pages {
 	/* constant once started */
 	bool on;
 	const struct channel *channel;
-	struct dropper *dropper;
-	void (*answer)(fuse_req_t req, daxfs_ino ino);
 
 	/* private */
+	bool stuck; /* a thread is held up by storage that does not answer */
 	struct pages_set *set;
 	pthread_mutex_t set_lock[KERNEL_PAGES_LOCKS];
-	pthread_t thread;
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t changed;
-	struct pages_question *first, **last;
-	bool stop;
+	struct kernel_questions questions;
 };
 
-/* Before there are requests. answer: asked again, in a thread that may wait for reads. 0 or -errno. */
+/* Before there are requests. answer: asked again, as struct kernel_questions says. 0 or -errno. */
 int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, struct estate *estate,
-		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino));
+		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino, int backing, int drop));
 /* While there are still workers, and the mount goes: from here on no question is taken. Once more does no harm. */
 void kernel_pages_quiesce(struct kernel_pages *k);
+/* Nobody uses it any more; but if it is stuck, for good. */
 void kernel_pages_stop(struct kernel_pages *k);
 
 /* A file is opened for reading, in an answer that is leased `since`: how, as flags of the kernel. */
 unsigned kernel_pages_open(struct kernel_pages *k, daxfs_ino ino, uint64_t fh, uint64_t since);
+/* The same of one that is to be direct. */
+unsigned kernel_pages_open_direct(struct kernel_pages *k, daxfs_ino ino);
 /* One that was not direct is closed. */
 void kernel_pages_close(struct kernel_pages *k, daxfs_ino ino);
 /* The kernel reads pages by an open file. */
 void kernel_pages_read(struct kernel_pages *k, daxfs_ino ino, uint64_t fh);
+
+/*
+ * Such a read is about to wait for storage: noted, unless it is by no file that is open cached; what was noted has
+ * been answered.
+ */
+bool kernel_pages_wait(struct kernel_pages *k, daxfs_ino ino);
+void kernel_pages_waited(struct kernel_pages *k, daxfs_ino ino);
+
+/*
+ * A name of it is about to be told, with attributes. If those differ from what the kernel knows, it drops the pages,
+ * and whoever looks the name up would wait for a read that waits for storage, with the directory locked. So then they
+ * are made to count for nothing.
+ */
+void kernel_pages_told(struct kernel_pages *k, daxfs_ino ino);
 
 /* This host is about to change data of a file; it has. */
 void kernel_pages_change(struct kernel_pages *k, daxfs_ino ino);
@@ -113,8 +148,11 @@ void kernel_pages_changed(struct kernel_pages *k, daxfs_ino ino);
 bool kernel_pages_open_cached(struct kernel_pages *k, daxfs_ino ino);
 /* May the answer to a question, leased `since`, be believed as it is (G1), and given without dropping pages (G2)? */
 bool kernel_pages_good(struct kernel_pages *k, daxfs_ino ino, uint64_t since);
-/* It may not: another thread will drop them and answer. False: out of memory, or the mount goes. */
-bool kernel_pages_question(struct kernel_pages *k, fuse_req_t req, daxfs_ino ino);
+/*
+ * It may not: another thread will drop them and answer. The number of its backing, or QUESTION_OF_POOL. False: out of
+ * memory, or the mount goes.
+ */
+bool kernel_pages_question(struct kernel_pages *k, fuse_req_t req, daxfs_ino ino, int backing);
 /*
  * That thread: the changes of this host so far; and, after pages were dropped and if there were no more, all is
  * good.

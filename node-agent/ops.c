@@ -144,6 +144,8 @@ static bool fill_entry(struct ops *ops, const struct daxfs_attr *attr, struct fu
 {
 	unsigned uncounted = kernel_cache_uncounted(&ops->cache, attr->ino);
 
+	if (ops->pages.on)
+		kernel_pages_told(&ops->pages, attr->ino);
 	memset(out, 0, sizeof(*out));
 	out->ino = attr->ino;
 	ops_stat(attr, &out->attr);

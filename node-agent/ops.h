@@ -129,13 +129,15 @@ static inline void ops_data_changed(fuse_req_t req, daxfs_ino ino)
 		kernel_pages_changed(&ops_of(req)->pages, ino);
 }
 
-/* ops_backed.c: of storage, and answered, now or later? The last for what is not in the pool. */
+/* ops_backed.c: the number of the backing that a file is of, or QUESTION_OF_POOL. */
+int ops_backing_number(fuse_req_t req, daxfs_ino ino);
+/* Of storage, and answered, now or later? The last for what is not in the pool. */
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
 /* A name in storage is kept no longer than the last look at what it leads to counts (revalidate-ms). */
 void ops_backed_limit(struct ops *ops, daxfs_ino parent, const struct daxfs_attr *attr, struct daxfs_lease *lease);
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
-bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset, bool cached);
 bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t size, off_t offset,
 		      const struct fuse_file_info *fi);
 /* 1: a write by that user takes bits of the mode away, and *want is what is left. -errno */
@@ -176,8 +178,8 @@ void ops_reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set, struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 unsigned ops_set_bits(int to_set);
-/* Once pages that may be older than the question have been dropped; in a thread that may wait for reads. */
-void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino);
+/* Once pages that may be older than the question have been dropped; in a lane (kernel_questions.h). */
+void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino, int backing, int drop);
 
 /* ops_name.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -217,8 +219,8 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* The locks of an open file that goes. */
 void ops_release_locks(fuse_req_t req, daxfs_ino ino, const struct fuse_file_info *fi);
 
-/* Answer a read. */
-void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);
+/* Answer a read, or (cached) one of the kernel for its cache. */
+void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset, bool cached);
 
 /* ops_map.c: pages for a mapping that may be written, now or later; may such a page be written back? */
 void ops_map_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset);

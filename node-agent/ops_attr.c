@@ -29,7 +29,7 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr,
 /* It must wait until pages are dropped: somebody else answers. The mount goes, if that cannot be. */
 static void leave_to_dropper(fuse_req_t req, daxfs_ino ino)
 {
-	if (!kernel_pages_question(&ops_of(req)->pages, req, ino))
+	if (!kernel_pages_question(&ops_of(req)->pages, req, ino, ops_backing_number(req, ino)))
 		ops_reply(req, -ENOTCONN);
 }
 
@@ -69,8 +69,11 @@ static uint64_t lease_now(struct ops *ops, daxfs_ino ino)
 	return kernel_cache_end(&ops->cache, &answer) ? lease.since : 0;
 }
 
-/* Attributes, and the last byte. 1: there is none, or it cannot be read. */
-static int look_at_end(struct ops *ops, daxfs_ino ino, struct daxfs_attr *attr, uint8_t *last)
+/*
+ * Attributes, and the last byte: of what is in storage from there, if the pool has it not, for without it the kernel
+ * would not learn that the file is longer. 1: there is none, or it cannot be read from the pool's own memory.
+ */
+static int look_at_end(struct ops *ops, daxfs_ino ino, bool stored, struct daxfs_attr *attr, uint8_t *last)
 {
 	ssize_t n;
 	int error;
@@ -80,8 +83,10 @@ static int look_at_end(struct ops *ops, daxfs_ino ino, struct daxfs_attr *attr, 
 		if (error || !attr->size)
 			return error ? error : 1;
 		n = daxfs_read_cached(ops->fs, ino, last, 1, attr->size - 1);
+		if (n < 0 && stored)
+			n = daxfs_read(ops->fs, ino, last, 1, attr->size - 1);
 	} while (n == 0); /* cut meanwhile */
-	return n < 0;
+	return n > 0 ? 0 : stored ? (int)n : 1;
 }
 
 /*
@@ -89,7 +94,7 @@ static int look_at_end(struct ops *ops, daxfs_ino ino, struct daxfs_attr *attr, 
  * believed, for it was asked for before the pages were dropped; so the kernel is told of a larger size beforehand,
  * and learns of a smaller one by what it reads.
  */
-void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino)
+void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino, int backing, int drop)
 {
 	struct ops *ops = ops_of(req);
 	uint64_t changes = kernel_pages_changes(&ops->pages, ino), since = lease_now(ops, ino);
@@ -97,9 +102,9 @@ void ops_getattr_dropping(fuse_req_t req, daxfs_ino ino)
 	uint8_t last = 0;
 	int error;
 
-	error = look_at_end(ops, ino, &attr, &last);
-	dropper_drop(ops->pages.dropper, ino, error ? 0 : attr.size, last);
-	if (since && lease_now(ops, ino) == since)
+	error = look_at_end(ops, ino, backing != QUESTION_OF_POOL, &attr, &last);
+	dropper_drop(drop, ino, error ? 0 : attr.size, last);
+	if (error >= 0 && since && lease_now(ops, ino) == since)
 		kernel_pages_dropped(&ops->pages, ino, since, changes);
 	if (error == -ESTALE)
 		error = tombstone_getattr(&ops->tombstones, ino, &attr);

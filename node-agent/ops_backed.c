@@ -28,12 +28,15 @@ static void run(struct backing_work *work)
 
 void ops_defer(fuse_req_t req, struct backing *b, const struct deferred *how, bool writes)
 {
+	struct kernel_pages *pages = &ops_of(req)->pages;
 	struct deferred *d = malloc(sizeof(*d));
 
 	if (!d) {
 		backing_put(b);
 		free(how->buf);
 		ops_reply(req, -ENOMEM);
+		if (how->noted)
+			kernel_pages_waited(pages, how->ino);
 		return;
 	}
 	*d = *how;
@@ -96,7 +99,7 @@ static void run_open_doubted(struct deferred *d)
 	if (backing_ask_look(d->b, d->ino) == -ESTALE)
 		ops_reply(d->req, -ESTALE);
 	else
-		ops_open_now(d->req, d->ino, O_RDWR); /* direct */
+		ops_open_now(d->req, d->ino, (int)d->flags);
 }
 
 static void run_opendir_asked(struct deferred *d)
@@ -116,7 +119,7 @@ static void run_open(struct deferred *d)
 	if (error)
 		ops_reply(d->req, ops_inode_error(d->req, error));
 	else
-		ops_open_now(d->req, d->ino, O_RDWR); /* direct */
+		ops_open_now(d->req, d->ino, (int)d->flags);
 }
 
 static int look_to_write(struct backing *b, daxfs_ino ino)
@@ -146,18 +149,34 @@ static void run_opendir(struct deferred *d)
 		ops_opendir_now(d->req, d->ino);
 }
 
+/* For the kernel's cache all of it, up to the end of the file, or an error: see read_here of ops_file.c. */
+static ssize_t read_there(struct deferred *d, char *buf)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = daxfs_read(ops_fs(d->req), d->ino, buf + done, d->size - done, (uint64_t)d->offset + done);
+		done += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && d->cached && done < d->size);
+	return n < 0 ? n : (ssize_t)done;
+}
+
 static void run_read(struct deferred *d)
 {
+	struct kernel_pages *pages = &ops_of(d->req)->pages;
 	void *buf = malloc(d->size);
 	ssize_t n = buf ? -ENOTCONN : -ENOMEM;
 
 	if (buf && !backing_has_stopped(d->b))
-		n = daxfs_read(ops_fs(d->req), d->ino, buf, d->size, (uint64_t)d->offset);
+		n = read_there(d, buf);
 	if (n < 0)
 		ops_reply(d->req, (int)n);
 	else
 		fuse_reply_buf(d->req, buf, (size_t)n);
 	free(buf);
+	if (d->noted)
+		kernel_pages_waited(pages, d->ino);
 }
 
 /* Before the bytes change, and in storage first. */
@@ -228,6 +247,15 @@ static void run_setattr(struct deferred *d)
 	error = backing_set(d->b, d->ino, d->flags, &d->attr, &attr);
 	ops_data_changed(d->req, d->ino);
 	ops_reply_attr(d->req, error, &attr);
+}
+
+/* Of what is gone it is not known: it may have been of storage. */
+int ops_backing_number(fuse_req_t req, daxfs_ino ino)
+{
+	struct daxfs_source source = { .backing = DAXFS_BACKINGS };
+	int error = daxfs_source(ops_fs(req), ino, &source);
+
+	return error == -EINVAL ? QUESTION_OF_POOL : (int)source.backing;
 }
 
 /* -- true: answered, now or later ---------------------------------------------------------- */
@@ -332,21 +360,22 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 }
 
 /* To look first, in a thread of the backing, which was kept for that. False: nobody need, or it is silent for long. */
-static bool defer_open(fuse_req_t req, struct backing *b, daxfs_ino ino, void (*run_it)(struct deferred *d), bool known)
+static bool defer_open(fuse_req_t req, struct backing *b, daxfs_ino ino, int flags, void (*run_it)(struct deferred *d),
+		       bool known)
 {
 	if (known || backing_is_slow(b)) {
 		backing_put(b);
 		return false;
 	}
-	ops_defer(req, b, &(struct deferred){ .run = run_it, .ino = ino }, false);
+	ops_defer(req, b, &(struct deferred){ .run = run_it, .ino = ino, .flags = (unsigned)flags }, false);
 	return true;
 }
 
-static bool open_at_others(fuse_req_t req, daxfs_ino ino)
+static bool open_at_others(fuse_req_t req, daxfs_ino ino, int flags)
 {
 	struct backing *b = backing_get_others(&ops_of(req)->backings, ino);
 
-	return b && defer_open(req, b, ino, run_open_doubted, backing_is_fresh(b, ino));
+	return b && defer_open(req, b, ino, flags, run_open_doubted, backing_is_fresh(b, ino));
 }
 
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
@@ -358,7 +387,7 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 		return false; /* the pool's own */
 	b = backing_get(&ops_of(req)->backings, ino);
 	if ((flags & O_ACCMODE) == O_RDONLY)
-		return b ? defer_open(req, b, ino, run_open, false) : open_at_others(req, ino);
+		return b ? defer_open(req, b, ino, flags, run_open, false) : open_at_others(req, ino, flags);
 	if (!b || !b->writable) { /* a host without the storage could not say what becomes of a write */
 		if (b)
 			backing_put(b);
@@ -375,21 +404,23 @@ bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
 	struct daxfs_source source;
 
 	if (b)
-		return defer_open(req, b, ino, run_opendir, backing_is_listed(b, ino));
+		return defer_open(req, b, ino, 0, run_opendir, backing_is_listed(b, ino));
 	if (daxfs_source(ops_fs(req), ino, &source))
 		return false; /* the pool's own */
 	return opendir_at_others(req, ino);
 }
 
-bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
+bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset, bool cached)
 {
+	struct deferred how = { .run = run_read, .ino = ino, .size = size, .offset = offset, .cached = cached };
 	struct backing *b = backing_get(&ops_of(req)->backings, ino);
 
 	if (!b)
 		b = backing_get_others(&ops_of(req)->backings, ino);
 	if (!b)
 		return false;
-	ops_defer(req, b, &(struct deferred){ .run = run_read, .ino = ino, .size = size, .offset = offset }, false);
+	how.noted = cached && ops_of(req)->pages.on && kernel_pages_wait(&ops_of(req)->pages, ino);
+	ops_defer(req, b, &how, false);
 	return true;
 }
 

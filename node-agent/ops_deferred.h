@@ -18,9 +18,10 @@ struct deferred {
 	daxfs_ino ino;
 	size_t size;
 	off_t offset;
-	unsigned flags;  /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set; of create and rename: theirs */
-	bool sync, kept; /* a write: to be safe; of pages of a mapping, which keeps all bits of the mode */
-	void *buf;       /* of a write; the target of a link; to be freed */
+	unsigned flags; /* of a write: DAXFS_APPEND; of what is set: enum daxfs_set; of open, create, rename: theirs */
+	bool cached, noted; /* a read: for the kernel's cache; as one that waits for storage (kernel_pages_wait) */
+	bool sync, kept;    /* a write: to be safe; of pages of a mapping, which keeps all bits of the mode */
+	void *buf;          /* of a write; the target of a link; to be freed */
 	struct daxfs_attr attr;
 	char name[256];
 	daxfs_ino to_dir; /* of a rename */

@@ -134,15 +134,33 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		ops_open_now(req, ino, fi->flags);
 }
 
-/* How the kernel is to read it. The estate says so before the kernel hears of it. */
-static unsigned how_to_read(struct ops *ops, daxfs_ino ino, uint64_t fh)
+/*
+ * Of what is in storage: somebody in the pod has read it from begin to end, as it seems, and it is in use enough to be
+ * in the pool still. What is read once no kernel need keep, and its pages would be locked while storage is read.
+ */
+static bool is_warm(struct ops *ops, daxfs_ino ino, uint64_t size)
 {
+	uint8_t byte;
+
+	return size && daxfs_read_cached(ops->fs, ino, &byte, 1, 0) == 1 &&
+	       daxfs_read_cached(ops->fs, ino, &byte, 1, size - 1) == 1;
+}
+
+/* How the kernel is to read it. The estate says so before the kernel hears of it. */
+static unsigned how_to_read(fuse_req_t req, daxfs_ino ino, uint64_t fh)
+{
+	struct ops *ops = ops_of(req);
+	bool stored = ops_backing_number(req, ino) != QUESTION_OF_POOL;
 	struct daxfs_lease lease;
 	struct daxfs_attr attr;
-	unsigned how = FOPEN_DIRECT_IO;
+	unsigned how;
 
-	if (daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) == 0 && attr.size <= KERNEL_PAGES_FILE_MAX)
+	if (daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) == 0 &&
+	    attr.size <= (stored ? KERNEL_PAGES_STORED_MAX : KERNEL_PAGES_FILE_MAX) &&
+	    (!stored || is_warm(ops, ino, attr.size)))
 		how = kernel_pages_open(&ops->pages, ino, fh, lease.since);
+	else
+		how = kernel_pages_open_direct(&ops->pages, ino);
 	if (!(how & FOPEN_DIRECT_IO))
 		estate_file_cached(ops->estate, fh);
 	return how;
@@ -156,10 +174,17 @@ static int reply_open_leased(fuse_req_t req, daxfs_ino ino, uint64_t fh)
 	int error;
 
 	kernel_cache_begin(&ops->cache, &answer);
-	error = ops_reply_open(req, fh, how_to_read(ops, ino, fh));
+	error = ops_reply_open(req, fh, how_to_read(req, ino, fh));
 	if (!kernel_cache_end(&ops->cache, &answer))
 		kernel_cache_forget(&ops->cache, ino);
 	return error;
+}
+
+static unsigned how_to_write(fuse_req_t req, daxfs_ino ino)
+{
+	struct kernel_pages *pages = &ops_of(req)->pages;
+
+	return pages->on ? kernel_pages_open_direct(pages, ino) : FOPEN_DIRECT_IO;
 }
 
 void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags)
@@ -176,7 +201,7 @@ void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags)
 	    !estate_file_is_cached(ops_of(req)->estate, fh))
 		error = reply_open_leased(req, ino, fh);
 	else
-		error = ops_reply_open(req, fh, FOPEN_DIRECT_IO);
+		error = ops_reply_open(req, fh, how_to_write(req, ino));
 	if (error)
 		ops_close_file(req, fh);
 }
@@ -269,17 +294,22 @@ static bool read_in_place(fuse_req_t req, daxfs_ino ino, size_t size, uint64_t o
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	if (ops_of(req)->pages.on && channel_reads_for_cache())
+	bool cached = channel_reads_for_cache();
+
+	if (ops_of(req)->pages.on && cached)
 		kernel_pages_read(&ops_of(req)->pages, ino, fi->fh);
-	if (channel_reads_for_cache() && (fi->flags & O_ACCMODE) == O_RDWR)
+	if (cached && (fi->flags & O_ACCMODE) == O_RDWR)
 		ops_map_read(req, ino, size, offset);
 	else
-		ops_read(req, ino, size, offset);
+		ops_read(req, ino, size, offset, cached);
 }
 
-/* All of it up to the end of the file, without storage. -ENODATA: a part is there alone, for which the kernel
- * would take a short answer to be the end. */
-static ssize_t read_here(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size, uint64_t offset)
+/*
+ * All of it up to the end of the file, without storage. -ENODATA: a part is there alone, for which the kernel
+ * would take a short answer to be the end. For its cache it takes any short answer to be that, and what is missing for
+ * zeros: then the error of a part is that of all, and the kernel asks for the other pages again.
+ */
+static ssize_t read_here(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size, uint64_t offset, bool cached)
 {
 	size_t done = 0;
 	ssize_t n;
@@ -288,10 +318,10 @@ static ssize_t read_here(struct daxfs *fs, daxfs_ino ino, char *buf, size_t size
 		n = daxfs_read_cached(fs, ino, buf + done, size - done, offset + done);
 		done += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && done < size);
-	return n < 0 && (n == -ENODATA || !done) ? n : (ssize_t)done;
+	return n < 0 && (n == -ENODATA || !done || cached) ? n : (ssize_t)done;
 }
 
-void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
+void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset, bool cached)
 {
 	ssize_t n = -ENOMEM;
 	void *buf;
@@ -300,9 +330,9 @@ void ops_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)
 		return;
 	buf = ops_scratch(ops_of(req), size);
 	if (buf)
-		n = read_here(ops_fs(req), ino, buf, size, (uint64_t)offset);
+		n = read_here(ops_fs(req), ino, buf, size, (uint64_t)offset, cached);
 	if (n == -ENODATA) {
-		if (ops_backed_read(req, ino, size, offset))
+		if (ops_backed_read(req, ino, size, offset, cached))
 			return;
 		n = -ENXIO; /* this host does not read that storage */
 	}

@@ -35,7 +35,7 @@ static void map_done(fuse_req_t req, daxfs_ino ino, const struct lockwait_then *
 	if (error)
 		ops_reply(req, -EIO);
 	else
-		ops_read(req, ino, then->size, then->offset);
+		ops_read(req, ino, then->size, then->offset, true);
 }
 
 void ops_map_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset)

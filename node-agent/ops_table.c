@@ -7,7 +7,9 @@
  */
 #include "node-agent/ops.h"
 
-#define BACKGROUND_MAX 64 /* asynchronous requests the kernel may queue */
+#define BACKGROUND_MAX 64 /* asynchronous requests the kernel may send at once */
+/* .. if it reads for its cache: what waits for storage is among them, and others are not to wait for that. */
+#define BACKGROUND_KEPT_MAX 65535
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -29,8 +31,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want = want & conn->capable;
 	conn->max_write = OPS_IO_MAX;
 	conn->max_readahead = OPS_IO_MAX;
-	conn->max_background = BACKGROUND_MAX;
-	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->max_background = ops->pages.on ? BACKGROUND_KEPT_MAX : BACKGROUND_MAX;
+	conn->congestion_threshold = conn->max_background * 3 / 4;
 	conn->time_gran = 1;
 }
 

@@ -208,8 +208,13 @@ void session_stop(struct session *s)
 	do
 		pthread_kill(s->thread, SIGUSR1);
 	while (!ended_within(s->thread, NUDGE_MS));
+	ops_quiesce(&s->ops); /* threads of backings use the caches, too */
 	stop_caches(s);
-	ops_quiesce(&s->ops);
+}
+
+bool session_is_stuck(const struct session *s)
+{
+	return s->ops.backings.stuck || s->ops.pages.stuck;
 }
 
 void session_free(struct session *s)

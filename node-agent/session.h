@@ -43,6 +43,8 @@ int session_start(struct session *s, struct daxfs_error *err);
  * filesystem still has users: they wait until session_free().
  */
 void session_stop(struct session *s);
+/* Stopped as it is, threads of it wait for storage that does not answer: nothing is to be freed. */
+bool session_is_stuck(const struct session *s);
 void session_free(struct session *s);
 /*
  * From any thread between start (while it runs, too) and free; never waits: no

@@ -21,7 +21,8 @@ struct daxfs_lease {
 	/*
 	 * Of a file (daxfs_getattr_leased alone), if attr_ns is not 0: two answers with the same number are of one
 	 * lease, and no other host has changed its data from the first to the second. 0: not leased, or this host
-	 * itself has it open and has written to it, or it is of storage.
+	 * itself has it open and has written to it. What somebody changes of storage behind the pool is not told: such
+	 * a file is imported anew, under another number.
 	 */
 	uint64_t since;
 };

@@ -281,7 +281,7 @@ uint64_t lease_since(struct daxfs *fs, struct lane *lane, uint64_t handle)
 	const struct sm_inode *sm = &fs->pool.inodes[index];
 
 	/* ORD none: this host's own bit. */
-	if (sm_load_relaxed(&sm->writers) >> lane->host & 1 || inode_backed(sm))
+	if (sm_load_relaxed(&sm->writers) >> lane->host & 1)
 		return 0;
 	return number << 32 | atomic_load(&stripe_of(fs, index)->returned);
 }

@@ -11,6 +11,7 @@
 #include "test_agent_pod.h"
 
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -57,9 +58,21 @@ static inline void watch_again(struct pod *pod, int host, enum kernel_keeps keep
 	pod_wait_ready(pod, host);
 }
 
+/* As read(2) of the library, which libfuse ends by pthread_cancel(). */
+static inline ssize_t cancellable_read(int fd, void *buf, size_t size)
+{
+	ssize_t n;
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	n = syscall(SYS_read, fd, buf, size);
+	pthread_setcanceltype(type, NULL);
+	return n;
+}
+
 ssize_t read(int fd, void *buf, size_t size)
 {
-	ssize_t n = syscall(SYS_read, fd, buf, size);
+	ssize_t n = cancellable_read(fd, buf, size);
 	const struct fuse_in_header *in = buf;
 
 	if (!watch || n < (ssize_t)sizeof(*in) || in->len != (size_t)n || in->opcode >= WATCH_OPCODES)
