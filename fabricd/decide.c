@@ -156,6 +156,7 @@ static struct decide_action *move(struct plan *plan, unsigned host, enum daxfs_h
 static void start_agent(struct plan *plan, struct decide_host *h, unsigned host, enum decide_kind kind)
 {
 	h->phase = kind == DECIDE_AGENT_OFF ? PHASE_OFF_RUNNING : PHASE_STATUS_RUNNING;
+	h->struck |= kind == DECIDE_AGENT_OFF;
 	act(plan, kind, host);
 }
 
@@ -172,6 +173,7 @@ static void trust_operator(struct plan *plan, struct decide_host *h, unsigned ho
 		act(plan, DECIDE_AGENT_STOP, host);
 	see_proven_off(h);
 	h->agent_ms = 0;
+	h->struck = false; /* whether it is switched on is for the operator, too */
 }
 
 static void fenced(struct plan *plan, const struct decide_host *h, unsigned host)
@@ -343,6 +345,23 @@ static enum decide_verdict verdict_on(const struct decide *d, const struct decid
 }
 
 /*
+ * A host proved that its former life is over while an agent was at it, or just before the move that says what the agent did:
+ *
+ *   manager                     agent                      host 1's machine
+ *   FENCING; starts the agent   looks for the machine
+ *                                                          a new process proves the old one over: FENCED, then joins
+ *   sees another generation     switches it off            off, for a death that is over, and nobody would switch it on
+ */
+static void undo(struct decide *d, struct plan *plan)
+{
+	for (unsigned i = 0; i < d->hosts; i++) {
+		if (d->host[i].overtaken)
+			act(plan, DECIDE_AGENT_OVER, i);
+		d->host[i].overtaken = false;
+	}
+}
+
+/*
  * Deaths of recoverers are counted before anything else of the poll: once such a
  * recoverer is recovered itself, and there again, it might as well have left.
  */
@@ -351,6 +370,7 @@ static void judge(struct decide *d, const struct decide_input *in, struct plan *
 	bool waiting = waits(d);
 
 	hold(d);
+	undo(d, plan);
 	for (unsigned i = 0; i < d->hosts; i++) {
 		if (d->host[i].sensible && !own_stamp(d, &in->view[i]))
 			act(plan, DECIDE_STAMP, i);
@@ -511,6 +531,11 @@ void decide_claimed(struct decide *d, uint32_t epoch)
 	for (unsigned i = 0; i < d->hosts; i++)
 		d->host[i].seen_beating = false;
 	restart(d);
+}
+
+void decide_fenced(struct decide *d, unsigned host)
+{
+	d->host[host].struck = false;
 }
 
 void decide_deposed(struct decide *d)

@@ -73,6 +73,7 @@ enum decide_kind {
 	DECIDE_AGENT_OFF, /* start the agent; its end is a result of a later poll */
 	DECIDE_AGENT_STATUS,
 	DECIDE_AGENT_STOP, /* kill it; no result */
+	DECIDE_AGENT_OVER, /* the same, of a host that is over by another's proof: what it has done is undone */
 	DECIDE_REFUSED,    /* the order is dropped: the host beats */
 };
 
@@ -133,6 +134,8 @@ struct decide_host {
 	enum decide_phase phase;
 	unsigned next_pause;
 	uint32_t agent_ms;
+	bool struck;             /* an agent was to switch it off, and it is not FENCED by that */
+	bool overtaken;          /* it was struck, and was proved over by somebody else */
 	enum daxfs_reason cause; /* of FENCING, whatever its agent did since */
 	uint32_t cause_ms;
 	enum decide_order order;
@@ -165,6 +168,8 @@ void decide_init(struct decide *d, unsigned hosts, unsigned heartbeat_ms);
 unsigned decide_poll(struct decide *d, const struct decide_input *in, struct decide_action *out);
 /* The claim succeeded: we are primary under epoch. */
 void decide_claimed(struct decide *d, uint32_t epoch);
+/* That host is FENCED, by what its agent did. */
+void decide_fenced(struct decide *d, unsigned host);
 /* The pool said that our epoch is no longer in force. */
 void decide_deposed(struct decide *d);
 /* NULL, or why that order cannot be taken, by what the last poll saw. */

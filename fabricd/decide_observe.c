@@ -23,6 +23,7 @@ void see_forget_fencing(struct decide_host *h)
 	h->agent_ms = 0;
 	h->cause = DAXFS_REASON_NONE;
 	h->order = ORDER_NONE;
+	h->struck = h->overtaken = false;
 }
 
 void see_pause_fencing(struct decide_host *h)
@@ -140,8 +141,12 @@ static void see_host(struct decide *d, unsigned i, const struct decide_input *in
 	struct decide_host *h = &d->host[i];
 	const struct daxfs_host_view *v = &in->view[i];
 
-	if (h->known && v->generation != h->generation)
+	if (h->known && v->generation != h->generation) {
+		bool struck = h->struck;
+
 		see_forget_fencing(h);
+		h->overtaken = struck;
+	}
 	h->introduced = daxfs_host_introduced(v);
 	h->kin = h->introduced ? in->kin[i] : DAXFS_KIN_NONE;
 	h->rested = h->known && v->deaths == h->deaths ? h->rested + 1 : 0;

@@ -252,6 +252,24 @@ static void ended(const struct agent *a, enum decide_result result, const char *
 	agents->done(agents->context, a->host, result, age_ms(a));
 }
 
+static bool is_fence(const struct agent *a)
+{
+	return a->task == TASK_OFF || a->task == TASK_STATUS || a->task == TASK_REBOOT;
+}
+
+/* Not while one may still switch it off: which of the two came last would be luck. */
+static void switch_on(struct agents *agents, unsigned host)
+{
+	for (const struct agent *a = agents->first; a; a = a->next)
+		if (a->host == host && is_fence(a))
+			return;
+	if (!agents->on_again[host])
+		return;
+	agents->on_again[host] = false;
+	launch(agents, host, agents->plug[host], TASK_ON, agents->level[host]);
+	agents->level[host] = 0;
+}
+
 static void on_child(struct ev_loop *loop, ev_child *w, int revents)
 {
 	struct agent *a = w->data, copy;
@@ -266,6 +284,8 @@ static void on_child(struct ev_loop *loop, ev_child *w, int revents)
 	free_agent(a);
 	if (!copy.dropped)
 		ended(&copy, result, copy.last[0] ? copy.last : "it said nothing");
+	else
+		switch_on(copy.agents, copy.host);
 }
 
 static void on_timeout(struct ev_loop *loop, ev_timer *w, int revents)
@@ -343,6 +363,8 @@ static int launch(struct agents *agents, unsigned host, const char *plug, enum t
 	if (rc == 0) {
 		if (task != TASK_MONITOR && task != TASK_TEST)
 			agents->level[host] = level;
+		if (task == TASK_OFF || task == TASK_REBOOT)
+			snprintf(agents->plug[host], sizeof(agents->plug[host]), "%s", plug);
 		watch(a);
 		return 0;
 	}
@@ -365,6 +387,9 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 	unsigned level = agents->level[host];
 
 	agents_stop(agents, host);
+	agents->on_again[host] = false;
+	if (off)
+		agents->plug[host][0] = '\0';
 	if (!level_at(agents, 0)) {
 		log_warn("host %u: no fence agent is set; when %s is off: daxfsctl confirm-dead --host %u", host, plug,
 			 host);
@@ -388,6 +413,21 @@ void agents_fenced(struct agents *agents, unsigned host, const char *plug)
 		launch(agents, host, plug, TASK_ON, agents->level[host]);
 	agents->level[host] = 0;
 	agents->said[host][0] = '\0';
+}
+
+void agents_over(struct agents *agents, unsigned host)
+{
+	bool on = agents->options->fence_action != FENCE_OFF && agents->plug[host][0];
+
+	log_note("host %u is over by another's proof; %s, which was to switch it off, is not waited for: %s", host,
+		 agents_name(agents, host), on ? "switching it on" : "it may be off");
+	agents_stop(agents, host);
+	agents->said[host][0] = '\0';
+	agents->on_again[host] = on;
+	if (on)
+		switch_on(agents, host);
+	else
+		agents->level[host] = 0;
 }
 
 void agents_test(struct agents *agents, unsigned host, const char *plug)
@@ -464,11 +504,6 @@ void agents_init(struct agents *agents, struct ev_loop *loop, const struct optio
 		 void *context)
 {
 	*agents = (struct agents){ .loop = loop, .options = options, .done = done, .context = context };
-}
-
-static bool is_fence(const struct agent *a)
-{
-	return a->task == TASK_OFF || a->task == TASK_STATUS || a->task == TASK_REBOOT;
 }
 
 void agents_stop(struct agents *agents, unsigned host)

@@ -47,6 +47,8 @@ struct agents {
 	void *context;
 	struct agent *first;                           /* all that have not been reaped */
 	unsigned level[DECIDE_HOSTS_MAX];              /* that is tried, or did it */
+	char plug[DECIDE_HOSTS_MAX][64];               /* that was last to be switched off */
+	bool on_again[DECIDE_HOSTS_MAX];               /* once the agent that was at it has ended */
 	char said[DECIDE_HOSTS_MAX][AGENT_SAID_BYTES]; /* last, by the last one that failed; empty: none did */
 	struct agents_test test;
 	ev_timer monitor;
@@ -67,6 +69,11 @@ void agents_monitor(struct agents *agents);
 void agents_start(struct agents *agents, unsigned host, const char *plug, bool off);
 /* The host was cut off, and is FENCED: switch it on again, if that is wanted. Nobody waits for it. */
 void agents_fenced(struct agents *agents, unsigned host, const char *plug);
+/*
+ * The host is over by another's proof, while an agent was to switch it off, or had: that one is stopped, and the machine is switched
+ * on again if the action would have done so (cycle, reboot), when the agent has ended. Nobody waits for it.
+ */
+void agents_over(struct agents *agents, unsigned host);
 /* Ask each level for the status of a host; see test. Cuts nobody off. */
 void agents_test(struct agents *agents, unsigned host, const char *plug);
 /* Kill the agent of that host, if one runs; done is not called. */

@@ -237,8 +237,10 @@ static void outcome(struct watch *w, const struct operation *op)
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
 		events_moved(&w->events, &w->in.view[a->host], a, agents_name(w->agents, a->host));
-		if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
+		if (a->to == DAXFS_HOST_FENCED && a->fence_ms) {
+			decide_fenced(&w->decide, a->host);
 			agents_fenced(w->agents, a->host, w->in.view[a->host].name);
+		}
 	}
 }
 
@@ -314,6 +316,7 @@ void watch_act(struct watch *w, const struct decide_action *a)
 	case DECIDE_AGENT_OFF:
 	case DECIDE_AGENT_STATUS: start_agent(w, a); break;
 	case DECIDE_AGENT_STOP: agents_stop(w->agents, a->host); break;
+	case DECIDE_AGENT_OVER: agents_over(w->agents, a->host); break;
 	case DECIDE_REFUSED: log_warn("host %u (%s): not confirmed dead, its heartbeat moves", a->host, name); break;
 	}
 }

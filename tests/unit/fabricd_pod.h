@@ -26,7 +26,7 @@ struct pod {
 	bool beats[DECIDE_HOSTS_MAX];
 	bool deaf_agents; /* agents never report */
 	bool bad_agents;  /* agents fail */
-	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX];
+	unsigned offs[DECIDE_HOSTS_MAX], statuses[DECIDE_HOSTS_MAX], stops[DECIDE_HOSTS_MAX], overs[DECIDE_HOSTS_MAX];
 	unsigned counts[DECIDE_HOSTS_MAX], refused[DECIDE_HOSTS_MAX], moves, stamps, beaten, claims, steps_down, yields;
 	struct decide_action last_move[DECIDE_HOSTS_MAX];
 	bool off[DECIDE_HOSTS_MAX]; /* as it was moved to FENCED last */
@@ -63,6 +63,8 @@ static inline void carry_out_move(struct pod *pod, const struct decide_action *a
 	if (a->to == DAXFS_HOST_FENCED)
 		pod->off[a->host] = a->off;
 	pod->moves++;
+	if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
+		decide_fenced(&pod->d, a->host);
 }
 
 static inline void agent(struct pod *pod, unsigned host, enum decide_result result)
@@ -109,6 +111,7 @@ static inline void carry_out(struct pod *pod, const struct decide_action *a)
 		agent(pod, a->host, RESULT_STATUS_OFF);
 		break;
 	case DECIDE_AGENT_STOP: pod->stops[a->host]++; break;
+	case DECIDE_AGENT_OVER: pod->overs[a->host]++; break;
 	case DECIDE_REFUSED: pod->refused[a->host]++; break;
 	}
 }

@@ -35,6 +35,80 @@ static void what_is_over_needs_no_agent(void **state)
 	}
 }
 
+/* The host moves its word itself: a new process of its machine has proved the old one over. */
+static void proves_itself(struct pod *pod, unsigned host)
+{
+	host_is(pod, host, DAXFS_HOST_FENCED);
+	pod->in.view[host].generation++;
+	pod->in.view[host].reason = DAXFS_REASON_ENDED;
+}
+
+/* An agent is at it, and would switch off a machine that is back: stopped, and undone, once. */
+static void an_agent_is_overtaken(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.deaf_agents = true;
+	pod.beats[1] = false;
+	polls(&pod, TIMING_FENCING_POLLS + 2);
+	assert_int_equal(pod.offs[1], 1);
+	proves_itself(&pod, 1);
+	polls(&pod, 20);
+	assert_int_equal(pod.overs[1], 1);
+	assert_int_equal(pod.overs[0] + pod.overs[2], 0);
+	assert_int_equal(pod.offs[1], 1);
+	/* By a proof that the manager has seen itself. */
+	start(&pod, 3, 3);
+	pod.deaf_agents = true;
+	pod.beats[1] = false;
+	polls(&pod, TIMING_FENCING_POLLS + 2);
+	assert_int_equal(pod.offs[1], 1);
+	pod.in.kin[1] = DAXFS_KIN_ENDED;
+	polls(&pod, 20);
+	assert_int_equal(pod.overs[1], 1);
+}
+
+/* The agent has switched it off; before the poll that would say so, the word was moved. */
+static void an_agent_that_was_done_is_overtaken(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.beats[1] = false;
+	polls(&pod, TIMING_FENCING_POLLS);
+	while (!pod.offs[1])
+		polls(&pod, 1);
+	proves_itself(&pod, 1);
+	polls(&pod, 20);
+	assert_int_equal(pod.overs[1], 1);
+}
+
+/* One that cut it off is not, nor one whose host the operator took for dead. */
+static void an_agent_that_was_first_is_not_overtaken(void **state)
+{
+	struct pod pod;
+
+	(void)state;
+	start(&pod, 3, 3);
+	pod.beats[1] = false;
+	polls(&pod, TIMING_FENCING_POLLS + TIMING_FROZEN_POLLS + 20);
+	assert_true(state_of(&pod, 1) != DAXFS_HOST_FENCING);
+	assert_int_equal(pod.offs[1], 1);
+	assert_int_equal(pod.overs[1], 0);
+	start(&pod, 3, 3);
+	pod.deaf_agents = true;
+	pod.beats[1] = false;
+	polls(&pod, TIMING_FENCING_POLLS + 2);
+	pod.in.order[1] = ORDER_CONFIRM;
+	polls(&pod, TIMING_FROZEN_POLLS + 20);
+	assert_true(state_of(&pod, 1) != DAXFS_HOST_FENCING);
+	assert_int_equal(pod.stops[1], 1);
+	assert_int_equal(pod.overs[1], 0);
+}
+
 /* Its counter moves: another machine has this one's id. To cut off or to declare dead would hit the wrong one. */
 static void no_proof_of_one_that_beats(void **state)
 {
@@ -220,11 +294,18 @@ static void single_deaths_are_not_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_over_needs_no_agent), cmocka_unit_test(no_proof_of_one_that_beats),
-		cmocka_unit_test(own_machine_is_not_cut_off),  cmocka_unit_test(the_peer_cuts_it_off),
-		cmocka_unit_test(nobody_takes_over),           cmocka_unit_test(power_failure_of_all),
-		cmocka_unit_test(the_operator_need_not_wait),  cmocka_unit_test(without_a_wait_all_are_cut_off),
+		cmocka_unit_test(what_is_over_needs_no_agent),
+		cmocka_unit_test(no_proof_of_one_that_beats),
+		cmocka_unit_test(own_machine_is_not_cut_off),
+		cmocka_unit_test(the_peer_cuts_it_off),
+		cmocka_unit_test(nobody_takes_over),
+		cmocka_unit_test(power_failure_of_all),
+		cmocka_unit_test(the_operator_need_not_wait),
+		cmocka_unit_test(without_a_wait_all_are_cut_off),
 		cmocka_unit_test(single_deaths_are_not_held),
+		cmocka_unit_test(an_agent_is_overtaken),
+		cmocka_unit_test(an_agent_that_was_done_is_overtaken),
+		cmocka_unit_test(an_agent_that_was_first_is_not_overtaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

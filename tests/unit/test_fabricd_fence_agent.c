@@ -460,6 +460,38 @@ static void actions(void **state)
 	stop(&b);
 }
 
+/* An agent that is overtaken is stopped; then, and not before, the machine is switched on. */
+static void overtaken(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, "grep -q action=off ${0%agent}seen && sleep 1000");
+	b.options.fence_action = FENCE_CYCLE;
+	agents_start(&b.agents, 3, "host3", true);
+	agents_over(&b.agents, 3);
+	assert_true(b.agents.on_again[3]); /* not beside the one that ends */
+	run_loop(&b, 0, true);
+	seen_is(&b, "action=on\nplug=host3\n");
+	assert_int_equal(b.done, 0);
+	/* One that has ended; and action off switches nothing on. */
+	agents_over(&b.agents, 3);
+	assert_non_null(b.agents.first);
+	run_loop(&b, 0, true);
+	unlink(b.seen);
+	b.options.fence_action = FENCE_OFF;
+	agents_over(&b.agents, 3);
+	assert_null(b.agents.first);
+	/* It has died again: what is left of the first time does not switch it on beside that. */
+	b.options.fence_action = FENCE_REBOOT;
+	agents_start(&b.agents, 3, "host3", true);
+	agents_over(&b.agents, 3);
+	agents_start(&b.agents, 3, "host3", true);
+	run_loop(&b, 1, true);
+	seen_is(&b, "action=reboot\nplug=host3\n");
+	stop(&b);
+}
+
 /* An agent that could not work is known before a host has died. */
 static void it_is_asked_before_it_is_needed(void **state)
 {
@@ -519,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_level_that_lies_is_left),
 		cmocka_unit_test(hosts_have_lines_of_their_own),
 		cmocka_unit_test(actions),
+		cmocka_unit_test(overtaken),
 		cmocka_unit_test(it_is_asked_before_it_is_needed),
 		cmocka_unit_test(its_name_has_no_directory),
 	};

@@ -224,6 +224,11 @@ void agents_fenced(struct agents *agents, unsigned host, const char *plug)
 	(void)plug;
 }
 
+void agents_over(struct agents *agents, unsigned host)
+{
+	agents_stop(agents, host);
+}
+
 void agents_stop(struct agents *agents, unsigned host)
 {
 	for (unsigned i = 0; i < AGENTS_MAX; i++)
