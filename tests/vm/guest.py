@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import random
+import secrets
 import shlex
 import signal
 import socket
@@ -19,7 +20,7 @@ import time
 # A guest that waits for a device, or for a service, waits as long as we do.
 HANG_S = 600  # no limit is nearer: machines differ by more than ten times
 KERNEL = (f"systemd.default_timeout_start_sec={HANG_S} systemd.default_device_timeout_sec={HANG_S} console=ttyS0 quiet "
-          "nr_cpus=1 tsc=reliable no_timer_check mitigations=off nokaslr norandmaps 8250.nr_uarts=1 systemd.show_status=0 "
+          "nr_cpus=1 tsc=reliable no_timer_check mitigations=off nokaslr norandmaps 8250.nr_uarts=1 systemd.show_status=0 net.ifnames=0 lsm=yama cryptomgr.notests "
           "modprobe.blacklist=kvm_amd,kvm,aesni_intel,ghash_clmulni_intel,sha512_ssse3,sha256_ssse3,sha1_ssse3,"
           "powernow_k8,button,evdev,serio_raw,dm_mod,loop,configfs,binfmt_misc")
 ANSWER_S = 120  # of one question: the guest may have gone down while it was asked, and be up again
@@ -46,6 +47,7 @@ def until(what, condition, poll=0.2):
         if time.monotonic() > end:
             raise Failure(f"waited in vain: {what}" + (f" ({error!r})" if error else ""))
         time.sleep(poll)
+        poll = min(poll * 1.5, max(poll, 1))  # a look takes a guest's time
 
 
 def free_port():
@@ -87,9 +89,9 @@ def synchronize(file):
 
 
 class Guest:
-    def __init__(self, number, image, directory, pool, packages):
+    def __init__(self, number, image, directory, pool):
         self.number, self.name = number, f"guest{number}"
-        self.image, self.dir, self.pool, self.packages = image, directory, pool, packages
+        self.image, self.dir, self.pool, self.id = image, directory, pool, secrets.token_hex(16)
         self.qemu = None
         self.fence_port = free_port()
         self.acks = f"{directory}/{self.name}.acks"
@@ -113,9 +115,8 @@ class Guest:
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=96", "-machine", "q35,nvdimm=on", "-cpu", "max", "-smp", "2",
              "-m", "640M,slots=1,maxmem=4G", "-display", "none", "-nodefaults", "-no-user-config", "-name", self.name,
              "-kernel", f"{self.image}/kernel", "-initrd", f"{self.image}/initrd",
-             "-append", f"root=/dev/vda rw {KERNEL} systemd.hostname={self.name}",
+             "-append", f"root=/dev/vda rw {KERNEL} systemd.hostname={self.name} systemd.machine_id={self.id}",
              "-drive", f"file={self.path('qcow2')},if=virtio,format=qcow2",
-             "-drive", f"file={self.packages},if=virtio,format=raw,readonly=on",
              "-object", f"memory-backend-file,id=pool,share=on,mem-path={self.pool},size={size}",
              "-device", "nvdimm,memdev=pool",
              "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
@@ -138,6 +139,14 @@ class Guest:
 
     def on(self):
         return self.qemu is not None and self.qemu.poll() is None
+
+    def processor_s(self):
+        """Of a processor of this machine, that the guest has used since it was switched on."""
+        if not self.on():
+            return 0
+        with open(f"/proc/{self.qemu.pid}/stat", encoding="ascii") as file:
+            words = file.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def qmp(self, command):
         return exchange(self.path("qmp"), [{"execute": "qmp_capabilities"}, {"execute": command}])
@@ -162,7 +171,21 @@ class Guest:
             return False
 
     def wait_up(self):
-        until(f"{self.name} to boot (see {self.path('console')})", self.up)
+        try:
+            until(f"{self.name} to boot", lambda: self.up() or not self.on())
+        except Failure as failure:
+            raise Failure(f"{failure}: {self.silence()}") from None
+        if not self.on():
+            raise Failure(f"{self.name}: QEMU has ended: {self.silence()}")
+
+    def silence(self):
+        """Where to look when it does not boot."""
+        for what in ("qemu", "console"):
+            with open(self.path(what), encoding="ascii", errors="replace") as file:
+                if said := file.read().strip().splitlines():
+                    return f"{what} said at last: {said[-1].strip()}; all of it with --keep, in {self.path(what)}"
+        return ("its kernel has not printed a byte, and QEMU neither: this QEMU does not run it. Version 7.2 does, emulating (TCG), with or without "
+                "/dev/kvm; make the image anew (rm -r build/vm/image), or begin QEMU by hand as in guest.py with -d int,guest_errors")
 
     def start(self, command, stdin=""):
         return self.ask("guest-exec", path="/bin/sh", arg=["-c", command],
@@ -188,8 +211,10 @@ class Guest:
             raise Failure(f"{self.name}: exit status {status} of: {command}\n{said}")
         return said
 
-    def put(self, path, text, mode="644"):
-        self.run(f"mkdir -p {shlex.quote(os.path.dirname(path))}; umask 077; cat >{path}; chmod {mode} {path}", text)
+    def put(self, directory, files):
+        """Files {name: text}, which root alone may read."""
+        self.run(f"mkdir -p {directory}; cd {directory}; umask 077; " +
+                 "; ".join(f"printf %s {shlex.quote(text)} >{name}" for name, text in files.items()))
 
 
 def on_all(guests, command):

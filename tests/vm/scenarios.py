@@ -30,6 +30,7 @@ def died(pod, victim, generation):
     declared = time.monotonic() - began
     for guest in marks:
         pod.wait_progress(guest, 20)
+    pod.ease_load([victim])
     until(f"{victim.name} to be recovered", recovered)
     worked = ", ".join("%s did %d operations, the longest %d ms" % ((guest.name,) + pod.longest(guest, mark))
                        for guest, mark in marks.items())
@@ -105,9 +106,13 @@ def reboot(pod):
     """a machine is rebooted as an operator does it: it leaves, and comes back"""
     victim = pod.guests[1]
     pod.deaths += 1  # its load is ended, perhaps between a change and its acknowledgement
-    before = victim.run("cat /proc/sys/kernel/random/boot_id")
+    boot, before = victim.run("cat /proc/sys/kernel/random/boot_id"), generation(pod, victim)
     victim.start("systemctl reboot")
-    until(f"{victim.name} to boot anew", lambda: victim.up() and victim.try_run("cat /proc/sys/kernel/random/boot_id")[1] != before, 1)
+    until(f"{victim.name} to leave", lambda: (host := pod.host(pod.guests[0], victim.number))["state"] == "FREE" or
+          host["generation"] > before)
+    pod.say("  it has left")
+    pod.ease_load([victim])
+    until(f"{victim.name} to boot anew", lambda: victim.up() and victim.try_run("cat /proc/sys/kernel/random/boot_id")[1] != boot, 1)
     return [victim]
 
 
@@ -135,9 +140,8 @@ ALL = (kill, panic, pause, zombie, frozen, reboot, reset, power)
 def set_up(pod):
     pod.boot()
     pod.say("three machines have booted")
-    pod.install()
     pod.make_device()
-    pod.say("each has the packages and /dev/dax0.0")
+    pod.say("each has /dev/dax0.0")
     pod.say(f"pool made; {pod.make_pool()}")
     pod.configure()
     pod.wait_whole()
@@ -158,12 +162,13 @@ def run(pod, names):
     scenarios = chosen(names)
     set_up(pod)
     for scenario in scenarios:
-        began = time.monotonic()
         pod.doing = scenario.__name__
         pod.say(f"{scenario.__name__}: {scenario.__doc__}")
         pod.start_load()
         victims = scenario(pod)
+        pod.ease_load(victims)  # as some scenarios have before
         pod.wait_whole()
+        pod.say("  whole again, unaided")
         pod.stop_load(victims)
-        pod.say(f"  whole again, unaided; {pod.verify(pod.guests[len(pod.done) % len(pod.guests)])}; {time.monotonic() - began:.0f} s")
+        pod.say("  " + pod.verify(pod.guests[len(pod.done) % len(pod.guests)]))
         pod.done.append(scenario.__name__)
