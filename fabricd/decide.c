@@ -345,7 +345,8 @@ static enum decide_verdict verdict_on(const struct decide *d, const struct decid
 }
 
 /*
- * A host proved that its former life is over while an agent was at it, or just before the move that says what the agent did:
+ * A host proved that its former life is over while an agent was at it, or just before the move that says what the
+ * agent did:
  *
  *   manager                     agent                      host 1's machine
  *   FENCING; starts the agent   looks for the machine

@@ -70,8 +70,8 @@ void agents_start(struct agents *agents, unsigned host, const char *plug, bool o
 /* The host was cut off, and is FENCED: switch it on again, if that is wanted. Nobody waits for it. */
 void agents_fenced(struct agents *agents, unsigned host, const char *plug);
 /*
- * The host is over by another's proof, while an agent was to switch it off, or had: that one is stopped, and the machine is switched
- * on again if the action would have done so (cycle, reboot), when the agent has ended. Nobody waits for it.
+ * The host is over by another's proof, while an agent was to switch it off, or had: that one is stopped, and when it
+ * has ended the machine is switched on again, if the action would have done so (cycle, reboot). Nobody waits for it.
  */
 void agents_over(struct agents *agents, unsigned host);
 /* Ask each level for the status of a host; see test. Cuts nobody off. */
