@@ -170,7 +170,7 @@ check: deps-check
 check-long: deps-check
 	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' BUDGET='$(or $(BUDGET),120)' scripts/check-long
 
-# Not part of the others: it takes QEMU, mmdebstrap, a package archive and many minutes (docs/TESTING.md). What it builds is kept.
+# Not part of the others: it takes QEMU, mmdebstrap, a package archive and ten minutes (docs/TESTING.md). What it builds is kept.
 check-vm:
 	@scripts/deps $(B)/.deps-vm $(DEPS_BUILD) $(DEPS_DEB) $(DEPS_VM)
 	@scripts/deb $(B)/deb --kept
