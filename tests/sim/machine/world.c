@@ -341,8 +341,9 @@ bool world_fence(unsigned host, unsigned candidate)
 		return true;
 	word.state = DAXFS_HOST_FENCED;
 	word.generation++;
-	if (lease_used(&world.pool)) /* else nobody looks, and what a death leaves is to be a matter of memory alone */
-		set_word(&world.pool.member->host[host].fence_ms, world.off[host] ? (uint64_t)word.generation << 40 : 0);
+	if (lease_used(&world.pool)) /* else nobody looks, and what a death leaves is a matter of memory alone */
+		set_word(&world.pool.member->host[host].fence_ms,
+			 world.off[host] ? (uint64_t)word.generation << 40 : 0);
 	set_host_word(host, word);
 	return true;
 }
