@@ -314,7 +314,7 @@ static void test_view(void **state)
 	assert_int_equal(v.last.files, 112);
 	assert_int_equal(v.fence_ms, 18);
 	assert_int_equal(sm_load(&h->fence_ms) >> 40, 4); /* cut off since that generation */
-	assert_int_equal(v.reason, DAXFS_REASON_NONE); /* not one we know */
+	assert_int_equal(v.reason, DAXFS_REASON_NONE);    /* not one we know */
 	assert_string_equal(v.name, "host? ?[31mone");
 	memset(h->name, 'z', 32);
 	assert_string_equal(view(f, 1).name, "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz");
