@@ -41,6 +41,7 @@ struct cache {
 	} backing[DAXFS_BACKINGS];
 	uint64_t slow_ns[DAXFS_HOSTS_MAX]; /* since when, 0: never */
 	uint64_t hand;
+	uint64_t bare_mark, bare_steps;   /* while that was the mark, the hand met nothing cached for so many */
 	uint64_t doubted_ns, believed_ns; /* when they were counted last; until when that is believed */
 	uint64_t tenancy,
 		cached;     /* generation + 1 of the host that the next is of: its word, cached of sm_cache_host */
@@ -362,6 +363,32 @@ uint64_t cache_hand(struct daxfs *fs, uint64_t by)
 	c->hand += by;
 	unlock(c, was);
 	return hand;
+}
+
+bool cache_is_bare(struct daxfs *fs, uint64_t mark)
+{
+	struct cache *c;
+	bool bare;
+	int was;
+
+	if (!mark)
+		return true;
+	c = lock(fs, &was);
+	bare = mark != UINT64_MAX && mark == c->bare_mark && c->bare_steps >= fs->pool.objects[DAXFS_T_PAGE];
+	unlock(c, was);
+	return bare;
+}
+
+void cache_walked(struct daxfs *fs, uint64_t mark, uint64_t steps, bool bare)
+{
+	int was;
+	struct cache *c = lock(fs, &was);
+
+	if (!bare || mark != c->bare_mark)
+		c->bare_steps = 0;
+	c->bare_mark = mark;
+	c->bare_steps += bare ? steps : 0;
+	unlock(c, was);
 }
 
 /* -- figures -------------------------------------------------------------------------- */

@@ -252,6 +252,10 @@ uint64_t cache_tally(struct daxfs *fs, uint64_t word, uint64_t n);
 atomic_ullong *cache_room(struct daxfs *fs);
 /* The page from which the search for victims goes on; it is then `by` further. */
 uint64_t cache_hand(struct daxfs *fs, uint64_t by);
+/* Has it gone round all pages since the mark (heat_mark) is what it is, and met nothing of the cache? */
+bool cache_is_bare(struct daxfs *fs, uint64_t mark);
+/* It went so many steps, and met nothing of the cache, nor what may soon be? The mark is of before. */
+void cache_walked(struct daxfs *fs, uint64_t mark, uint64_t steps, bool bare);
 
 /* All of them are told to the pod, in this order. */
 enum cache_figure {

@@ -84,7 +84,9 @@ static int try_victim(struct daxfs *fs, struct lane *lane, uint64_t page)
 		return 0;
 	state = epoch_load(&lane->epoch, &lane->pool->state[DAXFS_T_PAGE][page]);
 	if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_CACHED)
-		return state_of(state) == DAXFS_PRIVATE ? 0 : -ENOENT; /* about to be */
+		return use_of(state) == DAXFS_USE_CACHED && state_of(state) == DAXFS_PRIVATE
+			       ? 0
+			       : -ENOENT; /* about to be */
 	at = link_of(lane, page, &word);
 	if (!at || lane->txn.fault || drop(lane, at, word))
 		return 0;
@@ -180,14 +182,40 @@ static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned 
 	return dropped;
 }
 
-unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
+/* Up to n, from where the hand is. The mark is of before. */
+static unsigned give_back_next(struct daxfs *fs, struct lane *lane, unsigned n, uint64_t mark)
 {
 	uint64_t pages = lane->pool->objects[DAXFS_T_PAGE], steps = pages < HAND_STEPS ? pages : HAND_STEPS;
-	unsigned dropped = give_back_coldest(fs, lane, n);
-	uint64_t hand = dropped < n ? cache_hand(fs, steps) : 0;
+	uint64_t hand = cache_hand(fs, steps), i;
+	unsigned dropped = 0;
+	bool bare = true;
 
-	for (uint64_t i = 0; i < steps && dropped < n && !lane->txn.fault; i++)
-		dropped += try_victim(fs, lane, (hand + i) % pages) > 0;
+	for (i = 0; i < steps && dropped < n && !lane->txn.fault; i++) {
+		int rc = try_victim(fs, lane, (hand + i) % pages);
+
+		dropped += rc > 0;
+		bare = bare && rc == -ENOENT;
+	}
+	cache_walked(fs, mark, i, bare && !lane->txn.fault);
+	return dropped;
+}
+
+/*
+ * Where there is none, who is refused for want of room is not to look at thousands of states each time: after a whole
+ * round that met none, nobody of this process looks until a host has filled a page, or written one back, and says so
+ * (heat_mark). Of a host that died between the two, or of a thread that is still at a part of that round, up to a
+ * record of pages may be missed until then: they are the next filler's to drop.
+ */
+unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
+{
+	uint64_t mark = heat_mark(lane->pool);
+	unsigned dropped;
+
+	if (cache_is_bare(fs, mark))
+		return 0;
+	dropped = give_back_coldest(fs, lane, n);
+	if (dropped < n)
+		dropped += give_back_next(fs, lane, n - dropped, mark);
 	cache_count(fs, FIGURE_DROPPED, dropped);
 	return dropped;
 }

@@ -11,6 +11,7 @@
 #define LOOKS 8u                                  /* lines, for a word that is not empty */
 #define AGE_MAX (DAXFS_TICK_MASK - HEAT_TICKS)    /* kept at that: the rest of a round is for those not looked at */
 #define CACHED_LEAST 64u                          /* for the clock: with fewer it would race */
+#define MARK_MIX 0x9e3779b97f4a7c15u              /* odd: of two marks that differ in one host none are alike */
 #define SWEEP 8u                                  /* victims for which MH-clock's hand clears one word */
 
 /* -- how many ------------------------------------------------------------------- */
@@ -38,6 +39,19 @@ uint64_t heat_cached(const struct pool *pool)
 		if (!pool_lost(pool, &pool->heat.host[i], sizeof(pool->heat.host[i])))
 			sum += sm_peek(&pool->heat.host[i].cached);
 	return sum > pool->objects[DAXFS_T_PAGE] ? 0 : sum; /* less than none, for a host died: none */
+}
+
+/* Who looks for cached pages after this finds those of each fill that it does not tell: the loads acquire. */
+uint64_t heat_mark(const struct pool *pool)
+{
+	uint64_t mark;
+
+	if (!pool->heat.at || pool_troubled(pool))
+		return UINT64_MAX;
+	mark = sm_load(pool->heat.clock);
+	for (unsigned i = 0; i < pool->super.hosts; i++)
+		mark = (mark ^ sm_load(&pool->heat.host[i].cached)) * MARK_MIX;
+	return mark;
 }
 
 /* -- clock ---------------------------------------------------------------------- */

@@ -97,6 +97,8 @@ void heat_count(struct daxfs *fs, int64_t n);
 void heat_recount(struct daxfs *fs);
 /* How many are cached; 0 in a pool without heat. */
 uint64_t heat_cached(const struct pool *pool);
+/* It changes with each fill, write-back and drop. 0: nothing was ever cached; UINT64_MAX: not known. */
+uint64_t heat_mark(const struct pool *pool);
 /* So many pages were filled: the clock goes on. */
 void heat_filled(const struct pool *pool, unsigned n);
 /* That page was made. */

@@ -364,7 +364,7 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 
 	if (lane->txn.fault || !lane_alive(lane))
 		return false;
-	room = rc == -ENOSPC && (cache_yield(fs, lane, GIVE_BACK) || lane->txn.starved);
+	room = rc == -ENOSPC && ((lane->txn.no_page && cache_yield(fs, lane, GIVE_BACK)) || lane->txn.starved);
 	if (room && ++*starved <= STARVED_MAX) {
 		epoch_rescan(&lane->epoch);
 		lane_exit(lane);
@@ -390,6 +390,7 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 
 	lane_enter(lane);
 	lane->txn.receipt = fs_receipt(fs);
+	lane->txn.no_page = false;
 	if (lane_alive(lane))
 		do {
 			lane_moved(lane);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cache_fixture.h"
+#include "fs/heat.h"
 
 /* A file several times as large as the pool is read to its end, again and again, by all hosts. */
 static void test_larger_than_the_pool(void **state)
@@ -45,6 +46,84 @@ static void test_files_first(void **state)
 	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "g"), 0);
 	expect(&s, 2, 0, 64 * PAGE);
 	assert_int_equal(link_kind(word_of(&s, 0)), DAXFS_CLEAN);
+	fixture_stop(&s);
+}
+
+static uint64_t grow(struct daxfs *fs, daxfs_ino file, uint64_t n)
+{
+	uint8_t page[PAGE];
+
+	memset(page, 'p', PAGE);
+	while (daxfs_write(fs, file, page, PAGE, n * PAGE, 0) == PAGE)
+		n++;
+	return n;
+}
+
+static bool is_bare(struct fixture *s)
+{
+	return cache_is_bare(s->pod.fs[0], heat_mark(s->pool));
+}
+
+/* Who is refused looks for cached pages until a round met none; then not before another host has filled some. */
+static void test_refused_without_a_look(void **state)
+{
+	struct daxfs_attr attr = { 0 };
+	struct fixture s;
+	daxfs_ino file;
+	uint64_t n, most;
+
+	(void)state;
+	fixture_start(&s, 4 << 20, 4000 * PAGE, PATIENCE_MS);
+	assert_true(is_bare(&s)); /* nothing was ever cached */
+	expect(&s, 1, 0, 64 * PAGE);
+	assert_false(is_bare(&s));
+	file = pod_create(s.pod.fs[0], DAXFS_ROOT, "g");
+	most = grow(s.pod.fs[0], file, 0);
+	assert_int_equal(grow(s.pod.fs[0], file, most), most);
+	assert_true(is_bare(&s));
+	n = most - 200;
+	attr.size = n * PAGE;
+	assert_int_equal(daxfs_setattr(s.pod.fs[0], file, DAXFS_SET_SIZE, &attr, &attr), 0);
+	expect(&s, 1, 64 * PAGE, 64 * PAGE);
+	assert_int_not_equal(heat_cached(s.pool), 0);
+	assert_false(is_bare(&s));
+	assert_in_range(grow(s.pod.fs[0], file, n), most - 8, most + 8); /* all that was cached; but for nodes */
+	assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "g"), 0);
+	fixture_stop(&s);
+}
+
+/* What is refused for want of an inode gets none by giving cached pages back. */
+static void test_inodes_cost_no_page(void **state)
+{
+	struct daxfs_statfs before, after;
+	struct fixture s;
+	char name[16];
+	unsigned n = 0;
+
+	(void)state;
+	fixture_start(&s, 4 << 20, 4000 * PAGE, PATIENCE_MS);
+	for (;; n++) {
+		struct daxfs_attr attr;
+
+		snprintf(name, sizeof(name), "i%u", n);
+		if (daxfs_mknod(s.pod.fs[0], DAXFS_ROOT, name, S_IFREG | 0600, 0, pod_root, false, &attr))
+			break;
+	}
+	expect(&s, 1, 0, 64 * PAGE);
+	assert_int_equal(daxfs_statfs(s.pod.fs[0], &before), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		struct daxfs_attr attr;
+
+		assert_int_equal(
+			daxfs_mknod(s.pod.fs[0], DAXFS_ROOT, "none", S_IFREG | 0600, 0, pod_root, false, &attr),
+			-ENOSPC);
+	}
+	assert_int_equal(daxfs_statfs(s.pod.fs[0], &after), 0);
+	assert_int_equal(after.pages.live, before.pages.live);
+	while (n--) {
+		snprintf(name, sizeof(name), "i%u", n);
+		assert_int_equal(daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, name), 0);
+	}
 	fixture_stop(&s);
 }
 
@@ -200,6 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_larger_than_the_pool),
 		cmocka_unit_test(test_files_first),
+		cmocka_unit_test(test_refused_without_a_look),
+		cmocka_unit_test(test_inodes_cost_no_page),
 		cmocka_unit_test(test_wrong_hints),
 		cmocka_unit_test(test_view),
 		cmocka_unit_test(test_damage),
