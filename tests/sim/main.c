@@ -31,7 +31,7 @@ static const char usage_text[] =
 	"  --mutants           leave out each write-back in turn: which one does nobody miss?\n"
 	"  --func NAME         with --mutants: only those of this function\n"
 	"  --worlds            small worlds instead, exhaustively\n"
-	"  --shard K/N         before or after --worlds: of every N of them, the K-th\n"
+	"  --shard K/N         of every N scenarios, or with --worlds worlds, the K-th\n"
 	"  --world W           ... or only this one\n"
 	"  --from W            ... or from this one on, and round\n"
 	"  --minutes M         ... for so long\n"
@@ -194,7 +194,15 @@ static int parse(int argc, char **argv, struct options *opt)
 
 static bool whole(const struct options *opt)
 {
-	return !opt->op && !opt->variant && !opt->step && !opt->recovery_step && opt->gpf && opt->wb;
+	return !opt->op && !opt->variant && !opt->step && !opt->recovery_step && opt->gpf && opt->wb &&
+	       opt->shards == 1;
+}
+
+static bool asked(const struct options *opt, unsigned scenario)
+{
+	if (opt->op && strcmp(opt->op, scenarios[scenario].name))
+		return false;
+	return scenario % opt->shards == opt->shard - 1;
 }
 
 /* What is asked for in place of the scenarios: true, with the exit status. */
@@ -241,7 +249,7 @@ int main(int argc, char **argv)
 		printf(" %s", variant_name(v));
 	printf("\n");
 	for (unsigned i = 0; i < n_scenarios && !(opt.first_only && totals.failed); i++)
-		if (!opt.op || !strcmp(opt.op, scenarios[i].name))
+		if (asked(&opt, i))
 			run_scenario(&scenarios[i], &opt, &totals);
 	if (opt.weak)
 		add_pairs(&opt, &totals);
