@@ -208,7 +208,7 @@ static void end(struct cliff *cliff)
 static void full_pool(struct cliff *cliff, struct rig *rig)
 {
 	static const char *const names[] = { "cliff-full-overwrite-4k", "cliff-full-overwrite-64k",
-					     "cliff-full-refused-write", NULL };
+					     "cliff-full-denied-write", NULL };
 
 	if (!any_wanted(names))
 		return;
@@ -288,7 +288,7 @@ void bench_cliff(void)
 	struct cliff cliff;
 
 	if (!bench_wants("cliff-") && !bench_wants("cliff-full-overwrite-4k") &&
-	    !bench_wants("cliff-full-overwrite-64k") && !bench_wants("cliff-full-refused-write") &&
+	    !bench_wants("cliff-full-overwrite-64k") && !bench_wants("cliff-full-denied-write") &&
 	    !bench_wants("cliff-no-inode-create") && !bench_wants("cliff-lock-beside-80-shared") &&
 	    !bench_wants("cliff-one-lane-4threads"))
 		return;

@@ -44,6 +44,7 @@ section("Reading and writing"; "^(read|write|zerocopy|draft|first|append|wb)"; "
 "", "![Share of memcpy](data-memcpy.svg)",
 section("Names, beside 10,000 others"; "^(create|stat|rename|unlink|readdir)"; "names-tmpfs"),
 section("The mount"; "^(fuse|fio|elsewhere)"; "mount-passthrough"),
+section("Cliffs: what is slow somewhere, beside the same operation elsewhere"; "^cliff"; null),
 "", "## Recovery, contention, cost", "", "![Recovery](recovery.svg)", "",
 "| | | goal |", "|---|---|---|", (.results[] | select(.kind == "figure") | figure),
 "",
