@@ -7,11 +7,13 @@ def r2: . * 100 | round / 100;
 def goal: "\(.against) \(if .most then "≤" else "≥" end) \(.goal)"
   + (if .met == true then " ✓" elif .met == false then " missed" else " undecided" end);
 
+def requests: if .requests then ", \(.requests) requests" else "" end;
+
 def row:
   . as $r
   | (.targets | to_entries) as $t
-  | "| \(.name)\(if .conclusive then "" else " (?)" end) | \($t[0].value.ns.median | ns) | "
-    + ([$t[1:][] | "\(.key) \(.value.ns.median | ns) (**\(.value.ratio.median | r2)×**, \(.value.ratio.q1 | r2)–\(.value.ratio.q3 | r2))"]
+  | "| \(.name)\(if .conclusive then "" else " (?)" end) | \($t[0].value.ns.median | ns)\($t[0].value | requests) | "
+    + ([$t[1:][] | "\(.key) \(.value.ns.median | ns)\(.value | requests) (**\(.value.ratio.median | r2)×**, \(.value.ratio.q1 | r2)–\(.value.ratio.q3 | r2))"]
        | join("; "))
     + " | " + ([.goals[] | goal] | join(", ")) + " |";
 
@@ -45,6 +47,11 @@ section("Reading and writing"; "^(read|write|zerocopy|draft|first|append|wb)"; "
 section("Names, beside 10,000 others"; "^(create|stat|rename|unlink|readdir)"; "names-tmpfs"),
 section("The mount"; "^(fuse|fio|elsewhere)"; "mount-passthrough"),
 section("Cliffs: what is slow somewhere, beside the same operation elsewhere"; "^cliff"; null),
+section("Trees and programs through the mount"; "^mount-"; null),
+(if any(.results[]; .name | startswith("mount-")) then "",
+  "first: after the kernel has forgotten all; second: once more. Ours is an agent as it comes; -all: with `--keep all`; -timeout: with",
+  "`--attr-timeout 1` in a pool without leases, which is not coherent; -beside: while another host works in the same directories.",
+  "passthrough: libfuse's passthrough_ll with its default cache, over tmpfs. `bench/mount` has the jobs." else empty end),
 "", "## Recovery, contention, cost", "", "![Recovery](recovery.svg)", "",
 "| | | goal |", "|---|---|---|", (.results[] | select(.kind == "figure") | figure),
 "",

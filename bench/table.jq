@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # table.jq - results.json -> the table on the terminal: a line for each comparison, the
-# goal beside it. $whole: say also which goals have no result.
+# goal beside it, requests in brackets. $whole: say also which goals have no result.
 
 def pad($n): . + (" " * ([$n - length, 1] | max));
 def ns: if . >= 1e6 then "\(. / 1e4 | round / 100) ms" elif . >= 1e4 then "\(. / 100 | round / 10) us" else "\(round) ns" end;
 def r2: . * 100 | round / 100;
+def requests: if .requests then "[\(.requests)] " else "" end;
 def goal: "goal " + (if .most then "<= " else ">= " end) + "\(.goal)" + (if .met == false then "  MISSED" else "" end);
 
 def lines:
@@ -14,9 +15,9 @@ def lines:
   | [.targets | to_entries[] | select(.key != $ours)]
   | to_entries[]
   | .value as $t
-  | (if .key == 0 then ($r.name | pad(40)) + ($r.targets[$ours].ns.median | ns | pad(10)) else " " * 50 end)
+  | (if .key == 0 then ($r.name + " " + ($r.targets[$ours] | requests) | pad(40)) + ($r.targets[$ours].ns.median | ns | pad(10)) else " " * 50 end)
     + ($t.key | pad(12)) + ($t.value.ns.median | ns | pad(10))
-    + ("\($t.value.ratio.median | r2)x" | pad(7)) + ("\($t.value.ratio.q1 | r2)-\($t.value.ratio.q3 | r2)" | pad(12))
+    + ("\($t.value.ratio.median | r2)x" | pad(7)) + ("\($t.value.ratio.q1 | r2)-\($t.value.ratio.q3 | r2)" | pad(12)) + ($t.value | requests)
     + ([$r.goals[] | select(.against == $t.key) | goal] | join(" "))
     + (if .key == 0 and ($r.conclusive | not) then "  inconclusive: too few undisturbed samples" else "" end);
 

@@ -5,7 +5,7 @@
 #
 # A turn is good if others than this script's children and the processes in `daemons` used at most 5 % of the machine
 # meanwhile. A script prints "round target ns good" for each, and turns_result makes a line of JSON of them, in the form
-# of daxfs-bench: the median of the ratios of each round.
+# of daxfs-bench: the median of the ratios of each round. Requests may follow (turns.jq).
 
 # Jiffies: of all CPUs, of these those in which they were busy, and of the busy ones ours.
 turns_jiffies() {
@@ -32,7 +32,8 @@ turns_take() { # command...
 turns_result() { # turns, file of results, name, workers, what a worker is, targets with commas
 	jq -R -s -c --arg name "$3" --argjson workers "$4" --arg worker "$5" --arg of "$6" \
 		-f "${BASH_SOURCE[0]%/*}/turns.jq" "$1" | tee -a "$2" | jq -r --arg of "$6" '
-		($of | split(",")) as $of | "\(.name)  \($of[0]) \(.targets[$of[0]].ns.median | round) ns"
-		+ ([$of[1:][] as $t | .targets[$t] | "  \($t) \(.ns.median | round) (\(.ratio.median * 100 | round / 100)x)"] | join(""))
+		def requests: if .requests then " [\(.requests)]" else "" end;
+		($of | split(",")) as $of | "\(.name)  \($of[0]) \(.targets[$of[0]].ns.median | round) ns\(.targets[$of[0]] | requests)"
+		+ ([$of[1:][] as $t | .targets[$t] | "  \($t) \(.ns.median | round) (\(.ratio.median * 100 | round / 100)x)\(requests)"] | join(""))
 		+ (if .conclusive then "" else "  inconclusive" end)'
 }

@@ -2,7 +2,7 @@
 /*
  * requests.c - counts the requests that a FUSE server reads; preloaded into it (LD_PRELOAD).
  *
- * The file REQUESTS names holds a number for each kind of request, which are added to. bench/tree reads it.
+ * The file REQUESTS names holds a number for each kind of request, which are added to. bench/mount reads it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
