@@ -231,11 +231,15 @@ int channel_forget_attributes(const struct channel *c, uint64_t ino)
 {
 	struct fuse_notify_inval_inode_out what = { .ino = ino, .off = -1 };
 
+	if (c->told)
+		told_forgets(c->told, ino);
 	return notify(c, FUSE_NOTIFY_INVAL_INODE, &what, sizeof(what));
 }
 
 int channel_forget_names(const struct channel *c)
 {
+	if (c->told)
+		told_forgets_all(c->told);
 	return notify(c, NOTIFY_INC_EPOCH, NULL, 0);
 }
 
@@ -310,8 +314,10 @@ static void look_at(const struct channel *c, struct ops *ops, const void *buf, s
 	affinity_asked(&ops->affinity, in->pid);
 	affinity_moves(&ops->affinity, len);
 	note(c, in);
-	if (kernel_cache_keeps_names(&ops->cache))
-		kernel_cache_asked(&ops->cache, in->pid, in->opcode);
+	if (!kernel_cache_keeps_names(&ops->cache))
+		return;
+	kernel_cache_asked(&ops->cache, in->pid, in->opcode);
+	told_asked(&ops->told, in->opcode, in->nodeid);
 }
 
 static struct channel *channel_of(void *userdata)

@@ -23,12 +23,14 @@
 #define CHANNEL_EPOCHS 4u   /* all names can be made old at once: 6.16 */
 
 struct fuse_session;
+struct told_names;
 
 struct channel {
 	unsigned can; /* CHANNEL_*, once channel_greet() has returned */
 	/* To be set by then: the kernel has its answer, and whoever ends this process from here on leaves a mount. */
 	void (*served)(void *context);
 	void *context;
+	struct told_names *told; /* NULL, or what is noted of what the kernel forgets */
 
 	/* private */
 	int fd; /* the connection; workers may have clones of it */

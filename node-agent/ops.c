@@ -36,6 +36,7 @@ int ops_start(struct ops *ops)
 	if (error)
 		return error;
 	affinity_start(&ops->affinity);
+	told_start(&ops->told);
 	lookup_pins_init(&ops->pins, ops->fs);
 	tombstones_init(&ops->tombstones, ops->fs);
 	lock_owners_init(&ops->lock_owners, ops->fs);
@@ -60,6 +61,7 @@ void ops_stop(struct ops *ops)
 	lock_owners_fini(&ops->lock_owners);
 	tombstones_fini(&ops->tombstones);
 	lookup_pins_fini(&ops->pins);
+	told_stop(&ops->told);
 	affinity_stop(&ops->affinity);
 	pthread_key_delete(ops->scratch);
 }

@@ -33,6 +33,7 @@
 #include "node-agent/lock_owner.h"
 #include "node-agent/lockwait.h"
 #include "node-agent/lookup_pin.h"
+#include "node-agent/told_names.h"
 #include "node-agent/tombstone.h"
 
 static_assert(FUSE_ROOT_ID == DAXFS_ROOT, "the root's node id is its handle");
@@ -56,6 +57,7 @@ struct ops {
 	struct affinity affinity; /* these have locks of their own */
 	struct kernel_cache cache;
 	struct kernel_pages pages;
+	struct told_names told;
 	struct lookup_pins pins;
 	struct tombstones tombstones;
 	struct lock_owners lock_owners;

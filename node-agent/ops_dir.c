@@ -6,7 +6,8 @@
  * between requests: a directory may change, or this agent be replaced, in the
  * middle of one. libdaxfs calls back while it holds a lane, so the callbacks
  * only copy; attributes for readdirplus are fetched after it has returned. Names and attributes
- * that are listed may be kept as those that are looked up; kernel_cache.h says what is noted for that.
+ * that are listed may be kept as those that are looked up; kernel_cache.h says what is noted for that. What the kernel
+ * has of a former listing is not told again (told_names.h).
  */
 #include "node-agent/ops.h"
 
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "common/clock.h"
 
 /* an answer being filled */
 struct listing {
@@ -37,6 +40,8 @@ struct found_list {
 	daxfs_ino dir;
 	struct daxfs_lease lease; /* of the names */
 	bool kept;                /* if it may be */
+	uint64_t told;            /* told_names.h: the listing that has told all of it, or 0 */
+	uint64_t least_ns;        /* of all leases */
 };
 
 static bool fill_plain(void *context, const char *name, daxfs_ino ino, unsigned dt_type, uint64_t next)
@@ -127,9 +132,14 @@ static bool name_alone(const struct found_list *list, const struct daxfs_attr *a
 	       kernel_cache_told_another(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, attr->ino);
 }
 
+static void note_lease(struct found_list *list, uint64_t ns)
+{
+	list->least_ns = ns < list->least_ns ? ns : list->least_ns;
+}
+
 /*
  * An entry with its attributes is a lookup to the kernel. One without (node id
- * 0) is only a name: "." and "..", what was removed since it was found, and name_alone().
+ * 0) is only a name: "." and "..", what was told before, what was removed since it was found, and name_alone().
  */
 static void add_found(struct found_list *list, struct found *f)
 {
@@ -137,9 +147,13 @@ static void add_found(struct found_list *list, struct found *f)
 	struct daxfs_lease lease = { 0 };
 	struct fuse_entry_param entry;
 	struct daxfs_attr attr;
+	bool told = is_dots(f->name) || told_has(&ops_of(to->req)->told, list->told, f->attr.ino);
 
-	if (!is_dots(f->name) && attr_of(list, f->attr.ino, &attr, &lease) == 0 && !name_alone(list, &attr, &lease)) {
+	if (!told && attr_of(list, f->attr.ino, &attr, &lease) == 0 && !name_alone(list, &attr, &lease)) {
 		ops_entry_leased(ops_of(to->req), &attr, &lease, &entry);
+		note_lease(list, lease.names_ns);
+		note_lease(list,
+			   lease.attr_ns ? lease.attr_ns : lease.names_ns); /* what others write is asked for anyway */
 	} else {
 		ops_entry(ops_of(to->req), &f->attr, &entry);
 		entry.ino = 0;
@@ -148,12 +162,25 @@ static void add_found(struct found_list *list, struct found *f)
 					   (off_t)f->next);
 }
 
+/* The request is over. Of what was told before nothing is noted: that it was. */
+static void note_told(struct ops *ops, const struct found_list *list, uint64_t offset, int64_t now_ns)
+{
+	uint64_t to = list->count ? list->found[list->count - 1].next : offset;
+
+	if (!list->told)
+		told_answered(&ops->told, list->dir, offset, to, now_ns, list->least_ns);
+}
+
 static void list_found(struct found_list *list, uint64_t offset)
 {
 	struct ops *ops = ops_of(list->to.req);
+	int64_t now_ns = clock_ns();
 	struct daxfs_answer answer;
 	int error;
 
+	if (kernel_cache_keeps_names(&ops->cache))
+		list->told = told_listing(&ops->told, list->dir, offset, now_ns);
+	list->least_ns = INT64_MAX;
 	kernel_cache_begin(&ops->cache, &answer);
 	error = daxfs_readdir_leased(ops->fs, list->dir, offset, fill_found, list,
 				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
@@ -162,8 +189,11 @@ static void list_found(struct found_list *list, uint64_t offset)
 	for (unsigned i = 0; i < list->count; i++)
 		add_found(list, &list->found[i]);
 	reply_listing(&list->to, error);
-	if (kernel_cache_end(&ops->cache, &answer))
+	if (kernel_cache_end(&ops->cache, &answer)) {
+		if (kernel_cache_keeps_names(&ops->cache) && !error)
+			note_told(ops, list, offset, now_ns);
 		return;
+	}
 	kernel_cache_forget_names(&ops->cache);
 	for (unsigned i = 0; i < list->count; i++)
 		kernel_cache_forget(&ops->cache, list->found[i].attr.ino);

@@ -126,6 +126,7 @@ static int connect_session(struct session *s, int fd)
 		return error;
 	s->channel.served = s->ready;
 	s->channel.context = s->context;
+	s->channel.told = &s->ops.told;
 	if (!(s->channel.can & CHANNEL_MAPPINGS))
 		log_note("this kernel has no shared mappings (MAP_SHARED) of files here: 6.6 or newer is needed");
 	if (!(s->channel.can & CHANNEL_RESENDS))
