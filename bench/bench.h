@@ -44,6 +44,7 @@ struct bench_args {
 	bool quick;                              /* too little to conclude anything: does it work? */
 	const char *mount, *passthrough, *tmpfs; /* directories: through an agent, libfuse's example, neither */
 	const char *pool, *cgroup;               /* of a running pod */
+	const char *trace;                       /* a file of blocks that were read: lirs_trace.c */
 	int daemon[4];                           /* processes whose CPU time is ours, too */
 	unsigned n_daemons;
 };

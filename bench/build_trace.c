@@ -535,7 +535,7 @@ struct trace *trace_build(void)
 	while (next(&file, &is))
 		for (uint32_t p = first[is]; p < first[is + 1] && t->n < REQUESTS; p++)
 			t->at[t->n++] = (struct request){ p, 0 };
-	t->file[0] = t->pages = first[n];
+	t->file[0] = t->pages = t->distinct = first[n];
 	t->hosts[0] = t->hosts[1] = 1;
 	return t;
 }

@@ -35,6 +35,7 @@ static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf,
 
 	(void)ino;
 	atomic_fetch_add(&disk->pages, pages);
+	atomic_fetch_add(&disk->reads, 1);
 	if (disk->ns_per_page)
 		wait_for_disk(disk, pages);
 	for (uint64_t i = 0; i < pages; i++)
@@ -42,7 +43,7 @@ static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf,
 	return (ssize_t)len;
 }
 
-static void check_page(const uint8_t *page, uint64_t number, uint64_t file)
+void cache_check_page(const uint8_t *page, uint64_t number, uint64_t file)
 {
 	uint64_t is;
 
@@ -64,40 +65,65 @@ void cache_pod_open(const struct rig *rig, struct pod *pod, uint64_t pages, cons
 		.patience_ms = PATIENCE_MS,
 	};
 
-	*pod = (struct pod){ .disk = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	options.hosts = options.hosts ? options.hosts : TRACE_HOSTS;
+	*pod = (struct pod){ .hosts = options.hosts, .disk = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 	options.struct_size = sizeof(options);
 	options.size = POOL_SPARE + pages * (PAGE + 32);
-	options.hosts = TRACE_HOSTS;
-	options.inodes = 64;
+	options.inodes = options.inodes ? options.inodes : 64;
 	options.force = true;
 	snprintf(pod->path, sizeof(pod->path), "%s/cache-%llu", rig->dir, (unsigned long long)pages);
 	unlink(pod->path);
 	if (daxfs_mkfs(pod->path, &options, &err))
 		bench_fail("%s", err.text);
-	for (unsigned i = 0; i < TRACE_HOSTS; i++) {
+	for (unsigned i = 0; i < pod->hosts; i++) {
 		if (daxfs_open(pod->path, DAXFS_READ_WRITE, &pod->fs[i], &err) || daxfs_join(pod->fs[i], i, NULL, &err))
 			bench_fail("%s", err.text);
 		cache_must(daxfs_backing_attach(pod->fs[i], 0, &storage), "attach");
 	}
 }
 
+void cache_writable(struct pod *pod, int (*write)(void *, daxfs_ino, uint64_t, const void *, size_t, uint64_t),
+		    int (*resize)(void *, daxfs_ino, uint64_t, uint64_t, bool),
+		    int (*sync)(void *, daxfs_ino, uint64_t, uint64_t *))
+{
+	const struct daxfs_storage storage = {
+		.struct_size = sizeof(storage),
+		.read = disk_read,
+		.context = &pod->disk,
+		.patience_ms = PATIENCE_MS,
+		.write = write,
+		.resize = resize,
+		.sync = sync,
+	};
+
+	for (unsigned i = 0; i < pod->hosts; i++) {
+		cache_must(daxfs_backing_detach(pod->fs[i], 0), "detach");
+		cache_must(daxfs_backing_attach(pod->fs[i], 0, &storage), "attach");
+	}
+}
+
 void cache_pod_close(struct pod *pod)
 {
-	for (unsigned i = 0; i < TRACE_HOSTS; i++)
+	for (unsigned i = 0; i < pod->hosts; i++)
 		daxfs_close(pod->fs[i]);
 	unlink(pod->path);
 }
 
-void cache_file_add(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts)
+daxfs_ino cache_file_make(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts)
 {
 	struct daxfs_attr attr = { .mode = S_IFREG | 0444, .size = pages * PAGE }, out;
 	char name[16];
 
 	snprintf(name, sizeof(name), "file%u", n);
 	cache_must(daxfs_import(pod->fs[0], DAXFS_ROOT, name, &attr, 0, n + 1, &out), "import");
-	pod->file[n] = out.ino;
 	for (unsigned i = 0; i < hosts; i++)
 		cache_must(daxfs_file_open(pod->fs[i], out.ino), "open");
+	return out.ino;
+}
+
+void cache_file_add(struct pod *pod, unsigned n, uint64_t pages, unsigned hosts)
+{
+	pod->file[n] = cache_file_make(pod, n, pages, hosts);
 }
 
 void cache_file_close(struct pod *pod, unsigned n, unsigned hosts)
@@ -107,6 +133,17 @@ void cache_file_close(struct pod *pod, unsigned n, unsigned hosts)
 }
 
 /* -- which pages it keeps ------------------------------------------------------------ */
+
+static bool demand_only; /* nothing is read but what is asked for */
+
+unsigned __real_cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream);
+unsigned __wrap_cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream);
+unsigned __wrap_cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, bool *stream)
+{
+	unsigned n = __real_cache_window(fs, ino, page, want, stream);
+
+	return demand_only && n > want ? (unsigned)want : n;
+}
 
 /* Pages begin at 1: whoever reads the first page of a file is taken for one who will read it to its end.
  * *found: the share of the requests that did not wait for storage, whatever was read ahead. */
@@ -126,7 +163,7 @@ static double replay(const struct rig *rig, const struct trace *t, uint32_t cach
 		uint64_t number = t->at[i].page - (file ? t->file[0] : 0) + 1;
 
 		cache_must(daxfs_read(pod.fs[t->at[i].host], pod.file[file], page, PAGE, number * PAGE), "read");
-		check_page(page, number, file + 1);
+		cache_check_page(page, number, file + 1);
 	}
 	*found = 1;
 	for (unsigned i = 0; i < TRACE_HOSTS; i++) {
@@ -148,7 +185,7 @@ static const struct column {
 	{ "zipf0.8", TRACE_ZIPF, 0.8, 0 },     { "zipf1.0", TRACE_ZIPF, 1.0, 0 },     { "zipf1.2", TRACE_ZIPF, 1.2, 0 },
 	{ "zipf-scan", TRACE_SCAN, 1.0, 0 },   { "loop", TRACE_LOOP, 0, 0 },          { "hosts", TRACE_HOSTS3, 0, 100 },
 	{ "hosts-far", TRACE_HOSTS3, 0, 400 }, { "hosts-zipf", TRACE_MIXED, 0, 100 }, { "shift", TRACE_SHIFT, 1.0, 0 },
-	{ "block", TRACE_BLOCK, 0.7, 0 },      { "build", TRACE_BUILD, 0, 0 },
+	{ "block", TRACE_BLOCK, 0.7, 0 },      { "build", TRACE_BUILD, 0, 0 },        { "gli", TRACE_FILE, 0, 0 },
 };
 #define CACHE_LEAST 64u /* pages that cache-max may be */
 static const unsigned percents[] = { 1, 5, 10, 25, 50 };
@@ -161,25 +198,65 @@ static void out_hits(const char *column, unsigned percent, const char *policy, d
 	out_figure(name, hits, "of the requests", NULL);
 }
 
+static double without_ahead(const struct rig *rig, const struct trace *t, uint32_t cache)
+{
+	double hits, found;
+
+	demand_only = true;
+	hits = replay(rig, t, cache, DAXFS_CACHE_HEAT, &found);
+	demand_only = false;
+	return hits;
+}
+
+static void out_points(const char *what, const struct column *c, unsigned percent, double points)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s-%s-%02u", what, c->name, percent);
+	out_figure(name, 100 * points, "points", NULL);
+}
+
 static void measure_cell(const struct rig *rig, const struct column *c, const struct trace *t, unsigned percent)
 {
-	uint32_t share = t->pages / 100 * percent, cache = share < CACHE_LEAST ? CACHE_LEAST : share;
-	double found, ours = replay(rig, t, cache, DAXFS_CACHE_HEAT, &found), s3fifo = policy_s3fifo(t, cache);
+	uint32_t share = t->distinct / 100 * percent, cache = share < CACHE_LEAST ? CACHE_LEAST : share;
+	double found, ours = replay(rig, t, cache, DAXFS_CACHE_HEAT, &found), demand = without_ahead(rig, t, cache);
+	double s3fifo = policy_hits(POLICY_S3FIFO, t, cache);
 	char name[80];
 
 	out_hits(c->name, percent, "heat", ours);
 	out_hits(c->name, percent, "heat-found", found);
+	out_hits(c->name, percent, "heat-demand", demand);
 	out_hits(c->name, percent, "mh-clock", replay(rig, t, cache, DAXFS_CACHE_CLOCK, &found));
-	out_hits(c->name, percent, "lru", policy_lru(t, cache));
-	out_hits(c->name, percent, "sieve", policy_sieve(t, cache));
+	out_hits(c->name, percent, "lru", policy_hits(POLICY_LRU, t, cache));
+	out_hits(c->name, percent, "sieve", policy_hits(POLICY_SIEVE, t, cache));
 	out_hits(c->name, percent, "s3-fifo", s3fifo);
 	out_hits(c->name, percent, "optimum", policy_optimum(t, cache));
-	snprintf(name, sizeof(name), "cache-over-s3-fifo-%s-%02u", c->name, percent);
-	out_figure(name, 100 * (ours - s3fifo), "points", NULL);
+	out_points("cache-over-s3-fifo", c, percent, ours - s3fifo);
+	out_points("cache-demand-over-s3-fifo", c, percent, demand - s3fifo);
 	if (c->kind == TRACE_HOSTS3) {
 		snprintf(name, sizeof(name), "cache-reads-%s-%02u", c->name, percent);
 		out_figure(name, (1 - ours) * TRACE_HOSTS, "reads of storage for each page and round", NULL);
 	}
+}
+
+/* NULL: there is no such trace here. */
+static struct trace *trace_of(const struct column *c)
+{
+	const struct bench_args *args = bench_args();
+	const char *why = "no memory";
+	struct trace *t;
+
+	if (c->kind == TRACE_FILE)
+		t = trace_lirs(args->trace, &why);
+	else if (c->kind == TRACE_BUILD)
+		t = trace_build();
+	else
+		t = trace_make(c->kind, c->a, c->lag, args->seed, args->quick);
+	if (!t && c->kind != TRACE_FILE)
+		bench_fail("cache: %s", why);
+	if (!t)
+		printf("cache-hits-%s: skipped: --trace %s: %s\n", c->name, args->trace ? args->trace : "FILE", why);
+	return t;
 }
 
 static void measure_hits(const struct rig *rig)
@@ -189,14 +266,8 @@ static void measure_hits(const struct rig *rig)
 		struct trace *t;
 
 		snprintf(name, sizeof(name), "cache-hits-%s", columns[i].name);
-		if (!bench_wants(name))
-			continue;
-		t = columns[i].kind == TRACE_BUILD ? trace_build()
-						   : trace_make(columns[i].kind, columns[i].a, columns[i].lag,
-								bench_args()->seed, bench_args()->quick);
-		if (!t)
-			bench_fail("cache: no memory");
-		for (size_t k = 0; k < sizeof(percents) / sizeof(percents[0]); k++)
+		t = bench_wants(name) ? trace_of(&columns[i]) : NULL;
+		for (size_t k = 0; t && k < sizeof(percents) / sizeof(percents[0]); k++)
 			measure_cell(rig, &columns[i], t, percents[k]);
 		trace_free(t);
 	}
@@ -222,7 +293,7 @@ static void *read_file(void *arg)
 		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	for (uint64_t at = 0; at < r->pages * PAGE; at += READ_BYTES) {
 		cache_must(daxfs_read(r->pod->fs[r->host], r->pod->file[0], buf, READ_BYTES, at), "read");
-		check_page(buf, at / PAGE, 1);
+		cache_check_page(buf, at / PAGE, 1);
 	}
 	free(buf);
 	return NULL;
@@ -302,7 +373,7 @@ static void *hit(void *arg)
 		uint64_t number = random_below(&rng, HIT_PAGES);
 
 		cache_must(daxfs_read(h->pod->fs[h->host], h->pod->file[0], page, PAGE, number * PAGE), "read");
-		check_page(page, number, 1);
+		cache_check_page(page, number, 1);
 	}
 	h->ns = (double)(now_ns() - start) / n;
 	return NULL;
@@ -379,7 +450,7 @@ static double turn_over(struct pod *pod, uint64_t pages, unsigned n, uint64_t *r
 		uint64_t number = 1 + random_below(rng, pages - 1);
 
 		cache_must(daxfs_read(pod->fs[0], pod->file[0], page, PAGE, number * PAGE), "read");
-		check_page(page, number, 1);
+		cache_check_page(page, number, 1);
 	}
 	return (double)(now_ns() - start) / (double)(pod->disk.pages - before);
 }
@@ -420,7 +491,8 @@ static const char *const others[] = { "cache-reads-cold", "cache-reads-seconds",
 static bool anything_wanted(void)
 {
 	char name[48];
-	bool any = bench_cache_tiers_wanted() || bench_cache_ahead_wanted();
+	bool any = bench_cache_tiers_wanted() || bench_cache_ahead_wanted() || bench_cache_dpc_wanted() ||
+		   bench_cache_apart_wanted();
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		any |= bench_wants(others[i]);
@@ -446,5 +518,7 @@ void bench_cache(void)
 	bench_cache_flat(&rig);
 	bench_cache_ahead(&rig);
 	bench_cache_tiers(&rig);
+	bench_cache_dpc(&rig);
+	bench_cache_apart(&rig);
 	rig_close(&rig);
 }

@@ -37,10 +37,14 @@ static double serve(double *free, double now, double cost)
 	return *free;
 }
 
+static double cxl_page(const struct model *m)
+{
+	return m->cxl_page > 0 ? m->cxl_page : COST_CXL_QUEUE;
+}
+
 void model_cxl(struct model *m, unsigned thread)
 {
-	double began = m->at[thread], served = serve(&m->cxl, began, COST_CXL_QUEUE),
-	       ended = began + COST_READ + COST_CXL;
+	double began = m->at[thread], served = serve(&m->cxl, began, cxl_page(m)), ended = began + COST_READ + COST_CXL;
 
 	m->at[thread] = served > ended ? served : ended;
 }
@@ -53,11 +57,22 @@ void model_look(struct model *m, unsigned thread, uint64_t page)
 	*place = line;
 }
 
+void model_requests(struct model *m, unsigned thread, uint64_t requests, uint64_t pages)
+{
+	double cost = m->request * (double)requests + COST_STORAGE_QUEUE * (double)pages;
+
+	m->at[thread] = serve(&m->storage, m->at[thread], cost) + COST_STORAGE;
+}
+
 void model_storage(struct model *m, unsigned thread, uint64_t pages)
 {
-	double began = m->at[thread];
+	model_requests(m, thread, 1, pages);
+}
 
-	m->at[thread] = serve(&m->storage, began, COST_STORAGE_QUEUE * (double)pages) + COST_STORAGE;
+void model_behind(struct model *m, unsigned thread, uint64_t stored, uint64_t moved)
+{
+	serve(&m->storage, m->at[thread], COST_STORAGE_QUEUE * (double)stored);
+	serve(&m->cxl, m->at[thread], cxl_page(m) * (double)moved);
 }
 
 void clock_open(struct clock_cache *c, uint32_t room, uint32_t pages)
@@ -79,6 +94,19 @@ void clock_close(struct clock_cache *c)
 	free(c->hot);
 }
 
+static uint32_t victim(struct clock_cache *c)
+{
+	uint32_t at;
+
+	if (c->lot)
+		return (uint32_t)random_below(&c->lot, c->room);
+	for (; c->hot[c->hand]; c->hand = (c->hand + 1) % c->room)
+		c->hot[c->hand] = false;
+	at = c->hand;
+	c->hand = (c->hand + 1) % c->room;
+	return at;
+}
+
 bool clock_read(struct clock_cache *c, uint32_t page)
 {
 	uint32_t at;
@@ -90,13 +118,18 @@ bool clock_read(struct clock_cache *c, uint32_t page)
 	if (c->used < c->room) {
 		at = c->used++;
 	} else {
-		for (; c->hot[c->hand]; c->hand = (c->hand + 1) % c->room)
-			c->hot[c->hand] = false;
-		at = c->hand;
-		c->hand = (c->hand + 1) % c->room;
-		c->slot[c->page[at]] = 0;
+		at = victim(c);
+		if (c->slot[c->page[at]] == at + 1)
+			c->slot[c->page[at]] = 0;
 	}
 	c->page[at] = page;
 	c->slot[page] = at + 1;
 	return false;
+}
+
+void clock_drop(struct clock_cache *c, uint32_t page)
+{
+	if (c->slot[page])
+		c->hot[c->slot[page] - 1] = false;
+	c->slot[page] = 0;
 }

@@ -25,12 +25,14 @@
 #define COST_STORAGE 100e3        /* a read of storage, however long */
 #define COST_STORAGE_QUEUE 1200.0 /* of all hosts, a page: 3.4 GB/s */
 
-#define MODEL_THREADS 32u
-#define MODEL_HOSTS 3u
+#define MODEL_THREADS 64u
+#define MODEL_HOSTS 4u
 #define MODEL_LINES 2048u /* of words that a processor keeps: 60 MB of caches for 72 GB, as 120 KB for 144 MB */
 
 struct model {
 	unsigned threads, hosts; /* thread i is of host i % hosts */
+	double request;          /* what storage takes for each request, besides its pages: of all hosts */
+	double cxl_page;         /* ... and CXL for a page; 0: COST_CXL_QUEUE */
 	double at[MODEL_THREADS], cxl, storage;
 	uint64_t line[MODEL_HOSTS][MODEL_LINES];
 };
@@ -44,12 +46,17 @@ void model_cxl(struct model *m, unsigned thread);
 void model_look(struct model *m, unsigned thread, uint64_t page);
 /* Storage was read, so many pages at once. */
 void model_storage(struct model *m, unsigned thread, uint64_t pages);
+/* The same by several requests at once. */
+void model_requests(struct model *m, unsigned thread, uint64_t requests, uint64_t pages);
+/* Storage writes so many pages, and CXL moves so many, for nobody who waits. */
+void model_behind(struct model *m, unsigned thread, uint64_t stored, uint64_t moved);
 /* How far the last one is. */
 double model_now(const struct model *m);
 
 /* -- a cache that a host has by itself: CLOCK, over pages by their numbers --------------- */
 
 struct clock_cache {
+	uint64_t lot; /* not 0: no CLOCK, but whichever page the lot falls on goes */
 	uint32_t room, used, hand;
 	uint32_t *slot, *page; /* of each page + 1, 0: none; in each slot */
 	bool *hot;
@@ -59,5 +66,7 @@ void clock_open(struct clock_cache *c, uint32_t room, uint32_t pages);
 void clock_close(struct clock_cache *c);
 /* True: it was there. It is now. */
 bool clock_read(struct clock_cache *c, uint32_t page);
+/* It is not there from now on. */
+void clock_drop(struct clock_cache *c, uint32_t page);
 
 #endif

@@ -7,7 +7,8 @@
  * and the rest, and puts goals beside the results. --alone runs only the library's part of
  * each: perf record it. --quick takes so little of everything that it only shows that all of
  * it works. --mount DIR --passthrough DIR --tmpfs DIR [--daemon PID]... and
- * --pool FILE --cgroup DIR are for the groups that need a pod (bench/pod).
+ * --pool FILE --cgroup DIR are for the groups that need a pod (bench/pod), --trace FILE is a trace of blocks
+ * (lirs_trace.c).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -70,23 +71,20 @@ static const struct {
 };
 
 static const struct option options[] = {
-	{ "out", required_argument, NULL, 'o' },
-	{ "alone", required_argument, NULL, 'a' },
-	{ "quick", no_argument, NULL, 'q' },
-	{ "seed", required_argument, NULL, 's' },
-	{ "mount", required_argument, NULL, 'm' },
-	{ "passthrough", required_argument, NULL, 'p' },
-	{ "tmpfs", required_argument, NULL, 't' },
-	{ "daemon", required_argument, NULL, 'd' },
-	{ "pool", required_argument, NULL, 'P' },
-	{ "cgroup", required_argument, NULL, 'c' },
-	{ 0 },
+	{ "out", required_argument, NULL, 'o' },   { "alone", required_argument, NULL, 'a' },
+	{ "quick", no_argument, NULL, 'q' },       { "seed", required_argument, NULL, 's' },
+	{ "mount", required_argument, NULL, 'm' }, { "passthrough", required_argument, NULL, 'p' },
+	{ "tmpfs", required_argument, NULL, 't' }, { "daemon", required_argument, NULL, 'd' },
+	{ "pool", required_argument, NULL, 'P' },  { "cgroup", required_argument, NULL, 'c' },
+	{ "trace", required_argument, NULL, 'T' }, { 0 },
 };
 
 static bool take_option(int c, const char **out)
 {
-	const char **text[] = { ['o'] = out,         ['m'] = &args.mount, ['p'] = &args.passthrough,
-				['t'] = &args.tmpfs, ['P'] = &args.pool,  ['c'] = &args.cgroup };
+	const char **text[] = {
+		['o'] = out,        ['m'] = &args.mount,  ['p'] = &args.passthrough, ['t'] = &args.tmpfs,
+		['P'] = &args.pool, ['c'] = &args.cgroup, ['T'] = &args.trace
+	};
 
 	if (c == 'a')
 		args.alone = strtod(optarg, NULL);

@@ -19,39 +19,20 @@ struct list {
 	uint32_t head, tail, n;
 };
 
-struct state {
-	const struct trace *trace;
+struct policy {
+	bool (*read)(struct policy *s, uint32_t page);
+	uint32_t cache;            /* pages */
 	uint32_t *before, *behind; /* of each page in its list: towards the head, towards the tail */
 	uint8_t *place, *uses;
+	struct list main;
+	uint32_t hand;            /* SIEVE's; NOBODY: at the tail */
+	struct list small, ghost; /* S3-FIFO's, */
+	uint32_t places;          /* ... of small */
 };
-
-static struct state state_make(const struct trace *t)
-{
-	struct state s = {
-		.trace = t,
-		.before = malloc(t->pages * sizeof(uint32_t)),
-		.behind = malloc(t->pages * sizeof(uint32_t)),
-		.place = calloc(t->pages, 1),
-		.uses = calloc(t->pages, 1),
-	};
-
-	if (!s.before || !s.behind || !s.place || !s.uses)
-		bench_fail("cache: no memory");
-	return s;
-}
-
-static double state_end(struct state *s, uint64_t hits)
-{
-	free(s->before);
-	free(s->behind);
-	free(s->place);
-	free(s->uses);
-	return (double)hits / (double)s->trace->n;
-}
 
 static const struct list empty = { NOBODY, NOBODY, 0 };
 
-static void push(struct state *s, struct list *l, uint32_t page)
+static void push(struct policy *s, struct list *l, uint32_t page)
 {
 	s->before[page] = NOBODY;
 	s->behind[page] = l->head;
@@ -63,7 +44,7 @@ static void push(struct state *s, struct list *l, uint32_t page)
 	l->n++;
 }
 
-static void take(struct state *s, struct list *l, uint32_t page)
+static void take(struct policy *s, struct list *l, uint32_t page)
 {
 	uint32_t before = s->before[page], behind = s->behind[page];
 
@@ -78,7 +59,7 @@ static void take(struct state *s, struct list *l, uint32_t page)
 	l->n--;
 }
 
-static uint32_t pop(struct state *s, struct list *l)
+static uint32_t pop(struct policy *s, struct list *l)
 {
 	uint32_t page = l->tail;
 
@@ -86,115 +67,136 @@ static uint32_t pop(struct state *s, struct list *l)
 	return page;
 }
 
-double policy_lru(const struct trace *t, uint32_t cache)
+static bool read_lru(struct policy *s, uint32_t page)
 {
-	struct state s = state_make(t);
-	struct list l = empty;
-	uint64_t hits = 0;
+	bool hit = s->place[page];
 
-	for (uint64_t i = 0; i < t->n; i++) {
-		uint32_t page = t->at[i].page;
-
-		if (s.place[page]) {
-			hits++;
-			take(&s, &l, page);
-		} else if (l.n == cache) {
-			s.place[pop(&s, &l)] = OUT;
-		}
-		s.place[page] = MAIN;
-		push(&s, &l, page);
-	}
-	return state_end(&s, hits);
+	if (hit)
+		take(s, &s->main, page);
+	else if (s->main.n == s->cache)
+		s->place[pop(s, &s->main)] = OUT;
+	s->place[page] = MAIN;
+	push(s, &s->main, page);
+	return hit;
 }
 
-double policy_sieve(const struct trace *t, uint32_t cache)
+static void sieve_evict(struct policy *s)
 {
-	struct state s = state_make(t);
-	struct list l = empty;
-	uint32_t hand = NOBODY;
-	uint64_t hits = 0;
+	uint32_t out = s->hand == NOBODY ? s->main.tail : s->hand;
 
-	for (uint64_t i = 0; i < t->n; i++) {
-		uint32_t page = t->at[i].page;
-
-		if (s.place[page]) {
-			hits++;
-			s.uses[page] = 1;
-			continue;
-		}
-		if (l.n == cache) {
-			for (hand = hand == NOBODY ? l.tail : hand; s.uses[hand];) {
-				s.uses[hand] = 0;
-				hand = s.before[hand] == NOBODY ? l.tail : s.before[hand];
-			}
-			s.place[hand] = OUT;
-			page = s.before[hand];
-			take(&s, &l, hand);
-			hand = page;
-			page = t->at[i].page;
-		}
-		s.place[page] = MAIN;
-		s.uses[page] = 0;
-		push(&s, &l, page);
+	while (s->uses[out]) {
+		s->uses[out] = 0;
+		out = s->before[out] == NOBODY ? s->main.tail : s->before[out];
 	}
-	return state_end(&s, hits);
+	s->place[out] = OUT;
+	s->hand = s->before[out];
+	take(s, &s->main, out);
 }
 
-struct s3fifo {
-	struct state s;
-	struct list small, main, ghost;
-	uint32_t places; /* of small */
-};
+static bool read_sieve(struct policy *s, uint32_t page)
+{
+	if (s->place[page]) {
+		s->uses[page] = 1;
+		return true;
+	}
+	if (s->main.n == s->cache)
+		sieve_evict(s);
+	s->place[page] = MAIN;
+	s->uses[page] = 0;
+	push(s, &s->main, page);
+	return false;
+}
 
 /* Somebody leaves small, for main if it was used twice; or main, if it was not used since it came by. */
-static void s3fifo_evict(struct s3fifo *f, uint32_t cache)
+static void s3fifo_evict(struct policy *s)
 {
-	struct state *s = &f->s;
 	uint32_t page;
 
-	if (f->small.n >= f->places || !f->main.n) {
-		page = pop(s, &f->small);
+	if (s->small.n >= s->places || !s->main.n) {
+		page = pop(s, &s->small);
 		s->place[page] = s->uses[page] > 1 ? MAIN : GHOST;
 		s->uses[page] = 0;
-		push(s, s->place[page] == MAIN ? &f->main : &f->ghost, page);
-		if (f->ghost.n > cache - f->places)
-			s->place[pop(s, &f->ghost)] = OUT;
+		push(s, s->place[page] == MAIN ? &s->main : &s->ghost, page);
+		if (s->ghost.n > s->cache - s->places)
+			s->place[pop(s, &s->ghost)] = OUT;
 		return;
 	}
-	page = pop(s, &f->main);
+	page = pop(s, &s->main);
 	if (s->uses[page]) {
 		s->uses[page]--;
-		push(s, &f->main, page);
+		push(s, &s->main, page);
 	} else {
 		s->place[page] = OUT;
 	}
 }
 
-double policy_s3fifo(const struct trace *t, uint32_t cache)
+static bool read_s3fifo(struct policy *s, uint32_t page)
 {
-	struct s3fifo f = { state_make(t), empty, empty, empty, cache / 10 ? cache / 10 : 1 };
-	struct state *s = &f.s;
+	bool known = s->place[page] == GHOST;
+
+	if (s->place[page] == SMALL || s->place[page] == MAIN) {
+		s->uses[page] += s->uses[page] < 3;
+		return true;
+	}
+	if (known)
+		take(s, &s->ghost, page);
+	s->place[page] = OUT;
+	while (s->small.n + s->main.n >= s->cache)
+		s3fifo_evict(s);
+	s->uses[page] = 0;
+	s->place[page] = known ? MAIN : SMALL;
+	push(s, known ? &s->main : &s->small, page);
+	return false;
+}
+
+struct policy *policy_open(enum policy_name name, uint32_t pages, uint32_t cache)
+{
+	static bool (*const reads[])(struct policy *, uint32_t) = { read_lru, read_sieve, read_s3fifo };
+	struct policy *s = malloc(sizeof(*s));
+
+	if (!s)
+		bench_fail("cache: no memory");
+	*s = (struct policy){
+		.read = reads[name],
+		.cache = cache,
+		.before = malloc(pages * sizeof(uint32_t)),
+		.behind = malloc(pages * sizeof(uint32_t)),
+		.place = calloc(pages, 1),
+		.uses = calloc(pages, 1),
+		.main = empty,
+		.hand = NOBODY,
+		.small = empty,
+		.ghost = empty,
+		.places = cache / 10 ? cache / 10 : 1,
+	};
+	if (!s->before || !s->behind || !s->place || !s->uses)
+		bench_fail("cache: no memory");
+	return s;
+}
+
+bool policy_read(struct policy *policy, uint32_t page)
+{
+	return policy->read(policy, page);
+}
+
+void policy_close(struct policy *policy)
+{
+	free(policy->before);
+	free(policy->behind);
+	free(policy->place);
+	free(policy->uses);
+	free(policy);
+}
+
+double policy_hits(enum policy_name name, const struct trace *t, uint32_t cache)
+{
+	struct policy *s = policy_open(name, t->pages, cache);
 	uint64_t hits = 0;
 
-	for (uint64_t i = 0; i < t->n; i++) {
-		uint32_t page = t->at[i].page;
-		bool known = s->place[page] == GHOST;
-
-		if (s->place[page] == SMALL || s->place[page] == MAIN) {
-			hits++;
-			s->uses[page] += s->uses[page] < 3;
-			continue;
-		}
-		if (known)
-			take(s, &f.ghost, page);
-		s->place[page] = OUT;
-		while (f.small.n + f.main.n >= cache)
-			s3fifo_evict(&f, cache);
-		s->uses[page] = 0;
-		s->place[page] = known ? MAIN : SMALL;
-		push(s, known ? &f.main : &f.small, page);
-	}
-	return state_end(s, hits);
+	for (uint64_t i = 0; i < t->n; i++)
+		hits += policy_read(s, t->at[i].page);
+	policy_close(s);
+	return (double)hits / (double)t->n;
 }
 
 /* -- the optimum: a heap of when each page comes again -------------------------------- */
@@ -246,30 +248,31 @@ double policy_optimum(const struct trace *t, uint32_t cache)
 {
 	uint64_t *next = next_uses(t), *due = malloc(t->pages * sizeof(*due)), hits = 0, n = 0;
 	struct due *heap = malloc((t->n + 1) * sizeof(*heap)), out;
-	struct state s = state_make(t);
+	bool *there = calloc(t->pages, sizeof(*there));
 	uint32_t cached = 0;
 
-	if (!due || !heap)
+	if (!due || !heap || !there)
 		bench_fail("cache: no memory");
 	for (uint64_t i = 0; i < t->n; i++) {
 		uint32_t page = t->at[i].page;
 
-		if (s.place[page]) {
+		if (there[page]) {
 			hits++;
 		} else if (cached == cache) {
 			do /* what is there of a page that was used since is not true any more */
 				out = due_take(heap, --n);
-			while (!s.place[out.page] || due[out.page] != out.next);
-			s.place[out.page] = OUT;
+			while (!there[out.page] || due[out.page] != out.next);
+			there[out.page] = false;
 		} else {
 			cached++;
 		}
-		s.place[page] = MAIN;
+		there[page] = true;
 		due[page] = next[i];
 		due_add(heap, n++, (struct due){ next[i], page });
 	}
 	free(next);
 	free(due);
 	free(heap);
-	return state_end(&s, hits);
+	free(there);
+	return (double)hits / (double)t->n;
 }

@@ -149,7 +149,7 @@ struct trace *trace_make(enum trace_kind kind, double a, unsigned lag, uint64_t 
 	t->file[1] = kind == TRACE_MIXED ? LOOP_PAGES : two ? ZIPF_PAGES : 0;
 	t->hosts[0] = kind == TRACE_HOSTS3 ? TRACE_HOSTS : 1;
 	t->hosts[1] = kind == TRACE_MIXED ? TRACE_HOSTS : 1;
-	t->pages = t->file[0] + t->file[1];
+	t->pages = t->distinct = t->file[0] + t->file[1];
 	if (loop || kind == TRACE_MIXED)
 		follow(t, hosts, lag, rounds, loop ? 0 : ZIPF_PAGES, loop ? NULL : &s);
 	else if (kind == TRACE_BLOCK)
