@@ -12,7 +12,7 @@
  * is remembered of a file is how long its runs have been lately, which is known when a stream ends: up to its last
  * read, and as many pages of that as were used. A stream is not read ahead beyond that length; one that is longer goes
  * on by half of what it was so far. Where nothing is known yet a window doubles: a file that is read for the first
- * time is read as a whole.
+ * time is read as a whole. And no window is more than a small part of the cache, for streams are many.
  *
  * All of it is private memory under one lock, hints of this process. What other hosts use of what was read here
  * is not seen: then runs look shorter by a window, which is little of a long one.
@@ -27,6 +27,7 @@
 #define UNPROVEN 8u    /* so many times as old counts what never went on */
 #define WINDOW_MIN 16u /* pages of the first read ahead; it doubles up to CACHE_PAGES */
 #define LEAST 2u       /* ... where runs are known to be short */
+#define CACHE_PART 16u /* a window is one in so many of the pages that may be cached, at most */
 #define WEIGHT 4u      /* of a run in what is known: one in so many */
 #define HABITS 256u    /* files whose runs are known */
 
@@ -156,6 +157,15 @@ static struct stream *begin(struct cache_streams *s, daxfs_ino ino, uint64_t pag
 	return t;
 }
 
+/* However a file is read: where the cache has a limit, what is read for one reader leaves the others their pages. */
+static unsigned bound(const struct pool *pool, unsigned n)
+{
+	uint64_t max = pool->heat.at && pool->super.cache_max ? pool->super.cache_max : pool->objects[DAXFS_T_PAGE];
+	uint64_t most = max / CACHE_PART < LEAST ? LEAST : max / CACHE_PART;
+
+	return n < most ? n : (unsigned)most;
+}
+
 /* Of a file from its beginning, which may go on. */
 static unsigned first_window(struct cache_streams *s, daxfs_ino ino, uint64_t page)
 {
@@ -188,7 +198,7 @@ unsigned cache_window(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t w
 	struct stream *t = find(s, ino, page, false);
 
 	*stream = t || page == 0;
-	n = t ? widen(s, t, page) : first_window(s, ino, page);
+	n = bound(&fs->pool, t ? widen(s, t, page) : first_window(s, ino, page));
 	if (!t)
 		t = begin(s, ino, page);
 	t->window = n < asked ? asked : n;

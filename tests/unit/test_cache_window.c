@@ -125,11 +125,32 @@ static void test_random(void **state)
 	fixture_stop(&s);
 }
 
+/* In a cache of 160 pages a window is ten of them, for a reader in order; who asks for more at once has it. */
+static void test_small_cache(void **state)
+{
+	static char buf[CACHE_PAGES * PAGE];
+	struct fixture s;
+
+	(void)state;
+	start(&s);
+	fs_pool_writable(s.pod.fs[0])->super.cache_max = 160;
+	read_run(&s, 1, 1000);
+	assert_in_range(s.storage[0].reads, 1000 / 10, 1000 / 10 + 10);
+	assert_in_range(s.storage[0].pages, 1000, 1000 + 10);
+	assert_int_equal(s.storage[0].largest, 10 * PAGE);
+	s.storage[0].reads = 0;
+	assert_int_equal(daxfs_read(s.pod.fs[0], s.ino, buf, sizeof(buf), 2000 * PAGE), sizeof(buf));
+	assert_in_range(s.storage[0].reads, 1, 2);
+	fs_pool_writable(s.pod.fs[0])->super.cache_max = 0;
+	fixture_stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_streams), cmocka_unit_test(test_strays),
-		cmocka_unit_test(test_runs),  cmocka_unit_test(test_longer),  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_whole),       cmocka_unit_test(test_streams), cmocka_unit_test(test_strays),
+		cmocka_unit_test(test_runs),        cmocka_unit_test(test_longer),  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_small_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
