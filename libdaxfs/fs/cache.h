@@ -155,6 +155,8 @@ static inline bool cache_is_dirty(uint64_t stored, const struct sm_inode *sm)
 struct write_txn;
 /* In the record of a write: storage has not all of the file. */
 void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);
+/* That write is done: pages of the cache in whose place others are now are none any more. */
+void cache_overwritten(struct daxfs *fs, const struct write_txn *txn);
 /* In the record of another size: the same, and no more of it than that. */
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size);
 /* A write is to change part of that page, which is in storage alone. *tries: 0 at first. -ENOSPC: in vain. */

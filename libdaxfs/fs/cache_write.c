@@ -59,6 +59,22 @@ void cache_stage_dirty(struct lane *lane, const struct write_txn *txn)
 		 stored_payload(cut ? DAXFS_STORED_CUT : DAXFS_STORED_DIRTY, cache_stored(txn->stored, txn->size)));
 }
 
+/* A crash before this leaves bytes of heat that say too much, as that of a removed file does (heat.h). */
+void cache_overwritten(struct daxfs *fs, const struct write_txn *txn)
+{
+	int64_t n = 0;
+
+	for (uint64_t i = 0; i < txn->pages; i++) {
+		const struct write_txn_page *page = &txn->page[i];
+
+		if (!link_names(&fs->pool, page->word, DAXFS_CLEAN) || page->is == page->was)
+			continue;
+		heat_clear(&fs->pool, link_index(page->word));
+		n++;
+	}
+	heat_count(fs, -n);
+}
+
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size)
 {
 	uint64_t pages = cache_stored(stored, before), now = cache_stored(0, size);

@@ -64,6 +64,8 @@ static int write_piece(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	op->done += txn.end - txn.from;
 	inode_changed(lane, txn.sm);
+	if (txn.source)
+		cache_overwritten(fs, &txn);
 	if (txn.pages == 1)
 		alloc_prefetch(lane);
 	return 0;

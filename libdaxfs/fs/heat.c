@@ -85,6 +85,8 @@ void heat_put(struct daxfs *fs, struct lane *lane, uint64_t page, enum daxfs_hea
 
 	if (!pool->heat.at || is_lost(pool, page))
 		return;
+	if (sm_peek_byte(&pool->heat.at[page]))
+		heat_count(fs, -1); /* of a page that was here before, and went unseen: it counted until now */
 	sm_store_byte(&pool->heat.at[page], heat_make(kind, heat_tick(pool)));
 	cache_place(fs, lane, page);
 }

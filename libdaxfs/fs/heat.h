@@ -27,7 +27,8 @@
  * 64 pages a thread at most, counts as cached. So a host that attaches a backing counts the bytes of all pages, one for
  * each 4 KiB of the pool, and puts the sum right by its own number: however often hosts die, that does not add up. Two
  * that do so at once may both; the next one puts that right. Pages of a file that was removed count until somebody
- * finds their bytes, which are then cleared.
+ * finds their bytes, which are then cleared, or another page comes in their place; those that a write replaces, until
+ * it is done.
  */
 #ifndef DAXFS_FS_HEAT_H
 #define DAXFS_FS_HEAT_H

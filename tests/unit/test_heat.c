@@ -37,6 +37,49 @@ static uint64_t cached(const struct fixture *s)
 	return n;
 }
 
+/* Bytes that say that there is one: what the number of cached pages is a count of. */
+static uint64_t bytes_of(const struct fixture *s)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < s->pool->objects[DAXFS_T_PAGE]; i++)
+		n += sm_peek_byte(&s->pool->heat.at[i]) != 0;
+	return n;
+}
+
+static int no_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
+{
+	(void)context, (void)ino, (void)file, (void)buf, (void)len, (void)offset;
+	return 0;
+}
+
+static int no_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact)
+{
+	(void)context, (void)ino, (void)file, (void)size, (void)exact;
+	return 0;
+}
+
+static int no_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp)
+{
+	(void)context, (void)ino, (void)file;
+	*stamp = 1;
+	return 0;
+}
+
+static void let_write(struct fixture *s, unsigned host)
+{
+	const struct daxfs_storage storage = { .struct_size = sizeof(storage),
+					       .read = storage_read,
+					       .context = &s->storage[host],
+					       .patience_ms = PATIENCE_MS,
+					       .write = no_write,
+					       .resize = no_resize,
+					       .sync = no_sync };
+
+	assert_int_equal(daxfs_backing_detach(s->pod.fs[host], BACKING), 0);
+	assert_int_equal(daxfs_backing_attach(s->pod.fs[host], BACKING, &storage), 0);
+}
+
 static void test_uses(void **state)
 {
 	const uint8_t cold = heat_make(DAXFS_HEAT_COLD, 3), hot = heat_make(DAXFS_HEAT_HOT, 3);
@@ -141,6 +184,51 @@ static void test_removed(void **state)
 		assert_true(cached(&s) <= max);
 	}
 	assert_true(cached(&s) > max / 2);
+	fixture_stop(&s);
+}
+
+/* Pages are written and written back, again and again: they count once, and leave the others their room. */
+static void test_overwritten(void **state)
+{
+	const unsigned max = 300, n = 100;
+	static uint8_t buf[100 * PAGE];
+	struct fixture s;
+	uint64_t before;
+
+	(void)state;
+	start(&s, 16 << 20, FILE_PAGES * PAGE, (struct daxfs_mkfs_options){ .cache_max = max * PAGE });
+	let_write(&s, 0);
+	memset(buf, 'w', sizeof(buf));
+	for (unsigned i = 0; i < 50; i++) {
+		assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, buf, n * PAGE, 0, 0), n * PAGE);
+		assert_int_equal(bytes_of(&s), 0); /* all of them are newer than storage */
+		assert_int_equal(heat_cached(s.pool), 0);
+		assert_int_equal(daxfs_write_back(s.pod.fs[0], s.ino), 0);
+		assert_int_equal(heat_cached(s.pool), n);
+	}
+	for (unsigned i = n; i < 2 * n; i++)
+		expect(&s, 1, i * PAGE, PAGE);
+	before = pages_read(&s);
+	assert_int_equal(daxfs_read(s.pod.fs[2], s.ino, buf, n * PAGE, 0), n * PAGE);
+	assert_int_equal(pages_read(&s), before);
+	assert_int_equal(heat_cached(s.pool), bytes_of(&s));
+	fixture_stop(&s);
+}
+
+/* Files go with their pages, and others come in their place: each page counts once, whatever its byte said before. */
+static void test_counted_once(void **state)
+{
+	struct fixture s;
+
+	(void)state;
+	start(&s, 4 << 20, FILE_PAGES * PAGE, (struct daxfs_mkfs_options){ .cache_max = 0 });
+	for (unsigned i = 0; i < 50; i++) {
+		for (unsigned at = 0; at < 100; at += 4)
+			expect(&s, 1, at * PAGE, 4 * PAGE);
+		assert_int_equal(heat_cached(s.pool), bytes_of(&s));
+		assert_int_equal(daxfs_unlink(s.pod.fs[2], DAXFS_ROOT, "f"), 0);
+		s.ino = storage_import(s.pod.fs[0], "f", BACKING, FILE_NUMBER, s.size);
+	}
 	fixture_stop(&s);
 }
 
@@ -318,6 +406,8 @@ int main(void)
 		cmocka_unit_test(test_uses),
 		cmocka_unit_test(test_followers),
 		cmocka_unit_test(test_max),
+		cmocka_unit_test(test_overwritten),
+		cmocka_unit_test(test_counted_once),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_min),
 		cmocka_unit_test(test_garbage),
