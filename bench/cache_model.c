@@ -49,30 +49,43 @@ void model_cxl(struct model *m, unsigned thread)
 	m->at[thread] = served > ended ? served : ended;
 }
 
-void model_look(struct model *m, unsigned thread, uint64_t page)
+double model_look_ns(struct model *m, unsigned thread, uint64_t page)
 {
 	uint64_t line = page / 8 + 1, *place = &m->line[thread % m->hosts][line % MODEL_LINES];
+	bool known = *place == line;
 
-	m->at[thread] += COST_STATE + (*place == line ? 0 : COST_LINE);
 	*place = line;
+	return COST_STATE + (known ? 0 : COST_LINE);
 }
 
-void model_requests(struct model *m, unsigned thread, uint64_t requests, uint64_t pages)
+void model_look(struct model *m, unsigned thread, uint64_t page)
 {
-	double cost = m->request * (double)requests + COST_STORAGE_QUEUE * (double)pages;
-
-	m->at[thread] = serve(&m->storage, m->at[thread], cost) + COST_STORAGE;
+	m->at[thread] += model_look_ns(m, thread, page);
 }
 
 void model_storage(struct model *m, unsigned thread, uint64_t pages)
 {
-	model_requests(m, thread, 1, pages);
+	double began = m->at[thread];
+
+	m->at[thread] = serve(&m->storage, began, COST_STORAGE_QUEUE * (double)pages) + COST_STORAGE;
 }
 
-void model_behind(struct model *m, unsigned thread, uint64_t stored, uint64_t moved)
+void model_pay(struct model *m, unsigned thread, const struct model_cost *cost)
 {
-	serve(&m->storage, m->at[thread], COST_STORAGE_QUEUE * (double)stored);
-	serve(&m->cxl, m->at[thread], cxl_page(m) * (double)moved);
+	double began = m->at[thread], ended = began, moved;
+
+	if (cost->requests)
+		ended = COST_STORAGE +
+			serve(&m->storage, began,
+			      m->request * (double)cost->requests + COST_STORAGE_QUEUE * (double)cost->stored);
+	ended += cost->own;
+	moved = cost->moved ? serve(&m->cxl, began, cxl_page(m) * (double)cost->moved) : 0;
+	if (cost->behind) {
+		double done = serve(&m->storage, began, COST_STORAGE_QUEUE * (double)cost->behind) - m->dirty_ns;
+
+		ended = done > ended ? done : ended;
+	}
+	m->at[thread] = moved > ended ? moved : ended;
 }
 
 void clock_open(struct clock_cache *c, uint32_t room, uint32_t pages)

@@ -32,6 +32,7 @@
 struct model {
 	unsigned threads, hosts; /* thread i is of host i % hosts */
 	double request;          /* what storage takes for each request, besides its pages: of all hosts */
+	double dirty_ns;         /* who writes waits while storage has more than that to do */
 	double cxl_page;         /* ... and CXL for a page; 0: COST_CXL_QUEUE */
 	double at[MODEL_THREADS], cxl, storage;
 	uint64_t line[MODEL_HOSTS][MODEL_LINES];
@@ -46,10 +47,18 @@ void model_cxl(struct model *m, unsigned thread);
 void model_look(struct model *m, unsigned thread, uint64_t page);
 /* Storage was read, so many pages at once. */
 void model_storage(struct model *m, unsigned thread, uint64_t pages);
-/* The same by several requests at once. */
-void model_requests(struct model *m, unsigned thread, uint64_t requests, uint64_t pages);
-/* Storage writes so many pages, and CXL moves so many, for nobody who waits. */
-void model_behind(struct model *m, unsigned thread, uint64_t stored, uint64_t moved);
+
+/* What an operation of several pages costs. Devices are asked for all of it as it begins: they serve in the order in
+ * which they are asked, and the clock of its thread is the one that is furthest behind only then. */
+struct model_cost {
+	double own;                /* ns: everything but the devices */
+	uint64_t requests, stored; /* of storage, and their pages, at once: the thread waits */
+	uint64_t moved;            /* pages through CXL: it waits for what of that is not done by then */
+	uint64_t behind;           /* pages that storage writes: the thread waits as far as dirty_ns says */
+};
+void model_pay(struct model *m, unsigned thread, const struct model_cost *cost);
+/* What model_look makes a thread pay, to be paid so. */
+double model_look_ns(struct model *m, unsigned thread, uint64_t page);
 /* How far the last one is. */
 double model_now(const struct model *m);
 

@@ -8,7 +8,7 @@
  * memory (daxfs/local.h).
  *
  * The second asks what DPC (arXiv 2604.19494) asks: one cache of all hosts' memory, beside a cache a host, in front of
- * storage. Its workloads are not public but for what they are called, so these are ours.
+ * storage. These loads are our own; those of the paper, as far as they are public, are in cache_dpc.c.
  *
  * Time is counted, not taken: cache_model.h.
  */

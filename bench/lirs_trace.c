@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lirs_trace.c - a trace of blocks that somebody recorded: the number of a block a line, as those that LIRS was measured
- * with are passed on. Other lines say nothing. None is part of this project: bench/fetch-trace has one where a
+ * lirs_trace.c - a trace of blocks that somebody recorded: the number of a block a line, as those that LIRS was
+ * measured with are passed on. Other lines say nothing. None is part of this project: bench/fetch-trace has one where a
  * package brings it.
  */
 #include <stdio.h>
