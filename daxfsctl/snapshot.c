@@ -3,11 +3,11 @@
 #include "daxfsctl/snapshot.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/clock.h"
+#include "daxfsctl/find_socket.h"
 #include "daxfsctl/health.h"
 #include "proto/framing.h"
 
@@ -295,29 +295,10 @@ int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *e
 
 int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err)
 {
-	glob_t found = { 0 };
-	int rc = 0;
-
-	if (ctl->socket) {
-		copy_text(out, size, ctl->socket);
-		return 0;
-	}
-	if (glob(SOCKETS, 0, NULL, &found) || found.gl_pathc == 0) {
-		snprintf(
-			err->text, sizeof(err->text),
-			"no fabricd on this machine (%s): start it, or give --socket, or POOL where a command takes it",
-			SOCKETS);
-		rc = -ENOENT;
-	} else if (found.gl_pathc > 1) {
-		snprintf(err->text, sizeof(err->text),
-			 "%zu fabricds on this machine: choose one by --socket, like %.80s", found.gl_pathc,
-			 found.gl_pathv[0]);
-		rc = -EEXIST;
-	} else {
-		copy_text(out, size, found.gl_pathv[0]);
-	}
-	globfree(&found);
-	return rc;
+	if (!ctl->socket)
+		return find_socket(SOCKETS, out, size, err);
+	copy_text(out, size, ctl->socket);
+	return 0;
 }
 
 int snapshot_take(struct ctl *ctl, struct snapshot *out)

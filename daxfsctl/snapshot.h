@@ -77,7 +77,7 @@ int snapshot_take(struct ctl *ctl, struct snapshot *out);
 /* As above, with no output on failure: -errno. */
 int snapshot_direct(const char *path, struct snapshot *out, struct daxfs_error *err);
 int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *err);
-/* The socket to use: --socket, or the only one in /run/daxfs. -ENOENT, -EEXIST (several). */
+/* The socket to use: --socket, or the only one in /run/daxfs at which a fabricd listens. -ENOENT, -ENOTUNIQ. */
 int snapshot_socket(const struct ctl *ctl, char *out, size_t size, struct daxfs_error *err);
 
 /* Is that slot taken, and not by a tenant whose recovery is done? */

@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/listener.h"
+
 #define BACKLOG 16
 
 static int lock_directory(const char *path, int *lock, struct daxfs_error *err)
@@ -48,36 +50,43 @@ static int clear_stale(const struct sockaddr_un *address, struct daxfs_error *er
 {
 	const char *path = address->sun_path;
 	struct stat st;
-	int probe, rc;
+	bool nobody;
+	int rc;
 
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : daxfs_error_set(err, -errno, "socket %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return daxfs_error_set(err, -EEXIST, "%s exists and is no socket: remove it, or give --socket", path);
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (probe < 0)
-		return daxfs_error_set(err, -errno, "socket: %s", strerror(errno));
-	rc = connect(probe, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
-	close(probe);
-	if (rc != ECONNREFUSED)
+	rc = listener_probe(path, &nobody);
+	if (rc)
+		return daxfs_error_set(err, rc, "socket: %s", strerror(-rc));
+	if (!nobody)
 		return daxfs_error_set(err, -EADDRINUSE,
 				       "socket %s: another fabricd listens there: stop it, or give --socket", path);
-	return unlink(path) ? daxfs_error_set(err, -errno, "stale socket %s: %s", path, strerror(errno)) : 0;
+	if (unlink(path) && errno != ENOENT) /* who listened there a moment ago may have removed it */
+		return daxfs_error_set(err, -errno, "stale socket %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int fail_group(const char *path, int error, struct daxfs_error *err)
+{
+	return daxfs_error_set(err, -error, "socket %s: cannot be given to its group: %s%s", path, strerror(error),
+			       error == EPERM ? ": fabricd must be a member (SupplementaryGroups= in its unit)" : "");
 }
 
 /* Others come in when the group is the right one. */
-static int bind_for(int fd, const struct sockaddr_un *address, gid_t group)
+static int bind_for(int fd, const struct sockaddr_un *address, gid_t group, struct daxfs_error *err)
 {
+	const char *path = address->sun_path;
 	mode_t before = umask(0177);
-	int rc = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+	int error = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
 
 	umask(before);
-	if (rc == 0 && group != LISTEN_OWNER &&
-	    (chown(address->sun_path, (uid_t)-1, group) || chmod(address->sun_path, 0660)))
-		rc = -errno;
-	if (rc == 0 && listen(fd, BACKLOG))
-		rc = -errno;
-	return rc;
+	if (error)
+		return daxfs_error_set(err, -error, "socket %s: %s", path, strerror(error));
+	if (group != LISTEN_OWNER && (chown(path, (uid_t)-1, group) || chmod(path, 0660)))
+		return fail_group(path, errno, err);
+	return listen(fd, BACKLOG) ? daxfs_error_set(err, -errno, "socket %s: %s", path, strerror(errno)) : 0;
 }
 
 static int open_socket(const struct sockaddr_un *address, gid_t group, int *out, struct daxfs_error *err)
@@ -89,13 +98,12 @@ static int open_socket(const struct sockaddr_un *address, gid_t group, int *out,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return daxfs_error_set(err, -errno, "socket: %s", strerror(errno));
-	rc = bind_for(fd, address, group);
-	if (rc) {
+	rc = bind_for(fd, address, group, err);
+	if (rc)
 		close(fd);
-		return daxfs_error_set(err, rc, "socket %s: %s", address->sun_path, strerror(-rc));
-	}
-	*out = fd;
-	return 0;
+	else
+		*out = fd;
+	return rc;
 }
 
 int listen_at(const char *path, gid_t group, int *fd, struct daxfs_error *err)

@@ -18,12 +18,28 @@
 
 #include <cmocka.h>
 
+#include <libgen.h>
+#include <limits.h>
+
 #include "daxfsctl/ctl.h"
 
 struct ctl_run {
 	int code;
 	char *out, *err; /* freed by the next run, or ctl_run_end */
 };
+
+/* The fabricd that was built beside the tests; false: it was not. */
+static inline bool fabricd_path(char *out, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return false;
+	self[n] = '\0';
+	snprintf(out, size, "%s/../bin/fabricd", dirname(self));
+	return access(out, X_OK) == 0;
+}
 
 /* For scripts/check-schemas. */
 static inline void ctl_keep_json(const char *text)

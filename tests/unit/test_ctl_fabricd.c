@@ -9,8 +9,6 @@
 #include "ctl_run.h"
 
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,18 +23,6 @@ struct pod {
 	pid_t fabricd, host[2];
 	struct ctl_run r;
 };
-
-static bool fabricd_path(char *out, size_t size)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return false;
-	self[n] = '\0';
-	snprintf(out, size, "%s/../bin/fabricd", dirname(self));
-	return access(out, X_OK) == 0;
-}
 
 /* -- processes ---------------------------------------------------------------------- */
 
