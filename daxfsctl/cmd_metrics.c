@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pool_uuid.h"
 #include "daxfsctl/cache_figures.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
@@ -51,11 +52,11 @@ static void one(const struct metrics *m, const char *name, const char *help, dou
 static void pool(const struct metrics *m)
 {
 	const struct daxfs_geometry *g = &m->s->geometry;
-	char uuid[40];
+	char uuid[POOL_UUID_TEXT_BYTES];
 
 	head(m, "pool_info", "the pool: always 1");
 	fprintf(m->out, "daxfs_pool_info{%s,uuid=\"%s\",format=\"%u\",domain=\"%s\"} 1\n", m->pool,
-		text_uuid(g->uuid, uuid, sizeof(uuid)), g->version, g->wb ? "wb" : "gpf");
+		pool_uuid_text(g->uuid, uuid, sizeof(uuid)), g->version, g->wb ? "wb" : "gpf");
 	one(m, "pool_size_bytes", "size of the pool", (double)g->size);
 	one(m, "lease_seconds", "how long a change may wait for a dead host's kernel; 0: no leases", g->lease_ms / 1e3);
 	one(m, "healthy", "1: status says HEALTHY", health_good(m->s));

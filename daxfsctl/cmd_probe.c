@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "daxfs/member.h"
+#include "common/pool_uuid.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/text.h"
@@ -24,9 +25,9 @@ static void show_json(struct ctl *ctl, const struct daxfs_geometry *g)
 
 static void show_keys(struct ctl *ctl, const struct daxfs_geometry *g)
 {
-	char uuid[40];
+	char uuid[POOL_UUID_TEXT_BYTES];
 
-	fprintf(ctl->out, "DAXFS_UUID=%s\nDAXFS_NAME=", text_uuid(g->uuid, uuid, sizeof(uuid)));
+	fprintf(ctl->out, "DAXFS_UUID=%s\nDAXFS_NAME=", pool_uuid_text(g->uuid, uuid, sizeof(uuid)));
 	for (const char *c = g->name; *c; c++)
 		fputc(isalnum((unsigned char)*c) || *c == '-' || *c == '.' ? *c : '_', ctl->out);
 	fprintf(ctl->out, "\nDAXFS_FORMAT=%u\nDAXFS_HOSTS=%u\n", g->version, g->hosts - 1);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/pool_uuid.h"
+
 const char *text_bytes(uint64_t bytes, char *buf, size_t size)
 {
 	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
@@ -27,19 +29,6 @@ const char *text_ms(uint64_t ns, char *buf, size_t size)
 const char *text_id(const struct daxfs_geometry *g, char *buf, size_t size)
 {
 	snprintf(buf, size, "%02x%02x%02x%02x", g->uuid[0], g->uuid[1], g->uuid[2], g->uuid[3]);
-	return buf;
-}
-
-const char *text_uuid(const uint8_t uuid[16], char *buf, size_t size)
-{
-	size_t at = 0;
-
-	buf[0] = '\0';
-	for (unsigned i = 0; i < 16 && at + 4 < size; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf[at++] = '-';
-		at += (size_t)snprintf(buf + at, size - at, "%02x", uuid[i]);
-	}
 	return buf;
 }
 
@@ -71,11 +60,11 @@ unsigned text_percent(uint64_t part, uint64_t whole)
 
 void text_json_pool(struct json *j, const struct daxfs_geometry *g, const char *path)
 {
-	char uuid[40];
+	char uuid[POOL_UUID_TEXT_BYTES];
 
 	json_open_object(j, "pool");
 	json_add_text(j, "name", g->name);
-	json_add_text(j, "uuid", text_uuid(g->uuid, uuid, sizeof(uuid)));
+	json_add_text(j, "uuid", pool_uuid_text(g->uuid, uuid, sizeof(uuid)));
 	json_add_text(j, "path", path);
 	json_add_number(j, "size", g->size);
 	json_add_number(j, "format", g->version);

@@ -12,7 +12,6 @@
 const char *text_bytes(uint64_t bytes, char *buf, size_t size);                    /* "1.2 GiB" */
 const char *text_ms(uint64_t ns, char *buf, size_t size);                          /* "0.8 ms" */
 const char *text_id(const struct daxfs_geometry *g, char *buf, size_t size);       /* "6b04c766" of the uuid */
-const char *text_uuid(const uint8_t uuid[16], char *buf, size_t size);             /* 8-4-4-4-12 */
 const char *text_recovery(const struct daxfs_recovery *r, char *buf, size_t size); /* "0.8 ms: 2 records ..." */
 /* "1 host", "2 hosts"; not for words that need more than an s. */
 const char *text_count(uint64_t n, const char *word, char *buf, size_t size);

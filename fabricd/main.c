@@ -144,6 +144,19 @@ static void be_realtime(void)
 		log_warn("memory is not locked: %s", strerror(errno));
 }
 
+/* The pool that is meant; opened, nothing in it has been changed. */
+static int open_pool(struct fabricd *f, struct daxfs_error *err)
+{
+	int rc = watch_open(&f->watch, &f->options, &f->agents, err);
+
+	if (rc)
+		return rc;
+	rc = pool_uuid_check(&f->options.pool_uuid, &f->watch.geometry, f->watch.path, err);
+	if (rc)
+		watch_close(&f->watch);
+	return rc;
+}
+
 /* The group that --group names; LISTEN_OWNER if none. */
 static int find_group(const char *name, gid_t *out, struct daxfs_error *err)
 {
@@ -204,7 +217,7 @@ static int fabricd_main(struct fabricd *f)
 		return EXIT_USAGE;
 	}
 	await_pool(f->options.pool, f->options.pool_wait_s);
-	if (watch_open(&f->watch, &f->options, &f->agents, &err)) {
+	if (open_pool(f, &err)) {
 		log_fail("%s", err.text);
 		return EXIT_POOL;
 	}

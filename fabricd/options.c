@@ -19,6 +19,7 @@ const char options_usage[] = "usage: fabricd --pool PATH [--fence-agent CMD] [op
 			     "takes over when the first one dies.\n"
 			     "\n"
 			     "  --pool PATH             pool: a file in /dev/shm, a device-DAX device\n"
+			     "  --pool-uuid UUID        refuse any other pool that is found there\n"
 			     "  --socket PATH           control socket (/run/daxfs/fabricd-<pool name>.sock)\n"
 			     "  --group NAME            members may ask for status (none: root alone)\n"
 			     "  --fence-agent CMD       program with the ClusterLabs fence-agent interface;\n"
@@ -62,6 +63,13 @@ static int set_pool(void *target, const char *key, const char *value, struct dax
 	struct options *o = target;
 
 	return settings_text(key, value, o->pool, sizeof(o->pool), err);
+}
+
+static int set_pool_uuid(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct options *o = target;
+
+	return pool_uuid_set(key, value, &o->pool_uuid, err);
 }
 
 static int set_socket(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -189,6 +197,7 @@ static int set_realtime(void *target, const char *key, const char *value, struct
 
 static const struct setting table[] = {
 	{ "pool", set_pool, SETTING_VALUE },
+	{ "pool-uuid", set_pool_uuid, SETTING_VALUE },
 	{ "socket", set_socket, SETTING_VALUE },
 	{ "group", set_group, SETTING_VALUE },
 	{ "fence-agent", set_fence_agent, SETTING_VALUE },

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "common/pool_uuid.h"
 #include "fabricd/fence_level.h"
 
 #define OPTIONS_SOCKET_MAX 108u /* sizeof(sun_path) */
@@ -24,6 +25,7 @@ enum fence_action {
 
 struct options {
 	char pool[PATH_MAX];
+	struct pool_uuid pool_uuid;
 	char socket[OPTIONS_SOCKET_MAX];        /* empty: /run/daxfs/fabricd-<pool name>.sock */
 	char group[64];                         /* whose members may ask for status; empty: nobody's */
 	struct fence_level fence[FENCE_LEVELS]; /* the first has no agent: only the operator can confirm a death */

@@ -428,6 +428,10 @@ static enum agent_exit open_pool(struct agent *a)
 	if (daxfs_open(a->config->pool, DAXFS_READ_WRITE, &a->fs, &err) != 0)
 		return refuse(AGENT_EXIT_POOL, &err);
 	daxfs_geometry(a->fs, &a->geometry);
+	if (pool_uuid_check(&a->config->pool_uuid, &a->geometry, a->config->pool, &err)) {
+		daxfs_close(a->fs);
+		return refuse(AGENT_EXIT_POOL, &err);
+	}
 	if ((unsigned)a->config->host + 1 < a->geometry.hosts)
 		return AGENT_EXIT_OK;
 	daxfs_close(a->fs);

@@ -17,6 +17,7 @@ const char config_usage[] = "usage: daxfs-node-agent --pool PATH --host ID --mou
 			    "the foreground until SIGTERM or SIGINT; then unmounts and leaves cleanly.\n"
 			    "\n"
 			    "  --pool PATH         pool: a file in /dev/shm, a device-DAX device\n"
+			    "  --pool-uuid UUID    refuse any other pool that is found there\n"
 			    "  --host ID           host slot in the pool, from 0\n"
 			    "  --mount DIR         where to mount\n"
 			    "  --name NAME         name of this host, up to 31 bytes (the machine's name)\n"
@@ -51,6 +52,13 @@ static int set_pool(void *target, const char *key, const char *value, struct dax
 	struct config *c = target;
 
 	return settings_text(key, value, c->pool, sizeof(c->pool), err);
+}
+
+static int set_pool_uuid(void *target, const char *key, const char *value, struct daxfs_error *err)
+{
+	struct config *c = target;
+
+	return pool_uuid_set(key, value, &c->pool_uuid, err);
 }
 
 static int set_mount(void *target, const char *key, const char *value, struct daxfs_error *err)
@@ -198,6 +206,7 @@ static int set_realtime(void *target, const char *key, const char *value, struct
 
 static const struct setting table[] = {
 	{ "pool", set_pool, SETTING_VALUE },
+	{ "pool-uuid", set_pool_uuid, SETTING_VALUE },
 	{ "host", set_host, SETTING_VALUE },
 	{ "mount", set_mount, SETTING_VALUE },
 	{ "name", set_name, SETTING_VALUE },

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "common/pool_uuid.h"
 #include "common/settings.h"
 #include "node-agent/backing.h"
 #include "node-agent/kernel_cache.h"
@@ -19,6 +20,7 @@
 
 struct config {
 	char pool[PATH_MAX];
+	struct pool_uuid pool_uuid;
 	char mount[PATH_MAX];
 	char name[32];               /* of this host; empty: the machine's */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */

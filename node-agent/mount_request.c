@@ -27,6 +27,7 @@ static const struct key {
 	{ "backing", "--backing", VALUE },
 	{ "dirty-max-mib", "--dirty-max-mib", VALUE },
 	{ "pool", "--pool", PATH },
+	{ "pool-uuid", "--pool-uuid", VALUE },
 	{ "config", "--config", PATH },
 	{ "machine-id", "--machine-id", PATH },
 	{ "boot-id", "--boot-id", PATH },

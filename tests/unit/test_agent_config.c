@@ -27,11 +27,13 @@ static void test_all_options(void **state)
 	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "3", "--mount=/m", "--name", "n", "--threads", "5",
 					  "--join-wait", "7", "--attr-timeout", "1.5", "--keep", "attributes",
 					  "--options", "noexec,defaults,ro,dev", "--source", "s", "--no-realtime",
-					  "--backing", "a", "--dirty-max-mib", "3", "--backing", "b=/b"),
+					  "--pool-uuid", "6B04c766-0102-0304-0506-0708090a0bFF", "--backing", "a",
+					  "--dirty-max-mib", "3", "--backing", "b=/b"),
 				      &c, &action, &err),
 			 0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(c.pool, "/p");
+	assert_true(c.pool_uuid.given && c.pool_uuid.bytes[0] == 0x6b && c.pool_uuid.bytes[15] == 0xff);
 	assert_int_equal(c.host, 3);
 	assert_string_equal(c.mount, "/m");
 	assert_string_equal(c.name, "n");
@@ -55,6 +57,7 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_int_equal(config_parse(TRY("--pool", "/p", "--host", "0", "--mount", "/m"), &c, &action, &err), 0);
 	assert_string_equal(c.name, "");
+	assert_false(c.pool_uuid.given);
 	assert_int_equal(c.threads, 0);
 	assert_int_equal(c.join_wait_s, 0);
 	assert_true(c.attr_timeout_s <= 0);
@@ -100,6 +103,7 @@ static void test_refusals(void **state)
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--bogus"), "--bogus is not an option");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount"), "--mount needs a value");
 	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "stray"), "what is \"stray\"");
+	refused(TRY("--pool", "/p", "--host", "0", "--mount", "/m", "--pool-uuid", "6b04c766"), "is not a UUID");
 	refused(TRY("--pool=", "--host", "0", "--mount", "/m"), "a value");
 }
 
@@ -209,7 +213,9 @@ static void test_example(void **state)
 			fail_msg("%s: %s", text, err.text);
 	}
 	fclose(file);
-	assert_int_equal(keys, 13);
+	assert_int_equal(keys, 14);
+	assert_non_null(strstr(c.pool, "/by-uuid/6b04c766-"));
+	assert_true(c.pool_uuid.given);
 	assert_int_equal(c.host, 0);
 	assert_string_equal(c.mount, "/mnt/daxfs");
 }

@@ -141,6 +141,9 @@ static void test_bad_pools_and_hosts(void **state)
 	strcpy(config.pool, "/proc/version");
 	pod_refused(pod, &config, AGENT_EXIT_POOL, "/proc/version");
 	strcpy(config.pool, pod->pool);
+	config.pool_uuid.given = true; /* all zeros: no pool has that */
+	pod_refused(pod, &config, AGENT_EXIT_POOL, "not 00000000-0000-0000-0000-000000000000 as pool-uuid says");
+	config.pool_uuid.given = false;
 	strcpy(config.mount, "/dev/shm/test_agent_none");
 	pod_refused(pod, &config, AGENT_EXIT_MOUNT, "does not exist");
 	assert_false(pod_mounted(pod, 0));

@@ -2,6 +2,7 @@
 /* test_ctl_args.c - daxfsctl's command lines, JSON and texts (args.c, json.c, text.c, ctl.c). */
 #include "ctl_run.h"
 #include "daxfsctl/json.h"
+#include "common/pool_uuid.h"
 #include "daxfsctl/text.h"
 
 /* -- numbers ------------------------------------------------------------------ */
@@ -195,7 +196,7 @@ static void texts(void **unused)
 	r = (struct daxfs_recovery){ .finished = 1, .objects = 1, .opens = 1, .files = 1, .ns = 8000 };
 	assert_string_equal(text_recovery(&r, buf, sizeof(buf)),
 			    "0.01 ms: 1 record finished, 0 rolled back, 1 object, 1 pin, 1 file");
-	assert_string_equal(text_uuid(uuid, buf, sizeof(buf)), "6b04c766-0102-0304-0506-0708090a0bff");
+	assert_string_equal(pool_uuid_text(uuid, buf, sizeof(buf)), "6b04c766-0102-0304-0506-0708090a0bff");
 	assert_string_equal(text_bytes(0, buf, sizeof(buf)), "0 B");
 	assert_string_equal(text_bytes(2ull << 30, buf, sizeof(buf)), "2.0 GiB");
 	assert_string_equal(text_bytes(UINT64_MAX, buf, sizeof(buf)), "16.0 EiB");

@@ -202,6 +202,22 @@ static void all_ask(struct pair *p, int code, const char *words)
 	ctl_expect(&p->r, code, words);
 }
 
+/* The exit status of a fabricd that is told to expect that pool. */
+static int expects(const struct pair *p, const char *program, const char *uuid)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		execl(program, program, "--pool", p->of[0].pool, "--pool-uuid", uuid, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void of_two_one_was_killed(void **unused)
 {
 	char program[PATH_MAX + 32];
@@ -225,6 +241,8 @@ static void of_two_one_was_killed(void **unused)
 	start(&p, 0, program); /* in the place of the dead one */
 	all_ask(&p, CTL_OK, "pool pool0 ");
 	kill_nine(&p, 0);
+	assert_int_equal(expects(&p, program, "00000000-0000-4000-8000-000000000000"), 4);
+	all_ask(&p, CTL_ERROR, "nobody listens at ");
 	for (unsigned i = 0; i < 2; i++)
 		unlink(p.of[i].pool);
 	assert_int_equal(rmdir(pools), 0);

@@ -26,6 +26,7 @@ static void defaults(void **state)
 	assert_int_equal(options_parse(TRY("--pool", "/dev/shm/p"), &o, &action, &err), 0);
 	assert_int_equal(action, SETTINGS_RUN);
 	assert_string_equal(o.pool, "/dev/shm/p");
+	assert_false(o.pool_uuid.given);
 	assert_string_equal(o.socket, "");
 	assert_string_equal(o.fence[0].agent, "");
 	assert_int_equal(o.fence[0].options, 0);
@@ -40,11 +41,15 @@ static void everything(void **state)
 	struct daxfs_error err;
 
 	(void)state;
-	assert_int_equal(options_parse(TRY("--pool=/p", "--socket", "/s", "--fence-agent", "fence_x", "--fence-option",
-					   "ip=1", "--fence-option", "a-b=c=d e", "--fence-option", "ip=2",
-					   "--fence-timeout-ms", "250", "--no-realtime", "--foreground"),
+	assert_int_equal(options_parse(TRY("--pool=/p", "--pool-uuid=00010203-0405-0607-0809-0a0b0c0d0e0f", "--socket",
+					   "/s", "--fence-agent", "fence_x", "--fence-option", "ip=1", "--fence-option",
+					   "a-b=c=d e", "--fence-option", "ip=2", "--fence-timeout-ms", "250",
+					   "--no-realtime", "--foreground"),
 				       &o, &action, &err),
 			 0);
+	assert_true(o.pool_uuid.given);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(o.pool_uuid.bytes[i], i);
 	assert_string_equal(o.socket, "/s");
 	assert_string_equal(o.fence[0].agent, "fence_x");
 	assert_int_equal(o.fence[0].options, 2);
@@ -77,6 +82,7 @@ static void bad_command_lines(void **state)
 	refused(TRY("--pool"), "--pool");
 	refused(TRY("--pool", "/p", "more"), "more");
 	refused(TRY("--pool", ""), "pool");
+	refused(TRY("--pool", "/p", "--pool-uuid", "/dev/dax0.0"), "pool-uuid: \"/dev/dax0.0\" is not a UUID");
 	refused(TRY("--pool", "/p", "--fence-option", "action=on"), "action");
 	refused(TRY("--pool", "/p", "--fence-option", "plug=me"), "plug");
 	refused(TRY("--pool", "/p", "--fence-option", "a=b\nplug=me"), "one line of text");
@@ -172,6 +178,7 @@ static void the_example_is_valid(void **state)
 	}
 	assert_int_equal(options_parse(TRY("--config", "deploy/fabricd.conf"), &o, &action, &err), 0);
 	assert_string_equal(o.fence[0].agent, ""); /* the operator's choice */
+	assert_non_null(strstr(o.pool, "/by-uuid/6b04c766-"));
 	assert_true(o.expect_backup);
 }
 
