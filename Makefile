@@ -146,7 +146,7 @@ help:
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev libjson-c-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+DEPS_CHECK := clang libcmocka-dev fence-agents stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_VM := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lz4 openssl
