@@ -4,11 +4,14 @@
  * asks while this one runs the event loop. Also the socket file's life.
  */
 #include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "unit/fabricd_real.h"
 #include "fabricd/control.h"
@@ -490,6 +493,50 @@ static void socket_file_is_private_and_replaced_when_stale(void **state)
 	assert_int_equal(listen_at(longer, LISTEN_OWNER, &b, &err), -ENAMETOOLONG);
 }
 
+/* In a process of its own, which has not the right to change owners: the unit takes it away. */
+static int listen_without_chown(const char *path, const gid_t *groups, size_t n, const char *says)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+	struct daxfs_error err = { "" };
+	int fd, rc, status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		CHECK(setgroups(n, groups) == 0);
+		CHECK(syscall(SYS_capget, &header, caps) == 0);
+		caps[CAP_TO_INDEX(CAP_CHOWN)].effective &= ~CAP_TO_MASK(CAP_CHOWN);
+		caps[CAP_TO_INDEX(CAP_FSETID)].effective &= ~CAP_TO_MASK(CAP_FSETID);
+		CHECK(syscall(SYS_capset, &header, caps) == 0);
+		rc = listen_at(path, SOME_GROUP, &fd, &err);
+		CHECK(strstr(err.text, says) && !strchr(err.text, '\n'));
+		_exit(-rc);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void a_member_gives_it_to_the_group(void **state)
+{
+	const gid_t groups[] = { SOME_GROUP };
+	char dir[] = "/tmp/daxfs-test-XXXXXX", path[64];
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	assert_int_equal(listen_without_chown(path, NULL, 0, "SupplementaryGroups="), -EPERM);
+	assert_int_equal(listen_without_chown(path, groups, 1, ""), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(st.st_gid, SOME_GROUP);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +546,7 @@ int main(void)
 		cmocka_unit_test(guests_look_and_change_nothing),
 		cmocka_unit_test(dripping_is_no_way_to_stay),
 		cmocka_unit_test(socket_file_is_private_and_replaced_when_stale),
+		cmocka_unit_test(a_member_gives_it_to_the_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
