@@ -336,7 +336,8 @@ static void on_join(struct ev_loop *loop, struct ev_timer *w, int events)
 		return;
 	}
 	agent_phase_move(&a->phase, AGENT_JOINED);
-	log_note("joined pool %s as host %d (%s)", a->geometry.name, a->config->host, a->name);
+	log_note("joined pool %s as host %d (%s)%s", a->geometry.name, a->config->host, a->name,
+		 daxfs_stores_checked(a->fs) ? "" : "; stores are not checked, for there are no restartable sequences");
 	warn_of_memory(a);
 	start_all(a);
 }

@@ -125,6 +125,15 @@ DAXFS_API int daxfs_beat(struct daxfs *fs);
 DAXFS_API unsigned daxfs_heartbeat_ms(const struct daxfs *fs);
 
 /*
+ * daxfs_stores_checked - does each store of this host ask whether the host lives
+ *
+ * True where a process that was stopped, and goes on after its host was declared dead, stores nothing in the pool any
+ * more: on x86-64, where the kernel and the C library have restartable sequences (rseq(2), glibc 2.35). False
+ * elsewhere, where each of its threads ends what it was in the middle of, and before daxfs_join.
+ */
+DAXFS_API bool daxfs_stores_checked(const struct daxfs *fs);
+
+/*
  * daxfs_progressing - are all calls of this host moving on
  *
  * False if some call has stood still for the last `calls` calls of this function: its worker is stuck.

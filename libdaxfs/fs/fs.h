@@ -169,6 +169,10 @@ void fs_break_lane(struct daxfs *fs, struct lane *lane, bool rests);
 /* daxfs_join_as; revives: also in a slot with what a dead tenant left, for the caller to recover (daxfs_revive). */
 int fs_join(struct daxfs *fs, unsigned host, const char *name, const struct daxfs_identity *identity, bool revives,
 	    struct daxfs_error *err);
+/* Each store of this context, which has a slot, is made only while it has that; or, from now on, in any case. Where
+ * mem/rseq.h cannot, nothing is asked. */
+void fs_stores_ask(struct daxfs *fs);
+void fs_stores_free(struct daxfs *fs);
 /* Before a join: see fs/predecessor.c. 0, -EBUSY: come again, -EEXIST. */
 int fs_end_predecessors(struct daxfs *fs, const struct daxfs_identity *identity, struct daxfs_error *err);
 /* -EEXIST: another host that may live has this name. */

@@ -60,6 +60,33 @@ static int move_self(struct daxfs *fs, enum daxfs_host_state to, uint32_t genera
 	return rc;
 }
 
+/*
+ * From here on each store of this context is made only while the slot is ours: JOINING, ALIVE or SUSPECT under our
+ * generation, or FREE again, which nobody but we makes it. FENCING is behind those, and then the generation is another.
+ */
+void fs_stores_ask(struct daxfs *fs)
+{
+	const uint64_t states = (uint64_t)(15 & ~DAXFS_HOST_SUSPECT) << 36;
+	const uint64_t generations = (uint64_t)HOST_GENERATION_MAX << 40;
+	uint64_t live = (uint64_t)fs->generation << 40 & generations;
+
+	shm_life_begin(&fs->pool.shm.life, &fs_host(fs, fs->host)->word, generations | states, live);
+	fs->pool.events.shm.life = fs->pool.shm.life;
+}
+
+void fs_stores_free(struct daxfs *fs)
+{
+	shm_life_end(&fs->pool.shm.life);
+	shm_life_end(&fs->pool.events.shm.life);
+}
+
+bool daxfs_stores_checked(const struct daxfs *fs)
+{
+	return fs->joined && fs->pool.shm.life.mask;
+}
+
+_Static_assert(DAXFS_HOST_SUSPECT == 3 && DAXFS_HOST_FENCING == 4, "a host may store in the states below FENCING");
+
 /* who joins, and where that is written until the slot says so */
 struct joiner {
 	const char *name;
@@ -205,7 +232,10 @@ int fs_make_slots(struct daxfs *fs)
 /* Something of a former tenant is left in a slot that is JOINING and ours: it is for recovery to finalize. */
 static int hand_over(struct daxfs *fs, const char *left, struct daxfs_error *err)
 {
-	int rc = move_self(fs, DAXFS_HOST_FENCING, fs->generation, DAXFS_REASON_LEFTOVERS);
+	int rc;
+
+	fs_stores_free(fs); /* it revokes itself, and says why */
+	rc = move_self(fs, DAXFS_HOST_FENCING, fs->generation, DAXFS_REASON_LEFTOVERS);
 
 	if (rc == 0)
 		move_self(fs, DAXFS_HOST_FENCED, fs->generation + 1, DAXFS_REASON_LEFTOVERS);
@@ -243,9 +273,7 @@ static int join_activate(struct daxfs *fs, const struct joiner *j, struct daxfs_
 				       fs->host);
 	/* ORD alive: lanes name their owner (written back) before it is ALIVE. */
 	sm_drain(&fs->pool.shm);
-	if (move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED))
-		return daxfs_error_set(err, -ESTALE, "declared dead while joining; try again");
-	return 0;
+	return move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_JOINED) ? -ESTALE : 0;
 }
 
 static void give_up(struct daxfs *fs)
@@ -305,14 +333,19 @@ struct join_call {
 	struct daxfs_error *err;
 };
 
-static int take_and_settle(void *arg)
+static int take(void *arg)
 {
 	struct join_call *call = arg;
 	int rc = fs_end_predecessors(call->fs, call->identity, call->err);
 
-	if (rc == 0)
-		rc = claim_slot(call->fs, &call->joiner, call->err);
-	return rc ? rc : settle(call->fs, &call->joiner, call->err);
+	return rc ? rc : claim_slot(call->fs, &call->joiner, call->err);
+}
+
+static int settle_in(void *arg)
+{
+	struct join_call *call = arg;
+
+	return settle(call->fs, &call->joiner, call->err);
 }
 
 /* What this host does by itself; the rest is told by the manager. */
@@ -337,9 +370,18 @@ int fs_join(struct daxfs *fs, unsigned host, const char *name, const struct daxf
 	call.joiner.card = card_make(name, identity);
 	fs->host = host;
 	trouble_sync(&fs->pool);
-	rc = shm_guard_run(&guard, take_and_settle, &call);
-	if (guard.hit) { /* as if it had died while JOINING: the manager sees to the slot */
+	rc = shm_guard_run(&guard, take, &call);
+	if (rc == 0) {
+		fs_stores_ask(fs);
+		rc = shm_guard_run(&guard, settle_in, &call); /* in a guard of its own: that asks */
+	}
+	if (rc) {
+		fs_stores_free(fs);
 		fs_free_slots(fs);
+	}
+	if (rc == -ESTALE) /* seen in a word, or at a store */
+		daxfs_error_set(err, rc, "declared dead while joining; try again");
+	if (guard.hit) { /* as if it had died while JOINING: the manager sees to the slot */
 		trouble_add_page(&fs->pool, guard.offset);
 		return daxfs_error_set(err, -EIO,
 				       "memory of the pool failed at offset %#llx: try again, or choose another id",
@@ -385,6 +427,7 @@ static int leave(void *arg)
 	/* Before it does, for nobody who has left may store anything: the pool may be made anew by then. */
 	if (lane_alive(&fs->slots[0].lane))
 		tell(fs, DAXFS_HOST_FREE, DAXFS_REASON_LEFT);
+	fs_stores_free(fs); /* what follows are moves of its own word, and why */
 	for (int tries = 0; rc == -EAGAIN && tries < 100; tries++) {
 		/* A late heartbeat may have made us SUSPECT just now. */
 		move_self(fs, DAXFS_HOST_ALIVE, fs->generation, DAXFS_REASON_BEAT_RESUMED);
@@ -410,6 +453,7 @@ int daxfs_leave(struct daxfs *fs)
 	rc = fs_take_all_lanes(fs); /* nobody starts any more */
 	if (rc == 0)
 		rc = fs_guarded(fs, leave, fs);
+	fs_stores_free(fs);
 	/* -EIO: a record that could not be told is still in flight: only being fenced and
 	 * recovered frees this slot. */
 	fs->joined = false;

@@ -256,6 +256,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		fs_free_slots(fs);
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
 	}
+	fs_stores_ask(fs);
 	count_succession(fs);
 	rc = fs_mend_lanes(fs, receipts, n, &tally);
 	if (rc == 0)
@@ -271,6 +272,7 @@ static int resume(struct daxfs *fs, unsigned host, uint64_t tenancy, struct daxf
 		return 0;
 	}
 	fs->joined = false;
+	fs_stores_free(fs);
 	local_forget(fs);
 	return daxfs_error_set(err, rc, "host slot %u cannot be gone on with: %s", host, strerror(-rc));
 }

@@ -42,6 +42,10 @@ void sm_write_stream(void *dst, const void *src, size_t len)
 	uint8_t *to = dst;
 	const uint8_t *from = src;
 
+#ifdef SHM_RSEQ
+	if (shm_rseq_write_stream(dst, src, len))
+		return;
+#endif
 	if (head > len)
 		head = len;
 	body = (len - head) / DAXFS_LINE * DAXFS_LINE;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard.c - SIGBUS in a pool ends the call that met it.
+ * guard.c - SIGBUS in a pool, or a store that is too late, ends the call that met it.
  *
  * This file has the only mutable state of the library that belongs to no context: a signal
  * has one handler in a process, and what interrupts a thread must be found by that thread
- * alone. It is the handler that was there before, set once, and each thread's innermost guard.
+ * alone. It is the handler that was there before, set once, and each thread's innermost guard, and what that asks.
  *
  * Why a jump, and not a page of zeros put in the place of the bad one: after the load nothing
  * of the call runs, so nothing that came out of such a page is ever believed, copied, or
@@ -66,9 +66,24 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		return; /* memory that nobody has loaded: whoever does will be told again */
 	guard->hit = true;
 	guard->offset = offset;
-	shm_guard_innermost = guard->outer;
+	shm_guard_leave(guard);
 	shm_guard_jump(guard);
 }
+
+#ifdef SHM_RSEQ
+
+_Thread_local const struct shm_life *shm_asked;
+
+/* Who asks is inside of a guard. */
+void shm_revoked(void)
+{
+	struct shm_guard *guard = shm_guard_innermost;
+
+	shm_guard_leave(guard);
+	shm_guard_jump(guard);
+}
+
+#endif
 
 static void install(void)
 {
@@ -93,7 +108,7 @@ __attribute__((noinline)) int shm_guard_run(struct shm_guard *guard, int (*run)(
 
 	shm_guard_arm(guard, guard->shm);
 	if (shm_guard_caught(guard))
-		return -EIO;
+		return guard->hit ? -EIO : -ESTALE;
 	rc = run(arg);
 	shm_guard_disarm(guard);
 	return rc;

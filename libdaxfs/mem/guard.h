@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard.h - a load that fails as an error.
+ * guard.h - a load that fails, and a store that is too late, as an error.
  *
  * Memory that reports an uncorrectable error, a file that was cut, a device that is gone:
  * each answers a load with SIGBUS, in the thread that loaded. Inside shm_guard_run that ends the
  * function called, where it is; nothing of it runs after the load. Whoever calls shm_guard_run
  * therefore puts in order what the function may have left: nothing that it locked, allocated
  * or half changed in private memory puts itself right. In the simulator no load fails.
+ *
+ * A store that is refused because this host was declared dead (rseq.h) ends the function in the same way, in
+ * -ESTALE: guard->hit is false then. What the function left in the pool is for recovery; nobody puts that right here.
  */
 #ifndef DAXFS_MEM_GUARD_H
 #define DAXFS_MEM_GUARD_H
@@ -16,12 +19,8 @@
 #include "mem/shm.h"
 
 /* sigsetjmp is what sanitizers understand; in a product build it costs twice as much as the whole guard. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#if defined(SHM_SANITIZED) || !defined(__x86_64__)
 #define GUARD_PORTABLE
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define GUARD_PORTABLE
-#endif
 #endif
 
 struct shm_guard {
@@ -39,7 +38,7 @@ struct shm_guard {
 
 /* Install the handler, once a process; the first pool that is mapped does. -errno. */
 int shm_guard_install(void);
-/* run(arg) and what it returns, or -EIO with guard->hit. They nest, one inside the other. */
+/* run(arg) and what it returns, or -EIO with guard->hit, or -ESTALE: revoked. They nest, one inside the other. */
 int shm_guard_run(struct shm_guard *guard, int (*run)(void *arg), void *arg);
 
 static inline struct shm_guard shm_guard_of(const struct shm *shm)
@@ -52,7 +51,8 @@ static inline struct shm_guard shm_guard_of(const struct shm *shm)
  *
  *	shm_guard_arm(&guard, shm);
  *	if (shm_guard_caught(&guard))
- *		a load failed below; of what was assigned since, guard.kept alone is sure to be there
+ *		a load failed below (guard.hit), or this host was revoked; of what was assigned since, guard.kept
+ *		alone is sure to be there
  *	else
  *		..., shm_guard_keep(&guard, p), ..., shm_guard_disarm(&guard);
  */
@@ -96,6 +96,7 @@ static inline void shm_guard_arm(struct shm_guard *guard, const struct shm *shm)
 	guard->kept = NULL;
 	guard->outer = shm_guard_innermost;
 	shm_guard_innermost = guard;
+	shm_ask(&shm->life);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* no load of the pool moves out of between */
 }
 
@@ -105,10 +106,21 @@ static inline void shm_guard_keep(struct shm_guard *guard, void *kept)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Be where the guard around this one was armed. */
+static inline void shm_guard_leave(const struct shm_guard *guard)
+{
+#ifdef SHM_RSEQ
+	if (!guard->outer)
+		shm_rseq_forget();
+#endif
+	shm_guard_innermost = guard->outer;
+	shm_ask(guard->outer ? &guard->outer->shm->life : NULL);
+}
+
 static inline void shm_guard_disarm(const struct shm_guard *guard)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	shm_guard_innermost = guard->outer;
+	shm_guard_leave(guard);
 }
 
 #endif

@@ -17,6 +17,7 @@
  * all started ones; both are nothing in a gpf pool. What is persisted and
  * drained survives the loss of this host's caches. sm_flush_stream is that for
  * whole lines written by sm_write_stream, which starts their write-back by itself where it can.
+ * Each store, copy and CAS is made in one step with a look at whether this host lives, where rseq.h can.
  * sm_refresh writes lines back and drops them from this processor's caches: what is loaded next is what
  * memory has, also where nothing keeps caches coherent.
  */
@@ -28,12 +29,14 @@
 #include <time.h>
 
 #include "daxfs/format.h"
+#include "mem/rseq.h"
 
 /* a mapped region */
 struct shm {
 	uint8_t *base;
 	uint64_t size;
-	bool wb; /* write back explicitly */
+	bool wb;              /* write back explicitly */
+	struct shm_life life; /* what is asked with each store */
 };
 
 #ifdef DAXFS_SIM
@@ -141,31 +144,10 @@ __attribute__((no_sanitize("thread"))) static inline uint64_t sm_peek(const sm_u
 	return __atomic_load_n(&p->sm_v, __ATOMIC_RELAXED);
 }
 
-static inline void sm_store(sm_u64 *p, uint64_t v)
-{
-	__atomic_store_n(&p->sm_v, v, __ATOMIC_RELEASE);
-}
-
-static inline void sm_store_relaxed(sm_u64 *p, uint64_t v)
-{
-	__atomic_store_n(&p->sm_v, v, __ATOMIC_RELAXED);
-}
-
 /* As sm_peek, of a hint. */
 static inline uint8_t sm_peek_byte(const sm_u8 *p)
 {
 	return __atomic_load_n(&p->sm_b, __ATOMIC_RELAXED);
-}
-
-static inline void sm_store_byte(sm_u8 *p, uint8_t v)
-{
-	__atomic_store_n(&p->sm_b, v, __ATOMIC_RELAXED);
-}
-
-/* On failure *expected is what was found. */
-static inline bool sm_cas_value(sm_u64 *p, uint64_t *expected, uint64_t desired)
-{
-	return __atomic_compare_exchange_n(&p->sm_v, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 static inline void sm_fence(void)
@@ -225,12 +207,6 @@ static inline bool sm_same(const void *p, const void *bytes, size_t len)
 	return memcmp(p, bytes, len) == 0;
 }
 
-/* Copy into shared memory that no other host may read yet. */
-static inline void sm_write(void *dst, const void *src, size_t len)
-{
-	memcpy(dst, src, shm_opaque(len));
-}
-
 void sm_write_stream(void *dst, const void *src, size_t len); /* mem/copy.c */
 void sm_stream_end(void);
 #define sm_streams(bytes, faster) ((void)(bytes), (faster)) /* which way a large copy goes */
@@ -256,10 +232,75 @@ static inline void sm_prefetch_write(const void *p, size_t len)
 	}
 }
 
+#ifdef SHM_RSEQ
+
+static inline void sm_store(sm_u64 *p, uint64_t v)
+{
+	shm_rseq_store(&p->sm_v, v);
+}
+
+static inline void sm_store_relaxed(sm_u64 *p, uint64_t v)
+{
+	shm_rseq_store(&p->sm_v, v); /* the same instruction */
+}
+
+static inline void sm_store_byte(sm_u8 *p, uint8_t v)
+{
+	shm_rseq_store_byte(&p->sm_b, v);
+}
+
+/* On failure *expected is what was found. */
+static inline bool sm_cas_value(sm_u64 *p, uint64_t *expected, uint64_t desired)
+{
+	return shm_rseq_cas(&p->sm_v, expected, desired);
+}
+
+/* Copy into shared memory that no other host may read yet. */
+static inline void sm_write(void *dst, const void *src, size_t len)
+{
+	shm_rseq_write(dst, src, len);
+}
+
+static inline void sm_zero(void *dst, size_t len)
+{
+	shm_rseq_zero(dst, len);
+}
+
+#else
+
+static inline void sm_store(sm_u64 *p, uint64_t v)
+{
+	__atomic_store_n(&p->sm_v, v, __ATOMIC_RELEASE);
+}
+
+static inline void sm_store_relaxed(sm_u64 *p, uint64_t v)
+{
+	__atomic_store_n(&p->sm_v, v, __ATOMIC_RELAXED);
+}
+
+static inline void sm_store_byte(sm_u8 *p, uint8_t v)
+{
+	__atomic_store_n(&p->sm_b, v, __ATOMIC_RELAXED);
+}
+
+/* On failure *expected is what was found. */
+static inline bool sm_cas_value(sm_u64 *p, uint64_t *expected, uint64_t desired)
+{
+	return __atomic_compare_exchange_n(&p->sm_v, expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Copy into shared memory that no other host may read yet. */
+static inline void sm_write(void *dst, const void *src, size_t len)
+{
+	memcpy(dst, src, shm_opaque(len));
+}
+
 static inline void sm_zero(void *dst, size_t len)
 {
 	memset(dst, 0, len);
 }
+
+#endif
 
 void shm_write_back(const void *p, size_t len); /* mem/writeback.c */
 void shm_write_back_drain(void);

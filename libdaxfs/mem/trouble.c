@@ -100,18 +100,30 @@ static bool note_blind(struct pool *pool, uint64_t offset)
 
 static int list_page(struct pool *pool, uint64_t offset);
 
+/* Is it the memory that says whether this host lives? Then nobody can ask it, and it is listed all the same. */
+static bool asked_there(const struct pool *pool, uint64_t offset)
+{
+	const struct shm_life *life = &pool->shm.life;
+
+	return life->mask && (pool_offset(pool, life->word) & PAGE_MASK) == (offset & PAGE_MASK);
+}
+
 /* Run with the places that fail left out. */
 static int run_around(struct pool *pool, int (*run)(void *arg), void *arg)
 {
+	struct shm unasked = { .base = pool->shm.base, .size = pool->shm.size };
 	struct shm_guard guard = shm_guard_of(&pool->shm);
 	int rc;
 
 	for (;;) {
 		guard.hit = false;
 		rc = shm_guard_run(&guard, run, arg);
-		if (!guard.hit || !note_blind(pool, guard.offset))
+		if (guard.hit && guard.shm != &unasked && asked_there(pool, guard.offset))
+			guard.shm = &unasked;
+		else if (!guard.hit || !note_blind(pool, guard.offset))
 			return rc;
-		list_page(pool, guard.offset); /* in another page of the table */
+		else
+			list_page(pool, guard.offset); /* in another page of the table */
 	}
 }
 

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "poison.h"
 
@@ -61,6 +62,15 @@ static inline void on_step(int number, siginfo_t *info, void *context)
 	(void)number, (void)info;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~STEP;
 	protect(PROT_NONE);
+}
+
+/* First in main. A trap after each instruction begins a restartable sequence (mem/rseq.h) anew, for ever. */
+static inline void trap_without_sequences(char **argv)
+{
+	if (getenv("GLIBC_TUNABLES"))
+		return;
+	setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+	execv("/proc/self/exe", argv);
 }
 
 static inline void trap_install(void)

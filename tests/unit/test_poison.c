@@ -544,11 +544,13 @@ static void every_operation(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_operation),
 	};
 
+	(void)argc;
+	trap_without_sequences(argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
