@@ -335,6 +335,40 @@ static void leaving_too_late(void **state)
 	fixture_stop(&s);
 }
 
+/* Nothing that a revoked host calls changes a byte of the pool, where stores are checked. */
+static void the_revoked_store_nothing(void **state)
+{
+	struct fixture s;
+	struct shm_life there = { .mask = 0 };
+	struct daxfs_attr attr;
+	struct daxfs *fs;
+	daxfs_ino ino;
+	bool checked;
+	void *copy;
+
+	(void)state;
+	fixture_start(&s);
+	fs = s.pod.fs[1];
+	checked = shm_life_begin(&there, &s.pool->member->host[1].word, 1, 1);
+	assert_int_equal(daxfs_stores_checked(fs), checked);
+	ino = pod_create(fs, DAXFS_ROOT, "f");
+	assert_int_equal(daxfs_file_open(fs, ino), 0);
+	set_state(&s, 1, DAXFS_HOST_FENCING);
+	copy = malloc(s.pod.size);
+	memcpy(copy, s.pod.base, s.pod.size);
+	assert_int_equal(daxfs_mkdir(fs, DAXFS_ROOT, "d", 0755, pod_root, NULL), -ESTALE);
+	assert_int_equal(daxfs_write(fs, ino, "x", 1, 0, false), -ESTALE);
+	assert_int_equal(daxfs_getattr(fs, ino, &attr), -ESTALE);
+	assert_int_equal(daxfs_file_close(fs, ino), -ESTALE);
+	assert_int_equal(daxfs_beat(fs), -ESTALE);
+	if (checked)
+		assert_memory_equal(copy, s.pod.base, s.pod.size);
+	assert_int_equal(daxfs_leave(fs), -ESTALE);
+	assert_false(daxfs_stores_checked(fs));
+	free(copy);
+	fixture_stop(&s);
+}
+
 /* A beat moves the counter and publishes what is in flight. */
 static void beats(void **state)
 {
@@ -433,6 +467,7 @@ int main(void)
 		cmocka_unit_test(generations),
 		cmocka_unit_test(leaving_while_suspect),
 		cmocka_unit_test(leaving_too_late),
+		cmocka_unit_test(the_revoked_store_nothing),
 		cmocka_unit_test(beats),
 		cmocka_unit_test(progress),
 		cmocka_unit_test(progress_of_nobody),
