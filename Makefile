@@ -113,7 +113,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 # -- targets ------------------------------------------------------------------
 
 .PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long check-vm demo bench bench-cache lint deb install uninstall clean help \
-	deps deps-check deps-lint FORCE
+	deps deps-check deps-lint deps-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -138,6 +138,7 @@ help:
 	@echo 'make lint           rules of the house (scripts/lint), and what standard tools find (scripts/lint-tools)'
 	@echo 'make compile_commands.json   for editors and clang tools'
 	@echo 'make deps           install missing Debian packages (demo and check do it themselves)'
+	@echo 'make deps-programs  databases and other programs for tests/programs (check-long does it itself)'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local MOUNTDIR=/sbin'
 	@echo 'make uninstall      the same DESTDIR= PREFIX= MOUNTDIR='
 	@echo 'make deb            Debian packages, in $$(B)/deb'
@@ -146,7 +147,11 @@ help:
 
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev libjson-c-dev fuse3 jq
-DEPS_CHECK := clang libcmocka-dev fence-agents stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+DEPS_CHECK := clang libcmocka-dev fence-agents stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user \
+	sqlite3 python3-lmdb python3-plyvel python3-numpy
+# What the rows of tests/programs/programs need, and its neighbours; no service of theirs is started.
+DEPS_PROGRAMS := git fio sqlite3 python3-lmdb python3-plyvel python3-numpy rocksdb-tools postgresql redis-server e2fsprogs \
+	libcap2-bin nfs-ganesha-vfs libnfs-utils rpcbind
 DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_VM := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lz4 openssl
@@ -158,6 +163,8 @@ deps-check:
 	@scripts/deps $(B)/.deps-check $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
 deps-lint:
 	@scripts/deps $(B)/.deps-lint $(DEPS_BUILD) $(DEPS_LINT)
+deps-programs:
+	@scripts/deps $(B)/.deps-programs $(DEPS_BUILD) $(DEPS_PROGRAMS)
 
 # Own invocations, so that what deps installs is there before anything is read.
 demo: deps
