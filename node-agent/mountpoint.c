@@ -12,6 +12,9 @@
  * What programs write by path while nothing is mounted would lie beneath the next mount,
  * hidden. So the directory must be empty, and is made immutable (chattr +i): then nothing
  * can be made in it, now and after the next boot, by root neither. It stays so.
+ *
+ * Not if it may have something in it (nonempty): that is somebody's to change when nothing is mounted, the seal would
+ * stay for good, and would not hold for what is in directories there. A seal that is there stays in that case, too.
  */
 #include "node-agent/mountpoint.h"
 
