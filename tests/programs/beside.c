@@ -9,7 +9,7 @@
  * must be equal. With two mounts each call draws the host that makes it: what one host does, the other sees at once.
  * A difference is printed with its seed, and the calls before it; the same seed makes the same calls.
  *
- * What is known to differ is not asked, and said in README.md, "Limits": link counts and sizes of directories,
+ * What is known to differ is not asked, and said in docs/LIMITS.md: link counts and sizes of directories,
  * O_TMPFILE, pages beyond the end of a file; of two hosts also locks (whose owner is one process here), where an append
  * has left the position, and what is open with O_PATH or not a file when the other removes it. Needs root, and
  * directories mounted nosuid,nodev.
