@@ -95,6 +95,7 @@ DAXFS_API int daxfs_backing_detach(struct daxfs *fs, unsigned backing);
  *
  * Errors:
  * -EEXIST   the name is there
+ * -ENOSPC   there is no room, or what is left is for the pool's own files (daxfs_names_left)
  * -EFBIG    the file is longer than one of the pool may be
  * -EINVAL   no such backing number, neither file nor directory, or a time that the pool cannot hold
  * -EOPNOTSUPP the pool was made without the feature
@@ -142,6 +143,43 @@ DAXFS_API int daxfs_import_again(struct daxfs *fs, daxfs_ino dir, const struct d
  * Crash: as daxfs_unlink.
  */
 DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino);
+
+/*
+ * daxfs_give_back - forget a name of storage that nobody uses, for the room that it takes
+ *
+ * As daxfs_forget, if neither what the name leads to nor its directory is open on any host, and that in one step with
+ * the removal. So the names of a directory of storage that somebody has open stay. Who takes a name that is not there
+ * for one that storage has not, therefore opens the directory first (daxfs_file_open), has its names looked at, and
+ * looks then; or finds the stamp of the directory (daxfs_source) to be what it was before that. `cached`: also a file
+ * of which something is in the pool, which goes with it.
+ *
+ * Errors:
+ * -ESTALE   the name leads to another one by now
+ * -ENOENT   there is no such name
+ * -ENOTEMPTY a directory with names in it
+ * -EBUSY    it is open somewhere, or dirty; or not `cached`, and something of it is in the pool
+ * -ETXTBSY  its directory is open somewhere
+ * Crash: as daxfs_unlink.
+ */
+DAXFS_API int daxfs_give_back(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, bool cached);
+
+/*
+ * daxfs_names_left - how many more names of storage there is room for
+ *
+ * Names of storage do not get the last sixteenth of the pool's inodes, nor of its entries of directories, which are
+ * for files of the pool itself: daxfs_import is -ENOSPC before. Pages may end earlier.
+ *
+ * Errors: none but those of any call.
+ */
+DAXFS_API int daxfs_names_left(struct daxfs *fs, uint64_t *out);
+
+/*
+ * daxfs_directories - find directories of a backing
+ *
+ * Looks through the inodes of the pool from *at on, which is 0 at first, and sets it for the next call; some thousands
+ * a call. 1: *ino is one; 0: none in these, go on; -ENOENT: that was all.
+ */
+DAXFS_API int daxfs_directories(struct daxfs *fs, unsigned backing, uint64_t *at, daxfs_ino *ino);
 
 /* A moment since which nobody has changed extended attributes of an inode: what somebody wrote there, and took as a
  * reason for a change, still is. */
@@ -198,7 +236,8 @@ struct daxfs_source {
 	uint64_t file;
 	daxfs_ino directory; /* that it was imported into; it may be gone */
 	bool dirty;          /* a file that was written, or is being written back: storage has not all of it, yet */
-	uint64_t stamp;      /* of a file: what sync of daxfs_storage, or daxfs_stamp, said last; 0: neither */
+	uint64_t stamp;      /* of a file: what sync of daxfs_storage, or daxfs_stamp, said last; 0: neither;
+			      * of a directory: another number when a name of it was given back */
 };
 
 /*

@@ -26,7 +26,7 @@
 
 struct sm_inode {
 	sm_u64 size;                 /* 00 SIZE */
-	sm_u64 trunc;                /* 08 TICK: bumped by every truncation */
+	sm_u64 trunc;                /* 08 TICK: bumped by every truncation; of a directory, by each name given back */
 	sm_u64 nlink;                /* 10 NLINK */
 	sm_u64 openers[2];           /* 18 OPENERS */
 	sm_u64 mode;                 /* 28 ATTR: type and permissions */

@@ -250,6 +250,8 @@ static int find_source(struct daxfs *fs, struct lane *lane, void *arg)
 		op->out->dirty = cache_is_dirty(stored, inode.sm);
 		op->out->stamp = sm_load_relaxed(&inode.sm->btime); /* behind the word that says whether it counts */
 	}
+	if (rc == 0 && S_ISDIR(inode.mode))
+		op->out->stamp = word_load(lane, &inode.sm->trunc); /* changed by each name that is given back */
 	return rc;
 }
 

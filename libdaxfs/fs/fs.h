@@ -356,6 +356,8 @@ void open_table_fini(struct daxfs *fs);
 int opens_expect(struct daxfs *fs, uint64_t handle);
 void opens_forget(struct daxfs *fs, uint64_t handle);
 unsigned open_table_count(struct daxfs *fs);
+/* In a record: no host has it open. -EBUSY: one has. */
+int opens_stage_none(struct lane *lane, struct sm_inode *sm);
 /* Clear the openers bit of a host and end its locks; the inode is then to be finished. past: of a
  * dead host, which must not fail for locks that make no sense. */
 int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);

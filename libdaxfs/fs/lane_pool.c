@@ -364,7 +364,8 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 
 	if (lane->txn.fault || !lane_alive(lane))
 		return false;
-	room = rc == -ENOSPC && ((lane->txn.no_page && cache_yield(fs, lane, GIVE_BACK)) || lane->txn.starved);
+	/* Cached pages are no help where inodes or entries are short. */
+	room = rc == -ENOSPC && ((!lane->txn.full && cache_yield(fs, lane, GIVE_BACK)) || lane->txn.starved);
 	if (room && ++*starved <= STARVED_MAX) {
 		epoch_rescan(&lane->epoch);
 		lane_exit(lane);
@@ -390,7 +391,6 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 
 	lane_enter(lane);
 	lane->txn.receipt = fs_receipt(fs);
-	lane->txn.no_page = false;
 	if (lane_alive(lane))
 		do {
 			lane_moved(lane);
@@ -440,7 +440,7 @@ static int run(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg, bool u
 	shm_guard_arm(&guard, &fs->pool.shm);
 	if (shm_guard_caught(&guard)) {
 		lane = guard.kept;
-		rc = guard.hit ? note_fault(fs, lane, &guard) : -ESTALE; /* revoked: whoever gets that lane is, too */
+		rc = note_fault(fs, lane, &guard);
 	} else {
 		if (ahead)
 			ahead(fs, arg);

@@ -23,6 +23,8 @@ struct name_op {
 	uint64_t expected; /* handle that is listed as held, of a file that is being made */
 	uint64_t source;   /* of what is of backing storage */
 	bool storage;      /* names of a directory of storage may be changed: to be as they are there */
+	bool given_back;   /* ... if nobody uses it, and the directory is closed; it can be had again */
+	bool cached;       /* ... also where bytes of it are in the pool */
 	bool dirty;        /* ... of what was written and not written back, too */
 	const struct daxfs_since *since;
 	uint64_t size, mtime, ctime; /* ... its own */
@@ -177,8 +179,10 @@ static int make_inode(struct daxfs *fs, struct lane *lane, struct name_op *op, s
 		      uint64_t *handle)
 {
 	uint64_t index;
-	int rc = space_take(lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index);
+	int rc = op->source && !reserve_admits_name(lane) ? -ENOSPC : 0;
 
+	if (rc == 0)
+		rc = space_take(lane, DAXFS_T_INODE, DAXFS_USE_INODE, 1, &index);
 	*init = (struct inode_init){
 		.mode = op->mode,
 		.rdev = op->rdev,
@@ -432,6 +436,33 @@ static int stage_forget(struct lane *lane, const struct name_op *op, const struc
 	return 0;
 }
 
+/*
+ * A name is given back for want of room. It can be had again from storage, so the record demands that nobody misses it:
+ * neither what it leads to, if `held` is asked about, nor its directory is open, for who lists that relies on names
+ * being there. Who has a listing from before learns it by the directory's trunc, which nothing else changes.
+ */
+static int stage_given_back(struct lane *lane, const struct name_op *op, struct sm_inode *dir, struct sm_inode *held)
+{
+	int rc = op->given_back && held ? opens_stage_none(lane, held) : 0;
+
+	if (rc || !op->given_back)
+		return rc;
+	txn_word(&lane->txn, &dir->trunc, DAXFS_W_TICK, word_help(lane, &dir->trunc), 0);
+	return opens_stage_none(lane, dir) ? -ETXTBSY : 0;
+}
+
+/* Is nothing of a file in the pool? As far as its index says so: a hint. */
+static bool is_cold(struct lane *lane, const struct inode *inode)
+{
+	bool cold = true;
+
+	for (unsigned i = 0; i < DAXFS_DIRECT && S_ISREG(inode->mode); i++)
+		cold &= link_kind(word_load(lane, &inode->sm->direct[i])) == DAXFS_ABSENT;
+	for (unsigned i = 0; i < DAXFS_INDIRECT && S_ISREG(inode->mode); i++)
+		cold &= link_kind(word_load(lane, &inode->sm->indirect[i])) == DAXFS_ABSENT;
+	return cold;
+}
+
 static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct name_op *op = arg;
@@ -452,6 +483,8 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	if (S_ISDIR(inode.mode))
 		return -EISDIR;
 	rc = may_remove(op, &dir, &pos);
+	if (rc == 0 && op->given_back && !op->cached && !is_cold(lane, &inode))
+		rc = -EBUSY;
 	if (rc)
 		return rc;
 	nlink = word_help(lane, &inode.sm->nlink);
@@ -465,7 +498,9 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, inode.sm, false);
-	rc = xattr_stage_since(lane, op->since);
+	rc = stage_given_back(lane, op, dir.sm, gone ? NULL : inode.sm);
+	if (rc == 0)
+		rc = xattr_stage_since(lane, op->since);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
@@ -530,7 +565,9 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 	entry_remove(lane, &pos);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, victim.sm, false);
-	rc = xattr_stage_since(lane, op->since);
+	rc = stage_given_back(lane, op, dir.sm, victim.sm);
+	if (rc == 0)
+		rc = xattr_stage_since(lane, op->since);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
 	if (rc)
 		return rc;
@@ -555,6 +592,15 @@ static int forget(struct daxfs *fs, struct name_op *op)
 int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino)
 {
 	return forget(fs, &(struct name_op){ .parent = parent, .name = name, .ino = ino, .storage = true });
+}
+
+int daxfs_give_back(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, bool cached)
+{
+	struct name_op op = {
+		.parent = parent, .name = name, .ino = ino, .storage = true, .given_back = true, .cached = cached
+	};
+
+	return forget(fs, &op);
 }
 
 int daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, const struct daxfs_since *since)

@@ -178,6 +178,18 @@ static int set_bit(struct lane *lane, unsigned host, uint64_t handle)
 	return record_commit(lane);
 }
 
+int opens_stage_none(struct lane *lane, struct sm_inode *sm)
+{
+	for (unsigned i = 0; i < (lane->pool->super.hosts + 31) / 32; i++) {
+		uint64_t w = word_help(lane, &sm->openers[i]);
+
+		if (word_payload(w, DAXFS_W_OPENERS))
+			return -EBUSY;
+		txn_word(&lane->txn, &sm->openers[i], DAXFS_W_OPENERS, w, 0);
+	}
+	return 0;
+}
+
 /* past: the host is dead, and if its locks cannot be found the bit goes without them. */
 static int clear_bit(struct lane *lane, unsigned host, uint64_t handle, bool past)
 {

@@ -279,10 +279,8 @@ static bool find(struct lane *lane, struct space_batch *batch, struct space_item
 int find_candidate(struct lane *lane, struct space_batch *batch, struct space_item *item)
 {
 	do {
-		if (!find(lane, batch, item)) {
-			lane->txn.no_page = batch->type == DAXFS_T_PAGE;
+		if (!find(lane, batch, item))
 			return -ENOSPC;
-		}
 	} while (space_named(batch, item));
 	return 0;
 }

@@ -14,6 +14,11 @@
  * in flight. For the same reason one that may take the reserve, and finds that others have it,
  * waits for them (txn.starved) as for what is retired. The word is a hint: set or not after
  * a crash, the next count puts it right.
+ *
+ * Names of storage can be had again, so they leave more: a sixteenth of the inodes, and of the entries of directories,
+ * and an eighth of the reserve in pages once more. A lane counts what is left for a few names at once. What all lanes
+ * have counted and not used is at most half of what is kept of inodes and entries, so the files of the pool itself are
+ * sure of the other half; of pages they are sure as far as those lanes do not make names at once.
  */
 #include "space/inner.h"
 
@@ -24,7 +29,20 @@
 #define POOL_MIN 1024u     /* pages; less has no reserve */
 #define BETWEEN_PART 16u   /* of the pool: what all lanes may take between two counts */
 #define BETWEEN_MAX 4096u  /* one lane */
+#define NAMES_PART 16u     /* of inodes and entries, that names of storage leave, */
+#define NAMES_MIN 256u     /* of a pool of fewer none */
+#define NAMES_PAGES 8u     /* this part of the reserve once more */
+#define NAME_PAGES 4u      /* that a name may take */
 #define RECORD_MAX (DAXFS_RECORD_ALLOCS * DAXFS_EXTENT_PAGES)
+
+uint64_t space_kept_of_names(const struct pool *pool, enum daxfs_type type)
+{
+	uint64_t n = pool->objects[type];
+
+	if (type == DAXFS_T_PAGE)
+		return space_reserve(pool) / NAMES_PAGES;
+	return n < NAMES_MIN ? 0 : n / NAMES_PART;
+}
 
 uint64_t space_reserve(const struct pool *pool)
 {
@@ -108,4 +126,66 @@ bool reserve_comes_back(const struct lane *lane)
 {
 	return lane->txn.spare && account_known(lane->pool) &&
 	       account_pages(lane->pool) < lane->pool->objects[DAXFS_T_PAGE];
+}
+
+/* -- names of storage ----------------------------------------------------------------------- */
+
+/* What is left of inodes, or of entries, to names of storage. */
+static uint64_t names_left(const struct pool *pool, const uint64_t used[DAXFS_TYPES], enum daxfs_type type)
+{
+	uint64_t gone = used[type] + space_quarantined(pool, type) + space_kept_of_names(pool, type);
+
+	return gone < pool->objects[type] ? pool->objects[type] - gone : 0;
+}
+
+/* So many names may a lane make between two counts, that all lanes together make no more than half of what is kept. */
+static uint64_t names_between(const struct pool *pool)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned type = DAXFS_T_INODE; type < DAXFS_TYPES; type++) {
+		uint64_t n = space_kept_of_names(pool, type) / 2 / pool->lanes_total;
+
+		least = n < least ? n : least;
+	}
+	return least < 1 ? 1 : least;
+}
+
+/* Are so few pages left that names of storage get none? */
+static bool pages_short(const struct pool *pool)
+{
+	uint64_t kept = space_kept_of_names(pool, DAXFS_T_PAGE);
+
+	return kept && pages_left(pool) < kept + NAME_PAGES;
+}
+
+uint64_t space_names_left(const struct pool *pool)
+{
+	uint64_t used[DAXFS_TYPES], inodes, entries;
+
+	if (!account_known(pool))
+		return pool->objects[DAXFS_T_INODE];
+	account_sum(pool, used);
+	inodes = names_left(pool, used, DAXFS_T_INODE);
+	entries = names_left(pool, used, DAXFS_T_DIRENT);
+	return inodes < entries ? inodes : entries;
+}
+
+bool reserve_admits_name(struct lane *lane)
+{
+	uint64_t left, each;
+
+	lane->txn.full = false;
+	if (!lane->alloc.names) {
+		if (pages_short(lane->pool))
+			return false;
+		left = space_names_left(lane->pool);
+		each = names_between(lane->pool);
+		lane->alloc.names = left < each ? left : each;
+		lane->txn.full = !left;
+	}
+	if (!lane->alloc.names)
+		return false;
+	lane->alloc.names--;
+	return true;
 }

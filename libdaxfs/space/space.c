@@ -127,15 +127,13 @@ int space_find(struct lane *lane, struct space_batch *batch, enum daxfs_use use,
 
 	if (!txn_has_room(&lane->txn, 1))
 		return -E2BIG;
-	lane->txn.starved = false;
-	lane->txn.no_page = false;
+	lane->txn.starved = lane->txn.full = false;
 	if (lane->txn.n_allocs == 0)
 		find_close_behind(lane, batch->type);
-	if (batch->type == DAXFS_T_PAGE && !reserve_admits(lane, 1)) {
-		lane->txn.no_page = true;
+	if (batch->type == DAXFS_T_PAGE && !reserve_admits(lane, 1))
 		return -ENOSPC;
-	}
 	rc = find_candidate(lane, batch, item);
+	lane->txn.full = rc && batch->type != DAXFS_T_PAGE;
 	if (rc) {
 		lane->txn.starved |= batch->type == DAXFS_T_PAGE && reserve_comes_back(lane);
 		return rc;

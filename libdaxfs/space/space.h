@@ -45,6 +45,12 @@ int space_claim(struct lane *lane, struct space_batch *batch);
 
 /* Pages that are kept for records that make the pool no fuller (reserve.c). */
 uint64_t space_reserve(const struct pool *pool);
+/* What names of storage leave to the pool's own files: of pages beside the reserve. */
+uint64_t space_kept_of_names(const struct pool *pool, enum daxfs_type type);
+/* How many more of them there may be. */
+uint64_t space_names_left(const struct pool *pool);
+/* May one be made, by a record that takes an inode for it? */
+bool reserve_admits_name(struct lane *lane);
 /* Pages that are free or at rest: a sum over all lanes, exact but for the records in flight. */
 uint64_t space_left(const struct pool *pool);
 

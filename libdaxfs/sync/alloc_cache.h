@@ -32,6 +32,7 @@ struct alloc_cache {
 	unsigned extents_head, extents_tail;
 	uint64_t room;    /* pages it may take before it counts what is free: space/reserve.c */
 	uint64_t counted; /* seq of the record for which it did */
+	uint64_t names;   /* of storage that it may make before it counts what is free, there */
 	uint64_t looks;   /* of summary_look: each its own */
 };
 

@@ -84,7 +84,7 @@ static inline struct sm_manager *lane_manager(const struct lane *lane)
 /* Begin and end an operation: its protection, and no fault yet. Not nested. */
 static inline void lane_enter(struct lane *lane)
 {
-	lane->txn.fault = false;
+	lane->txn.fault = lane->txn.full = false;
 	epoch_enter(&lane->epoch);
 }
 

@@ -31,8 +31,8 @@ struct txn {
 	/* met by the operation */
 	bool fault;   /* shared bytes made no sense, or their memory is lost: the operation ends in -EIO */
 	bool marked;  /* a mark was met where a word was looked at */
+	bool full;    /* -ENOSPC, and not for want of pages */
 	bool starved; /* -ENOSPC, but retired objects are waiting for lanes to move on */
-	bool no_page; /* -ENOSPC, and it was a page that was not there */
 	/* of the record that is being made */
 	bool conflict; /* it is known not to fit: -EAGAIN */
 	bool lost;     /* it was decided that some word of it could not be part of: -EIO */

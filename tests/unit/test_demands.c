@@ -4,6 +4,7 @@
  * only demands to be as they were. What is missing here is a race that hardly any test meets, so
  * the record itself is looked at: it stays in its lane when it is over. See the tables of ARCHITECTURE.md.
  */
+#include "daxfs/cache.h"
 #include "index/dirtrie.h"
 #include "rig.h"
 
@@ -271,11 +272,35 @@ static void open_files(void **state)
 	pod_stop(&s.pod);
 }
 
+/* That nobody has open what is given back, nor the directory, which has another stamp from then on. */
+static void given_back(void **state)
+{
+	const struct daxfs_attr dir = { .mode = S_IFDIR | 0755 }, file = { .mode = S_IFREG | 0644, .size = 9000 };
+	struct daxfs_attr out;
+	struct fixture s;
+	struct daxfs *fs;
+
+	(void)state;
+	fixture_start(&s);
+	fs = s.pod.fs[0];
+	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "x", &dir, 0, 1, &out), 0);
+	s.d = out.ino;
+	assert_int_equal(daxfs_import(fs, s.d, "f", &file, 0, 2, &out), 0);
+	s.f = out.ino;
+	assert_int_equal(daxfs_import(fs, s.d, "s", &dir, 0, 3, &out), 0);
+	s.s = out.ino;
+	assert_int_equal(daxfs_give_back(fs, s.d, "f", s.f, true), 0);
+	ASSERT_WORDS(&s, OP_UNLINK, "count d.openers d.trunc f.nlink f.openers f.root f.size f.trunc slot");
+	assert_int_equal(daxfs_give_back(fs, s.d, "s", s.s, true), 0);
+	pod_stop(&s.pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),   cmocka_unit_test(last_names), cmocka_unit_test(contents),
-		cmocka_unit_test(batches), cmocka_unit_test(open_files), cmocka_unit_test(extended_attributes),
+		cmocka_unit_test(names),      cmocka_unit_test(last_names), cmocka_unit_test(contents),
+		cmocka_unit_test(batches),    cmocka_unit_test(open_files), cmocka_unit_test(extended_attributes),
+		cmocka_unit_test(given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

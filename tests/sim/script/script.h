@@ -71,6 +71,7 @@ extern const unsigned script_n_verbs;
 void script_import(struct command_call *call);
 void script_tree(struct command_call *call);
 void script_forget(struct command_call *call);
+void script_give_back(struct command_call *call);
 void script_discard(struct command_call *call);
 void script_move(struct command_call *call);
 void script_replace(struct command_call *call);

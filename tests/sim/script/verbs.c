@@ -576,6 +576,7 @@ const struct verb script_verbs[] = {
 	{ "import", "pnn", script_import },
 	{ "tree", "pn", script_tree },
 	{ "forget", "iP", script_forget },
+	{ "giveback", "iP", script_give_back },
 	{ "discard", "iP", script_discard },
 	{ "move", "ipP", script_move },
 	{ "replace", "ipP", script_replace },
