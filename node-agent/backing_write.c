@@ -30,6 +30,7 @@
 
 #define LOCK_POLL_MS 5
 #define TICK_MS 250
+#define SCAN_PART 50 /* of a thread is the most that looking through all inodes takes */
 #define RETRY_MS 1000
 #define OPENS 8 /* of a file that is renamed meanwhile */
 
@@ -447,9 +448,14 @@ static bool flush_next(struct backing *b, daxfs_ino ino)
 	return rc == 0;
 }
 
-/* What nobody here has written: hosts that died have, or will write it back themselves. */
-static void scan(struct backing *b)
+/*
+ * What nobody here has written: hosts that died have, or will write it back themselves. That is as long as the pool has
+ * inodes, so it rests for SCAN_PART times as long as it took, if that is longer. When to do it again.
+ */
+static int64_t scan(struct backing *b)
 {
+	const int64_t began = clock_ns();
+	int64_t rest = (int64_t)BACKING_SCAN_MS * 1000000, took;
 	uint64_t at = 0;
 	daxfs_ino ino;
 	int rc;
@@ -457,6 +463,8 @@ static void scan(struct backing *b)
 	while ((rc = daxfs_dirty(b->fs, b->number, &at, &ino)) >= 0)
 		if (rc > 0)
 			note(b, ino, 0);
+	took = clock_ns() - began;
+	return began + took + (SCAN_PART * took > rest ? SCAN_PART * took : rest);
 }
 
 /* All that there is, as somebody asked for; then that is done. */
@@ -518,7 +526,7 @@ static unsigned flush_due(struct backing *b, bool all)
 void *backing_flusher(void *context)
 {
 	struct backing *b = context;
-	int64_t scanned = 0;
+	int64_t next_scan = 0;
 	bool stop = false;
 
 	while (!stop) {
@@ -527,11 +535,8 @@ void *backing_flusher(void *context)
 		if (is_serving(b, &stop)) {
 			bool all = take_sync(b) || stop;
 
-			if (all || !scanned || clock_ns() - scanned > (int64_t)BACKING_SCAN_MS * 1000000) {
-				if (!stop)
-					scan(b);
-				scanned = clock_ns();
-			}
+			if (!stop && (all || clock_ns() >= next_scan))
+				next_scan = scan(b);
 			tell_dirty(b);
 			failed = flush_due(b, all);
 			tell_dirty(b);
