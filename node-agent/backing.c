@@ -293,6 +293,8 @@ static void look_after(struct backing *b)
 		detach(b);
 		return;
 	}
+	if (rc == 0)
+		backing_keep_room(b);
 	if (rc == 0 && b->writable)
 		look_after_names(b);
 	if (rc == 0 && b->writable && daxfs_xattr_get(b->fs, b->root, BACKING_SYNC, NULL, 0) > 0) {
@@ -368,6 +370,7 @@ static struct backing *backing_new(struct daxfs *fs, const struct backing_config
 	b->writes.last = &b->writes.first;
 	b->out = -1;
 	pthread_mutex_init(&b->flushing, NULL);
+	pthread_mutex_init(&b->giving, NULL);
 	for (unsigned i = 0; i < NAME_LOCKS; i++)
 		pthread_mutex_init(&b->names[i], NULL);
 	pthread_mutex_init(&b->lock, NULL);
@@ -436,6 +439,7 @@ static void backing_free(struct backing *b)
 	pthread_cond_destroy(&b->changed);
 	for (unsigned i = 0; i < NAME_LOCKS; i++)
 		pthread_mutex_destroy(&b->names[i]);
+	pthread_mutex_destroy(&b->giving);
 	pthread_mutex_destroy(&b->flushing);
 	pthread_mutex_destroy(&b->lock);
 	free(b);

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "daxfs/cache.h"
+#include "node-agent/name_list.h"
 #include "node-agent/storage.h"
 
 #define BACKINGS_MAX 16u
@@ -61,6 +62,7 @@ struct backing_note {
 	struct timespec mtime, ctime; /* of a directory, */
 	int64_t listed_ns;            /* when it was listed; 0: not */
 	bool settled;                 /* its times will tell of another change */
+	uint64_t stamp;               /* from before it was listed: it changes when names are given back */
 };
 
 /* work that waits for storage */
@@ -118,6 +120,13 @@ struct backing {
 	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
 	daxfs_ino out_ino;        /* under that: the file that is written, */
 	int out;                  /* ... and its descriptor */
+
+	/* backing_room.c */
+	pthread_mutex_t giving; /* one thread at a time gives names back; it waits for no storage */
+	uint64_t hand;          /* under that: of the inodes; */
+	bool given;             /* ... did the last try find any? */
+	int64_t full_ns;        /* ... when it was said that it did not */
+	atomic_ullong tried;    /* how often */
 
 	/* backing_intent.c */
 	pthread_mutex_t names[NAME_LOCKS];
@@ -212,6 +221,15 @@ void backing_release_left_turn(struct backing *b);
 /* A file is not there any more, or has been written back by others. */
 void backing_forget_dirty(struct backing *b);
 
+/* -- room (backing_room.c) ---------------------------------------------------------------- */
+
+/* There is no room for another name: give some back, but for a directory. False: there are none. */
+bool backing_give_back(struct backing *b, daxfs_ino keep);
+/* The same, if there is no room for one name. */
+void backing_make_room(struct backing *b, daxfs_ino keep);
+/* The pool's own files have what names of storage leave them. */
+void backing_keep_room(struct backing *b);
+
 /* -- what is known (backing_notes.c) ------------------------------------------------------- */
 
 /* Was it looked at, or its names, within the backing's time? For how long still? */
@@ -223,8 +241,10 @@ void backing_unnote(struct backing *b, daxfs_ino ino);
 bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *out);
 /* Its directory and name in the pool now, by the note if that is right. -ESTALE: it has none. */
 int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out);
-/* It has been listed when it was of these times. */
-void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr);
+/* It has been listed when it was of these times, and of that stamp, or a later one. */
+void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr, uint64_t stamp);
+/* Has this host looked at it, or listed it, in the last second? */
+bool backing_is_recent(struct backing *b, daxfs_ino ino);
 /* The path of something within its backing, by the pool's names now: "" is the backing. -ESTALE: it has none. */
 int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
 /* Is that its path still? */

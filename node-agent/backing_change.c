@@ -363,6 +363,7 @@ int backing_make(struct backing *b, struct backing_change *c, uint64_t request, 
 	int done, rc;
 
 	c->op = BACKING_MAKE;
+	backing_make_room(b, c->dir); /* before names are locked, and storage has it */
 	done = begin(b, c, request);
 	if (done < 0)
 		return done;

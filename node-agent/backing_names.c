@@ -89,63 +89,14 @@ static void tell(struct backing *b, daxfs_ino ino)
 
 /* -- forgetting ------------------------------------------------------------------------ */
 
-struct names {
-	struct name {
-		daxfs_ino ino;
-		char *text;
-	} * name;
-	size_t n, room;
-	bool failed;
-};
-
-static int names_add(struct names *names, const char *text, daxfs_ino ino)
-{
-	size_t room = names->room ? 2 * names->room : 64;
-	struct name *more = names->name;
-
-	if (names->n == names->room) {
-		more = realloc(names->name, room * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		names->name = more;
-		names->room = room;
-	}
-	more[names->n] = (struct name){ ino, strdup(text) };
-	return more[names->n].text ? (names->n++, 0) : -ENOMEM;
-}
-
-static void names_free(struct names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->name[i].text);
-	free(names->name);
-}
-
-static bool add_of_pool(void *context, const char *name, daxfs_ino ino, unsigned type, uint64_t next)
-{
-	struct names *names = context;
-
-	(void)type, (void)next;
-	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && names_add(names, name, ino))
-		names->failed = true;
-	return !names->failed;
-}
-
-static int names_of_pool(struct backing *b, daxfs_ino dir, struct names *names)
-{
-	int rc = daxfs_readdir(b->fs, dir, 0, add_of_pool, names);
-
-	return rc ? rc : names->failed ? -ENOMEM : 0;
-}
-
 int backing_is_empty(struct backing *b, daxfs_ino dir)
 {
-	struct names names = { 0 };
-	int rc = names_of_pool(b, dir, &names);
+	struct name_list names = { 0 };
+	int rc = name_list_of_pool(b->fs, dir, &names);
 
 	if (rc == 0 && names.n)
 		rc = -ENOTEMPTY;
-	names_free(&names);
+	name_list_free(&names);
 	return rc;
 }
 
@@ -161,14 +112,14 @@ static bool is_dirty(struct backing *b, daxfs_ino ino)
  * again. */
 static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino, unsigned depth)
 {
-	struct names below = { 0 };
+	struct name_list below = { 0 };
 	int rc = daxfs_forget(b->fs, parent, name, ino);
 
 	if (rc == -ENOTEMPTY && depth < DEPTH_MAX) {
-		rc = names_of_pool(b, ino, &below);
+		rc = name_list_of_pool(b->fs, ino, &below);
 		for (size_t i = 0; rc == 0 && i < below.n; i++)
 			rc = forget(b, ino, below.name[i].text, below.name[i].ino, depth + 1);
-		names_free(&below);
+		name_list_free(&below);
 		if (rc == 0)
 			rc = daxfs_forget(b->fs, parent, name, ino);
 	}
@@ -308,7 +259,7 @@ int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name)
 	return look(b, parent, name, true);
 }
 
-int backing_look(struct backing *b, daxfs_ino parent, const char *name)
+static int look_unlocked(struct backing *b, daxfs_ino parent, const char *name)
 {
 	struct name_locks locks;
 	int rc = look(b, parent, name, false);
@@ -319,6 +270,15 @@ int backing_look(struct backing *b, daxfs_ino parent, const char *name)
 		return 0; /* as the pool has it */
 	rc = look(b, parent, name, true);
 	backing_unlock_names(b, &locks);
+	return rc;
+}
+
+int backing_look(struct backing *b, daxfs_ino parent, const char *name)
+{
+	int rc = look_unlocked(b, parent, name);
+
+	for (unsigned i = 0; rc == -ENOSPC && i < LOOKS && backing_give_back(b, parent); i++)
+		rc = look_unlocked(b, parent, name);
 	return rc;
 }
 
@@ -367,12 +327,7 @@ int backing_look_at(struct backing *b, daxfs_ino ino)
 
 static int add_of_storage(void *context, const char *name)
 {
-	return names_add(context, name, 0);
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+	return name_list_add(context, name, 0, false);
 }
 
 /* Look at a name that one side has and the other one has not. What cannot be here is left out. */
@@ -383,13 +338,13 @@ static int look_at_odd(struct backing *b, daxfs_ino dir, const char *name)
 	return rc == -ENOENT || rc == -ENAMETOOLONG ? 0 : rc;
 }
 
-static int compare(struct backing *b, daxfs_ino dir, const struct names *here, const struct names *there)
+static int compare(struct backing *b, daxfs_ino dir, const struct name_list *here, const struct name_list *there)
 {
 	size_t i = 0, j = 0;
 	int rc = 0, order;
 
 	while (rc == 0 && (i < here->n || j < there->n)) {
-		order = i == here->n ? 1 : j == there->n ? -1 : by_text(&here->name[i], &there->name[j]);
+		order = i == here->n ? 1 : j == there->n ? -1 : strcmp(here->name[i].text, there->name[j].text);
 		if (order)
 			rc = look_at_odd(b, dir, order < 0 ? here->name[i].text : there->name[j].text);
 		i += order <= 0;
@@ -398,34 +353,28 @@ static int compare(struct backing *b, daxfs_ino dir, const struct names *here, c
 	return rc;
 }
 
-static void sort(struct names *names)
-{
-	if (names->n)
-		qsort(names->name, names->n, sizeof(*names->name), by_text);
-}
-
 static int list(struct backing *b, daxfs_ino dir, const char *path)
 {
-	struct names here = { 0 }, there = { 0 };
+	struct name_list here = { 0 }, there = { 0 };
 	int rc = storage_list(b->fd, path, add_of_storage, &there);
 
 	if (rc == 0)
-		rc = names_of_pool(b, dir, &here);
-	sort(&here);
-	sort(&there);
+		rc = name_list_of_pool(b->fs, dir, &here);
+	name_list_sort(&here);
+	name_list_sort(&there);
 	if (rc == 0)
 		rc = compare(b, dir, &here, &there);
-	names_free(&here);
-	names_free(&there);
+	name_list_free(&here);
+	name_list_free(&there);
 	return rc;
 }
 
-/* Has it the names that it had when we listed it? */
-static bool is_unchanged(struct backing *b, daxfs_ino dir, const struct daxfs_attr *now)
+/* Has it the names that it had when we listed it, and the pool all of them? */
+static bool is_unchanged(struct backing *b, daxfs_ino dir, const struct daxfs_attr *now, uint64_t stamp)
 {
 	struct backing_note note;
 
-	return backing_find_note(b, dir, &note) && note.listed_ns && note.settled &&
+	return backing_find_note(b, dir, &note) && note.listed_ns && note.settled && note.stamp == stamp &&
 	       note.mtime.tv_sec == now->mtime.tv_sec && note.mtime.tv_nsec == now->mtime.tv_nsec &&
 	       note.ctime.tv_sec == now->ctime.tv_sec && note.ctime.tv_nsec == now->ctime.tv_nsec;
 }
@@ -447,10 +396,10 @@ static int list_once(struct backing *b, daxfs_ino dir)
 		return -EAGAIN;
 	if (rc == 0)
 		rc = refresh(b, dir, &was.entry, &now);
-	if (rc == 0 && !is_unchanged(b, dir, &now.attr))
+	if (rc == 0 && !is_unchanged(b, dir, &now.attr, was.stamp))
 		rc = list(b, dir, path);
 	if (rc == 0)
-		backing_note_list(b, dir, &now.attr); /* as it was before it was listed */
+		backing_note_list(b, dir, &now.attr, was.stamp); /* as it was before it was listed */
 	say(b, is_absent(rc) || rc == -ESTALE ? 0 : rc);
 	return is_absent(rc) ? -ESTALE : rc;
 }

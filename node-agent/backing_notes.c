@@ -17,6 +17,7 @@
 #include "common/clock.h"
 
 #define DEPTH_MAX 256u
+#define RECENT_NS 1000000000ll
 #define RACY_S 2 /* a directory may change once more within the tick of the clock that its times tell */
 
 static struct backing_note *place_of(struct backing *b, daxfs_ino ino)
@@ -48,9 +49,14 @@ bool backing_is_fresh(struct backing *b, daxfs_ino ino)
 	return left_ns(b, ino, false) > 0;
 }
 
+/* By names that the pool still has. */
 bool backing_is_listed(struct backing *b, daxfs_ino dir)
 {
-	return left_ns(b, dir, true) > 0;
+	struct daxfs_source source;
+	struct backing_note note;
+
+	return left_ns(b, dir, true) > 0 && backing_find_note(b, dir, &note) &&
+	       daxfs_source(b->fs, dir, &source) == 0 && note.stamp == source.stamp;
 }
 
 void backing_note(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, bool looked)
@@ -85,7 +91,18 @@ bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *ou
 	return out->ino == ino;
 }
 
-void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr)
+bool backing_is_recent(struct backing *b, daxfs_ino ino)
+{
+	const struct backing_note *note = place_of(b, ino);
+	bool recent;
+
+	pthread_mutex_lock(&b->lock);
+	recent = note->ino == ino && note->looked_ns && clock_ns() - note->looked_ns < RECENT_NS;
+	pthread_mutex_unlock(&b->lock);
+	return recent;
+}
+
+void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr, uint64_t stamp)
 {
 	struct backing_note *note = place_of(b, dir);
 	struct timespec now;
@@ -97,6 +114,7 @@ void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr
 	note->looked_ns = note->listed_ns = clock_ns();
 	note->mtime = attr->mtime;
 	note->ctime = attr->ctime;
+	note->stamp = stamp;
 	note->settled = attr->mtime.tv_sec + RACY_S < now.tv_sec && attr->ctime.tv_sec + RACY_S < now.tv_sec;
 	pthread_mutex_unlock(&b->lock);
 }

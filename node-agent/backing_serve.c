@@ -106,12 +106,14 @@ int backing_ask_look(struct backing *others, daxfs_ino ino)
 int backing_ask_names(struct backing *others, daxfs_ino dir)
 {
 	const struct daxfs_attr unknown = { .mode = 0 };
+	struct daxfs_source before = { .stamp = 0 };
 	int rc = -ENOTCONN;
 
 	backing_others_revalidate(others, dir);
+	daxfs_source(others->fs, dir, &before);
 	if (!backing_has_stopped(others))
 		rc = daxfs_ask_names(others->fs, dir);
 	if (rc == 0)
-		backing_note_list(others, dir, &unknown);
+		backing_note_list(others, dir, &unknown, before.stamp);
 	return rc;
 }

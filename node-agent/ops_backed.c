@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE 1
+
 static void run(struct backing_work *work)
 {
 	struct deferred *d = (struct deferred *)work;
@@ -47,6 +49,21 @@ void ops_defer(fuse_req_t req, struct backing *b, const struct deferred *how, bo
 	backing_add(b, &d->work, writes);
 }
 
+/*
+ * A name that the pool has not is one that storage has not, if the directory was open while it was looked at: else it
+ * may have been given back since (daxfs_give_back). That it cannot be kept open is an error: no names are left out.
+ */
+static int hold(struct backing *b, daxfs_ino dir)
+{
+	return daxfs_file_open(b->fs, dir);
+}
+
+/* Behind the answer, too: then the request is gone. */
+static void let_go(struct backing *b, daxfs_ino dir)
+{
+	daxfs_file_close(b->fs, dir);
+}
+
 /* -- in a thread of the backing ----------------------------------------------------------- */
 
 static int look(struct deferred *d, int (*at)(struct backing *b, daxfs_ino ino))
@@ -59,36 +76,63 @@ static int look(struct deferred *d, int (*at)(struct backing *b, daxfs_ino ino))
 	return error;
 }
 
-static void run_lookup(struct deferred *d)
+/* GONE: storage has it, and the pool has it no more. */
+static int find(struct deferred *d, struct daxfs_attr *attr)
 {
-	struct daxfs_attr attr;
 	int error;
 
 	ops_aside(d->req, true);
 	error = backing_has_stopped(d->b) ? -ENOTCONN : backing_look(d->b, d->ino, d->name);
 	ops_aside(d->req, false);
-	if (!error)
-		error = daxfs_lookup(ops_fs(d->req), d->ino, d->name, &attr);
-	ops_reply_entry(d->req, error, &attr);
+	if (error)
+		return error;
+	/* Pinned while others race, or it is given back before it is opened. */
+	error = lookup_pins_lookup(&ops_of(d->req)->pins, d->ino, d->name, attr);
+	return error == -ENOENT ? GONE : error;
+}
+
+static void run_lookup(struct deferred *d)
+{
+	struct daxfs_attr attr;
+	int error = find(d, &attr);
+
+	if (error == GONE) {
+		error = hold(d->b, d->ino);
+		if (!error) {
+			error = find(d, &attr);
+			let_go(d->b, d->ino);
+		}
+	}
+	ops_reply_entry(d->req, error == GONE ? -ENOENT : error, &attr);
 }
 
 /* The same where another host has the storage. A name that is there is answered, whatever that host says. */
 static void run_lookup_asked(struct deferred *d)
 {
 	struct daxfs_attr attr;
-	int asked = backing_ask_names(d->b, d->ino), error = daxfs_lookup(ops_fs(d->req), d->ino, d->name, &attr);
+	int error = hold(d->b, d->ino), asked;
 
-	if (error == -ENOENT && asked && asked != -ESTALE)
-		error = asked;
+	if (!error) {
+		asked = backing_ask_names(d->b, d->ino);
+		error = lookup_pins_lookup(&ops_of(d->req)->pins, d->ino, d->name, &attr);
+		if (error == -ENOENT && asked && asked != -ESTALE)
+			error = asked;
+		let_go(d->b, d->ino);
+	}
 	ops_reply_entry(d->req, error, &attr);
 }
 
-/* Is what the pool has of a name still so? If nobody can say, it counts. */
+/* Is what the pool has of a name still so? If nobody can say, it counts. Given back meanwhile, it is asked for. */
 static void run_lookup_doubted(struct deferred *d)
 {
 	struct daxfs_attr attr;
-	int asked = backing_ask_look(d->b, d->attr.ino), error = daxfs_lookup(ops_fs(d->req), d->ino, d->name, &attr);
+	int asked = backing_ask_look(d->b, d->attr.ino),
+	    error = lookup_pins_lookup(&ops_of(d->req)->pins, d->ino, d->name, &attr);
 
+	if (error == -ENOENT) {
+		run_lookup_asked(d);
+		return;
+	}
 	if (asked == -ESTALE && !error)
 		backing_note(d->b, attr.ino, 0, "", true); /* it was made what storage says */
 	ops_reply_entry(d->req, error, &attr);
@@ -97,19 +141,36 @@ static void run_lookup_doubted(struct deferred *d)
 static void run_open_doubted(struct deferred *d)
 {
 	if (backing_ask_look(d->b, d->ino) == -ESTALE)
-		ops_reply(d->req, -ESTALE);
+		ops_reply(d->req, ops_inode_error(d->req, -ESTALE));
 	else
 		ops_open_now(d->req, d->ino, (int)d->flags);
 }
 
-static void run_opendir_asked(struct deferred *d)
+/* It stays open from before it is looked at until the kernel closes it. */
+static void run_opendir_by(struct deferred *d, bool asked)
 {
-	int error = backing_ask_names(d->b, d->ino);
+	int error = hold(d->b, d->ino);
 
+	if (error) {
+		ops_reply(d->req, error);
+		return;
+	}
+	error = asked ? backing_ask_names(d->b, d->ino) : look(d, backing_list);
 	if (error)
 		ops_reply(d->req, error);
 	else
 		ops_opendir_now(d->req, d->ino);
+	let_go(d->b, d->ino);
+}
+
+static void run_opendir_asked(struct deferred *d)
+{
+	run_opendir_by(d, true);
+}
+
+static void run_opendir(struct deferred *d)
+{
+	run_opendir_by(d, false);
 }
 
 static void run_open(struct deferred *d)
@@ -137,16 +198,6 @@ static void run_open_to_write(struct deferred *d)
 		ops_reply(d->req, ops_inode_error(d->req, error));
 	else
 		ops_open_now(d->req, d->ino, O_RDWR);
-}
-
-static void run_opendir(struct deferred *d)
-{
-	int error = look(d, backing_list);
-
-	if (error)
-		ops_reply(d->req, error);
-	else
-		ops_opendir_now(d->req, d->ino);
 }
 
 /* For the kernel's cache all of it, up to the end of the file, or an error: see read_here of ops_file.c. */
@@ -317,7 +368,7 @@ static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 	b = error && error != -ENOENT ? NULL : backing_get_others(&ops_of(req)->backings, parent);
 	if (b && !error && !is_believed(b, &attr))
 		return defer_lookup(req, b, parent, name, attr.ino, run_lookup_doubted);
-	if (b && error && !backing_is_listed(b, parent))
+	if (b && error && !backing_is_listed(b, parent)) /* asked behind that look: or it may have been given back */
 		return defer_lookup(req, b, parent, name, 0, run_lookup_asked);
 	if (error == -ENOENT)
 		ops_reply_entry(req, b ? -ENOENT : -ENXIO, &attr);
@@ -326,7 +377,20 @@ static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 	return error == -ENOENT;
 }
 
-/* False: it was listed lately. */
+/* It was listed lately, and no name has been given back since, nor can be now. */
+static bool open_listed(fuse_req_t req, struct backing *b, daxfs_ino dir)
+{
+	bool listed;
+
+	if (!backing_is_listed(b, dir) || hold(b, dir))
+		return false;
+	listed = backing_is_listed(b, dir);
+	if (listed)
+		ops_opendir_now(req, dir);
+	let_go(b, dir);
+	return listed;
+}
+
 static bool opendir_at_others(fuse_req_t req, daxfs_ino dir)
 {
 	struct backing *b = backing_get_others(&ops_of(req)->backings, dir);
@@ -335,11 +399,10 @@ static bool opendir_at_others(fuse_req_t req, daxfs_ino dir)
 		ops_reply(req, -ENXIO);
 		return true;
 	}
-	if (backing_is_listed(b, dir)) {
+	if (open_listed(req, b, dir))
 		backing_put(b);
-		return false;
-	}
-	ops_defer(req, b, &(struct deferred){ .run = run_opendir_asked, .ino = dir }, false);
+	else
+		ops_defer(req, b, &(struct deferred){ .run = run_opendir_asked, .ino = dir }, false);
 	return true;
 }
 
@@ -403,8 +466,12 @@ bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino)
 	struct backing *b = backing_get(&ops_of(req)->backings, ino);
 	struct daxfs_source source;
 
+	if (b && open_listed(req, b, ino)) {
+		backing_put(b);
+		return true;
+	}
 	if (b)
-		return defer_open(req, b, ino, 0, run_opendir, backing_is_listed(b, ino));
+		return defer_open(req, b, ino, 0, run_opendir, false);
 	if (daxfs_source(ops_fs(req), ino, &source))
 		return false; /* the pool's own */
 	return opendir_at_others(req, ino);

@@ -33,7 +33,8 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 		lease.attr_ns = lease.names_ns = 0;
 	if (!error)
 		ops_backed_limit(ops, parent, &attr, &lease);
-	ops_reply_found(req, error, &attr, &lease);
+	if (error != -ENOENT || !ops_backed_lookup(req, parent, name)) /* it was there just now, if it is of storage */
+		ops_reply_found(req, error, &attr, &lease);
 	if (kernel_cache_end(&ops->cache, &answer))
 		return;
 	kernel_cache_forget_names(&ops->cache);
@@ -63,6 +64,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		error = daxfs_getattr(ops_fs(req), parent, &attr);
 	else
 		error = lookup_pins_lookup(&ops_of(req)->pins, parent, name, &attr);
+	if (error == -ENOENT && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name))
+		return;
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
 
