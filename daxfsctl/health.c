@@ -4,7 +4,7 @@
  *
  * DEGRADED, while the pod works on: a host is not what it should be, or nobody
  * would notice if one died; memory of the pool failed, or something waits to be
- * repaired. A slot that is FREE or RECOVERED is fine. A pool that no host uses needs
+ * repaired; what was written is not in storage for long. A slot that is FREE or RECOVERED is fine. A pool that no host uses needs
  * no fabricd: without one it is UNUSED, which is no reason to wake anybody, and a note says what to start before the
  * hosts.
  */
@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "daxfsctl/text.h"
+
+#define UNWRITTEN_MS 60000u
 
 static const char *const ailing[DAXFS_HOST_STATES] = {
 	[DAXFS_HOST_SUSPECT] = "suspect",
@@ -122,6 +124,25 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 		add(buf, size, unwatched(s));
 }
 
+/* Agents write back what is 5 s old: storage fails, or does not answer, or is much too slow. */
+static bool writes_nothing_back(const struct snapshot_host *h)
+{
+	return h->readable && h->view.state == DAXFS_HOST_ALIVE && h->unwritten && h->unwritten_ms > UNWRITTEN_MS;
+}
+
+static void complain_of_storage(const struct snapshot *s, char *buf, size_t size)
+{
+	char n[32], text[96];
+	unsigned late = 0;
+
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		late += writes_nothing_back(&s->host[i]);
+	if (!late)
+		return;
+	snprintf(text, sizeof(text), "%s with bytes that storage does not get", text_count(late, "host", n, sizeof(n)));
+	add(buf, size, text);
+}
+
 static bool not_coherent(const struct snapshot *s)
 {
 	return s->have_proof && !s->proof.coherent;
@@ -155,6 +176,7 @@ static void complaints(const struct snapshot *s, char *buf, size_t size)
 	complain_of_hosts(s, buf, size);
 	complain_of_fabricd(s, buf, size);
 	complain_of_repairs(s, buf, size);
+	complain_of_storage(s, buf, size);
 	if (not_coherent(s))
 		add(buf, size, "memory is not coherent");
 }
@@ -168,6 +190,11 @@ void health_conditions(struct snapshot *s)
 		if (silent(&s->host[i]))
 			condition_add(s, "host-silent", (int)i, 0, "host %u (%.31s) does not beat", i,
 				      s->host[i].view.name);
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		if (writes_nothing_back(&s->host[i]))
+			condition_add(s, "not-written-back", (int)i, 0,
+				      "host %u (%.31s): storage has not what was written %llu s ago: backing list", i,
+				      s->host[i].view.name, (unsigned long long)s->host[i].unwritten_ms / 1000);
 	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY)
 		condition_add(s, "not-deciding", -1, 0, "fabricd decides nothing: %.80s", s->note);
 	if (in_use(s) && unwatched(s)) {

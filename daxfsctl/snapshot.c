@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "daxfs/cache.h"
 #include "daxfsctl/find_socket.h"
 #include "daxfsctl/health.h"
 #include "proto/framing.h"
@@ -47,6 +48,17 @@ static bool take_repair(void *context, const struct daxfs_repair *item)
 	return true;
 }
 
+static void take_unwritten(struct snapshot *s, struct daxfs *fs)
+{
+	struct daxfs_cache_stats stats;
+
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		if (daxfs_cache_stats_of(fs, i, &stats) == 0) {
+			s->host[i].unwritten = stats.dirty_bytes;
+			s->host[i].unwritten_ms = stats.dirty_age_ms;
+		}
+}
+
 /* Usage, work in flight, what is to be repaired, if this process may map the pool that this is about. */
 static int take_pool(struct snapshot *s, struct daxfs_error *err)
 {
@@ -60,6 +72,7 @@ static int take_pool(struct snapshot *s, struct daxfs_error *err)
 	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)) == 0) {
 		s->have_usage = daxfs_statfs(fs, &s->usage) == 0;
 		take_in_flight(s, fs);
+		take_unwritten(s, fs);
 		daxfs_repair_list(fs, take_repair, s);
 		s->have_proof = daxfs_coherence_proof(fs, &s->proof) == 0;
 	}

@@ -31,8 +31,9 @@ struct snapshot_host {
 	struct daxfs_host_view view;
 	bool readable; /* false: the word makes no sense; only view.id counts */
 	enum snapshot_beat beat;
-	uint64_t beat_ms, worst_gap_ms; /* the latter: BEAT_SINCE only */
-	char said[120];                 /* by the fence agent that could not cut it off */
+	uint64_t beat_ms, worst_gap_ms;   /* the latter: BEAT_SINCE only */
+	char said[120];                   /* by the fence agent that could not cut it off */
+	uint64_t unwritten, unwritten_ms; /* bytes that storage has not, at most; the age of the oldest */
 };
 
 enum snapshot_fabricd {
