@@ -25,6 +25,7 @@
 #define BLOCK 3000u /* bytes: its blocks begin and end within pages */
 #define BLOCKS 64u
 #define SPACE (BLOCK * BLOCKS)
+#define HALF 2048u /* of a page: what of it is on stable storage is whole, in any order */
 #define READ_PAGES 16u
 #define ROUNDS 7u
 #define KILLS_MAX 2000u
@@ -364,17 +365,25 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* What the host wrote to storage and did not sync goes with it. */
+/* Of what the host wrote to storage and did not sync each half of a page stays or goes, by lot. */
 static void forget_unsynced(const struct work *w, int victim)
 {
 	struct safe *safe = &shared->safe[w->host];
+	const uint8_t *stable = safe->bytes[atomic_load(&safe->which)];
+	static uint8_t bytes[SPACE];
+	unsigned random = w->random;
 	char path[64];
 	int fd;
 
 	if (atomic_load(&safe->writer) != 1u + (unsigned)victim)
 		return;
-	fd = open(name_of(w, 'w', path), O_WRONLY);
-	assert_int_equal(pwrite(fd, safe->bytes[atomic_load(&safe->which)], SPACE, 0), SPACE);
+	fd = open(name_of(w, 'w', path), O_RDWR);
+	memcpy(bytes, stable, SPACE);
+	assert_true(pread(fd, bytes, SPACE, 0) >= 0);
+	for (size_t i = 0; i < SPACE; i += HALF)
+		if (draw(&random, 2))
+			memcpy(bytes + i, stable + i, HALF < SPACE - i ? HALF : SPACE - i);
+	assert_int_equal(pwrite(fd, bytes, SPACE, 0), SPACE);
 	close(fd);
 	atomic_store(&safe->writer, 0);
 }
