@@ -4,9 +4,9 @@
  *
  * DEGRADED, while the pod works on: a host is not what it should be, or nobody
  * would notice if one died; memory of the pool failed, or something waits to be
- * repaired; what was written is not in storage for long. A slot that is FREE or RECOVERED is fine. A pool that no host uses needs
- * no fabricd: without one it is UNUSED, which is no reason to wake anybody, and a note says what to start before the
- * hosts.
+ * repaired; what was written is not in storage for long. A slot that is FREE or RECOVERED is fine. A pool that no host
+ * uses needs no fabricd: without one it is UNUSED, which is no reason to wake anybody, and a note says what to start
+ * before the hosts.
  */
 #include "daxfsctl/health.h"
 

@@ -105,6 +105,8 @@
  * of the dead, at worst while the page is read: two then read it.
  * The two lowest bits of a ctime say whether somebody has looked at it. Programs that do not know them show up to 3 ns
  * more, and changes of theirs within some milliseconds of the last have its times, as they always had.
+ * trunc of a directory of storage moves with each name that is given back. Agents that do not know it may leave such
+ * names out of a listing that they remember, until storage changes: replace all of a pod's agents.
  */
 #ifndef DAXFS_FORMAT_H
 #define DAXFS_FORMAT_H

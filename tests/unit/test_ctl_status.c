@@ -10,8 +10,8 @@
 static void example(struct snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->geometry =
-		(struct daxfs_geometry){ .name = "demo", .uuid = { 0x6b, 4, 0xc7, 0x66 }, .version = 1, .hosts = 4 };
+	s->geometry = (struct daxfs_geometry){ .name = "demo", .uuid = { 0x6b, 4, 0xc7, 0x66 }, .version = 1,
+					      .hosts = 4 };
 	strcpy(s->path, "/dev/shm/demo");
 	s->manager = (struct daxfs_manager_view){ .epoch = 7, .pid = 811, .reclaim_epoch = 42 };
 	s->fabricd = FABRICD_PRIMARY;
@@ -21,26 +21,11 @@ static void example(struct snapshot *s)
 	s->n_hosts = 4;
 	for (unsigned i = 0; i < 4; i++)
 		s->host[i] = (struct snapshot_host){ .readable = true, .view = { .id = i, .recoverer = -1 } };
-	s->host[0].view = (struct daxfs_host_view){ .id = 0,
-						    .generation = 1,
-						    .state = DAXFS_HOST_ALIVE,
-						    .recoverer = -1,
-						    .lanes = 5,
-						    .owned = 96,
-						    .reason = DAXFS_REASON_JOINED,
-						    .name = "host0" };
-	s->host[1].view = (struct daxfs_host_view){ .id = 1,
-						    .generation = 2,
-						    .state = DAXFS_HOST_RECOVERING,
-						    .recoverer = 0,
-						    .lanes = 5,
-						    .records = 2,
-						    .owned = 112,
-						    .pins = 3,
-						    .reason = DAXFS_REASON_BEAT_LOST,
-						    .reason_ms = 512,
-						    .fence_ms = 18,
-						    .name = "host1" };
+	s->host[0].view = (struct daxfs_host_view){ .id = 0, .generation = 1, .state = DAXFS_HOST_ALIVE,
+		.recoverer = -1, .lanes = 5, .owned = 96, .reason = DAXFS_REASON_JOINED, .name = "host0" };
+	s->host[1].view = (struct daxfs_host_view){ .id = 1, .generation = 2, .state = DAXFS_HOST_RECOVERING,
+		.recoverer = 0, .lanes = 5, .records = 2, .owned = 112, .pins = 3, .reason = DAXFS_REASON_BEAT_LOST,
+		.reason_ms = 512, .fence_ms = 18, .name = "host1" };
 	s->host[0].beat = s->host[1].beat = BEAT_SINCE;
 	s->host[0].beat_ms = 4;
 	s->host[1].beat_ms = 611;
@@ -48,9 +33,8 @@ static void example(struct snapshot *s)
 	s->usage.pages = (struct daxfs_usage){ .total = PAGES_2G, .live = 314780, .free = 209508 };
 	s->usage.inodes = (struct daxfs_usage){ .total = 1000, .live = 30, .free = 970 };
 	s->usage.dirents = (struct daxfs_usage){ .total = 1000, .live = 240, .free = 760 };
-	s->last = (struct daxfs_recovery){
-		.host = 1, .finished = 2, .rolled_back = 1, .objects = 112, .opens = 3, .ns = 812000
-	};
+	s->last = (struct daxfs_recovery){ .host = 1, .finished = 2, .rolled_back = 1, .objects = 112, .opens = 3,
+		.ns = 812000 };
 }
 
 static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struct snapshot *s))
@@ -74,15 +58,14 @@ static void status_reads_like_this(void **unused)
 	(void)unused;
 	example(s);
 	text = shown(s, show_status);
-	assert_string_equal(
-		text,
-		"pool demo 6b04c766  format 1  gpf  epoch 42   fabricd pid 811 (primary)   DEGRADED: 1 host recovering\n"
-		"ID HOST   STATE       GEN  BEAT    LANES  RECORDS  OWNED  PINS  REASON\n"
-		" 0 host0  ALIVE         1  4 ms        5        0     96     0  -\n"
-		" 1 host1  RECOVERING    2  611 ms      5        2    112     3  heartbeat lost 512 ms; "
-		"fenced by fence_daxfs_dev 18 ms\n"
-		"pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
-		"112 objects, 3 pins\n");
+	assert_string_equal(text,
+"pool demo 6b04c766  format 1  gpf  epoch 42   fabricd pid 811 (primary)   DEGRADED: 1 host recovering\n"
+"ID HOST   STATE       GEN  BEAT    LANES  RECORDS  OWNED  PINS  REASON\n"
+" 0 host0  ALIVE         1  4 ms        5        0     96     0  -\n"
+" 1 host1  RECOVERING    2  611 ms      5        2    112     3  heartbeat lost 512 ms; "
+"fenced by fence_daxfs_dev 18 ms\n"
+"pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
+"112 objects, 3 pins\n");
 	free(text);
 	free(s);
 }
@@ -269,16 +252,9 @@ static void json_tells_the_same(void **unused)
 {
 	struct snapshot *s = malloc(sizeof(*s));
 	static const char *const parts[] = {
-		"\"name\": \"demo\"",
-		"\"epoch\": 42",
-		"\"role\": \"primary\"",
-		"\"healthy\": false",
-		"\"state\": \"RECOVERING\"",
-		"\"recoverer\": 0",
-		"\"beat_ms\": 611",
-		"\"rolled_back\": 1",
-		"\"reason\": \"heartbeat lost 512 ms; fenced by fence_daxfs_dev 18 ms\"",
-		"\"usage\": {",
+		"\"name\": \"demo\"", "\"epoch\": 42", "\"role\": \"primary\"", "\"healthy\": false",
+		"\"state\": \"RECOVERING\"", "\"recoverer\": 0", "\"beat_ms\": 611", "\"rolled_back\": 1",
+		"\"reason\": \"heartbeat lost 512 ms; fenced by fence_daxfs_dev 18 ms\"", "\"usage\": {",
 	};
 	char *text;
 
@@ -314,13 +290,8 @@ static void json_tells_the_same(void **unused)
 static void repairs_are_listed(void **unused)
 {
 	static const char *const parts[] = {
-		"\"to_repair\": {",
-		"\"pages\": 2",
-		"\"files\": 1",
-		"\"lanes\": 1",
-		"\"kind\": \"file\"",
-		"\"subject\": 4294967303",
-		"\"what\": \"inodes 16 to 31\"",
+		"\"to_repair\": {", "\"pages\": 2", "\"files\": 1", "\"lanes\": 1", "\"kind\": \"file\"",
+		"\"subject\": 4294967303", "\"what\": \"inodes 16 to 31\"",
 	};
 	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
@@ -371,12 +342,9 @@ static void hosts_lists_all(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(status_reads_like_this),
-		cmocka_unit_test(columns_align),
-		cmocka_unit_test(verdicts),
+		cmocka_unit_test(status_reads_like_this), cmocka_unit_test(columns_align), cmocka_unit_test(verdicts),
 		cmocka_unit_test(conditions_are_told),
-		cmocka_unit_test(json_tells_the_same),
-		cmocka_unit_test(hosts_lists_all),
+		cmocka_unit_test(json_tells_the_same), cmocka_unit_test(hosts_lists_all),
 		cmocka_unit_test(repairs_are_listed),
 	};
 
