@@ -27,6 +27,7 @@ enum daxfs_event_kind {
 	DAXFS_EVENT_MENDED,         /* a host mended a lane of its own, and went on; value: the lane */
 	DAXFS_EVENT_DEGRADED,       /* the pod is degraded, as the primary sees it; text: why */
 	DAXFS_EVENT_HEALTHY,        /* it is not any more */
+	DAXFS_EVENT_HEARTBEAT,      /* the heartbeat was changed, by the host if there is one; value: to, ms */
 	DAXFS_EVENT_KINDS
 };
 

@@ -245,6 +245,20 @@ DAXFS_API void daxfs_member_timing(const struct daxfs_member *m, struct daxfs_ti
 DAXFS_API int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_error *err);
 
 /*
+ * daxfs_member_lengthen - have hosts beat no more often than that
+ *
+ * As daxfs_member_heartbeat where they beat more often, and nothing where they do not: who lengthens undoes no longer
+ * heartbeat, whoever sets that at the same time. *was receives what was in force: with was->beat_ms below ms it has been
+ * changed, by this call.
+ *
+ * Errors:
+ * As daxfs_member_heartbeat.
+ * Crash: changed, or not.
+ */
+DAXFS_API int daxfs_member_lengthen(struct daxfs_member *m, unsigned ms, struct daxfs_timing *was,
+				    struct daxfs_error *err);
+
+/*
  * daxfs_member_judge - judge hosts by the heartbeat that they have by now
  *
  * For the primary manager, when each host that may live has beaten since *seen was read.

@@ -52,11 +52,12 @@ int daxfs_event_list(const struct daxfs_member *m, uint64_t after, daxfs_event_f
 const char *daxfs_event_kind_name(enum daxfs_event_kind kind)
 {
 	static const char *const names[DAXFS_EVENT_KINDS] = {
-		[DAXFS_EVENT_NONE] = "none",         [DAXFS_EVENT_STATE] = "state",
-		[DAXFS_EVENT_FOUND] = "found",       [DAXFS_EVENT_RECOVERER_DIED] = "recoverer-died",
-		[DAXFS_EVENT_RESUMED] = "resumed",   [DAXFS_EVENT_PRIMARY] = "primary",
-		[DAXFS_EVENT_MEMORY] = "memory",     [DAXFS_EVENT_MENDED] = "mended",
-		[DAXFS_EVENT_DEGRADED] = "degraded", [DAXFS_EVENT_HEALTHY] = "healthy",
+		[DAXFS_EVENT_NONE] = "none",           [DAXFS_EVENT_STATE] = "state",
+		[DAXFS_EVENT_FOUND] = "found",         [DAXFS_EVENT_RECOVERER_DIED] = "recoverer-died",
+		[DAXFS_EVENT_RESUMED] = "resumed",     [DAXFS_EVENT_PRIMARY] = "primary",
+		[DAXFS_EVENT_MEMORY] = "memory",       [DAXFS_EVENT_MENDED] = "mended",
+		[DAXFS_EVENT_DEGRADED] = "degraded",   [DAXFS_EVENT_HEALTHY] = "healthy",
+		[DAXFS_EVENT_HEARTBEAT] = "heartbeat",
 	};
 
 	return (unsigned)kind < DAXFS_EVENT_KINDS ? names[kind] : "?";
@@ -82,6 +83,9 @@ static void say_what(const struct daxfs_event *e, char *buf, size_t size)
 	case DAXFS_EVENT_MENDED: snprintf(buf, size, "mended its lane %" PRIu64, e->value); break;
 	case DAXFS_EVENT_DEGRADED: snprintf(buf, size, "DEGRADED"); break;
 	case DAXFS_EVENT_HEALTHY: snprintf(buf, size, "HEALTHY"); break;
+	case DAXFS_EVENT_HEARTBEAT:
+		snprintf(buf, size, "%s %" PRIu64 " ms", e->host < 0 ? "heartbeat" : "made the heartbeat", e->value);
+		break;
 	default: snprintf(buf, size, "event of kind %u", (unsigned)e->kind); break;
 	}
 }

@@ -17,6 +17,9 @@
  *     since (TIMING_CHANGE_POLLS), by CAS from the word it saw: after another change it waits anew. A manager that
  *     slept, or was deposed, may do it late: that each host has read this word stays true, and who joins reads it.
  *   4 shorter, then longer before 3 is done: beat grows up to judged by, or both do.
+ *   5 a host that lengthens it (daxfs_member_lengthen) does so from a word that it saw to be shorter, by CAS: it undoes
+ *     no longer one that somebody sets at the same time, and of several such hosts one changes the word. For the others
+ *     it is rule 2.
  *
  * A crash anywhere leaves a word for which 1 holds; a change that is not finished is finished by the next primary. A
  * word that makes no sense counts as 0, for all alike. tests/unit/test_fabricd_heartbeat.c has hosts and managers
@@ -72,10 +75,9 @@ void daxfs_member_timing(const struct daxfs_member *m, struct daxfs_timing *out)
 	*out = timing_load(&m->pool);
 }
 
-int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_error *err)
+static int refuse(const struct daxfs_member *m, unsigned ms, struct daxfs_error *err)
 {
 	unsigned leases = m->pool.super.lease_ms;
-	struct daxfs_timing now;
 
 	if (!*m->here)
 		return daxfs_error_set(err, -ECHILD, "this process is a child of the one that opened the pool");
@@ -87,10 +89,33 @@ int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_err
 	if (leases && ms > leases / DAXFS_LEASE_BEATS)
 		return daxfs_error_set(err, -EINVAL, "heartbeat of %u ms: at most %u with leases of %u ms", ms,
 				       leases / DAXFS_LEASE_BEATS, leases);
+	return 0;
+}
+
+static int set(struct daxfs_member *m, unsigned ms, bool may_shorten, struct daxfs_timing *was, struct daxfs_error *err)
+{
+	int rc = refuse(m, ms, err);
+	struct daxfs_timing now;
+
+	if (rc)
+		return rc;
 	do
 		now = timing_load(&m->pool);
-	while (change(m, now.word, ms, now.judged_ms > ms ? now.judged_ms : ms));
+	while ((may_shorten || now.beat_ms < ms) && change(m, now.word, ms, now.judged_ms > ms ? now.judged_ms : ms));
+	*was = now;
 	return 0;
+}
+
+int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct daxfs_error *err)
+{
+	struct daxfs_timing was;
+
+	return set(m, ms, true, &was, err);
+}
+
+int daxfs_member_lengthen(struct daxfs_member *m, unsigned ms, struct daxfs_timing *was, struct daxfs_error *err)
+{
+	return set(m, ms, false, was, err);
 }
 
 int daxfs_member_judge(struct daxfs_member *m, const struct daxfs_timing *seen)

@@ -8,6 +8,7 @@
  * libdaxfs/sync/timing.c, one each: that must cost a healthy host.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 #define HOSTS 4u
 #define MANAGERS 2u
 #define NEVER UINT64_MAX
+#define RACES 300u
 #define END_US (90u * 1000000ull)
 
 enum rules { ALL_RULES, JUDGED_AT_ONCE, READ_ONCE };
@@ -161,11 +163,16 @@ static void poll_begins(struct scene *s, struct manager *m)
 static void change(struct scene *s)
 {
 	static const unsigned ms[] = { 5, 10, 50, 200, 1000 };
+	unsigned to = ms[below(s, 5)];
+	struct daxfs_timing was, t;
 	struct daxfs_error err;
-	struct daxfs_timing t;
 
-	assert_int_equal(daxfs_member_heartbeat(s->m, ms[below(s, 5)], &err), 0);
+	if (to == 200) /* that a host asks for, which lengthens only */
+		assert_int_equal(daxfs_member_lengthen(s->m, to, &was, &err), 0);
+	else
+		assert_int_equal(daxfs_member_heartbeat(s->m, to, &err), 0);
 	t = timing(s);
+	assert_true(to != 200 || t.beat_ms >= to);
 	assert_true(t.beat_ms <= t.judged_ms);
 	if (s->rules == JUDGED_AT_ONCE)
 		assert_int_equal(daxfs_member_judge(s->m, &t), 0);
@@ -314,12 +321,94 @@ static void what_is_refused(void **unused)
 	end(&s);
 }
 
+/* Two hosts and the operator at the same time: what is longest stays. */
+struct setter {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	const char *path;
+	unsigned ms;
+	bool lengthens;
+};
+
+static void *set_again_and_again(void *arg)
+{
+	struct setter *t = arg;
+	struct daxfs_timing was;
+	struct daxfs_member *m;
+	struct daxfs_error err;
+
+	assert_int_equal(daxfs_member_open(t->path, true, &m, &err), 0);
+	for (unsigned i = 0; i < RACES; i++) {
+		pthread_barrier_wait(t->start);
+		if (t->lengthens)
+			assert_int_equal(daxfs_member_lengthen(m, t->ms, &was, &err), 0);
+		else
+			assert_int_equal(daxfs_member_heartbeat(m, t->ms, &err), 0);
+		pthread_barrier_wait(t->start);
+		pthread_barrier_wait(t->start);
+	}
+	daxfs_member_close(m);
+	return NULL;
+}
+
+static void lengthened_beside_others(void **unused)
+{
+	struct setter setter[] = { { .ms = 100, .lengthens = true }, { .ms = 200, .lengthens = true }, { .ms = 500 } };
+	pthread_barrier_t start;
+	struct daxfs_error err;
+	struct scene s;
+
+	(void)unused;
+	begin(&s, 1, ALL_RULES);
+	pthread_barrier_init(&start, NULL, 4);
+	for (unsigned i = 0; i < 3; i++) {
+		setter[i].start = &start;
+		setter[i].path = s.path;
+		assert_int_equal(pthread_create(&setter[i].thread, NULL, set_again_and_again, &setter[i]), 0);
+	}
+	for (unsigned i = 0; i < RACES; i++) {
+		assert_int_equal(daxfs_member_heartbeat(s.m, 50, &err), 0);
+		pthread_barrier_wait(&start);
+		pthread_barrier_wait(&start);
+		assert_int_equal(timing(&s).beat_ms, 500);
+		pthread_barrier_wait(&start);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(setter[i].thread, NULL);
+	pthread_barrier_destroy(&start);
+	end(&s);
+}
+
+static void lengthened_only(void **unused)
+{
+	struct daxfs_timing was, t;
+	struct daxfs_error err;
+	struct scene s;
+
+	(void)unused;
+	begin(&s, 1, ALL_RULES);
+	assert_int_equal(daxfs_member_lengthen(s.m, 4, &was, &err), -EINVAL);
+	assert_int_equal(daxfs_member_lengthen(s.m, 40, &was, &err), 0);
+	assert_int_equal(was.beat_ms, 50);
+	t = timing(&s);
+	assert_true(t.word == was.word && t.beat_ms == 50);
+	assert_int_equal(daxfs_member_lengthen(s.m, 200, &was, &err), 0);
+	assert_int_equal(was.beat_ms, 50);
+	t = timing(&s);
+	assert_true(t.beat_ms == 200 && t.judged_ms == 200);
+	assert_int_equal(daxfs_member_heartbeat(s.m, 20, &err), 0); /* they are judged by 200 yet */
+	assert_int_equal(daxfs_member_lengthen(s.m, 100, &was, &err), 0);
+	t = timing(&s);
+	assert_true(was.beat_ms == 20 && t.beat_ms == 100 && t.judged_ms == 200);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_healthy_dies),
-		cmocka_unit_test(each_rule_is_needed),
-		cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(nobody_healthy_dies),      cmocka_unit_test(each_rule_is_needed),
+		cmocka_unit_test(what_is_refused),          cmocka_unit_test(lengthened_only),
+		cmocka_unit_test(lengthened_beside_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,7 +217,7 @@ static void order(unsigned slot)
 /* From a fifth of what it was to twice that, by either fabricd's machine. */
 static void change_heartbeat(struct rng *r)
 {
-	static const unsigned ms[] = { 10, 25, 50, 100 };
+	static const unsigned ms[] = { 10, 25, 50, LENGTHENED_MS };
 
 	manager_heartbeat((unsigned)rng_below(r, MANAGERS), ms[rng_below(r, sizeof(ms) / sizeof(ms[0]))]);
 }

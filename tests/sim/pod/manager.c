@@ -324,14 +324,20 @@ static void obey(unsigned i)
 	}
 }
 
-/* daxfsctl heartbeat, on this machine: whoever is in charge. */
+/* daxfsctl heartbeat, on this machine: whoever is in charge. The longest is what the agent of a guest asks for. */
 static void change_heartbeat(unsigned i)
 {
+	struct daxfs_member *m = managers.watch[i].member;
 	unsigned ms = managers.heartbeat_ms[i];
+	struct daxfs_timing was;
 	struct daxfs_error err;
+	int rc;
 
 	managers.heartbeat_ms[i] = 0;
-	if (ms && daxfs_member_heartbeat(managers.watch[i].member, ms, &err) && !pod.damaged)
+	if (!ms)
+		return;
+	rc = ms == LENGTHENED_MS ? daxfs_member_lengthen(m, ms, &was, &err) : daxfs_member_heartbeat(m, ms, &err);
+	if (rc && !pod.damaged)
 		pod_violation("the heartbeat cannot be changed: %s", err.text);
 }
 

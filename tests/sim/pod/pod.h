@@ -313,7 +313,8 @@ bool manager_primary(unsigned i);
 uint32_t manager_epoch(unsigned i); /* under which it acts */
 void manager_order(unsigned i, unsigned slot, bool confirm);
 /* The operator: recover that slot, although so many died of it. */
-/* The operator changes the heartbeat, from that machine. */
+/* The operator changes the heartbeat, from that machine; LENGTHENED_MS: a host there does, which only lengthens. */
+#define LENGTHENED_MS 100u
 void manager_heartbeat(unsigned i, unsigned ms);
 void manager_again(unsigned i, unsigned slot);
 void manager_unreadable(unsigned i, unsigned polls);
