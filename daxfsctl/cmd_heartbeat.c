@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "daxfs/member.h"
+#include "daxfs/events.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 
@@ -38,17 +38,29 @@ static void show(struct ctl *ctl, const struct daxfs_timing *t)
 	putc('\n', ctl->out);
 }
 
+/* Recorded or not: it is in force. */
+static void record(struct daxfs_member *m, unsigned was_ms, unsigned ms)
+{
+	struct daxfs_event e = { .kind = DAXFS_EVENT_HEARTBEAT, .host = -1, .by = -1, .value = ms };
+
+	snprintf(e.text, sizeof(e.text), "was %u ms", was_ms);
+	daxfs_event_add(m, &e);
+}
+
 static int change(struct ctl *ctl, unsigned ms)
 {
 	struct daxfs_error err = { .text = "" };
 	struct daxfs_member *m;
-	struct daxfs_timing t;
+	struct daxfs_timing was, t;
 	int rc = daxfs_member_open(ctl->words[0], ms != 0, &m, &err);
 
 	if (rc)
 		return ctl_fail_error(ctl, rc, &err);
+	daxfs_member_timing(m, &was);
 	if (ms)
 		rc = daxfs_member_heartbeat(m, ms, &err);
+	if (ms && !rc)
+		record(m, was.beat_ms, ms);
 	daxfs_member_timing(m, &t);
 	daxfs_member_close(m);
 	if (rc)

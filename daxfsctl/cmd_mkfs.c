@@ -5,7 +5,8 @@
  * It has one host slot more than there are hosts, for commands that join while all hosts work.
  *
  * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
- * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf.
+ * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf. On the same media a guest
+ * gets a longer heartbeat.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,11 +20,13 @@
 
 #define HOSTS 8u
 #define LEASE_MS 2000u
+#define DEATH_BEATS 10u /* fabricd/timing.h */
 
 struct mkfs {
 	struct arg_number size, hosts, lanes, opens, inodes, heartbeat_ms, lease_ms, cache_min, cache_max;
 	const char *name, *domain, *profile, *cache_policy;
 	bool force;
+	bool guest; /* the heartbeat is that of one, and nobody said so */
 };
 
 static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
@@ -35,8 +38,9 @@ static void show_json(struct ctl *ctl, const char *path, const struct daxfs_geom
 	json_finish(&j);
 }
 
-static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geometry *g)
+static void show_text(struct ctl *ctl, const struct mkfs *m, const struct daxfs_geometry *g)
 {
+	const char *path = ctl->words[0];
 	char size[16], id[16], leases[32] = "without leases";
 
 	if (g->lease_ms)
@@ -46,6 +50,11 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 		" inodes, heartbeat %u ms, %s, %s\n",
 		g->name, text_id(g, id, sizeof(id)), path, text_bytes(g->size, size, sizeof(size)), g->hosts - 1,
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, leases, g->wb ? "wb" : "gpf");
+	if (m->guest)
+		fprintf(ctl->out,
+			"this machine is a guest, whose hypervisor may stop it for a while: hence that heartbeat, not %u "
+			"ms; a death is noticed after %.1f s. Another: --heartbeat-ms, or daxfsctl heartbeat\n",
+			DAXFS_HEARTBEAT_MS_DEFAULT, DEATH_BEATS * g->heartbeat_ms / 1e3);
 	if (medium_is_device(path))
 		fprintf(ctl->out,
 			"hosts may share it only where hardware keeps its memory coherent. To find out, on "
@@ -54,8 +63,9 @@ static void show_text(struct ctl *ctl, const char *path, const struct daxfs_geom
 			path, path);
 }
 
-static int show(struct ctl *ctl, const char *path)
+static int show(struct ctl *ctl, const struct mkfs *mkfs)
 {
+	const char *path = ctl->words[0];
 	struct daxfs_error err = { .text = "" };
 	struct daxfs_geometry g;
 	struct daxfs_member *m;
@@ -68,7 +78,7 @@ static int show(struct ctl *ctl, const char *path)
 	if (ctl->json)
 		show_json(ctl, path, &g);
 	else
-		show_text(ctl, path, &g);
+		show_text(ctl, mkfs, &g);
 	medium_warn(ctl, path);
 	return CTL_OK;
 }
@@ -81,6 +91,17 @@ static unsigned lease_ms(const struct mkfs *m)
 	if (m->lease_ms.given)
 		return (unsigned)m->lease_ms.value;
 	return least > LEASE_MS ? least : LEASE_MS;
+}
+
+/* Leases that somebody asks for come first: they may be too short for it. */
+static void choose_heartbeat(struct mkfs *m, const char *path)
+{
+	unsigned ms = medium_heartbeat_ms(path, "");
+
+	m->guest = ms && !m->heartbeat_ms.value &&
+		   (!m->lease_ms.value || DAXFS_LEASE_BEATS * (uint64_t)ms <= m->lease_ms.value);
+	if (m->guest)
+		m->heartbeat_ms.value = ms;
 }
 
 static int make(struct ctl *ctl, const struct mkfs *m)
@@ -107,7 +128,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 
 	if (rc == -EFBIG || (rc == -ENOENT && !m->size.given)) /* sizes that cannot be, or none for a new file */
 		rc = -EINVAL;
-	return rc ? ctl_fail_value(ctl, rc, &err) : show(ctl, ctl->words[0]);
+	return rc ? ctl_fail_value(ctl, rc, &err) : show(ctl, m);
 }
 
 int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
@@ -152,5 +173,6 @@ int cmd_mkfs(struct ctl *ctl, int argc, char **argv)
 		return ctl_fail(ctl, CTL_USAGE, "--profile %.60s: give default or rt", m.profile);
 	if (m.cache_policy && strcmp(m.cache_policy, "heat") != 0 && strcmp(m.cache_policy, "mh-clock") != 0)
 		return ctl_fail(ctl, CTL_USAGE, "--cache-policy %.60s: give heat or mh-clock", m.cache_policy);
+	choose_heartbeat(&m, ctl->words[0]);
 	return make(ctl, &m);
 }

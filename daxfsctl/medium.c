@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include "common/hypervisor.h"
+
 bool medium_is_device(const char *path)
 {
 	struct stat st;
@@ -20,6 +22,11 @@ bool medium_past_page_cache(const char *path)
 
 	return medium_is_device(path) ||
 	       (statx(AT_FDCWD, path, 0, STATX_TYPE, &sx) == 0 && sx.stx_attributes & STATX_ATTR_DAX);
+}
+
+unsigned medium_heartbeat_ms(const char *path, const char *root)
+{
+	return medium_past_page_cache(path) && hypervisor_here(root) ? HYPERVISOR_HEARTBEAT_MS : 0;
 }
 
 static bool in_memory(const char *path)

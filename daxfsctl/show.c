@@ -160,6 +160,21 @@ static void show_proof(FILE *out, const struct snapshot *s)
 			coherence_text(&s->proof, text, sizeof(text)));
 }
 
+/* One that is not what mkfs made it. A host that had it made longer did so to stay alive, and nobody was asked. */
+static void show_heartbeat(FILE *out, const struct snapshot *s)
+{
+	char when[40], text[320];
+
+	if (!s->made_heartbeat_ms || s->made_heartbeat_ms == s->geometry.heartbeat_ms)
+		return;
+	fprintf(out, "heartbeat %u ms, made with %u", s->geometry.heartbeat_ms, s->made_heartbeat_ms);
+	if (s->heartbeat.number)
+		fprintf(out, ", since %s", event_time(s->heartbeat.wall_ns, when, sizeof(when)));
+	if (s->heartbeat.number && s->heartbeat.host >= 0)
+		fprintf(out, ": %s", daxfs_event_text(&s->heartbeat, text, sizeof(text)));
+	putc('\n', out);
+}
+
 #define REPAIRS_SHOWN 8u
 
 static void show_repair(FILE *out, const struct daxfs_repair *item)
@@ -213,6 +228,7 @@ void show_status(FILE *out, const struct snapshot *s)
 	show_table(out, s);
 	show_foot(out, s);
 	show_proof(out, s);
+	show_heartbeat(out, s);
 	show_conditions(out, s);
 	show_repairs(out, s);
 }
@@ -396,6 +412,30 @@ static void json_proof(struct json *j, const struct snapshot *s)
 	json_close(j);
 }
 
+/* null: not known, or never changed. */
+static void json_heartbeat(struct json *j, const struct snapshot *s)
+{
+	const struct daxfs_event *e = &s->heartbeat;
+	char text[320];
+
+	if (s->made_heartbeat_ms)
+		json_add_number(j, "heartbeat_made_ms", s->made_heartbeat_ms);
+	else
+		json_add_null(j, "heartbeat_made_ms");
+	if (!e->number) {
+		json_add_null(j, "heartbeat_changed");
+		return;
+	}
+	json_open_object(j, "heartbeat_changed");
+	if (e->host >= 0)
+		json_add_number(j, "host", (uint64_t)e->host);
+	else
+		json_add_null(j, "host");
+	json_add_text(j, "since", event_time(e->wall_ns, text, sizeof(text)));
+	json_add_text(j, "text", daxfs_event_text(e, text, sizeof(text)));
+	json_close(j);
+}
+
 static void json_all(struct json j, const struct snapshot *s)
 {
 	char health[256];
@@ -403,6 +443,7 @@ static void json_all(struct json j, const struct snapshot *s)
 	json_add_schema(&j, "status");
 	text_json_pool(&j, &s->geometry, s->path);
 	json_add_number(&j, "epoch", s->manager.reclaim_epoch);
+	json_heartbeat(&j, s);
 	json_fabricd(&j, s);
 	json_add_bool(&j, "healthy", health_good(s));
 	json_add_text(&j, "health", health_text(s, health, sizeof(health)));

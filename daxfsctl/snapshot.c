@@ -59,6 +59,37 @@ static void take_unwritten(struct snapshot *s, struct daxfs *fs)
 		}
 }
 
+static bool take_change(void *context, const struct daxfs_event *e)
+{
+	struct snapshot *s = context;
+
+	if (e->kind == DAXFS_EVENT_HEARTBEAT)
+		s->heartbeat = *e;
+	return true;
+}
+
+/* Of a heartbeat that is not what mkfs made it: who changed it, if that is remembered. */
+static void take_heartbeat(struct snapshot *s)
+{
+	struct daxfs_error none;
+	struct daxfs_geometry g;
+	struct daxfs_timing timing;
+	struct daxfs_member *m;
+
+	if (daxfs_member_open(s->path, false, &m, &none))
+		return;
+	daxfs_member_geometry(m, &g);
+	daxfs_member_timing(m, &timing);
+	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)) == 0) {
+		s->made_heartbeat_ms = g.heartbeat_ms;
+		if (timing.beat_ms != g.heartbeat_ms)
+			daxfs_event_list(m, 0, take_change, s);
+		if (s->heartbeat.value != timing.beat_ms) /* the event of this change is lost */
+			s->heartbeat = (struct daxfs_event){ .number = 0 };
+	}
+	daxfs_member_close(m);
+}
+
 /* Usage, work in flight, what is to be repaired, if this process may map the pool that this is about. */
 static int take_pool(struct snapshot *s, struct daxfs_error *err)
 {
@@ -77,6 +108,7 @@ static int take_pool(struct snapshot *s, struct daxfs_error *err)
 		s->have_proof = daxfs_coherence_proof(fs, &s->proof) == 0;
 	}
 	daxfs_close(fs);
+	take_heartbeat(s);
 	return 0;
 }
 

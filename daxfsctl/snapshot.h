@@ -12,7 +12,7 @@
 #include <limits.h>
 
 #include "daxfs/inspect.h"
-#include "daxfs/member.h"
+#include "daxfs/events.h"
 #include "daxfsctl/condition.h"
 #include "daxfsctl/ctl.h"
 
@@ -45,8 +45,10 @@ enum snapshot_fabricd {
 };
 
 struct snapshot {
-	struct daxfs_geometry geometry;
+	struct daxfs_geometry geometry; /* heartbeat_ms: that in force */
 	char path[PATH_MAX];
+	unsigned made_heartbeat_ms;   /* by mkfs; 0: not known */
+	struct daxfs_event heartbeat; /* the last change of it; number 0: none, or not known */
 	struct daxfs_manager_view manager;
 	enum snapshot_fabricd fabricd;
 	uint32_t answered_by; /* pid, 0: read directly */

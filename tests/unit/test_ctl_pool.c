@@ -19,6 +19,8 @@
 
 #include "daxfs/format.h"
 #include "daxfs/member.h"
+#include "daxfsctl/medium.h"
+#include "fake_root.h"
 
 struct place {
 	char dir[64], pool[96];
@@ -130,6 +132,25 @@ static void a_new_pool(void **unused)
 	teardown(&p);
 }
 
+/* Of what other machines may share, in a guest, alone. */
+static void heartbeat_of_a_guest(void **unused)
+{
+	struct fake_root f;
+	struct place p;
+
+	(void)unused;
+	setup(&p, "");
+	fake_root_make(&f);
+	fake_root_put(&f, "/proc/cpuinfo", "flags\t\t: fpu\n");
+	assert_int_equal(medium_heartbeat_ms("/dev/null", f.path), 0);
+	fake_root_put(&f, "/proc/cpuinfo", "flags\t\t: fpu hypervisor\n");
+	assert_int_equal(medium_heartbeat_ms("/dev/null", f.path), 200);
+	assert_int_equal(medium_heartbeat_ms(p.pool, f.path), 0);
+	assert_int_equal(medium_heartbeat_ms("/nowhere", f.path), 0);
+	fake_root_end(&f);
+	teardown(&p);
+}
+
 static void heartbeats(void **unused)
 {
 	struct place p;
@@ -144,6 +165,10 @@ static void heartbeats(void **unused)
 	ctl_expect_json(&p.r, "\"judged_ms\": 500");
 	ctl_run(&p.r, "status %s --json", p.pool);
 	ctl_expect_json(&p.r, "\"heartbeat_ms\": 500");
+	ctl_expect_json(&p.r, "\"heartbeat_made_ms\": 20");
+	ctl_expect_json(&p.r, "heartbeat 500 ms; was 5 ms");
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\nheartbeat 500 ms, made with 20, since 20");
 	ctl_run(&p.r, "heartbeat %s --ms 501", p.pool);
 	ctl_expect(&p.r, CTL_USAGE, "at most 500 with leases of 2000 ms");
 	ctl_run(&p.r, "mkfs %s --force --size 16M --profile rt --json", p.pool);
@@ -573,6 +598,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_pool),
 		cmocka_unit_test(heartbeats),
+		cmocka_unit_test(heartbeat_of_a_guest),
 		cmocka_unit_test(features),
 		cmocka_unit_test(mkfs_refuses),
 		cmocka_unit_test(on_a_disk),
