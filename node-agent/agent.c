@@ -58,7 +58,7 @@ struct agent {
 	int realtime_error;             /* why the heart beats at ordinary priority, although asked otherwise */
 
 	struct ev_loop *loop;
-	struct ev_signal stop[4];
+	struct ev_signal stop[4], cont;
 	struct ev_timer join;
 	struct ev_timer tick;
 	struct ev_async news;
@@ -243,6 +243,18 @@ static void start_serving(struct agent *a)
 	}
 }
 
+/* Hosts of a pool in a file are processes of one machine, which stop with whoever judges them: see lengthen.h. */
+static void watch_beat(struct agent *a)
+{
+	a->watch.beat = &a->beat;
+	a->watch.root = "";
+	a->watch.lengthen = (struct lengthen){
+		.pool = proof_is_device(a->config->pool) ? a->config->pool : NULL,
+		.host = (unsigned)a->config->host,
+	};
+	beat_watch_begin(&a->watch, a->realtime_error);
+}
+
 static void start_all(struct agent *a)
 {
 	double tick_s = TICK_S;
@@ -250,7 +262,7 @@ static void start_all(struct agent *a)
 
 	if (phase_of(a) == AGENT_JOINED)
 		start_beating(a);
-	beat_watch_begin(&a->watch, &a->beat, a->realtime_error);
+	watch_beat(a);
 	if (phase_of(a) == AGENT_BEATING)
 		start_recovering(a);
 	if (phase_of(a) == AGENT_RECOVERING)
@@ -358,6 +370,15 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *w, int events)
 	finish(a, AGENT_EXIT_OK);
 }
 
+static void on_continued(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct agent *a = w->data;
+
+	(void)loop;
+	(void)events;
+	beat_watch_continued(&a->watch);
+}
+
 static void leave(struct agent *a)
 {
 	int error = daxfs_leave(a->fs);
@@ -455,6 +476,9 @@ static void watch_signals(struct agent *a)
 		a->stop[i].data = a;
 		ev_signal_start(a->loop, &a->stop[i]);
 	}
+	ev_signal_init(&a->cont, on_continued, SIGCONT);
+	a->cont.data = a;
+	ev_signal_start(a->loop, &a->cont);
 	ev_async_init(&a->news, on_news);
 	a->news.data = a;
 	ev_async_start(a->loop, &a->news);

@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STACK_BYTES (1024u * 1024u) /* sanitizers want most of it */
 #define PRIORITY 50                 /* above ordinary work, below the kernel's own threads */
@@ -72,6 +73,7 @@ static void *beat_main(void *context)
 	struct beat *b = context;
 	int64_t period_ns, due = clock_ns();
 
+	atomic_store(&b->tid, gettid());
 	while (!atomic_load(&b->stop)) {
 		if (!beat_once(b)) {
 			b->dead(b->context);

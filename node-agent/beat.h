@@ -34,6 +34,7 @@ struct beat {
 	atomic_uint late_ms;  /* the latest since somebody took it */
 	atomic_bool withheld; /* workers are stuck: not beating */
 	atomic_int error;     /* of the last beat: -EIO and the like */
+	atomic_int tid;       /* 0: it has not begun */
 
 	/* private */
 	atomic_bool stop;

@@ -5,43 +5,100 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/hypervisor.h"
 #include "common/log.h"
-#include "node-agent/steal.h"
 
 #define LATE_PERIODS 4 /* a beat later than so many periods is worth a line ... */
 #define LATE_LOOKS 10  /* ... once in so many looks */
 
-void beat_watch_begin(struct beat_watch *w, struct beat *beat, int realtime_error)
+static void warn_of_hypervisor(const struct beat_watch *w)
 {
-	*w = (struct beat_watch){ .beat = beat, .fed = sd_watchdog_enabled(0, NULL) > 0, .stolen_ms = steal_ms() };
-	steal_warn(beat->period_ms);
+	unsigned period_ms = w->beat->period_ms;
+
+	if (w->guest && period_ms < HYPERVISOR_HEARTBEAT_MS)
+		log_note("this machine is a guest: on a busy hypervisor a heartbeat of %u ms may cost its life; %u are "
+			 "safer (daxfsctl heartbeat)",
+			 period_ms, HYPERVISOR_HEARTBEAT_MS);
+}
+
+void beat_watch_begin(struct beat_watch *w, int realtime_error)
+{
+	w->fed = sd_watchdog_enabled(0, NULL) > 0;
+	w->guest = hypervisor_here(w->root);
+	w->stolen_ms = steal_ms(w->root);
+	w->waited_ms = steal_waited_ms(w->root, atomic_load(&w->beat->tid));
+	warn_of_hypervisor(w);
 	if (realtime_error)
 		log_warn("heartbeat is not real-time (%s): on a busy machine this host may be declared dead; run as "
 			 "root (CAP_SYS_NICE, CAP_IPC_LOCK) or give --no-realtime",
 			 strerror(-realtime_error));
 }
 
+void beat_watch_continued(struct beat_watch *w)
+{
+	w->continued = true;
+}
+
+/* -- late beats -------------------------------------------------------------------------- */
+
+/* The latest since the last look, and what happened meanwhile. */
+static struct lateness take_lateness(struct beat_watch *w)
+{
+	uint64_t stolen_ms = steal_ms(w->root), waited_ms = steal_waited_ms(w->root, atomic_load(&w->beat->tid));
+	struct lateness l = {
+		.late_ms = atomic_exchange(&w->beat->late_ms, 0),
+		.stolen_ms = stolen_ms - w->stolen_ms,
+		.waited_ms = waited_ms - w->waited_ms,
+		.guest = w->guest,
+		.continued = w->continued,
+	};
+
+	w->stolen_ms = stolen_ms;
+	w->waited_ms = waited_ms;
+	w->continued = false;
+	return l;
+}
+
+static void say_late(const struct lateness *l, unsigned period_ms)
+{
+	switch (late_cause(l)) {
+	case LATE_STOLEN:
+		log_warn("a heartbeat was %u ms late (of %u): the hypervisor took %llu ms of this guest's time since "
+			 "a second ago; a longer one: daxfsctl heartbeat",
+			 l->late_ms, period_ms, (unsigned long long)l->stolen_ms);
+		break;
+	case LATE_UNSEEN:
+		log_warn("a heartbeat was %u ms late (of %u), and nothing in this guest had the processor: its "
+			 "hypervisor stopped it; a longer one: daxfsctl heartbeat",
+			 l->late_ms, period_ms);
+		break;
+	case LATE_SIGNAL:
+	case LATE_LOAD:
+		log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or stopped",
+			 l->late_ms, period_ms);
+		break;
+	}
+}
+
 static void look_at_lateness(struct beat_watch *w)
 {
-	unsigned period_ms = w->beat->period_ms, late_ms;
-	uint64_t stolen_ms = steal_ms() - w->stolen_ms;
+	unsigned period_ms = w->beat->period_ms;
+	struct lateness now = take_lateness(w);
+	enum late_cause cause = late_cause(&now);
 
-	w->stolen_ms += stolen_ms;
+	if (now.late_ms > LATE_PERIODS * period_ms && w->guest && (cause == LATE_STOLEN || cause == LATE_UNSEEN))
+		lengthen_for(&w->lengthen, now.late_ms);
+	if (now.late_ms > w->worst.late_ms)
+		w->worst = now;
 	if (w->late_pause > 0) {
 		w->late_pause--;
 		return;
 	}
-	late_ms = atomic_exchange(&w->beat->late_ms, 0);
-	if (late_ms <= LATE_PERIODS * period_ms)
-		return;
-	if (stolen_ms > late_ms / 2)
-		log_warn("a heartbeat was %u ms late (of %u): the hypervisor took %llu ms of this guest's time since "
-			 "a second ago; a longer one: daxfsctl heartbeat",
-			 late_ms, period_ms, (unsigned long long)stolen_ms);
-	else
-		log_warn("a heartbeat was %u ms late (one is due every %u ms): this machine is overloaded or stopped",
-			 late_ms, period_ms);
-	w->late_pause = LATE_LOOKS;
+	if (w->worst.late_ms > LATE_PERIODS * period_ms) {
+		say_late(&w->worst, period_ms);
+		w->late_pause = LATE_LOOKS;
+	}
+	w->worst = (struct lateness){ .late_ms = 0 };
 }
 
 static void look_at_beats(struct beat_watch *w)
