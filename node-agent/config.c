@@ -280,9 +280,14 @@ static bool same_backings(const struct config *a, const struct config *b)
 	return same;
 }
 
-bool config_same_mount(const struct config *a, const struct config *b)
+bool config_same_place(const struct config *a, const struct config *b)
 {
 	return !strcmp(a->pool, b->pool) && !strcmp(a->mount, b->mount) && !strcmp(a->name, b->name) &&
 	       a->host == b->host && a->attr_timeout_s == b->attr_timeout_s && a->keeps == b->keeps &&
-	       a->dirty_max == b->dirty_max && mount_options_same(&a->options, &b->options) && same_backings(a, b);
+	       mount_options_same(&a->options, &b->options);
+}
+
+bool config_same_mount(const struct config *a, const struct config *b)
+{
+	return config_same_place(a, b) && a->dirty_max == b->dirty_max && same_backings(a, b);
 }

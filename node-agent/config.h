@@ -18,6 +18,10 @@
 #define CONFIG_JOIN_WAIT_MAX_S 86400u
 #define CONFIG_ATTR_TIMEOUT_MAX_S 3600.0
 
+/*
+ * A process of another version may read it (estate.c): up to options nothing moves, and what is new comes after
+ * them.
+ */
 struct config {
 	char pool[PATH_MAX];
 	struct pool_uuid pool_uuid;
@@ -47,6 +51,8 @@ int config_line(struct config *config, const char *line, struct daxfs_error *err
 void config_defaults(struct config *config);
 /* Is it one mount that both ask for? The rest can change while that goes on. */
 bool config_same_mount(const struct config *a, const struct config *b);
+/* The same, by what each version has: a may be of another one, and have its own from backing on. */
+bool config_same_place(const struct config *a, const struct config *b);
 extern const char config_usage[];
 
 #endif

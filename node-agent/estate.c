@@ -2,6 +2,7 @@
 /* estate.c - see estate.h. */
 #include "node-agent/estate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "node-agent/config.h"
 #include "node-agent/mountpoint.h"
 
-#define MAGIC 0x3265746174736564ull /* changes with the layout: an upgrade then begins anew */
+#define MAGIC 0x3265746174736564ull /* changes with the body: a mount then ends with an upgrade */
 #define FILE_BITS 22u
 #define FILES (1u << FILE_BITS)
 
@@ -24,14 +25,21 @@ struct open_file {
 	uint64_t cached; /* the kernel reads it by its cache */
 };
 
-/* Pages that nobody has touched take no memory. */
-struct estate_shared {
+/*
+ * The memory is a head and a body. The settings, which grow from version to version, are the end of the head; the body
+ * is the last bytes, whatever is before it. So a program goes on with what one left whose settings are longer or
+ * shorter: upgraded, and then back, for the memory stays as it was made. Pages that nobody has touched take none.
+ */
+struct estate_head {
 	uint64_t magic;
 	uint64_t mounted;
 	uint64_t tenancy;
 	uint64_t lives;
 	bool kept;
-	struct config config;
+	struct config config; /* of the size that whoever made it knew */
+};
+
+struct estate_body {
 	char mountpoint[PATH_MAX];
 	int door[ESTATE_DOORS]; /* numbers of descriptors: the same in each life */
 	size_t greeting_len;
@@ -40,6 +48,17 @@ struct estate_shared {
 	uint64_t n_files; /* places that were ever used */
 	struct open_file file[FILES];
 };
+
+#define CONFIG_LEAST offsetof(struct config, backing) /* what all versions have: config_same_place */
+#define CONFIG_MOST (1u << 20)
+static_assert(CONFIG_LEAST == 16720, "settings that another version reads have moved");
+static_assert(sizeof(struct config) % 8 == 0 && sizeof(struct config) <= CONFIG_MOST, "the body is aligned");
+static_assert(sizeof(struct estate_body) == 101093968, "else it wants another magic");
+
+static size_t size_with(size_t config)
+{
+	return offsetof(struct estate_head, config) + config + sizeof(struct estate_body);
+}
 
 static void publish(uint64_t *word, uint64_t value)
 {
@@ -53,13 +72,15 @@ static uint64_t look(const uint64_t *word)
 
 /* -- the memory ----------------------------------------------------------------------- */
 
-static int map(struct estate *e, struct daxfs_error *err)
+static int map(struct estate *e, size_t size, struct daxfs_error *err)
 {
-	void *at = mmap(NULL, sizeof(*e->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, e->fd, 0);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, e->fd, 0);
 
 	if (at == MAP_FAILED)
 		return daxfs_error_set(err, -errno, "no memory for what outlives this process");
-	e->shared = at;
+	e->size = size;
+	e->head = at;
+	e->body = (struct estate_body *)((char *)at + size - sizeof(*e->body));
 	return 0;
 }
 
@@ -72,20 +93,20 @@ int estate_create(struct estate *e, struct daxfs_error *err)
 	if (error)
 		return error;
 	e->fd = memfd_create("daxfs-estate", MFD_CLOEXEC);
-	if (e->fd < 0 || ftruncate(e->fd, sizeof(*e->shared)) < 0)
+	if (e->fd < 0 || ftruncate(e->fd, (off_t)size_with(sizeof(struct config))) < 0)
 		return daxfs_error_set(err, -errno, "no memory for what outlives this process");
-	error = map(e, err);
+	error = map(e, size_with(sizeof(struct config)), err);
 	if (error)
 		return error;
-	e->shared->magic = MAGIC;
+	e->head->magic = MAGIC;
 	for (unsigned i = 0; !error && i < ESTATE_DOORS; i++)
-		error = mountpoint_open_fuse(&e->shared->door[i], err);
+		error = mountpoint_open_fuse(&e->body->door[i], err);
 	return error;
 }
 
 int estate_door(const struct estate *e, unsigned i)
 {
-	return e->shared->door[i % ESTATE_DOORS];
+	return e->body->door[i % ESTATE_DOORS];
 }
 
 void estate_pass_on(const struct estate *e)
@@ -93,20 +114,26 @@ void estate_pass_on(const struct estate *e)
 	fcntl(e->fd, F_SETFD, 0);
 	fcntl(e->fuse_fd, F_SETFD, 0);
 	for (unsigned i = 0; i < ESTATE_DOORS; i++)
-		fcntl(e->shared->door[i], F_SETFD, 0);
+		fcntl(e->body->door[i], F_SETFD, 0);
 }
 
 void estate_close(struct estate *e)
 {
 	for (unsigned i = 0; i < ESTATE_DOORS; i++)
-		close(e->shared->door[i]);
-	munmap(e->shared, sizeof(*e->shared));
+		close(e->body->door[i]);
+	munmap(e->head, e->size);
 	close(e->fd);
 	close(e->fuse_fd);
 	free(e->free);
 	free(e->taken);
 	free(e->left);
 	memset(e, 0, sizeof(*e));
+}
+
+/* Of whichever settings; the size says how long they are. */
+static bool is_size(off_t size)
+{
+	return size >= (off_t)size_with(CONFIG_LEAST) && size <= (off_t)size_with(CONFIG_MOST) && size % 8 == 0;
 }
 
 int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *err)
@@ -117,43 +144,49 @@ int estate_inherit(struct estate *e, int fd, int fuse_fd, struct daxfs_error *er
 	memset(e, 0, sizeof(*e));
 	e->fd = fd;
 	e->fuse_fd = fuse_fd;
-	if (fstat(fd, &st) < 0 || st.st_size != sizeof(*e->shared))
+	if (fstat(fd, &st) < 0 || !is_size(st.st_size))
 		return daxfs_error_set(err, -EINVAL, "what the former program left is not of this version");
-	error = map(e, err);
-	if (!error && e->shared->magic != MAGIC)
+	error = map(e, (size_t)st.st_size, err);
+	if (!error && e->head->magic != MAGIC)
 		return daxfs_error_set(err, -EINVAL, "what the former program left is not of this version");
 	return error;
 }
 
 void estate_set_doors(struct estate *e, const int door[ESTATE_DOORS])
 {
-	memcpy(e->shared->door, door, sizeof(e->shared->door));
+	memcpy(e->body->door, door, sizeof(e->body->door));
 }
 
 void estate_place(struct estate *e, const struct config *config, const char *mountpoint)
 {
-	e->shared->config = *config;
-	snprintf(e->shared->mountpoint, sizeof(e->shared->mountpoint), "%s", mountpoint);
+	e->head->config = *config;
+	snprintf(e->body->mountpoint, sizeof(e->body->mountpoint), "%s", mountpoint);
 }
 
 void estate_kept(struct estate *e)
 {
-	e->shared->kept = true;
+	e->head->kept = true;
 }
 
 bool estate_is_kept(const struct estate *e)
 {
-	return e->shared->kept;
+	return e->head->kept;
 }
 
-const struct config *estate_config(const struct estate *e)
+/*
+ * Settings of another size are of another version: what both have is compared. Both programs were called with the
+ * same.
+ */
+bool estate_is_of(const struct estate *e, const struct config *config)
 {
-	return &e->shared->config;
+	if (e->size == size_with(sizeof(*config)))
+		return config_same_mount(&e->head->config, config);
+	return config_same_place(&e->head->config, config);
 }
 
 const char *estate_mountpoint(const struct estate *e)
 {
-	return e->shared->mountpoint;
+	return e->body->mountpoint;
 }
 
 /*
@@ -188,7 +221,7 @@ int estate_enter(struct estate *e)
 	if (!e->taken || !e->left)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
-		if (e->shared->request[i].unique) {
+		if (e->body->request[i].unique) {
 			e->taken[i] = e->left[i] = true;
 			atomic_fetch_add(&e->n_left, 1);
 		}
@@ -197,41 +230,41 @@ int estate_enter(struct estate *e)
 
 bool estate_is_mounted(const struct estate *e)
 {
-	return look(&e->shared->mounted);
+	return look(&e->head->mounted);
 }
 
 void estate_mounted(struct estate *e, uint64_t tenancy)
 {
-	e->shared->tenancy = tenancy;
-	publish(&e->shared->mounted, 1);
+	e->head->tenancy = tenancy;
+	publish(&e->head->mounted, 1);
 }
 
 uint64_t estate_tenancy(const struct estate *e)
 {
-	return e->shared->tenancy;
+	return e->head->tenancy;
 }
 
 unsigned char *estate_greeting(struct estate *e, size_t **len)
 {
-	*len = &e->shared->greeting_len;
-	return e->shared->greeting;
+	*len = &e->body->greeting_len;
+	return e->body->greeting;
 }
 
 void estate_served(struct estate *e)
 {
-	publish(&e->shared->lives, e->shared->lives + 1);
+	publish(&e->head->lives, e->head->lives + 1);
 }
 
 uint64_t estate_lives(const struct estate *e)
 {
-	return look(&e->shared->lives);
+	return look(&e->head->lives);
 }
 
 /* -- open files --------------------------------------------------------------------------- */
 
 static struct open_file *file_at(const struct estate *e, uint64_t fh)
 {
-	return &e->shared->file[fh & (FILES - 1)];
+	return &e->body->file[fh & (FILES - 1)];
 }
 
 static bool is_current(const struct estate *e, uint64_t fh)
@@ -247,12 +280,12 @@ uint64_t estate_file_new(struct estate *e)
 	pthread_mutex_lock(&e->lock);
 	if (e->n_free)
 		at = e->free[--e->n_free];
-	else if (e->shared->n_files < FILES)
-		at = e->shared->n_files++;
+	else if (e->body->n_files < FILES)
+		at = e->body->n_files++;
 	if (at < FILES) {
-		if (!e->shared->file[at].uses)
-			e->shared->file[at].uses = 1;
-		fh = e->shared->file[at].uses << FILE_BITS | at;
+		if (!e->body->file[at].uses)
+			e->body->file[at].uses = 1;
+		fh = e->body->file[at].uses << FILE_BITS | at;
 	}
 	pthread_mutex_unlock(&e->lock);
 	return fh;
@@ -270,9 +303,9 @@ bool estate_file_is_cached(const struct estate *e, uint64_t fh)
 
 void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context)
 {
-	for (uint64_t i = 0; i < e->shared->n_files && i < FILES; i++)
-		if (e->shared->file[i].ino && e->shared->file[i].cached)
-			each(context, e->shared->file[i].ino);
+	for (uint64_t i = 0; i < e->body->n_files && i < FILES; i++)
+		if (e->body->file[i].ino && e->body->file[i].cached)
+			each(context, e->body->file[i].ino);
 }
 
 void estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino)
@@ -317,8 +350,8 @@ void estate_file_free(struct estate *e, uint64_t fh)
 
 static void hold_files(struct estate *e, struct daxfs *fs)
 {
-	for (uint64_t i = 0; i < e->shared->n_files && i < FILES; i++) {
-		struct open_file *file = &e->shared->file[i];
+	for (uint64_t i = 0; i < e->body->n_files && i < FILES; i++) {
+		struct open_file *file = &e->body->file[i];
 
 		if (file->ino && daxfs_file_open(fs, file->ino) == 0)
 			continue;
@@ -340,7 +373,7 @@ static int receipts_left(struct estate *e, struct daxfs_receipt ***out)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
 		if (e->left[i])
-			list[n++] = &e->shared->request[i].receipt;
+			list[n++] = &e->body->request[i].receipt;
 	*out = list;
 	return n;
 }
@@ -349,7 +382,7 @@ static int receipts_left(struct estate *e, struct daxfs_receipt ***out)
 static void hold_made(struct estate *e)
 {
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++) {
-		struct estate_request *r = &e->shared->request[i];
+		struct estate_request *r = &e->body->request[i];
 		const struct daxfs_receipt_step *step = &r->receipt.step[r->receipt.current & 1];
 
 		if (!e->left[i] || !step->happened || !step->ino || !r->fh)
@@ -381,10 +414,10 @@ int estate_take_over(struct estate *e, struct daxfs *fs, unsigned host, struct d
 static struct estate_request *find_left(struct estate *e, uint64_t unique)
 {
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
-		if (e->left[i] && e->shared->request[i].unique == unique) {
+		if (e->left[i] && e->body->request[i].unique == unique) {
 			e->left[i] = false;
 			atomic_fetch_sub(&e->n_left, 1);
-			return &e->shared->request[i];
+			return &e->body->request[i];
 		}
 	return NULL;
 }
@@ -394,7 +427,7 @@ static struct estate_request *find_free(struct estate *e)
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
 		if (!e->taken[i]) {
 			e->taken[i] = true;
-			return &e->shared->request[i];
+			return &e->body->request[i];
 		}
 	return NULL;
 }
@@ -422,7 +455,7 @@ void estate_end(struct estate *e, struct estate_request *r)
 {
 	pthread_mutex_lock(&e->lock);
 	publish(&r->unique, 0);
-	e->taken[r - e->shared->request] = false;
+	e->taken[r - e->body->request] = false;
 	pthread_mutex_unlock(&e->lock);
 }
 
@@ -431,7 +464,7 @@ void estate_expire(struct estate *e)
 	pthread_mutex_lock(&e->lock);
 	for (unsigned i = 0; atomic_load(&e->n_left) && i < ESTATE_REQUESTS; i++)
 		if (e->left[i]) {
-			publish(&e->shared->request[i].unique, 0);
+			publish(&e->body->request[i].unique, 0);
 			e->taken[i] = e->left[i] = false;
 			atomic_fetch_sub(&e->n_left, 1);
 		}

@@ -44,12 +44,15 @@ struct estate_request {
 };
 
 struct config;
-struct estate_shared;
+struct estate_head;
+struct estate_body;
 
 struct estate {
 	int fd;      /* the memory */
 	int fuse_fd; /* the connection to the kernel */
-	struct estate_shared *shared;
+	struct estate_head *head;
+	struct estate_body *body;
+	size_t size;
 
 	/* this life's */
 	pthread_mutex_t lock; /* of what follows */
@@ -80,7 +83,8 @@ void estate_kept(struct estate *e);
 bool estate_is_kept(const struct estate *e);
 /* What is served where. */
 void estate_place(struct estate *e, const struct config *config, const char *mountpoint);
-const struct config *estate_config(const struct estate *e);
+/* Is it the mount that these settings ask for? */
+bool estate_is_of(const struct estate *e, const struct config *config);
 const char *estate_mountpoint(const struct estate *e);
 
 /* Is there a mount for a successor to go on with? From estate_mounted() on. */

@@ -65,6 +65,17 @@ static enum agent_exit refuse(enum agent_exit status, const struct daxfs_error *
 	return status;
 }
 
+/*
+ * The slot's tenant is this process, though the program in it is another: while it lives, nobody can prove that the
+ * tenant is over, and the machine would be fenced for that. So a child begins anew, and proves it. (Under a service
+ * manager, the next start of the unit does.)
+ */
+static void be_another_process(void)
+{
+	if (fork() > 0)
+		_exit(AGENT_EXIT_FAILED);
+}
+
 /* Of a program that was replaced by this one. What cannot be gone on with: nobody will serve its mount. */
 static bool inherit_from_program(struct supervisor *s)
 {
@@ -86,6 +97,7 @@ static bool inherit_from_program(struct supervisor *s)
 	if (dir)
 		mountpoint_detach(dir);
 	close(fuse_fd);
+	be_another_process();
 	return false;
 }
 
@@ -94,7 +106,7 @@ static bool inherits(struct supervisor *s)
 {
 	if (!inherit_from_program(s) && !fd_store_inherit(&s->estate))
 		return false;
-	if (estate_is_mounted(&s->estate) && config_same_mount(estate_config(&s->estate), s->config)) {
+	if (estate_is_mounted(&s->estate) && estate_is_of(&s->estate, s->config)) {
 		snprintf(s->mountpoint, sizeof(s->mountpoint), "%s", estate_mountpoint(&s->estate));
 		return true;
 	}

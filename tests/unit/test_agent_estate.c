@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include "hang.h"
+#include "node-agent/config.h"
 #include "node-agent/estate.h"
 #include "pod.h"
 
 #define BYTES (8u << 20)
+#define PART (4u << 20) /* of the body of an estate: in it is all that has been touched */
 
 /* A place is used again, its number is not: who comes late with the old one finds nothing, and closes nothing. */
 static void a_number_is_of_one_file(void **state)
@@ -31,6 +33,86 @@ static void a_number_is_of_one_file(void **state)
 	estate_file_free(&e, first);
 	assert_int_equal(estate_file(&e, second), 7);
 	assert_int_not_equal(estate_file_new(&e), second);
+	estate_close(&e);
+}
+
+/* -- what a program of another version left ----------------------------------------------- */
+
+#define CONFIG_AT 40 /* in the memory: up to here and from behind the settings on nothing changes */
+
+/* The same memory with settings that are so much longer, or shorter (then their end is lost). */
+static int with_other_settings(const struct estate *e, long more)
+{
+	size_t config = sizeof(struct config), body = e->size - CONFIG_AT - config;
+	int fd = memfd_create("other-version", MFD_CLOEXEC);
+	char *to, *from = (char *)e->head;
+
+	assert_int_equal(ftruncate(fd, (off_t)((long)e->size + more)), 0);
+	to = mmap(NULL, (size_t)((long)e->size + more), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(to != MAP_FAILED);
+	memcpy(to, from, CONFIG_AT + (more < 0 ? config + (size_t)more : config));
+	memcpy(to + CONFIG_AT + (long)config + more, from + CONFIG_AT + config, body < PART ? body : PART);
+	munmap(to, (size_t)((long)e->size + more));
+	return fd;
+}
+
+static void settings_of_another_version(void **state)
+{
+	static const long more[] = { -16, -8, 0, 8, 4096 };
+	static struct config config, other;
+	struct daxfs_error err;
+	struct estate e, next;
+	uint64_t fh;
+
+	(void)state;
+	if (estate_create(&e, &err))
+		skip(); /* no /dev/fuse */
+	config_defaults(&config);
+	strcpy(config.pool, "/dev/shm/pool");
+	config.host = 3;
+	config.dirty_max = 7;
+	estate_place(&e, &config, "/mnt/somewhere");
+	fh = estate_file_new(&e);
+	estate_file_set(&e, fh, 5);
+	for (unsigned i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		int fd = with_other_settings(&e, more[i]);
+
+		assert_int_equal(estate_inherit(&next, fd, dup(0), &err), 0);
+		assert_string_equal(estate_mountpoint(&next), "/mnt/somewhere");
+		assert_int_equal(estate_file(&next, fh), 5);
+		assert_true(estate_is_of(&next, &config));
+		other = config;
+		other.dirty_max = 8; /* is compared where both say it */
+		assert_int_equal(estate_is_of(&next, &other), more[i] != 0);
+		other.host = 4;
+		assert_false(estate_is_of(&next, &other));
+		munmap(next.head, next.size);
+		close(next.fd);
+		close(next.fuse_fd);
+	}
+	estate_close(&e);
+}
+
+/* Neither too short for a body, nor longer than any settings are, nor without its magic number. */
+static void what_is_no_estate(void **state)
+{
+	struct daxfs_error err;
+	struct estate e, next;
+	int fd;
+
+	(void)state;
+	if (estate_create(&e, &err))
+		skip(); /* no /dev/fuse */
+	fd = memfd_create("other", MFD_CLOEXEC);
+	for (unsigned i = 0; i < 4; i++) {
+		const off_t size[] = { 0, (off_t)(e.size - sizeof(struct config)), (off_t)e.size + (2 << 20),
+				       (off_t)e.size };
+
+		assert_int_equal(ftruncate(fd, size[i]), 0);
+		assert_int_equal(estate_inherit(&next, fd, 0, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "not of this version"));
+	}
+	close(fd);
 	estate_close(&e);
 }
 
@@ -149,6 +231,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_number_is_of_one_file),
+		cmocka_unit_test(settings_of_another_version),
+		cmocka_unit_test(what_is_no_estate),
 		cmocka_unit_test(what_was_made_is_held),
 	};
 
