@@ -151,6 +151,18 @@ class Guest:
     def qmp(self, command):
         return exchange(self.path("qmp"), [{"execute": "qmp_capabilities"}, {"execute": command}])
 
+    def stall(self, seconds, seen):
+        """It gets no processor for so long. Seen: as beside others on a busy machine, its clock goes on; else that stands still, too."""
+        if seen:
+            self.qemu.send_signal(signal.SIGSTOP)
+        else:
+            self.qmp("stop")
+        time.sleep(seconds)
+        if seen:
+            self.qemu.send_signal(signal.SIGCONT)
+        else:
+            self.qmp("cont")
+
     # -- as the BMC sees it -----------------------------------------------------------
 
     def reset(self, kind):

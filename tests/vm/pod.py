@@ -10,7 +10,8 @@ from guest import Failure, Guest, on_all, until
 GUESTS, MANAGERS = 3, 2
 POOL_BYTES = 256 << 20
 INODES = 32768  # what all scenarios create under load and keep, on a quick machine, too; after those of 40 minutes on a slow one there were 5700
-HEARTBEAT_MS = 500  # dead after 5 s of silence: guests without KVM wait for a processor of the machine for as long as seconds
+CHOSEN_MS = 200  # by mkfs, in a guest
+HEARTBEAT_MS = 500  # then set, for what is not about that: dead after 5 s of silence: guests without KVM wait for a processor of the machine for as long as seconds
 MOUNT = "/mnt/daxfs"
 
 FABRICD = """pool = {pool}
@@ -75,7 +76,10 @@ class Pod:
         on_all(self.guests, "udevadm settle && test -c /dev/dax0.0")
 
     def make_pool(self):
-        self.guests[0].run(f"daxfsctl mkfs /dev/dax0.0 --name pod0 --hosts {GUESTS} --heartbeat-ms {HEARTBEAT_MS} --inodes {INODES}")
+        said = self.guests[0].run(f"daxfsctl mkfs /dev/dax0.0 --name pod0 --hosts {GUESTS} --inodes {INODES}")
+        if f"heartbeat {CHOSEN_MS} ms" not in said:
+            raise Failure(f"mkfs did not notice that it runs in a guest: {said}")
+        self.guests[0].run(f"daxfsctl heartbeat /dev/dax0.0 --ms {HEARTBEAT_MS}")
         on_all(self.guests, "udevadm trigger --settle --action=add /dev/dax0.0")
         self.pool = self.guests[0].run("echo /dev/daxfs/by-uuid/*").strip()
         pids = [(guest, guest.start(f"daxfsctl selftest /dev/dax0.0 --hosts {GUESTS} --host {guest.number}")) for guest in self.guests]
@@ -131,6 +135,24 @@ class Pod:
 
     def wait_whole(self):
         until("the pod to be whole again, unaided", self.whole, 2)
+
+    def heartbeat(self):
+        """How often hosts beat, and by what they are judged, ms."""
+        said = json.loads(self.guests[0].run(f"daxfsctl heartbeat {self.pool} --json"))
+        return said["beat_ms"], said["judged_ms"]
+
+    def set_heartbeat(self, ms):
+        """... and hosts are judged by it, which for a shorter one takes until all have followed."""
+        self.guests[0].run(f"daxfsctl heartbeat {self.pool} --ms {ms}")
+        until(f"hosts to be judged by {ms} ms", lambda: self.heartbeat()[1] <= ms)
+
+    def lengthened(self):
+        """The last change of the heartbeat by a host: {host, text}; None: there was none."""
+        events = json.loads(self.guests[0].run(f"daxfsctl events {self.pool} --json"))["events"]
+        return next((event for event in reversed(events) if event["kind"] == "heartbeat" and event["host"] is not None), None)
+
+    def generations(self):
+        return [self.host(self.guests[0], guest.number).get("generation") for guest in self.guests]
 
     def primary(self):
         """The guest with the primary fabricd."""

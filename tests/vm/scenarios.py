@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to the machines. Each scenario begins with a whole pod under load, and returns whom it did harm to; run() waits
 until the pod is whole again, unaided, and judges what was acknowledged."""
+import random
 import socket
 import time
 
 from guest import Failure, until
+from pod import CHOSEN_MS, HEARTBEAT_MS
 
 LIVES = ("ALIVE", "SUSPECT")
+STEAL_S, STEAL_SEED = 120, 7
 
 
 def survivors(pod, victim):
@@ -134,7 +137,64 @@ def power(pod):
     return pod.guests
 
 
-ALL = (kill, panic, pause, zombie, frozen, reboot, reset, power)
+def stalls(pod, seconds):
+    """Guests in turn get no processor for 0.3 to 0.7 s, and some between. How often, and the longest."""
+    rng, end, n, longest = random.Random(STEAL_SEED), time.monotonic() + seconds, 0, 0
+    while time.monotonic() < end:
+        began = time.monotonic()
+        rng.choice(pod.guests).stall(rng.uniform(0.3, 0.7), seen=n % 2 == 0)
+        longest = max(longest, time.monotonic() - began)
+        time.sleep(rng.uniform(0.2, 0.8))
+        n += 1
+    return n, longest
+
+
+def lengthens(pod, victim):
+    """With a heartbeat that allows 1.5 s, a guest that is stopped for 0.9 s has it made what mkfs would have chosen."""
+    pod.set_heartbeat(150)
+    victim.stall(0.9, seen=True)
+    until("a longer heartbeat", lambda: pod.heartbeat()[0] == CHOSEN_MS)
+    pod.say(f"  {pod.lengthened()['text']}")  # by that guest, or one that the emulator kept waiting as long
+
+
+def dies_of_the_default(pod, victim, before):
+    """With 50 ms a guest is declared dead that does nothing but stand still now and then: unseen, so that its agent does not help
+    itself. The others' do, as the emulator keeps them waiting; each once, for what is then set stays."""
+    pod.set_heartbeat(50)
+    began = time.monotonic()
+
+    def dead():
+        if pod.generations() != before:
+            return True
+        if pod.heartbeat()[0] != 50:
+            pod.set_heartbeat(50)
+        victim.stall(0.7, seen=False)
+        return False
+
+    until("a guest to be declared dead with 50 ms, for else nothing is shown of 200", dead, 0.3)
+    until("the heartbeat to be set", lambda: pod.set_heartbeat(HEARTBEAT_MS) or True)
+    pod.say(f"  with 50 ms one is declared dead after {time.monotonic() - began:.1f} s")
+
+
+def steal(pod):
+    """the hypervisor takes the processors of guests away, again and again: with the heartbeat that mkfs chose nobody dies"""
+    victim, before = pod.guests[2], pod.generations()
+    pod.set_heartbeat(CHOSEN_MS)
+    n, longest = stalls(pod, STEAL_S)
+    for guest in pod.guests:
+        pod.wait_progress(guest, 20)
+    if pod.generations() != before:
+        raise Failure(f"a guest was declared dead; the longest of {n} stalls took {longest:.2f} s")
+    pod.say(f"  nobody died of {n} stalls, the longest {longest:.2f} s")
+    lengthens(pod, victim)
+    dies_of_the_default(pod, victim, before)
+    pod.wait_whole()
+    dead = [guest for guest, was, now in zip(pod.guests, before, pod.generations()) if was != now]
+    pod.deaths += len(dead)
+    return dead
+
+
+ALL = (kill, panic, pause, steal, zombie, frozen, reboot, reset, power)
 
 
 def set_up(pod):
