@@ -226,7 +226,7 @@ SCHEMAS := $(wildcard deploy/schemas/*.json)
 # Fence agents are found by their names, like those of other packages.
 FENCE := $(wildcard deploy/fence_*)
 # Documents lie as they do here, for they link to each other; format.h and its parts are among them.
-DOCS := README.md ARCHITECTURE.md SECURITY.md $(wildcard docs/*.md docs/bench/*.md docs/bench/*.svg include/daxfs/format*.h)
+DOCS := README.md ARCHITECTURE.md SECURITY.md $(wildcard docs/*.md docs/bench/*.md docs/bench/*.svg docs/dashboard/*.svg include/daxfs/format*.h)
 # The second one is for a remount: the kernel's table has this type.
 MOUNT_HELPERS := $(addprefix $(MOUNTDIR)/,mount.daxfs mount.fuse.daxfs)
 INSTALLED = $(MOUNT_HELPERS) $(addprefix $(SBINDIR)/,$(notdir $(filter-out %/daxfs-sim,$(BINS)) $(FENCE))) \
@@ -261,7 +261,7 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SCHEMADIR) $(dir $(DESTDIR)$(SCHEMADIR)) $(DESTDIR)$(INCDIR)/daxfs $(addprefix $(DESTDIR)$(DOCDIR)/,examples docs/bench docs include/daxfs include) $(DESTDIR)$(DOCDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SCHEMADIR) $(dir $(DESTDIR)$(SCHEMADIR)) $(DESTDIR)$(INCDIR)/daxfs $(addprefix $(DESTDIR)$(DOCDIR)/,examples docs/bench docs/dashboard docs include/daxfs include) $(DESTDIR)$(DOCDIR)
 
 # -- rules ------------------------------------------------------------------
 
