@@ -5,8 +5,8 @@
  * It has one host slot more than there are hosts, for commands that join while all hosts work.
  *
  * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
- * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf. On the same media a guest
- * gets a longer heartbeat.
+ * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf. On the same media a
+ * guest gets a longer heartbeat.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -52,8 +52,8 @@ static void show_text(struct ctl *ctl, const struct mkfs *m, const struct daxfs_
 		g->lanes_per_host, g->pages, g->inodes, g->heartbeat_ms, leases, g->wb ? "wb" : "gpf");
 	if (m->guest)
 		fprintf(ctl->out,
-			"this machine is a guest, whose hypervisor may stop it for a while: hence that heartbeat, not %u "
-			"ms; a death is noticed after %.1f s. Another: --heartbeat-ms, or daxfsctl heartbeat\n",
+			"this machine is a guest, whose hypervisor may stop it for a while: hence that heartbeat, not "
+			"%u ms; a death is noticed after %.1f s. Another: --heartbeat-ms, or daxfsctl heartbeat\n",
 			DAXFS_HEARTBEAT_MS_DEFAULT, DEATH_BEATS * g->heartbeat_ms / 1e3);
 	if (medium_is_device(path))
 		fprintf(ctl->out,

@@ -11,9 +11,9 @@ bool medium_is_device(const char *path);
 /* A device, or a file of a filesystem on such memory (DAX): loads and stores go there, past the page cache. */
 bool medium_past_page_cache(const char *path);
 /*
- * The heartbeat of a new pool there, where nobody says one; 0: the default. Longer in a guest, for a pool that other machines may
- * share: its hypervisor may take its processors for longer than the default allows. Hosts of a file are processes of this
- * machine, which stop together with whoever judges them. root: as for hypervisor_here.
+ * The heartbeat of a new pool there, where nobody says one; 0: the default. Longer in a guest, for a pool that other
+ * machines may share: its hypervisor may take its processors for longer than the default allows. Hosts of a file are
+ * processes of this machine, which stop together with whoever judges them. root: as for hypervisor_here.
  */
 unsigned medium_heartbeat_ms(const char *path, const char *root);
 /*

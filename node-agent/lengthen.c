@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lengthen.c - see lengthen.h. The membership is mapped for the moment that it takes: it is done a few times in a life. */
+/*
+ * lengthen.c - see lengthen.h. The membership is mapped for the moment that it takes: it is done a few times in a
+ * life.
+ */
 #include "node-agent/lengthen.h"
 
 #include <stdint.h>
@@ -24,10 +27,9 @@ static void record(const struct lengthen *l, struct daxfs_member *m, unsigned wa
 	e.value = ms;
 	snprintf(e.text, sizeof(e.text), "was %u ms; its hypervisor stopped it for %u ms", was_ms, late_ms);
 	daxfs_event_add(m, &e);
-	log_warn(
-		"the hypervisor stopped this guest for %u ms: the pool's heartbeat is %u ms now, it was %u, so that this "
-		"host is not taken for dead; deaths are noticed later. To set it: daxfsctl heartbeat",
-		late_ms, ms, was_ms);
+	log_warn("the hypervisor stopped this guest for %u ms: the pool's heartbeat is %u ms now, it was %u, so that "
+		 "this host is not taken for dead; deaths are noticed later. To set it: daxfsctl heartbeat",
+		 late_ms, ms, was_ms);
 }
 
 static void change(struct lengthen *l, struct daxfs_member *m, unsigned late_ms)

@@ -3,8 +3,8 @@
  * steal.c - see steal.h.
  *
  * A guest's heartbeat thread has its priority among the threads of the guest alone: when the hypervisor runs another
- * guest the heart does not beat, and nothing in here can change that. It can be told afterwards, by what is missing. The
- * thread sleeps; a timer wakes it; it waits for a processor; it beats.
+ * guest the heart does not beat, and nothing in here can change that. It can be told afterwards, by what is missing.
+ * The thread sleeps; a timer wakes it; it waits for a processor; it beats.
  *
  *   late because of          time stolen   waited for a processor   SIGCONT
  *   the hypervisor, said     most of it    -                        no

@@ -32,8 +32,8 @@ struct lateness {
 enum late_cause late_cause(const struct lateness *l);
 
 /*
- * The heartbeat that a guest needs which was stopped for so long: five such stops fit into the silence after which it is
- * declared dead. Not more than a guest has from the beginning, nor than leases allow (0: there are none).
+ * The heartbeat that a guest needs which was stopped for so long: five such stops fit into the silence after which it
+ * is declared dead. Not more than a guest has from the beginning, nor than leases allow (0: there are none).
  */
 unsigned steal_heartbeat_ms(unsigned late_ms, unsigned lease_ms);
 

@@ -248,8 +248,8 @@ DAXFS_API int daxfs_member_heartbeat(struct daxfs_member *m, unsigned ms, struct
  * daxfs_member_lengthen - have hosts beat no more often than that
  *
  * As daxfs_member_heartbeat where they beat more often, and nothing where they do not: who lengthens undoes no longer
- * heartbeat, whoever sets that at the same time. *was receives what was in force: with was->beat_ms below ms it has been
- * changed, by this call.
+ * heartbeat, whoever sets that at the same time. *was receives what was in force: with was->beat_ms below ms it has
+ * been changed, by this call.
  *
  * Errors:
  * As daxfs_member_heartbeat.
