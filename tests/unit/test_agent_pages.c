@@ -163,6 +163,19 @@ static void test_changed(void **state)
 	}
 }
 
+/* A look at the name makes attributes known again, and they are as before: nothing but the open tells of new data. */
+static void test_known_again(void **state)
+{
+	struct pod *pod = begin(state, LONG_MS);
+
+	for (char letter = 'b'; letter <= 'f'; letter++) {
+		change(at(pod, B, "f"), letter);
+		warm(pod, "f");
+		expect(at(pod, A, "f"), letter);
+		keep(pod, "f", letter);
+	}
+}
+
 /* What is open cached sees what somebody writes who came later, and stays. */
 static void test_open_before(void **state)
 {
@@ -489,11 +502,11 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGES_TEST(test_kept),      PAGES_TEST(test_locks_end),       PAGES_TEST(test_not_kept),
-		PAGES_TEST(test_changed),   PAGES_TEST(test_open_before),     PAGES_TEST(test_cut),
-		PAGES_TEST(test_own),       PAGES_TEST(test_mapped),          PAGES_TEST(test_stopped),
-		PAGES_TEST(test_next_life), PAGES_TEST(test_killed_dropping), PAGES_TEST(test_no_dropper),
-		PAGES_TEST(test_load),
+		PAGES_TEST(test_kept),       PAGES_TEST(test_locks_end),   PAGES_TEST(test_not_kept),
+		PAGES_TEST(test_changed),    PAGES_TEST(test_known_again), PAGES_TEST(test_open_before),
+		PAGES_TEST(test_cut),        PAGES_TEST(test_own),         PAGES_TEST(test_mapped),
+		PAGES_TEST(test_stopped),    PAGES_TEST(test_next_life),   PAGES_TEST(test_killed_dropping),
+		PAGES_TEST(test_no_dropper), PAGES_TEST(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
