@@ -66,6 +66,52 @@ static inline const char *in(const struct stored *t, int backing, const char *na
 	return below(t->storage[backing], name);
 }
 
+/* -- files, which are of one letter -------------------------------------------------------------------- */
+
+static atomic_uint stored_opens; /* so many files were opened: by that it is seen that somebody comes any further */
+
+static inline int open_as(const char *path, int flags)
+{
+	int fd = open(path, flags, 0644);
+
+	if (fd < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	atomic_fetch_add(&stored_opens, 1);
+	return fd;
+}
+
+static inline void fill(const char *path, int flags, char letter, size_t size)
+{
+	char *buf = malloc(size);
+	int fd = open_as(path, O_WRONLY | flags);
+
+	memset(buf, letter, size);
+	assert_int_equal(write(fd, buf, size), (ssize_t)size);
+	assert_int_equal(close(fd), 0);
+	free(buf);
+}
+
+/* The whole file is of that letter, and so long. */
+static inline void expect_fd(int fd, char letter, size_t size)
+{
+	char *buf = malloc(size + 1);
+
+	assert_int_equal(pread(fd, buf, size + 1, 0), (ssize_t)size);
+	for (size_t i = 0; i < size; i += 512)
+		if (buf[i] != letter)
+			fail_msg("byte %zu is '%c', not '%c'", i, buf[i], letter);
+	assert_true(size == 0 || buf[size - 1] == letter);
+	free(buf);
+}
+
+static inline void expect(const char *path, char letter, size_t size)
+{
+	int fd = open_as(path, O_RDONLY);
+
+	expect_fd(fd, letter, size);
+	close(fd);
+}
+
 /* -- the pool, from the fourth host ---------------------------------------------------------------- */
 
 static inline struct daxfs *as_admin(const struct stored *t)

@@ -23,48 +23,6 @@ static unsigned requests(int host)
 	return atomic_load(&watch->host[host].requests[FUSE_READ]);
 }
 
-static int open_as(const char *path, int flags)
-{
-	int fd = open(path, flags, 0644);
-
-	if (fd < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	return fd;
-}
-
-/* So many of one letter. */
-static void fill(const char *path, int flags, char letter, size_t size)
-{
-	char *buf = malloc(size);
-	int fd = open_as(path, O_WRONLY | flags);
-
-	memset(buf, letter, size);
-	assert_int_equal(write(fd, buf, size), (ssize_t)size);
-	assert_int_equal(close(fd), 0);
-	free(buf);
-}
-
-/* The whole file is of that letter, and so long. */
-static void expect_fd(int fd, char letter, size_t size)
-{
-	char *buf = malloc(size + 1);
-
-	assert_int_equal(pread(fd, buf, size + 1, 0), (ssize_t)size);
-	for (size_t i = 0; i < size; i += 512)
-		if (buf[i] != letter)
-			fail_msg("byte %zu is '%c', not '%c'", i, buf[i], letter);
-	assert_true(size == 0 || buf[size - 1] == letter);
-	free(buf);
-}
-
-static void expect(const char *path, char letter, size_t size)
-{
-	int fd = open_as(path, O_RDONLY);
-
-	expect_fd(fd, letter, size);
-	close(fd);
-}
-
 /* Read a file on a host until its kernel has it. */
 static void keep(const struct stored *t, int host, const char *name, char letter, size_t size)
 {

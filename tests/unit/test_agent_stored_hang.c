@@ -24,7 +24,6 @@ ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, u
 
 /* -- whether anybody comes any further --------------------------------------------------------------- */
 
-static atomic_uint steps;
 static atomic_bool stuck;
 
 static void *watch_over(void *unused)
@@ -34,55 +33,14 @@ static void *watch_over(void *unused)
 	(void)unused;
 	for (;;) {
 		sleep(1);
-		since = reads && atomic_load(&reads->hold) && atomic_load(&steps) == seen ? since + 1 : 0;
-		seen = atomic_load(&steps);
+		since = reads && atomic_load(&reads->hold) && atomic_load(&stored_opens) == seen ? since + 1 : 0;
+		seen = atomic_load(&stored_opens);
 		if (since == STUCK_S) {
 			atomic_store(&stuck, true);
 			atomic_store(&reads->hold, false);
 		}
 	}
 	return NULL;
-}
-
-/* -- files --------------------------------------------------------------------------------------------- */
-
-static int open_as(const char *path, int flags)
-{
-	int fd = open(path, flags, 0644);
-
-	if (fd < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	atomic_fetch_add(&steps, 1);
-	return fd;
-}
-
-static void fill(const char *path, int flags, char letter, size_t size)
-{
-	char *buf = malloc(size);
-	int fd = open_as(path, O_WRONLY | flags);
-
-	memset(buf, letter, size);
-	assert_int_equal(write(fd, buf, size), (ssize_t)size);
-	assert_int_equal(close(fd), 0);
-	free(buf);
-}
-
-static void expect_fd(int fd, char letter, size_t size)
-{
-	char *buf = malloc(size);
-
-	assert_int_equal(pread(fd, buf, size, 0), (ssize_t)size);
-	for (size_t i = 0; i < size; i += 512)
-		assert_int_equal(buf[i], letter);
-	free(buf);
-}
-
-static void expect(const char *path, char letter, size_t size)
-{
-	int fd = open_as(path, O_RDONLY);
-
-	expect_fd(fd, letter, size);
-	close(fd);
 }
 
 /* -- those who do not ask for it --------------------------------------------------------------------- */
