@@ -160,6 +160,16 @@ static inline void start(struct pod *pod, unsigned hosts, unsigned alive)
 	assert_null(decide_waits(&pod->d));
 }
 
+/* Agents never report, and host 1 of three falls silent: so long after FENCING one is at it. */
+static inline void agent_is_deaf(struct pod *pod, unsigned n)
+{
+	start(pod, 3, 3);
+	pod->deaf_agents = true;
+	pod->beats[1] = false;
+	polls(pod, TIMING_FENCING_POLLS + n);
+	assert_int_equal(pod->offs[1], 1);
+}
+
 static inline enum daxfs_host_state state_of(const struct pod *pod, unsigned i)
 {
 	return pod->in.view[i].state;

@@ -167,11 +167,7 @@ static void status_on_is_a_failure(void **state)
 	struct pod pod;
 
 	(void)state;
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 1);
-	assert_int_equal(pod.offs[1], 1);
+	agent_is_deaf(&pod, 1);
 	pod.in.result[1] = RESULT_OFF_DONE;
 	polls(&pod, 1);
 	assert_int_equal(pod.statuses[1], 1);

@@ -82,11 +82,7 @@ static void reports_are_kept_while_unreadable(void **state)
 	struct pod pod;
 
 	(void)state;
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 1);
-	assert_int_equal(pod.offs[1], 1);
+	agent_is_deaf(&pod, 1);
 	pod.in.readable = false;
 	pod.in.result[1] = RESULT_OFF_DONE;
 	polls(&pod, 5);
@@ -221,11 +217,7 @@ static void confirm_dead_skips_the_agent(void **state)
 	struct pod pod;
 
 	(void)state;
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 5);
-	assert_int_equal(pod.offs[1], 1);
+	agent_is_deaf(&pod, 5);
 	assert_null(decide_refuses(&pod.d, 1, ORDER_CONFIRM));
 	pod.in.order[1] = ORDER_CONFIRM;
 	polls(&pod, 1);
@@ -243,10 +235,7 @@ static void confirm_dead_still_needs_a_frozen_counter(void **state)
 	struct pod pod;
 
 	(void)state;
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 2);
+	agent_is_deaf(&pod, 2);
 	pod.in.order[1] = ORDER_CONFIRM;
 	polls(&pod, 2);
 	pod.in.view[1].beat++;

@@ -49,22 +49,14 @@ static void an_agent_is_overtaken(void **state)
 	struct pod pod;
 
 	(void)state;
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 2);
-	assert_int_equal(pod.offs[1], 1);
+	agent_is_deaf(&pod, 2);
 	proves_itself(&pod, 1);
 	polls(&pod, 20);
 	assert_int_equal(pod.overs[1], 1);
 	assert_int_equal(pod.overs[0] + pod.overs[2], 0);
 	assert_int_equal(pod.offs[1], 1);
 	/* By a proof that the manager has seen itself. */
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 2);
-	assert_int_equal(pod.offs[1], 1);
+	agent_is_deaf(&pod, 2);
 	pod.in.kin[1] = DAXFS_KIN_ENDED;
 	polls(&pod, 20);
 	assert_int_equal(pod.overs[1], 1);
@@ -98,10 +90,7 @@ static void an_agent_that_was_first_is_not_overtaken(void **state)
 	assert_true(state_of(&pod, 1) != DAXFS_HOST_FENCING);
 	assert_int_equal(pod.offs[1], 1);
 	assert_int_equal(pod.overs[1], 0);
-	start(&pod, 3, 3);
-	pod.deaf_agents = true;
-	pod.beats[1] = false;
-	polls(&pod, TIMING_FENCING_POLLS + 2);
+	agent_is_deaf(&pod, 2);
 	pod.in.order[1] = ORDER_CONFIRM;
 	polls(&pod, TIMING_FROZEN_POLLS + 20);
 	assert_true(state_of(&pod, 1) != DAXFS_HOST_FENCING);
