@@ -152,7 +152,7 @@ DEPS_CHECK := clang libcmocka-dev fence-agents stunnel4 openssl iproute2 procps 
 # What the rows of tests/programs/programs need, and its neighbours; no service of theirs is started.
 DEPS_PROGRAMS := git fio sqlite3 python3-lmdb python3-plyvel python3-numpy rocksdb-tools postgresql redis-server e2fsprogs \
 	libcap2-bin nfs-ganesha-vfs libnfs-utils rpcbind
-DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy
+DEPS_LINT := shellcheck mandoc groff-base codespell cppcheck clang-tidy clang-format
 DEPS_DEB := debhelper dpkg-dev lintian debootstrap
 DEPS_VM := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lz4 openssl
 DEPS_BENCH := fio gnuplot-nox bsdextrautils

@@ -7,6 +7,7 @@
 #define PAGES_2G 524288u
 
 /* Two hosts, the second being recovered. */
+/* clang-format off */
 static void example(struct snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -36,6 +37,7 @@ static void example(struct snapshot *s)
 	s->last = (struct daxfs_recovery){ .host = 1, .finished = 2, .rolled_back = 1, .objects = 112, .opens = 3,
 		.ns = 812000 };
 }
+/* clang-format on */
 
 static char *shown(const struct snapshot *s, void (*show)(FILE *out, const struct snapshot *s))
 {
@@ -58,6 +60,7 @@ static void status_reads_like_this(void **unused)
 	(void)unused;
 	example(s);
 	text = shown(s, show_status);
+	/* clang-format off */
 	assert_string_equal(text,
 "pool demo 6b04c766  format 1  gpf  epoch 42   fabricd pid 811 (primary)   DEGRADED: 1 host recovering\n"
 "ID HOST   STATE       GEN  BEAT    LANES  RECORDS  OWNED  PINS  REASON\n"
@@ -66,6 +69,7 @@ static void status_reads_like_this(void **unused)
 "fenced by fence_daxfs_dev 18 ms\n"
 "pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
 "112 objects, 3 pins\n");
+	/* clang-format on */
 	free(text);
 	free(s);
 }
@@ -252,9 +256,16 @@ static void json_tells_the_same(void **unused)
 {
 	struct snapshot *s = malloc(sizeof(*s));
 	static const char *const parts[] = {
-		"\"name\": \"demo\"", "\"epoch\": 42", "\"role\": \"primary\"", "\"healthy\": false",
-		"\"state\": \"RECOVERING\"", "\"recoverer\": 0", "\"beat_ms\": 611", "\"rolled_back\": 1",
-		"\"reason\": \"heartbeat lost 512 ms; fenced by fence_daxfs_dev 18 ms\"", "\"usage\": {",
+		"\"name\": \"demo\"",
+		"\"epoch\": 42",
+		"\"role\": \"primary\"",
+		"\"healthy\": false",
+		"\"state\": \"RECOVERING\"",
+		"\"recoverer\": 0",
+		"\"beat_ms\": 611",
+		"\"rolled_back\": 1",
+		"\"reason\": \"heartbeat lost 512 ms; fenced by fence_daxfs_dev 18 ms\"",
+		"\"usage\": {",
 	};
 	char *text;
 
@@ -290,8 +301,13 @@ static void json_tells_the_same(void **unused)
 static void repairs_are_listed(void **unused)
 {
 	static const char *const parts[] = {
-		"\"to_repair\": {", "\"pages\": 2", "\"files\": 1", "\"lanes\": 1", "\"kind\": \"file\"",
-		"\"subject\": 4294967303", "\"what\": \"inodes 16 to 31\"",
+		"\"to_repair\": {",
+		"\"pages\": 2",
+		"\"files\": 1",
+		"\"lanes\": 1",
+		"\"kind\": \"file\"",
+		"\"subject\": 4294967303",
+		"\"what\": \"inodes 16 to 31\"",
 	};
 	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
@@ -342,9 +358,12 @@ static void hosts_lists_all(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(status_reads_like_this), cmocka_unit_test(columns_align), cmocka_unit_test(verdicts),
+		cmocka_unit_test(status_reads_like_this),
+		cmocka_unit_test(columns_align),
+		cmocka_unit_test(verdicts),
 		cmocka_unit_test(conditions_are_told),
-		cmocka_unit_test(json_tells_the_same), cmocka_unit_test(hosts_lists_all),
+		cmocka_unit_test(json_tells_the_same),
+		cmocka_unit_test(hosts_lists_all),
 		cmocka_unit_test(repairs_are_listed),
 	};
 
