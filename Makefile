@@ -112,7 +112,7 @@ EXAMPLE_BIN := $(patsubst examples/%.c,$(B)/examples/%,$(sort $(wildcard example
 
 # -- targets ------------------------------------------------------------------
 
-.PHONY: all lib tests older-programs examples chaos-programs bench-programs check check-long check-vm demo bench bench-cache lint deb install uninstall clean help \
+.PHONY: all lib tests unit-tests older-programs examples chaos-programs bench-programs check check-long check-vm demo bench bench-cache lint deb install uninstall clean help \
 	deps deps-check deps-lint deps-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -123,6 +123,8 @@ lib: $(LIB_A) $(LIB_SO) $(B)/lib/libdaxfs.so $(B)/lib/libdaxfs.pc
 chaos-programs: $(CHAOS_BIN)
 examples: $(EXAMPLE_BIN)
 tests: all older-programs bench-programs $(if $(SAN),,examples) $(UNIT_BIN) $(CHAOS_BIN) $(PROGRAMS_BIN)
+# The unit tests, and the programs that they start: not half of what there is to compile.
+unit-tests: $(filter-out %/daxfs-sim,$(BINS)) $(UNIT_BIN)
 
 help:
 	@echo 'make                libraries and programs, in $$(B)/lib and $$(B)/bin'
@@ -132,6 +134,7 @@ help:
 	@echo 'make check-vm       three QEMU guests lose power, panic, freeze, reboot (VM="kill,panic" for some)'
 	@echo 'make examples       small programs that use the library, in $$(B)/examples'
 	@echo 'make tests          build the test programs without running them'
+	@echo 'make unit-tests     those of tests/unit alone'
 	@echo 'make fuzz           the fuzzing programs; tests/fuzz/run uses them'
 	@echo 'make bench          figures beside tmpfs and the memcpy limit (BENCH="name ..." for some); in $$(B)/bench'
 	@echo 'make bench-cache    those of the cache in front of storage'
