@@ -8,7 +8,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/resource.h>
 
 #include "pod/pod.h"
 #include "sim.h"
@@ -55,9 +55,24 @@ struct totals {
 	unsigned passed, failed;
 };
 
-static double seconds(void)
+static double spent_by(int who)
 {
-	return (double)clock() / CLOCKS_PER_SEC;
+	struct rusage u;
+
+	getrusage(who, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+double sim_seconds(void)
+{
+	return spent_by(RUSAGE_SELF) + spent_by(RUSAGE_CHILDREN);
+}
+
+void sim_print_part(const char *name, double took)
+{
+	printf("%s: %.1f s\n", name, took);
+	fflush(stdout);
 }
 
 static void print_tally(const char *name, bool wb, const struct tally *t, double took)
@@ -79,12 +94,12 @@ static void run_scenario(const struct scenario *sc, const struct options *opt, s
 
 	for (unsigned wb = 0; wb < 2; wb++) {
 		struct tally tally = { 0 };
-		double start = seconds();
+		double start = sim_seconds();
 
 		if (wb ? !opt->wb : !opt->gpf)
 			continue;
 		explore_scenario(sc, opt, wb, &tally);
-		print_tally(sc->name, wb, &tally, seconds() - start);
+		print_tally(sc->name, wb, &tally, sim_seconds() - start);
 		totals->points += tally.points;
 		for (unsigned v = 0; v < VARIANTS; v++)
 			totals->states += tally.states[v];
@@ -106,11 +121,24 @@ static void add_pairs(const struct options *opt, struct totals *totals)
 
 static void add_repairs(const struct options *opt, struct totals *totals)
 {
+	double start = sim_seconds();
 	uint64_t violations = repairs(opt);
 
+	sim_print_part("repairs", sim_seconds() - start);
 	totals->violations += violations;
 	totals->passed += violations == 0;
 	totals->failed += violations != 0;
+}
+
+/* Of every complete run: number of failures. */
+static unsigned end_whole(const struct options *opt)
+{
+	unsigned failed = selftest(opt);
+	double start = sim_seconds();
+
+	failed += stories_tell(opt);
+	sim_print_part("stories", sim_seconds() - start);
+	return failed;
 }
 
 static int list(void)
@@ -257,9 +285,9 @@ int main(int argc, char **argv)
 		add_repairs(&opt, &totals);
 	missed = opt.weak ? 0 : sites_report(whole(&opt), whole(&opt) || opt.sites);
 	if (whole(&opt))
-		missed += selftest(&opt) + stories_tell(&opt);
-	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations\n", totals.points, totals.states,
-	       totals.violations);
+		missed += end_whole(&opt);
+	printf("%" PRIu64 " crash points, %" PRIu64 " states, %" PRIu64 " violations; %.1f s of processor\n",
+	       totals.points, totals.states, totals.violations, sim_seconds());
 	printf("%u passed, %u failed\n", totals.passed, totals.failed + missed);
 	return totals.violations || missed || !(totals.passed + totals.failed);
 }

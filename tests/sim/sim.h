@@ -175,6 +175,11 @@ unsigned sites_report(bool complete, bool list);
 /* The sites of those parts, one after the other: NULL, ..., NULL. */
 struct sm_site *sites_next(const struct sm_site *site);
 
+/* Processor time so far: of this process, and of those that executed its orders (exhaustive/references.c). */
+double sim_seconds(void);
+/* What one part of a run has taken of it. */
+void sim_print_part(const char *name, double took);
+
 /* -- can it fail? ---------------------------------------------------------------------- */
 
 /* The simulator's own tests: number of failures (selftest.c). */

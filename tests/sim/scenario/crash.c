@@ -10,8 +10,8 @@
 #include "fs/cache.h"
 #include "sim.h"
 
-#define CRASHES_QUICK 12u /* at one step of the code; of what is beyond */
-#define SHARE_QUICK 4u    /* one in so many */
+#define CRASHES_QUICK 8u /* at one step of the code; of what is beyond */
+#define SHARE_QUICK 8u   /* one in so many */
 
 /* -- the second host dies, too ------------------------------------------------------- */
 
@@ -255,8 +255,6 @@ static void death(struct explorer *x)
 			play(x, V_TAKE_OVER_CRASH, false);
 		if (i < 2 && (!x->opt->quick || x->opt->step || x->n % 3 == (x->opt->seed + 1) % 3))
 			play(x, V_REVIVE, false);
-		if (i < 2 && second_worth(x, V_REVIVE_CRASH))
-			play(x, V_REVIVE_CRASH, false);
 		if (i < 2 || i % 5 == x->n % 5 || x->opt->full)
 			play(x, V_SURVIVE, false);
 		/* All lines are kept, or none; quick: one of the two, by turns, where there are two. */
@@ -265,6 +263,8 @@ static void death(struct explorer *x)
 			play(x, V_RECOVER_CRASH, false);
 		if (second && second_worth(x, V_SURVIVE_CRASH))
 			play(x, V_SURVIVE_CRASH, false);
+		if (second && second_worth(x, V_REVIVE_CRASH))
+			play(x, V_REVIVE_CRASH, false);
 		world_drop();
 		world_rewind();
 	}

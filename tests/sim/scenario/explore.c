@@ -8,6 +8,7 @@
 
 #define VIOLATIONS_SHOWN 4u
 #define VIOLATIONS_MAX 12u
+#define SECOND_GUESS 64u         /* steps of a second host, before any was counted: quickly, not all of them */
 #define STEPS_MAX 200000u        /* nobody needs more */
 #define STEPS_TIGHT_MAX 5000000u /* or to find out that no page will be free */
 
@@ -77,7 +78,8 @@ uint64_t explore_budget(const struct explorer *x, enum variant v)
 bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site)
 {
 	uint64_t budget = explore_budget(x, x->variant);
-	uint64_t space = x->distinct * (x->m_seen[x->variant] ? x->m_seen[x->variant] : 1);
+	uint64_t seen = x->m_seen[x->variant] ? x->m_seen[x->variant] : x->opt->quick ? SECOND_GUESS : 1;
+	uint64_t space = x->distinct * seen;
 	uint64_t hash = scatter(x->opt->seed * 1000003 + x->n * 8191 + m * 31 + x->variant);
 
 	if (x->opt->recovery_step)
