@@ -24,7 +24,6 @@
  */
 struct config {
 	char pool[PATH_MAX];
-	struct pool_uuid pool_uuid;
 	char mount[PATH_MAX];
 	char name[32];               /* of this host; empty: the machine's */
 	char machine_file[PATH_MAX]; /* empty: the machine's own */
@@ -39,6 +38,8 @@ struct config {
 	unsigned n_backings;
 	uint64_t dirty_max; /* bytes, of each backing; 0: not said */
 	bool realtime;      /* SCHED_FIFO and locked memory for the heartbeat */
+	struct pool_uuid pool_uuid;
+	/* What is new comes here: another version of this program may read it (estate.c). */
 };
 
 /*

@@ -83,10 +83,10 @@ static int try_victim(struct daxfs *fs, struct lane *lane, uint64_t page)
 	if (!is_there(lane->pool, page))
 		return 0;
 	state = epoch_load(&lane->epoch, &lane->pool->state[DAXFS_T_PAGE][page]);
+	if (state_of(state) == DAXFS_PRIVATE && use_of(state) == DAXFS_USE_CACHED)
+		return 0; /* it is about to be */
 	if (state_of(state) != DAXFS_LIVE || use_of(state) != DAXFS_USE_CACHED)
-		return use_of(state) == DAXFS_USE_CACHED && state_of(state) == DAXFS_PRIVATE
-			       ? 0
-			       : -ENOENT; /* about to be */
+		return -ENOENT;
 	at = link_of(lane, page, &word);
 	if (!at || lane->txn.fault || drop(lane, at, word))
 		return 0;

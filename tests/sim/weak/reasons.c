@@ -54,8 +54,8 @@ static const struct order_note notes[] = {
 		"an ask for pages is a hint: whatever is served, the word of the page answers, and the asker asks "
 		"again; for names, the word of the ask has the order that is needed"),
 	BECAUSE("fs/heat.c", "heat_mark", "load", 0, 0,
-		"a mark that is newer than the states walked after it would hide a fill's pages until the next fill: room that "
-		"is refused too early, and no more"),
+		"a mark that is newer than the states walked after it would hide a fill's pages until the next "
+		"fill: room that is refused too early, and no more"),
 	BECAUSE("fs/open_table.c", "open_table_adopt", "load", 0, 0, ENDED),
 	BECAUSE("fs/resume.c", "daxfs_tenancy", "load", 0, 0, OWN),
 	BECAUSE("fs/resume.c", NULL, "load", 0, 0, ENDED),
