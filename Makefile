@@ -175,11 +175,14 @@ demo: deps
 	@$(MAKE) --no-print-directory -j2 all chaos-programs
 	@B='$(B)' DEMO_TREE='$(or $(DEMO_TREE),/usr/include)' scripts/demo
 
+# By another name: a recipe with $(MAKE) in it is run by make -n, too.
+make_itself := $(MAKE)
+
 check: deps-check
-	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' scripts/check
+	@B='$(B)' CC='$(CC)' MAKE='$(make_itself)' scripts/check
 
 check-long: deps-check
-	@B='$(B)' CC='$(CC)' MAKE='$(MAKE)' BUDGET='$(or $(BUDGET),120)' scripts/check-long
+	@B='$(B)' CC='$(CC)' MAKE='$(make_itself)' BUDGET='$(or $(BUDGET),120)' scripts/check-long
 
 # Not part of the others: it takes QEMU, mmdebstrap, a package archive and ten minutes (docs/TESTING.md). What it builds is kept.
 check-vm:
