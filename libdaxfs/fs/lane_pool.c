@@ -364,7 +364,7 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 
 	if (lane->txn.fault || !lane_alive(lane))
 		return false;
-	/* Cached pages are no help where inodes or entries are short. */
+	/* Cached pages are no help where anything else is full. */
 	room = rc == -ENOSPC && ((!lane->txn.full && cache_yield(fs, lane, GIVE_BACK)) || lane->txn.starved);
 	if (room && ++*starved <= STARVED_MAX) {
 		epoch_rescan(&lane->epoch);

@@ -140,6 +140,7 @@ static int change_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -EROFS;
 	if (rc == 0)
 		rc = change_set(&view.set, op);
+	lane->txn.full = rc == -ENOSPC; /* the set is, so more pages are no help */
 	if (rc)
 		return rc;
 	record_begin(lane, OP_XATTR);
