@@ -440,7 +440,7 @@ static int run(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg, bool u
 	shm_guard_arm(&guard, &fs->pool.shm);
 	if (shm_guard_caught(&guard)) {
 		lane = guard.kept;
-		rc = note_fault(fs, lane, &guard);
+		rc = guard.hit ? note_fault(fs, lane, &guard) : -ESTALE; /* revoked: whoever gets that lane is, too */
 	} else {
 		if (ahead)
 			ahead(fs, arg);
@@ -519,7 +519,7 @@ int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	int rc = shm_guard_run(&guard, try_step, &attempt);
 
 	if (guard.hit) {
-		rc = note_fault(fs, lane, &guard);
+		rc = guard.hit ? note_fault(fs, lane, &guard) : -ESTALE; /* revoked: whoever gets that lane is, too */
 		lane->txn.fault = true; /* nothing more is done with it */
 	}
 	return rc;
