@@ -417,6 +417,17 @@ static struct lane *take_for(struct daxfs *fs, bool urgent)
 	return urgent ? wait_lane(fs, fs->n_slots - 1, ANY_LANE) : fs_take_lane(fs);
 }
 
+/* If all are broken, the memory that they need may be back. */
+static struct lane *take_or_mend(struct daxfs *fs, bool urgent)
+{
+	struct lane *lane = take_for(fs, urgent);
+
+	if (lane || fs->broken < fs->n_slots)
+		return lane;
+	fs_retry_broken(fs);
+	return take_for(fs, urgent);
+}
+
 /* A load failed: the lane, if it had got that far, is as a thread leaves it that dies there. */
 static int note_fault(struct daxfs *fs, struct lane *lane, const struct shm_guard *guard)
 {
@@ -444,7 +455,7 @@ static int run(struct daxfs *fs, fs_ahead ahead, fs_step step, void *arg, bool u
 	} else {
 		if (ahead)
 			ahead(fs, arg);
-		lane = take_for(fs, urgent);
+		lane = take_or_mend(fs, urgent);
 		shm_guard_keep(&guard, lane);
 		rc = lane ? repeat(fs, lane, step, arg) : no_lane(fs);
 		shm_guard_disarm(&guard);
@@ -520,7 +531,7 @@ int fs_try(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 
 	if (guard.hit) {
 		rc = guard.hit ? note_fault(fs, lane, &guard) : -ESTALE; /* revoked: whoever gets that lane is, too */
-		lane->txn.fault = true; /* nothing more is done with it */
+		lane->txn.fault = true;                                  /* nothing more is done with it */
 	}
 	return rc;
 }

@@ -16,7 +16,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "mem/shm.h"
+#include "mem/guard.h"
 
 static uint64_t ticks;
 static unsigned left; /* write-backs until the host dies; 0: it lives */
@@ -62,6 +62,7 @@ int sched_getcpu(void)
 
 bool sources_dies(unsigned at, void (*operation)(void *arg), void *arg)
 {
+	struct shm_guard *outer = shm_guard_innermost;
 	bool dead = true;
 
 	left = at;
@@ -71,6 +72,7 @@ bool sources_dies(unsigned at, void (*operation)(void *arg), void *arg)
 		dead = false;
 	}
 	__lsan_enable();
+	shm_guard_innermost = outer; /* those within have gone with their frames */
 	left = 0;
 	return dead;
 }
