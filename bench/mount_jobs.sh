@@ -16,7 +16,8 @@ appends=20000
 job_ls() { ls -lR "$1/tree"; }
 job_find() { find "$1/tree"; }
 job_du() { du -s "$1/tree"; }
-job_grep() { ! grep -r nothing.like.it. "$1/tree"; }
+# For what is in no tree, this file's own included.
+job_grep() { ! grep -r 'nothing [l]ike this' "$1/tree"; }
 # tar does not read what goes to /dev/null; 1: something has changed meanwhile.
 job_tar-c() { { tar cf - -C "$1" tree || [ $? = 1 ]; } | cat >/dev/null; }
 job_git-status() { git -C "$1/tree" status; }
