@@ -194,7 +194,8 @@ def steal(pod):
     return dead
 
 
-ALL = (kill, panic, pause, steal, zombie, frozen, reboot, reset, power)
+ALL = (kill, panic, pause, zombie, frozen, reboot, reset, power)
+BY_NAME = ALL + (steal,)  # that one alone takes half as long as the others together
 
 
 def set_up(pod):
@@ -210,8 +211,8 @@ def set_up(pod):
 
 
 def chosen(names):
-    """Scenarios by their names, in that order; all of them if there are none."""
-    known = {scenario.__name__: scenario for scenario in ALL}
+    """Scenarios by their names, in that order; all but `steal` if there are none."""
+    known = {scenario.__name__: scenario for scenario in BY_NAME}
     for name in names:
         if name not in known:
             raise Failure(f"{name}: no such scenario; there are {', '.join(known)}")
