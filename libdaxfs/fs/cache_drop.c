@@ -182,11 +182,11 @@ static unsigned give_back_coldest(struct daxfs *fs, struct lane *lane, unsigned 
 	return dropped;
 }
 
-/* Up to n, from where the hand is. The mark is of before. */
-static unsigned give_back_next(struct daxfs *fs, struct lane *lane, unsigned n, uint64_t mark)
+/* Up to n, from where the hand is: see cache_yield for what is remembered of it. */
+static unsigned give_back_next(struct daxfs *fs, struct lane *lane, unsigned n)
 {
 	uint64_t pages = lane->pool->objects[DAXFS_T_PAGE], steps = pages < HAND_STEPS ? pages : HAND_STEPS;
-	uint64_t hand = cache_hand(fs, steps), i;
+	uint64_t mark = heat_mark(lane->pool), hand = cache_hand(fs, steps), i;
 	unsigned dropped = 0;
 	bool bare = true;
 
@@ -200,22 +200,12 @@ static unsigned give_back_next(struct daxfs *fs, struct lane *lane, unsigned n, 
 	return dropped;
 }
 
-/*
- * Where there is none, who is refused for want of room is not to look at thousands of states each time: after a whole
- * round that met none, nobody of this process looks until a host has filled a page, or written one back, and says so
- * (heat_mark). Of a host that died between the two, or of a thread that is still at a part of that round, up to a
- * record of pages may be missed until then: they are the next filler's to drop.
- */
 unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n)
 {
-	uint64_t mark = heat_mark(lane->pool);
-	unsigned dropped;
+	unsigned dropped = give_back_coldest(fs, lane, n);
 
-	if (cache_is_bare(fs, mark))
-		return 0;
-	dropped = give_back_coldest(fs, lane, n);
 	if (dropped < n)
-		dropped += give_back_next(fs, lane, n - dropped, mark);
+		dropped += give_back_next(fs, lane, n - dropped);
 	cache_count(fs, FIGURE_DROPPED, dropped);
 	return dropped;
 }

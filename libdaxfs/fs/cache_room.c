@@ -125,12 +125,20 @@ int cache_make_room(struct daxfs *fs, struct lane *lane, unsigned n)
 	return -ENOSPC;
 }
 
+/*
+ * Where there is none, who is refused for want of room is not to look at thousands of states each time: after a whole
+ * round that met none, nobody of this process looks until a host has filled a page, or written one back, and says so
+ * (heat_mark). Of a host that died between the two, or of a thread that is still at a part of that round, up to a
+ * record of pages may be missed until then: they are the next filler's to drop.
+ */
 unsigned cache_yield(struct daxfs *fs, struct lane *lane, unsigned n)
 {
 	const struct pool *pool = lane->pool;
 	uint64_t min = pool->heat.at ? pool->super.cache_min : 0, cached = min ? heat_cached(pool) : 0;
 
 	atomic_store_explicit(cache_room(fs), 0, memory_order_relaxed); /* there is less than was believed */
+	if (cache_is_bare(fs, heat_mark(pool)))
+		return 0;
 	if (min && cached < min + n)
 		n = cached > min ? (unsigned)(cached - min) : 0;
 	return n ? cache_give_back(fs, lane, n) : 0;
