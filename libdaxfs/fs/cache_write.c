@@ -46,7 +46,6 @@
 
 #define BATCH_PAGES 1024u /* written before storage is asked to make them safe */
 #define LOOKS 512u        /* words of a file looked at in one step */
-#define SCAN_INODES 4096u /* in one step */
 #define BRINGS_IN_VAIN 1000u
 
 /* -- in the records of writers ------------------------------------------------------ */
@@ -383,55 +382,4 @@ int daxfs_stamp(struct daxfs *fs, daxfs_ino ino, uint64_t stamp)
 	struct stamp_op op = { ino, stamp };
 
 	return fs_run(fs, set_stamp, &op);
-}
-
-struct dirty_op {
-	unsigned backing;
-	uint64_t at;
-	daxfs_ino ino;
-};
-
-/* Is inode i a file of that backing that is dirty? What is in memory that has failed is not looked at. */
-static bool is_dirty(struct lane *lane, unsigned backing, uint64_t i, daxfs_ino *ino)
-{
-	struct pool *pool = lane->pool;
-	struct sm_inode *sm = &pool->inodes[i];
-	struct inode inode;
-	uint64_t w;
-
-	if (pool_troubled(pool) &&
-	    (pool_lost(pool, sm, sizeof(*sm)) || pool_lost(pool, &pool->state[DAXFS_T_INODE][i], sizeof(sm_u64))))
-		return false;
-	w = word_load(lane, &sm->dir_root);
-	if (inode_source(sm) >> 56 != backing + 1 || !cache_is_dirty(w, sm))
-		return false;
-	*ino = handle_make(sm_load_relaxed(&sm->i_generation), i); /* if it is not that now, it is none */
-	return inode_get_file(lane, *ino, &inode) == 0;
-}
-
-static int find_dirty(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	struct dirty_op *op = arg;
-	uint64_t n = lane->pool->objects[DAXFS_T_INODE], end = n - op->at < SCAN_INODES ? n : op->at + SCAN_INODES;
-
-	(void)fs;
-	while (op->at < end)
-		if (is_dirty(lane, op->backing, op->at++, &op->ino))
-			return 1;
-	return 0;
-}
-
-int daxfs_dirty(struct daxfs *fs, unsigned backing, uint64_t *at, daxfs_ino *ino)
-{
-	struct dirty_op op = { .backing = backing, .at = *at };
-	int rc;
-
-	if (!*fs->here)
-		return -ECHILD;
-	if (op.at >= fs->pool.objects[DAXFS_T_INODE])
-		return -ENOENT;
-	rc = fs_run(fs, find_dirty, &op);
-	*at = op.at;
-	*ino = op.ino;
-	return rc;
 }
