@@ -137,7 +137,7 @@ int ops_backing_number(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
 /* A name in storage is kept no longer than the last look at what it leads to counts (revalidate-ms). */
-void ops_backed_limit(struct ops *ops, daxfs_ino parent, const struct daxfs_attr *attr, struct daxfs_lease *lease);
+void ops_backed_limit(struct ops *ops, const struct daxfs_attr *attr, struct daxfs_lease *lease);
 bool ops_backed_opendir(fuse_req_t req, daxfs_ino ino);
 bool ops_backed_read(fuse_req_t req, daxfs_ino ino, size_t size, off_t offset, bool cached);
 bool ops_backed_write(fuse_req_t req, daxfs_ino ino, const char *buf, size_t size, off_t offset,

@@ -333,15 +333,11 @@ static bool is_believed(struct backing *b, const struct daxfs_attr *attr)
 	return S_ISDIR(attr->mode) || backing_is_fresh(b, attr->ino) || backing_is_slow(b);
 }
 
-void ops_backed_limit(struct ops *ops, daxfs_ino parent, const struct daxfs_attr *attr, struct daxfs_lease *lease)
+void ops_backed_limit(struct ops *ops, const struct daxfs_attr *attr, struct daxfs_lease *lease)
 {
-	struct daxfs_source source;
-	struct backing *b;
+	struct backing *b = backing_get(&ops->backings, attr->ino);
 	uint64_t left = 0;
 
-	if (!lease->names_ns || daxfs_source(ops->fs, parent, &source))
-		return;
-	b = backing_get(&ops->backings, attr->ino);
 	if (!b && S_ISDIR(attr->mode))
 		return; /* nobody would be asked about it */
 	if (!b)

@@ -40,6 +40,7 @@ struct found_list {
 	daxfs_ino dir;
 	struct daxfs_lease lease; /* of the names */
 	bool kept;                /* if it may be */
+	bool stored;              /* of a directory of storage, and kept */
 	uint64_t told;            /* told_names.h: the listing that has told all of it, or 0 */
 	uint64_t least_ns;        /* of all leases */
 };
@@ -118,8 +119,8 @@ static int attr_of(const struct found_list *list, daxfs_ino ino, struct daxfs_at
 		return daxfs_getattr(ops->fs, ino, attr);
 	error = daxfs_getattr_leased(ops->fs, ino, false, attr, lease);
 	lease->names_ns = list->lease.names_ns;
-	if (!error)
-		ops_backed_limit(ops, list->dir, attr, lease);
+	if (!error && list->stored)
+		ops_backed_limit(ops, attr, lease);
 	return error;
 }
 
@@ -186,6 +187,7 @@ static void list_found(struct found_list *list, uint64_t offset)
 				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
 	list->kept = list->count && kernel_cache_keeps_names(&ops->cache) &&
 		     kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(list->to.req)->pid, list->dir, true);
+	list->stored = list->kept && ops_backing_number(list->to.req, list->dir) != QUESTION_OF_POOL;
 	for (unsigned i = 0; i < list->count; i++)
 		add_found(list, &list->found[i]);
 	reply_listing(&list->to, error);

@@ -31,8 +31,8 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
 	if (!error && !kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(req)->pid, attr.ino, false))
 		lease.attr_ns = lease.names_ns = 0;
-	if (!error)
-		ops_backed_limit(ops, parent, &attr, &lease);
+	if (!error && lease.names_ns && ops_backing_number(req, parent) != QUESTION_OF_POOL)
+		ops_backed_limit(ops, &attr, &lease);
 	if (error != -ENOENT || !ops_backed_lookup(req, parent, name)) /* it was there just now, if it is of storage */
 		ops_reply_found(req, error, &attr, &lease);
 	if (kernel_cache_end(&ops->cache, &answer))
