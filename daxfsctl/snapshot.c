@@ -69,25 +69,20 @@ static bool take_change(void *context, const struct daxfs_event *e)
 }
 
 /* Of a heartbeat that is not what mkfs made it: who changed it, if that is remembered. */
-static void take_heartbeat(struct snapshot *s)
+static void take_heartbeat(struct snapshot *s, struct daxfs_member *m)
 {
-	struct daxfs_error none;
 	struct daxfs_geometry g;
 	struct daxfs_timing timing;
-	struct daxfs_member *m;
 
-	if (daxfs_member_open(s->path, false, &m, &none))
-		return;
 	daxfs_member_geometry(m, &g);
 	daxfs_member_timing(m, &timing);
-	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)) == 0) {
-		s->made_heartbeat_ms = g.heartbeat_ms;
-		if (timing.beat_ms != g.heartbeat_ms)
-			daxfs_event_list(m, 0, take_change, s);
-		if (s->heartbeat.value != timing.beat_ms) /* the event of this change is lost */
-			s->heartbeat = (struct daxfs_event){ .number = 0 };
-	}
-	daxfs_member_close(m);
+	if (memcmp(g.uuid, s->geometry.uuid, sizeof(g.uuid)))
+		return;
+	s->made_heartbeat_ms = g.heartbeat_ms;
+	if (timing.beat_ms != g.heartbeat_ms)
+		daxfs_event_list(m, 0, take_change, s);
+	if (s->heartbeat.value != timing.beat_ms) /* the event of this change is lost */
+		s->heartbeat = (struct daxfs_event){ .number = 0 };
 }
 
 /* Usage, work in flight, what is to be repaired, if this process may map the pool that this is about. */
@@ -108,7 +103,6 @@ static int take_pool(struct snapshot *s, struct daxfs_error *err)
 		s->have_proof = daxfs_coherence_proof(fs, &s->proof) == 0;
 	}
 	daxfs_close(fs);
-	take_heartbeat(s);
 	return 0;
 }
 
@@ -174,6 +168,7 @@ int snapshot_direct(const char *path, struct snapshot *out, struct daxfs_error *
 	out->fabricd = out->manager.epoch ? FABRICD_UNKNOWN : FABRICD_NONE;
 	sample_beats(out, m);
 	condition_direct(out, m);
+	take_heartbeat(out, m);
 	daxfs_member_close(m);
 	guess_last(out);
 	return take_pool(out, err);
@@ -316,12 +311,23 @@ static int from_reply(struct snapshot *s, const Fabric__Response *r, const char 
 	return 0;
 }
 
+/* What fabricd does not tell, from the pool itself. Another user, another machine: then without. */
+static void take_here(struct snapshot *s)
+{
+	struct daxfs_error none;
+	struct daxfs_member *m;
+
+	if (take_pool(s, &none) || daxfs_member_open(s->path, false, &m, &none))
+		return;
+	take_heartbeat(s, m);
+	daxfs_member_close(m);
+}
+
 int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *err)
 {
 	Fabric__Request request = FABRIC__REQUEST__INIT;
 	Fabric__Status status = FABRIC__STATUS__INIT;
 	Fabric__Response *response;
-	struct daxfs_error none;
 	int rc;
 
 	request.verb_case = FABRIC__REQUEST__VERB_STATUS;
@@ -332,7 +338,7 @@ int snapshot_ask(const char *socket, struct snapshot *out, struct daxfs_error *e
 	rc = from_reply(out, response, socket, err);
 	fabric__response__free_unpacked(response, NULL);
 	if (rc == 0)
-		take_pool(out, &none); /* another user, another machine: then without */
+		take_here(out);
 	return rc;
 }
 
