@@ -4,14 +4,11 @@
 # machine that it asks for. Ratios to tmpfs do not travel between machines, for a system call costs up to ten times as much on
 # one as on another; that is why goals are what all of them reach, or what one does not and is said to miss.
 #
-# jq -n -r --rawfile goals bench/goals -f bench/machines.jq docs/bench/machines/*.json
+# jq -L bench -n -r --rawfile goals bench/goals -f bench/machines.jq docs/bench/machines/*.json
+
+include "goals";
 
 def r2: . * 100 | round / 100;
-def goals:
-  $goals | split("\n") | map(select(test("^[^#\\s]")) | split("\t")
-    | {name: .[0], match: ("^" + .[0] + "$"), against: .[1], most: (.[2] | startswith("<=")),
-       goal: (.[2] | ltrimstr("<=") | tonumber), text: .[3]});
-
 def cell($g):
   [.reached | to_entries[] | select(.key | test($g.match)) | .value[$g.against] | select(.)] as $rows
   | [$rows[] | select(.sure) | .reached] as $sure
@@ -32,6 +29,6 @@ def cell($g):
 "",
 "| rows | beside | goal | \([$machines[].machine | split(",")[0]] | join(" | ")) | |",
 "|---|---|---|\($machines | map("---|") | join(""))---|",
-(goals[] as $g
+(goals($goals)[] as $g
  | "| \($g.name | gsub("\\|"; "\\|")) | \($g.against) | \(if $g.most then "≤" else "≥" end) \($g.goal) | "
    + ([$machines[] | cell($g)] | join(" | ")) + " | \($g.text) |")

@@ -2,24 +2,21 @@
 #
 # report.jq - lines of results and bench/goals -> results.json (with goals), as one object.
 #
-# jq -n --rawfile goals bench/goals --arg revision R -f bench/report.jq FILE.jsonl...
+# jq -L bench -n --rawfile goals bench/goals --arg revision R -f bench/report.jq FILE.jsonl...
 
-def goals:
-  $goals | split("\n") | map(select(test("^[^#\\s]")) | split("\t")
-    | {name: ("^" + .[0] + "$"), against: .[1], most: (.[2] | startswith("<=")),
-       goal: (.[2] | ltrimstr("<=") | tonumber), text: .[3]});
+include "goals";
 
 # The goals of one result, each with what was reached; met is null if too few samples were good.
 def judged($goals):
   . as $r
-  | [$goals[] | select(. as $g | $r.name | test($g.name))
+  | [$goals[] | select(. as $g | $r.name | test($g.match))
      | . as $g
      | (if $g.against == "value" then $r.value else $r.targets[$g.against].ratio.median? end) as $reached
      | select($reached != null)
      | {against, goal, most, text, reached: $reached,
         met: (if $r.conclusive == false then null elif .most then $reached <= .goal else $reached >= .goal end)}];
 
-goals as $goals
+goals($goals) as $goals
 | [inputs] as $all
 | {
     revision: $revision,
@@ -29,5 +26,5 @@ goals as $goals
     results: [$all[] | select(.kind == "ratio" or .kind == "figure") | . + {goals: judged($goals)}],
     not_measured: (
       [$all[].name] as $names
-      | [$goals[] | select(. as $g | [$names[] | select(test($g.name))] | length == 0) | {name, against, goal, text}])
+      | [$goals[] | select(. as $g | [$names[] | select(test($g.match))] | length == 0) | {name: .match, against, goal, text}])
   }
