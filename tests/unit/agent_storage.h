@@ -89,28 +89,35 @@ static inline void wait_log(const struct tree *t, int host, const char *what)
 	alarm(0);
 }
 
-static inline int setup_with(void **state, unsigned lease_ms, unsigned revalidate_ms)
+/* Of a pool that is made: a backing, which A and B have and C has not. */
+static inline void start_all(struct tree *t, unsigned revalidate_ms)
 {
-	struct tree *t = calloc(1, sizeof(*t));
 	const char *both[] = { "data" };
 
-	*state = t;
-	if (!pod_possible())
-		return 0;
-	pod_make_leased(&t->pod, lease_ms);
 	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
 	snprintf(t->other, sizeof(t->other), "%s/other", t->pod.dir);
 	assert_int_equal(mkdir(t->storage, 0755), 0);
 	assert_int_equal(mkdir(t->other, 0755), 0);
-	t->bytes = malloc(BIG);
-	for (size_t i = 0; i < BIG; i++)
-		t->bytes[i] = (uint8_t)(1 + i * 7 % 251 + i / 4096 % 3);
 	add_backing(t, "data", t->storage, 0, revalidate_ms);
 	start(t, A, both, 1);
 	start(t, B, both, 1);
 	start(t, C, NULL, 0);
 	wait_log(t, A, "backing data: reading");
 	wait_log(t, B, "backing data: reading");
+}
+
+static inline int setup_with(void **state, unsigned lease_ms, unsigned revalidate_ms)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+
+	*state = t;
+	if (!pod_possible())
+		return 0;
+	t->bytes = malloc(BIG);
+	for (size_t i = 0; i < BIG; i++)
+		t->bytes[i] = (uint8_t)(1 + i * 7 % 251 + i / 4096 % 3);
+	pod_make_leased(&t->pod, lease_ms);
+	start_all(t, revalidate_ms);
 	return 0;
 }
 

@@ -20,22 +20,12 @@ static int setup_small(void **state)
 	const struct daxfs_mkfs_options options = {
 		.struct_size = sizeof(options), .name = "pod", .size = 32 << 20, .hosts = 4, .inodes = INODES
 	};
-	const char *both[] = { "data" };
 
 	*state = t;
 	if (!pod_possible())
 		return 0;
 	pod_make_of(&t->pod, &options);
-	snprintf(t->storage, sizeof(t->storage), "%s/storage", t->pod.dir);
-	snprintf(t->other, sizeof(t->other), "%s/other", t->pod.dir);
-	assert_int_equal(mkdir(t->storage, 0755), 0);
-	assert_int_equal(mkdir(t->other, 0755), 0);
-	add_backing(t, "data", t->storage, 0, 0);
-	start(t, A, both, 1);
-	start(t, B, both, 1);
-	start(t, C, NULL, 0);
-	wait_log(t, A, "backing data: reading");
-	wait_log(t, B, "backing data: reading");
+	start_all(t, 0);
 	return 0;
 }
 
