@@ -258,10 +258,11 @@ static void killed_anywhere(void **state)
 		pid_t pid = start(pod.base, out, live);
 		uint64_t lives = out->resumed;
 		struct timespec t = { .tv_nsec = rand() % 2000000 };
+		bool at_work = rand() % 8; /* else while it takes over */
 
-		while (rand() % 8 && __atomic_load_n(&out->resumed, __ATOMIC_RELAXED) == lives && !kill(pid, 0) &&
+		while (at_work && __atomic_load_n(&out->resumed, __ATOMIC_RELAXED) == lives && !kill(pid, 0) &&
 		       waitpid(pid, NULL, WNOHANG) == 0)
-			usleep(50); /* mostly at work, else while it takes over */
+			usleep(50);
 		nanosleep(&t, NULL);
 		kill(pid, SIGKILL);
 		assert_int_equal(end_of(pid), -SIGKILL);
