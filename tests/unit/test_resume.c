@@ -255,8 +255,8 @@ static void killed_anywhere(void **state)
 	assert_int_equal(end_of(start(pod.base, out, first_life)), 0);
 	srand((unsigned)getpid());
 	for (unsigned i = 0; i < KILLS; i++) {
+		uint64_t lives = out->resumed; /* before it begins */
 		pid_t pid = start(pod.base, out, live);
-		uint64_t lives = out->resumed;
 		struct timespec t = { .tv_nsec = rand() % 2000000 };
 		bool at_work = rand() % 8; /* else while it takes over */
 
