@@ -316,7 +316,7 @@ static void look_at(const struct channel *c, struct ops *ops, const void *buf, s
 	note(c, in);
 	if (!kernel_cache_keeps_names(&ops->cache))
 		return;
-	kernel_cache_asked(&ops->cache, in->pid, in->opcode);
+	kernel_cache_asked(&ops->cache, in->pid, in->opcode, in->nodeid);
 	told_asked(&ops->told, in->opcode, in->nodeid);
 }
 

@@ -22,8 +22,11 @@
 struct open_file {
 	uint64_t ino; /* 0: free */
 	uint64_t uses;
-	uint64_t cached; /* the kernel reads it by its cache */
+	uint64_t how; /* CACHED, and above it the thread that made it and may not know yet, or 0 */
 };
+
+#define CACHED 1ull /* the kernel reads it by its cache */
+#define MADE_BY 8   /* bits from here on */
 
 /*
  * The memory is a head and a body. The settings, which grow from version to version, are the end of the head; the body
@@ -293,19 +296,38 @@ uint64_t estate_file_new(struct estate *e)
 
 void estate_file_cached(struct estate *e, uint64_t fh)
 {
-	publish(&file_at(e, fh)->cached, 1);
+	publish(&file_at(e, fh)->how, CACHED);
 }
 
 bool estate_file_is_cached(const struct estate *e, uint64_t fh)
 {
-	return look(&file_at(e, fh)->cached);
+	return look(&file_at(e, fh)->how) & CACHED;
 }
 
 void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context)
 {
 	for (uint64_t i = 0; i < e->body->n_files && i < FILES; i++)
-		if (e->body->file[i].ino && e->body->file[i].cached)
+		if (e->body->file[i].ino && e->body->file[i].how & CACHED)
 			each(context, e->body->file[i].ino);
+}
+
+void estate_file_made_by(struct estate *e, uint64_t fh, uint32_t thread)
+{
+	pthread_mutex_lock(&e->lock);
+	if (is_current(e, fh))
+		publish(&file_at(e, fh)->how, (uint64_t)thread << MADE_BY);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void estate_each_made(const struct estate *e, void (*each)(void *context, uint64_t fh, daxfs_ino ino, uint32_t thread),
+		      void *context)
+{
+	for (uint64_t i = 0; i < e->body->n_files && i < FILES; i++) {
+		const struct open_file *file = &e->body->file[i];
+
+		if (file->ino && file->how >> MADE_BY)
+			each(context, file->uses << FILE_BITS | i, file->ino, (uint32_t)(file->how >> MADE_BY));
+	}
 }
 
 void estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino)
@@ -342,7 +364,7 @@ void estate_file_free(struct estate *e, uint64_t fh)
 	if (is_current(e, fh)) {
 		publish(&file->uses, file->uses + 1); /* before the place is free: the old number is over */
 		publish(&file->ino, 0);
-		publish(&file->cached, 0);
+		publish(&file->how, 0);
 		note_free(e, (uint32_t)(fh & (FILES - 1)));
 	}
 	pthread_mutex_unlock(&e->lock);
@@ -357,7 +379,7 @@ static void hold_files(struct estate *e, struct daxfs *fs)
 			continue;
 		file->uses++;
 		file->ino = 0;
-		file->cached = 0;
+		file->how = 0;
 		note_free(e, (uint32_t)i);
 	}
 }

@@ -110,6 +110,11 @@ void estate_file_cached(struct estate *e, uint64_t fh);
 bool estate_file_is_cached(const struct estate *e, uint64_t fh);
 /* Those that are: their files. Before there are requests. */
 void estate_each_cached(const struct estate *e, void (*each)(void *context, daxfs_ino ino), void *context);
+/* That thread made it, and may not have taken the answer yet (kernel_made.h); 0: it has. The number may be over. */
+void estate_file_made_by(struct estate *e, uint64_t fh, uint32_t thread);
+/* Those that are. Before there are requests. */
+void estate_each_made(const struct estate *e, void (*each)(void *context, uint64_t fh, daxfs_ino ino, uint32_t thread),
+		      void *context);
 void estate_file_free(struct estate *e, uint64_t fh);
 
 /* -- requests --------------------------------------------------------------------- */

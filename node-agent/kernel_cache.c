@@ -88,11 +88,13 @@ static void lose_no_more(struct kernel_cache *k, struct kernel_loser *l)
 	atomic_store(&l->thread, 0);
 }
 
-void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode)
+/* By its handle a file is looked up in itself. */
+void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode, daxfs_ino ino)
 {
 	struct kernel_asker *a = &k->asker[thread % KERNEL_ASKERS];
 	struct kernel_loser *l = &k->loser[thread % KERNEL_ASKERS];
 
+	kernel_made_asked(&k->made, thread, is_in_order(opcode), opcode == FUSE_LOOKUP ? 0 : ino);
 	if (!thread || (atomic_load(&a->thread) != thread && atomic_load(&l->thread) != thread) || !is_in_order(opcode))
 		return;
 	pthread_mutex_lock(&k->lock);
@@ -226,6 +228,7 @@ void kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino)
 static bool drop(void *context, daxfs_ino ino, bool names)
 {
 	struct kernel_cache *k = context;
+	bool arrives = kernel_made_arrives(&k->made, ino);
 
 	kernel_cache_uncounted(k, ino);
 	if (names && kernel_cache_keeps_names(k)) {
@@ -233,9 +236,9 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 			clock_nap_ns(BUSY_NS);
 		channel_forget_names(k->channel);
 	}
-	if (channel_forget_attributes(k->channel, ino) != -ENOENT)
+	if (channel_forget_attributes(k->channel, ino) != -ENOENT && !arrives)
 		return true;
-	if (is_told(k, ino, 0) || is_listed(k, 0))
+	if (arrives || is_told(k, ino, 0) || is_listed(k, 0))
 		return false;
 	channel_forget_attributes(k->channel, ino);
 	return true;
@@ -247,6 +250,7 @@ static bool changed(void *context, daxfs_ino ino, bool names)
 	struct kernel_cache *k = context;
 
 	(void)names;
+	kernel_made_settle(&k->made, ino);
 	return channel_forget_attributes(k->channel, ino) == 0;
 }
 
@@ -262,8 +266,8 @@ static void *give_back(void *context)
 	return NULL;
 }
 
-int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, unsigned lease_ms,
-		       enum kernel_keeps wanted)
+int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, struct estate *estate,
+		       unsigned lease_ms, enum kernel_keeps wanted)
 {
 	int error;
 
@@ -273,6 +277,7 @@ int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct ch
 	k->keeps = KERNEL_KEEPS_NOTHING;
 	k->arrive_ns = lease_ms ? lease_ms * NS_PER_MS / 4 : ARRIVE_NS;
 	pthread_mutex_init(&k->lock, NULL);
+	kernel_made_start(&k->made, estate, k->arrive_ns, channel->goes_on);
 	if (!lease_ms || wanted == KERNEL_KEEPS_NOTHING)
 		return 0;
 	k->former_ns = channel->goes_on ? clock_ns() + k->arrive_ns : 0;
@@ -323,8 +328,10 @@ double kernel_cache_seconds(uint64_t lease_ns)
 
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino)
 {
-	if (kernel_cache_keeps_attributes(k))
-		channel_forget_attributes(k->channel, ino);
+	if (!kernel_cache_keeps_attributes(k))
+		return;
+	kernel_made_await(&k->made, ino);
+	channel_forget_attributes(k->channel, ino);
 }
 
 void kernel_cache_forget_names(struct kernel_cache *k)

@@ -33,8 +33,9 @@
  * wait for another host, which may wait for us: it is not used. With an older kernel no names are kept, and
  * attributes from GETATTR alone, whose inode the kernel knows.
  *
- * What was made is told as nothing to keep: such attributes the kernel takes even if it was told to forget since, so
- * who changes them would have to wait for the thread that made it, which may ask for nothing more.
+ * The attributes of what was made the kernel takes even if it was told to forget since. Of a file that is opened with
+ * that, this is seen to (kernel_made.h). All else is told as nothing to keep, its name, too: who changes it would have
+ * to wait for the thread that made it, which may ask for nothing more.
  *
  * What this host changes its kernel knows, but for this, which it is told before the change is answered:
  *  - It marks attributes as old, and takes an answer that was on its way all the same; and it believes that a name
@@ -67,6 +68,7 @@
 
 #include "daxfs/lease.h"
 #include "node-agent/channel.h"
+#include "node-agent/kernel_made.h"
 
 /* what the kernel may keep: names, attributes and data (kernel_pages.h), or fewer of them */
 enum kernel_keeps { KERNEL_KEEPS_ALL, KERNEL_KEEPS_NAMES, KERNEL_KEEPS_ATTRIBUTES, KERNEL_KEEPS_NOTHING };
@@ -97,6 +99,8 @@ struct kernel_cache {
 	int64_t arrive_ns; /* what an answer has to arrive */
 	int64_t former_ns; /* until then those of a former process may arrive; 0: there was none */
 
+	struct kernel_made made;
+
 	/* private */
 	pthread_t thread;
 	atomic_bool stop;
@@ -107,8 +111,8 @@ struct kernel_cache {
 };
 
 /* Before there are requests, in a pool of these leases; a thread gives back what others ask for. 0 or -errno. */
-int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, unsigned lease_ms,
-		       enum kernel_keeps wanted);
+int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct channel *channel, struct estate *estate,
+		       unsigned lease_ms, enum kernel_keeps wanted);
 /* No worker is left. If the kernel still keeps anything (detached, and in use), others wait until it has run out. */
 void kernel_cache_stop(struct kernel_cache *k);
 
@@ -131,10 +135,10 @@ double kernel_cache_seconds(uint64_t lease_ns);
 
 /*
  * A thread is about to be told of an inode that it may not know, or what a directory lists. False: that is not to be
- * kept. After that it asks for something.
+ * kept. After that it asks for something (about an inode; 0: none).
  */
 bool kernel_cache_tells(struct kernel_cache *k, uint32_t thread, daxfs_ino ino, bool listing);
-void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode);
+void kernel_cache_asked(struct kernel_cache *k, uint32_t thread, uint32_t opcode, daxfs_ino ino);
 
 /*
  * A directory is about to be found without a lease of its name. True: another thread may still take an answer about
@@ -152,7 +156,7 @@ unsigned kernel_cache_uncounted(struct kernel_cache *k, daxfs_ino ino);
 /* The same of attributes, which are told as they are: if any, the kernel does not take them. */
 void kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino);
 
-/* Attributes of an inode are old, or all names are. */
+/* Attributes of an inode are old, or all names are. Of what was just made: once it is known. */
 void kernel_cache_forget(struct kernel_cache *k, daxfs_ino ino);
 void kernel_cache_forget_names(struct kernel_cache *k);
 

@@ -142,10 +142,12 @@ void ops_stat(const struct daxfs_attr *attr, struct stat *out)
 }
 
 /* False: nothing of it is to be kept. */
-static bool fill_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+static bool fill_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
+	struct ops *ops = ops_of(req);
 	unsigned uncounted = kernel_cache_uncounted(&ops->cache, attr->ino);
 
+	kernel_made_told(&ops->cache.made, (uint32_t)fuse_req_ctx(req)->pid, attr->ino);
 	if (ops->pages.on)
 		kernel_pages_told(&ops->pages, attr->ino);
 	memset(out, 0, sizeof(*out));
@@ -157,15 +159,17 @@ static bool fill_entry(struct ops *ops, const struct daxfs_attr *attr, struct fu
 	return !uncounted;
 }
 
-void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+void ops_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
-	fill_entry(ops, attr, out);
+	fill_entry(req, attr, out);
 }
 
-void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+void ops_entry_leased(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out)
 {
-	if (!fill_entry(ops, attr, out) || !kernel_cache_keeps_names(&ops->cache))
+	struct ops *ops = ops_of(req);
+
+	if (!fill_entry(req, attr, out) || !kernel_cache_keeps_names(&ops->cache))
 		return;
 	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
 		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
@@ -192,7 +196,7 @@ void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, c
 		ops_reply(req, ops_name_error(req, error));
 		return;
 	}
-	ops_entry_leased(ops_of(req), error ? &nothing : attr, lease, &entry);
+	ops_entry_leased(req, error ? &nothing : attr, lease, &entry);
 	show(req, &entry, lease->names_ns);
 }
 
@@ -204,7 +208,7 @@ void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)
 		ops_reply(req, error);
 		return;
 	}
-	ops_entry(ops_of(req), attr, &entry);
+	ops_entry(req, attr, &entry);
 	show(req, &entry, false);
 }
 

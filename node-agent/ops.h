@@ -102,8 +102,8 @@ void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
 /* The same of an answer that may be kept: found, or (-ENOENT) not there. */
 void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease);
-void ops_entry(struct ops *ops, const struct daxfs_attr *attr, struct fuse_entry_param *out);
-void ops_entry_leased(struct ops *ops, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+void ops_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out);
+void ops_entry_leased(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out);
 void ops_stat(const struct daxfs_attr *attr, struct stat *out);
 /* This worker's buffer of at least size bytes, or NULL. */
@@ -116,7 +116,7 @@ bool ops_may_open(fuse_req_t req, const struct daxfs_attr *attr, int flags);
 
 /* ops_open.c: not 0: nobody took the answer */
 int ops_reply_open(fuse_req_t req, uint64_t fh, unsigned how);
-int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh);
+int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease, uint64_t fh);
 
 /* Around what changes the data of a file on this host: what the kernel has of it it must not use meanwhile. */
 static inline void ops_data_changes(fuse_req_t req, daxfs_ino ino)

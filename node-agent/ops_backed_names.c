@@ -69,6 +69,7 @@ static void run_make(struct deferred *d)
 /* What somebody else has made meanwhile the kernel is to find, and to open as what it is: -ESTALE. */
 static void run_create(struct deferred *d)
 {
+	static const struct daxfs_lease nothing;
 	struct backing_change c;
 	struct daxfs_attr attr;
 	uint64_t fh = 0;
@@ -84,7 +85,7 @@ static void run_create(struct deferred *d)
 	}
 	if (error)
 		ops_reply(d->req, error);
-	else if (ops_reply_created(d->req, &attr, fh) != 0)
+	else if (ops_reply_created(d->req, &attr, &nothing, fh) != 0)
 		ops_close_file(d->req, fh);
 	end(d->b, &c);
 }

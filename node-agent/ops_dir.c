@@ -151,12 +151,12 @@ static void add_found(struct found_list *list, struct found *f)
 	bool told = is_dots(f->name) || told_has(&ops_of(to->req)->told, list->told, f->attr.ino);
 
 	if (!told && attr_of(list, f->attr.ino, &attr, &lease) == 0 && !name_alone(list, &attr, &lease)) {
-		ops_entry_leased(ops_of(to->req), &attr, &lease, &entry);
+		ops_entry_leased(to->req, &attr, &lease, &entry);
 		note_lease(list, lease.names_ns);
 		note_lease(list,
 			   lease.attr_ns ? lease.attr_ns : lease.names_ns); /* what others write is asked for anyway */
 	} else {
-		ops_entry(ops_of(to->req), &f->attr, &entry);
+		ops_entry(to->req, &f->attr, &entry);
 		entry.ino = 0;
 	}
 	to->used += fuse_add_direntry_plus(to->req, to->buf + to->used, to->size - to->used, f->name, &entry,

@@ -67,15 +67,17 @@ static int open_existing(fuse_req_t req, daxfs_ino parent, const char *name, int
 /* Bounded: against a name that others make and remove all the time the kernel
  * starts again (-ESTALE). */
 static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, uint32_t mode, int flags,
-			  struct daxfs_attr *attr)
+			  struct daxfs_attr *attr, bool *made)
 {
 	struct daxfs_cred cred;
 	int error = ops_cred(req, parent, &mode, &cred);
 
+	*made = false;
 	if (error)
 		return ops_name_error(req, error);
 	for (int i = 0; i < CREATE_TRIES; i++) {
 		error = daxfs_mknod(ops_fs(req), parent, name, mode, 0, cred, true, attr);
+		*made = !error;
 		if (error != -EEXIST || (flags & O_EXCL))
 			return ops_name_error(req, error);
 		error = open_existing(req, parent, name, flags, attr);
@@ -88,6 +90,7 @@ static int create_or_open(fuse_req_t req, daxfs_ino parent, const char *name, ui
 /* Made by a former process of this agent, which did not come to answer. */
 static bool answered_created(fuse_req_t req)
 {
+	static const struct daxfs_lease nothing;
 	daxfs_ino ino = ops_made();
 	struct daxfs_attr attr;
 	int error;
@@ -97,16 +100,64 @@ static bool answered_created(fuse_req_t req)
 	error = daxfs_getattr(ops_fs(req), ino, &attr);
 	if (error)
 		ops_reply(req, error);
-	else if (ops_reply_created(req, &attr, ops_new_file(req)) != 0)
+	else if (ops_reply_created(req, &attr, &nothing, ops_new_file(req)) != 0)
 		ops_close_file(req, ops_new_file(req));
 	return true;
+}
+
+/* As a lookup would find it, with what may be kept, unless it is not there any more. */
+static int reply_created_leased(fuse_req_t req, daxfs_ino parent, const char *name, const struct daxfs_attr *made,
+				uint64_t fh, struct kernel_maker *maker)
+{
+	struct kernel_cache *cache = &ops_of(req)->cache;
+	struct daxfs_answer answer;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	int error;
+
+	kernel_cache_begin(cache, &answer);
+	if (daxfs_lookup_leased(ops_fs(req), parent, name, &attr, &lease) != 0 || attr.ino != made->ino)
+		lease.attr_ns = lease.names_ns = 0;
+	if (!kernel_made_as(&cache->made, maker, lease.attr_ns ? made->ino : 0))
+		lease.attr_ns = 0;
+	error = ops_reply_created(req, lease.attr_ns ? &attr : made, &lease, fh);
+	if (kernel_cache_end(cache, &answer))
+		return error;
+	kernel_cache_forget_names(cache);
+	kernel_cache_forget(cache, made->ino);
+	return error;
+}
+
+/* Of what another host has made we keep nothing: the kernel may have known it before. */
+static int make(fuse_req_t req, daxfs_ino parent, const char *name, mode_t mode, int flags, uint64_t fh)
+{
+	static const struct daxfs_lease nothing;
+	struct ops *ops = ops_of(req);
+	struct kernel_maker *maker = NULL;
+	struct daxfs_attr attr;
+	bool made;
+	int error;
+
+	if (kernel_cache_keeps_names(&ops->cache))
+		maker = kernel_made_begin(&ops->cache.made, (uint32_t)fuse_req_ctx(req)->pid, fh);
+	error = create_or_open(req, parent, name, mode, flags, &attr, &made);
+	if (maker && !made)
+		kernel_made_as(&ops->cache.made, maker, 0);
+	if (error)
+		return error;
+	estate_file_set(ops->estate, fh, attr.ino);
+	if (maker && made)
+		error = reply_created_leased(req, parent, name, &attr, fh, maker);
+	else
+		error = ops_reply_created(req, &attr, &nothing, fh);
+	if (error)
+		ops_close_file(req, fh);
+	return 0;
 }
 
 /* The number first: if this process dies, the next one finds by it what was made. */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	struct estate *e = ops_of(req)->estate;
-	struct daxfs_attr attr;
 	uint64_t fh;
 	int error;
 
@@ -114,16 +165,12 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	    answered_created(req))
 		return;
 	fh = ops_new_file(req);
-	error = fh ? create_or_open(req, parent, name, mode, fi->flags, &attr) : -ENFILE;
-	if (error) {
-		if (fh)
-			estate_file_free(e, fh);
-		ops_reply(req, error);
+	error = fh ? make(req, parent, name, mode, fi->flags, fh) : -ENFILE;
+	if (!error)
 		return;
-	}
-	estate_file_set(e, fh, attr.ino);
-	if (ops_reply_created(req, &attr, fh) != 0)
-		ops_close_file(req, fh);
+	if (fh)
+		estate_file_free(ops_of(req)->estate, fh);
+	ops_reply(req, error);
 }
 
 /* -ESTALE: removed or replaced since the kernel looked the name up; it does so

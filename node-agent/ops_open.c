@@ -57,7 +57,7 @@ static void put_timeout(double s, uint64_t *whole, uint32_t *ns)
 	*ns = (uint32_t)((s - (double)*whole) * 1e9);
 }
 
-int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh)
+int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease, uint64_t fh)
 {
 	struct fuse_entry_param entry;
 	struct {
@@ -66,7 +66,7 @@ int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, uint64_t fh
 	} out = { .open = opened(fh, FOPEN_DIRECT_IO) };
 
 	static_assert(sizeof(out) == sizeof(out.entry) + sizeof(out.open), "as on the wire");
-	ops_entry(ops_of(req), attr, &entry);
+	ops_entry_leased(req, attr, lease, &entry);
 	out.entry.nodeid = entry.ino;
 	put_timeout(entry.entry_timeout, &out.entry.entry_valid, &out.entry.entry_valid_nsec);
 	put_timeout(entry.attr_timeout, &out.entry.attr_valid, &out.entry.attr_valid_nsec);

@@ -100,7 +100,7 @@ static int new_session(struct session *s)
 /* What the kernel keeps, and data with it, if that is wanted and names can be kept, too. */
 static int start_caches(struct session *s)
 {
-	int error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->lease_ms, s->keeps);
+	int error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->estate, s->lease_ms, s->keeps);
 
 	if (error || !s->dropper->pid || !kernel_cache_keeps_names(&s->ops.cache))
 		return error;

@@ -24,8 +24,17 @@ struct watch {
 	struct {
 		atomic_uint requests[WATCH_OPCODES];
 	} host[POD_HOSTS];
-	atomic_uint hold;  /* one request of this opcode is not answered by host A; 0: none */
+	atomic_uint hold;  /* host A stops in one request of this opcode; 0: none */
+	atomic_uint where; /* enum watch_where */
+	atomic_uint stops; /* so far: who was stopped by an earlier one goes on */
 	atomic_bool holds; /* it has come */
+	atomic_uint went;  /* the last stop whose request has gone on, and written what it was about to write */
+};
+
+enum watch_where {
+	WATCH_READ,      /* nothing is done for it */
+	WATCH_FORGOTTEN, /* it is done, and the kernel is being told to forget what is old by that */
+	WATCH_ANSWERED   /* but the answer is not written */
 };
 
 static struct watch *watch;
@@ -70,6 +79,19 @@ static inline ssize_t cancellable_read(int fd, void *buf, size_t size)
 	return n;
 }
 
+/* Which stop it was; 0: it has not stopped. */
+static inline unsigned stop_here(enum watch_where where)
+{
+	unsigned stop = atomic_load(&watch->stops);
+
+	if (watched_host != A || !watched_opcode || atomic_load(&watch->hold) != watched_opcode ||
+	    atomic_load(&watch->where) != where || atomic_exchange(&watch->holds, true))
+		return 0;
+	while (atomic_load(&watch->hold) && atomic_load(&watch->stops) == stop)
+		sched_yield();
+	return stop;
+}
+
 ssize_t read(int fd, void *buf, size_t size)
 {
 	ssize_t n = cancellable_read(fd, buf, size);
@@ -79,6 +101,7 @@ ssize_t read(int fd, void *buf, size_t size)
 		return n;
 	watched_opcode = in->opcode;
 	atomic_fetch_add(&watch->host[watched_host].requests[in->opcode], 1);
+	stop_here(WATCH_READ);
 	return n;
 }
 
@@ -86,11 +109,12 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	const struct fuse_out_header *out = iov[0].iov_base; /* unique 0: no answer, but a notification */
 
-	if (watch && watched_opcode && watched_host == A && atomic_load(&watch->hold) == watched_opcode &&
-	    out->unique && !atomic_exchange(&watch->holds, true))
-		while (atomic_load(&watch->hold))
-			sched_yield();
-	return syscall(SYS_writev, fd, iov, count);
+	unsigned stop = watch ? stop_here(out->unique ? WATCH_ANSWERED : WATCH_FORGOTTEN) : 0;
+	ssize_t n = syscall(SYS_writev, fd, iov, count);
+
+	if (stop)
+		atomic_store(&watch->went, stop);
+	return n;
 }
 
 static inline unsigned watch_all(int host)
@@ -102,10 +126,18 @@ static inline unsigned watch_all(int host)
 	return n;
 }
 
+static inline void watch_hold_at(unsigned opcode, enum watch_where where)
+{
+	atomic_store(&watch->hold, 0);
+	atomic_store(&watch->holds, false);
+	atomic_store(&watch->where, where);
+	atomic_fetch_add(&watch->stops, 1);
+	atomic_store(&watch->hold, opcode);
+}
+
 static inline void watch_hold(unsigned opcode)
 {
-	atomic_store(&watch->holds, false);
-	atomic_store(&watch->hold, opcode);
+	watch_hold_at(opcode, WATCH_ANSWERED);
 }
 
 static inline void watch_wait_held(void)
@@ -117,6 +149,12 @@ static inline void watch_wait_held(void)
 static inline void watch_release(void)
 {
 	atomic_store(&watch->hold, 0);
+}
+
+static inline void watch_wait_went(void)
+{
+	while (atomic_load(&watch->went) != atomic_load(&watch->stops))
+		sched_yield();
 }
 
 /* -- two hosts that keep what they look up ------------------------------------------------ */
