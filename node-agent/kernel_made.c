@@ -99,6 +99,14 @@ void kernel_made_told(struct kernel_made *m, uint32_t thread, daxfs_ino ino)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* A thread that asks about the file that it made has taken that, whatever it asks. */
+static bool has_taken(const struct kernel_maker *maker, uint32_t thread, bool in_order, daxfs_ino ino)
+{
+	if (maker->thread == thread)
+		return in_order || maker->ino == ino;
+	return maker->ino == ino && !maker->contested;
+}
+
 void kernel_made_asked(struct kernel_made *m, uint32_t thread, bool in_order, daxfs_ino ino)
 {
 	in_order = in_order && thread && atomic_load(&m->thread[thread % KERNEL_MADE]);
@@ -108,8 +116,7 @@ void kernel_made_asked(struct kernel_made *m, uint32_t thread, bool in_order, da
 	for (unsigned i = 0; i < KERNEL_MAKERS; i++) {
 		struct kernel_maker *maker = &m->maker[i];
 
-		if (maker->thread && maker->ino &&
-		    ((in_order && maker->thread == thread) || (maker->ino == ino && !maker->contested)))
+		if (maker->thread && maker->ino && has_taken(maker, thread, in_order, ino))
 			end_note(m, maker);
 	}
 	pthread_mutex_unlock(&m->lock);

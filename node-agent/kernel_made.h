@@ -13,7 +13,7 @@
  *    contested. What is contested before it is answered is told as nothing to keep. What is later: requests about that
  *    file, and changes of it by its name, wait for the end of the note.
  *
- * A note ends when its thread asks for anything else, or is no more; when somebody asks about the file, if it is not
+ * A note ends when its thread asks for anything else, or is no more; when anybody asks about the file, if it is not
  * contested; or after the time that an answer has to arrive. While it lasts the estate has, with the number of the open
  * file, which thread that is: a successor goes on with it, as contested.
  *
