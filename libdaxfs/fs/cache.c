@@ -12,10 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "fs/heat.h"
-#include "fs/local.h"
 #include "mem/clock.h"
-#include "mem/options.h"
 #include "mem/process.h"
 
 #define SLOW_NS 1000000000u /* so long nobody waits for a host that let us wait in vain */
@@ -62,14 +59,6 @@ int cache_init(struct daxfs *fs)
 
 	if (!c)
 		return -ENOMEM;
-	fs->asks = asks_new();
-	fs->streams = streams_new();
-	if (!fs->asks || !fs->streams) {
-		streams_free(fs->streams);
-		asks_free(fs->asks);
-		free(c);
-		return -ENOMEM;
-	}
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -86,8 +75,6 @@ void cache_fini(struct daxfs *fs)
 		pthread_mutex_destroy(&fs->cache->lock);
 	}
 	free(fs->cache);
-	asks_free(fs->asks);
-	streams_free(fs->streams);
 }
 
 /* Cancelled in between, a thread would keep the lock. */
@@ -106,42 +93,26 @@ static void unlock(struct cache *c, int was)
 
 /* -- storage -------------------------------------------------------------------- */
 
-int daxfs_backing_attach(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage)
+int cache_storage_set(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage)
 {
-	const size_t least = OPTIONS_UPTO(struct daxfs_storage, patience_ms);
-	struct daxfs_storage known;
-	struct cache *c;
-	int was, rc = options_take(&known, sizeof(known), least, storage, NULL);
+	int was, rc = 0;
+	struct cache *c = lock(fs, &was);
 
-	if (!*fs->here)
-		return -ECHILD;
-	if (rc == 0 &&
-	    (backing >= DAXFS_BACKINGS || !known.read || !known.write != !known.resize || !known.write != !known.sync))
-		rc = -EINVAL;
-	if (rc)
-		return rc;
-	c = lock(fs, &was);
 	if (c->backing[backing].attached || c->backing[backing].users)
 		rc = -EBUSY;
 	if (rc == 0) {
-		c->backing[backing].storage = known;
+		c->backing[backing].storage = *storage;
 		c->backing[backing].attached = true;
 	}
 	unlock(c, was);
-	if (rc == 0)
-		heat_recount(fs);
 	return rc;
 }
 
-int daxfs_backing_detach(struct daxfs *fs, unsigned backing)
+int cache_storage_unset(struct daxfs *fs, unsigned backing)
 {
-	struct cache *c;
 	int was, rc = 0;
+	struct cache *c = lock(fs, &was);
 
-	if (!*fs->here)
-		return -ECHILD;
-	asks_unserve(fs, backing);
-	c = lock(fs, &was);
 	if (backing >= DAXFS_BACKINGS || !c->backing[backing].attached)
 		rc = -ENOENT;
 	if (rc == 0)
@@ -477,8 +448,6 @@ void cache_tell(struct daxfs *fs)
 	}
 	c->told = true;
 	tell_dirty(fs);
-	local_tick(fs);
-	asks_tell(fs);
 }
 
 static uint64_t *stat_of(struct daxfs_cache_stats *stats, enum cache_figure figure)

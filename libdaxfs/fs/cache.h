@@ -191,7 +191,7 @@ unsigned cache_give_back(struct daxfs *fs, struct lane *lane, unsigned n);
 /* The first page behind page p that is not below the node that is missing at pos. */
 uint64_t cache_behind_hole(const struct map_pos *pos, uint64_t p);
 
-/* -- asking (cache_ask.c) ------------------------------------------------------------ */
+/* -- asking (cache_ask.c), and serving (cache_serve.c) ----------------------------------- */
 
 struct cache_asks;
 struct cache_asks *asks_new(void);
@@ -200,6 +200,8 @@ void asks_free(struct cache_asks *asks);
 int cache_ask(struct daxfs *fs, uint64_t source, daxfs_ino ino, uint64_t page, unsigned pages);
 /* From now on so often it is looked for an answer, and each so many looks it is asked again: for tests. */
 void cache_ask_patience(struct daxfs *fs, unsigned looks, unsigned again);
+/* Ask them a question about an inode of that backing: 0, or what those said who were asked. */
+int cache_ask_question(struct daxfs *fs, unsigned backing, daxfs_ino ino, uint64_t page);
 /* The backing was detached. */
 void asks_unserve(struct daxfs *fs, unsigned backing);
 /* With a heartbeat: which backings this process serves, and no former one of this host. */
@@ -231,6 +233,9 @@ bool cache_wait(struct daxfs *fs, const struct cache_fill *fill, unsigned patien
 /* For a moment, or until a read of this process ends. */
 #define CACHE_POLL_NS 500000u
 void cache_pause(struct daxfs *fs);
+/* Attach storage: -EBUSY. Detach it, once nobody uses it: -ENOENT. */
+int cache_storage_set(struct daxfs *fs, unsigned backing, const struct daxfs_storage *storage);
+int cache_storage_unset(struct daxfs *fs, unsigned backing);
 /* The storage of a file, kept attached until it is put: -ENXIO. */
 int cache_storage_get(struct daxfs *fs, uint64_t source, struct daxfs_storage *out);
 void cache_storage_put(struct daxfs *fs, uint64_t source);

@@ -14,6 +14,25 @@
 #include "mem/process.h"
 #include "mem/super.h"
 
+/* What a process knows of the cache: reads under way, asks, files that are read in order. */
+static int caches_init(struct daxfs *fs)
+{
+	fs->asks = asks_new();
+	fs->streams = streams_new();
+	if (fs->asks && fs->streams && cache_init(fs) == 0)
+		return 0;
+	streams_free(fs->streams);
+	asks_free(fs->asks);
+	return -ENOMEM;
+}
+
+static void caches_fini(struct daxfs *fs)
+{
+	cache_fini(fs);
+	asks_free(fs->asks);
+	streams_free(fs->streams);
+}
+
 static int context_new(struct daxfs **out, struct daxfs_error *err)
 {
 	struct daxfs *fs = calloc(1, sizeof(*fs));
@@ -27,7 +46,7 @@ static int context_new(struct daxfs **out, struct daxfs_error *err)
 		free(fs);
 		return rc;
 	}
-	if (cache_init(fs)) {
+	if (caches_init(fs)) {
 		process_unmark(fs->here);
 		free(fs);
 		return daxfs_error_set(err, -ENOMEM, "out of memory");
@@ -49,7 +68,7 @@ static void context_free(struct daxfs *fs)
 	pthread_cond_destroy(&fs->wait_free);
 	pthread_mutex_destroy(&fs->wait_lock);
 	receipts_fini(fs);
-	cache_fini(fs);
+	caches_fini(fs);
 	local_free(fs);
 	process_unmark(fs->here);
 	free(fs);
@@ -95,7 +114,7 @@ static void close_copy(struct daxfs *fs)
 	fs_free_slots(fs);
 	pool_forget(&fs->pool);
 	receipts_fini(fs);
-	cache_fini(fs);
+	caches_fini(fs);
 	local_free(fs);
 	process_unmark(fs->here);
 	free(fs);

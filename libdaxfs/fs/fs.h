@@ -356,17 +356,22 @@ void open_table_fini(struct daxfs *fs);
 int opens_expect(struct daxfs *fs, uint64_t handle);
 void opens_forget(struct daxfs *fs, uint64_t handle);
 unsigned open_table_count(struct daxfs *fs);
-/* In a record: no host has it open. -EBUSY: one has. */
-int opens_stage_none(struct lane *lane, struct sm_inode *sm);
-/* Clear the openers bit of a host and end its locks; the inode is then to be finished. past: of a
- * dead host, which must not fail for locks that make no sense. */
-int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);
 /* Take over the table of a predecessor whose lanes have been mended: its files are listed here and held by nobody
  * yet. Then let go of those that still nobody holds. */
 int open_table_adopt(struct daxfs *fs);
 int open_table_settle(struct daxfs *fs);
 
-/* -- locks (lock.c) --------------------------------------------------------------- */
+/* -- who has a file open (openers.c) -------------------------------------------------- */
+
+/* Set the openers bit of a host. -ESTALE: the file has no name, so nobody may open it. */
+int opens_set(struct lane *lane, unsigned host, uint64_t handle);
+/* In a record: no host has it open. -EBUSY: one has. */
+int opens_stage_none(struct lane *lane, struct sm_inode *sm);
+/* Clear the openers bit of a host and end its locks; the inode is then to be finished. past: of a
+ * dead host, which must not fail for locks that make no sense. */
+int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);
+
+/* -- locks (lock_words.c) ---------------------------------------------------------- */
 
 /* In a record that clears the openers bit of a host: stage the end of its locks,
  * after that word was read. -EIO. */

@@ -480,35 +480,6 @@ int fs_run(struct daxfs *fs, fs_step step, void *arg)
 	return fs_run_ahead(fs, NULL, step, arg);
 }
 
-int fs_look_on(struct daxfs *fs, struct shm_guard *guard, int (*look)(void *arg), void *arg)
-{
-	int rc = 0;
-
-	do {
-		guard->hit = false;
-		rc = shm_guard_run(guard, look, arg);
-	} while (guard->hit &&
-		 (trouble_add_page(&fs->pool, guard->offset) > 0 || trouble_note_page(&fs->pool, guard->offset)));
-	return rc;
-}
-
-int fs_look(struct daxfs *fs, int (*look)(void *arg), void *arg)
-{
-	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-
-	return fs_look_on(fs, &guard, look, arg);
-}
-
-int fs_guarded(struct daxfs *fs, int (*work)(void *arg), void *arg)
-{
-	struct shm_guard guard = shm_guard_of(&fs->pool.shm);
-	int rc = shm_guard_run(&guard, work, arg);
-
-	if (guard.hit)
-		trouble_add_page(&fs->pool, guard.offset);
-	return rc;
-}
-
 struct attempt {
 	struct daxfs *fs;
 	struct lane *lane;
@@ -543,9 +514,4 @@ void fs_spare(struct daxfs *fs, struct lane *lane)
 	if (slot->torn)
 		mend_page(fs, lane, slot->torn_at);
 	slot->torn = lane->txn.fault = false;
-}
-
-int daxfs_guard(struct daxfs *fs, int (*use)(void *context), void *context)
-{
-	return *fs->here ? fs_guarded(fs, use, context) : -ECHILD;
 }

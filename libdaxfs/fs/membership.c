@@ -488,8 +488,11 @@ static int beat(void *arg)
 	sm_store(&host->beat, sm_load_relaxed(&host->beat) + 1);
 	sm_flush(&fs->pool.shm, &host->beat, DAXFS_LINE);
 	lease_beats(fs, before_ns);
-	if (!pool_lost(&fs->pool, fs->pool.holders[fs->host].cache, sizeof(fs->pool.holders[fs->host].cache)))
+	if (!pool_lost(&fs->pool, fs->pool.holders[fs->host].cache, sizeof(fs->pool.holders[fs->host].cache))) {
 		cache_tell(fs);
+		local_tick(fs);
+		asks_tell(fs);
+	}
 	return 0;
 }
 

@@ -391,7 +391,7 @@ void record_begin(struct lane *lane, enum record_operation operation)
 
 	lane->seq++;
 	txn_begin(&lane->txn, !grows(operation));
-	/* IDLE of the last record is written back, long ago if not just now: its
+	/* The last record's IDLE was flushed when it ended, and is in memory from here on: its
 	 * fields are free to change. */
 	sm_drain(&lane->pool->shm);
 	sm_store_relaxed(&record->n_allocs, 0);

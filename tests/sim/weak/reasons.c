@@ -39,20 +39,22 @@
 #define RECORDS_FENCE                                                                                                  \
 	"each record that makes a name ends behind a fence (finalize), and a lookup announces itself behind one"
 #define HINT "a hint, and repeated"
+#define ASK                                                                                                            \
+	"an ask for pages is a hint: whatever is served, the word of the page answers, and the asker asks again; "     \
+	"for names, the word of the ask has the order that is needed"
 
 static const struct order_note notes[] = {
 	/* -- fs ------------------------------------------------------------------------ */
 	NOTICED("fs/cache_ask.c", "post", "store", 0, 0, "ask-names", 2000),
-	NOTICED("fs/cache_ask.c", "find_ask", "load", 2, 0, "ask-names", 2000),
-	BECAUSE("fs/cache_ask.c", "find_ask", "load", 1, 0,
-		"only whether to look is asked; the word of an ask acquires"),
 	BECAUSE("fs/cache_ask.c", "post_again", "cas", 0, 0,
 		"what is asked for was released by the first ask, of whose release sequence this is"),
 	BECAUSE("fs/cache_ask.c", "look", "load", 0, 0, RECORDS_FENCE),
-	BECAUSE("fs/cache_ask.c", "say_done", "cas", 0, 0, RECORDS_FENCE),
-	BECAUSE("fs/cache_ask.c", NULL, NULL, 0, 0,
-		"an ask for pages is a hint: whatever is served, the word of the page answers, and the asker asks "
-		"again; for names, the word of the ask has the order that is needed"),
+	BECAUSE("fs/cache_ask.c", NULL, NULL, 0, 0, ASK),
+	NOTICED("fs/cache_serve.c", "find_ask", "load", 2, 0, "ask-names", 2000),
+	BECAUSE("fs/cache_serve.c", "find_ask", "load", 1, 0,
+		"only whether to look is asked; the word of an ask acquires"),
+	BECAUSE("fs/cache_serve.c", "say_done", "cas", 0, 0, RECORDS_FENCE),
+	BECAUSE("fs/cache_serve.c", NULL, NULL, 0, 0, ASK),
 	BECAUSE("fs/heat.c", "heat_mark", "load", 0, 0,
 		"a mark that is newer than the states walked after it would hide a fill's pages until the next "
 		"fill: room that is refused too early, and no more"),
