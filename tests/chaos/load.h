@@ -34,7 +34,7 @@ struct load {
 	const char *mount, *log_dir;
 	char round[24]; /* directory under the mount */
 	int root;       /* of that directory */
-	unsigned host, threads;
+	unsigned host, threads, pace_us;
 	uint32_t generation;
 	uint64_t seed, ws_bytes;
 	enum mix mix;

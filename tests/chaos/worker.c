@@ -170,6 +170,8 @@ void worker_run(struct worker *w)
 	if (w->load->mix != MIX_OVERWRITE)
 		own_start(w);
 	while (!atomic_load(&w->load->stop)) {
+		if (w->load->pace_us)
+			usleep(w->load->pace_us);
 		at = (unsigned)draw(w, total);
 		for (c = all; at >= c->weight; c++)
 			at -= c->weight;

@@ -5,9 +5,11 @@
  *	writer --setup --mount DIR --round NAME --log DIR
  *	writer --mount DIR --round NAME --log DIR --host N --gen N [--threads N]
  *	       [--seed N] [--mix mixed|unread|heavy|overwrite] [--ws BYTES] [--seconds N]
+ *	       [--pace-us N]
  *
  * Works in DIR/NAME until SIGTERM, SIGINT or the time is up; then finishes the
- * operations it is in and exits 0. It is as ready to be killed at any moment.
+ * operations it is in and exits 0. It is as ready to be killed at any moment. With --pace-us each
+ * thread pauses so long before each operation: for tests that need somebody at work, and no load.
  * Exit status: 0, 1 bad usage or no start, 3 log not written, 4 mount lost.
  */
 #include "load.h"
@@ -29,7 +31,7 @@
 static int usage(void)
 {
 	fprintf(stderr, "usage: writer [--setup] --mount DIR --round NAME --log DIR [--host N] [--gen N] [--threads N] "
-			"[--seed N] [--mix mixed|unread|heavy|overwrite] [--ws BYTES] [--seconds N]\n");
+			"[--seed N] [--mix mixed|unread|heavy|overwrite] [--ws BYTES] [--seconds N] [--pace-us N]\n");
 	return 1;
 }
 
@@ -148,12 +150,19 @@ static bool set_mix(struct load *load, const char *name)
 }
 
 static const struct option options[] = {
-	{ "setup", no_argument, NULL, 'S' },         { "mount", required_argument, NULL, 'm' },
-	{ "round", required_argument, NULL, 'r' },   { "log", required_argument, NULL, 'l' },
-	{ "host", required_argument, NULL, 'h' },    { "gen", required_argument, NULL, 'g' },
-	{ "threads", required_argument, NULL, 't' }, { "seed", required_argument, NULL, 's' },
-	{ "mix", required_argument, NULL, 'x' },     { "ws", required_argument, NULL, 'w' },
-	{ "seconds", required_argument, NULL, 'T' }, { NULL, 0, NULL, 0 },
+	{ "setup", no_argument, NULL, 'S' },
+	{ "mount", required_argument, NULL, 'm' },
+	{ "round", required_argument, NULL, 'r' },
+	{ "log", required_argument, NULL, 'l' },
+	{ "host", required_argument, NULL, 'h' },
+	{ "gen", required_argument, NULL, 'g' },
+	{ "threads", required_argument, NULL, 't' },
+	{ "seed", required_argument, NULL, 's' },
+	{ "mix", required_argument, NULL, 'x' },
+	{ "ws", required_argument, NULL, 'w' },
+	{ "seconds", required_argument, NULL, 'T' },
+	{ "pace-us", required_argument, NULL, 'p' },
+	{ NULL, 0, NULL, 0 },
 };
 
 struct args {
@@ -173,6 +182,7 @@ static void take(struct load *load, struct args *a, int c)
 	case 't': load->threads = (unsigned)strtoul(optarg, NULL, 10); break;
 	case 's': load->seed = strtoull(optarg, NULL, 10); break;
 	case 'w': load->ws_bytes = strtoull(optarg, NULL, 10); break;
+	case 'p': load->pace_us = (unsigned)strtoul(optarg, NULL, 10); break;
 	case 'T': a->seconds = strtod(optarg, NULL); break;
 	case 'x': a->bad |= !set_mix(load, optarg); break;
 	default: a->bad = true;

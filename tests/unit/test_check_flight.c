@@ -268,7 +268,7 @@ static void dry_run_tells_the_outcome(void **unused)
 
 /* -- garbage ---------------------------------------------------------------------- */
 
-#define FLIPS 20000u
+#define FLIPS 5000u /* or as many as the environment says, from the seed that it gives */
 #define FLIPS_BETWEEN_RESTORES 40u
 
 static uint64_t next(uint64_t *seed) /* splitmix64 */
@@ -323,14 +323,15 @@ static void inspect_all(struct fixture *s, uint64_t i)
 static void garbage_is_survived(void **unused)
 {
 	struct fixture *s = calloc(1, sizeof(*s));
-	const char *given = getenv("DAXFS_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : 1, lines = 0, found = 0;
+	const char *given = getenv("DAXFS_SEED"), *many = getenv("FLIPS");
+	uint64_t seed = given ? strtoull(given, NULL, 0) : 1, flips = many ? strtoull(many, NULL, 0) : FLIPS;
+	uint64_t lines = 0, found = 0;
 	struct daxfs_check check;
 
 	(void)unused;
 	print_message("DAXFS_SEED=%llu\n", (unsigned long long)seed);
 	fixture_start(s);
-	for (unsigned i = 0; i < FLIPS; i++) {
+	for (uint64_t i = 0; i < flips; i++) {
 		if (i % FLIPS_BETWEEN_RESTORES == 0)
 			fixture_restore(s);
 		((uint8_t *)s->pod.base)[target(s, &seed)] ^= (uint8_t)(1u << next(&seed) % 8);
@@ -339,9 +340,9 @@ static void garbage_is_survived(void **unused)
 		if (i % 100 == 0)
 			inspect_all(s, i / 100);
 	}
-	print_message("%llu of %u damaged pools had findings, %llu lines\n", (unsigned long long)found, FLIPS,
-		      (unsigned long long)lines);
-	assert_true(found > FLIPS / 2);
+	print_message("%llu of %llu damaged pools had findings, %llu lines\n", (unsigned long long)found,
+		      (unsigned long long)flips, (unsigned long long)lines);
+	assert_true(found > flips / 2);
 	fixture_stop(s);
 	free(s);
 }

@@ -17,7 +17,7 @@ static uint64_t next(uint64_t *seed)
 
 /* -- any damage ------------------------------------------------------------------ */
 
-#define POOLS 300u /* or as many as the environment says, from the seed that it gives */
+#define POOLS 100u /* or as many as the environment says, from the seed that it gives */
 
 /* A byte of metadata: mostly of what is in use. */
 static uint64_t target(const struct fixture *s, uint64_t *seed)

@@ -66,17 +66,19 @@ static long call_format(void *arg)
 	return rc ? rc : pool_attach(memory_base(), world.size, &world.pool, &reason);
 }
 
-/* Backing storage: what each file has; each third page is zeros. */
+/* Backing storage: what each file has, 64 bytes of a kind; each third page is zeros. */
 static ssize_t storage_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
 {
 	unsigned spoilt = world.spoilt[(uintptr_t)context];
+	size_t n;
 
 	(void)ino;
-	for (size_t i = 0; i < len; i++) {
-		uint64_t page = (offset + i) / DAXFS_PAGE_SIZE;
+	for (size_t i = 0; i < len; i += n) {
+		uint64_t at = offset + i, page = at / DAXFS_PAGE_SIZE;
 
-		((uint8_t *)buf)[i] = page % 3 == 2 ? 0
-						    : (uint8_t)(1 + (file * 31 + page * 7 + (offset + i) / 64) % 251);
+		n = 64 - at % 64;
+		n = n < len - i ? n : len - i;
+		memset((uint8_t *)buf + i, page % 3 == 2 ? 0 : (int)(1 + (file * 31 + page * 7 + at / 64) % 251), n);
 	}
 	return spoilt == 1 ? -ENETDOWN : spoilt == 2 ? (ssize_t)len - 1 : (ssize_t)len;
 }
@@ -110,19 +112,27 @@ static uint8_t *disk_page(struct disk *d, uint64_t page, uint64_t file)
 	return d->page[i].bytes;
 }
 
+/* What was written of storage from `at` on, as far as its page goes; NULL: nothing was. */
+static const uint8_t *disk_written(const struct disk *d, uint64_t at)
+{
+	for (unsigned k = 0; k < d->n && at < d->size; k++)
+		if (d->page[k].page == at / DAXFS_PAGE_SIZE)
+			return &d->page[k].bytes[at % DAXFS_PAGE_SIZE];
+	return NULL;
+}
+
 static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
 {
 	ssize_t n = storage_read(context, ino, file, buf, len, offset);
 	const struct disk *d = &world.disk;
 
 	for (size_t i = 0; d->touched && i < len; i++) {
-		uint64_t at = offset + i, page = at / DAXFS_PAGE_SIZE;
+		const uint8_t *written = disk_written(d, offset + i);
 
-		if (at >= d->cut)
+		if (written)
+			((uint8_t *)buf)[i] = *written;
+		else if (offset + i >= d->cut)
 			((uint8_t *)buf)[i] = 0;
-		for (unsigned k = 0; k < d->n && at < d->size; k++)
-			if (d->page[k].page == page)
-				((uint8_t *)buf)[i] = d->page[k].bytes[at % DAXFS_PAGE_SIZE];
 	}
 	return n;
 }
@@ -242,18 +252,31 @@ void world_make(bool wb, bool small, bool leases, unsigned join)
 	memory_quiesce();
 }
 
+/* Pages that storage does not have are not copied: most of a world is those. */
+static void copy_disk(struct disk *to, const struct disk *from)
+{
+	memcpy(to, from, offsetof(struct disk, page) + from->n * sizeof(from->page[0]));
+}
+
+static void copy_world(struct world *to, const struct world *from)
+{
+	memcpy(to, from, offsetof(struct world, disk));
+	copy_disk(&to->disk, &from->disk);
+	copy_disk(&to->safe, &from->safe);
+}
+
 void world_mark(void)
 {
 	memory_mark();
 	arena_mark();
-	worlds[memory_marks() - 1] = world;
+	copy_world(&worlds[memory_marks() - 1], &world);
 }
 
 void world_rewind(void)
 {
 	memory_rewind();
 	arena_rewind();
-	world = worlds[memory_marks() - 1];
+	copy_world(&world, &worlds[memory_marks() - 1]);
 }
 
 void world_drop(void)

@@ -62,9 +62,10 @@ struct world {
 	struct look look[HOSTS];
 	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */
-	struct disk disk, safe; /* what hosts see, and what is left when one dies that has written */
 	unsigned writer;        /* the host that did, last */
 	unsigned listed;        /* directories of storage, by all hosts */
+	/* Last, as marks have it: what hosts see of storage, and what is left when one dies that has written. */
+	struct disk disk, safe;
 };
 
 extern struct world world;

@@ -16,7 +16,7 @@
 
 #define OPS_MAX 4096u /* more than any seed has */
 #define CHECK_SEED 1u
-#define CHECK_SEEDS 250u
+#define CHECK_SEEDS 150u
 #define TINY_SEQ 12u
 #define REPEAT_EVERY 50u /* seeds, of which one is run again to compare hashes */
 
@@ -25,7 +25,7 @@ static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
 				 "  --seeds N        how many (default 1)\n"
 				 "  --trace          print everything that happens\n"
 				 "  --keep-going     not only up to the first violation\n"
-				 "  --check          the canary, then 250 seeds from the first one: for scripts/check\n"
+				 "  --check          the canary, then 150 seeds from the first one: for scripts/check\n"
 				 "  --tiny           lanes use up their numbers every 12 records, and start again\n"
 				 "  --mutants        plant each mistake in turn: which one does nobody notice?\n"
 				 "  --mutant NAME    only that one\n"

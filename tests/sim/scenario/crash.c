@@ -10,8 +10,8 @@
 #include "fs/cache.h"
 #include "sim.h"
 
-#define CRASHES_QUICK 8u /* at one step of the code; of what is beyond */
-#define SHARE_QUICK 8u   /* one in so many */
+#define CRASHES_QUICK 4u /* at one step of the code; of what is beyond */
+#define SHARE_QUICK 16u  /* one in so many */
 
 /* -- the second host dies, too ------------------------------------------------------- */
 

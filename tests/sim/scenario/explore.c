@@ -37,7 +37,7 @@ static const struct {
 	[V_TANGLE] = { 12, 120, 20000 },
 	[V_BYSTAND] = { 12, 120, 20000 },
 	[V_REVOKE] = { 6, 60, 20000 },
-	[V_MIX] = { 24, 250, 20000 },
+	[V_MIX] = { 16, 250, 20000 },
 };
 
 const char *variant_name(enum variant v)
@@ -73,6 +73,13 @@ uint64_t explore_budget(const struct explorer *x, enum variant v)
 	return x->opt->full ? budgets[v].full : x->opt->quick ? budgets[v].quick : budgets[v].usual;
 }
 
+/* A number below n by a hash: as good as the remainder, and a tenth of its cost, for millions of them. */
+static uint64_t scaled(uint64_t hash, uint64_t n)
+{
+	return (hash >> 32) * (n >> 32) + ((hash >> 32) * (n & UINT32_MAX) >> 32) +
+	       ((hash & UINT32_MAX) * (n >> 32) >> 32);
+}
+
 /* Each state is in or out by a hash of its place and the seed, so that one
  * state can be replayed alone. A site that was no crash point yet is always in. */
 bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site)
@@ -86,7 +93,7 @@ bool explore_samples(struct explorer *x, uint64_t m, const struct sm_site *site)
 		return x->opt->recovery_step == m;
 	if (x->opt->step || space <= budget || (site && !site->crashes))
 		return true;
-	return hash % space < budget;
+	return scaled(hash, space) < budget;
 }
 
 void explore_where(const struct explorer *x, FILE *out)

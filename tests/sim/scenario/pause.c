@@ -239,6 +239,7 @@ static void pauses_at(struct explorer *x, uint64_t steps_a, uint64_t steps_b)
 	uint64_t draws = deep ? (x->opt->quick ? DRAWS_DEEP / 3 : DRAWS_DEEP) : x->opt->full ? 8 : 1;
 
 	x->variant = V_PAUSE;
+	x->m_seen[V_PAUSE] = 1; /* host 1 is not stopped */
 	if (explore_wants(x, V_PAUSE) && explore_samples(x, 0, NULL))
 		pause_at(x, 0);
 	if (explore_wants(x, V_PAUSE_BOTH))
