@@ -51,21 +51,37 @@ static inline void world_start(struct world *w, bool wb)
 
 /* -- a record in flight ------------------------------------------------------------------- */
 
-/* Host 1 is to change two modes at once, and stops when so many words are marked. */
-static inline void hang(struct world *w, unsigned marks)
+/* Host 1 is to change two modes at once, or two sizes, and stops when so many words are marked. */
+static inline void hang_in(struct world *w, unsigned marks, bool sizes)
 {
 	struct pool *pool = fs_pool_writable(w->p.pod.fs[1]);
 	struct lane *lane = rig_enter(w->p.pod.fs[1]);
 
 	record_begin(lane, OP_SETATTR);
 	for (unsigned i = 0; i < 2; i++) {
-		w->word[i] = &pool->inodes[handle_index(w->pair[i])].mode;
-		txn_word(&lane->txn, w->word[i], DAXFS_W_ATTR, word_help(lane, w->word[i]), S_IFREG | 0600);
+		struct sm_inode *sm = &pool->inodes[handle_index(w->pair[i])];
+		enum daxfs_word_class class = sizes ? DAXFS_W_SIZE : DAXFS_W_ATTR;
+		uint64_t before;
+
+		w->word[i] = sizes ? &sm->size : &sm->mode;
+		before = word_help(lane, w->word[i]);
+		txn_word(&lane->txn, w->word[i], class, before, word_payload(before, class));
 	}
 	rig_undecided(lane);
 	for (unsigned i = 0; i < marks; i++)
 		rig_mark(lane, i);
 	w->sleeper = lane;
+}
+
+static inline void hang(struct world *w, unsigned marks)
+{
+	hang_in(w, marks, false);
+}
+
+/* Sizes are helped before a record of one's own is begun, modes in it. */
+static inline void hang_marked_size(struct world *w)
+{
+	hang_in(w, 1, true);
 }
 
 static inline void hang_unmarked(struct world *w)

@@ -353,6 +353,13 @@ static int op_help_claimed(struct world *w)
 	return daxfs_setattr(w->p.pod.fs[0], w->pair[1], DAXFS_SET_MODE, &want, NULL);
 }
 
+static int op_help_size(struct world *w)
+{
+	struct daxfs_attr want = { .size = 5000 };
+
+	return daxfs_setattr(w->p.pod.fs[0], w->pair[0], DAXFS_SET_SIZE, &want, NULL);
+}
+
 /* As an agent does it: again, if it did not succeed. */
 static int op_recover(struct world *w)
 {
@@ -373,34 +380,36 @@ static const struct operation {
 	const char *name;
 	int (*run)(struct world *w);
 	void (*before)(struct world *w);
+	unsigned accesses; /* at least: what is looked for shows at a later one */
 } operations[] = {
-	{ "create", op_create, NULL },
-	{ "create open", op_create_open, NULL },
-	{ "mkdir", op_mkdir, NULL },
-	{ "symlink", op_symlink, NULL },
-	{ "unlink", op_unlink, NULL },
-	{ "rename", op_rename, NULL },
-	{ "overwrite", op_overwrite, NULL },
-	{ "append", op_append, NULL },
-	{ "write big", op_write_big, NULL },
-	{ "read", op_read, NULL },
-	{ "truncate", op_truncate, NULL },
-	{ "hold", op_hold, NULL },
-	{ "orphan", op_orphan, NULL },
-	{ "lock", op_lock, NULL },
-	{ "readdir", op_readdir, NULL },
-	{ "view", op_view, NULL },
-	{ "draft", op_draft, NULL },
-	{ "fill", op_fill, store },
-	{ "cached", op_fill, store_cached },
-	{ "drop", op_drop, store_cached },
-	{ "beat", op_beat, NULL },
-	{ "statfs", op_statfs, NULL },
-	{ "help", op_help, hang_marked },
-	{ "meet claim", op_help, hang_claimed },
-	{ "help claimed", op_help_claimed, hang_claimed },
-	{ "recover", op_recover, die },
-	{ "recover early", op_recover, die_early },
+	{ "create", op_create, NULL, 0 },
+	{ "create open", op_create_open, NULL, 0 },
+	{ "mkdir", op_mkdir, NULL, 0 },
+	{ "symlink", op_symlink, NULL, 0 },
+	{ "unlink", op_unlink, NULL, 0 },
+	{ "rename", op_rename, NULL, 0 },
+	{ "overwrite", op_overwrite, NULL, 0 },
+	{ "append", op_append, NULL, 0 },
+	{ "write big", op_write_big, NULL, 0 },
+	{ "read", op_read, NULL, 0 },
+	{ "truncate", op_truncate, NULL, 0 },
+	{ "hold", op_hold, NULL, 0 },
+	{ "orphan", op_orphan, NULL, 0 },
+	{ "lock", op_lock, NULL, 0 },
+	{ "readdir", op_readdir, NULL, 0 },
+	{ "view", op_view, NULL, 0 },
+	{ "draft", op_draft, NULL, 0 },
+	{ "fill", op_fill, store, 0 },
+	{ "cached", op_fill, store_cached, 0 },
+	{ "drop", op_drop, store_cached, 0 },
+	{ "beat", op_beat, NULL, 0 },
+	{ "statfs", op_statfs, NULL, 0 },
+	{ "help", op_help, hang_marked, 0 },
+	{ "help size", op_help_size, hang_marked_size, 24 },
+	{ "meet claim", op_help, hang_claimed, 0 },
+	{ "help claimed", op_help_claimed, hang_claimed, 0 },
+	{ "recover", op_recover, die, 0 },
+	{ "recover early", op_recover, die_early, 0 },
 };
 
 /* -- the tests ------------------------------------------------------------------------------- */
@@ -500,6 +509,7 @@ static void fail_everywhere(const struct operation *op)
 	struct world w;
 	int good;
 
+	accesses = accesses < op->accesses ? op->accesses : accesses;
 	world_start(&w, false);
 	if (op->before)
 		op->before(&w);
