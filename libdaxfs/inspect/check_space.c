@@ -12,6 +12,7 @@
 #include "inspect/repair.h"
 #include "space/space.h"
 #include "sync/account.h"
+#include "sync/slots.h"
 #include "sync/summary.h"
 
 static bool is_in(uint64_t object, unsigned type, uint64_t group)
@@ -179,6 +180,20 @@ static void check_told(struct check *c, unsigned id)
 	}
 }
 
+/* Who takes the slot would add it. */
+static void check_none(struct check *c, unsigned id)
+{
+	const struct sm_lane *lane = &c->pool->lanes[id];
+
+	if (slot_counts(c->pool, id / c->pool->super.lanes_per_host) || account_none(lane))
+		return;
+	check_problem(c, "bad-used", PLACE("lane", id), "it counts, and nobody was ever in its slot");
+	if (!repair_do(c, PLACE("lane", id), "it counts nothing"))
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		repair_plain(c, &lane->used[i], 0);
+}
+
 void check_counters(struct check *c)
 {
 	const struct daxfs_statfs *u = &c->out->usage;
@@ -187,8 +202,10 @@ void check_counters(struct check *c)
 
 	c->out->usage.reserved = space_reserve(c->pool);
 	for (unsigned id = 0; id < c->pool->lanes_total; id++)
-		if (!lane_lost(c->pool, id))
+		if (!lane_lost(c->pool, id)) {
+			check_none(c, id);
 			check_told(c, id);
+		}
 	if (c->out->problems || pool_troubled(c->pool) || !all_idle(c->pool))
 		return; /* another finding may be the reason, or memory that cannot be looked at */
 	if (!account_missing(c->pool, live, more))

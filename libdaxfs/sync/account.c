@@ -2,6 +2,8 @@
 /* account.c - adding up what is in use: see account.h. */
 #include "sync/account.h"
 
+#include "sync/slots.h"
+
 #define TOLD (1ull << 63) /* the lowest bit of a record's number, in a word of used */
 #define DIRENT_BITS 32u
 #define INODE_BITS 31u
@@ -78,23 +80,38 @@ bool account_known(const struct pool *pool)
 
 uint64_t account_pages(const struct pool *pool)
 {
+	unsigned per_host = pool->super.lanes_per_host;
 	uint64_t pages = 0;
 
-	for (unsigned i = 0; i < pool->lanes_total; i++)
-		pages += sm_load_relaxed(&pool->lanes[i].used[0]);
+	for (unsigned host = 0; host < pool->super.hosts; host++) {
+		unsigned lanes = slot_counts(pool, host) ? per_host : 0;
+
+		for (unsigned i = 0; i < lanes; i++)
+			pages += sm_load_relaxed(&pool->lanes[host * per_host + i].used[0]);
+	}
 	return in_use(pages, TOLD - 1, pool->objects[DAXFS_T_PAGE]);
+}
+
+static void add_lane(const struct sm_lane *lane, uint64_t used[DAXFS_TYPES])
+{
+	uint64_t files = sm_load_relaxed(&lane->used[1]);
+
+	used[DAXFS_T_PAGE] += sm_load_relaxed(&lane->used[0]);
+	used[DAXFS_T_INODE] += field(files, DIRENT_BITS, INODE_BITS);
+	used[DAXFS_T_DIRENT] += field(files, 0, DIRENT_BITS);
 }
 
 static void sum(const struct pool *pool, uint64_t used[DAXFS_TYPES])
 {
+	unsigned per_host = pool->super.lanes_per_host;
+
 	for (unsigned type = 0; type < DAXFS_TYPES; type++)
 		used[type] = 0;
-	for (unsigned i = 0; i < pool->lanes_total; i++) {
-		uint64_t files = sm_load_relaxed(&pool->lanes[i].used[1]);
+	for (unsigned host = 0; host < pool->super.hosts; host++) {
+		unsigned lanes = slot_counts(pool, host) ? per_host : 0;
 
-		used[DAXFS_T_PAGE] += sm_load_relaxed(&pool->lanes[i].used[0]);
-		used[DAXFS_T_INODE] += field(files, DIRENT_BITS, INODE_BITS);
-		used[DAXFS_T_DIRENT] += field(files, 0, DIRENT_BITS);
+		for (unsigned i = 0; i < lanes; i++)
+			add_lane(&pool->lanes[host * per_host + i], used);
 	}
 }
 
@@ -115,6 +132,11 @@ bool account_missing(const struct pool *pool, const uint64_t live[DAXFS_TYPES], 
 		any |= more[type] != 0;
 	}
 	return any;
+}
+
+bool account_none(const struct sm_lane *lane)
+{
+	return !((sm_load_relaxed(&lane->used[0]) | sm_load_relaxed(&lane->used[1])) & ~TOLD);
 }
 
 bool account_told(const struct sm_lane *lane, unsigned word, uint64_t seq)

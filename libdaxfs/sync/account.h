@@ -47,6 +47,8 @@ bool account_known(const struct pool *pool);
 void account_sum(const struct pool *pool, uint64_t used[DAXFS_TYPES]);
 /* By how much each sum, modulo its field, is less than it should be. False: by nothing. */
 bool account_missing(const struct pool *pool, const uint64_t live[DAXFS_TYPES], uint64_t more[DAXFS_TYPES]);
+/* Does a lane count nothing, as those of slots in which nobody ever was? */
+bool account_none(const struct sm_lane *lane);
 /* Does a word of used say that record seq, the last of an IDLE lane, was settled into it? */
 bool account_told(const struct sm_lane *lane, unsigned word, uint64_t seq);
 /* The words of used of one lane, were each type counted `more` higher (for repairs). */

@@ -28,6 +28,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sync/slots.h"
+
 static struct sm_manager *manager_of(const struct epoch_guard *guard)
 {
 	return &guard->pool->member->manager;
@@ -103,22 +105,31 @@ void epoch_take_over(struct epoch_guard *guard)
 	sm_fence();
 }
 
-/* Note every interval announced now. */
-static void look(struct epoch_scan *scan, const struct pool *pool)
+/* Note every interval that lanes of a slot announce now. */
+static void look(struct epoch_scan *scan, const struct pool *pool, unsigned host)
 {
-	for (unsigned i = 0; i < pool->lanes_total; i++) {
+	const struct sm_lane *lane = &pool->lanes[host * pool->super.lanes_per_host];
+
+	for (unsigned i = 0; i < pool->super.lanes_per_host; i++, lane++) {
 		uint64_t low;
 
 		/* Nobody can tell what was announced there, and its owner can do nothing with it. */
-		if (pool_lost(pool, &pool->lanes[i].low, sizeof(sm_u64)))
+		if (pool_lost(pool, &lane->low, sizeof(lane->low)))
 			continue;
-		low = sm_load(&pool->lanes[i].low);
+		low = sm_load(&lane->low);
 		if (!low)
 			continue;
-		scan->announced[scan->n++] = (struct interval){ low, sm_load(&pool->lanes[i].high) };
+		scan->announced[scan->n++] = (struct interval){ low, sm_load(&lane->high) };
 		if (low < scan->oldest)
 			scan->oldest = low;
 	}
+}
+
+static void look_everywhere(struct epoch_scan *scan, const struct pool *pool)
+{
+	for (unsigned host = 0; host < pool->super.hosts; host++)
+		if (slot_announces(pool, host))
+			look(scan, pool, host);
 }
 
 /* Returns the epoch that was current before; it is past when this returns. */
@@ -160,9 +171,9 @@ void epoch_rescan(struct epoch_guard *guard)
 	 *   reads A: nothing
 	 * A helper that the second look misses adopted after the first had
 	 * ended, while A still announced: the first saw A. */
-	look(scan, pool);
+	look_everywhere(scan, pool);
 	sm_fence(); /* ORD look twice: not a load of the second before one of the first */
-	look(scan, pool);
+	look_everywhere(scan, pool);
 }
 
 bool epoch_reusable(const struct epoch_scan *scan, uint64_t retired, uint64_t birth)

@@ -132,6 +132,17 @@ static void used_more(struct fixture *s)
 		     (unsigned long long)s->check.usage.pages.live + 5);
 }
 
+/* Host 2 as if it had never come, and a lane of it that counts all the same. */
+static void used_by_nobody(struct fixture *s)
+{
+	struct sm_host *slot = &s->pool->member->host[2];
+
+	sm_store(&slot->tenancy, 0);
+	sm_store(&slot->word, 0);
+	sm_store(&s->pool->lanes[2 * s->pool->super.lanes_per_host + 1].used[1], 5);
+	fixture_want(s, "bad-used: lane %u: it counts, and nobody", 2 * s->pool->super.lanes_per_host + 1);
+}
+
 static void no_epoch(struct fixture *s)
 {
 	sm_store(&s->pool->member->manager.epoch, DAXFS_EPOCH_MASK + 1);
@@ -328,27 +339,20 @@ static void born_never(struct fixture *s)
 /* -- all of them ---------------------------------------------------------------- */
 
 static const struct damage damages[] = {
-	DAMAGE(super_copy, 1),         DAMAGE(region_header, 1),
-	DAMAGE(host_word, 1),          DAMAGE(host_beyond, 1),
-	DAMAGE(lane_status, 1),        DAMAGE(lane_owner, 1),
-	DAMAGE(lane_prepare, 1),       DAMAGE(lane_committed, 1),
-	DAMAGE(lane_todo_left, 1),     DAMAGE(lane_announces, 1),
-	DAMAGE(record_words, 1),       DAMAGE(record_length, 0),
-	DAMAGE(record_alloc, 1),       DAMAGE(open_left, 1),
-	DAMAGE(open_nonsense, 1),      DAMAGE(opener_free, 1),
-	DAMAGE(opener_beyond, 1),      DAMAGE(opener_unlisted, 1),
-	DAMAGE(mark_trunc, 1),         DAMAGE(mark_no_lane, 1),
-	DAMAGE(mark_in_free_inode, 1), DAMAGE(mark_in_count, 1),
-	DAMAGE(mark_in_file_node, 1),  DAMAGE(mark_in_tree_word, 1),
-	DAMAGE(page_leak, 1),          DAMAGE(inode_leak, 1),
-	DAMAGE(dirent_leak, 1),        DAMAGE(private_leak, 1),
-	DAMAGE(private_in_use, 1),     DAMAGE(free_in_use, 1),
-	DAMAGE(retired_in_use, 1),     DAMAGE(wrong_use, 1),
-	DAMAGE(no_state, 2),           DAMAGE(record_allocs, 0),
-	DAMAGE(used_untold, 1),        DAMAGE(used_more, 1),
-	DAMAGE(no_epoch, 1),           DAMAGE(mark_of_another_class, 0),
-	DAMAGE(free_with_txid, 1),     DAMAGE(retired_tomorrow, 1),
-	DAMAGE(born_never, 1),
+	DAMAGE(super_copy, 1),     DAMAGE(region_header, 1),     DAMAGE(host_word, 1),
+	DAMAGE(host_beyond, 1),    DAMAGE(lane_status, 1),       DAMAGE(lane_owner, 1),
+	DAMAGE(lane_prepare, 1),   DAMAGE(lane_committed, 1),    DAMAGE(lane_todo_left, 1),
+	DAMAGE(lane_announces, 1), DAMAGE(record_words, 1),      DAMAGE(record_length, 0),
+	DAMAGE(record_alloc, 1),   DAMAGE(open_left, 1),         DAMAGE(open_nonsense, 1),
+	DAMAGE(opener_free, 1),    DAMAGE(opener_beyond, 1),     DAMAGE(opener_unlisted, 1),
+	DAMAGE(mark_trunc, 1),     DAMAGE(mark_no_lane, 1),      DAMAGE(mark_in_free_inode, 1),
+	DAMAGE(mark_in_count, 1),  DAMAGE(mark_in_file_node, 1), DAMAGE(mark_in_tree_word, 1),
+	DAMAGE(page_leak, 1),      DAMAGE(inode_leak, 1),        DAMAGE(dirent_leak, 1),
+	DAMAGE(private_leak, 1),   DAMAGE(private_in_use, 1),    DAMAGE(free_in_use, 1),
+	DAMAGE(retired_in_use, 1), DAMAGE(wrong_use, 1),         DAMAGE(no_state, 2),
+	DAMAGE(record_allocs, 0),  DAMAGE(used_untold, 1),       DAMAGE(used_more, 1),
+	DAMAGE(used_by_nobody, 1), DAMAGE(no_epoch, 1),          DAMAGE(mark_of_another_class, 0),
+	DAMAGE(free_with_txid, 1), DAMAGE(retired_tomorrow, 1),  DAMAGE(born_never, 1),
 };
 
 static void every_damage_is_found(void **unused)

@@ -148,7 +148,7 @@ static void adopt_only_widens(void **state)
 	pod_stop(&pod);
 }
 
-/* A scan holds every lane of every host, joined or not. */
+/* A scan holds every lane of every host that has joined. */
 static void snapshot_sees_all(void **state)
 {
 	struct pod pod;

@@ -215,6 +215,66 @@ static void every_lane_is_seen(void **state)
 	many_stop(&m);
 }
 
+/* ... in each state that its host may be in, but for those of a slot that is free, or was never taken. */
+static void free_slots_are_passed_over(void **state)
+{
+	struct many m;
+	struct lane *looker;
+	struct pool *pool;
+	sm_u64 *word;
+	uint64_t was;
+
+	(void)state;
+	many_start(&m);
+	pool = fs_pool_writable(m.fs[7]);
+	looker = fs_take_lane(m.fs[7]);
+	word = &pool->member->host[40].word;
+	was = sm_load(word);
+	sm_store(&pool->lanes[40 * LANES + 3].high, 1);
+	sm_store(&pool->lanes[40 * LANES + 3].low, 1);
+	for (unsigned i = 0; i < 16; i++) { /* those that make no sense, too */
+		sm_store(word, (was & ~(15ull << 36)) | (uint64_t)i << 36);
+		epoch_rescan(&looker->epoch);
+		assert_int_equal(epoch_reusable(&looker->epoch.scan, 1, 1), i == DAXFS_HOST_FREE);
+	}
+	sm_store(word, 1ull << 28); /* FREE, and names a recoverer */
+	epoch_rescan(&looker->epoch);
+	assert_false(epoch_reusable(&looker->epoch.scan, 1, 1));
+	sm_store(word, was);
+	sm_store(&pool->lanes[40 * LANES + 3].low, 0);
+	fs_put_lane(m.fs[7], looker);
+	many_stop(&m);
+}
+
+/* What a host took stays counted when it has left, in whatever generation its slot is. */
+static void free_slots_count(void **state)
+{
+	static const uint8_t byte = 1;
+	struct daxfs_statfs before, after;
+	struct daxfs_error err;
+	struct many m;
+	struct pool *pool;
+	daxfs_ino ino;
+
+	(void)state;
+	many_start(&m);
+	ino = pod_create(m.fs[40], DAXFS_ROOT, "f");
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(daxfs_write(m.fs[40], ino, &byte, 1, (uint64_t)i * DAXFS_PAGE_SIZE, 0), 1);
+	assert_int_equal(daxfs_statfs(m.fs[0], &before), 0);
+	assert_int_equal(daxfs_leave(m.fs[40]), 0);
+	assert_int_equal(daxfs_statfs(m.fs[0], &after), 0);
+	assert_int_equal(after.pages.live, before.pages.live);
+	assert_int_equal(after.inodes.live, before.inodes.live);
+	/* After the last generation comes the first again. */
+	pool = fs_pool_writable(m.fs[0]);
+	sm_store(&pool->member->host[40].word, 0);
+	assert_int_equal(daxfs_statfs(m.fs[0], &after), 0);
+	assert_int_equal(after.pages.live, before.pages.live);
+	assert_int_equal(daxfs_join(m.fs[40], 40, "many40", &err), 0);
+	many_stop(&m);
+}
+
 /* A recovery is its recoverer's alone: not another host's, nor that of the next tenant of its slot. */
 static void recovery_has_an_owner(void **state)
 {
@@ -248,7 +308,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(held_by_each),       cmocka_unit_test(created_open_by_each),
 		cmocka_unit_test(locked_by_each),     cmocka_unit_test(recovered_each),
-		cmocka_unit_test(every_lane_is_seen), cmocka_unit_test(recovery_has_an_owner),
+		cmocka_unit_test(every_lane_is_seen), cmocka_unit_test(free_slots_are_passed_over),
+		cmocka_unit_test(free_slots_count),   cmocka_unit_test(recovery_has_an_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,7 @@
  *   lease-first    a first write, and a lease for another host: one of them at most goes on (L6)
  *   lease-silent   a lease under a beat, and who found its host silent until then: if granted it counts (L4)
  *   look-*         a change, and a look at times: pair_times.h
- *   enter-scan     a word is loaded behind an announcement, and what it named is retired: it is in use
- *   extend-scan    the same of an object that is younger than the announcement was; taken-over: in a left lane
- *   adopt-scan     of three: a helper protects what an ended record was about: in use, for a third host's scan
- *   local-again, ask-names  pair_local.c, pair_names.c
+ *   local-again, ask-names, *-scan, join-adopt, taken-over  pair_local.c, pair_names.c, pair_reclaim.c
  *   claim-anew     a claim is read while its lane claims another word: as it was, or not (C2 of sync/claim.c)
  */
 #include <inttypes.h>
@@ -35,6 +32,7 @@
 #include "weak/pair_features.h"
 #include "weak/pair_local.h"
 #include "weak/pair_names.h"
+#include "weak/pair_reclaim.h"
 #include "weak/pair_times.h"
 
 #define STEPS_MAX 100000u
@@ -317,122 +315,6 @@ static long call_find_silent(void *arg)
 	return term_state(sm_load(&pool->holders[0].term)) == DAXFS_TERM_VOID;
 }
 
-/* -- reclamation: host 0 loads a word, host 1 retires what it named ------------------------- */
-
-enum { NAMED = 2, NAMES_ANOTHER };
-
-static uint64_t birth;
-
-static sm_u64 *link_word(void)
-{
-	return &world.pool.inodes[9].mtime; /* of a free inode: a word that nobody minds */
-}
-
-static long name_born_now(void *arg)
-{
-	(void)arg;
-	birth = sm_load(&world.pool.member->manager.epoch);
-	sm_store(link_word(), NAMED);
-	return 0;
-}
-
-static long advance_epoch(void *arg)
-{
-	(void)arg;
-	epoch_advance(&lane_of(1)->epoch);
-	return 0;
-}
-
-static bool name_object(void)
-{
-	return run_all(OBSERVER, name_born_now, NULL, NULL, NULL) == RUN_RETURNED;
-}
-
-/* It is younger than what lane 0 announces. */
-static bool enter_before(void)
-{
-	return run_all(0, enter, &(unsigned){ 0 }, NULL, NULL) == RUN_RETURNED &&
-	       run_all(1, advance_epoch, NULL, NULL, NULL) == RUN_RETURNED && name_object();
-}
-
-static long call_enter_and_load(void *arg)
-{
-	(void)arg;
-	lane_enter(lane_of(0));
-	return (long)epoch_load(&lane_of(0)->epoch, link_word());
-}
-
-static long call_load(void *arg)
-{
-	(void)arg;
-	return (long)epoch_load(&lane_of(0)->epoch, link_word());
-}
-
-static long call_take_over_and_load(void *arg)
-{
-	(void)arg;
-	lane_take_over(lane_of(0));
-	return (long)epoch_load(&lane_of(0)->epoch, link_word());
-}
-
-/* May the object be used again? */
-static long call_retire_and_scan(void *arg)
-{
-	struct lane *lane = lane_of(1);
-	uint64_t retired;
-
-	(void)arg;
-	sm_cas(link_word(), NAMED, NAMES_ANOTHER);
-	sm_fence();
-	retired = sm_load(&world.pool.member->manager.epoch);
-	epoch_rescan(&lane->epoch);
-	return epoch_reusable(&lane->epoch.scan, retired, birth);
-}
-
-static bool used_again(const struct run *run)
-{
-	return run[0].result == NAMED && run[1].result;
-}
-
-/* Lane 0 is in a record when somebody retires what a word of it lies in, and the epoch moves on. */
-static bool meet_record(void)
-{
-	return run_all(OBSERVER, name_born_now, NULL, NULL, NULL) == RUN_RETURNED &&
-	       run_all(0, enter, &(unsigned){ 0 }, NULL, NULL) == RUN_RETURNED &&
-	       run_all(1, advance_epoch, NULL, NULL, NULL) == RUN_RETURNED;
-}
-
-static long call_end_record(void *arg)
-{
-	(void)arg;
-	sm_store(link_word(), NAMES_ANOTHER);
-	lane_exit(lane_of(0));
-	return 0;
-}
-
-/* Is the record still in flight? Then what its words lie in is looked at. */
-static long call_adopt(void *arg)
-{
-	struct lane *lane = lane_of(2);
-
-	(void)arg;
-	lane_enter(lane);
-	epoch_adopt(&lane->epoch, lane_of(0)->sm);
-	return sm_load(link_word()) == NAMED;
-}
-
-static long call_scan(void *arg)
-{
-	(void)arg;
-	epoch_rescan(&lane_of(1)->epoch);
-	return epoch_reusable(&lane_of(1)->epoch.scan, birth, birth); /* retired in the epoch in which it was born */
-}
-
-static bool used_under_helper(const struct run *run)
-{
-	return run[1].result && run[2].result;
-}
-
 /* -- claims: host 0 claims one word after the other, host 1 reads a claim of the first -------- */
 
 enum { FIRST_WAS = 2, SECOND_WAS, CLAIMS = 4 };
@@ -504,13 +386,51 @@ static const struct pair {
 	{ "look-change", true, false, 7, times_unseen, { times_change, times_look }, both_go_on },
 	{ "look-halves", true, false, 7, times_seen, { times_move, times_look_half }, read_wrong },
 	{ "look-relied", true, false, 7, times_seen, { times_move, times_rely }, read_wrong },
-	{ "enter-scan", true, false, 7, name_object, { call_enter_and_load, call_retire_and_scan }, used_again },
-	{ "extend-scan", true, false, 7, enter_before, { call_load, call_retire_and_scan }, used_again },
+	{ "enter-scan",
+	  true,
+	  false,
+	  7,
+	  reclaim_name_object,
+	  { reclaim_enter_and_load, reclaim_retire_and_scan },
+	  reclaim_used_again },
+	{ "join-scan",
+	  true,
+	  false,
+	  7,
+	  reclaim_name_and_free,
+	  { reclaim_join_and_load, reclaim_retire_and_scan },
+	  reclaim_used_again },
+	{ "extend-scan",
+	  true,
+	  false,
+	  7,
+	  reclaim_enter_before,
+	  { reclaim_load, reclaim_retire_and_scan },
+	  reclaim_used_again },
 	{ "claim-anew", true, false, 7, make_words, { call_claim, call_read_claim }, read_wrong },
-	{ "adopt-scan", true, false, 7, meet_record, { call_end_record, call_scan, call_adopt }, used_under_helper },
+	{ "adopt-scan",
+	  true,
+	  false,
+	  7,
+	  reclaim_meet_record,
+	  { reclaim_end_record, reclaim_scan, reclaim_adopt },
+	  reclaim_used_under_helper },
+	{ "join-adopt",
+	  true,
+	  false,
+	  7,
+	  reclaim_meet_and_free,
+	  { reclaim_end_record, reclaim_scan, reclaim_join_and_adopt },
+	  reclaim_used_under_helper },
 	{ "local-again", true, false, 7, local_setup, { local_reads, local_writes }, local_went_back },
 	{ "ask-names", true, false, 7, names_setup, { names_ask, names_serve }, names_missed },
-	{ "taken-over", true, false, 7, enter_before, { call_take_over_and_load, call_retire_and_scan }, used_again },
+	{ "taken-over",
+	  true,
+	  false,
+	  7,
+	  reclaim_enter_before,
+	  { reclaim_take_over_and_load, reclaim_retire_and_scan },
+	  reclaim_used_again },
 };
 
 #define PAIRS (sizeof(pairs) / sizeof(pairs[0]))

@@ -191,6 +191,8 @@ static const struct order_note notes[] = {
 	NOTICED("sync/epoch.c", "epoch_take_over", "fence", 0, 0, "taken-over", 2000),
 	BECAUSE("sync/epoch.c", "advance", NULL, 0, 0,
 		"that the epoch has moved on is known from what carries it: births and the fence behind"),
+	BECAUSE("sync/slots.h", "slot_announces", "load", 0, 0,
+		"the fences before and between the looks order them; " COMES_LAST),
 	BECAUSE("sync/epoch.c", "look", "load", 0, 0,
 		"the fences before and between the looks order them; " COMES_LAST),
 	BECAUSE("sync/epoch.c", "epoch_rescan", "fence", 1, 0,
