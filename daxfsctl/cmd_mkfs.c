@@ -2,7 +2,8 @@
 /*
  * cmd_mkfs.c - daxfsctl mkfs: make a pool.
  *
- * It has one host slot more than there are hosts, for commands that join while all hosts work.
+ * It has one host slot more than there are hosts, for commands that join while all hosts work. Where nothing is said
+ * there are as many as the format has, if they cost little of the pool: hosts may then be added at any time.
  *
  * Where nothing is said a device gets the domain wb, for a host's caches can be lost with it; so does a file that
  * is mapped past the page cache (DAX). Of a file in memory the caches outlive each process: gpf. On the same media a
@@ -18,7 +19,6 @@
 #include "daxfsctl/medium.h"
 #include "daxfsctl/text.h"
 
-#define HOSTS 8u
 #define LEASE_MS 2000u
 #define DEATH_BEATS 10u /* fabricd/timing.h */
 
@@ -112,7 +112,7 @@ static int make(struct ctl *ctl, const struct mkfs *m)
 		.name = m->name,
 		.size = m->size.value,
 		.inodes = m->inodes.value,
-		.hosts = (m->hosts.given ? (unsigned)m->hosts.value : HOSTS) + 1,
+		.hosts = m->hosts.given ? (unsigned)m->hosts.value + 1 : DAXFS_HOSTS_MANY,
 		.lanes = (unsigned)m->lanes.value,
 		.opens = (unsigned)m->opens.value,
 		.heartbeat_ms = (unsigned)m->heartbeat_ms.value,

@@ -66,12 +66,14 @@ enum daxfs_cache_policy_name {
 	DAXFS_CACHE_CLOCK /* MH-clock: not used since a hand went by */
 };
 
+#define DAXFS_HOSTS_MANY UINT32_MAX /* as many slots as there can be, 64, in at most 1/128 of the pool; 9 at least */
+
 struct daxfs_mkfs_options {
 	size_t struct_size;    /* sizeof(struct daxfs_mkfs_options): see base.h */
 	const char *name;      /* up to 31 bytes; NULL: "daxfs" */
 	uint64_t size;         /* bytes; 0: the size the file or device has */
 	uint64_t inodes;       /* 0: one per 32 KiB */
-	unsigned hosts;        /* slots, one more than hosts: see daxfsctl mkfs; 0: 8 */
+	unsigned hosts;        /* slots, one more than hosts: see daxfsctl mkfs; 0: 8; or DAXFS_HOSTS_MANY */
 	unsigned lanes;        /* per host; 0: 8 */
 	unsigned opens;        /* files one host can hold open; 0: 4096 */
 	unsigned heartbeat_ms; /* 0: 50. Everything else in time follows from it */

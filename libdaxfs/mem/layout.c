@@ -13,6 +13,8 @@
 #include <errno.h>
 
 #define INODE_BYTES_DEFAULT (32u * 1024u) /* of pool for each inode */
+#define SLOTS_PART 128u                   /* of the pool that many slots may take, ... */
+#define SLOTS_MIN 9u                      /* ... but for so many */
 
 static const struct {
 	const char *name;
@@ -158,12 +160,29 @@ static int take_cache_options(struct layout *l, const struct daxfs_mkfs_options 
 	return 0;
 }
 
+/*
+ * Lanes and tables of all slots lie before the pages, each at a place that follows from their number, so hosts can
+ * come later only if their slots are there. Of one that nobody uses they cost memory alone (sync/slots.h).
+ */
+static unsigned many_slots(const struct layout *l)
+{
+	uint64_t slot = l->lanes_per_host * sizeof(struct sm_lane) + l->opens_per_host * sizeof(sm_u64) +
+			sizeof(struct sm_holder) + sizeof(struct sm_asks);
+	uint64_t n = l->size / SLOTS_PART / slot, most = DAXFS_LANES_MAX / l->lanes_per_host;
+
+	if (most > DAXFS_HOSTS_MAX)
+		most = DAXFS_HOSTS_MAX;
+	if (n > most)
+		n = most;
+	return n < SLOTS_MIN ? SLOTS_MIN : (unsigned)n;
+}
+
 static int take_options(struct layout *l, const struct daxfs_mkfs_options *o, struct daxfs_error *err)
 {
-	l->hosts = or_default(o->hosts, 8);
 	l->lanes_per_host = or_default(o->lanes, 8);
 	l->heartbeat_ms = or_default(o->heartbeat_ms, DAXFS_HEARTBEAT_MS_DEFAULT);
 	l->opens_per_host = or_default(o->opens, 4096);
+	l->hosts = o->hosts == DAXFS_HOSTS_MANY ? many_slots(l) : or_default(o->hosts, 8);
 	l->lease_ms = o->lease_ms;
 	if (l->hosts > DAXFS_HOSTS_MAX)
 		return daxfs_error_set(err, -EINVAL, "%u hosts: a pool has at most %u", l->hosts, DAXFS_HOSTS_MAX);

@@ -93,6 +93,30 @@ static void refused(uint64_t size, struct daxfs_mkfs_options options, int error,
 	util_refused(layout_compute(size, &options, &l, &err), error, &err, words);
 }
 
+/* As many slots as can be, if they take at most 1/128 of the pool; and nine, whatever they take. */
+static void test_many_slots(void **state)
+{
+	const uint64_t slot = 8 * sizeof(struct sm_lane) + 4096 * 8 + sizeof(struct sm_holder) + sizeof(struct sm_asks);
+	struct daxfs_mkfs_options o = { .hosts = DAXFS_HOSTS_MANY };
+
+	(void)state;
+	assert_int_equal(laid(16 << 20, o).hosts, 9);
+	assert_int_equal(laid(1ull << 30, o).hosts, 64);
+	assert_int_equal(laid(1ull << 43, o).hosts, 64);
+	for (unsigned n = 10; n <= 64; n++) {
+		uint64_t least = (n * slot * 128 + 4095) / 4096 * 4096;
+
+		assert_int_equal(laid(least, o).hosts, n);
+		assert_int_equal(laid(least - 4096, o).hosts, n - 1);
+	}
+	o.lanes = 32; /* 1024 in all */
+	assert_int_equal(laid(1ull << 40, o).hosts, 32);
+	o.lanes = 100;
+	assert_int_equal(laid(1ull << 40, o).hosts, 10);
+	o.lanes = 200;
+	refused(1ull << 40, o, -EINVAL, "9 hosts x 200 lanes");
+}
+
 static void test_options_refused(void **state)
 {
 	(void)state;
@@ -166,10 +190,10 @@ static void test_largest_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),        cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_options_kept), cmocka_unit_test(test_options_refused),
-		cmocka_unit_test(test_least_size),   cmocka_unit_test(test_largest_size),
-		cmocka_unit_test(test_namei),
+		cmocka_unit_test(test_sizes),           cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_options_kept),    cmocka_unit_test(test_many_slots),
+		cmocka_unit_test(test_options_refused), cmocka_unit_test(test_least_size),
+		cmocka_unit_test(test_largest_size),    cmocka_unit_test(test_namei),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
