@@ -109,7 +109,7 @@ static void line(FILE *out, const char *what, const struct daxfs_event *e, const
 			event_time(e->wall_ns, when, sizeof(when)), text, e->number, event_writer(e, who, sizeof(who)));
 }
 
-static void missing(FILE *out, const char *what, const char *text)
+static void plain(FILE *out, const char *what, const char *text)
 {
 	fprintf(out, "  %-19s %s\n", what, text);
 }
@@ -131,7 +131,7 @@ static void show_end(FILE *out, const struct postmortem *p)
 
 	line(out, "proof of exclusion", p->proof, reason_of(p->proof, text, sizeof(text)));
 	if (!p->proof)
-		missing(out, "proof of exclusion", "none is recorded: it may still run");
+		plain(out, "proof of exclusion", "none is recorded: it may still run");
 	if (p->assigned) {
 		snprintf(text, sizeof(text), "by host %d", p->assigned->by);
 		line(out, "recovery assigned", p->assigned, text);
@@ -146,7 +146,7 @@ static void show_end(FILE *out, const struct postmortem *p)
 			 text_ms(p->recovered->value, ms, sizeof(ms)), p->recovered->text);
 		line(out, "recovered", p->recovered, text);
 	} else {
-		missing(out, "recovered", "not yet, as far as is recorded");
+		plain(out, "recovered", "not yet, as far as is recorded");
 	}
 	line(out, "slot joined again", p->back, p->back ? p->back->name : "");
 }
@@ -162,6 +162,21 @@ static void show_beat(FILE *out, const struct daxfs_event *noticed)
 	line(out, "last heartbeat", &beat, counter);
 }
 
+/* When it had beaten last, as the manager saw it that suspected it. */
+static const char *beats_of(const struct postmortem *p)
+{
+	const char *text = p->suspected ? p->suspected->text : p->declared ? p->declared->text : "";
+
+	return strncmp(text, "beats ", 6) == 0 ? text + 6 : NULL;
+}
+
+/* Without what the manager said of its beats, which has a line. */
+static const char *cause_of(const struct daxfs_event *e, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	return e ? daxfs_reason_text(e->reason, e->ms, buf, size) : buf;
+}
+
 static void show_text(FILE *out, int host, const struct postmortem *p)
 {
 	const struct daxfs_event *beat = p->suspected ? p->suspected : p->declared ? p->declared : p->proof;
@@ -170,11 +185,13 @@ static void show_text(FILE *out, int host, const struct postmortem *p)
 	fprintf(out, "host %d (%s) generation %u\n", host, beat && beat->name[0] ? beat->name : "unnamed",
 		p->generation);
 	line(out, "joined", p->joined, "");
+	if (beats_of(p))
+		plain(out, "beats before", beats_of(p));
 	if (beat)
 		show_beat(out, beat);
-	line(out, "suspected", p->suspected, reason_of(p->suspected, text, sizeof(text)));
-	line(out, "declared dead", p->declared, reason_of(p->declared, text, sizeof(text)));
-	line(out, "not cut off", p->failed, reason_of(p->failed, text, sizeof(text)));
+	line(out, "suspected", p->suspected, cause_of(p->suspected, text, sizeof(text)));
+	line(out, "declared dead", p->declared, cause_of(p->declared, text, sizeof(text)));
+	line(out, "not cut off", p->failed, cause_of(p->failed, text, sizeof(text)));
 	show_end(out, p);
 }
 

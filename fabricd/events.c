@@ -130,7 +130,7 @@ static struct daxfs_event event_of(const struct daxfs_host_view *v, enum daxfs_e
 
 /* What hosts record themselves, and what is only the end of that, is not. */
 static void record_move(const struct events *events, const struct daxfs_host_view *seen, const struct decide_action *a,
-			uint32_t generation, const char *agent)
+			uint32_t generation, const char *agent, const char *beats)
 {
 	struct daxfs_event e = event_of(seen, DAXFS_EVENT_STATE);
 
@@ -143,6 +143,8 @@ static void record_move(const struct events *events, const struct daxfs_host_vie
 	e.by = a->to == DAXFS_HOST_RECOVERING ? a->recoverer : -1;
 	if (a->to == DAXFS_HOST_FENCED && a->fence_ms)
 		snprintf(e.text, sizeof(e.text), "by %.38s in %u ms", agent, a->fence_ms);
+	else if (a->to == DAXFS_HOST_SUSPECT || a->to == DAXFS_HOST_FENCING)
+		snprintf(e.text, sizeof(e.text), "%s", beats);
 	record(events, &e);
 }
 
@@ -189,7 +191,7 @@ static const char *moved_why(const struct decide_action *a, const char *agent, c
 }
 
 void events_moved(struct events *events, const struct daxfs_host_view *seen, const struct decide_action *a,
-		  const char *agent)
+		  const char *agent, const char *beats)
 {
 	struct events_host *h = &events->host[a->host];
 	uint32_t generation = seen->generation + (a->to == DAXFS_HOST_FENCED);
@@ -199,7 +201,7 @@ void events_moved(struct events *events, const struct daxfs_host_view *seen, con
 
 	if (!again) {
 		log_entry(events, seen, a->to, generation, moved_why(a, agent, err, sizeof(err)));
-		record_move(events, seen, a, generation, agent);
+		record_move(events, seen, a, generation, agent, beats);
 	}
 	h->known = true;
 	h->state = a->to;

@@ -33,9 +33,9 @@ struct events {
 
 /* A poll saw this. */
 void events_saw(struct events *events, const struct daxfs_host_view *v);
-/* Our move succeeded; agent is the name of the fence agent, or empty. */
+/* Our move succeeded; agent is the name of the fence agent, or empty; beats: when the host beat last, or empty. */
 void events_moved(struct events *events, const struct daxfs_host_view *seen, const struct decide_action *a,
-		  const char *agent);
+		  const char *agent, const char *beats);
 /* The recoverer of a host died, and is counted. */
 void events_recoverer_died(struct events *events, const struct daxfs_host_view *seen);
 /* We are primary now; the former one is what the manager's line said. */

@@ -2,6 +2,8 @@
 /* gaps.c - see gaps.h. */
 #include "fabricd/gaps.h"
 
+#include <stdio.h>
+
 #include "common/log.h"
 #include "fabricd/monitor.h"
 #include "fabricd/timing.h"
@@ -15,6 +17,33 @@ static unsigned percent_of(unsigned silent_polls)
 						   : 0;
 }
 
+/* The first look at a tenant tells when it was seen, and not when it beat. */
+static void keep_beat(struct gap *g, uint64_t beat, uint64_t now_ms)
+{
+	if (g->n && beat == g->beat)
+		return;
+	if (g->n > 1)
+		g->apart_ms[g->n % GAPS_KEPT] = (uint32_t)(now_ms - g->moved_ms);
+	g->beat = beat;
+	g->moved_ms = now_ms;
+	g->n++;
+}
+
+const char *gaps_text(const struct gaps *gaps, unsigned host, char *buf, size_t size)
+{
+	const struct gap *g = &gaps->host[host];
+	uint64_t first = g->n > GAPS_KEPT + 2 ? g->n - GAPS_KEPT : 2;
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (uint64_t i = first; i < g->n && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%u", i == first ? "beats " : " ",
+				       g->apart_ms[i % GAPS_KEPT]);
+	if (at && at < size)
+		snprintf(buf + at, size - at, " ms apart");
+	return buf;
+}
+
 static void look_at_host(struct gap *g, const struct watch *w, unsigned i)
 {
 	const struct daxfs_host_view *v = &w->in.view[i];
@@ -24,6 +53,7 @@ static void look_at_host(struct gap *g, const struct watch *w, unsigned i)
 
 	if (g->tenancy != v->tenancy)
 		*g = (struct gap){ .tenancy = v->tenancy };
+	keep_beat(g, v->beat, w->in.now_ms);
 	if (h->silent == 0 && g->percent)
 		log_note("host %u (%s) beats again, after %llu ms", i, v->name, (unsigned long long)g->now_ms);
 	if (percent > g->percent)

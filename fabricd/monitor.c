@@ -218,7 +218,7 @@ static void outcome(struct watch *w, const struct operation *op)
 {
 	const struct decide_action *a = op->a;
 	bool managing = a->kind == DECIDE_CLAIM || a->kind == DECIDE_BEAT || a->kind == DECIDE_JUDGE;
-	char what[64];
+	char what[64], beats[64];
 
 	if (op->rc == -EAGAIN)
 		return;
@@ -236,7 +236,8 @@ static void outcome(struct watch *w, const struct operation *op)
 		events_recoverer_died(&w->events, &w->in.view[a->host]);
 	} else if (a->kind == DECIDE_MOVE) {
 		w->host_error[a->host] = 0;
-		events_moved(&w->events, &w->in.view[a->host], a, agents_name(w->agents, a->host));
+		events_moved(&w->events, &w->in.view[a->host], a, agents_name(w->agents, a->host),
+			     gaps_text(&w->gaps, a->host, beats, sizeof(beats)));
 		if (a->to == DAXFS_HOST_FENCED && a->fence_ms) {
 			decide_fenced(&w->decide, a->host);
 			agents_fenced(w->agents, a->host, w->in.view[a->host].name);

@@ -237,6 +237,46 @@ static void gaps_are_warned_of(void **state)
 	real_stop(&r);
 }
 
+/* A host that beats after so many ms is looked at then, and once more before. */
+static void beat_after(struct watch *w, struct gaps *gaps, unsigned ms)
+{
+	w->in.now_ms += ms / 2;
+	gaps_poll(gaps, w);
+	w->in.now_ms += ms - ms / 2;
+	w->in.view[0].beat++;
+	gaps_poll(gaps, w);
+}
+
+/* The last eight times between two beats of this tenant, for the event of its end. */
+static void last_beats_are_kept(void **state)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	struct gaps gaps = { .host = { { .percent = 0 } } };
+	char text[64];
+
+	(void)state;
+	decide_init(&w->decide, 1, 50);
+	w->geometry.heartbeat_ms = 50;
+	w->in.readable = w->in.sensible[0] = true;
+	w->in.view[0] = (struct daxfs_host_view){ .state = DAXFS_HOST_ALIVE, .tenancy = 7, .beat = 1000 };
+	gaps_poll(&gaps, w);
+	beat_after(w, &gaps, 30); /* it had beaten some time before it was first seen */
+	assert_string_equal(gaps_text(&gaps, 0, text, sizeof(text)), "");
+	beat_after(w, &gaps, 51);
+	assert_string_equal(gaps_text(&gaps, 0, text, sizeof(text)), "beats 51 ms apart");
+	for (unsigned ms = 101; ms <= 107; ms++)
+		beat_after(w, &gaps, ms);
+	assert_string_equal(gaps_text(&gaps, 0, text, sizeof(text)), "beats 51 101 102 103 104 105 106 107 ms apart");
+	beat_after(w, &gaps, 9999);
+	w->in.now_ms += 700; /* its silence is none of them */
+	gaps_poll(&gaps, w);
+	assert_string_equal(gaps_text(&gaps, 0, text, sizeof(text)), "beats 101 102 103 104 105 106 107 9999 ms apart");
+	w->in.view[0].tenancy = 8;
+	beat_after(w, &gaps, 40);
+	assert_string_equal(gaps_text(&gaps, 0, text, sizeof(text)), "");
+	free(w);
+}
+
 static void every_code_has_a_name(void **state)
 {
 	(void)state;
@@ -252,7 +292,7 @@ int main(void)
 		cmocka_unit_test(a_pod_that_is_well), cmocka_unit_test(an_expected_host_is_absent),
 		cmocka_unit_test(a_host_dies),        cmocka_unit_test(since_before_fabricd),
 		cmocka_unit_test(no_backup),          cmocka_unit_test(every_code_has_a_name),
-		cmocka_unit_test(gaps_are_warned_of),
+		cmocka_unit_test(gaps_are_warned_of), cmocka_unit_test(last_beats_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
