@@ -127,7 +127,19 @@ static void complain_of_fabricd(const struct snapshot *s, char *buf, size_t size
 /* Agents write back what is 5 s old: storage fails, or does not answer, or is much too slow. */
 static bool writes_nothing_back(const struct snapshot_host *h)
 {
-	return h->readable && h->view.state == DAXFS_HOST_ALIVE && h->unwritten && h->unwritten_ms > UNWRITTEN_MS;
+	return h->readable && h->view.state == DAXFS_HOST_ALIVE && h->unwritten &&
+	       (h->write_error || h->unwritten_ms > UNWRITTEN_MS);
+}
+
+static void add_unwritten(struct snapshot *s, unsigned i)
+{
+	const struct snapshot_host *h = &s->host[i];
+
+	condition_add(s, "not-written-back", (int)i, 0,
+		      "host %u (%.31s): storage has not what was written %llu s ago, of backing %.31s: %.48s", i,
+		      h->view.name, (unsigned long long)h->unwritten_ms / 1000,
+		      h->unwritten_of[0] ? h->unwritten_of : "?",
+		      h->write_error ? strerror(h->write_error) : "it does not answer, or is slow");
 }
 
 static void complain_of_storage(const struct snapshot *s, char *buf, size_t size)
@@ -192,9 +204,7 @@ void health_conditions(struct snapshot *s)
 				      s->host[i].view.name);
 	for (unsigned i = 0; i < s->n_hosts; i++)
 		if (writes_nothing_back(&s->host[i]))
-			condition_add(s, "not-written-back", (int)i, 0,
-				      "host %u (%.31s): storage has not what was written %llu s ago: backing list", i,
-				      s->host[i].view.name, (unsigned long long)s->host[i].unwritten_ms / 1000);
+			add_unwritten(s, i);
 	if (s->answered_by && !s->deciding && s->fabricd == FABRICD_PRIMARY)
 		condition_add(s, "not-deciding", -1, 0, "fabricd decides nothing: %.80s", s->note);
 	if (in_use(s) && unwatched(s)) {

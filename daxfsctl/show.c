@@ -91,13 +91,13 @@ static int wider(int width, const char *text)
 	return n > width ? n : width;
 }
 
-static struct widths measure(const struct snapshot *s, bool all)
+static struct widths measure(const struct snapshot *s, bool (*shown)(const struct snapshot_host *h))
 {
 	struct widths w = { 5, 10, 6 };
 	char beat[32];
 
 	for (unsigned i = 0; i < s->n_hosts; i++) {
-		if (!all && !health_shown(&s->host[i]))
+		if (!shown(&s->host[i]))
 			continue;
 		w.name = wider(w.name, name_text(&s->host[i]));
 		w.state = wider(w.state, state_text(&s->host[i]));
@@ -108,7 +108,7 @@ static struct widths measure(const struct snapshot *s, bool all)
 
 static void show_table(FILE *out, const struct snapshot *s)
 {
-	struct widths w = measure(s, false);
+	struct widths w = measure(s, health_shown);
 	char beat[32], reason[192];
 
 	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  LANES  RECORDS  OWNED  PINS  REASON\n", w.name, "HOST", w.state,
@@ -123,6 +123,13 @@ static void show_table(FILE *out, const struct snapshot *s)
 			state_text(h), v->generation, w.beat, beat_text(h, beat, sizeof(beat)), v->lanes, v->records,
 			v->owned, v->pins, reason_text(s, h, reason, sizeof(reason)));
 	}
+}
+
+static void show_slots(FILE *out, const struct snapshot *s)
+{
+	unsigned free, slots = snapshot_slots(s, &free);
+
+	fprintf(out, "slots %u of %u free", free, slots);
 }
 
 static void show_foot(FILE *out, const struct snapshot *s)
@@ -143,12 +150,12 @@ static void show_foot(FILE *out, const struct snapshot *s)
 		if (u->reserved && u->pages.free <= u->reserved)
 			fprintf(out, "  FULL: %s left, for overwrites",
 				text_bytes(u->pages.free * 4096, kept, sizeof(kept)));
+		fputs("  ", out);
 	}
+	show_slots(out, s);
 	if (s->last.ns)
-		fprintf(out, "%slast recovery %s", s->have_usage ? "   " : "",
-			text_recovery(&s->last, recovery, sizeof(recovery)));
-	if (s->have_usage || s->last.ns)
-		putc('\n', out);
+		fprintf(out, "   last recovery %s", text_recovery(&s->last, recovery, sizeof(recovery)));
+	putc('\n', out);
 }
 
 static void show_proof(FILE *out, const struct snapshot *s)
@@ -235,7 +242,7 @@ void show_status(FILE *out, const struct snapshot *s)
 
 void show_hosts(FILE *out, const struct snapshot *s)
 {
-	struct widths w = measure(s, true);
+	struct widths w = measure(s, snapshot_used);
 	char beat[32], reason[192], recoverer[16], recovery[192];
 
 	fprintf(out, "ID %-*s  %-*s  GEN  %-*s  %7s  RECOVERER  REASON\n", w.name, "HOST", w.state, "STATE", w.beat,
@@ -243,6 +250,8 @@ void show_hosts(FILE *out, const struct snapshot *s)
 	for (unsigned i = 0; i < s->n_hosts; i++) {
 		const struct snapshot_host *h = &s->host[i];
 
+		if (!snapshot_used(h))
+			continue;
 		snprintf(recoverer, sizeof(recoverer), h->readable && h->view.recoverer >= 0 ? "%d" : "-",
 			 h->view.recoverer);
 		fprintf(out, "%2u %-*s  %-*s  %3u  %-*s  %7u  %9s  %s\n", i, w.name, name_text(h), w.state,
@@ -252,6 +261,8 @@ void show_hosts(FILE *out, const struct snapshot *s)
 			fprintf(out, "   last recovered in %s\n",
 				text_recovery(&h->view.last, recovery, sizeof(recovery)));
 	}
+	show_slots(out, s);
+	putc('\n', out);
 }
 
 /* -- JSON ----------------------------------------------------------------------- */
@@ -296,6 +307,17 @@ static void json_roles(struct json *j, const struct snapshot *s, const struct da
 	json_close(j);
 }
 
+/* What storage has not, and why. */
+static void json_unwritten(struct json *j, const struct snapshot_host *h)
+{
+	json_open_object(j, "unwritten");
+	json_add_number(j, "bytes", h->unwritten);
+	json_add_number(j, "oldest_ms", h->unwritten_ms);
+	json_add_text(j, "backing", h->unwritten ? h->unwritten_of : "");
+	json_add_text(j, "error", h->write_error ? strerror(h->write_error) : "");
+	json_close(j);
+}
+
 static void json_host(struct json *j, const struct snapshot *s, const struct snapshot_host *h)
 {
 	const struct daxfs_host_view *v = &h->view;
@@ -325,9 +347,24 @@ static void json_host(struct json *j, const struct snapshot *s, const struct sna
 		json_add_number(j, "reason_ms", v->reason_ms);
 		json_add_number(j, "fence_ms", v->fence_ms);
 		text_json_recovery(j, "last_recovery", &v->last);
+		if (s->have_usage)
+			json_unwritten(j, h);
 	}
 	json_add_text(j, "reason", reason_text(s, h, reason, sizeof(reason)));
 	json_close(j);
+}
+
+static void json_hosts(struct json *j, const struct snapshot *s)
+{
+	unsigned free;
+
+	json_open_array(j, "hosts");
+	for (unsigned i = 0; i < s->n_hosts; i++)
+		if (snapshot_used(&s->host[i]))
+			json_host(j, s, &s->host[i]);
+	json_close(j);
+	snapshot_slots(s, &free);
+	json_add_number(j, "free_slots", free);
 }
 
 static void json_fabricd(struct json *j, const struct snapshot *s)
@@ -448,10 +485,7 @@ static void json_all(struct json j, const struct snapshot *s)
 	json_add_bool(&j, "healthy", health_good(s));
 	json_add_text(&j, "health", health_text(s, health, sizeof(health)));
 	json_conditions(&j, s);
-	json_open_array(&j, "hosts");
-	for (unsigned i = 0; i < s->n_hosts; i++)
-		json_host(&j, s, &s->host[i]);
-	json_close(&j);
+	json_hosts(&j, s);
 	if (s->have_usage) {
 		text_json_usage(&j, &s->usage, false);
 		json_repairs(&j, s);

@@ -56,6 +56,8 @@ static void take_unwritten(struct snapshot *s, struct daxfs *fs)
 		if (daxfs_cache_stats_of(fs, i, &stats) == 0) {
 			s->host[i].unwritten = stats.dirty_bytes;
 			s->host[i].unwritten_ms = stats.dirty_age_ms;
+			s->host[i].write_error = (int)stats.dirty_error;
+			copy_text(s->host[i].unwritten_of, sizeof(s->host[i].unwritten_of), stats.dirty_name);
 		}
 }
 
@@ -140,6 +142,16 @@ static void sample_beats(struct snapshot *s, const struct daxfs_member *m)
 		s->host[i].beat = v.beat == s->host[i].view.beat ? BEAT_NOT_WITHIN : BEAT_WITHIN;
 		s->host[i].beat_ms = ms;
 	}
+}
+
+unsigned snapshot_slots(const struct snapshot *s, unsigned *free)
+{
+	unsigned slots = s->n_hosts ? s->n_hosts - 1 : 0;
+
+	*free = 0;
+	for (unsigned i = 0; i < slots; i++)
+		*free += !snapshot_in_use(&s->host[i]);
+	return slots;
 }
 
 /* The pool does not say which recovery came last: one that is still on display, else any. */

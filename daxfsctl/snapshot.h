@@ -34,6 +34,8 @@ struct snapshot_host {
 	uint64_t beat_ms, worst_gap_ms;   /* the latter: BEAT_SINCE only */
 	char said[120];                   /* by the fence agent that could not cut it off */
 	uint64_t unwritten, unwritten_ms; /* bytes that storage has not, at most; the age of the oldest */
+	char unwritten_of[32];            /* the backing that these are of; empty: not known */
+	int write_error;                  /* errno of the last attempt to write back there; 0: none */
 };
 
 enum snapshot_fabricd {
@@ -88,5 +90,14 @@ static inline bool snapshot_in_use(const struct snapshot_host *h)
 {
 	return !h->readable || (h->view.state != DAXFS_HOST_FREE && h->view.state != DAXFS_HOST_RECOVERED);
 }
+
+/* Was anybody ever in that slot? Pools have many that nobody needs. */
+static inline bool snapshot_used(const struct snapshot_host *h)
+{
+	return snapshot_in_use(h) || h->view.state != DAXFS_HOST_FREE || h->view.generation || h->view.tenancy;
+}
+
+/* Slots that agents may have, all but the spare one; and how many of them are free. */
+unsigned snapshot_slots(const struct snapshot *s, unsigned *free);
 
 #endif

@@ -245,6 +245,7 @@ static void attach(struct backing *b)
 		close(fd);
 		return;
 	}
+	daxfs_tell_write_error(b->fs, b->number, b->config->name, 0);
 	log_note("backing %s: reading %s%s", b->config->name, path, b->writable ? ", and writing" : "");
 	pthread_mutex_lock(&b->lock);
 	b->attached = true;

@@ -287,6 +287,7 @@ static void tell(struct backing *b)
 	pthread_mutex_unlock(&b->lock);
 	if (was == error)
 		return;
+	daxfs_tell_write_error(b->fs, b->number, b->config->name, error);
 	if (!error) {
 		log_note("backing %s: all that was written is written back again", b->config->name);
 		daxfs_xattr_remove(b->fs, b->root, BACKING_ERROR);

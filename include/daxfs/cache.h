@@ -403,6 +403,10 @@ struct daxfs_cache_stats {
 	int64_t cached;        /* put into the pool, less those that it gave back, whoever had put them there */
 	uint64_t dirty_bytes;  /* that it wrote and storage has not, as daxfs_tell_dirty said; */
 	uint64_t dirty_age_ms; /* ... the oldest of them */
+	/* which are of this backing, as daxfs_tell_write_error named it: its number + 1, 0: not said; errno of the last
+	 * attempt to write back, 0: there was none, or it went well */
+	uint32_t dirty_oldest, dirty_error;
+	char dirty_name[32];
 };
 
 /* where the pages of one file of storage are; those that are none of these are in storage alone */
@@ -452,6 +456,14 @@ DAXFS_API int daxfs_cache_stats_of(struct daxfs *fs, unsigned host, struct daxfs
  * For daxfs_cache_stats_of, with the next heartbeat. bytes: at most so many; age_ms: of the oldest. Never fails.
  */
 DAXFS_API void daxfs_tell_dirty(struct daxfs *fs, unsigned backing, uint64_t bytes, uint64_t age_ms);
+
+/*
+ * daxfs_tell_write_error - say why a backing cannot be written back
+ *
+ * For daxfs_cache_stats_of, with the next heartbeat, of the backing whose bytes wait longest. name: for people, of
+ * which 31 bytes are kept; error: of the last attempt, an errno or its negative; 0: it went well. Never fails.
+ */
+DAXFS_API void daxfs_tell_write_error(struct daxfs *fs, unsigned backing, const char *name, int error);
 
 #ifdef __cplusplus
 }

@@ -74,7 +74,8 @@ struct sm_asks {
 	sm_u64 word[DAXFS_ASKS];       /* 040 of each ask */
 	struct sm_ask ask[DAXFS_ASKS]; /* 080 */
 	/* 180 lost, no room, errors of storage, written back; then as it is now: dirty bytes, ms of the oldest; then
-	 * read from private copies, copied there, replaced there; zero */
+	 * read from private copies, copied there, replaced there; then of the backing whose bytes are the oldest
+	 * [63:32] errno of the last try to write back [31:0] its number + 1, 0: none, and its name, 4 words; zero */
 	sm_u64 figure[DAXFS_CACHE_FIGURES_REST];
 };
 

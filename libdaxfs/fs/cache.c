@@ -8,8 +8,11 @@
  */
 #include "fs/cache.h"
 
+#include <ctype.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "mem/clock.h"
@@ -22,9 +25,12 @@
 #define PLACES 1024u /* pages */
 /* between the figures in struct sm_asks, which are sums: what is so now */
 enum { NOW_DIRTY = FIGURE_LOCAL - FIGURE_LOST, NOW_DIRTY_AGE, NOW_END };
+/* behind the last of those: of which backing the oldest is (its number + 1, [63:32] errno), and its name */
+enum { NOW_OLDEST = NOW_END + FIGURES - FIGURE_LOCAL, NOW_NAME };
+#define NAME_WORDS 4u
 
 _Static_assert(FIGURE_PAST == DAXFS_CACHE_FIGURES && FIGURE_LOST - FIGURE_PAST == DAXFS_CACHE_FIGURES_MORE &&
-		       NOW_END + FIGURES - FIGURE_LOCAL <= DAXFS_CACHE_FIGURES_REST,
+		       NOW_NAME + NAME_WORDS <= DAXFS_CACHE_FIGURES_REST,
 	       "each figure has its word");
 
 struct cache {
@@ -49,7 +55,9 @@ struct cache {
 	uint64_t before[FIGURES];      /* of this slot, by earlier processes */
 	struct {
 		atomic_ullong bytes, since_ns; /* the second: if the first is not 0 */
-	} dirty[DAXFS_BACKINGS];               /* without the lock, too */
+		atomic_int error;
+		atomic_ullong name[NAME_WORDS];
+	} dirty[DAXFS_BACKINGS]; /* without the lock, too */
 };
 
 int cache_init(struct daxfs *fs)
@@ -404,20 +412,35 @@ static void tell_now(const struct pool *pool, unsigned host, unsigned i, uint64_
 		sm_store_relaxed(word, now);
 }
 
+/* Whose bytes wait longest, and why. A reader may find it by halves; it is for people. */
+static void tell_oldest(struct daxfs *fs, unsigned backing)
+{
+	bool some = backing < DAXFS_BACKINGS;
+	uint64_t error = some ? (uint64_t)atomic_load(&fs->cache->dirty[backing].error) : 0;
+
+	for (unsigned i = 0; some && i < NAME_WORDS; i++)
+		tell_now(&fs->pool, fs->host, NOW_NAME + i, atomic_load(&fs->cache->dirty[backing].name[i]));
+	tell_now(&fs->pool, fs->host, NOW_OLDEST, some ? error << 32 | (backing + 1) : 0);
+}
+
 static void tell_dirty(struct daxfs *fs)
 {
 	uint64_t bytes = 0, first = UINT64_MAX, now = monotonic_ns();
+	unsigned oldest = DAXFS_BACKINGS;
 
 	for (unsigned i = 0; i < DAXFS_BACKINGS; i++) {
 		uint64_t n = atomic_load_explicit(&fs->cache->dirty[i].bytes, memory_order_relaxed);
 		uint64_t since = atomic_load_explicit(&fs->cache->dirty[i].since_ns, memory_order_relaxed);
 
 		bytes += n;
-		if (n && since < first)
+		if (n && since < first) {
 			first = since;
+			oldest = i;
+		}
 	}
 	tell_now(&fs->pool, fs->host, NOW_DIRTY, bytes);
 	tell_now(&fs->pool, fs->host, NOW_DIRTY_AGE, first < now ? (now - first) / 1000000 : 0);
+	tell_oldest(fs, oldest);
 }
 
 void daxfs_tell_dirty(struct daxfs *fs, unsigned backing, uint64_t bytes, uint64_t age_ms)
@@ -427,6 +450,18 @@ void daxfs_tell_dirty(struct daxfs *fs, unsigned backing, uint64_t bytes, uint64
 	atomic_store_explicit(&fs->cache->dirty[backing].since_ns, monotonic_ns() - age_ms * 1000000,
 			      memory_order_relaxed);
 	atomic_store_explicit(&fs->cache->dirty[backing].bytes, bytes, memory_order_relaxed);
+}
+
+void daxfs_tell_write_error(struct daxfs *fs, unsigned backing, const char *name, int error)
+{
+	uint64_t words[NAME_WORDS] = { 0 };
+
+	if (backing >= DAXFS_BACKINGS || !*fs->here)
+		return;
+	snprintf((char *)words, sizeof(words), "%s", name);
+	for (unsigned i = 0; i < NAME_WORDS; i++)
+		atomic_store(&fs->cache->dirty[backing].name[i], words[i]);
+	atomic_store(&fs->cache->dirty[backing].error, error < 0 ? -error : error);
 }
 
 /* The slot's words have one writer, and are for people: what a process counted since its last beat is lost with it. */
@@ -494,6 +529,24 @@ struct stats_of {
 	struct daxfs_cache_stats *out;
 };
 
+/* Shared bytes: the name is terminated, and nothing in it drives a terminal. */
+static void read_oldest(const struct pool *pool, unsigned host, struct daxfs_cache_stats *out)
+{
+	uint64_t oldest = sm_load_relaxed(rest_word(pool, host, NOW_OLDEST)), name[NAME_WORDS];
+
+	out->dirty_oldest = (uint32_t)oldest;
+	out->dirty_error = (uint32_t)(oldest >> 32) & 0xfff;
+	if (!oldest)
+		return;
+	for (unsigned i = 0; i < NAME_WORDS; i++)
+		name[i] = sm_load_relaxed(rest_word(pool, host, NOW_NAME + i));
+	memcpy(out->dirty_name, name, sizeof(out->dirty_name));
+	out->dirty_name[sizeof(out->dirty_name) - 1] = '\0';
+	for (char *c = out->dirty_name; *c; c++)
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+}
+
 static int look_at_words(void *arg)
 {
 	const struct stats_of *of = arg;
@@ -513,6 +566,7 @@ static int look_at_words(void *arg)
 	if (pool->asks.host && !pool_lost(pool, &pool->asks.host[of->host], sizeof(pool->asks.host[0]))) {
 		of->out->dirty_bytes = sm_load_relaxed(rest_word(pool, of->host, NOW_DIRTY));
 		of->out->dirty_age_ms = sm_load_relaxed(rest_word(pool, of->host, NOW_DIRTY_AGE));
+		read_oldest(pool, of->host, of->out);
 	}
 	return 0;
 }

@@ -135,6 +135,24 @@ static void test_mapped(void **state)
 
 /* -- what goes wrong ---------------------------------------------------------------------- */
 
+/* The pod is told whether, and why, host A cannot write back. */
+static void await_told(struct tree *t, uint32_t error)
+{
+	struct daxfs_cache_stats stats = { 0 };
+	struct daxfs_error err = { .text = "" };
+	struct daxfs *fs;
+
+	assert_int_equal(daxfs_open(t->pod.pool, DAXFS_READ_ONLY, &fs, &err), 0);
+	for (int ms = 0; ms < POD_WAIT_MS && (stats.dirty_error != error || !stats.dirty_oldest == (error != 0));
+	     ms++) {
+		assert_int_equal(daxfs_cache_stats_of(fs, A, &stats), 0);
+		usleep(1000);
+	}
+	assert_int_equal(stats.dirty_error, error);
+	assert_string_equal(stats.dirty_name, error ? "data" : "");
+	daxfs_close(fs);
+}
+
 static void test_full(void **state)
 {
 	static char megabyte[1 << 20];
@@ -154,12 +172,14 @@ static void test_full(void **state)
 	expect_error(fsync(fd), ENOSPC);
 	expect_error(fsync(fd), ENOSPC); /* each time, and to each */
 	await_log(t, A, "cannot write back: No space left on device");
+	await_told(t, ENOSPC);
 	assert_int_equal(pread(fd, &byte, 1, 1000000), 1); /* nothing is lost */
 	assert_int_equal(byte, 7);
 	assert_int_equal(ftruncate(fill, 0), 0);
 	close(fill);
 	assert_int_equal(unlink(in(t, "fill")), 0);
 	assert_int_equal(fsync(fd), 0);
+	await_told(t, 0);
 	close(fd);
 	fd = open(in(t, "full"), O_RDONLY);
 	assert_int_equal(pread(fd, &byte, 1, 1000000), 1);

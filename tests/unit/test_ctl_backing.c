@@ -101,7 +101,15 @@ static void test_remove_a_tree(void **state)
 	assert_int_equal(daxfs_import(fs, sub.ino, "f", &file, 0, 2, &out), 0);
 	daxfs_tell_dirty(fs, 0, 5000, 70);
 	daxfs_tell_dirty(fs, 1, 700, 10);
+	daxfs_tell_write_error(fs, 0, "data", -EDQUOT);
+	daxfs_tell_write_error(fs, 1, "another one", -EIO); /* that is not so far behind */
 	assert_int_equal(daxfs_beat(fs), 0);
+	ctl_run(&p.r, "status %s", p.pool);
+	ctl_expect(&p.r, CTL_OK,
+		   "degraded: host 0 (host): storage has not what was written 0 s ago, of backing data: "
+		   "Disk quota exceeded");
+	ctl_run(&p.r, "status %s --json", p.pool);
+	ctl_expect(&p.r, CTL_OK, "\"error\": \"Disk quota exceeded\"");
 	ctl_run(&p.r, "cache %s", p.pool);
 	ctl_expect(&p.r, CTL_OK, "dirty_bytes              5700         5700");
 	ctl_run(&p.r, "cache %s --watch --wait 1", p.pool);
@@ -112,6 +120,9 @@ static void test_remove_a_tree(void **state)
 	ctl_expect(&p.r, CTL_OK, "figure=\"dirty_bytes\"} 5700");
 	daxfs_tell_dirty(fs, 0, 0, 0);
 	daxfs_tell_dirty(fs, 1, 0, 0);
+	assert_int_equal(daxfs_beat(fs), 0);
+	ctl_run(&p.r, "status %s", p.pool);
+	assert_null(strstr(p.r.out, "storage has not"));
 	ctl_run(&p.r, "cache %s /data/d/f", p.pool);
 	ctl_expect(&p.r, CTL_OK, "0 of 1 pages");
 	ctl_run(&p.r, "cache %s data/d/f --json", p.pool);

@@ -176,7 +176,7 @@ static void start(struct pair *p, unsigned i, const char *program)
 		usleep(5000);
 		ctl_run(&p->r, "hosts --socket %s", p->of[i].socket);
 	} while (p->r.code != CTL_OK && time(NULL) - begun < HANG_S);
-	ctl_expect(&p->r, CTL_OK, "FREE");
+	ctl_expect(&p->r, CTL_OK, " free\n");
 }
 
 static void kill_nine(struct pair *p, unsigned i)

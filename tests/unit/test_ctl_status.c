@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_ctl_status.c - how daxfsctl shows a pod (show.c, health.c), from made-up snapshots. */
+#include <errno.h>
+
 #include "ctl_run.h"
 #include "daxfsctl/health.h"
 #include "daxfsctl/show.h"
@@ -67,8 +69,8 @@ static void status_reads_like_this(void **unused)
 " 0 host0  ALIVE         1  4 ms        5        0     96     0  -\n"
 " 1 host1  RECOVERING    2  611 ms      5        2    112     3  heartbeat lost 512 ms; "
 "fenced by fence_daxfs_dev 18 ms\n"
-"pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%   last recovery 0.8 ms: 2 records finished, 1 rolled back, "
-"112 objects, 3 pins\n");
+"pages 61% (1.2/2.0 GiB)  inodes 3%  dirents 24%  slots 1 of 3 free   last recovery 0.8 ms: 2 records finished, "
+"1 rolled back, 112 objects, 3 pins\n");
 	/* clang-format on */
 	free(text);
 	free(s);
@@ -210,6 +212,13 @@ static void set_unwritten(struct snapshot *s)
 	s->host[0].unwritten_ms = 61000;
 }
 
+/* An error is told at once, a delay after a minute. */
+static void set_failing(struct snapshot *s)
+{
+	set_young(s);
+	s->host[0].write_error = EIO;
+}
+
 static void set_backup(struct snapshot *s)
 {
 	set_waiting(s);
@@ -233,6 +242,7 @@ static void verdicts(void **unused)
 		{ set_backup, "HEALTHY", "fabricd pid 812 (backup of 811)" },
 		{ set_young, "HEALTHY", "fabricd pid 811 (primary)" },
 		{ set_unwritten, "DEGRADED: 1 host with bytes that storage does not get", "fabricd pid 811 (primary)" },
+		{ set_failing, "DEGRADED: 1 host with bytes that storage does not get", "fabricd pid 811 (primary)" },
 		{ set_failed_memory, "DEGRADED: 2 pages of memory failed, 1 removed file to repair, 1 lane to repair",
 		  "fabricd pid 811 (primary)" },
 	};
@@ -338,7 +348,8 @@ static void repairs_are_listed(void **unused)
 	free(s);
 }
 
-static void hosts_lists_all(void **unused)
+/* Slots in which nobody ever was are a number. */
+static void hosts_lists_the_used(void **unused)
 {
 	struct snapshot *s = malloc(sizeof(*s));
 	char *text;
@@ -348,9 +359,24 @@ static void hosts_lists_all(void **unused)
 	s->host[1].view.last = s->last;
 	s->host[3].readable = false;
 	text = shown(s, show_hosts);
-	assert_non_null(strstr(text, "\n 2 -      FREE "));
+	assert_null(strstr(text, "\n 2 "));
 	assert_non_null(strstr(text, "\n 3 -      DAMAGED "));
 	assert_non_null(strstr(text, "last recovered in 0.8 ms"));
+	assert_non_null(strstr(text, "\nslots 1 of 3 free\n"));
+	free(text);
+	text = shown(s, show_json);
+	assert_null(strstr(text, "\"id\": 2"));
+	assert_non_null(strstr(text, "\"free_slots\": 1"));
+	free(text);
+	s->host[2].view.generation = 1;
+	text = shown(s, show_hosts);
+	assert_non_null(strstr(text, "\n 2 -      FREE "));
+	assert_non_null(strstr(text, "\nslots 1 of 3 free\n"));
+	free(text);
+	s->host[2].view.generation = 0; /* comes again after the last one */
+	s->host[2].view.tenancy = 1;
+	text = shown(s, show_hosts);
+	assert_non_null(strstr(text, "\n 2 -      FREE "));
 	free(text);
 	free(s);
 }
@@ -363,7 +389,7 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(conditions_are_told),
 		cmocka_unit_test(json_tells_the_same),
-		cmocka_unit_test(hosts_lists_all),
+		cmocka_unit_test(hosts_lists_the_used),
 		cmocka_unit_test(repairs_are_listed),
 	};
 
