@@ -186,21 +186,6 @@ static int open_storage(struct backing *b, const struct daxfs_source *source, co
 	return refuse(b, -EXDEV, text);
 }
 
-/* So much may be dirty by this host. All hosts together leave three quarters of the pool to others, unless told
- * otherwise: one of that many slots has its share. */
-static uint64_t dirty_share(struct backing *b)
-{
-	struct daxfs_statfs usage = { 0 };
-	struct daxfs_geometry g;
-	uint64_t share;
-
-	daxfs_geometry(b->fs, &g);
-	share = daxfs_statfs(b->fs, &usage) ? 0 : usage.pages.total / 4 / g.hosts * 4096;
-	return share > BACKING_DIRTY_MAX     ? BACKING_DIRTY_MAX
-	       : share < BACKING_DIRTY_LEAST ? BACKING_DIRTY_LEAST
-					     : share;
-}
-
 static void attach(struct backing *b)
 {
 	struct daxfs_storage storage = {
@@ -230,8 +215,10 @@ static void attach(struct backing *b)
 		storage.write = backing_out_write;
 		storage.resize = backing_out_resize;
 		storage.sync = backing_out_sync;
-		if (!b->dirty_max)
-			b->dirty_max = dirty_share(b);
+		b->shares = b->shares || !b->dirty_max;
+		if (b->shares)
+			b->dirty_max = BACKING_DIRTY_LEAST;
+		backing_take_share(b);
 	}
 	if (daxfs_file_open(b->fs, b->root)) { /* a place for its lock */
 		refuse(b, -ENFILE, "cannot keep its directory open");

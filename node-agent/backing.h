@@ -47,6 +47,7 @@
 #define BACKING_SCAN_MS 10000u           /* between two looks for what dead hosts have left */
 #define BACKING_DIRTY_MAX (256ull << 20) /* bytes that this host may have written and not written back, or less */
 #define BACKING_DIRTY_LEAST (1ull << 20)
+#define BACKING_DIRTY_SHARES 8u /* of a quarter of the pool, or one for each host that ever was in it */
 
 /* one, as the configuration names it */
 struct backing_config {
@@ -115,6 +116,7 @@ struct backing {
 	bool writable;
 	struct backing_dirty *dirty;
 	uint64_t dirty_bytes, dirty_max;
+	bool shares;              /* dirty_max is a share of the pool: nobody has said another */
 	int write_error;          /* of the last attempt to write back */
 	bool sync_wanted;         /* everything, at once */
 	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
@@ -219,6 +221,8 @@ void *backing_flusher(void *context);
  * backing. */
 void backing_release_left_turn(struct backing *b);
 /* A file is not there any more, or has been written back by others. */
+/* How much may be dirty, if that is a share: of one more host, it is less. */
+void backing_take_share(struct backing *b);
 void backing_forget_dirty(struct backing *b);
 
 /* -- room (backing_room.c) ---------------------------------------------------------------- */

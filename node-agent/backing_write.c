@@ -242,6 +242,24 @@ void backing_forget_dirty(struct backing *b)
 	b->dirty_bytes = 0;
 }
 
+/* All hosts together leave three quarters of the pool to others. Hosts that have not come yet are not counted. */
+void backing_take_share(struct backing *b)
+{
+	struct daxfs_statfs usage = { 0 };
+	struct daxfs_geometry g;
+	uint64_t share;
+
+	if (!b->shares || daxfs_statfs(b->fs, &usage))
+		return;
+	daxfs_geometry(b->fs, &g);
+	share = usage.pages.total / 4 * 4096;
+	share /= g.slots_used > BACKING_DIRTY_SHARES ? g.slots_used : BACKING_DIRTY_SHARES;
+	share = share > BACKING_DIRTY_MAX ? BACKING_DIRTY_MAX : share;
+	pthread_mutex_lock(&b->lock);
+	b->dirty_max = share < BACKING_DIRTY_LEAST ? BACKING_DIRTY_LEAST : share;
+	pthread_mutex_unlock(&b->lock);
+}
+
 int backing_wait_room(struct backing *b)
 {
 	int rc = 0;
@@ -536,8 +554,10 @@ void *backing_flusher(void *context)
 		if (is_serving(b, &stop)) {
 			bool all = take_sync(b) || stop;
 
-			if (!stop && (all || clock_ns() >= next_scan))
+			if (!stop && (all || clock_ns() >= next_scan)) {
+				backing_take_share(b);
 				next_scan = scan(b);
+			}
 			tell_dirty(b);
 			failed = flush_due(b, all);
 			tell_dirty(b);

@@ -113,6 +113,7 @@ struct daxfs_geometry {
 	uint8_t uuid[16];
 	uint64_t size;
 	unsigned version, hosts, lanes_per_host, opens_per_host, heartbeat_ms, lease_ms;
+	unsigned slots_used; /* of `hosts`: in which somebody ever was */
 	bool wb;
 	uint64_t pages, inodes, dirents;
 	enum daxfs_cache_policy_name cache_policy;

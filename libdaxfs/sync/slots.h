@@ -52,4 +52,13 @@ static inline bool slot_counts(const struct pool *pool, unsigned host)
 	return sm_load_relaxed(&slot->word) >> 16 || sm_load_relaxed(&slot->tenancy);
 }
 
+static inline unsigned slots_used(const struct pool *pool)
+{
+	unsigned n = 0;
+
+	for (unsigned host = 0; host < pool->super.hosts; host++)
+		n += slot_counts(pool, host);
+	return n;
+}
+
 #endif
