@@ -66,6 +66,7 @@ bool aftermath(unsigned dead, struct state *out, char *err, size_t size)
 			return false;
 		}
 	}
+	world_storage_power();
 	if (!world_check(&check) || check.problems) {
 		snprintf(err, size, "check: %llu problems: %s", (unsigned long long)check.problems, check.text);
 		return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * arena.c - see arena.h. A bump allocator: each block is preceded by its
- * length and owner; free gives nothing back except the last block. Single-threaded.
+ * length and owner; free gives nothing back except the last block, and in pods, which run for long, large ones, for use
+ * by one of the same size. Single-threaded.
  */
 #include "machine/arena.h"
 
@@ -20,6 +21,8 @@
 #define ALIGN 16u
 #define MARKS_MAX 16u
 #define NOBODY UINT64_MAX
+#define LARGE (64u << 10)
+#define LARGE_MAX 64u
 
 /* before its bytes */
 struct block {
@@ -42,6 +45,8 @@ static struct arena {
 	uint64_t clock_ns, random;
 	struct mark marks[MARKS_MAX];
 	unsigned n_marks;
+	struct block *large[LARGE_MAX]; /* freed */
+	unsigned n_large;
 	uint64_t (*clock)(void);
 	int (*pid)(void);
 } arena;
@@ -117,7 +122,7 @@ void arena_reset(void)
 	if (arena.bytes == MAP_FAILED)
 		arena_die("no memory for the arena");
 	arena.used = 0;
-	arena.n_marks = 0;
+	arena.n_marks = arena.n_large = 0;
 	arena.clock_ns = 1000000000;
 	arena.random = 1;
 }
@@ -134,6 +139,7 @@ void arena_mark(void)
 {
 	struct mark *mark = &arena.marks[arena.n_marks++];
 
+	arena.n_large = 0;
 	if (arena.n_marks > MARKS_MAX)
 		arena_die("marks nested too deeply");
 	if (arena.used > mark->capacity) {
@@ -151,6 +157,7 @@ void arena_rewind(void)
 {
 	const struct mark *mark = &arena.marks[arena.n_marks - 1];
 
+	arena.n_large = 0;
 	arena.used = mark->used;
 	arena.clock_ns = mark->clock_ns;
 	arena.random = mark->random;
@@ -217,19 +224,56 @@ uint64_t arena_digest(unsigned host)
 	return h[0];
 }
 
+/* One that was freed, or NULL. */
+static struct block *take_large(size_t len)
+{
+	for (unsigned i = 0; len >= LARGE && i < arena.n_large; i++) {
+		struct block *block = arena.large[i];
+
+		if (room_for(block->len) != room_for(len))
+			continue;
+		arena.large[i] = arena.large[--arena.n_large];
+		*block = (struct block){ len, arena.owner };
+		return block;
+	}
+	return NULL;
+}
+
 void *__wrap_malloc(size_t len)
 {
 	size_t room = room_for(len);
+	struct block *large;
 	void *p;
 
 	if (!arena.on)
 		return __real_malloc(len);
+	large = take_large(len);
+	if (large)
+		return large + 1;
 	if (room > ARENA_BYTES - arena.used)
 		arena_die("the arena is full: a simulated host leaks or allocates without bound");
 	p = arena.bytes + arena.used + ALIGN;
 	arena.used += room;
 	*block_of(p) = (struct block){ len, arena.owner };
 	return p;
+}
+
+static void keep_large(struct block *block)
+{
+	block->owner = NOBODY;
+	if (arena.clock && block->len >= LARGE && arena.n_large < LARGE_MAX)
+		arena.large[arena.n_large++] = block;
+}
+
+void arena_abandon(unsigned host)
+{
+	for (size_t at = 0; at < arena.used;) {
+		struct block *block = (struct block *)(void *)(arena.bytes + at);
+
+		at += room_for(block->len);
+		if (block->owner == host && block->len >= LARGE)
+			keep_large(block);
+	}
 }
 
 void *__wrap_calloc(size_t n, size_t len)
@@ -254,6 +298,8 @@ void __wrap_free(void *p)
 	block_of(p)->owner = NOBODY;
 	if ((uint8_t *)p - ALIGN + room == arena.bytes + arena.used)
 		arena.used -= room;
+	else
+		keep_large(block_of(p));
 }
 
 void *__wrap_realloc(void *p, size_t len)

@@ -33,6 +33,8 @@ void arena_reset(void);
 unsigned arena_owner(unsigned host);
 /* Equal for equal DRAM of a host (all but surely: 64 bits). */
 uint64_t arena_digest(unsigned host);
+/* In pods: a process of that host is over. Its large blocks serve others. */
+void arena_abandon(unsigned host);
 /* Switch the arena on or off; returns what it was. */
 bool arena_use(bool on);
 

@@ -321,10 +321,17 @@ static void fence(struct sm_site *site)
 		weak_fence(self(), order_of(site));
 }
 
-/* Time passes by looking at the clock. */
+static void (*napper)(unsigned us);
+
+void seam_set_nap(void (*nap)(unsigned us))
+{
+	napper = nap;
+}
+
 void sm_nap(unsigned us)
 {
-	(void)us;
+	if (napper)
+		napper(us);
 }
 
 void sm_fence_at(struct sm_site *site)
@@ -488,6 +495,11 @@ void sm_drain_at(const struct shm *shm, struct sm_site *site)
 }
 
 /* -- settings -------------------------------------------------------------------- */
+
+void seam_changed(void)
+{
+	seam.changes++;
+}
 
 uint64_t seam_changes(void)
 {

@@ -75,6 +75,8 @@ enum run_end run_all(unsigned host, long (*call)(void *arg), void *arg, long *re
 
 /* Counts every change of memory or device: equal counts, equal states. */
 uint64_t seam_changes(void);
+/* Something else changed that belongs to the state. */
+void seam_changed(void);
 /* Each step of traced hosts (bit mask) goes to out; NULL: none. */
 void seam_trace(FILE *out, unsigned hosts);
 /* A fault to inject: the write-back at one site is not done. */
@@ -90,6 +92,8 @@ void seam_set_namer(seam_namer namer);
 /* What no store may do, whatever comes of it: NULL, or which rule it breaks. Set by the world. */
 typedef const char *(*seam_rule)(uint64_t offset, uint64_t value);
 void seam_set_rule(seam_rule rule);
+/* Who sleeps when the library does; NULL: nobody, time passes by looking at the clock. */
+void seam_set_nap(void (*nap)(unsigned us));
 void seam_event_text(const struct run *run, const struct seam_event *event, char *buf, size_t size);
 
 #endif

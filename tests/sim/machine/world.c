@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "machine/arena.h"
-#include "daxfs/cache.h"
 #include "fs/fs.h"
 #include "inspect/check.h"
 #include "sync/member.h"
@@ -66,136 +65,12 @@ static long call_format(void *arg)
 	return rc ? rc : pool_attach(memory_base(), world.size, &world.pool, &reason);
 }
 
-/* Backing storage: what each file has, 64 bytes of a kind; each third page is zeros. */
-static ssize_t storage_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
-{
-	unsigned spoilt = world.spoilt[(uintptr_t)context];
-	size_t n;
-
-	(void)ino;
-	for (size_t i = 0; i < len; i += n) {
-		uint64_t at = offset + i, page = at / DAXFS_PAGE_SIZE;
-
-		n = 64 - at % 64;
-		n = n < len - i ? n : len - i;
-		memset((uint8_t *)buf + i, page % 3 == 2 ? 0 : (int)(1 + (file * 31 + page * 7 + at / 64) % 251), n);
-	}
-	return spoilt == 1 ? -ENETDOWN : spoilt == 2 ? (ssize_t)len - 1 : (ssize_t)len;
-}
-
-/* What there is in a directory is as it was. */
-static int storage_list(void *context, daxfs_ino dir)
-{
-	unsigned host = (unsigned)(uintptr_t)context;
-	struct daxfs_attr attr;
-	int rc = daxfs_getattr(world.fs[host], dir, &attr);
-
-	world.listed += rc == 0;
-	return rc ? rc : world.spoilt[host] ? -ENETDOWN : 0;
-}
-
-static uint8_t *disk_page(struct disk *d, uint64_t page, uint64_t file)
-{
-	unsigned i = 0;
-
-	while (i < d->n && d->page[i].page != page)
-		i++;
-	if (i == d->n) {
-		if (i == DISK_PAGES)
-			arena_die("a script writes too much of storage");
-		d->page[d->n++].page = page;
-		storage_read(NULL, 0, file, d->page[i].bytes, DAXFS_PAGE_SIZE, page * DAXFS_PAGE_SIZE);
-		for (unsigned k = 0; k < DAXFS_PAGE_SIZE; k++)
-			if (d->touched && page * DAXFS_PAGE_SIZE + k >= d->cut)
-				d->page[i].bytes[k] = 0;
-	}
-	return d->page[i].bytes;
-}
-
-/* What was written of storage from `at` on, as far as its page goes; NULL: nothing was. */
-static const uint8_t *disk_written(const struct disk *d, uint64_t at)
-{
-	for (unsigned k = 0; k < d->n && at < d->size; k++)
-		if (d->page[k].page == at / DAXFS_PAGE_SIZE)
-			return &d->page[k].bytes[at % DAXFS_PAGE_SIZE];
-	return NULL;
-}
-
-static ssize_t disk_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset)
-{
-	ssize_t n = storage_read(context, ino, file, buf, len, offset);
-	const struct disk *d = &world.disk;
-
-	for (size_t i = 0; d->touched && i < len; i++) {
-		const uint8_t *written = disk_written(d, offset + i);
-
-		if (written)
-			((uint8_t *)buf)[i] = *written;
-		else if (offset + i >= d->cut)
-			((uint8_t *)buf)[i] = 0;
-	}
-	return n;
-}
-
-static int disk_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset)
-{
-	struct disk *d = &world.disk;
-
-	(void)ino;
-	world.writer = (unsigned)(uintptr_t)context;
-	for (size_t i = 0; i < len; i++)
-		disk_page(d, (offset + i) / DAXFS_PAGE_SIZE,
-			  file)[(offset + i) % DAXFS_PAGE_SIZE] = ((const uint8_t *)buf)[i];
-	if (offset + len > d->size)
-		d->size = offset + len;
-	return world.spoilt[world.writer] ? -ENOSPC : 0;
-}
-
-static int disk_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact)
-{
-	struct disk *d = &world.disk;
-
-	(void)ino, (void)file;
-	world.writer = (unsigned)(uintptr_t)context;
-	if (!d->touched)
-		*d = (struct disk){ .size = UINT64_MAX, .cut = UINT64_MAX, .touched = true };
-	if (size < d->cut)
-		d->cut = size;
-	for (unsigned i = 0; i < d->n; i++)
-		for (unsigned k = 0; k < DAXFS_PAGE_SIZE; k++)
-			if (d->page[i].page * DAXFS_PAGE_SIZE + k >= size)
-				d->page[i].bytes[k] = 0;
-	if (size < d->size || exact)
-		d->size = size;
-	return world.spoilt[world.writer] ? -ENOSPC : 0;
-}
-
-static int disk_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp)
-{
-	(void)ino, (void)file;
-	world.safe = world.disk;
-	*stamp = 1;
-	return world.spoilt[(uintptr_t)context] ? -EIO : 0;
-}
-
 static long call_attach(void *arg)
 {
 	unsigned host = *(unsigned *)arg;
-	struct daxfs_storage storage = {
-		.struct_size = sizeof(storage),
-		.read = storage_read,
-		.context = (void *)(uintptr_t)host,
-		.list = storage_list,
-	};
 	long rc = fs_attach(memory_base(), world.size, &world.fs[host], &reason);
 
-	if (rc == 0)
-		rc = daxfs_backing_attach(world.fs[host], 0, &storage);
-	storage.read = disk_read;
-	storage.write = disk_write;
-	storage.resize = disk_resize;
-	storage.sync = disk_sync;
-	return rc ? rc : daxfs_backing_attach(world.fs[host], 1, &storage);
+	return rc ? rc : world_storage_attach(host);
 }
 
 static long call_join(void *arg)
@@ -242,6 +117,7 @@ void world_make(bool wb, bool small, bool leases, unsigned join)
 	arena_reset();
 	seam_set_namer(name_place);
 	seam_set_rule(broken_rule);
+	world_storage_reset();
 	world = (struct world){ .wb = wb, .leases = leases, .size = small ? SMALL_POOL_BYTES : POOL_BYTES };
 	must(OBSERVER, call_format, &wb, "cannot format the pool");
 	for (unsigned host = 0; host < HOSTS; host++) {
@@ -252,31 +128,20 @@ void world_make(bool wb, bool small, bool leases, unsigned join)
 	memory_quiesce();
 }
 
-/* Pages that storage does not have are not copied: most of a world is those. */
-static void copy_disk(struct disk *to, const struct disk *from)
-{
-	memcpy(to, from, offsetof(struct disk, page) + from->n * sizeof(from->page[0]));
-}
-
-static void copy_world(struct world *to, const struct world *from)
-{
-	memcpy(to, from, offsetof(struct world, disk));
-	copy_disk(&to->disk, &from->disk);
-	copy_disk(&to->safe, &from->safe);
-}
-
 void world_mark(void)
 {
 	memory_mark();
 	arena_mark();
-	copy_world(&worlds[memory_marks() - 1], &world);
+	worlds[memory_marks() - 1] = world;
+	world_storage_mark(memory_marks() - 1);
 }
 
 void world_rewind(void)
 {
 	memory_rewind();
 	arena_rewind();
-	copy_world(&world, &worlds[memory_marks() - 1]);
+	world = worlds[memory_marks() - 1];
+	world_storage_rewind(memory_marks() - 1);
 }
 
 void world_drop(void)
@@ -330,8 +195,7 @@ void world_lose(unsigned host, struct fate fate)
 	if (world.off[host])
 		memset(&world.kernel[host], 0, sizeof(world.kernel[host]));
 	memory_lose(host, fate);
-	if (world.writer == host)
-		world.disk = world.safe;
+	world_storage_lose(host, fate);
 	if (weak_on && world.wb)
 		weak_follow(host);
 }
@@ -347,6 +211,7 @@ bool world_fence(unsigned host, unsigned candidate)
 {
 	struct host_word word = host_word(host);
 
+	world_storage_fence(host);
 	for (unsigned other = 0; other < HOSTS; other++) {
 		struct host_word w = host_word(other);
 

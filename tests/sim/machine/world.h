@@ -38,18 +38,6 @@ struct look {
 	bool made;
 };
 
-/* What hosts wrote to storage: to one file, of backing 1. Where it was not written it has what it began with. */
-#define DISK_PAGES 6u
-struct disk {
-	uint64_t size, cut; /* where the file ends; bytes that it has of what it began with */
-	bool touched;       /* else it is as it began */
-	unsigned n;
-	struct {
-		uint64_t page;
-		uint8_t bytes[DAXFS_PAGE_SIZE];
-	} page[DISK_PAGES];
-};
-
 struct world {
 	bool wb, leases;
 	uint64_t size;    /* of the pool; the memory may be larger */
@@ -62,10 +50,9 @@ struct world {
 	struct look look[HOSTS];
 	unsigned serial, told;  /* events of scripts: begun, and said to be recorded */
 	unsigned spoilt[HOSTS]; /* 1: its reads of storage, and writes, fail; 2: reads come short */
-	unsigned writer;        /* the host that did, last */
 	unsigned listed;        /* directories of storage, by all hosts */
-	/* Last, as marks have it: what hosts see of storage, and what is left when one dies that has written. */
-	struct disk disk, safe;
+	bool unsynced[HOSTS];   /* it has written to storage, since that had lost its power so often: */
+	unsigned power[HOSTS];
 };
 
 extern struct world world;
@@ -109,6 +96,17 @@ struct world_check {
 };
 /* False when the check itself broke or failed. */
 bool world_check(struct world_check *out);
+
+/* world_storage.c: hosts get storage, and the disk behind it is as it was. */
+int world_storage_attach(unsigned host);
+void world_storage_reset(void);
+void world_storage_mark(unsigned nth);
+void world_storage_rewind(unsigned nth);
+/* A host died; and is fenced, so that nothing of it comes late. Storage loses its power; how often it did. */
+void world_storage_lose(unsigned host, struct fate fate);
+void world_storage_fence(unsigned host);
+void world_storage_power(void);
+unsigned world_storage_powers(void);
 
 /* events.c: record some, of a script; what is wrong with those in the pool is added to *out. */
 int world_tell(struct daxfs *fs, uint64_t n);

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "machine/arena.h"
 #include "fs/fs.h"
 #include "mem/process.h"
 #include "node-agent/self_recover.h"
 #include "pod/locks.h"
+#include "pod/store.h"
 #include "pod/work.h"
 
 #define STEPS_MAX 600000u /* in which something must come to its end, if nobody else makes progress */
@@ -87,6 +89,7 @@ void actor_sleep(struct actor *a, uint64_t until_ns)
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 
 /* Its turn is over; it looks again a moment later. */
 static void stand_by(struct actor *a, unsigned steps)
@@ -117,6 +120,32 @@ static void note_rest(const struct actor *a)
 			pod.alone_workers &= ~(1u << a->nth);
 }
 
+/* For a read of storage by another thread, or another host: it looks again, or that has taken too long. */
+static int wait_for_storage(struct actor *a, pthread_mutex_t *mutex, const struct timespec *until)
+{
+	struct timespec now;
+
+	pthread_mutex_unlock(mutex);
+	stand_by(a, LOOK_STEPS / 20);
+	a->run.steps_max += LOOK_STEPS;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	__wrap_pthread_mutex_lock(mutex);
+	return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec) ? ETIMEDOUT
+													    : 0;
+}
+
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	struct actor *a = pod.current;
+
+	(void)cond;
+	if (!a)
+		return 0;
+	pthread_mutex_unlock(mutex);
+	stand_by(a, LOOK_STEPS / 20);
+	return __wrap_pthread_mutex_lock(mutex);
+}
+
 /*
  * For a lane: of another thread, or that rests until others are no longer inside. Waiting is no work,
  * and no reason to keep those others from theirs: two that look in turn would, for ever.
@@ -125,7 +154,8 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
 {
 	struct actor *a = pod.current;
 
-	(void)cond, (void)until;
+	if (a && cond != &pod.machine[a->machine].fs->wait_free)
+		return wait_for_storage(a, mutex, until);
 	if (!a) {
 		printf("VIOLATION a call waits for a lane while everybody stands still\n");
 		exit(1);
@@ -220,6 +250,8 @@ static void start_threads(struct actor *a)
 	m->generation = m->fs->generation;
 	m->process = PROCESS_JOINED;
 	m->workers_done = 0;
+	if (pod.stored)
+		store_start(a->machine, m->fs);
 	actor_start(actor_of(ACTOR_RECOVER, a->machine, 0), a->machine, recover_main);
 	for (unsigned i = 0; i < pod.workers; i++)
 		actor_start(actor_of(ACTOR_WORKER, a->machine, i), a->machine, worker_main);
@@ -298,6 +330,7 @@ static long agent_main(void *arg)
 	for (due = pod.now_ns;; actor_sleep(a, due)) {
 		if (m->leave && workers_done(a->machine) && actor_of(ACTOR_RECOVER, a->machine, 0)->done)
 			leave(a);
+		store_tick(a->machine);
 		m->withheld = !daxfs_progressing(m->fs, STUCK_BEATS) && !m->fence_lies;
 		if (!m->withheld && daxfs_beat(m->fs) == -ESTALE)
 			exit_process(a);
@@ -322,6 +355,8 @@ void machine_start(unsigned machine)
 		.restart_ns = FOREVER,
 	};
 	trace_line("machine %u starts, for the %u. time", machine, m->lives);
+	store_fenced(machine); /* it has booted: its former kernel has nothing under way */
+	arena_abandon(machine);
 	actor_start(actor_of(ACTOR_AGENT, machine, 0), machine, agent_main);
 }
 
@@ -339,6 +374,7 @@ void process_end(unsigned machine)
 	}
 	oracle_died(machine);
 	faults_forget(machine);
+	store_process_ended(machine);
 	m->process = PROCESS_NONE;
 	m->exits = m->leave = m->fence_lies = m->reviving = false;
 }

@@ -14,13 +14,15 @@
 
 #include "machine/arena.h"
 #include "fs/fs.h"
+#include "pod/store.h"
 #include "pod/work.h"
 #include "inspect/check.h"
 #include "sync/member.h"
 #include "sync/word.h"
 
 static struct checking {
-	struct daxfs_statfs fresh; /* usage of the new pool */
+	struct daxfs_statfs fresh; /* usage of the new pool, */
+	struct model_use known;    /* ... which has what the model knows */
 	struct daxfs_check result;
 	uint64_t excused;
 	char text[512];
@@ -67,6 +69,7 @@ void check_begin(void)
 {
 	if (check("the new pool"))
 		checking.fresh = checking.result.usage;
+	model_usage(&checking.known);
 }
 
 /* -- recovery, again ------------------------------------------------------------------------ */
@@ -188,6 +191,7 @@ void check_recovered(unsigned slot)
 	snprintf(when, sizeof(when), "after the recovery of slot %u", slot);
 	if (pod.damaged || !check(when))
 		return;
+	store_check(when);
 	if (!checking.copy)
 		checking.copy = arena_host_alloc(memory_size());
 	recover_again(slot);
@@ -293,8 +297,8 @@ static void check_usage(void)
 
 	check_inodes();
 	model_usage(&use);
-	account("inodes", now->inodes.live - fresh->inodes.live, use.inodes - 1);
-	account("entries", now->dirents.live - fresh->dirents.live, use.entries);
+	account("inodes", now->inodes.live - fresh->inodes.live, use.inodes - checking.known.inodes);
+	account("entries", now->dirents.live - fresh->dirents.live, use.entries - checking.known.entries);
 	account("pages with data", now->pages.live - now->nodes, fresh->pages.live - fresh->nodes + use.pages);
 	account("pages held by nobody", now->pages.private_ + now->inodes.private_ + now->dirents.private_, 0);
 	account("pages in all", now->pages.free + now->pages.live + now->pages.retired, now->pages.total);
@@ -317,15 +321,37 @@ static void leave_all(void)
 	}
 }
 
-void check_end(void)
+/* From the pool, and then again, from storage. */
+static void look_at_all(void)
 {
 	char err[160] = "";
 
-	if (!check("at rest") || pod.damaged)
-		return;
-	check_usage();
 	if (!pod.violated && run_all(0, call_look, pod.machine[0].fs, NULL, err) != RUN_RETURNED)
 		pod_violation("at rest: looking does not end: %s", err);
+}
+
+static void check_storage(void)
+{
+	look_at_all();
+	if (!pod.violated)
+		store_end_flush();
+	if (!pod.violated)
+		store_end_drop();
+}
+
+void check_end(void)
+{
+	if (!check("at rest") || pod.damaged)
+		return;
+	if (pod.stored)
+		check_storage();
+	else
+		check_usage();
+	look_at_all();
+	if (pod.stored && !pod.violated) {
+		store_end_drop();
+		store_end_detach();
+	}
 	if (!pod.violated)
 		leave_all();
 	if (!pod.violated && check("after all have left"))

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "mem/layout.h"
-#include "pod/oracle.h"
+#include "pod/store.h"
 #include "sync/member.h"
 #include "sync/word.h"
 
@@ -18,10 +18,11 @@
 #define STEPS_AN_OP 220u   /* about: faults are to fall into the time in which there is work */
 
 static const char *const names[FAULT_KINDS] = {
-	"kill",          "kill-process", "kill-recoverer", "pause",        "pause-recoverer", "starve",
-	"deaf",          "alone",        "leave",          "manager-kill", "manager-pause",   "unreadable",
-	"fence-fail",    "fence-hang",   "fence-on",       "fence-lie",    "heartbeat",       "order-fence",
-	"order-confirm", "poison-data",  "poison-meta",    "poison-load",
+	"kill",          "kill-process", "kill-recoverer", "pause",         "pause-recoverer",
+	"starve",        "deaf",         "alone",          "leave",         "manager-kill",
+	"manager-pause", "unreadable",   "fence-fail",     "fence-hang",    "fence-on",
+	"fence-lie",     "heartbeat",    "order-fence",    "order-confirm", "poison-data",
+	"poison-meta",   "poison-load",  "storage-power",  "storage-hang",  "storage-errors",
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -62,6 +63,17 @@ static enum fault_kind draw_kind(struct rng *r, uint32_t enabled)
 	return FAULT_KILL;
 }
 
+#define POISONS (1u << FAULT_POISON_DATA | 1u << FAULT_POISON_META | 1u << FAULT_POISON_LOAD)
+#define STORAGE (1u << FAULT_STORAGE_POWER | 1u << FAULT_STORAGE_HANG | 1u << FAULT_STORAGE_ERRORS)
+
+/* With storage nothing is poisoned; and what waits for storage waits for its host, so nobody is alone. */
+static uint32_t mix_of_storage(uint32_t mix)
+{
+	if (!pod.stored)
+		return mix & ~STORAGE;
+	return (mix & ~(POISONS | 1u << FAULT_ALONE)) | 1u << FAULT_STORAGE_POWER;
+}
+
 /* Each seed has its own mix of kinds. Damage of metadata comes alone, and last. */
 static uint32_t draw_mix(struct rng *r)
 {
@@ -71,7 +83,7 @@ static uint32_t draw_mix(struct rng *r)
 	mix &= ~(1u << FAULT_POISON_META);
 	if (!rng_chance(r, 3))
 		mix &= ~(1u << FAULT_POISON_DATA | 1u << FAULT_POISON_LOAD);
-	return mix;
+	return mix_of_storage(mix);
 }
 
 static void sort(void)
@@ -90,7 +102,7 @@ void faults_plan(void)
 	struct rng r = rng_stream(pod.seed, STREAM_FAULTS, 0);
 	uint64_t span = pod.ops_left * STEPS_AN_OP;
 	uint32_t mix = draw_mix(&r);
-	bool damage = rng_chance(&r, 12);
+	bool damage = rng_chance(&r, 12) && !pod.stored;
 
 	pod.n_faults = rng_chance(&r, 12) ? 0 : 1 + (unsigned)rng_below(&r, rng_chance(&r, 4) ? 40 : 14);
 	for (unsigned i = 0; i < pod.n_faults; i++)
@@ -145,9 +157,11 @@ void machine_off(unsigned machine, struct fate fate)
 	pod.tallies->wiped += pod.wb && fate.kind != FATE_KEEP_ALL && memory_dirty(machine);
 	trace_line("machine %u goes off: %u dirty lines, fate %u %llu", machine, memory_dirty(machine), fate.kind,
 		   (unsigned long long)fate.n);
+	store_machine_off(machine);
 	process_end(machine);
 	memory_lose(machine, fate);
 	oracle_lost();
+	store_check("after a host died");
 	m->on = false;
 	m->boots++;
 	m->restart_ns = soon(&pod.life, 60);
@@ -368,6 +382,7 @@ static void strike(const struct fault *f, struct actor *at)
 	case FAULT_POISON_DATA: poison_data(&r); break;
 	case FAULT_POISON_META: poison_meta(&r); break;
 	case FAULT_POISON_LOAD: pod.poisoned_load = 1 + rng_below(&r, 500); return; /* when that is done */
+	case FAULT_STORAGE_POWER: case FAULT_STORAGE_HANG: case FAULT_STORAGE_ERRORS: store_strike(f->kind, &r); break;
 	case FAULT_KINDS: break;
 	}
 	/* clang-format on */
@@ -476,6 +491,7 @@ void faults_stop(void)
 	pod.next_fault = pod.n_faults;
 	pod.alone = pod.starved = -1;
 	pod.alone_workers = 0;
+	store_faults_stop();
 	for (unsigned i = 0; i < pod.machines; i++)
 		pod.machine[i].paused_ns = 0;
 	for (unsigned i = 0; i < MANAGERS; i++)

@@ -8,6 +8,7 @@
 
 #include "machine/arena.h"
 #include "pod/locks.h"
+#include "pod/store.h"
 #include "sync/lane.h"
 #include "sync/member.h"
 
@@ -162,12 +163,14 @@ struct pending *oracle_begin(struct actor *a, const struct op *op)
 	p->generation = pod.machine[a->machine].generation;
 	p->existed = op->ino && model_exists(op->ino);
 	p->was_short = short_of_space();
+	p->bare = !store_backing(a->machine);
+	p->storage_errors = store.errors;
 	for (unsigned name = 0; op->kind == DO_READDIR && name < MODEL_NAMES; name++)
 		p->first.handle[name] = model_lookup(op->parent[0], name);
 	p->version = model_version(op);
 	look(p);
 	p->changes = 0;
-	a->run.steps_max = a->run.steps + OP_STEPS;
+	a->run.steps_max = a->run.steps + (store_file(op->ino) < 0 ? OP_STEPS : OP_STORED_STEPS);
 	locks_begin(p);
 	if (trace_wanted()) {
 		op_text(op, text, sizeof(text));
@@ -203,6 +206,8 @@ static const char *judge_failure(const struct pending *p, long rc)
 		return NULL;
 	if (p->committed && !(rc == -ESTALE && p->vanished))
 		return "failed, yet it happened";
+	if (store_may_fail(p, rc))
+		return NULL;
 	if (rc == -ENOSPC && (p->op.kind <= DO_LINK || (p->op.kind >= DO_RENAME && p->op.kind <= DO_DRAFT)))
 		return p->was_short || short_of_space() ? NULL : "no space, and plenty is free";
 	if (p->op.kind == DO_LOCK && (rc == -EAGAIN || rc == -ENOLCK))
@@ -243,8 +248,8 @@ static bool lenient(const struct pending *p, const struct outcome *out)
 	if (out->tarnished || p->beyond)
 		return true;
 	pod.tallies->lenient++;
-	if (p->op.kind == DO_READ || p->op.kind == DO_VIEW)
-		return p->changes >= READ_CHANGES && blocks_right(p, out);
+	if (p->op.kind == DO_READ || p->op.kind == DO_VIEW) /* of storage a read may be in parts */
+		return (p->changes >= READ_CHANGES || store_file(p->op.ino) >= 0) && blocks_right(p, out);
 	return p->n_digest == DIGESTS_MAX;
 }
 

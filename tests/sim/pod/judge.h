@@ -6,6 +6,8 @@
 #include "pod/oracle.h"
 
 #define OP_STEPS 60000u /* in which an operation ends whoever is dead; a search of full tables takes 26000 */
+#define OP_STORED_STEPS                                                                                                \
+	(16 * OP_STEPS) /* of storage: there may be no room for each page of it, and others to be asked */
 
 void pendings_reset(void);
 /* The model has changed by op: what is permitted now, to whoever is under way? */

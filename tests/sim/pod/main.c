@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pod/pod.h"
+#include "pod/store.h"
 #include "sync/counters.h"
 
 #define OPS_MAX 4096u /* more than any seed has */
@@ -24,9 +24,10 @@ static const char usage_text[] = "usage: daxfs-sim --pod [options]\n"
 				 "  --seed S         the first seed (default 1)\n"
 				 "  --seeds N        how many (default 1)\n"
 				 "  --trace          print everything that happens\n"
-				 "  --keep-going     not only up to the first violation\n"
+				 "  --keep-going     not only up to the first violation; they are not made smaller\n"
 				 "  --check          the canary, then 150 seeds from the first one: for scripts/check\n"
 				 "  --tiny           lanes use up their numbers every 12 records, and start again\n"
+				 "  --storage        files of storage that fails, delays, tears and reorders\n"
 				 "  --mutants        plant each mistake in turn: which one does nobody notice?\n"
 				 "  --mutant NAME    only that one\n"
 				 "of one seed, to make it smaller:\n"
@@ -44,11 +45,11 @@ struct pod_options {
 static bool parse(int argc, char **argv, struct pod_options *o)
 {
 	static const struct option longs[] = {
-		{ "pod", 0, NULL, 'p' },    { "seed", 1, NULL, 's' },       { "seeds", 1, NULL, 'n' },
-		{ "trace", 0, NULL, 't' },  { "ops", 1, NULL, 'o' },        { "faults", 1, NULL, 'f' },
-		{ "turns", 1, NULL, 'u' },  { "keep-going", 0, NULL, 'k' }, { "mutants", 0, NULL, 'm' },
-		{ "mutant", 1, NULL, 'M' }, { "check", 0, NULL, 'c' },      { "tiny", 0, NULL, 'y' },
-		{ NULL, 0, NULL, 0 },
+		{ "pod", 0, NULL, 'p' },     { "seed", 1, NULL, 's' },       { "seeds", 1, NULL, 'n' },
+		{ "trace", 0, NULL, 't' },   { "ops", 1, NULL, 'o' },        { "faults", 1, NULL, 'f' },
+		{ "turns", 1, NULL, 'u' },   { "keep-going", 0, NULL, 'k' }, { "mutants", 0, NULL, 'm' },
+		{ "mutant", 1, NULL, 'M' },  { "check", 0, NULL, 'c' },      { "tiny", 0, NULL, 'y' },
+		{ "storage", 0, NULL, 'S' }, { NULL, 0, NULL, 0 },
 	};
 	char *colon;
 	int c;
@@ -68,6 +69,7 @@ static bool parse(int argc, char **argv, struct pod_options *o)
 			o->seed = CHECK_SEED;
 			o->seeds = CHECK_SEEDS;
 			break;
+		case 'S': store_wanted = true; break;
 		case 'y': counter_ends.seq = TINY_SEQ; break;
 		case 'o': o->limits.ops = strtoull(optarg, NULL, 0); break;
 		case 'f': o->limits.faults = strtoull(optarg, NULL, 0); break;
@@ -116,10 +118,10 @@ static void explain(uint64_t seed, struct limits limits)
 	trace_mode(TRACE_OFF);
 	printf("VIOLATION seed %" PRIu64 ", made smaller: %s\n", seed, pod.violation);
 	print_setting();
-	printf("  replay: daxfs-sim --pod%s --seed %" PRIu64 " --ops %" PRIu64 " --faults 0x%" PRIx64
+	printf("  replay: daxfs-sim --pod%s%s --seed %" PRIu64 " --ops %" PRIu64 " --faults 0x%" PRIx64
 	       " --turns %" PRIu64 ":%" PRIu64 " --trace\n",
-	       counter_ends.seq == TINY_SEQ ? " --tiny" : "", seed, limits.ops, limits.faults, limits.turns_from,
-	       limits.turns);
+	       counter_ends.seq == TINY_SEQ ? " --tiny" : "", store_wanted ? " --storage" : "", seed, limits.ops,
+	       limits.faults, limits.turns_from, limits.turns);
 	fflush(stdout);
 }
 
@@ -155,6 +157,9 @@ static void print_tallies(const struct tallies *t, double seconds)
 	for (unsigned k = 0; k < EXTENT_EVENTS; k++)
 		printf(" %s %" PRIu64, extent_event_name((enum extent_event)k), t->extent[k]);
 	printf(" poisoned %" PRIu64 "\n", t->extents_poisoned);
+	if (store_wanted)
+		printf("storage: errors %" PRIu64 ", fsyncs %" PRIu64 ", asks served %" PRIu64 "\n", t->storage_errors,
+		       t->fsyncs, t->served);
 }
 
 int pod_main(int argc, char **argv)
@@ -179,7 +184,7 @@ int pod_main(int argc, char **argv)
 	for (uint64_t i = 0; i < o.seeds && (o.keep_going || !violations); i++) {
 		bool ok = pod_run(o.seed + i, &o.limits, &tallies);
 
-		if (!ok && o.trace)
+		if (!ok && (o.trace || o.keep_going))
 			printf("VIOLATION seed %" PRIu64 ": %s\n", o.seed + i, pod.violation);
 		else if (!ok)
 			explain(o.seed + i, o.limits);

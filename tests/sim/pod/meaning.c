@@ -307,6 +307,20 @@ static void drop_name(struct minode *m)
 		minode_cut(m, 0);
 }
 
+/* It begins as storage has it. */
+static void fill_stored(struct minode *m, unsigned file, uint64_t size)
+{
+	m->stored = true;
+	m->size = size;
+	for (uint64_t page = 0; page * MODEL_BLOCK < size; page++) {
+		uint64_t left = size - page * MODEL_BLOCK;
+
+		if (!MODEL_STORED_HOLE(page))
+			minode_write(m, model_stored_tag(file, page), page * MODEL_BLOCK,
+				     left < MODEL_BLOCK ? left : MODEL_BLOCK);
+	}
+}
+
 static void apply_make(const struct op *op, const struct commit *c)
 {
 	uint32_t type = op->kind == DO_MKDIR ? S_IFDIR : op->kind == DO_SYMLINK ? S_IFLNK : S_IFREG;
@@ -324,6 +338,8 @@ static void apply_make(const struct op *op, const struct commit *c)
 	}
 	if (op->kind == DO_MKNOD && op->flags)
 		m->holders = 1ull << op->host;
+	if (op->kind == DO_MKNOD && op->set)
+		fill_stored(m, op->set - 1, op->len);
 	dir->entry[op->name[0]] = place(m) + 1;
 }
 

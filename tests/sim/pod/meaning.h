@@ -17,6 +17,7 @@ struct minode {
 	unsigned entry[MODEL_NAMES];          /* place + 1, 0: no such name */
 	struct model_page *pages;
 	unsigned n_pages;
+	bool stored; /* a file of storage */
 };
 
 extern struct model {

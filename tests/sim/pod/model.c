@@ -192,6 +192,11 @@ void model_fill(uint8_t *out, uint64_t tag, uint64_t at, uint64_t len)
 	}
 }
 
+uint64_t model_stored_tag(unsigned file, uint64_t page)
+{
+	return (uint64_t)(file + 1) << 24 | page;
+}
+
 void model_target(uint64_t tag, char out[64])
 {
 	snprintf(out, 64, "to/%llu/%016llx", (unsigned long long)tag, (unsigned long long)scramble(tag));
@@ -392,7 +397,7 @@ void model_usage(struct model_use *out)
 		if (!minode_exists(m))
 			continue;
 		out->inodes++;
-		out->pages += m->n_pages + (S_ISLNK(m->mode) ? 1 : 0);
+		out->pages += m->stored ? 0 : m->n_pages + (S_ISLNK(m->mode) ? 1 : 0);
 		for (unsigned name = 0; name < MODEL_NAMES; name++)
 			out->entries += m->entry[name] != 0;
 	}

@@ -53,7 +53,7 @@ struct op {
 	uint64_t parent[2], ino; /* handles */
 	unsigned name[2];
 	unsigned flags; /* of rename or write; mknod: 1 held open; enum daxfs_lock_kind */
-	unsigned set;   /* enum daxfs_set, enum daxfs_lock_type */
+	unsigned set;   /* enum daxfs_set, enum daxfs_lock_type; mknod: file set - 1 of storage; write: O_SYNC */
 	uint32_t mode, uid, gid;
 	uint64_t offset, len, tag; /* lock: of the cells offset to len, uid is the owner */
 	unsigned host;             /* slot of whoever does it */
@@ -131,9 +131,12 @@ unsigned blocks_digest(const uint8_t *bytes, uint64_t offset, uint64_t len, uint
 /* What a write puts at its nth byte, and the target of a link. */
 void model_fill(uint8_t *out, uint64_t tag, uint64_t at, uint64_t len);
 void model_target(uint64_t tag, char out[64]);
+/* The tag of a page of a file of storage, as it began; each third one is zeros. */
+uint64_t model_stored_tag(unsigned file, uint64_t page);
+#define MODEL_STORED_HOLE(page) ((page) % 3 == 2)
 
 struct model_use {
-	uint64_t inodes, entries, pages; /* existing; pages with data */
+	uint64_t inodes, entries, pages; /* existing; pages with data, but for files of storage */
 };
 void model_usage(struct model_use *out);
 

@@ -7,6 +7,7 @@
 
 #include "pod/judge.h"
 #include "pod/locks.h"
+#include "pod/store.h"
 #include "sync/lane.h"
 #include "sync/member.h"
 
@@ -181,6 +182,7 @@ static void fed(unsigned id, struct pending *p, const struct op *op, const struc
 	oracle.lane[id].logged_for = p;
 	oracle.lane[id].serial = p ? p->serial : 0;
 	pod.tallies->commits++;
+	store_changed(op);
 	somebody_commits();
 	pendings_refresh(op);
 }
@@ -263,6 +265,9 @@ static void commit(unsigned id, uint64_t status)
 	case OP_PRUNE:
 	case OP_SPLIT: /* changes no name */
 	case OP_LOCK: /* see pod/locks.h */ break;
+	case OP_FILL: /* change nothing that is said of a file */
+	case OP_DROP:
+	case OP_XATTR: somebody_commits(); break;
 	case OP_ORPHAN:
 	case OP_FREE: commit_end(id); break;
 	case OP_OPEN:
@@ -336,6 +341,7 @@ static void moved(const struct actor *a, unsigned slot, uint64_t before, uint64_
 		pod_violation("slot %u was moved by manager epoch %u and now by %u", slot, from.epoch, to.epoch);
 	if (from.state != DAXFS_HOST_FENCED && to.state == DAXFS_HOST_FENCED) {
 		check_fenced(slot, from.generation);
+		store_fenced(slot);
 		count_deaths(slot, from.generation);
 	}
 	if (names_recoverer(&from, &to) && pod.died[slot] >= DAXFS_RECOVERERS_MAX)
@@ -472,6 +478,7 @@ void oracle_lost(void)
 			p->committed = false;
 		oracle.lane[id].logged = false;
 		err = model_take_back(oracle.lane[id].log_index);
+		store_taken_back();
 		pendings_look();
 		if (err)
 			pod_violation("lane %u: a commit was lost on which another one builds: %s", id, err);

@@ -42,14 +42,16 @@ struct pending {
 	uint32_t generation;
 	bool committed, taken_back;
 	unsigned log_index;
-	uint64_t handle;        /* of what it made */
-	unsigned errors;        /* that applied at some moment */
-	bool nothing;           /* success without a change was right at some moment */
-	bool existed, vanished; /* op.ino; it went away or was cut meanwhile */
-	bool beyond;            /* somebody changed it just before, and the model heard of that after its end */
-	unsigned changes;       /* of what it reads */
-	bool was_short;         /* of space, at some moment: it may have been refused then, and go on long after */
-	bool refusable;         /* lock: somebody was in the way, perhaps */
+	uint64_t handle;         /* of what it made */
+	unsigned errors;         /* that applied at some moment */
+	bool nothing;            /* success without a change was right at some moment */
+	bool existed, vanished;  /* op.ino; it went away or was cut meanwhile */
+	bool beyond;             /* somebody changed it just before, and the model heard of that after its end */
+	unsigned changes;        /* of what it reads */
+	bool was_short;          /* of space, at some moment: it may have been refused then, and go on long after */
+	bool refusable;          /* lock: somebody was in the way, perhaps */
+	bool bare;               /* its machine had not the storage */
+	uint64_t storage_errors; /* before */
 	uint8_t lock_sure[LOCK_CELLS], lock_maybe[LOCK_CELLS]; /* before */
 	unsigned n_digest;
 	uint64_t digest[DIGESTS_MAX], version;

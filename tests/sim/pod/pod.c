@@ -14,11 +14,13 @@
 
 #include "machine/arena.h"
 #include "pod/judge.h"
+#include "pod/store.h"
 #include "sync/member.h"
 
 #define STEPS_MAX 6000000u   /* of a seed: then the safety phase ends */
 #define IDLE_BEATS 400u      /* without work: the same */
 #define LIVENESS_BEATS 1500u /* in which all is to be recovered and done */
+#define STORE_CHECK_TURNS 16u
 
 struct pod pod;
 
@@ -254,6 +256,8 @@ static void after_turn(struct actor *a)
 	nap(a);
 	if (due && !pod.over)
 		faults_happen(due, a);
+	if (pod.stored && pod.turn % STORE_CHECK_TURNS == 0 && !pod.over)
+		store_check("in between");
 	if (pod.check_due && !pod.over) {
 		pod.check_due = false;
 		check_recovered((unsigned)pod.recovered_slot);
@@ -492,6 +496,8 @@ static void begin(uint64_t seed, const struct limits *limits, struct tallies *ta
 	pod_make();
 	managers_reset();
 	oracle_reset();
+	if (pod.stored)
+		store_begin();
 	check_begin();
 }
 

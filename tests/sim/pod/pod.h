@@ -18,6 +18,7 @@
  *   pod/locks.c   who may have which lock
  *   pod/view.c    views and drafts
  *   pod/extent.c  what happens to extents
+ *   pod/store.h   files of storage, and the storage (--storage)
  *   pod/check.c   checks of the whole pool: after recoveries, at the end
  *   pod/model.c   what a filesystem is; pod/meaning.c: its operations
  *   pod/trace.c   what happened, for people
@@ -76,7 +77,16 @@ static inline bool rng_chance(struct rng *r, unsigned one_in)
 
 /* A stream of its own for each purpose. */
 struct rng rng_stream(uint64_t seed, uint64_t purpose, uint64_t nth);
-enum { STREAM_SETUP = 1, STREAM_TURNS, STREAM_FAULTS, STREAM_FENCES, STREAM_LIFE, STREAM_WORK, STREAM_GROUPS };
+enum {
+	STREAM_SETUP = 1,
+	STREAM_TURNS,
+	STREAM_FAULTS,
+	STREAM_FENCES,
+	STREAM_LIFE,
+	STREAM_WORK,
+	STREAM_GROUPS,
+	STREAM_STORE
+};
 
 /* -- actors ---------------------------------------------------------------------- */
 
@@ -150,6 +160,9 @@ enum fault_kind {
 	FAULT_POISON_DATA,   /* a line of a data page holds garbage */
 	FAULT_POISON_META,   /* garbage in metadata: from now on only robustness counts */
 	FAULT_POISON_LOAD,   /* a load some way ahead kills the process (SIGBUS) */
+	FAULT_STORAGE_POWER, /* storage loses what is not synced, and is away for a while */
+	FAULT_STORAGE_HANG,
+	FAULT_STORAGE_ERRORS, /* many */
 	FAULT_KINDS
 };
 
@@ -210,6 +223,7 @@ struct tallies {
 	uint64_t revivals, given_up, fault[FAULT_KINDS];
 	uint64_t lenient, zombies, wiped, views, drafts, locks;
 	uint64_t extent[EXTENT_EVENTS], extents_poisoned;
+	uint64_t fsyncs, served, storage_errors;
 	uint64_t alone; /* operations ended while all stood still but one and some dead host */
 	double seconds;
 };
@@ -237,6 +251,7 @@ struct pod {
 	bool groups;                   /* mostly in pieces of 64 KiB, and parts of them */
 	bool roles;     /* one machine only looks at files, the others write many pages, which serve again soon */
 	unsigned names; /* of MODEL_NAMES, that are made */
+	bool stored;    /* there are files of storage: pod/store.h */
 	unsigned weight[DO_KINDS];
 	unsigned n_faults, next_fault;
 	struct fault fault[FAULTS_MAX];

@@ -6,7 +6,7 @@
  * often what others never do (swarm testing, Groce et al., ISSTA 2012).
  */
 #include "machine/arena.h"
-#include "pod/pod.h"
+#include "pod/store.h"
 
 #define POOL_MIN (600u << 10)
 #define POOL_MAX (3u << 20)
@@ -117,6 +117,8 @@ void pod_draw(void)
 	if (rng_chance(&r, 4))
 		draw_churn(&r);
 	draw_groups();
+	if (store_wanted)
+		store_draw();
 	pod.turns = rng_stream(pod.seed, STREAM_TURNS, 0);
 	pod.life = rng_stream(pod.seed, STREAM_LIFE, 0);
 	pod.fences = rng_stream(pod.seed, STREAM_FENCES, 0);
@@ -176,8 +178,10 @@ void pod_make(void)
 		arena_die("no memory for the pool");
 	arena_surround(clock_ns, pid);
 	format();
-	if (!pod.pages || pod.pool.objects[DAXFS_T_PAGE] <= pod.pages)
-		return;
-	pod.size -= (pod.pool.objects[DAXFS_T_PAGE] - pod.pages) * DAXFS_PAGE_SIZE;
-	format();
+	if (pod.pages && pod.pool.objects[DAXFS_T_PAGE] > pod.pages) {
+		pod.size -= (pod.pool.objects[DAXFS_T_PAGE] - pod.pages) * DAXFS_PAGE_SIZE;
+		format();
+	}
+	if (pod.stored)
+		store_make();
 }

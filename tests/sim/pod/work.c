@@ -9,6 +9,7 @@
 #include "machine/arena.h"
 #include "daxfs/format.h"
 #include "pod/locks.h"
+#include "pod/store.h"
 #include "pod/view.h"
 
 #define PAGE 4096u
@@ -169,7 +170,7 @@ static uint64_t any_inode(struct rng *r, bool dir, bool alive)
 	return DAXFS_ROOT;
 }
 
-static uint64_t choose_dir(struct rng *r)
+static uint64_t choose_any_dir(struct rng *r)
 {
 	uint64_t hot = model_lookup(DAXFS_ROOT, (unsigned)rng_below(r, 2));
 
@@ -180,6 +181,14 @@ static uint64_t choose_dir(struct rng *r)
 	return rng_chance(r, 2) ? DAXFS_ROOT : any_inode(r, true, true);
 }
 
+/* Names of storage are nobody's to change. */
+static uint64_t choose_dir(struct rng *r)
+{
+	uint64_t dir = choose_any_dir(r);
+
+	return pod.stored && (dir == store.tree || store_file(dir) >= 0) ? DAXFS_ROOT : dir;
+}
+
 /* A file, mostly one that is. */
 static uint64_t choose_file(struct rng *r)
 {
@@ -187,7 +196,9 @@ static uint64_t choose_file(struct rng *r)
 
 	if (pod.hot && hot && model_told(hot) && !rng_chance(r, 4))
 		return hot;
-	return any_inode(r, rng_chance(r, 30), !rng_chance(r, 20));
+	if (pod.stored && !rng_chance(r, 5))
+		return store.file[rng_below(r, STORE_FILES)];
+	return any_inode(r, !pod.stored && rng_chance(r, 30), !rng_chance(r, 20));
 }
 
 /* A name, mostly one that is (or is not) there. */
@@ -362,6 +373,8 @@ static void choose(struct rng *r, struct actor *a, struct op *op)
 		choose_lock(r, op, a->nth + 1);
 	if (op->kind == DO_WRITE || op->kind == DO_READ || op->kind == DO_DRAFT || op->kind == DO_VIEW)
 		choose_place(r, op);
+	if (store_file(op->ino) >= 0)
+		store_choose(r, op);
 }
 
 /* -- one worker ---------------------------------------------------------------------------- */
@@ -413,6 +426,8 @@ static void work(struct actor *a, const struct op *op, struct rng *r)
 		return;
 	if (op->kind == DO_DRAFT)
 		draft_perform(a, op, r, buffers[a->machine][a->nth], &out);
+	else if (store_file(op->ino) >= 0)
+		store_perform(a, op, buffers[a->machine][a->nth], &out);
 	else
 		work_perform(pod.machine[a->machine].fs, op, buffers[a->machine][a->nth], &out);
 	oracle_end(a->pending, &out);
@@ -438,9 +453,15 @@ long worker_main(void *arg)
 	struct machine *m = &pod.machine[a->machine];
 	struct rng r = rng_stream(pod.seed, STREAM_WORK, m->lives * 64 + a->machine * 8 + a->nth);
 
+	if (pod.stored && a->nth == STORE_FLUSHER) {
+		store_flusher(a);
+		return 0;
+	}
 	while (pod.ops_left && !pod.liveness && !m->leave) {
 		struct op op;
 
+		if (pod.stored && a->nth == STORE_FLUSHER - 1)
+			store_serve(a);
 		choose(&r, a, &op);
 		pod.ops_left--;
 		pod.worked_ns = pod.now_ns;

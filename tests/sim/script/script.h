@@ -78,6 +78,7 @@ void script_replace(struct command_call *call);
 void script_drop(struct command_call *call);
 void script_write_back(struct command_call *call);
 void script_spoil(struct command_call *call);
+void script_power(struct command_call *call);
 void script_fetch(struct command_call *call);
 void script_lend(struct command_call *call);
 void script_names(struct command_call *call);

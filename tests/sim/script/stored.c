@@ -101,7 +101,20 @@ void script_drop(struct command_call *call)
 
 void script_write_back(struct command_call *call)
 {
-	put(call, daxfs_write_back(world.fs[call->host], call->command->ino));
+	unsigned power;
+	int rc;
+
+	do { /* what storage lost with its power is written again, as the agent does */
+		power = world_storage_powers();
+		rc = daxfs_write_back(world.fs[call->host], call->command->ino);
+	} while (rc == -EIO && power != world_storage_powers());
+	put(call, rc);
+}
+
+void script_power(struct command_call *call)
+{
+	world_storage_power();
+	put(call, 0);
 }
 
 void script_spoil(struct command_call *call)

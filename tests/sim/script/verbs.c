@@ -583,6 +583,7 @@ const struct verb script_verbs[] = {
 	{ "drop", "inn", script_drop },
 	{ "writeback", "i", script_write_back },
 	{ "spoil", "n", script_spoil },
+	{ "power", "", script_power },
 	{ "fetch", "inn", script_fetch },
 	{ "lend", "", script_lend },
 	{ "names", "i", script_names },
