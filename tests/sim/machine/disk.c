@@ -10,8 +10,9 @@
 #include "machine/arena.h"
 
 #define GONE UINT64_MAX
-#define SIZE UINT32_MAX /* in the place of a sector */
-#define VERSIONS 3u     /* of a sector in one cache, at most: then the last one is written over */
+#define SIZE UINT32_MAX   /* in the place of a sector */
+#define RANGE_SECTORS 64u /* that can be asked for at once */
+#define VERSIONS 3u       /* of a sector in one cache, at most: then the last one is written over */
 
 static uint64_t draw(struct disk *d, uint64_t below)
 {
@@ -412,38 +413,55 @@ static bool base_has(const struct disk *d, unsigned file, uint64_t base_end, con
 	return !memcmp(sector + offset % DISK_SECTOR, bytes, len);
 }
 
-/* Of one sector, at most. */
-static bool sector_has(const struct disk *d, unsigned file, const uint8_t *bytes, size_t len, uint64_t offset)
+/* Of all versions of one size, or of the file as it began. `first`: no piece of that sector is safe, so it may be so, too. */
+static bool size_has(const struct disk *d, unsigned file, const struct disk_piece *size, uint64_t first,
+		     const uint8_t *bytes, size_t len, uint64_t offset)
 {
-	uint64_t key = key_of(file, offset / DISK_SECTOR), sizes = key_of(file, SIZE);
-	bool base = !has_safe(d, key), first = !has_safe(d, sizes);
-
-	if (first && (!zeros_behind(d->base_size[file], bytes, len, offset) ||
-		      (base && !base_has(d, file, d->base_size[file], bytes, len, offset))))
+	if (!zeros_behind(size->size, bytes, len, offset))
 		return false;
-	for (unsigned i = 0; i < d->n; i++) {
-		const struct disk_piece *p = &d->piece[i];
-
-		if (p->key == key && memcmp(d->bytes[i] + offset % DISK_SECTOR, bytes, len) != 0)
-			return false;
-		if (p->key == sizes && (!zeros_behind(p->size, bytes, len, offset) ||
-					(base && !base_has(d, file, p->base_end, bytes, len, offset))))
-			return false;
-	}
-	return true;
-}
-
-bool disk_has(const struct disk *d, unsigned file, const uint8_t *bytes, size_t len, uint64_t offset)
-{
 	for (uint64_t at = offset; at < offset + len;) {
-		uint64_t n = DISK_SECTOR - at % DISK_SECTOR;
+		uint64_t n = DISK_SECTOR - at % DISK_SECTOR, nth = at / DISK_SECTOR - offset / DISK_SECTOR;
 
 		n = n < offset + len - at ? n : offset + len - at;
-		if (!sector_has(d, file, bytes + (at - offset), n, at))
+		if (first >> nth & 1 && !base_has(d, file, size->base_end, bytes + (at - offset), n, at))
 			return false;
 		at += n;
 	}
 	return true;
+}
+
+/* Has a piece the bytes that it is to have of these, if it has any? */
+static bool piece_has(const struct disk *d, unsigned i, const uint8_t *bytes, size_t len, uint64_t offset)
+{
+	uint64_t at = (d->piece[i].key & SIZE) * DISK_SECTOR, from = at > offset ? at : offset;
+	uint64_t to = at + DISK_SECTOR < offset + len ? at + DISK_SECTOR : offset + len;
+
+	return from >= to || !memcmp(d->bytes[i] + (from - at), bytes + (from - offset), to - from);
+}
+
+bool disk_has(const struct disk *d, unsigned file, const uint8_t *bytes, size_t len, uint64_t offset)
+{
+	uint64_t sector = offset / DISK_SECTOR, first = UINT64_MAX;
+	const struct disk_piece base = { .size = d->base_size[file], .base_end = d->base_size[file] };
+	bool sized = false;
+
+	for (unsigned i = 0; i < d->n; i++) {
+		const struct disk_piece *p = &d->piece[i];
+		uint64_t nth = (p->key & SIZE) - sector;
+
+		if (!is_of(p, file))
+			continue;
+		sized |= (p->key & SIZE) == SIZE && p->where == DISK_SAFE;
+		if ((p->key & SIZE) != SIZE && nth < RANGE_SECTORS && p->where == DISK_SAFE)
+			first &= ~(1ull << nth);
+		if ((p->key & SIZE) != SIZE && !piece_has(d, i, bytes, len, offset))
+			return false;
+	}
+	for (unsigned i = 0; i < d->n; i++)
+		if (d->piece[i].key == key_of(file, SIZE) &&
+		    !size_has(d, file, &d->piece[i], first, bytes, len, offset))
+			return false;
+	return sized || size_has(d, file, &base, first, bytes, len, offset);
 }
 
 bool disk_ends(const struct disk *d, unsigned file, uint64_t size)

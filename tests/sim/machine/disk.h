@@ -72,7 +72,7 @@ void disk_fence(struct disk *d, unsigned host);
 void disk_lose_power(struct disk *d);
 
 /* Are these bytes safe: whatever happens to what is not synced, will the file have them there? Behind its end are
- * zeros. */
+ * zeros. Of 32 KiB at most. */
 bool disk_has(const struct disk *d, unsigned file, const uint8_t *bytes, size_t len, uint64_t offset);
 /* The same of where it ends. */
 bool disk_ends(const struct disk *d, unsigned file, uint64_t size);

@@ -17,6 +17,8 @@
 #include "sync/word.h"
 
 #define SECTORS 512u /* of a file, as far as it is known */
+#define LOOKED 64u   /* pages */
+#define UNLOOKED UINT64_MAX
 
 static struct checking {
 	uint64_t now; /* changes, of all files */
@@ -25,6 +27,8 @@ static struct checking {
 		bool size_synced;
 		uint64_t changed[SECTORS];
 		bool synced[SECTORS];
+		/* what was looked at last, and was right */
+		uint64_t disk, synced_disk, version, size_word, stored, word[LOOKED];
 	} file[STORE_FILES];
 } checking;
 
@@ -99,8 +103,11 @@ static bool is_safe(unsigned file, uint64_t offset, size_t len)
 
 static void check_synced(unsigned file, const char *when)
 {
-	const struct tracked *t = &checking.file[file];
+	struct tracked *t = &checking.file[file];
 
+	if (t->synced_disk == store.disk.changes)
+		return;
+	t->synced_disk = store.disk.changes;
 	for (uint64_t s = 0; s < SECTORS && s * DISK_SECTOR < t->size; s++)
 		if (t->synced[s] && !is_safe(file, s * DISK_SECTOR, DISK_SECTOR))
 			pod_violation("%s: file %u of storage: bytes at %llu were synced, and storage may lose them",
@@ -117,6 +124,7 @@ void store_synced(unsigned file, uint64_t since)
 	for (unsigned s = 0; s < SECTORS; s++)
 		t->synced[s] |= t->changed[s] <= since;
 	t->size_synced |= t->resized <= since;
+	t->synced_disk = UNLOOKED;
 	check_synced(file, "after an fsync");
 }
 
@@ -161,6 +169,23 @@ static void check_page(unsigned file, uint64_t page, uint64_t word, bool stored,
 			      (unsigned long long)word, wrong);
 }
 
+/* Has nothing changed but words since it was looked at? Else all of them are to be looked at again. */
+static void remember(unsigned file, uint64_t size, uint64_t stored)
+{
+	const struct op op = { .kind = DO_GETATTR, .ino = store.file[file] };
+	struct tracked *t = &checking.file[file];
+	uint64_t version = model_version(&op);
+
+	if (t->disk == store.disk.changes && t->version == version && t->size_word == size && t->stored == stored)
+		return;
+	t->disk = store.disk.changes;
+	t->version = version;
+	t->size_word = size;
+	t->stored = stored;
+	for (unsigned i = 0; i < LOOKED; i++)
+		t->word[i] = UNLOOKED;
+}
+
 static void check_file(unsigned file, const char *when)
 {
 	const struct sm_inode *sm = &pod.pool.inodes[(uint32_t)store.file[file]];
@@ -174,9 +199,13 @@ static void check_file(unsigned file, const char *when)
 		return;
 	}
 	pages = cache_stored(0, size);
-	for (uint64_t page = 0; page < pages && !pod.violated; page++)
-		if (page_word(sm, page, &word))
-			check_page(file, page, word, page < cache_stored(stored, size), when);
+	remember(file, size, stored);
+	for (uint64_t page = 0; page < pages && page < LOOKED && !pod.violated; page++) {
+		if (!page_word(sm, page, &word) || word == checking.file[file].word[page])
+			continue;
+		check_page(file, page, word, page < cache_stored(stored, size), when);
+		checking.file[file].word[page] = word;
+	}
 	if ((link_kind(stored) != DAXFS_STORED || stored_state(stored) == DAXFS_STORED_SAME) &&
 	    !disk_ends(&store.disk, file, size_bytes(size)))
 		pod_violation("%s: file %u of storage is not dirty, and may end elsewhere", when, file);
