@@ -11,6 +11,7 @@
  *   any -> SYNCING                      a flusher begins
  *   n -> n'                             in the record in which it says that pages are CLEAN, all before n'
  *   SYNCING -> SAME, n = all            it has written everything, and nobody wrote since
+ *   n -> all that there was             the same, but somebody did, and nobody cut anything off
  *
  *  W1 A page is DATA from the record of its write to the record that says that storage has it. So what was
  *     acknowledged is in the pool, or on stable storage, whoever dies; nothing but a write or a truncation
@@ -23,6 +24,8 @@
  *     written back and dropped is never taken for zeros.
  *  W5 Storage may have stale bytes behind n, of before a truncation. A flusher cuts them off before it writes; one that
  *     finds CUT after it began raises nothing: what it cut was for another n.
+ *     So n is all of what it has written when it says so, though others write on: else the next one would cut off
+ *     zeros at the end that somebody was told are safe, and storage end too early until it is done.
  *  W6 One flusher at a time for a file: two could write an old page over a new one. Its callers have a lock, which
  *     a dead one loses when its host is fenced.
  *
@@ -246,23 +249,27 @@ static int mark(struct daxfs *fs, struct lane *lane, void *arg)
 	return wb->marked < wb->n;
 }
 
-/* Storage has everything that we found: has nobody written since? */
+/* Storage has everything that we found: has nobody written since? If somebody has cut it off, nothing is known (W5). */
 static int end(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct write_back *wb = arg;
 	struct inode inode;
-	uint64_t stored;
+	uint64_t stored, pages = (wb->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE;
+	enum daxfs_stored state;
 	int rc = inode_get_file(lane, wb->ino, &inode);
 
 	(void)fs;
 	if (rc)
 		return rc;
 	stored = word_help(lane, &inode.sm->dir_root);
-	if (state_of_file(stored) != DAXFS_STORED_SYNCING || wb->error)
+	state = state_of_file(stored);
+	if ((state != DAXFS_STORED_SYNCING && state != DAXFS_STORED_DIRTY) || wb->error)
 		return 0; /* it stays dirty */
+	if (state == DAXFS_STORED_DIRTY && stored_pages(stored) >= pages)
+		return 0;
 	record_begin(lane, OP_FILL);
 	txn_word(&lane->txn, &inode.sm->dir_root, DAXFS_W_LINK, stored,
-		 stored_payload(DAXFS_STORED_SAME, (wb->size + DAXFS_PAGE_SIZE - 1) / DAXFS_PAGE_SIZE));
+		 stored_payload(state == DAXFS_STORED_SYNCING ? DAXFS_STORED_SAME : state, pages));
 	return record_commit(lane);
 }
 

@@ -185,6 +185,8 @@ int storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 		return rc;
 	if (rc)
 		part = rng_below(&store.r, len);
+	trace_line("  STORAGE machine %u writes file %u at %llu len %zu of %zu", machine, file, (unsigned long long)offset,
+		   part, len);
 	disk_write(&store.disk, cache_of(machine), file, buf, part, offset);
 	if (rc || part == len)
 		return rc;
@@ -204,6 +206,8 @@ int storage_resize(int fd, uint64_t size, bool exact)
 	if (rc)
 		return rc;
 	now = disk_size(&store.disk, cache_of(machine), file);
+	trace_line("  STORAGE machine %u resizes file %u from %llu to %llu%s", machine, file, (unsigned long long)now,
+		   (unsigned long long)size, exact ? "" : " at most");
 	if (now != size && (exact || now > size))
 		disk_resize(&store.disk, cache_of(machine), file, size);
 	return 0;
@@ -219,6 +223,7 @@ int storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now
 		disk_sync_failed(&store.disk, cache_of(machine), file);
 	if (rc)
 		return rc;
+	trace_line("  STORAGE machine %u syncs file %u", machine, file);
 	disk_sync(&store.disk, cache_of(machine), file);
 	entry(machine, file, now);
 	return 0;

@@ -121,6 +121,7 @@ void store_synced(unsigned file, uint64_t since)
 {
 	struct tracked *t = &checking.file[file];
 
+	trace_line("  SYNCED file %u, of size %llu", file, (unsigned long long)t->size);
 	for (unsigned s = 0; s < SECTORS; s++)
 		t->synced[s] |= t->changed[s] <= since;
 	t->size_synced |= t->resized <= since;

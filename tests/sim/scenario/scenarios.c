@@ -389,6 +389,11 @@ const struct scenario scenarios[] = {
 	  "writeback d/f;drop d/f 0 9000", "write d/f 0 10 3;read d/f", 0 },
 	{ "back-flush-error", BACKED "write d/f 0 4096 1;", "spoil 1;writeback d/f;spoil 0;writeback d/f", "read d/f",
 	  0 },
+	/* storage loses its power between any two steps, and each half of what had come there */
+	{ "back-flush-power", BACKED "write d/f 0 9500 1;", "writeback d/f;drop d/f 0 9500;read d/f", "power;read d/f",
+	  SC_DEEP },
+	{ "back-flush-power-cut", BACKED "write d/f 8000 4000 1;", "writeback d/f;drop d/f 0 9500;read d/f",
+	  "power;trunc d/f 4500;power;append d/f 9 2", SC_DEEP },
 	{ "back-flush-removed", BACKED "write d/f 0 4096 1;", "writeback d/f", "unlink d/f;create d/f;write d/f 0 10 3",
 	  0 },
 	{ "back-flush-held", BACKED "write d/f 0 4096 1;hold d/f;note d/f 0", "unlink d/f;writeback $0;release $0",
