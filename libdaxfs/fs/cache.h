@@ -92,13 +92,16 @@ struct cache_fill {
 	bool no_room; /* no page was found for it */
 	bool stream;  /* it is read in order */
 	struct cache_aside *aside;
+	struct cache_aside *beside; /* the other one of the same write, or NULL */
 	struct cache_fill *next;
 };
 
 /* Of `want` pages from that on which a reader missed: see that they are there, or in *aside, as many as one
  * read of storage brings, perhaps more. 0: look again.
- * *aside: NULL at first, made when it is needed, to be freed by the caller. */
-int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside);
+ * *aside: NULL at first, made when it is needed, to be freed by the caller. beside: what was read aside for the same
+ * write, or NULL: it counts as long as nobody but us has changed trunc. */
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside,
+		struct cache_aside *beside);
 
 /* See that a page is in the pool, and those behind it, up to `want`, CACHE_PAGES at most: for others, who cannot use
  * what is aside. How many are there now; -EAGAIN: somebody is about it already; -ENOSPC: there is no room. */
@@ -159,8 +162,10 @@ void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);
 void cache_overwritten(struct daxfs *fs, const struct write_txn *txn);
 /* In the record of another size: the same, and no more of it than that. */
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size);
-/* A write is to change part of that page, which is in storage alone. *tries: 0 at first. -ENOSPC: in vain. */
-int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries);
+/* A write is to change part of that page, which is in storage alone; beside: of its other end, or NULL. *tries: 0 at
+ * first. -ENOSPC: in vain. */
+int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
+			  struct cache_aside *beside, unsigned *tries);
 
 /* -- steps (cache_claim.c), with a struct cache_fill ------------------------------ */
 

@@ -69,8 +69,18 @@ static int find_pages(struct lane *lane, struct cache_fill *f, unsigned n, struc
 	return rc;
 }
 
+/*
+ * A claim of ours was made, or a node, in a record that found trunc as it was when the other end of the same write was
+ * read aside: that still counts. Else each end would make the other one old, for as long as there is no room for either.
+ */
+static void nothing_cut(const struct cache_fill *f, const struct target *t)
+{
+	if (f->beside && f->beside->trunc == t->trunc)
+		f->beside->trunc = word_next(t->trunc, DAXFS_W_TICK, 0);
+}
+
 /* Give the file the node that is missing at pos. -EAGAIN: look again. */
-static int add_node(struct lane *lane, const struct target *t, const struct map_pos *pos)
+static int add_node(struct lane *lane, const struct cache_fill *f, const struct target *t, const struct map_pos *pos)
 {
 	uint64_t before = word_help(lane, pos->slot), page;
 	int rc;
@@ -84,6 +94,8 @@ static int add_node(struct lane *lane, const struct target *t, const struct map_
 	txn_word(&lane->txn, pos->slot, DAXFS_W_LINK, before, link_payload(DAXFS_NODE, page));
 	txn_word(&lane->txn, &t->sm->trunc, DAXFS_W_TICK, t->trunc, 0);
 	rc = record_commit(lane);
+	if (rc == 0)
+		nothing_cut(f, t);
 	return rc ? rc : -EAGAIN;
 }
 
@@ -141,7 +153,7 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 	f->n = f->taken_over = 0;
 	f->busy = 0;
 	if (rc)
-		return rc == -ENOENT ? add_node(lane, &t, &pos) : rc;
+		return rc == -ENOENT ? add_node(lane, f, &t, &pos) : rc;
 	n = claimable(lane, &t, mine, &f->taken_over);
 	if (n == 0) {
 		f->busy = t.n && link_kind(t.word[0]) == DAXFS_FILLING ? t.word[0] : 0;
@@ -159,6 +171,8 @@ int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 		record_retire(lane, DAXFS_T_PAGE, link_index(t.word[0]));
 	f->n = n; /* now: if memory fails in what follows, the claims may be there all the same */
 	rc = record_commit(lane);
+	if (rc == 0)
+		nothing_cut(f, &t);
 	if (rc == 0 && lost) {
 		heat_clear(lane->pool, link_index(t.word[0]));
 		heat_count(fs, -1);

@@ -177,9 +177,10 @@ static int begin(struct cache_fill *f, struct cache_aside **aside)
 	return 0;
 }
 
-int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside)
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside,
+		struct cache_aside *beside)
 {
-	struct cache_fill f = { .ino = ino, .first = page };
+	struct cache_fill f = { .ino = ino, .first = page, .beside = beside };
 	struct daxfs_storage storage;
 	int rc = has_storage(fs, &f, &storage);
 

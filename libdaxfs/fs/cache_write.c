@@ -86,9 +86,10 @@ void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, ui
 }
 
 /* Past a filler that is slow a page is read aside, and others may change it before it is used: then again. */
-int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries)
+int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
+			  struct cache_aside *beside, unsigned *tries)
 {
-	return ++*tries > BRINGS_IN_VAIN ? -ENOSPC : cache_bring(fs, ino, page, 1, aside);
+	return ++*tries > BRINGS_IN_VAIN ? -ENOSPC : cache_bring(fs, ino, page, 1, aside, beside);
 }
 
 /* -- writing back ---------------------------------------------------------------------- */

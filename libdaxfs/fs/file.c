@@ -114,9 +114,10 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		rc = fs_run_ahead(fs, write_ahead, write_piece, &op);
 		if (rc == -EIO && fs_trouble(fs) != known)
 			rc = 0;
-		if (rc == WRITE_MISSING)
-			rc = cache_bring_for_write(fs, ino, op.missing, is_first(&op) ? &op.aside : &op.aside_end,
-						   &tries);
+		if (rc == WRITE_MISSING && is_first(&op))
+			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside, op.aside_end, &tries);
+		else if (rc == WRITE_MISSING)
+			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside_end, op.aside, &tries);
 	}
 	free(op.aside);
 	free(op.aside_end);
@@ -400,7 +401,7 @@ static int bring(struct daxfs *fs, struct file_op *op)
 		return op->failed;
 	op->waits = op->waited_at == op->done ? op->waits + 1 : 1;
 	op->waited_at = op->done;
-	rc = cache_bring(fs, op->ino, op->missing, last - op->missing + 1, &op->aside);
+	rc = cache_bring(fs, op->ino, op->missing, last - op->missing + 1, &op->aside, NULL);
 	if (rc && op->missing > first)
 		op->failed = rc;
 	op->parts = op->failed || op->waits >= READ_WAITS;
