@@ -203,6 +203,17 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 	return rc;
 }
 
+/* Claims of others change trunc, too: then it is looked again once more, and no harm is done. */
+int cache_uncut(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct cache_fill seen = *(const struct cache_fill *)arg;
+	struct target t;
+	int rc = find_file(lane, &seen, &t);
+
+	(void)fs;
+	return rc ? rc : t.trunc == seen.aside->trunc;
+}
+
 int cache_stands(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;

@@ -16,8 +16,19 @@
 
 #define POLLS_PER_MS (1000000u / CACHE_POLL_NS)
 
-/* Read the pages of a fill: all of what the file has of them, or an error. */
-static int read_storage(struct daxfs *fs, const struct cache_fill *f)
+#define CUT 1 /* it came short, for the file was cut off since it was claimed: look again */
+
+/* It came short: never zeros instead (C3), and an error, unless somebody has cut the file off, and written that back. */
+static int read_short(struct daxfs *fs, struct cache_fill *f)
+{
+	int rc = fs_run(fs, cache_uncut, f);
+
+	cache_count(fs, FIGURE_ERRORS, rc > 0);
+	return rc > 0 ? -EIO : rc < 0 ? rc : CUT;
+}
+
+/* Read the pages of a fill: all of what the file has of them, CUT, or an error. */
+static int read_storage(struct daxfs *fs, struct cache_fill *f)
 {
 	uint64_t offset = f->first * DAXFS_PAGE_SIZE;
 	uint64_t end = f->size < f->stored ? f->size : f->stored, there = end > offset ? end - offset : 0;
@@ -35,11 +46,11 @@ static int read_storage(struct daxfs *fs, const struct cache_fill *f)
 	process_cancel_restore(was);
 	cache_storage_put(fs, f->source);
 	cache_count(fs, FIGURE_READS, f->n);
-	cache_count(fs, FIGURE_ERRORS, got != (ssize_t)want);
+	cache_count(fs, FIGURE_ERRORS, got < 0);
 	if (got < 0)
 		return (int)got;
 	if ((size_t)got != want)
-		return -EIO; /* it has become shorter: never zeros instead (C3) */
+		return read_short(fs, f);
 	memset(f->aside->bytes + want, 0, len - want);
 	return 0;
 }
@@ -59,7 +70,7 @@ static int fill(struct daxfs *fs, struct cache_fill *f)
 
 	f->no_room = false;
 	if (rc)
-		return let_go(fs, f, rc);
+		return let_go(fs, f, rc == CUT ? 0 : rc);
 	f->aside->ino = f->ino;
 	f->aside->first = f->first;
 	f->aside->n = f->n;
@@ -89,7 +100,7 @@ static int read_past(struct daxfs *fs, struct cache_fill *f)
 		return rc;
 	rc = read_storage(fs, f);
 	if (rc)
-		return rc;
+		return rc == CUT ? 0 : rc;
 	cache_count(fs, FIGURE_PAST, f->n);
 	f->aside->ino = f->ino;
 	f->aside->first = f->first;
