@@ -194,6 +194,35 @@ size_t disk_read(const struct disk *d, unsigned host, unsigned file, void *buf, 
 	return end > offset ? end - offset : 0;
 }
 
+/* A piece that the host sees has bytes behind the end: they are zeros. */
+static void cut_piece(struct disk *d, unsigned host, unsigned i, uint64_t size)
+{
+	uint64_t at = (d->piece[i].key & SIZE) * DISK_SECTOR;
+	uint8_t sector[DISK_SECTOR];
+
+	memcpy(sector, d->bytes[i], DISK_SECTOR);
+	if (size > at)
+		memset(sector + (size - at), 0, DISK_SECTOR - (size - at));
+	else
+		memset(sector, 0, DISK_SECTOR);
+	put(d, host, &(struct disk_piece){ .key = d->piece[i].key }, sector);
+}
+
+/* What is behind that is zeros: it was cut off; or the file becomes longer, and what is left there of a write whose size
+ * was lost is no more to be seen than any old block. */
+static void clear_behind(struct disk *d, unsigned host, unsigned file, uint64_t size)
+{
+	unsigned n = d->n;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct disk_piece *p = &d->piece[i];
+
+		if (is_of(p, file) && (p->key & SIZE) != SIZE && ((p->key & SIZE) + 1) * DISK_SECTOR > size &&
+		    seen(d, host, p->key) == (int)i)
+			cut_piece(d, host, i, size);
+	}
+}
+
 void disk_write(struct disk *d, unsigned host, unsigned file, const void *buf, size_t len, uint64_t offset)
 {
 	struct disk_piece size = size_of(d, host, file);
@@ -201,6 +230,8 @@ void disk_write(struct disk *d, unsigned host, unsigned file, const void *buf, s
 	uint8_t sector[DISK_SECTOR];
 
 	make_room(d);
+	if (offset + len > size.size)
+		clear_behind(d, host, file, size.size);
 	for (uint64_t at = offset; at < offset + len;) {
 		uint64_t n = DISK_SECTOR - at % DISK_SECTOR;
 
@@ -217,34 +248,12 @@ void disk_write(struct disk *d, unsigned host, unsigned file, const void *buf, s
 	put(d, host, &size, NULL);
 }
 
-/* A piece that the host sees has bytes behind the end: they are zeros. */
-static void cut_piece(struct disk *d, unsigned host, unsigned i, uint64_t size)
-{
-	uint64_t at = (d->piece[i].key & SIZE) * DISK_SECTOR;
-	uint8_t sector[DISK_SECTOR];
-
-	memcpy(sector, d->bytes[i], DISK_SECTOR);
-	if (size > at)
-		memset(sector + (size - at), 0, DISK_SECTOR - (size - at));
-	else
-		memset(sector, 0, DISK_SECTOR);
-	put(d, host, &(struct disk_piece){ .key = d->piece[i].key }, sector);
-}
-
 void disk_resize(struct disk *d, unsigned host, unsigned file, uint64_t size)
 {
 	struct disk_piece now = size_of(d, host, file);
-	unsigned n;
 
 	make_room(d);
-	n = d->n;
-	for (unsigned i = 0; i < n && size < now.size; i++) {
-		const struct disk_piece *p = &d->piece[i];
-
-		if (is_of(p, file) && (p->key & SIZE) != SIZE && ((p->key & SIZE) + 1) * DISK_SECTOR > size &&
-		    seen(d, host, p->key) == (int)i)
-			cut_piece(d, host, i, size);
-	}
+	clear_behind(d, host, file, size < now.size ? size : now.size);
 	now.size = size;
 	now.base_end = now.base_end < size ? now.base_end : size;
 	put(d, host, &now, NULL);
