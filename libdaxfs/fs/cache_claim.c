@@ -71,7 +71,7 @@ static int find_pages(struct lane *lane, struct cache_fill *f, unsigned n, struc
 
 /*
  * A claim of ours was made, or a node, in a record that found trunc as it was when the other end of the same write was
- * read aside: that still counts. Else each end would make the other one old, for as long as there is no room for either.
+ * read aside: that still counts. Else each end would make the other one old, as long as there is no room for either.
  */
 static void nothing_cut(const struct cache_fill *f, const struct target *t)
 {

@@ -18,7 +18,7 @@
 
 #define CUT 1 /* it came short, for the file was cut off since it was claimed: look again */
 
-/* It came short: never zeros instead (C3), and an error, unless somebody has cut the file off, and written that back. */
+/* It came short: never zeros instead (C3), and an error, unless the file was cut off, and that was written back. */
 static int read_short(struct daxfs *fs, struct cache_fill *f)
 {
 	int rc = fs_run(fs, cache_uncut, f);

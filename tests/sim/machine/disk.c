@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * disk.c - see disk.h. Pieces are in the order in which they came to where they are: the last one of a sector is what is
- * there. One that is gone keeps its place, without a key, until there is need for room. Single-threaded.
+ * disk.c - see disk.h. Pieces are in the order in which they came to where they are: the last one of a sector is what
+ * is there. One that is gone keeps its place, without a key, until there is need for room. Single-threaded.
  */
 #include "machine/disk.h"
 
@@ -208,8 +208,8 @@ static void cut_piece(struct disk *d, unsigned host, unsigned i, uint64_t size)
 	put(d, host, &(struct disk_piece){ .key = d->piece[i].key }, sector);
 }
 
-/* What is behind that is zeros: it was cut off; or the file becomes longer, and what is left there of a write whose size
- * was lost is no more to be seen than any old block. */
+/* What is behind that is zeros: it was cut off; or the file becomes longer, and what is left there of a write whose
+ * size was lost is no more to be seen than any old block. */
 static void clear_behind(struct disk *d, unsigned host, unsigned file, uint64_t size)
 {
 	unsigned n = d->n;
@@ -422,7 +422,7 @@ static bool base_has(const struct disk *d, unsigned file, uint64_t base_end, con
 	return !memcmp(sector + offset % DISK_SECTOR, bytes, len);
 }
 
-/* Of all versions of one size, or of the file as it began. `first`: no piece of that sector is safe, so it may be so, too. */
+/* If the file ends there. `first`: sectors of which no piece is safe, so that they may be as they began. */
 static bool size_has(const struct disk *d, unsigned file, const struct disk_piece *size, uint64_t first,
 		     const uint8_t *bytes, size_t len, uint64_t offset)
 {

@@ -4,8 +4,8 @@
  *
  * What is written are pieces, of a sector, or of a file's size. Each goes its own way, at its own time:
  *
- *   HOST    in the cache of the host that wrote it, which alone sees it; by itself, or when the host closes the file, it
- *           arrives at the server
+ *   HOST    in the cache of the host that wrote it, which alone sees it; by itself, or when the host closes the file,
+ *           it arrives at the server
  *   FLYING  its host is dead, and it may arrive until the host is fenced
  *   SERVER  all see it; when the server loses its power, of the pieces of one sector one survives, or none
  *   SAFE    synced: it stays, until another piece of that sector is safe

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * world_storage.c - storage of scenarios: backing 0, which nobody writes, and backing 1, whose files are on a disk (disk.h)
- * that tears and reorders what is not synced.
+ * world_storage.c - storage of scenarios: backing 0, which nobody writes, and backing 1, whose files are on a disk
+ * (disk.h) that tears and reorders what is not synced.
  *
  * Each call to the disk is a step, before which its host can die or be paused; scripts make storage lose its power
  * (`power`), between two steps of others, and so does the end of each run. What a host had written and not synced then

@@ -438,7 +438,8 @@ static bool go_on(uint64_t *deadline)
 	if (pod.damaged)
 		return false;
 	begin_liveness();
-	*deadline = pod.now_ns + LIVENESS_BEATS * HEARTBEAT_NS + pendings_count() * (pod.stored ? OP_STORED_STEPS : OP_STEPS) * pod.step_ns;
+	*deadline = pod.now_ns + LIVENESS_BEATS * HEARTBEAT_NS +
+		    pendings_count() * (uint64_t)(pod.stored ? OP_STORED_STEPS : OP_STEPS) * pod.step_ns;
 	return true;
 }
 

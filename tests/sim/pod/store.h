@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.h - pods with storage behind them (--storage): a directory of some files, on a disk (machine/disk.h) that fails,
- * delays, tears and reorders, which some machines reach and others do not.
+ * store.h - pods with storage behind them (--storage): a directory of some files, on a disk (machine/disk.h) that
+ * fails, delays, tears and reorders, which some machines reach and others do not.
  *
  * Of the product these run: the library's cache, and node-agent/backing_write.c, which is who flushes when, and what an
- * fsync says. On machines that reach the storage worker 2 is the agent's flusher, and worker 1 also reads for others. What
- * is simulated in between is node-agent/storage.h (store_calls.c), and the names, which do not change.
+ * fsync says. On machines that reach the storage worker 2 is the agent's flusher, and worker 1 also reads for others.
+ * What is simulated in between is node-agent/storage.h (store_calls.c), and the names, which do not change.
  *
  *   store.c        what a seed draws; the files; machines get the storage, and lose it
  *   store_calls.c  the calls of storage.h: time passes, they fail, a part of them is done

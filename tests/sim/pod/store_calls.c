@@ -185,8 +185,8 @@ int storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 		return rc;
 	if (rc)
 		part = rng_below(&store.r, len);
-	trace_line("  STORAGE machine %u writes file %u at %llu len %zu of %zu", machine, file, (unsigned long long)offset,
-		   part, len);
+	trace_line("  STORAGE machine %u writes file %u at %llu len %zu of %zu", machine, file,
+		   (unsigned long long)offset, part, len);
 	disk_write(&store.disk, cache_of(machine), file, buf, part, offset);
 	if (rc || part == len)
 		return rc;

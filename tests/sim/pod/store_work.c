@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_work.c - what workers do with files of storage, as the agent does it for programs (node-agent/ops_backed.c); and
- * how that may end.
+ * store_work.c - what workers do with files of storage, as the agent does it for programs (node-agent/ops_backed.c);
+ * and how that may end.
  */
 #include <errno.h>
 #include <string.h>
