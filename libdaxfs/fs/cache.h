@@ -27,7 +27,8 @@
  *     file's index. While a thread has a read of a page under way its host claims it no second time: the
  *     process knows its own (cache_begin). So a claim of ours that nobody of us reads for is left over: taken over.
  *  C3 An error of storage goes to who asked, and the claim is released: it is never cached, nor a short read. That
- *     is an error, unless trunc has changed since the claim: then somebody has cut the file off, and who reads looks again.
+ *     is an error, unless trunc has changed since the claim: then the file may have been cut off, and who reads looks
+ *     again.
  *  C4 Who finds FILLING whose generation is over, or whose process is: its host says that another one goes on in its
  *     place (resume.c), takes it over at once; else waits so long, and then reads storage privately. These bytes count
  *     while the word is what it was before the read. Till somebody wants the page, such a claim is as good as absent.

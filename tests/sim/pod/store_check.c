@@ -3,7 +3,7 @@
  * store_check.c - the oracle of pods with storage. At any moment, whoever has died, and whatever storage may lose:
  *
  *  S1 Of each page of a file either the pool has the bytes that the file has (the model says which), or storage has
- *     them safely: all that is left of it after any loss of power has them. A page that the pool has must be right, too.
+ *     them safely: whatever is left after any loss of power has them. A page that the pool has must be right, too.
  *  S2 What a host was told to be synced, and nobody has changed since, is safe in storage; so is the size.
  *  S3 A file that is not dirty ends in storage where it ends.
  *
