@@ -10,8 +10,8 @@
 
 struct disk {
 	uint8_t bytes[SPACE], safe[SPACE];
-	uint64_t size, safe_size, least; /* the last: that it was made */
-	int error, sync_error;           /* of the next calls */
+	uint64_t size, safe_size;
+	int error, sync_error; /* of the next calls */
 	unsigned writes, syncs;
 	void (*during)(struct disk *d); /* a write; once */
 	struct fixture *s;
@@ -62,7 +62,6 @@ static int disk_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t siz
 	if (d->size < size)
 		memset(d->bytes + d->size, 0, (size_t)(size - d->size));
 	d->size = size;
-	d->least = size < d->least ? size : d->least;
 	return 0;
 }
 
@@ -422,57 +421,6 @@ static void test_past_a_filler(void **state)
 	stop(&s);
 }
 
-/* What is zeros at the end, and was written back beside a writer, stays in storage when the file is written back again. */
-static void test_end_stays(void **state)
-{
-	static uint8_t want[SPACE];
-	struct fixture s;
-
-	(void)state;
-	start(&s, 8 << 20, 10 * PAGE);
-	memcpy(want, disk.bytes, 10 * PAGE);
-	memset(want + 10 * PAGE, 0, 10 * PAGE);
-	cut(&s, 0, want, 10 * PAGE, 20 * PAGE);
-	put(&s, 0, want, 0, PAGE, 0xe2);
-	memcpy(meanwhile, want, 20 * PAGE);
-	disk.during = write_meanwhile;
-	assert_int_equal(daxfs_write_back(s.pod.fs[1], s.ino), 0);
-	assert_int_equal(disk.safe_size, 20 * PAGE);
-	assert_true(is_dirty(&s));
-	disk.least = UINT64_MAX;
-	assert_int_equal(daxfs_write_back(s.pod.fs[1], s.ino), 0);
-	assert_true(disk.least >= 20 * PAGE);
-	stop(&s);
-}
-
-/* A write reads both its ends aside: the claim of one does not make the other one old, as a cut does. */
-static void test_both_ends(void **state)
-{
-	struct fixture s;
-	struct cache_aside *end = calloc(2, sizeof(*end));
-	struct cache_fill first = { .wanted = 1, .aside = end }, last = { .first = 2, .wanted = 1, .aside = end + 1 };
-
-	(void)state;
-	start(&s, 8 << 20, 4 * PAGE);
-	first.ino = last.ino = s.ino;
-	last.beside = end;
-	for (unsigned is_cut = 0; is_cut < 2; is_cut++) {
-		assert_int_equal(fs_run(s.pod.fs[0], cache_claim, &first), 0);
-		assert_int_equal(first.n, 1);
-		assert_int_equal(fs_run(s.pod.fs[0], cache_release, &first), 0);
-		if (is_cut)
-			assert_int_equal(daxfs_setattr(s.pod.fs[0], s.ino, DAXFS_SET_SIZE,
-						       &(struct daxfs_attr){ .size = 3 * PAGE }, NULL),
-					 0);
-		assert_int_equal(fs_run(s.pod.fs[0], cache_claim, &last), 0);
-		assert_int_equal(last.n, 1);
-		assert_int_equal(fs_run(s.pod.fs[0], cache_release, &last), 0);
-		assert_int_equal(end[0].trunc == end[1].trunc, !is_cut);
-	}
-	free(end);
-	stop(&s);
-}
-
 /* What an old version, or a fault, could leave: check says so. */
 static void test_damage(void **state)
 {
@@ -654,8 +602,6 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_past_a_filler),
-		cmocka_unit_test(test_end_stays),
-		cmocka_unit_test(test_both_ends),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_random),
 	};
