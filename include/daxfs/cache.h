@@ -157,7 +157,8 @@ DAXFS_API int daxfs_forget(struct daxfs *fs, daxfs_ino parent, const char *name,
  * -ESTALE   the name leads to another one by now
  * -ENOENT   there is no such name
  * -ENOTEMPTY a directory with names in it
- * -EBUSY    it is open somewhere, or dirty; or not `cached`, and something of it is in the pool
+ * -EBUSY    it is open somewhere, or dirty; or not `cached`, and something of it is in the pool; the entry by a number
+ *           (daxfs_import_name) of what still has names
  * -ETXTBSY  its directory is open somewhere
  * Crash: as daxfs_unlink.
  */
@@ -200,9 +201,41 @@ struct daxfs_since {
 DAXFS_API int daxfs_since(struct daxfs *fs, daxfs_ino ino, struct daxfs_since *out);
 
 /*
+ * daxfs_import_name - give what was imported another name, as storage has
+ *
+ * All names of one file of storage should lead to one inode: it is cached, and written, once. Who finds a name of a
+ * file that has several must find that inode. So before a second name its number is to get an entry, in a directory of
+ * the pool's own that is for nothing else: this call makes that, too. Of several links daxfs_getattr does not count it.
+ * It is given back (daxfs_give_back), once it is the last that leads to the inode.
+ * A directory that has a name of the file is the one that daxfs_source gives: of several the last. If the name leads to
+ * the inode already, that is all that is done. In one step, if *since (NULL: none) holds.
+ *
+ * Errors:
+ * -EEXIST   the name leads to another one
+ * -EINVAL   `ino` was not imported, or into another backing
+ * -EPERM    a directory
+ * -ENOENT   its last name went meanwhile
+ * -EMLINK   it has as many names as the pool can count
+ * -EOPNOTSUPP the pool has not the feature links (daxfs_has_links)
+ * -ECANCELED *since does not hold
+ * and those of daxfs_link.
+ * Crash: as daxfs_link.
+ */
+DAXFS_API int daxfs_import_name(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino,
+				const struct daxfs_since *since);
+
+/*
+ * daxfs_has_links - may files of storage have several names in the pool?
+ *
+ * 1; 0: the pool was made by an earlier version, and the feature links is not switched on: each name is a file.
+ */
+DAXFS_API int daxfs_has_links(struct daxfs *fs);
+
+/*
  * daxfs_discard - remove the name of what was removed from storage
  *
- * As daxfs_forget, whether it is dirty or not: what was written to it goes with the last that has it open.
+ * As daxfs_forget, whether it is dirty or not: if that was its last name, what was written to it goes with the last
+ * that has it open.
  *
  * Errors:
  * -ESTALE   the name leads to another one by now

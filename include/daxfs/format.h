@@ -163,6 +163,7 @@ enum daxfs_region_id {
 #define DAXFS_COMPAT_ASKS 4ull   /* the region of asks is there */
 
 #define DAXFS_INCOMPAT_CACHE 1ull /* may have files of backing storage */
+#define DAXFS_INCOMPAT_LINKS 2ull /* ... of several names there, and one inode */
 
 /*
  * Features in one word, as those that were switched on since mkfs and those that a host knows: [31:16] lower bits of

@@ -32,7 +32,7 @@ struct sm_inode {
 	sm_u64 mode;                 /* 28 ATTR: type and permissions */
 	sm_u64 uid;                  /* 30 ATTR */
 	sm_u64 gid;                  /* 38 ATTR */
-	sm_u64 parent;               /* 40 LINK: directories only */
+	sm_u64 parent;               /* 40 LINK: of a directory, and of what is of storage */
 	sm_u64 dir_root;             /* 48 LINK: of a directory a NODE; of a file of storage STORED, or nothing: all */
 	sm_u64 direct[DAXFS_DIRECT]; /* 50 LINK: pages 0..7 */
 	sm_u64 indirect[DAXFS_INDIRECT]; /* 90 LINK: nodes of height 1..4; see index/filemap.h */

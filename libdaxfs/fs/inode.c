@@ -147,6 +147,12 @@ static void read_words(struct lane *lane, const struct sm_inode *sm, uint64_t w[
 	w[5] = word_load_known(lane, &sm->trunc);
 }
 
+/* One of several links of what is of storage is the entry by its number (link.c). */
+static uint32_t names_of(const struct inode *inode, uint32_t links)
+{
+	return links > 1 && !S_ISDIR(inode->mode) && inode_backed(inode->sm) ? links - 1 : links;
+}
+
 static void fill_attr(struct lane *lane, const struct inode *inode, const uint64_t w[ATTR_WORDS],
 		      struct daxfs_attr *out)
 {
@@ -155,7 +161,7 @@ static void fill_attr(struct lane *lane, const struct inode *inode, const uint64
 	*out = (struct daxfs_attr){
 		.ino = inode->handle,
 		.size = S_ISDIR(inode->mode) ? DAXFS_PAGE_SIZE : size_bytes(w[0]),
-		.nlink = nlink_count(w[1]),
+		.nlink = names_of(inode, nlink_count(w[1])),
 		.mode = (uint32_t)word_payload(w[2], DAXFS_W_ATTR),
 		.uid = (uint32_t)word_payload(w[3], DAXFS_W_ATTR),
 		.gid = (uint32_t)word_payload(w[4], DAXFS_W_ATTR),

@@ -345,59 +345,6 @@ int daxfs_symlink(struct daxfs *fs, daxfs_ino parent, const char *name, const ch
 	return fs_run(fs, create, &op);
 }
 
-static int link_step(struct daxfs *fs, struct lane *lane, void *arg)
-{
-	struct name_op *op = arg;
-	struct inode dir, inode;
-	struct trie_name name;
-	struct trie_pos pos;
-	uint64_t nlink;
-	int rc = inode_get(lane, op->ino, &inode);
-
-	if (rc)
-		return rc;
-	if (S_ISDIR(inode.mode))
-		return -EPERM;
-	rc = locate(fs, lane, op, true, &name, &dir, &pos);
-	if (rc == 0)
-		rc = pos.found ? -EEXIST : inode_backed(inode.sm) ? -EROFS : may_change(op, &dir);
-	if (rc == 0)
-		rc = trie_make_room(lane, &pos);
-	if (rc)
-		return rc;
-	nlink = word_help(lane, &inode.sm->nlink);
-	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE)
-		return -ENOENT; /* its last name went meanwhile */
-	if (nlink_count(nlink) >= DAXFS_NLINK_MAX)
-		return -EMLINK;
-	record_begin(lane, OP_LINK);
-	rc = entry_insert(lane, &pos, &name, op->ino, inode.mode);
-	if (rc)
-		return record_abort(lane, rc);
-	txn_word(&lane->txn, &inode.sm->nlink, DAXFS_W_NLINK, nlink,
-		 nlink_payload(DAXFS_LIFE_ALIVE, nlink_count(nlink) + 1ull));
-	stage_names(lane, op, dir.sm);
-	change_stage(lane, inode.sm, false);
-	rc = record_commit(lane);
-	if (rc)
-		return rc;
-	inode_changed(lane, dir.sm);
-	inode_renamed(lane, inode.sm);
-	if (op->out && inode_attr(lane, op->ino, op->out))
-		*op->out = (struct daxfs_attr){ .ino = op->ino, .mode = inode.mode }; /* removed since */
-	return 0;
-}
-
-int daxfs_link(struct daxfs *fs, daxfs_ino ino, daxfs_ino parent, const char *name, struct daxfs_attr *out)
-{
-	struct name_op op = { .parent = parent, .ino = ino, .name = name, .out = out };
-	int rc = fs_run(fs, link_step, &op);
-
-	if (rc == 0)
-		blocks_fill(fs, out);
-	return rc;
-}
-
 /* -- removing ----------------------------------------------------------------- */
 
 /* May this name be removed? Of storage, if it still names what is to be forgotten. */
@@ -490,6 +437,8 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	nlink = word_help(lane, &inode.sm->nlink);
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &pos);
+	if (op->given_back && !inode_backed(dir.sm) && nlink_count(nlink) > 1)
+		return -EBUSY; /* a number that names still need */
 	record_begin(lane, OP_UNLINK);
 	rc = stage_forget(lane, op, &inode);
 	if (rc)
@@ -506,7 +455,7 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (!gone)
 		inode_renamed(lane, inode.sm);
-	if (!gone && op->dirty)
+	if (!gone && op->dirty && nlink_count(nlink) == 1)
 		cache_stamp_removed(lane, inode.sm);
 	return after_removal(lane, &pos, &dir);
 }

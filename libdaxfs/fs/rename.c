@@ -35,7 +35,8 @@ struct end {
 	struct inode dir, inode; /* inode: what the name leads to, if found */
 	struct trie_name name;
 	struct trie_pos pos;
-	bool gone; /* staged: the inode is gone with this name */
+	bool last; /* staged: the name was its last one; */
+	bool gone; /* ... and the inode is gone with it */
 };
 
 static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const char *name, struct end *end)
@@ -43,7 +44,7 @@ static int find_end(struct daxfs *fs, struct lane *lane, daxfs_ino parent, const
 	uint64_t root;
 	int rc = inode_get_dir(lane, parent, &end->dir, &root);
 
-	end->gone = false;
+	end->last = end->gone = false;
 	if (rc == 0)
 		rc = name_init(&fs->pool, name, &end->name);
 	if (rc)
@@ -134,6 +135,7 @@ static int stage_victim(struct lane *lane, struct end *to)
 	if (nlink_life(nlink) != DAXFS_LIFE_ALIVE || nlink_count(nlink) == 0)
 		return entry_gone(lane, &to->pos);
 	record_begin(lane, OP_RENAME);
+	to->last = nlink_count(nlink) == 1;
 	to->gone = inode_stage_unlink(lane, to->pos.handle, to->inode.sm, nlink);
 	return 0;
 }
@@ -252,7 +254,7 @@ static int after_move(struct lane *lane, const struct rename_op *op, struct end 
 		return 0;
 	if (!to->gone)
 		inode_renamed(lane, to->inode.sm);
-	if (!to->gone && op->storage && S_ISREG(to->inode.mode))
+	if (to->last && !to->gone && op->storage && S_ISREG(to->inode.mode))
 		cache_stamp_removed(lane, to->inode.sm);
 	if (op->flags & DAXFS_RENAME_EXCHANGE)
 		return 0;

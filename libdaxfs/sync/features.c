@@ -40,9 +40,8 @@ static const struct {
 	uint32_t bit;
 	bool by_mkfs; /* it has a region */
 } table[] = {
-	{ "cache", DAXFS_INCOMPAT_CACHE, false },
-	{ "events", COMPAT(DAXFS_COMPAT_EVENTS), true },
-	{ "heat", COMPAT(DAXFS_COMPAT_HEAT), true },
+	{ "cache", DAXFS_INCOMPAT_CACHE, false },        { "links", DAXFS_INCOMPAT_LINKS, false },
+	{ "events", COMPAT(DAXFS_COMPAT_EVENTS), true }, { "heat", COMPAT(DAXFS_COMPAT_HEAT), true },
 	{ "asks", COMPAT(DAXFS_COMPAT_ASKS), true },
 };
 #define TABLE (sizeof(table) / sizeof(table[0]))

@@ -123,6 +123,72 @@ static void test_links_and_sources(void **state)
 	fixture_stop(&s);
 }
 
+/* Names of one file: by its number first, then any, and it goes when the last has gone. */
+static void test_names_of_one(void **state)
+{
+	struct daxfs_source source;
+	struct daxfs_attr one, out;
+	struct daxfs_since since;
+	struct fixture s;
+	daxfs_ino tree, sub, other, numbers;
+	struct daxfs *fs;
+
+	(void)state;
+	fixture_start(&s, 8 << 20, PAGE, PATIENCE_MS);
+	fs = s.pod.fs[1];
+	assert_int_equal(daxfs_has_links(fs), 1);
+	tree = import_dir(&s, DAXFS_ROOT, "tree");
+	sub = import_dir(&s, tree, "sub");
+	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "other", &dir_attr, BACKING + 1, 9, &out), 0);
+	other = out.ino;
+	assert_int_equal(daxfs_mkdir(fs, DAXFS_ROOT, "numbers", 0700, pod_root, &out), 0);
+	numbers = out.ino;
+	assert_int_equal(daxfs_import(fs, tree, "a", &file_attr, BACKING, 10, &one), 0);
+	assert_int_equal(daxfs_import_name(fs, numbers, "a", one.ino, NULL), 0);
+	assert_int_equal(daxfs_import_name(fs, numbers, "a", one.ino, NULL), 0);
+	assert_int_equal(daxfs_getattr(fs, one.ino, &out), 0);
+	assert_int_equal(out.nlink, 1);
+	assert_int_equal(daxfs_source(fs, one.ino, &source), 0);
+	assert_true(source.directory == tree);
+	assert_int_equal(daxfs_import_name(fs, other, "b", one.ino, NULL), -EINVAL);
+	assert_int_equal(daxfs_import_name(fs, sub, "b", tree, NULL), -EPERM);
+	assert_int_equal(daxfs_import_name(fs, sub, "b", pod_create(fs, DAXFS_ROOT, "own"), NULL), -EINVAL);
+	assert_int_equal(daxfs_since(fs, tree, &since), 0);
+	assert_int_equal(daxfs_xattr_set(fs, tree, "user.x", "x", 1, 0), 0);
+	assert_int_equal(daxfs_import_name(fs, sub, "b", one.ino, &since), -ECANCELED);
+	assert_int_equal(daxfs_import_name(fs, sub, "b", one.ino, NULL), 0);
+	assert_int_equal(daxfs_lookup(s.pod.fs[0], sub, "b", &out), 0);
+	assert_true(out.ino == one.ino && out.nlink == 2);
+	assert_int_equal(daxfs_source(fs, one.ino, &source), 0);
+	assert_true(source.directory == sub); /* by which its path is found; or by a name that is there */
+	assert_int_equal(daxfs_import_name(fs, tree, "a", one.ino, NULL), 0);
+	assert_int_equal(daxfs_source(fs, one.ino, &source), 0);
+	assert_true(source.directory == tree);
+	assert_int_equal(daxfs_import(fs, tree, "c", &file_attr, BACKING, 11, &out), 0);
+	assert_int_equal(daxfs_import_name(fs, tree, "c", one.ino, NULL), -EEXIST);
+	/* The entry by its number goes last, and only if nobody has the file. */
+	assert_int_equal(daxfs_give_back(fs, numbers, "a", one.ino, true), -EBUSY);
+	assert_int_equal(daxfs_forget(fs, tree, "a", one.ino), 0);
+	assert_int_equal(daxfs_give_back(fs, numbers, "a", one.ino, true), -EBUSY);
+	assert_int_equal(daxfs_file_open(fs, one.ino), 0);
+	assert_int_equal(daxfs_discard(fs, sub, "b", one.ino, NULL), 0);
+	assert_int_equal(daxfs_give_back(fs, numbers, "a", one.ino, true), -EBUSY);
+	/* Found again, it has a name again. */
+	assert_int_equal(daxfs_import_name(fs, tree, "d", one.ino, NULL), 0);
+	assert_int_equal(daxfs_discard(fs, tree, "d", one.ino, NULL), 0);
+	assert_int_equal(daxfs_file_close(fs, one.ino), 0);
+	assert_int_equal(daxfs_give_back(fs, numbers, "a", one.ino, true), 0);
+	assert_int_equal(daxfs_getattr(fs, one.ino, &out), -ESTALE);
+	assert_int_equal(daxfs_rmdir(fs, DAXFS_ROOT, "numbers"), 0);
+	assert_int_equal(daxfs_unlink(fs, DAXFS_ROOT, "own"), 0);
+	assert_int_equal(daxfs_lookup(fs, tree, "c", &out), 0);
+	assert_int_equal(daxfs_forget(fs, tree, "c", out.ino), 0);
+	assert_int_equal(daxfs_forget(fs, tree, "sub", sub), 0);
+	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "tree", tree), 0);
+	assert_int_equal(daxfs_forget(fs, DAXFS_ROOT, "other", other), 0);
+	fixture_stop(&s);
+}
+
 /* Never from storage; and what is counted of it. */
 static void test_read_cached(void **state)
 {
@@ -165,9 +231,8 @@ static void test_read_cached(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_as_in_storage),
-		cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_links_and_sources),
+		cmocka_unit_test(test_only_as_in_storage), cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_links_and_sources),  cmocka_unit_test(test_names_of_one),
 		cmocka_unit_test(test_read_cached),
 	};
 

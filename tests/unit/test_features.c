@@ -95,6 +95,17 @@ static int import(struct daxfs *fs)
 	return daxfs_import(fs, DAXFS_ROOT, "storage", &attr, 0, 7, &out);
 }
 
+/* Another feature: names of storage lead to one file each. */
+static void expect_one_name(struct daxfs *fs)
+{
+	const struct daxfs_attr file = { .mode = S_IFREG | 0644 };
+	struct daxfs_attr out;
+
+	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "file", &file, 0, 8, &out), 0);
+	assert_int_equal(daxfs_has_links(fs), 0);
+	assert_int_equal(daxfs_import_name(fs, DAXFS_ROOT, "other", out.ino, NULL), -EOPNOTSUPP);
+}
+
 static void once_all_know_it(void **state)
 {
 	struct fixture *f = older_pool(state);
@@ -108,6 +119,7 @@ static void once_all_know_it(void **state)
 	enable(f);
 	assert_true(feature(f, "cache").on);
 	assert_int_equal(import(new), 0); /* it is used by hosts that were there before */
+	expect_one_name(new);
 	enable(f);
 	gone(old);
 	gone(new);
