@@ -152,7 +152,7 @@ help:
 DEPS_BUILD := build-essential pkg-config libdaxctl-dev libsystemd-dev libprotobuf-c-dev protobuf-c-compiler \
 	libev-dev libfuse3-dev libjson-c-dev fuse3 jq
 DEPS_CHECK := clang libcmocka-dev fence-agents stunnel4 openssl iproute2 procps python3-jsonschema spin tcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user \
-	sqlite3 python3-lmdb python3-plyvel python3-numpy
+	sqlite3 python3-lmdb python3-plyvel python3-numpy git rsync
 # What the rows of tests/programs/programs need, and its neighbours; no service of theirs is started.
 DEPS_PROGRAMS := git fio sqlite3 python3-lmdb python3-plyvel python3-numpy rocksdb-tools postgresql redis-server e2fsprogs \
 	libcap2-bin nfs-ganesha-vfs libnfs-utils rpcbind

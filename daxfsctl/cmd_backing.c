@@ -24,7 +24,8 @@
 #define SYNC_POLL_MS 100u
 #define FILE_MASK ((1ull << 56) - 1)
 #define REVALIDATE_MS 1000u
-#define PASSES 64u /* over a tree that hosts still look at */
+#define NUMBERS ".daxfs.numbers." /* and the backing: its files that have several names */
+#define PASSES 64u                /* over a tree that hosts still look at */
 
 struct backing {
 	struct ctl *ctl;
@@ -81,6 +82,28 @@ static bool is_backing(struct daxfs *fs, daxfs_ino ino, struct daxfs_source *sou
 	struct daxfs_attr attr;
 
 	return daxfs_source(fs, ino, source) == 0 && daxfs_getattr(fs, ino, &attr) == 0 && S_ISDIR(attr.mode);
+}
+
+/* Entries of files that are gone, or of another backing that had the number. -EBUSY: of some that are in use. */
+static int forget_numbers(struct daxfs *fs, unsigned number)
+{
+	struct found_list list = { 0 };
+	struct daxfs_attr dir;
+	char name[32];
+	int rc;
+
+	snprintf(name, sizeof(name), NUMBERS "%u", number);
+	rc = daxfs_lookup(fs, DAXFS_ROOT, name, &dir);
+	if (rc == 0)
+		rc = names_of(fs, dir.ino, &list);
+	for (unsigned i = 0; rc == 0 && i < list.n; i++) {
+		rc = daxfs_forget(fs, dir.ino, list.found[i].name, list.found[i].ino);
+		rc = rc == -ENOENT || rc == -ESTALE ? 0 : rc;
+	}
+	free(list.found);
+	if (rc == 0)
+		rc = daxfs_rmdir(fs, DAXFS_ROOT, name);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* -- add -------------------------------------------------------------------------------- */
@@ -142,6 +165,8 @@ static int backing_add(struct backing *b)
 	if (code)
 		return code;
 	rc = free_number(b->fs, &number);
+	if (rc == 0)
+		rc = forget_numbers(b->fs, number);
 	if (rc == 0)
 		rc = daxfs_import(b->fs, DAXFS_ROOT, b->name, &attr, number, file, &out);
 	if (rc == -EEXIST && is_half(b, file, &out.ino))
@@ -271,6 +296,11 @@ static int backing_remove(struct backing *b)
 	rc = -ENOTEMPTY;
 	for (unsigned i = 0; i < PASSES && (rc == -ENOTEMPTY || rc == -ESTALE); i++)
 		rc = forget(b->fs, DAXFS_ROOT, b->name, attr.ino);
+	for (unsigned i = 0; i < PASSES && (rc == 0 || rc == -ENOTEMPTY); i++) {
+		rc = forget_numbers(b->fs, source.backing);
+		if (rc == 0)
+			break;
+	}
 	if (rc == -ENOTEMPTY || rc == -ESTALE)
 		return ctl_fail(b->ctl, CTL_REFUSED, "%s: hosts still use it: try again", b->name);
 	if (rc)

@@ -40,6 +40,7 @@
 #define NAME_LOCKS 64u        /* of directories whose names change; they fit the locks of one file */
 #define BACKING_LEFT_MS 3000u /* for requests that a former process had begun to be sent again */
 #define BACKING_ATTRIBUTE "trusted.daxfs.backing"
+#define BACKING_NUMBERS ".daxfs.numbers." /* and the number of a backing: a directory of the root that no mount shows */
 /* Of the backing's directory: why a host cannot write back; that all is to be written back now. */
 #define BACKING_ERROR "trusted.daxfs.write-error"
 #define BACKING_SYNC "trusted.daxfs.sync"
@@ -64,6 +65,7 @@ struct backing_note {
 	int64_t listed_ns;            /* when it was listed; 0: not */
 	bool settled;                 /* its times will tell of another change */
 	uint64_t stamp;               /* from before it was listed: it changes when names are given back */
+	unsigned unknown;             /* names of a file that storage has and the pool has not, when it was looked at */
 };
 
 /* work that waits for storage */
@@ -122,6 +124,10 @@ struct backing {
 	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
 	daxfs_ino out_ino;        /* under that: the file that is written, */
 	int out;                  /* ... and its descriptor */
+
+	/* backing_links.c */
+	daxfs_ino lost; /* what was looked for last, and is not there; */
+	int64_t lost_ns;
 
 	/* backing_room.c */
 	pthread_mutex_t giving; /* one thread at a time gives names back; it waits for no storage */
@@ -186,6 +192,11 @@ int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name);
 /* A name for what is in storage; the target of a link. */
 int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
 		   const struct storage_entry *e, struct daxfs_attr *out);
+/* The same, whatever other names it has. */
+int backing_import_one(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+		       const struct storage_entry *e, struct daxfs_attr *out);
+/* Is what was imported as storage says now? */
+bool backing_is_as(struct backing *b, daxfs_ino ino, const struct storage_entry *now);
 /* The name, and all that is below it: -EBUSY: but what is dirty. */
 int backing_forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino);
 /* Has the pool names in a directory? 0, -ENOTEMPTY. */
@@ -197,13 +208,38 @@ int backing_list(struct backing *b, daxfs_ino dir);
 /* Of the library: bytes that are not in the pool. */
 ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 
+/* -- several names (backing_links.c): these may wait for storage ------------------------------- */
+
+/* The directory of those that have several, by number. -ENOENT. */
+int backing_numbers(struct backing *b, daxfs_ino *dir);
+/* Has it several names in storage, which may be one inode here? */
+bool backing_is_many(struct backing *b, const struct storage_entry *e);
+/* May there be an inode that it is another name of, here, or one for its others to come? */
+bool backing_may_join(struct backing *b, const struct storage_entry *e);
+/* Is it the inode of all of its names? It is, if no other one was. */
+bool backing_is_the_one(struct backing *b, daxfs_ino ino, const struct storage_entry *e);
+/* It is, from here on: -ESTALE: another one is. */
+int backing_number(struct backing *b, uint64_t file, daxfs_ino ino);
+/* A name of it is gone from the pool. If that was the last, and nobody uses it, it goes. */
+void backing_unnumber(struct backing *b, daxfs_ino ino);
+/* Storage has no name of it any more, or is about to have none. -ECANCELED: as daxfs_discard. */
+int backing_number_gone(struct backing *b, daxfs_ino ino, const struct daxfs_since *since);
+/* As backing_import, of one that has several. */
+int backing_import_many(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+			const struct storage_entry *e, struct daxfs_attr *out);
+/* Has storage any name of it? Only asked of one that has, or had, several. */
+bool backing_is_named(struct backing *b, daxfs_ino ino);
+/* It was not found by a path. Has it another one, by what others have changed, or another name? */
+bool backing_is_elsewhere(struct backing *b, daxfs_ino ino, const char *path);
+
 /* -- writing (backing_write.c): these wait for storage -------------------------------------- */
 
 /* What the library calls: write, resize, sync. */
 int backing_out_write(void *context, daxfs_ino ino, uint64_t file, const void *buf, size_t len, uint64_t offset);
 int backing_out_resize(void *context, daxfs_ino ino, uint64_t file, uint64_t size, bool exact);
 int backing_out_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stamp);
-/* May the file be written: -EROFS, -EMLINK: it has other names in storage. */
+/* May the file be written: -EROFS; -EMLINK: it has other names in storage, and the pool cannot have it so; -ESTALE: by
+ * another inode, to which its name is to be looked up. */
 int backing_may_write(struct backing *b, daxfs_ino ino);
 /* Wait until less is dirty than may be: 0, or why that cannot be written back. */
 int backing_wait_room(struct backing *b);
@@ -249,6 +285,10 @@ int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out);
 void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr, uint64_t stamp);
 /* Has this host looked at it, or listed it, in the last second? */
 bool backing_is_recent(struct backing *b, daxfs_ino ino);
+/* How many names it has in storage, as of a look now. */
+void backing_note_links(struct backing *b, daxfs_ino ino, unsigned links);
+/* So many more than the pool has, as of the last look of this host. */
+unsigned backings_unknown_names(struct backings *all, daxfs_ino ino);
 /* The path of something within its backing, by the pool's names now: "" is the backing. -ESTALE: it has none. */
 int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
 /* Is that its path still? */

@@ -39,13 +39,8 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "node-agent/channel.h"
 
 #define TRIES 16u /* while others change what the names lead to */
-#define STAMPS 4u
-#define SETTLES 64u /* while others change names */
-
-/* -- what storage says ------------------------------------------------------------------------ */
 
 static int dir_of(struct backing *b, daxfs_ino dir, char *path, size_t size, struct storage_dir *out)
 {
@@ -58,101 +53,6 @@ static int dir_of(struct backing *b, daxfs_ino dir, char *path, size_t size, str
 	return rc;
 }
 
-/* The number under a name: 0, -ENOENT; -errno: not to be known now. */
-static int number_at(struct backing *b, daxfs_ino dir, const char *name, uint64_t *file)
-{
-	struct storage_entry now;
-	char path[PATH_MAX];
-	int rc = backing_path_of(b, dir, name, path, sizeof(path));
-
-	if (rc == 0)
-		rc = storage_look(b->fd, path, &now);
-	*file = rc ? 0 : now.file;
-	return rc == -EOPNOTSUPP ? 0 : rc == -ENOTDIR || rc == -ESTALE ? -ENOENT : rc;
-}
-
-/* 1: it happened, 0: it did not, -errno. */
-static int has_happened(struct backing *b, const struct backing_change *c)
-{
-	uint64_t file;
-	int rc = c->op == BACKING_MOVE ? number_at(b, c->to_dir, c->to_name, &file)
-				       : number_at(b, c->dir, c->name, &file);
-
-	if (rc && rc != -ENOENT)
-		return rc;
-	switch (c->op) {
-	case BACKING_MAKE: return rc == 0;
-	case BACKING_REMOVE: return rc == -ENOENT || file != c->file;
-	default: return rc == 0 && file == c->file;
-	}
-}
-
-/* -- the pool, after storage -------------------------------------------------------------------- */
-
-void backing_stamp_again(struct backing *b, daxfs_ino ino)
-{
-	struct daxfs_source source;
-	struct storage_entry now;
-	char path[PATH_MAX];
-	uint64_t stamp;
-
-	/* Until it is what it was when it was looked at: somebody else may do the same for another reason. */
-	for (unsigned i = 0; i < STAMPS; i++) {
-		if (backing_path(b, ino, path, sizeof(path)) || storage_look(b->fd, path, &now) ||
-		    daxfs_source(b->fs, ino, &source) || !S_ISREG(now.attr.mode))
-			return;
-		stamp = storage_stamp(&now);
-		if (now.file != source.file || source.dirty || source.stamp == stamp ||
-		    !storage_stamp_same_bytes(source.stamp, stamp))
-			return;
-		daxfs_stamp(b->fs, ino, stamp);
-	}
-}
-
-/* In these, since: the intents are what they were then, or nothing is done (-ECANCELED). NULL: by who has the locks. */
-static int discard(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
-{
-	int rc = daxfs_discard(b->fs, c->dir, c->name, c->ino, since);
-
-	if (rc == -ENOTEMPTY) /* names that somebody found in storage just before */
-		rc = backing_forget(b, c->dir, c->name, c->ino);
-	backing_unnote(b, c->ino);
-	return rc;
-}
-
-/* Whoever has the second name goes: storage says so. */
-static int move(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
-{
-	struct daxfs_attr there = { .ino = 0 };
-	int rc = -ESTALE;
-
-	for (unsigned i = 0; rc == -ESTALE && i < TRIES; i++) {
-		rc = daxfs_lookup(b->fs, c->to_dir, c->to_name, &there);
-		if (rc && rc != -ENOENT)
-			return rc;
-		if (rc == 0 && there.ino == c->ino) { /* done, but for the stamp perhaps */
-			backing_stamp_again(b, c->ino);
-			return -ENOENT;
-		}
-		rc = daxfs_move(b->fs, c->dir, c->name, c->ino, c->to_dir, c->to_name, rc ? 0 : there.ino, since);
-		if (rc == -ENOTEMPTY)
-			rc = backing_forget(b, c->to_dir, c->to_name, there.ino) ? rc : -ESTALE;
-	}
-	if (rc == 0) {
-		backing_note(b, c->ino, c->to_dir, c->to_name, true);
-		if (there.ino)
-			backing_unnote(b, there.ino);
-		backing_stamp_again(b, c->ino);
-	}
-	return rc;
-}
-
-/* -ENOENT, -ESTALE: somebody has done it. */
-static int follow(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
-{
-	return c->op == BACKING_REMOVE ? discard(b, c, since) : c->op == BACKING_MOVE ? move(b, c, since) : 0;
-}
-
 /* Of a directory the pool says what storage does. */
 static void refresh(struct backing *b, daxfs_ino dir)
 {
@@ -161,101 +61,6 @@ static void refresh(struct backing *b, daxfs_ino dir)
 
 	if (backing_path(b, dir, path, sizeof(path)) == 0 && storage_look(b->fd, path, &now) == 0)
 		daxfs_import_again(b->fs, dir, &now.attr);
-}
-
-/* -- what others have begun ---------------------------------------------------------------------- */
-
-/* 1: it has happened. -ECANCELED: by the intents of then, and perhaps undone since. */
-static int settle(struct backing *b, const struct backing_change *c, const struct daxfs_since *since, bool *progress)
-{
-	int happened = has_happened(b, c), rc = -ENOENT;
-
-	if (happened > 0 && c->op != BACKING_MAKE)
-		rc = follow(b, c, since);
-	if (rc == 0)
-		b->told->changed(b->told->context, c->ino);
-	*progress |= rc == 0;
-	return rc == -ECANCELED ? rc : happened;
-}
-
-/* One of them, in the moment of this look at all: 0, or -ECANCELED if that is over; *again: the name is another one. */
-static int settle_one(struct backing *b, bool *again)
-{
-	struct backing_intents all;
-	struct daxfs_since since;
-	bool progress = false;
-	int rc = daxfs_since(b->fs, b->root, &since);
-
-	if (rc)
-		return 0;
-	backing_intents(b, &all);
-	for (unsigned i = 0; i < all.n && rc != -ECANCELED && !progress; i++)
-		rc = settle(b, &all.change[i], &since, &progress);
-	free(all.change);
-	*again |= progress || rc == -ECANCELED;
-	return rc == -ECANCELED ? rc : 0;
-}
-
-/*
- * Without locks, and so perhaps late: what happened may have been undone by the next change before it is done in the
- * pool. So it is done in a record that demands the intents as they were read; where many change, once more.
- */
-bool backing_settle(struct backing *b)
-{
-	bool again = false, was = channel_aside(b->fs, true);
-
-	for (unsigned i = 0; i < SETTLES && settle_one(b, &again) == -ECANCELED; i++)
-		;
-	channel_aside(b->fs, was);
-	return again;
-}
-
-/* Under the locks, so of nobody who goes on with it. 1: it was the same request, and has happened. */
-static int settle_under_locks(struct backing *b, struct backing_change *c)
-{
-	struct backing_intents all;
-	bool progress = false;
-	int mine = 0;
-
-	backing_intents(b, &all);
-	for (unsigned i = 0; mine >= 0 && i < all.n; i++) {
-		struct backing_change *other = &all.change[i];
-		bool same = strcmp(other->key, c->key) == 0;
-		int rc;
-
-		if (!backing_intent_is_of(&c->locks, other))
-			continue;
-		rc = settle(b, other, NULL, &progress);
-		if (rc < 0 || (same && rc > 0))
-			mine = rc;
-		if (same && rc > 0)
-			c->intended = true;
-		else if (rc >= 0 &&
-			 (same || !backing_intent_is_ours(b, other))) /* a former process is asked once more */
-			backing_intent_done(b, other);
-	}
-	free(all.change);
-	return mine;
-}
-
-void backing_settle_left(struct backing *b)
-{
-	struct backing_intents all;
-	bool progress = false;
-
-	backing_intents(b, &all);
-	for (unsigned i = 0; i < all.n; i++) {
-		struct backing_change *c = &all.change[i];
-		const daxfs_ino dir[] = { c->dir, c->to_dir };
-		struct name_locks locks;
-
-		if (backing_lock_names(b, &locks, dir, 2, 1))
-			continue; /* it goes on, or its host is not recovered yet */
-		if (settle(b, c, NULL, &progress) >= 0)
-			backing_intent_done(b, c);
-		backing_unlock_names(b, &locks);
-	}
-	free(all.change);
 }
 
 /* -- what programs ask for ------------------------------------------------------------------------ */
@@ -271,7 +76,7 @@ static int begin(struct backing *b, struct backing_change *c, uint64_t request)
 	backing_intent_key(b, request, c);
 	if (rc == 0)
 		rc = backing_lock_names(b, &c->locks, dir, 2, 0);
-	return rc ? rc : settle_under_locks(b, c);
+	return rc ? rc : backing_settle_under_locks(b, c);
 }
 
 void backing_change_end(struct backing *b, struct backing_change *c)
@@ -348,7 +153,7 @@ static int make(struct backing *b, struct backing_change *c, const struct daxfs_
 		return refused(b, c, rc);
 	rc = import_made(b, c, &made, target, out);
 	if (rc == -ENOSPC || rc == -EIO || rc == -ENOMEM) {
-		if (storage_remove(b->fd, &dir, c->name, made.file, S_ISDIR(attr->mode)) == 0)
+		if (storage_remove(b->fd, &dir, c->name, made.file, S_ISDIR(attr->mode), NULL) == 0)
 			return refused(b, c, rc);
 		return stuck(b, c, rc);
 	}
@@ -387,6 +192,7 @@ static int expect_empty(struct backing *b, daxfs_ino dir)
 
 static int remove_it(struct backing *b, struct backing_change *c, bool directory)
 {
+	struct storage_entry after;
 	struct storage_dir dir;
 	char path[PATH_MAX];
 	int rc = directory ? expect_empty(b, c->ino) : 0;
@@ -397,12 +203,18 @@ static int remove_it(struct backing *b, struct backing_change *c, bool directory
 		rc = intend(b, c);
 	if (rc)
 		return rc;
-	rc = storage_remove(b->fd, &dir, c->name, c->file, directory);
+	rc = storage_remove(b->fd, &dir, c->name, c->file, directory, &after);
 	if (rc && rc != -ENOENT) /* that is gone, and was kept for what was written */
 		return refused(b, c, rc);
-	rc = discard(b, c, NULL);
+	if (rc == 0 && after.links)
+		c->last = false; /* somebody has given it another name meanwhile */
+	rc = backing_follow_removal(b, c, NULL);
 	if (rc && rc != -ENOENT && rc != -ESTALE)
 		return stuck(b, c, rc);
+	if (after.links && backing_stamp_as(b, c->ino, &after))
+		backing_stamp_again(b, c->ino); /* others may have given it a name behind that look */
+	if (after.links)
+		backing_note_links(b, c->ino, after.links);
 	refresh(b, c->dir);
 	return 0;
 }
@@ -424,7 +236,9 @@ int backing_remove(struct backing *b, struct backing_change *c, uint64_t request
 		if (rc)
 			return rc;
 		c->ino = attr.ino;
-		rc = number_at(b, c->dir, c->name, &c->file); /* not its own, if it was kept for what was written */
+		rc = backing_number_at(b, c->dir, c->name, &c->file, &c->last);
+		if (rc == -ENOENT || (rc == 0 && c->file != source.file)) /* it was kept for what was written */
+			c->last = !backing_is_named(b, c->ino);
 		if (rc == 0 || rc == -ENOENT)
 			rc = remove_it(b, c, directory);
 		if (rc != -ESTALE)
@@ -438,9 +252,11 @@ static int check_victim(struct backing *b, struct backing_change *c, const struc
 {
 	struct daxfs_source source;
 	struct daxfs_attr there;
+	uint64_t file;
 	int rc = look(b, c->to_dir, c->to_name, &there, &source);
 
 	c->victim = 0;
+	c->victim_last = false;
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
 	if (flags & DAXFS_RENAME_NOREPLACE)
@@ -450,7 +266,10 @@ static int check_victim(struct backing *b, struct backing_change *c, const struc
 	if (S_ISDIR(there.mode) != S_ISDIR(attr->mode))
 		return S_ISDIR(there.mode) ? -EISDIR : -ENOTDIR;
 	c->victim = there.ino;
-	return S_ISDIR(there.mode) ? expect_empty(b, there.ino) : 0;
+	if (S_ISDIR(there.mode))
+		return expect_empty(b, there.ino);
+	rc = backing_number_at(b, c->to_dir, c->to_name, &file, &c->victim_last);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 static int move_it(struct backing *b, struct backing_change *c)
@@ -468,9 +287,11 @@ static int move_it(struct backing *b, struct backing_change *c)
 	rc = storage_rename(b->fd, &from, c->name, c->file, &to, c->to_name, c->victim != 0);
 	if (rc)
 		return refused(b, c, rc);
-	rc = move(b, c, NULL);
+	rc = backing_follow_move(b, c, NULL);
 	if (rc && rc != -ENOENT)
 		return stuck(b, c, rc);
+	if (c->victim && !c->victim_last)
+		backing_stamp_again(b, c->victim);
 	refresh(b, c->dir);
 	if (c->to_dir != c->dir)
 		refresh(b, c->to_dir);
@@ -501,4 +322,80 @@ int backing_move(struct backing *b, struct backing_change *c, uint64_t request, 
 			return rc;
 	}
 	return -ENOENT;
+}
+
+static int link_in_storage(struct backing *b, struct backing_change *c, struct storage_entry *now)
+{
+	struct daxfs_source source;
+	struct storage_dir dir;
+	char path[PATH_MAX], from[PATH_MAX];
+	int rc = daxfs_source(b->fs, c->ino, &source);
+
+	c->file = source.file;
+	if (rc == 0)
+		rc = dir_of(b, c->dir, path, sizeof(path), &dir);
+	if (rc == 0)
+		rc = backing_path(b, c->ino, from, sizeof(from));
+	if (rc == 0)
+		rc = backing_number(b, c->file, c->ino);
+	if (rc == -ESTALE)
+		backing_unnote(b, c->ino); /* its name is looked at anew */
+	if (rc == 0)
+		rc = intend(b, c);
+	if (rc)
+		return rc;
+	rc = storage_link(b->fd, from, c->file, &dir, c->name, now);
+	return rc ? refused(b, c, rc) : 0;
+}
+
+static int undo_link(struct backing *b, struct backing_change *c, int rc)
+{
+	struct storage_dir dir;
+	char path[PATH_MAX];
+	bool full = rc == -ENOSPC || rc == -EIO || rc == -ENOMEM || rc == -EMLINK;
+
+	if (full && dir_of(b, c->dir, path, sizeof(path), &dir) == 0 &&
+	    storage_remove(b->fd, &dir, c->name, c->file, false, NULL) == 0) {
+		backing_stamp_again(b, c->ino);
+		return refused(b, c, rc);
+	}
+	return stuck(b, c, rc);
+}
+
+static int link_now(struct backing *b, struct backing_change *c)
+{
+	struct storage_entry now;
+	int rc = link_in_storage(b, c, &now);
+
+	if (rc)
+		return rc;
+	rc = backing_follow_link(b, c, NULL);
+	if (rc && rc != -ENOENT)
+		return undo_link(b, c, rc);
+	backing_note(b, c->ino, c->dir, c->name, true);
+	backing_note_links(b, c->ino, now.links);
+	refresh(b, c->dir);
+	return 0;
+}
+
+int backing_link(struct backing *b, struct backing_change *c, uint64_t request, struct daxfs_attr *out)
+{
+	struct daxfs_source source;
+	int done, rc;
+
+	c->op = BACKING_LINK;
+	if (daxfs_has_links(b->fs) != 1)
+		return -EPERM;
+	backing_make_room(b, c->dir);
+	rc = backing_look_at(b, c->ino); /* before names are locked, for it locks some */
+	if (rc)
+		return rc;
+	done = begin(b, c, request);
+	if (done < 0)
+		return done;
+	rc = look(b, c->dir, c->name, out, &source);
+	if (done || rc != -ENOENT)
+		return done || rc ? rc : -EEXIST;
+	rc = link_now(b, c);
+	return rc ? rc : daxfs_getattr(b->fs, c->ino, out);
 }

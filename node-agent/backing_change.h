@@ -16,7 +16,7 @@ struct name_locks {
 	unsigned number[NAME_LOCKS_HELD], n;
 };
 
-enum backing_op { BACKING_MAKE = 1, BACKING_REMOVE, BACKING_MOVE };
+enum backing_op { BACKING_MAKE = 1, BACKING_REMOVE, BACKING_MOVE, BACKING_LINK };
 
 /* a change of names, as it is asked for, and as its intent says */
 struct backing_change {
@@ -25,8 +25,9 @@ struct backing_change {
 	char name[256];
 	daxfs_ino to_dir; /* of a move */
 	char to_name[256];
-	daxfs_ino ino, victim; /* whom the names lead to; victim 0: nobody */
-	uint64_t file;         /* number of ino in storage */
+	daxfs_ino ino, victim;  /* whom the names lead to; victim 0: nobody */
+	uint64_t file;          /* number of ino in storage */
+	bool last, victim_last; /* the name that is removed, or replaced, is the last one there of what it leads to */
 
 	char key[80]; /* of the intent */
 	bool intended;
@@ -44,14 +45,31 @@ int backing_make(struct backing *b, struct backing_change *c, uint64_t request, 
 int backing_remove(struct backing *b, struct backing_change *c, uint64_t request, bool directory);
 /* A new name of the same backing; flags: DAXFS_RENAME_NOREPLACE. */
 int backing_move(struct backing *b, struct backing_change *c, uint64_t request, unsigned flags);
+/* Another name, dir and name, for what is `ino`. */
+int backing_link(struct backing *b, struct backing_change *c, uint64_t request, struct daxfs_attr *out);
 void backing_change_end(struct backing *b, struct backing_change *c);
+
+/* -- settling (backing_settle.c) ------------------------------------------------------------- */
 
 /* What was begun and is not ended: the pool is made what storage says. True: something was done about it. */
 bool backing_settle(struct backing *b);
 /* The same of what is left over: by dead hosts, by former processes; it is removed. */
 void backing_settle_left(struct backing *b);
-/* Only another name, or mode, has changed a file since its stamp was taken: it is the same one. */
-void backing_stamp_again(struct backing *b, daxfs_ino ino);
+/* Under the locks, so of nobody who goes on with it. 1: it was the same request, and has happened. */
+int backing_settle_under_locks(struct backing *b, struct backing_change *c);
+/*
+ * The pool, after storage. since: the intents are what they were then, or nothing is done (-ECANCELED); NULL: by who
+ * has the locks. -ENOENT, -ESTALE: somebody has done it.
+ */
+int backing_follow_removal(struct backing *b, const struct backing_change *c, const struct daxfs_since *since);
+int backing_follow_move(struct backing *b, const struct backing_change *c, const struct daxfs_since *since);
+int backing_follow_link(struct backing *b, const struct backing_change *c, const struct daxfs_since *since);
+/* The number under a name, and is that its only name: 0, -ENOENT; -errno: not to be known now. */
+int backing_number_at(struct backing *b, daxfs_ino dir, const char *name, uint64_t *file, bool *last);
+/* Only another name, or mode, has changed a file since its stamp was taken: it is the same one. True: it has. */
+bool backing_stamp_again(struct backing *b, daxfs_ino ino);
+/* The same, by what storage said. */
+bool backing_stamp_as(struct backing *b, daxfs_ino ino, const struct storage_entry *now);
 
 /* -- locks and intents (backing_intent.c) ---------------------------------------------------- */
 

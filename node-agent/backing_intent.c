@@ -142,7 +142,7 @@ void backing_release_left_locks(struct backing *b)
 /* what an attribute says; the two names follow, each ended */
 struct intent {
 	uint64_t dir, ino, file, to_dir, victim;
-	uint8_t op, pad[7];
+	uint8_t op, last, victim_last, pad[5];
 };
 #define INTENT_MAX (sizeof(struct intent) + 2 * sizeof(((struct backing_change *)0)->name))
 
@@ -174,9 +174,11 @@ static int parse(const uint8_t *buf, size_t len, struct backing_change *out)
 	out->file = in.file;
 	out->to_dir = in.to_dir;
 	out->victim = in.victim;
+	out->last = in.last & 1;
+	out->victim_last = in.victim_last & 1;
 	memcpy(out->name, names, first + 1);
 	memcpy(out->to_name, names + first + 1, second + 1);
-	return is_name(out->name) && (in.op == BACKING_MOVE ? is_name(out->to_name) : in.op <= BACKING_MOVE) ? 0
+	return is_name(out->name) && (in.op == BACKING_MOVE ? is_name(out->to_name) : in.op <= BACKING_LINK) ? 0
 													     : -EINVAL;
 }
 
@@ -188,6 +190,8 @@ int backing_intend(struct backing *b, struct backing_change *c)
 	int rc;
 
 	in.op = (uint8_t)c->op;
+	in.last = c->last;
+	in.victim_last = c->victim_last;
 	memcpy(buf, &in, sizeof(in));
 	memcpy(buf + sizeof(in), c->name, first);
 	memcpy(buf + sizeof(in) + first, c->to_name, second);

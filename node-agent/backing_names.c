@@ -81,6 +81,13 @@ static bool is_same(const struct known *was, const struct storage_entry *now)
 	return was->entry.file == now->file && (was->dirty || was->stamp == storage_stamp(now));
 }
 
+bool backing_is_as(struct backing *b, daxfs_ino ino, const struct storage_entry *now)
+{
+	struct known was;
+
+	return known(b, ino, &was) == 0 && is_same(&was, now);
+}
+
 /* Our own kernel may keep what others were made to forget. */
 static void tell(struct backing *b, daxfs_ino ino)
 {
@@ -126,6 +133,8 @@ static int forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_i
 	if (rc == -EBUSY)
 		log_warn("backing %s: %s is gone from storage, or another one there, but was written here: kept",
 			 b->config->name, name);
+	if (rc == 0)
+		backing_unnumber(b, ino);
 	backing_unnote(b, ino);
 	tell(b, ino);
 	return rc == -ENOENT || rc == -ESTALE ? 0 : rc;
@@ -138,16 +147,26 @@ int backing_forget(struct backing *b, daxfs_ino parent, const char *name, daxfs_
 
 /* -- one name ---------------------------------------------------------------------------- */
 
-int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
-		   const struct storage_entry *e, struct daxfs_attr *out)
+int backing_import_one(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+		       const struct storage_entry *e, struct daxfs_attr *out)
 {
 	int rc = target ? daxfs_import_link(b->fs, parent, name, target, &e->attr, b->number, e->file, out)
 			: daxfs_import(b->fs, parent, name, &e->attr, b->number, e->file, out);
 
 	if (rc == 0 && S_ISREG(e->attr.mode))
 		daxfs_stamp(b->fs, out->ino, storage_stamp(e)); /* else it is known by its attributes */
+	return rc;
+}
+
+int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
+		   const struct storage_entry *e, struct daxfs_attr *out)
+{
+	int rc = backing_may_join(b, e) ? backing_import_many(b, parent, name, target, e, out)
+					: backing_import_one(b, parent, name, target, e, out);
+
 	if (rc == 0) {
 		backing_note(b, out->ino, parent, name, true);
+		backing_note_links(b, out->ino, e->links);
 		tell(b, 0);
 	}
 	return rc;
@@ -223,8 +242,9 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 		rc = known(b, attr.ino, &was);
 	if (rc)
 		return rc == -ESTALE ? -EAGAIN : rc;
-	if (there == 0 && is_same(&was, now)) {
+	if (there == 0 && is_same(&was, now) && (was.dirty || backing_is_the_one(b, attr.ino, now))) {
 		backing_note(b, attr.ino, parent, name, true);
+		backing_note_links(b, attr.ino, now->links);
 		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was.entry, now) : 0;
 	}
 	if (was_us(b, parent, name, path))
@@ -305,6 +325,7 @@ static int look_at(struct backing *b, daxfs_ino ino)
 		return -EAGAIN;
 	if (rc == 0 && is_same(&was, &now)) {
 		backing_note(b, ino, note.parent, note.name, true);
+		backing_note_links(b, ino, now.links);
 		return 0;
 	}
 	backing_unnote(b, ino); /* its path may be what is old */
@@ -426,17 +447,20 @@ static ssize_t read_once(struct backing *b, daxfs_ino ino, void *buf, size_t len
 	char path[PATH_MAX];
 	ssize_t n = known(b, ino, &was);
 
+	path[0] = '\0';
 	if (n == 0)
 		n = backing_path(b, ino, path, sizeof(path));
 	if (n == 0)
 		n = storage_read(b->fd, path, buf, len, offset, &now);
-	if (n == -ESTALE && backing_settle(b))
+	if (n == -ESTALE && backing_is_elsewhere(b, ino, path))
 		return -EAGAIN;
 	if (n >= 0 || n == -ESTALE) /* in storage another one may have its number by now, if it has gone from there */
 		n = backing_path_is(b, ino, path) ? n : -EAGAIN;
 	if (n < 0)
 		return n;
 	if (!is_same(&was, &now)) {
+		if (backing_settle(b))
+			return -EAGAIN; /* another name of it has come or gone, of which this host was not told yet */
 		if (known(b, ino, &again))
 			return -ESTALE;
 		return again.dirty != was.dirty || again.stamp != was.stamp ? -EAGAIN : -ESTALE;

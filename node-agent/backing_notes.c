@@ -119,6 +119,34 @@ void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* Names that the pool gains and loses since, storage does. */
+void backing_note_links(struct backing *b, daxfs_ino ino, unsigned links)
+{
+	struct backing_note *note = place_of(b, ino);
+	struct daxfs_attr attr = { .nlink = links };
+	bool known = links < 2 || daxfs_getattr(b->fs, ino, &attr) == 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (known && note->ino == ino)
+		note->unknown = links > attr.nlink ? links - attr.nlink : 0;
+	pthread_mutex_unlock(&b->lock);
+}
+
+unsigned backings_unknown_names(struct backings *all, daxfs_ino ino)
+{
+	unsigned unknown = 0;
+
+	for (unsigned i = 0; i < all->n; i++) {
+		struct backing *b = all->backing[i];
+		const struct backing_note *note = place_of(b, ino);
+
+		pthread_mutex_lock(&b->lock);
+		unknown += note->ino == ino ? note->unknown : 0;
+		pthread_mutex_unlock(&b->lock);
+	}
+	return unknown;
+}
+
 /* -- paths ------------------------------------------------------------------------------- */
 
 struct search {

@@ -62,6 +62,8 @@ static bool give(struct giving *g, daxfs_ino dir, const struct listed_name *name
 
 	if (rc == 0) {
 		backing_unnote(g->b, name->ino);
+		if (!name->directory)
+			backing_unnumber(g->b, name->ino);
 		g->b->told->changed(g->b->told->context, name->ino);
 		g->given++;
 	}
@@ -104,6 +106,8 @@ static void go_round(struct giving *g)
 		}
 	}
 	g->b->hand = at;
+	if (g->given < g->wanted && backing_numbers(g->b, &dir) == 0)
+		give_of(g, dir); /* what deaths left of files that have no name any more */
 }
 
 static uint64_t how_many(struct backing *b)

@@ -93,7 +93,7 @@ static int open_once(struct backing *b, daxfs_ino ino, uint64_t file)
 	if (rc == 0)
 		rc = storage_open_file(b->fd, path, file);
 	if (rc == -ESTALE)
-		return backing_settle(b) || !backing_path_is(b, ino, path) ? -EAGAIN : rc;
+		return backing_is_elsewhere(b, ino, path) ? -EAGAIN : rc;
 	if (rc >= 0 && !backing_path_is(b, ino, path)) {
 		close(rc);
 		return -EAGAIN;
@@ -273,6 +273,20 @@ int backing_wait_room(struct backing *b)
 	return rc;
 }
 
+/* What was written to another one comes first: then its names lead here, too. */
+static int write_by_one(struct backing *b, daxfs_ino ino, uint64_t file)
+{
+	struct daxfs_source source;
+	int rc = backing_number(b, file, ino);
+
+	if (rc != -ESTALE)
+		return rc;
+	if (daxfs_source(b->fs, ino, &source) == 0 && source.dirty)
+		rc = backing_flush(b, ino);
+	backing_unnote(b, ino);
+	return rc ? rc : -ESTALE;
+}
+
 int backing_may_write(struct backing *b, daxfs_ino ino)
 {
 	struct storage_entry now;
@@ -281,8 +295,9 @@ int backing_may_write(struct backing *b, daxfs_ino ino)
 
 	if (rc == 0)
 		rc = storage_look(b->fd, path, &now);
-	/* Under each of its names it is another file of the pool. */
-	return rc ? rc : S_ISREG(now.attr.mode) && now.links > 1 ? -EMLINK : 0;
+	if (rc || !S_ISREG(now.attr.mode) || now.links < 2)
+		return rc;
+	return backing_is_many(b, &now) ? write_by_one(b, ino, now.file) : -EMLINK;
 }
 
 /* -- writing back ------------------------------------------------------------------------------- */
@@ -389,11 +404,12 @@ static int set_there(struct backing *b, daxfs_ino ino, unsigned set, const struc
 	char path[PATH_MAX];
 	int rc = daxfs_source(b->fs, ino, &source);
 
+	path[0] = '\0';
 	if (rc == 0)
 		rc = backing_path(b, ino, path, sizeof(path));
 	if (rc == 0)
 		rc = storage_set(b->fd, path, source.file, set, in);
-	return rc == -ESTALE && (backing_settle(b) || !backing_path_is(b, ino, path)) ? -EAGAIN : rc;
+	return rc == -ESTALE && backing_is_elsewhere(b, ino, path) ? -EAGAIN : rc;
 }
 
 int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
@@ -429,12 +445,13 @@ int backing_sync_there(struct backing *b, daxfs_ino ino)
 	int rc = is_removed(b, ino) || !b->writable ? 0 : -EAGAIN;
 
 	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++) {
+		path[0] = '\0';
 		rc = daxfs_source(b->fs, ino, &source);
 		if (rc == 0)
 			rc = backing_path(b, ino, path, sizeof(path));
 		if (rc == 0)
 			rc = storage_fsync(b->fd, path, source.file);
-		if (rc == -ESTALE && (backing_settle(b) || !backing_path_is(b, ino, path)))
+		if (rc == -ESTALE && backing_is_elsewhere(b, ino, path))
 			rc = -EAGAIN;
 	}
 	return rc == -EAGAIN ? -ESTALE : rc;

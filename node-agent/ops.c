@@ -124,12 +124,19 @@ int ops_getattr(fuse_req_t req, daxfs_ino ino, struct daxfs_attr *out)
 	return error == -ESTALE ? tombstone_getattr(&ops_of(req)->tombstones, ino, out) : error;
 }
 
-void ops_stat(const struct daxfs_attr *attr, struct stat *out)
+bool ops_is_hidden(daxfs_ino parent, const char *name)
+{
+	return parent == DAXFS_ROOT && strncmp(name, BACKING_NUMBERS, sizeof(BACKING_NUMBERS) - 1) == 0;
+}
+
+void ops_stat(struct ops *ops, const struct daxfs_attr *attr, struct stat *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->st_ino = attr->ino;
 	out->st_mode = attr->mode;
 	out->st_nlink = attr->nlink;
+	if (attr->nlink && !S_ISDIR(attr->mode))
+		out->st_nlink += backings_unknown_names(&ops->backings, attr->ino);
 	out->st_uid = attr->uid;
 	out->st_gid = attr->gid;
 	out->st_rdev = attr->rdev;
@@ -152,7 +159,7 @@ static bool fill_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fus
 		kernel_pages_told(&ops->pages, attr->ino);
 	memset(out, 0, sizeof(*out));
 	out->ino = attr->ino;
-	ops_stat(attr, &out->attr);
+	ops_stat(ops, attr, &out->attr);
 	out->attr.st_nlink += uncounted;
 	if (!uncounted)
 		out->attr_timeout = out->entry_timeout = ops->timeout_s;

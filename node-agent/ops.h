@@ -105,7 +105,9 @@ void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, c
 void ops_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out);
 void ops_entry_leased(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out);
-void ops_stat(const struct daxfs_attr *attr, struct stat *out);
+void ops_stat(struct ops *ops, const struct daxfs_attr *attr, struct stat *out);
+/* A name of the root that is for the agents alone. */
+bool ops_is_hidden(daxfs_ino parent, const char *name);
 /* This worker's buffer of at least size bytes, or NULL. */
 void *ops_scratch(struct ops *ops, size_t size);
 /* Who asks. In a set-group-ID directory new files take its group (and new
@@ -151,7 +153,7 @@ bool ops_backed_make(fuse_req_t req, daxfs_ino parent, const char *name, uint32_
 bool ops_backed_remove(fuse_req_t req, daxfs_ino parent, const char *name, bool directory);
 bool ops_backed_rename(fuse_req_t req, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
 		       unsigned flags);
-bool ops_backed_link(fuse_req_t req, daxfs_ino ino, daxfs_ino new_parent);
+bool ops_backed_link(fuse_req_t req, daxfs_ino ino, daxfs_ino new_parent, const char *new_name);
 /* Open it, and answer. */
 void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags);
 void ops_opendir_now(fuse_req_t req, daxfs_ino ino);

@@ -20,7 +20,7 @@ static void reply_attr(fuse_req_t req, int error, const struct daxfs_attr *attr,
 		ops_reply(req, ops_inode_error(req, error));
 		return;
 	}
-	ops_stat(attr, &st);
+	ops_stat(ops_of(req), attr, &st);
 	if (attr->nlink)
 		kernel_cache_counts(&ops_of(req)->cache, attr->ino);
 	fuse_reply_attr(req, &st, timeout_s);

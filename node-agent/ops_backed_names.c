@@ -6,7 +6,8 @@
  * to the next one, which finds by the intent whether it was done. So there are no receipts of these.
  * Who may do it the kernel has looked at, by the attributes that the pool has; what is made belongs to the caller.
  * Refused: EXDEV between backings, or one and the pool's own tree; EROFS where this host does not write the
- * storage; EPERM for a second name of a file, and for what is neither file, directory nor link; EINVAL to exchange.
+ * storage; EPERM for what is neither file, directory nor link, and for a second name where the pool, or the storage,
+ * has no such; EINVAL to exchange.
  */
 #include "node-agent/ops_deferred.h"
 
@@ -124,6 +125,21 @@ static void run_rename(struct deferred *d)
 	end(d->b, &c);
 }
 
+/* A source that changed is looked up anew: -ESTALE. */
+static void run_link(struct deferred *d)
+{
+	struct backing_change c;
+	struct daxfs_attr attr;
+	int error = -ENOTCONN;
+
+	begin(d, &c);
+	c.ino = d->attr.ino;
+	if (!backing_has_stopped(d->b))
+		error = backing_link(d->b, &c, number_of_request(), &attr);
+	ops_reply_entry(d->req, error, &attr);
+	end(d->b, &c);
+}
+
 /* -- true: answered, now or later ------------------------------------------------------------ */
 
 /* The backing of a directory of storage, if this host writes it; NULL, and *answered: it was said that it does not. */
@@ -233,11 +249,21 @@ bool ops_backed_rename(fuse_req_t req, daxfs_ino parent, const char *name, daxfs
 	return b || answered;
 }
 
-bool ops_backed_link(fuse_req_t req, daxfs_ino ino, daxfs_ino new_parent)
+bool ops_backed_link(fuse_req_t req, daxfs_ino ino, daxfs_ino new_parent, const char *new_name)
 {
+	struct deferred how = { .run = run_link, .ino = new_parent, .attr.ino = ino };
+	bool answered;
+	struct backing *b;
 	int rc = judge(req, ino, new_parent);
 
-	if (rc)
-		ops_reply(req, rc < 0 ? rc : -EPERM);
-	return rc != 0;
+	if (rc > 0 && take_name(new_name, how.name))
+		rc = -ENAMETOOLONG;
+	if (rc < 0)
+		ops_reply(req, rc);
+	if (rc <= 0)
+		return rc < 0;
+	b = backing_of(req, new_parent, &answered);
+	if (b)
+		ops_defer(req, b, &how, true);
+	return b || answered;
 }

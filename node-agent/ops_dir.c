@@ -22,6 +22,7 @@
 /* an answer being filled */
 struct listing {
 	fuse_req_t req;
+	daxfs_ino dir;
 	char *buf;
 	size_t size, used;
 };
@@ -51,6 +52,8 @@ static bool fill_plain(void *context, const char *name, daxfs_ino ino, unsigned 
 	struct stat st;
 	size_t need, room = l->size - l->used;
 
+	if (ops_is_hidden(l->dir, name))
+		return true;
 	memset(&st, 0, sizeof(st));
 	st.st_ino = ino;
 	st.st_mode = DTTOIF(dt_type);
@@ -67,6 +70,8 @@ static bool fill_found(void *context, const char *name, daxfs_ino ino, unsigned 
 	struct found *f = &list->found[list->count];
 	size_t need = fuse_add_direntry_plus(list->to.req, NULL, 0, name, NULL, 0);
 
+	if (ops_is_hidden(list->dir, name))
+		return true;
 	if (list->count == list->max || need > list->to.size - list->reserved)
 		return false;
 	f->attr.ino = ino;
@@ -92,7 +97,7 @@ static void reply_listing(struct listing *l, int error)
 
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct listing l = { .req = req, .size = size };
+	struct listing l = { .req = req, .dir = ino, .size = size };
 	int error;
 
 	(void)fi;

@@ -54,6 +54,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct daxfs_attr attr;
 	int error;
 
+	if (ops_is_hidden(parent, name)) {
+		ops_reply(req, -ENOENT);
+		return;
+	}
 	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name))
 		return;
 	if (may_keep(ops_of(req), name)) {
@@ -139,7 +143,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *
 	struct daxfs_attr attr;
 	int error;
 
-	if (ops_backed_link(req, ino, new_parent) || ops_answered_entry(req, ino))
+	if (ops_backed_link(req, ino, new_parent, new_name) || ops_answered_entry(req, ino))
 		return;
 	error = daxfs_link(ops_fs(req), ino, new_parent, new_name, &attr);
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define FILE_MASK ((1ull << 56) - 1)
+#define FIND_DEPTH 128u               /* of directories that are open at once */
 #define TIME_MAX_S ((int64_t)1 << 33) /* that the pool can surely hold */
 
 static int open_beneath(int root, const char *path, int flags)
@@ -319,17 +320,108 @@ int storage_make(int root, const struct storage_dir *dir, const char *name, cons
 	return rc;
 }
 
-int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory)
+/* By a descriptor from before: what it is without that name. */
+int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory,
+		   struct storage_entry *after)
 {
-	int at = open_dir(root, dir), rc;
+	int at = open_dir(root, dir), self = -1, rc;
 
+	if (after)
+		*after = (struct storage_entry){ .file = file };
 	if (at < 0)
 		return at;
 	rc = expect(at, name, file);
+	if (after)
+		self = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (rc == 0 && unlinkat(at, name, directory ? AT_REMOVEDIR : 0) < 0)
 		rc = errno == EEXIST ? -ENOTEMPTY : -errno;
+	if (after && (self < 0 || fill_from(self, after) || after->file != file))
+		*after = (struct storage_entry){ .file = file };
+	if (self >= 0)
+		close(self);
 	close(at);
 	return rc;
+}
+
+/* By what was opened, so no other one is meant. */
+static int link_self(int fd, int dir, const char *name)
+{
+	char self[64];
+
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT) /* that it says where it must not do this */
+		return -errno;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,
+		 struct storage_entry *out)
+{
+	int fd = open_beneath(root, path, O_PATH), at, rc = fd < 0 ? stale(fd) : stale(fill_from(fd, out));
+
+	if (rc == 0 && out->file != file)
+		rc = -ESTALE;
+	at = rc ? rc : open_dir(root, dir);
+	if (rc == 0)
+		rc = at < 0 ? at : link_self(fd, at, name);
+	if (rc == 0)
+		rc = stale(fill_from(fd, out));
+	if (at >= 0)
+		close(at);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* a look through directories */
+struct search {
+	int root;
+	uint64_t file;
+	const char *but;
+	char *path; /* of the directory that is looked through; then of what was found */
+	size_t size;
+};
+
+/* The path with a name behind it, if that fits. */
+static bool go_down(struct search *s, size_t len, const char *name)
+{
+	return (size_t)snprintf(s->path + len, s->size - len, "%s%s", len ? "/" : "", name) < s->size - len;
+}
+
+/* 0, -ENOENT. A directory that cannot be read has nothing. */
+static int find_below(struct search *s, unsigned depth)
+{
+	int fd = depth < FIND_DEPTH ? open_beneath(s->root, s->path, O_RDONLY | O_DIRECTORY) : -ELOOP, rc = -ENOENT;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	size_t len = strlen(s->path);
+	struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && rc && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    !go_down(s, len, entry->d_name))
+			continue;
+		if ((entry->d_ino & FILE_MASK) == s->file && strcmp(s->path, s->but) != 0)
+			rc = 0;
+		else if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+			rc = find_below(s, depth + 1);
+		if (rc)
+			s->path[len] = '\0';
+	}
+	if (dir)
+		closedir(dir);
+	return rc;
+}
+
+int storage_find(int root, uint64_t file, const char *but, char *path, size_t size)
+{
+	struct search s = { root, file, but, path, size };
+
+	path[0] = '\0';
+	return find_below(&s, 0);
 }
 
 /* Not all storage can refuse to replace: then nobody of the pod does meanwhile, for the caller has the names' locks. */

@@ -51,7 +51,14 @@ struct storage_dir {
 /* A file, a directory, or a link to `target`, of that mode and owner. -EEXIST. */
 int storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
 		 const char *target, struct storage_entry *out);
-int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory);
+/* after: what it is without that name, or NULL: links 0: it had no other one. */
+int storage_remove(int root, const struct storage_dir *dir, const char *name, uint64_t file, bool directory,
+		   struct storage_entry *after);
+/* Another name for a file, or a link, of that number: -EEXIST, and what the file system says that has none. */
+int storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,
+		 struct storage_entry *out);
+/* A path of that number, not `but`, by a look through all directories: -ENOENT. */
+int storage_find(int root, uint64_t file, const char *but, char *path, size_t size);
 /* Replacing what has that name, or, if not `replace`, -EEXIST. */
 int storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
 		   const struct storage_dir *to, const char *new_name, bool replace);

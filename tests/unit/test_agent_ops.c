@@ -29,10 +29,11 @@ static const struct daxfs_attr sample = {
 
 static void test_stat(void **state)
 {
+	struct ops ops = { .timeout_s = 0 };
 	struct stat st;
 
 	(void)state;
-	ops_stat(&sample, &st);
+	ops_stat(&ops, &sample, &st);
 	assert_true(st.st_ino == sample.ino);
 	assert_true(st.st_size == (off_t)1 << 40);
 	assert_int_equal(st.st_blocks, 24);

@@ -81,10 +81,6 @@ static void test_refused(void **state)
 
 	if (!pod_possible())
 		skip();
-	put(in(t, "one"), "x");
-	assert_int_equal(link(in(t, "one"), in(t, "two")), 0);
-	expect_text(at(&t->pod, A, "data/two"), "x");
-	expect_error(open(at(&t->pod, A, "data/two"), O_WRONLY), EMLINK);
 	expect_error(open(at(&t->pod, C, "data/f"), O_WRONLY), EROFS);
 	expect_error(truncate(at(&t->pod, C, "data/f"), 0), EROFS);
 }
