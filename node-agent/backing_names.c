@@ -281,12 +281,14 @@ int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name)
 
 static int look_unlocked(struct backing *b, daxfs_ino parent, const char *name)
 {
+	struct daxfs_attr attr = { .ino = 0 };
 	struct name_locks locks;
 	int rc = look(b, parent, name, false);
 
 	if (rc != NOT_LOCKED)
 		return rc;
-	if (backing_lock_names(b, &locks, &parent, 1, LOCK_MS))
+	daxfs_lookup(b->fs, parent, name, &attr);
+	if (backing_lock_names(b, &locks, (daxfs_ino[]){ parent, attr.ino }, 2, LOCK_MS))
 		return 0; /* as the pool has it */
 	rc = look(b, parent, name, true);
 	backing_unlock_names(b, &locks);

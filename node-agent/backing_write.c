@@ -412,17 +412,33 @@ static int set_there(struct backing *b, daxfs_ino ino, unsigned set, const struc
 	return rc == -ESTALE && backing_is_elsewhere(b, ino, path) ? -EAGAIN : rc;
 }
 
-int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
+/*
+ * From before storage has other attributes until the pool has, and the stamp of then, nobody may take the file for one
+ * that others have changed: whoever forgets it has its directory locked, or itself.
+ */
+static int lock_for_attributes(struct backing *b, daxfs_ino ino, struct name_locks *locks)
+{
+	struct backing_note place = { .ino = 0 }, now;
+	int rc = -EAGAIN;
+
+	locks->n = 0;
+	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++) {
+		if (backing_place(b, ino, &place))
+			place.parent = 0; /* it has no name here, or is the topmost directory */
+		rc = backing_lock_names(b, locks, (daxfs_ino[]){ place.parent, ino }, 2, 0);
+		if (rc == 0 && place.parent && backing_place(b, ino, &now) == 0 && now.parent != place.parent) {
+			backing_unlock_names(b, locks);
+			rc = -EAGAIN;
+		}
+	}
+	return rc;
+}
+
+static int set_both(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
 {
 	const unsigned there = set & ~(unsigned)DAXFS_SET_SIZE;
-	int rc = b->writable ? 0 : -EROFS;
+	int rc = begin(b);
 
-	if (rc == 0 && is_removed(b, ino))
-		return daxfs_setattr(b->fs, ino, set, in, out);
-	if (rc == 0 && set & DAXFS_SET_SIZE)
-		rc = backing_may_write(b, ino);
-	if (rc == 0)
-		rc = begin(b);
 	if (rc)
 		return rc;
 	rc = there ? -EAGAIN : 0;
@@ -433,6 +449,24 @@ int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct dax
 	if (rc == 0 && there && S_ISREG(out->mode))
 		rc = stamp(b, ino);
 	end(b);
+	return rc;
+}
+
+int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct daxfs_attr *in, struct daxfs_attr *out)
+{
+	struct name_locks locks;
+	int rc = b->writable ? 0 : -EROFS;
+
+	if (rc == 0 && is_removed(b, ino))
+		return daxfs_setattr(b->fs, ino, set, in, out);
+	if (rc == 0 && set & DAXFS_SET_SIZE)
+		rc = backing_may_write(b, ino);
+	if (rc == 0)
+		rc = lock_for_attributes(b, ino, &locks);
+	if (rc)
+		return rc == -EAGAIN ? -ESTALE : rc;
+	rc = set_both(b, ino, set, in, out);
+	backing_unlock_names(b, &locks);
 	if (rc == 0 && set & DAXFS_SET_SIZE)
 		note(b, ino, 0);
 	return rc == -EAGAIN ? -ESTALE : rc;
