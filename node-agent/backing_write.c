@@ -530,6 +530,7 @@ static int64_t scan(struct backing *b)
 	daxfs_ino ino;
 	int rc;
 
+	backing_take_share(b);
 	while ((rc = daxfs_dirty(b->fs, b->number, &at, &ino)) >= 0)
 		if (rc > 0)
 			note(b, ino, 0);
@@ -605,10 +606,8 @@ void *backing_flusher(void *context)
 		if (is_serving(b, &stop)) {
 			bool all = take_sync(b) || stop;
 
-			if (!stop && (all || clock_ns() >= next_scan)) {
-				backing_take_share(b);
+			if (!stop && (all || clock_ns() >= next_scan))
 				next_scan = scan(b);
-			}
 			tell_dirty(b);
 			failed = flush_due(b, all);
 			tell_dirty(b);
