@@ -149,12 +149,11 @@ void ops_stat(struct ops *ops, const struct daxfs_attr *attr, struct stat *out)
 }
 
 /* False: nothing of it is to be kept. */
-static bool fill_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+static bool fill_entry(struct ops *ops, uint32_t thread, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
-	struct ops *ops = ops_of(req);
 	unsigned uncounted = kernel_cache_uncounted(&ops->cache, attr->ino);
 
-	kernel_made_told(&ops->cache.made, (uint32_t)fuse_req_ctx(req)->pid, attr->ino);
+	kernel_made_told(&ops->cache.made, thread, attr->ino);
 	if (ops->pages.on)
 		kernel_pages_told(&ops->pages, attr->ino);
 	memset(out, 0, sizeof(*out));
@@ -166,17 +165,15 @@ static bool fill_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fus
 	return !uncounted;
 }
 
-void ops_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out)
+void ops_entry(struct ops *ops, uint32_t thread, const struct daxfs_attr *attr, struct fuse_entry_param *out)
 {
-	fill_entry(req, attr, out);
+	fill_entry(ops, thread, attr, out);
 }
 
-void ops_entry_leased(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+void ops_entry_leased(struct ops *ops, uint32_t thread, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out)
 {
-	struct ops *ops = ops_of(req);
-
-	if (!fill_entry(req, attr, out) || !kernel_cache_keeps_names(&ops->cache))
+	if (!fill_entry(ops, thread, attr, out) || !kernel_cache_keeps_names(&ops->cache))
 		return;
 	if (!ops->pages.on || !kernel_pages_open_cached(&ops->pages, attr->ino))
 		out->attr_timeout = kernel_cache_seconds(lease->attr_ns);
@@ -188,8 +185,7 @@ static void show(fuse_req_t req, const struct fuse_entry_param *entry, bool leas
 {
 	struct kernel_cache *cache = &ops_of(req)->cache;
 
-	if (!leased && S_ISDIR(entry->attr.st_mode) &&
-	    kernel_cache_told_another(cache, (uint32_t)fuse_req_ctx(req)->pid, entry->ino))
+	if (!leased && S_ISDIR(entry->attr.st_mode) && kernel_cache_told_another(cache, ops_thread(req), entry->ino))
 		kernel_cache_forget_names(cache);
 	fuse_reply_entry(req, entry);
 }
@@ -203,7 +199,7 @@ void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, c
 		ops_reply(req, ops_name_error(req, error));
 		return;
 	}
-	ops_entry_leased(req, error ? &nothing : attr, lease, &entry);
+	ops_entry_leased(ops_of(req), ops_thread(req), error ? &nothing : attr, lease, &entry);
 	show(req, &entry, lease->names_ns);
 }
 
@@ -215,7 +211,7 @@ void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr)
 		ops_reply(req, error);
 		return;
 	}
-	ops_entry(req, attr, &entry);
+	ops_entry(ops_of(req), ops_thread(req), attr, &entry);
 	show(req, &entry, false);
 }
 

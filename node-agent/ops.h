@@ -81,6 +81,12 @@ static inline struct ops *ops_of(fuse_req_t req)
 	return (struct ops *)fuse_req_userdata(req);
 }
 
+/* 0: of a PID namespace that is not ours. */
+static inline uint32_t ops_thread(fuse_req_t req)
+{
+	return (uint32_t)fuse_req_ctx(req)->pid;
+}
+
 static inline struct daxfs *ops_fs(fuse_req_t req)
 {
 	return ops_of(req)->fs;
@@ -102,8 +108,9 @@ void ops_reply(fuse_req_t req, int error);
 void ops_reply_entry(fuse_req_t req, int error, const struct daxfs_attr *attr);
 /* The same of an answer that may be kept: found, or (-ENOENT) not there. */
 void ops_reply_found(fuse_req_t req, int error, const struct daxfs_attr *attr, const struct daxfs_lease *lease);
-void ops_entry(fuse_req_t req, const struct daxfs_attr *attr, struct fuse_entry_param *out);
-void ops_entry_leased(fuse_req_t req, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
+/* For that thread, which may not know it. */
+void ops_entry(struct ops *ops, uint32_t thread, const struct daxfs_attr *attr, struct fuse_entry_param *out);
+void ops_entry_leased(struct ops *ops, uint32_t thread, const struct daxfs_attr *attr, const struct daxfs_lease *lease,
 		      struct fuse_entry_param *out);
 void ops_stat(struct ops *ops, const struct daxfs_attr *attr, struct stat *out);
 /* A name of the root that is for the agents alone. */

@@ -135,7 +135,7 @@ static bool name_alone(const struct found_list *list, const struct daxfs_attr *a
 	fuse_req_t req = list->to.req;
 
 	return !lease->names_ns && S_ISDIR(attr->mode) &&
-	       kernel_cache_told_another(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, attr->ino);
+	       kernel_cache_told_another(&ops_of(req)->cache, ops_thread(req), attr->ino);
 }
 
 static void note_lease(struct found_list *list, uint64_t ns)
@@ -156,12 +156,12 @@ static void add_found(struct found_list *list, struct found *f)
 	bool told = is_dots(f->name) || told_has(&ops_of(to->req)->told, list->told, f->attr.ino);
 
 	if (!told && attr_of(list, f->attr.ino, &attr, &lease) == 0 && !name_alone(list, &attr, &lease)) {
-		ops_entry_leased(to->req, &attr, &lease, &entry);
+		ops_entry_leased(ops_of(to->req), ops_thread(to->req), &attr, &lease, &entry);
 		note_lease(list, lease.names_ns);
 		note_lease(list,
 			   lease.attr_ns ? lease.attr_ns : lease.names_ns); /* what others write is asked for anyway */
 	} else {
-		ops_entry(to->req, &f->attr, &entry);
+		ops_entry(ops_of(to->req), ops_thread(to->req), &f->attr, &entry);
 		entry.ino = 0;
 	}
 	to->used += fuse_add_direntry_plus(to->req, to->buf + to->used, to->size - to->used, f->name, &entry,
@@ -191,7 +191,7 @@ static void list_found(struct found_list *list, uint64_t offset)
 	error = daxfs_readdir_leased(ops->fs, list->dir, offset, fill_found, list,
 				     kernel_cache_keeps_names(&ops->cache) ? &list->lease : NULL);
 	list->kept = list->count && kernel_cache_keeps_names(&ops->cache) &&
-		     kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(list->to.req)->pid, list->dir, true);
+		     kernel_cache_tells(&ops->cache, ops_thread(list->to.req), list->dir, true);
 	list->stored = list->kept && ops_backing_number(list->to.req, list->dir) != QUESTION_OF_POOL;
 	for (unsigned i = 0; i < list->count; i++)
 		add_found(list, &list->found[i]);

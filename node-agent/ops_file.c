@@ -139,7 +139,7 @@ static int make(fuse_req_t req, daxfs_ino parent, const char *name, mode_t mode,
 	int error;
 
 	if (kernel_cache_keeps_names(&ops->cache))
-		maker = kernel_made_begin(&ops->cache.made, (uint32_t)fuse_req_ctx(req)->pid, fh);
+		maker = kernel_made_begin(&ops->cache.made, ops_thread(req), fh);
 	error = create_or_open(req, parent, name, mode, flags, &attr, &made);
 	if (maker && !made)
 		kernel_made_as(&ops->cache.made, maker, 0);

@@ -29,7 +29,7 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	kernel_cache_begin(&ops->cache, &answer);
 	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
-	if (!error && !kernel_cache_tells(&ops->cache, (uint32_t)fuse_req_ctx(req)->pid, attr.ino, false))
+	if (!error && !kernel_cache_tells(&ops->cache, ops_thread(req), attr.ino, false))
 		lease.attr_ns = lease.names_ns = 0;
 	if (!error && lease.names_ns && ops_backing_number(req, parent) != QUESTION_OF_POOL)
 		ops_backed_limit(ops, &attr, &lease);
@@ -155,7 +155,7 @@ struct tombstone *ops_begin_removal(fuse_req_t req, daxfs_ino parent, const char
 	struct tombstone *stone = tombstone_make(&ops_of(req)->tombstones, parent, name);
 
 	if (tombstone_linked(stone))
-		kernel_cache_loses(&ops_of(req)->cache, (uint32_t)fuse_req_ctx(req)->pid, tombstone_linked(stone));
+		kernel_cache_loses(&ops_of(req)->cache, ops_thread(req), tombstone_linked(stone));
 	return stone;
 }
 

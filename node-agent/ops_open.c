@@ -66,7 +66,7 @@ int ops_reply_created(fuse_req_t req, const struct daxfs_attr *attr, const struc
 	} out = { .open = opened(fh, FOPEN_DIRECT_IO) };
 
 	static_assert(sizeof(out) == sizeof(out.entry) + sizeof(out.open), "as on the wire");
-	ops_entry_leased(req, attr, lease, &entry);
+	ops_entry_leased(ops_of(req), ops_thread(req), attr, lease, &entry);
 	out.entry.nodeid = entry.ino;
 	put_timeout(entry.entry_timeout, &out.entry.entry_valid, &out.entry.entry_valid_nsec);
 	put_timeout(entry.attr_timeout, &out.entry.attr_valid, &out.entry.attr_valid_nsec);

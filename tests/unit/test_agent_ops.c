@@ -57,12 +57,12 @@ static void test_entry(void **state)
 	struct fuse_entry_param entry;
 
 	(void)state;
-	ops_entry(&ops, &sample, &entry);
+	ops_entry(&ops, 1, &sample, &entry);
 	assert_true(entry.ino == sample.ino);
 	assert_true(entry.generation == 0);
 	assert_true(entry.attr_timeout <= 0 && entry.entry_timeout <= 0);
 	ops.timeout_s = 2;
-	ops_entry(&ops, &sample, &entry);
+	ops_entry(&ops, 1, &sample, &entry);
 	assert_true(entry.attr_timeout > 1.9 && entry.entry_timeout > 1.9);
 }
 

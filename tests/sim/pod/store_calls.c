@@ -273,15 +273,53 @@ bool backing_path_is(struct backing *b, daxfs_ino ino, const char *path)
 	return file_at(path) == store_file(ino);
 }
 
-bool backing_settle(struct backing *b)
+/* A file has one name here, which it keeps. */
+bool backing_is_elsewhere(struct backing *b, daxfs_ino ino, const char *path)
 {
-	(void)b;
+	return !backing_path_is(b, ino, path);
+}
+
+bool backing_is_many(struct backing *b, const struct storage_entry *e)
+{
+	(void)b, (void)e;
 	return false;
 }
 
-void backing_stamp_again(struct backing *b, daxfs_ino ino)
+int backing_number(struct backing *b, uint64_t file, daxfs_ino ino)
+{
+	(void)b, (void)file, (void)ino;
+	return 0;
+}
+
+void backing_unnote(struct backing *b, daxfs_ino ino)
 {
 	(void)b, (void)ino;
+}
+
+/* Nobody changes names, or sets attributes. */
+int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out)
+{
+	(void)b, (void)ino;
+	*out = (struct backing_note){ 0 };
+	return 0;
+}
+
+int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+		       unsigned patience_ms)
+{
+	(void)b, (void)out, (void)dir, (void)n, (void)patience_ms;
+	return 0;
+}
+
+void backing_unlock_names(struct backing *b, struct name_locks *l)
+{
+	(void)b, (void)l;
+}
+
+bool backing_stamp_again(struct backing *b, daxfs_ino ino)
+{
+	(void)b, (void)ino;
+	return false;
 }
 
 /* -- to read --------------------------------------------------------------------------------------- */
