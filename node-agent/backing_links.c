@@ -74,7 +74,7 @@ static int make_numbers(struct backing *b, daxfs_ino *dir)
 static int numbered(struct backing *b, uint64_t file, daxfs_ino *ino)
 {
 	char entry[ENTRY_MAX];
-	struct daxfs_attr attr;
+	struct daxfs_attr attr = { .ino = 0 };
 	daxfs_ino dir;
 	int rc = backing_numbers(b, &dir);
 

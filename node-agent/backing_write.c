@@ -246,14 +246,12 @@ void backing_forget_dirty(struct backing *b)
 void backing_take_share(struct backing *b)
 {
 	struct daxfs_statfs usage = { 0 };
-	struct daxfs_geometry g;
 	uint64_t share;
 
 	if (!b->shares || daxfs_statfs(b->fs, &usage))
 		return;
-	daxfs_geometry(b->fs, &g);
 	share = usage.pages.total / 4 * 4096;
-	share /= g.slots_used > BACKING_DIRTY_SHARES ? g.slots_used : BACKING_DIRTY_SHARES;
+	share /= usage.hosts > BACKING_DIRTY_SHARES ? usage.hosts : BACKING_DIRTY_SHARES;
 	share = share > BACKING_DIRTY_MAX ? BACKING_DIRTY_MAX : share;
 	pthread_mutex_lock(&b->lock);
 	b->dirty_max = share < BACKING_DIRTY_LEAST ? BACKING_DIRTY_LEAST : share;

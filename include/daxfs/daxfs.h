@@ -113,7 +113,6 @@ struct daxfs_geometry {
 	uint8_t uuid[16];
 	uint64_t size;
 	unsigned version, hosts, lanes_per_host, opens_per_host, heartbeat_ms, lease_ms;
-	unsigned slots_used; /* of `hosts`: in which somebody ever was */
 	bool wb;
 	uint64_t pages, inodes, dirents;
 	enum daxfs_cache_policy_name cache_policy;
@@ -498,6 +497,7 @@ struct daxfs_statfs {
 	struct daxfs_usage pages, inodes, dirents;
 	uint64_t nodes;    /* of the check: live pages that hold index or directory nodes */
 	uint64_t reserved; /* of the free pages: for overwrites, deletes, renames; not for what grows */
+	unsigned hosts;    /* slots in which somebody ever was */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "fs/cache.h"
 #include "fs/lease.h"
 #include "fs/write_txn.h"
+#include "sync/slots.h"
 
 struct attr_op {
 	daxfs_ino ino;
@@ -298,6 +299,7 @@ static int count(void *arg)
 	const struct pool *pool = call->pool;
 	uint64_t used[DAXFS_TYPES];
 
+	call->out->hosts = slots_used(pool);
 	if (!account_known(pool)) {
 		walk(pool, call->out);
 		return 0;

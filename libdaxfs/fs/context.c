@@ -13,7 +13,6 @@
 #include "fs/local.h"
 #include "mem/process.h"
 #include "mem/super.h"
-#include "sync/slots.h"
 
 /* What a process knows of the cache: reads under way, asks, files that are read in order. */
 static int caches_init(struct daxfs *fs)
@@ -149,5 +148,4 @@ struct pool *fs_pool_writable(struct daxfs *fs)
 void daxfs_geometry(const struct daxfs *fs, struct daxfs_geometry *out)
 {
 	super_geometry(&fs->pool.super, out);
-	out->slots_used = slots_used(&fs->pool);
 }

@@ -33,7 +33,7 @@ struct link_place {
 
 static int find_place(struct daxfs *fs, struct lane *lane, const struct link_op *op, struct link_place *at)
 {
-	uint64_t root;
+	uint64_t root = 0;
 	int rc = inode_get(lane, op->ino, &at->inode);
 
 	if (rc == 0 && S_ISDIR(at->inode.mode))

@@ -29,7 +29,6 @@
 #include "mem/identity.h"
 #include "mem/process.h"
 #include "mem/super.h"
-#include "sync/slots.h"
 
 /* -- moves ------------------------------------------------------------------- */
 
@@ -252,7 +251,6 @@ void daxfs_member_close(struct daxfs_member *m)
 void daxfs_member_geometry(const struct daxfs_member *m, struct daxfs_geometry *out)
 {
 	super_geometry(&m->pool.super, out);
-	out->slots_used = slots_used(&m->pool);
 }
 
 /* -- hosts ------------------------------------------------------------------------ */

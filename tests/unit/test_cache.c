@@ -133,6 +133,7 @@ static void test_arguments(void **state)
 	struct daxfs_attr attr = { .mode = S_IFREG | 0600, .size = 1 };
 	struct fixture s;
 	struct daxfs *fs;
+	uint64_t incompat;
 
 	(void)state;
 	fixture_start(&s, 8 << 20, PAGE, PATIENCE_MS);
@@ -156,9 +157,10 @@ static void test_arguments(void **state)
 	attr.size = DAXFS_FILE_MAX + 1;
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "g", &attr, 1, 1, NULL), -EFBIG);
 	attr.size = 1;
+	incompat = s.pool->super.incompat;
 	s.pool->super.incompat = 0; /* an older pool */
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, "g", &attr, 1, 1, NULL), -EOPNOTSUPP);
-	s.pool->super.incompat = DAXFS_INCOMPAT_CACHE;
+	s.pool->super.incompat = incompat;
 	fixture_stop(&s);
 }
 

@@ -183,7 +183,7 @@ static void features(void **unused)
 	(void)unused;
 	setup(&p, "");
 	ctl_run(&p.r, "features %s", p.pool);
-	ctl_expect(&p.r, CTL_OK, "cache    incompat on\nevents   compat   on, by mkfs\nheat ");
+	ctl_expect(&p.r, CTL_OK, "cache    incompat on\nlinks    incompat on\nevents   compat   on, by mkfs\nheat ");
 	ctl_run(&p.r, "features %s --enable cache --json", p.pool);
 	ctl_expect(&p.r, CTL_OK, "\"unknown_to\"");
 	ctl_run(&p.r, "features %s --enable colour", p.pool);

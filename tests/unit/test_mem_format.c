@@ -104,7 +104,7 @@ static void test_superblocks(void **state)
 	assert_int_equal(s->uuid[8] >> 6, 2);
 	assert_int_equal(s->compat, DAXFS_COMPAT_EVENTS | DAXFS_COMPAT_HEAT | DAXFS_COMPAT_ASKS);
 	assert_int_equal(s->ro_compat, 0);
-	assert_int_equal(s->incompat, DAXFS_INCOMPAT_CACHE);
+	assert_int_equal(s->incompat, DAXFS_INCOMPAT_CACHE | DAXFS_INCOMPAT_LINKS);
 	assert_int_equal(s->n_regions, DAXFS_REGIONS);
 	assert_true(s->hash_key[0] && s->hash_key[1]);
 	free(base);

@@ -232,7 +232,7 @@ static void next_version(struct sm_super *s)
 
 static void new_feature(struct sm_super *s)
 {
-	s->incompat = 2;
+	s->incompat = 1ull << 63;
 }
 
 static void compat_feature(struct sm_super *s)
