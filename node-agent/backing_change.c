@@ -190,6 +190,16 @@ static int expect_empty(struct backing *b, daxfs_ino dir)
 	return rc ? rc : backing_is_empty(b, dir);
 }
 
+/* One of its names is gone, perhaps the one that its path was known by: so it was looked at without a path. */
+static void stamp_without_name(struct backing *b, daxfs_ino ino, const struct storage_entry *after)
+{
+	if (!after->links)
+		return;
+	if (backing_stamp_as(b, ino, after))
+		backing_stamp_again(b, ino); /* others may have given it a name behind that look */
+	backing_note_links(b, ino, after->links);
+}
+
 static int remove_it(struct backing *b, struct backing_change *c, bool directory)
 {
 	struct storage_entry after;
@@ -211,10 +221,7 @@ static int remove_it(struct backing *b, struct backing_change *c, bool directory
 	rc = backing_follow_removal(b, c, NULL);
 	if (rc && rc != -ENOENT && rc != -ESTALE)
 		return stuck(b, c, rc);
-	if (after.links && backing_stamp_as(b, c->ino, &after))
-		backing_stamp_again(b, c->ino); /* others may have given it a name behind that look */
-	if (after.links)
-		backing_note_links(b, c->ino, after.links);
+	stamp_without_name(b, c->ino, &after);
 	refresh(b, c->dir);
 	return 0;
 }
@@ -274,6 +281,7 @@ static int check_victim(struct backing *b, struct backing_change *c, const struc
 
 static int move_it(struct backing *b, struct backing_change *c)
 {
+	struct storage_entry replaced;
 	struct storage_dir from, to;
 	char path[PATH_MAX], to_path[PATH_MAX];
 	int rc = dir_of(b, c->dir, path, sizeof(path), &from);
@@ -284,14 +292,14 @@ static int move_it(struct backing *b, struct backing_change *c)
 		rc = intend(b, c);
 	if (rc)
 		return rc;
-	rc = storage_rename(b->fd, &from, c->name, c->file, &to, c->to_name, c->victim != 0);
+	rc = storage_rename(b->fd, &from, c->name, c->file, &to, c->to_name, c->victim != 0, &replaced);
 	if (rc)
 		return refused(b, c, rc);
 	rc = backing_follow_move(b, c, NULL);
 	if (rc && rc != -ENOENT)
 		return stuck(b, c, rc);
 	if (c->victim && !c->victim_last)
-		backing_stamp_again(b, c->victim);
+		stamp_without_name(b, c->victim, &replaced);
 	refresh(b, c->dir);
 	if (c->to_dir != c->dir)
 		refresh(b, c->to_dir);

@@ -176,6 +176,8 @@ static int find_in_pool(struct backing *b, daxfs_ino ino, struct backing_note *o
 		rc = daxfs_readdir(b->fs, source.directory, 0, is_it, &s);
 	if (rc == 0 && !s.name[0])
 		rc = -ESTALE;
+	if (rc == -ESTALE) /* another host took the name that was noted: the next look is to be at one that is there */
+		backing_unnote(b, ino);
 	if (rc == 0)
 		backing_note(b, ino, source.directory, s.name, false);
 	*out = (struct backing_note){ .ino = ino, .parent = source.directory };

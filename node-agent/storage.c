@@ -437,16 +437,23 @@ static int rename_at(int from, const char *name, int to, const char *new_name, b
 }
 
 int storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-		   const struct storage_dir *to, const char *new_name, bool replace)
+		   const struct storage_dir *to, const char *new_name, bool replace, struct storage_entry *replaced)
 {
-	int at = open_dir(root, from), new_at, rc;
+	int at = open_dir(root, from), new_at, victim = -1, rc;
 
+	*replaced = (struct storage_entry){ .file = 0 };
 	if (at < 0)
 		return at;
 	new_at = open_dir(root, to);
 	rc = new_at < 0 ? new_at : expect(at, name, file);
+	if (rc == 0 && replace)
+		victim = openat(new_at, new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (rc == 0)
 		rc = rename_at(at, name, new_at, new_name, replace);
+	if (victim >= 0 && fill_from(victim, replaced))
+		*replaced = (struct storage_entry){ .file = 0 };
+	if (victim >= 0)
+		close(victim);
 	if (new_at >= 0)
 		close(new_at);
 	close(at);

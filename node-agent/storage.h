@@ -59,9 +59,9 @@ int storage_link(int root, const char *path, uint64_t file, const struct storage
 		 struct storage_entry *out);
 /* A path of that number, not `but`, by a look through all directories: -ENOENT. */
 int storage_find(int root, uint64_t file, const char *but, char *path, size_t size);
-/* Replacing what has that name, or, if not `replace`, -EEXIST. */
+/* Replacing what has that name, or, if not `replace`, -EEXIST. What was replaced, as it is without that name. */
 int storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-		   const struct storage_dir *to, const char *new_name, bool replace);
+		   const struct storage_dir *to, const char *new_name, bool replace, struct storage_entry *replaced);
 /* What is there of a file or directory, and of the names in it, on stable storage. */
 int storage_fsync(int root, const char *path, uint64_t file);
 /* What tells a file as it is from what others make of it, by size, mtime and ctime: not 0. */

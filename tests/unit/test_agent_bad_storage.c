@@ -39,15 +39,18 @@ int __wrap_storage_make(int root, const struct storage_dir *dir, const char *nam
 }
 
 int __real_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-			  const struct storage_dir *to, const char *new_name, bool replace);
+			  const struct storage_dir *to, const char *new_name, bool replace,
+			  struct storage_entry *replaced);
 int __wrap_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-			  const struct storage_dir *to, const char *new_name, bool replace);
+			  const struct storage_dir *to, const char *new_name, bool replace,
+			  struct storage_entry *replaced);
 int __wrap_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-			  const struct storage_dir *to, const char *new_name, bool replace)
+			  const struct storage_dir *to, const char *new_name, bool replace,
+			  struct storage_entry *replaced)
 {
 	int rc = refusal(new_name);
 
-	return rc ? rc : __real_storage_rename(root, from, name, file, to, new_name, replace);
+	return rc ? rc : __real_storage_rename(root, from, name, file, to, new_name, replace, replaced);
 }
 
 int __real_storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,

@@ -337,6 +337,39 @@ static void run_on(const struct tree *t, int host, const char *script)
 	}
 }
 
+/* What is replaced by a rename goes on under its other names, whichever of them the hosts know it by. */
+static void test_replaced_elsewhere(void **state)
+{
+	struct tree *t = *state;
+	char text[8] = { 0 };
+	struct stat was;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	assert_int_equal(mkdir(at(&t->pod, A, "data/e"), 0755), 0);
+	assert_int_equal(mkdir(at(&t->pod, A, "data/f"), 0755), 0);
+	fd = make_file(at(&t->pod, A, "data/e/one"), "hello");
+	sync_file(fd);
+	was = stat_of(at(&t->pod, A, "data/e/one"));
+	make_link(t, A, "data/e/one", "data/f/two");
+	put(at(&t->pod, A, "data/f/new"), "new");
+	assert_int_equal(rename(at(&t->pod, A, "data/f/new"), at(&t->pod, A, "data/f/two")), 0);
+	assert_true(stat_of(at(&t->pod, A, "data/e/one")).st_ino == was.st_ino);
+	assert_int_equal(stat_of(at(&t->pod, A, "data/e/one")).st_nlink, 1);
+	assert_int_equal(pwrite(fd, "J", 1, 0), 1);
+	sync_file(fd);
+	assert_int_equal(pread(fd, text, 5, 0), 5);
+	assert_string_equal(text, "Jello");
+	expect_text(in(t, "e/one"), "Jello");
+	expect_text(at(&t->pod, B, "data/e/one"), "Jello");
+	close(fd);
+	for (const char *const *name = (const char *const[]){ "data/e/one", "data/f/two", NULL }; *name; name++)
+		assert_int_equal(unlink(at(&t->pod, B, *name)), 0);
+	assert_int_equal(rmdir(at(&t->pod, A, "data/e")), 0);
+	assert_int_equal(rmdir(at(&t->pod, A, "data/f")), 0);
+}
+
 static void test_programs(void **state)
 {
 	struct tree *t = *state;
@@ -383,9 +416,15 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_linked),   cmocka_unit_test(test_refused),    cmocka_unit_test(test_replaced),
-		cmocka_unit_test(test_found),    cmocka_unit_test(test_found_late), cmocka_unit_test(test_name_goes),
-		cmocka_unit_test(test_programs), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_linked),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_found_late),
+		cmocka_unit_test(test_name_goes),
+		cmocka_unit_test(test_replaced_elsewhere),
+		cmocka_unit_test(test_programs),
+		cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
