@@ -224,7 +224,24 @@ static bool was_us(struct backing *b, daxfs_ino parent, const char *name, const 
 	return backing_path_of(b, parent, name, now, sizeof(now)) != 0 || strcmp(now, path) != 0;
 }
 
-/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: it is to be forgotten. */
+/* Is that name being made, by who has the locks? What is there has not its owner yet, and its stamp will change. */
+static bool is_being_made(struct backing *b, daxfs_ino parent, const char *name)
+{
+	struct backing_intents all;
+	bool found = false;
+
+	backing_intents(b, &all);
+	for (unsigned i = 0; i < all.n && !found; i++) {
+		const struct backing_change *c = &all.change[i];
+
+		found = c->op == BACKING_MAKE && c->dir == parent && strcmp(c->name, name) == 0;
+	}
+	free(all.change);
+	return found;
+}
+
+/* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: to forget it, or to find it
+ * made. */
 static int make_so(struct backing *b, daxfs_ino parent, const char *name, const char *path, int there,
 		   const struct storage_entry *now, bool locked)
 {
@@ -235,6 +252,8 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 	if (rc == -ENOENT && is_absent(there))
 		return -ENOENT;
 	if (rc == -ENOENT) {
+		if (!locked && is_being_made(b, parent, name))
+			return NOT_LOCKED;
 		rc = was_us(b, parent, name, path) ? -EAGAIN : import(b, parent, name, path, now);
 		return rc == -EEXIST ? -EAGAIN : rc;
 	}

@@ -216,15 +216,17 @@ bool ops_backed_remove(fuse_req_t req, daxfs_ino parent, const char *name, bool 
 	return true;
 }
 
-/* Are both of storage, and of one? 0: neither, 1, -EXDEV. */
+/* Are both of storage, and of one? 0: neither, 1, -EXDEV; -ESTALE: one is no more, and is looked up anew. */
 static int judge(fuse_req_t req, daxfs_ino from, daxfs_ino to)
 {
 	struct daxfs_source a, b;
-	bool first = daxfs_source(ops_fs(req), from, &a) == 0, second = daxfs_source(ops_fs(req), to, &b) == 0;
+	int first = daxfs_source(ops_fs(req), from, &a), second = daxfs_source(ops_fs(req), to, &b);
 
-	if (!first && !second)
+	if (first && second)
 		return 0;
-	return first && second && a.backing == b.backing ? 1 : -EXDEV;
+	if (first == -ESTALE || second == -ESTALE)
+		return -ESTALE;
+	return !first && !second && a.backing == b.backing ? 1 : -EXDEV;
 }
 
 bool ops_backed_rename(fuse_req_t req, daxfs_ino parent, const char *name, daxfs_ino new_parent, const char *new_name,
@@ -240,7 +242,7 @@ bool ops_backed_rename(fuse_req_t req, daxfs_ino parent, const char *name, daxfs
 	if (rc > 0 && (take_name(name, how.name) || take_name(new_name, how.to_name)))
 		rc = -ENAMETOOLONG;
 	if (rc < 0)
-		ops_reply(req, rc);
+		ops_reply(req, ops_name_error(req, rc));
 	if (rc <= 0)
 		return rc < 0;
 	b = backing_of(req, parent, &answered);
