@@ -3,8 +3,11 @@
 #include "node-agent/kernel_made.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 
@@ -34,12 +37,32 @@ static void end_note(struct kernel_made *m, struct kernel_maker *maker)
 	maker->thread = 0;
 }
 
+/* Interruptibly, or it is stopped or dead: the letter behind the name in its line of /proc. */
+static bool is_asleep(uint32_t thread)
+{
+	char path[32], line[128];
+	const char *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", thread);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	line[n > 0 ? n : 0] = '\0';
+	at = strrchr(line, ')');
+	return at && at[1] == ' ' && at[2] && strchr("STtZX", at[2]);
+}
+
 /* What is not answered yet may take longer. */
 static bool has_arrived(const struct kernel_made *m, const struct kernel_maker *maker)
 {
 	if (!maker->ino)
 		return false;
-	return clock_ns() >= maker->since_ns + m->arrive_ns || (kill((pid_t)maker->thread, 0) != 0 && errno == ESRCH);
+	return clock_ns() >= maker->since_ns + m->arrive_ns || (kill((pid_t)maker->thread, 0) != 0 && errno == ESRCH) ||
+	       (maker->answered && is_asleep(maker->thread));
 }
 
 static bool is_noted(struct kernel_made *m, struct kernel_maker *maker)
@@ -84,6 +107,15 @@ bool kernel_made_as(struct kernel_made *m, struct kernel_maker *maker, daxfs_ino
 	}
 	pthread_mutex_unlock(&m->lock);
 	return now.ino;
+}
+
+/* It may be over, and the place be of another one. */
+void kernel_made_answered(struct kernel_made *m, struct kernel_maker *maker, uint64_t fh)
+{
+	pthread_mutex_lock(&m->lock);
+	if (maker->thread && maker->fh == fh)
+		maker->answered = true;
+	pthread_mutex_unlock(&m->lock);
 }
 
 /* -- everybody else ------------------------------------------------------------------------------ */
@@ -159,11 +191,16 @@ void kernel_made_settle(struct kernel_made *m, daxfs_ino ino)
 
 /* -- a successor ------------------------------------------------------------------------------------ */
 
-/* What was noted before this process began: who has been told of it since nobody knows. */
+/*
+ * What was noted before this process began: who has been told of it since nobody knows. If it was not answered, it is
+ * asked for again, and then nothing of it is kept.
+ */
 static void go_on(void *context, uint64_t fh, daxfs_ino ino, uint32_t thread)
 {
 	struct kernel_made *m = context;
-	const struct kernel_maker former = { .thread = thread, .contested = true, .ino = ino, .fh = fh };
+	const struct kernel_maker former = {
+		.thread = thread, .contested = true, .answered = true, .ino = ino, .fh = fh
+	};
 
 	for (unsigned i = 0; i < KERNEL_MAKERS; i++)
 		if (!m->maker[i].thread) {

@@ -13,7 +13,8 @@
  *    contested. What is contested before it is answered is told as nothing to keep. What is later: requests about that
  *    file, and changes of it by its name, wait for the end of the note.
  *
- * A note ends when its thread asks for anything else, or is no more; when anybody asks about the file, if it is not
+ * A note ends when its thread asks for anything else, or is no more; when that sleeps, once the answer is written, for it
+ * takes that without a sleep that a signal would end; when anybody asks about the file, if it is not
  * contested; or after the time that an answer has to arrive. While it lasts the estate has, with the number of the open
  * file, which thread that is: a successor goes on with it, as contested.
  *
@@ -36,6 +37,7 @@
 struct kernel_maker {
 	uint32_t thread; /* 0: nothing */
 	bool contested;
+	bool answered;
 	daxfs_ino ino; /* 0: not made yet */
 	uint64_t fh;
 	int64_t since_ns;
@@ -61,6 +63,8 @@ void kernel_made_start(struct kernel_made *m, struct estate *estate, int64_t arr
 struct kernel_maker *kernel_made_begin(struct kernel_made *m, uint32_t thread, uint64_t fh);
 /* It has (or not: 0), and is answered after that. True: the attributes may be kept. Else the note is over. */
 bool kernel_made_as(struct kernel_made *m, struct kernel_maker *maker, daxfs_ino ino);
+/* The answer is written. */
+void kernel_made_answered(struct kernel_made *m, struct kernel_maker *maker, uint64_t fh);
 
 /* A thread is about to be told of a file that it may not know. */
 void kernel_made_told(struct kernel_made *m, uint32_t thread, daxfs_ino ino);

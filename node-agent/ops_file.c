@@ -121,6 +121,7 @@ static int reply_created_leased(fuse_req_t req, daxfs_ino parent, const char *na
 	if (!kernel_made_as(&cache->made, maker, lease.attr_ns ? made->ino : 0))
 		lease.attr_ns = 0;
 	error = ops_reply_created(req, lease.attr_ns ? &attr : made, &lease, fh);
+	kernel_made_answered(&cache->made, maker, fh);
 	if (kernel_cache_end(cache, &answer))
 		return error;
 	kernel_cache_forget_names(cache);

@@ -306,6 +306,21 @@ static void test_asked_about(void **state)
 	expect_same(pod, F);
 }
 
+static void let_it_sleep(struct maker *maker)
+{
+	(void)maker;
+}
+
+static void test_asleep(void **state)
+{
+	struct pod *pod = begin(state);
+	struct maker maker = { .pod = pod, .stays = true };
+
+	changed_soon(pod, &maker, let_it_sleep);
+	maker_end(&maker);
+	expect_same(pod, F);
+}
+
 static void end_thread(struct maker *maker)
 {
 	atomic_store(&maker->done, true);
@@ -334,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_found_at_once, watch_setup, pod_teardown),
 		cmocka_unit_test_setup_teardown(test_made_by_another, watch_setup, pod_teardown),
 		cmocka_unit_test_setup_teardown(test_asked_about, watch_setup, pod_teardown),
+		cmocka_unit_test_setup_teardown(test_asleep, watch_setup, pod_teardown),
 		cmocka_unit_test_setup_teardown(test_thread_is_no_more, watch_setup, pod_teardown),
 	};
 
