@@ -13,10 +13,10 @@
  *    contested. What is contested before it is answered is told as nothing to keep. What is later: requests about that
  *    file, and changes of it by its name, wait for the end of the note.
  *
- * A note ends when its thread asks for anything else, or is no more; when that sleeps, once the answer is written, for it
- * takes that without a sleep that a signal would end; when anybody asks about the file, if it is not
- * contested; or after the time that an answer has to arrive. While it lasts the estate has, with the number of the open
- * file, which thread that is: a successor goes on with it, as contested.
+ * A note ends when its thread asks for anything else, or is no more; when it sleeps, once the answer is written, for it
+ * takes that without a sleep that a signal would end; when anybody asks about the file, if that is not contested; or
+ * after the time that an answer has to arrive. While it lasts the estate has, with the number of the open file, which
+ * thread that is: a successor goes on with it, as contested.
  *
  * Any worker, any time: under a lock, but for counts that say that there is nothing to look for.
  */
