@@ -18,7 +18,8 @@
 /* a thread that makes F on A */
 struct maker {
 	const struct pod *pod;
-	bool stays; /* it asks for nothing more, until .. */
+	bool stays; /* it asks for nothing more, until it is done; it sleeps */
+	bool spins; /* .. or runs */
 	atomic_bool made, done;
 	int cpu, fd;
 	pthread_t thread;
@@ -32,7 +33,8 @@ static void *make_main(void *context)
 	m->fd = open(at(m->pod, A, F), O_WRONLY | O_CREAT, 0644);
 	atomic_store(&m->made, true);
 	while (m->stays && !atomic_load(&m->done))
-		usleep(1000);
+		if (!m->spins)
+			usleep(1000);
 	if (!m->stays)
 		close(m->fd);
 	return NULL;
@@ -299,7 +301,7 @@ static void ask_about_it(struct maker *maker)
 static void test_asked_about(void **state)
 {
 	struct pod *pod = begin(state);
-	struct maker maker = { .pod = pod, .stays = true };
+	struct maker maker = { .pod = pod, .stays = true, .spins = true };
 
 	changed_soon(pod, &maker, ask_about_it);
 	maker_end(&maker);
@@ -330,7 +332,7 @@ static void end_thread(struct maker *maker)
 static void test_thread_is_no_more(void **state)
 {
 	struct pod *pod = begin(state);
-	struct maker maker = { .pod = pod, .stays = true };
+	struct maker maker = { .pod = pod, .stays = true, .spins = true };
 
 	changed_soon(pod, &maker, end_thread);
 	close(maker.fd);
