@@ -2,11 +2,11 @@
 /* affinity.c - see affinity.h. */
 #include "node-agent/affinity.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "node-agent/thread.h"
 
 #define ANY (-1)
 #define ALONE 64u         /* requests of one thread in a row, from which on workers are bound */
@@ -78,30 +78,15 @@ void affinity_join(struct affinity *a)
 
 /* -- where a program runs -------------------------------------------------------------- */
 
-/* In a line of /proc/PID/stat that is the 37th field behind the name, which stands in brackets. */
-static int cpu_in(const char *line)
-{
-	const char *at = strrchr(line, ')');
-
-	for (unsigned i = 0; at && i < 37; i++)
-		at = strchr(at + 1, ' ');
-	return at ? (int)strtol(at + 1, NULL, 10) : ANY;
-}
-
+/* That is the 37th field behind the name. */
 static int cpu_of(uint32_t thread)
 {
-	char path[32], line[1024];
-	ssize_t n;
-	int fd;
+	char line[1024];
+	const char *at = thread_stat(thread, line, sizeof(line));
 
-	snprintf(path, sizeof(path), "/proc/%u/stat", thread);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ANY;
-	n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	line[n > 0 ? n : 0] = '\0';
-	return cpu_in(line);
+	for (unsigned i = 1; at && i < 37; i++)
+		at = strchr(at + 1, ' ');
+	return at ? (int)strtol(at + 1, NULL, 10) : ANY;
 }
 
 static void follow(struct affinity *a, uint32_t thread)

@@ -159,9 +159,9 @@ static bool is_losing(struct kernel_cache *k, struct kernel_loser *l)
 /* With the lock, of a file that is asked for: as above, and a thread that has ended has counted. */
 static bool may_be_losing(struct kernel_cache *k, struct kernel_loser *l)
 {
-	pid_t thread = (pid_t)atomic_load(&l->thread);
+	uint32_t thread = atomic_load(&l->thread);
 
-	if (is_losing(k, l) && thread && kill(thread, 0) != 0 && errno == ESRCH)
+	if (is_losing(k, l) && thread && thread_is_gone(thread))
 		lose_no_more(k, l);
 	return l->ino;
 }

@@ -2,14 +2,10 @@
 /* kernel_made.c - see kernel_made.h. */
 #include "node-agent/kernel_made.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "node-agent/thread.h"
 
 #define NAP_NS 50000ll
 
@@ -37,23 +33,13 @@ static void end_note(struct kernel_made *m, struct kernel_maker *maker)
 	maker->thread = 0;
 }
 
-/* Interruptibly, or it is stopped or dead: the letter behind the name in its line of /proc. */
+/* Interruptibly, or it is stopped or dead. */
 static bool is_asleep(uint32_t thread)
 {
-	char path[32], line[128];
-	const char *at;
-	ssize_t n;
-	int fd;
+	char line[128];
+	const char *state = thread_stat(thread, line, sizeof(line));
 
-	snprintf(path, sizeof(path), "/proc/%u/stat", thread);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	line[n > 0 ? n : 0] = '\0';
-	at = strrchr(line, ')');
-	return at && at[1] == ' ' && at[2] && strchr("STtZX", at[2]);
+	return state && state[0] == ' ' && state[1] && strchr("STtZX", state[1]);
 }
 
 /* What is not answered yet may take longer. */
@@ -61,7 +47,7 @@ static bool has_arrived(const struct kernel_made *m, const struct kernel_maker *
 {
 	if (!maker->ino)
 		return false;
-	return clock_ns() >= maker->since_ns + m->arrive_ns || (kill((pid_t)maker->thread, 0) != 0 && errno == ESRCH) ||
+	return clock_ns() >= maker->since_ns + m->arrive_ns || thread_is_gone(maker->thread) ||
 	       (maker->answered && is_asleep(maker->thread));
 }
 
