@@ -157,4 +157,16 @@ static inline uint64_t number_of(const char *path)
 	return st.st_ino;
 }
 
+/* The last test: whatever the others have left, nothing is left by it when all hosts have gone. */
+static inline void tree_test_stop(void **state)
+{
+	struct tree *t = *state;
+
+	if (!pod_possible())
+		skip();
+	for (int i = 0; i < POD_HOSTS; i++)
+		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
+	pod_expect_clean(&t->pod);
+}
+
 #endif

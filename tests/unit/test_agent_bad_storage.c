@@ -448,17 +448,6 @@ static void test_sparse(void **state)
 	assert_int_equal(unlink(at(&t->pod, A, "data/found")), 0);
 }
 
-static void test_stop(void **state)
-{
-	struct tree *t = *state;
-
-	if (!pod_possible())
-		skip();
-	for (int i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
-	pod_expect_clean(&t->pod);
-}
-
 static int setup_saying(void **state)
 {
 	says = mmap(NULL, sizeof(*says), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -471,7 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_circles), cmocka_unit_test(test_names_refused), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_stale),   cmocka_unit_test(test_slow_to_set),   cmocka_unit_test(test_shrinks),
-		cmocka_unit_test(test_sparse),  cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_sparse),  cmocka_unit_test(tree_test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup_saying, teardown);

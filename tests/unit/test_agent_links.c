@@ -401,18 +401,6 @@ static void test_programs(void **state)
 	assert_false(is_there(in(t, "p")));
 }
 
-/* What files have left is left by the numbers, too. */
-static void test_stop(void **state)
-{
-	struct tree *t = *state;
-
-	if (!pod_possible())
-		skip();
-	for (int i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
-	pod_expect_clean(&t->pod);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,7 +412,7 @@ int main(void)
 		cmocka_unit_test(test_name_goes),
 		cmocka_unit_test(test_replaced_elsewhere),
 		cmocka_unit_test(test_programs),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(tree_test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -137,23 +137,12 @@ static void test_half_done_unasked(void **state)
 	await_no_intents(t);
 }
 
-static void test_stop(void **state)
-{
-	struct tree *t = *state;
-
-	if (!pod_possible())
-		skip();
-	for (int i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
-	pod_expect_clean(&t->pod);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half_done),   cmocka_unit_test(test_half_done_unasked),
 		cmocka_unit_test(test_half_linked), cmocka_unit_test(test_half_gone),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(tree_test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
