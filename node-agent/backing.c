@@ -135,6 +135,11 @@ static void read_text(struct daxfs *fs, daxfs_ino root, char *text, size_t size)
 	text[n > 0 ? n : 0] = '\0';
 }
 
+static bool says_writable(const char *text)
+{
+	return strncmp(text, "writable ", 9) == 0;
+}
+
 static unsigned revalidate_of(const char *text)
 {
 	const char *ms = strstr(text, "revalidate-ms=");
@@ -150,7 +155,7 @@ static void read_attribute(struct backing *b, daxfs_ino root, char *path, size_t
 	char text[ATTRIBUTE_BYTES], *at;
 
 	read_text(b->fs, root, text, sizeof(text));
-	b->writable = strncmp(text, "writable ", 9) == 0;
+	b->writable = says_writable(text);
 	b->revalidate_ms = revalidate_of(text);
 	at = strstr(text, "path=");
 	snprintf(path, size, "%s", b->config->path[0] ? b->config->path : at ? at + 5 : "");
@@ -481,22 +486,41 @@ int backings_start(struct backings *all, struct daxfs *fs, const struct backing_
 	return rc;
 }
 
-/* -- of other hosts ---------------------------------------------------------------------- */
+/* -- whatever this host reads ------------------------------------------------------------ */
+
+/* What was said when the backing of something was added. False: it, or what it lies below, is gone. */
+static bool text_of(struct daxfs *fs, daxfs_ino ino, char *text, size_t size)
+{
+	struct daxfs_source source;
+
+	for (unsigned i = 0; i < DEPTH_MAX && daxfs_source(fs, ino, &source) == 0; i++) {
+		if (source.directory == DAXFS_ROOT) {
+			read_text(fs, ino, text, size);
+			return true;
+		}
+		ino = source.directory;
+	}
+	return false;
+}
+
+bool backing_is_fixed(struct daxfs *fs, daxfs_ino ino)
+{
+	char text[ATTRIBUTE_BYTES];
+
+	return text_of(fs, ino, text, sizeof(text)) && text[0] && !says_writable(text);
+}
 
 void backing_others_revalidate(struct backing *b, daxfs_ino ino)
 {
 	char text[ATTRIBUTE_BYTES] = "";
-	struct daxfs_source source;
 
-	for (unsigned i = 0; i < DEPTH_MAX && daxfs_source(b->fs, ino, &source) == 0; i++) {
-		if (source.directory == DAXFS_ROOT)
-			read_text(b->fs, ino, text, sizeof(text));
-		ino = source.directory;
-	}
+	text_of(b->fs, ino, text, sizeof(text));
 	pthread_mutex_lock(&b->lock);
 	b->revalidate_ms = revalidate_of(text);
 	pthread_mutex_unlock(&b->lock);
 }
+
+/* -- of other hosts ---------------------------------------------------------------------- */
 
 static struct backing *add_others(struct backings *all, unsigned number)
 {

@@ -36,14 +36,15 @@
 #define BACKING_PATIENCE_MS 1000u   /* for another host that reads the same page */
 #define BACKING_REVALIDATE_MS 1000u /* unless the backing says otherwise */
 #define BACKING_REVALIDATE_MAX_MS 86400001u
-#define BACKING_NOTES 4096u   /* files and directories that are remembered */
-#define NAME_LOCKS 64u        /* of directories whose names change; they fit the locks of one file */
-#define BACKING_LEFT_MS 3000u /* for requests that a former process had begun to be sent again */
-#define BACKING_ATTRIBUTE "trusted.daxfs.backing"
+#define BACKING_NOTES 4096u               /* files and directories that are remembered */
+#define NAME_LOCKS 64u                    /* of directories whose names change; they fit the locks of one file */
+#define BACKING_LEFT_MS 3000u             /* for requests that a former process had begun to be sent again */
+#define BACKING_RESERVED "trusted.daxfs." /* attributes that no mount shows or changes */
+#define BACKING_ATTRIBUTE BACKING_RESERVED "backing"
 #define BACKING_NUMBERS ".daxfs.numbers." /* and the number of a backing: a directory of the root that no mount shows */
 /* Of the backing's directory: why a host cannot write back; that all is to be written back now. */
-#define BACKING_ERROR "trusted.daxfs.write-error"
-#define BACKING_SYNC "trusted.daxfs.sync"
+#define BACKING_ERROR BACKING_RESERVED "write-error"
+#define BACKING_SYNC BACKING_RESERVED "sync"
 #define BACKING_DIRTY_MS 5000u           /* so old, and it is written back */
 #define BACKING_SCAN_MS 10000u           /* between two looks for what dead hosts have left */
 #define BACKING_DIRTY_MAX (256ull << 20) /* bytes that this host may have written and not written back, or less */
@@ -161,6 +162,11 @@ struct backing *backing_get(struct backings *all, daxfs_ino ino);
 void backing_put(struct backing *b);
 /* The same of a file that this host cannot read by itself. NULL: of none, or there are too many. */
 struct backing *backing_get_others(struct backings *all, daxfs_ino ino);
+/*
+ * Does a file never change? Those of backings that were added read-only: no host writes them through the pool, and what
+ * changes in storage behind it becomes another inode. Any host can tell. False: it does, or it is gone.
+ */
+bool backing_is_fixed(struct daxfs *fs, daxfs_ino ino);
 /* Has storage been silent for long? Then what the pool has is served as it is. */
 bool backing_is_slow(struct backing *b);
 /* Its threads are to end: what still waits is answered that the mount is gone. */

@@ -29,7 +29,7 @@
 #define OWNER 2u /* of locks: the flusher is 1 */
 #define POLL_MS 1
 #define LIST_BYTES 8192u
-#define PREFIX "trusted.daxfs.name."
+#define PREFIX BACKING_RESERVED "name."
 
 static void nap(unsigned ms)
 {

@@ -18,6 +18,7 @@
 
 struct pages_file {
 	daxfs_ino ino;
+	bool fixed;                   /* it never changes; the rest is of those that may, but for: */
 	unsigned handles;             /* open files that are cached */
 	unsigned used;                /* when: a number of the set's */
 	uint64_t since;               /* no page is older than that lease; 0: not known */
@@ -84,6 +85,7 @@ static unsigned open_cached(struct pages_file *f, uint64_t fh, uint64_t since)
 {
 	bool keep = f->since == since;
 
+	f->fixed = false;
 	if (!f->handles++)
 		f->good = since;
 	if (!keep) {
@@ -102,12 +104,31 @@ static unsigned open_direct(const struct pages_file *f)
 unsigned kernel_pages_open(struct kernel_pages *k, daxfs_ino ino, uint64_t fh, uint64_t since)
 {
 	struct pages_set *set = lock_set(k, ino);
-	struct pages_file *f = since && !set->writing && !set->lost ? find_or_add(set, ino) : NULL;
+	struct pages_file *f = k->drops && since && !set->writing && !set->lost ? find_or_add(set, ino) : NULL;
 	unsigned flags = f && (!f->waiting || f->since == since) ? open_cached(f, fh, since)
 								 : open_direct(find(set, ino));
 
 	unlock_set(k, set);
 	return flags;
+}
+
+/* One that has no place is direct, for who closes it would not find it. */
+unsigned kernel_pages_open_fixed(struct kernel_pages *k, daxfs_ino ino, bool direct, bool cold)
+{
+	struct pages_set *set = lock_set(k, ino);
+	struct pages_file *f = find(set, ino);
+	unsigned how = FOPEN_KEEP_CACHE;
+
+	if (!direct && !cold)
+		f = find_or_add(set, ino);
+	if (!direct && f && (!cold || f->fixed)) {
+		f->fixed = true;
+		f->handles++;
+	} else {
+		how |= FOPEN_DIRECT_IO;
+	}
+	unlock_set(k, set);
+	return how;
 }
 
 unsigned kernel_pages_open_direct(struct kernel_pages *k, daxfs_ino ino)
@@ -146,7 +167,7 @@ bool kernel_pages_wait(struct kernel_pages *k, daxfs_ino ino)
 {
 	struct pages_set *set = lock_set(k, ino);
 	struct pages_file *f = find(set, ino);
-	bool noted = f && f->handles;
+	bool noted = f && f->handles && !f->fixed;
 
 	if (noted)
 		f->waiting++;
@@ -182,17 +203,19 @@ void kernel_pages_told(struct kernel_pages *k, daxfs_ino ino)
 		channel_forget_attributes(k->channel, ino);
 }
 
-/* Of a former life. */
+/* Of a former life, with these settings. One that may be fixed counts as one that may change, until it is opened again. */
 static void adopt(void *context, daxfs_ino ino)
 {
 	struct kernel_pages *k = context;
 	struct pages_set *set = lock_set(k, ino);
 	struct pages_file *f = find_or_add(set, ino);
 
-	if (f)
+	if (f) {
 		f->handles++;
-	else
+		f->fixed = !k->drops;
+	} else {
 		set->lost = true;
+	}
 	unlock_set(k, set);
 }
 
@@ -203,7 +226,7 @@ void kernel_pages_change(struct kernel_pages *k, daxfs_ino ino)
 {
 	struct pages_set *set = lock_set(k, ino);
 	struct pages_file *f = find(set, ino);
-	bool tell = set->lost || (f && f->handles);
+	bool tell = k->drops && (set->lost || (f && f->handles));
 
 	set->writing++;
 	set->changes++;
@@ -228,7 +251,7 @@ bool kernel_pages_open_cached(struct kernel_pages *k, daxfs_ino ino)
 {
 	struct pages_set *set = lock_set(k, ino);
 	const struct pages_file *f = find(set, ino);
-	bool is = set->lost || (f && f->handles);
+	bool is = k->drops && (set->lost || (f && f->handles && !f->fixed));
 
 	unlock_set(k, set);
 	return is;
@@ -238,7 +261,7 @@ bool kernel_pages_good(struct kernel_pages *k, daxfs_ino ino, uint64_t since)
 {
 	struct pages_set *set = lock_set(k, ino);
 	const struct pages_file *f = find(set, ino);
-	bool good = !set->lost && (!f || !f->handles || (since && f->good == since));
+	bool good = !k->drops || (!set->lost && (!f || !f->handles || f->fixed || (since && f->good == since)));
 
 	unlock_set(k, set);
 	return good;
@@ -277,6 +300,7 @@ int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, st
 
 	memset(k, 0, sizeof(*k));
 	k->channel = channel;
+	k->drops = dropper != NULL;
 	k->questions = (struct kernel_questions){
 		.channel = channel, .dropper = dropper, .answer = answer, .waits = waits, .context = k
 	};
@@ -286,14 +310,14 @@ int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, st
 	for (unsigned i = 0; i < KERNEL_PAGES_LOCKS; i++)
 		pthread_mutex_init(&k->set_lock[i], NULL);
 	estate_each_cached(estate, adopt, k);
-	rc = kernel_questions_start(&k->questions);
+	rc = k->drops ? kernel_questions_start(&k->questions) : 0;
 	k->on = rc == 0;
 	return rc;
 }
 
 void kernel_pages_quiesce(struct kernel_pages *k)
 {
-	if (k->on && !k->stuck)
+	if (k->on && k->drops && !k->stuck)
 		k->stuck = !kernel_questions_quiesce(&k->questions);
 }
 
@@ -301,7 +325,8 @@ void kernel_pages_stop(struct kernel_pages *k)
 {
 	if (!k->on || k->stuck)
 		return;
-	kernel_questions_stop(&k->questions);
+	if (k->drops)
+		kernel_questions_stop(&k->questions);
 	for (unsigned i = 0; i < KERNEL_PAGES_LOCKS; i++)
 		pthread_mutex_destroy(&k->set_lock[i]);
 	free(k->set);

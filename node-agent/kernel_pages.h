@@ -5,6 +5,10 @@
  * Files that are opened for reading alone, while this host has a lease of them and nobody writes them, are opened
  * cached: the kernel reads them by way of its page cache. All others are direct, and ask for each read.
  *
+ * *Fixed* files, those of backings that were added read-only (backing_is_fixed), have the same bytes, and as many, as long
+ * as they are there. They are opened cached whenever names are kept, no page of theirs is ever dropped, and none of
+ * what follows is needed for them. Files that may change are opened cached with `--keep all` alone (`drops`).
+ *
  * Before a read from a cached file the kernel looks whether its attributes still count (AUTO_INVAL_DATA), and
  * asks (GETATTR) if they do not. So attributes are the lock of the pages, and a recall, which makes them old
  * (kernel_cache.h), reaches them, too, without waiting for anything. What has to hold:
@@ -99,7 +103,7 @@ struct pages_set;
 
 struct kernel_pages {
 	/* constant once started */
-	bool on;
+	bool on, drops; /* the latter: files that may change are opened cached, too */
 	const struct channel *channel;
 
 	/* private */
@@ -109,7 +113,10 @@ struct kernel_pages {
 	struct kernel_questions questions;
 };
 
-/* Before there are requests. answer: asked again, as struct kernel_questions says. 0 or -errno. */
+/*
+ * Before there are requests. dropper: NULL if only fixed files are to be opened cached. answer: asked again, as
+ * struct kernel_questions says. 0 or -errno.
+ */
 int kernel_pages_start(struct kernel_pages *k, const struct channel *channel, struct estate *estate,
 		       struct dropper *dropper, void (*answer)(fuse_req_t req, daxfs_ino ino, int backing, int drop));
 /* While there are still workers, and the mount goes: from here on no question is taken. Once more does no harm. */
@@ -119,6 +126,11 @@ void kernel_pages_stop(struct kernel_pages *k);
 
 /* A file is opened for reading, in an answer that is leased `since`: how, as flags of the kernel. */
 unsigned kernel_pages_open(struct kernel_pages *k, daxfs_ino ino, uint64_t fh, uint64_t since);
+/*
+ * The same of a fixed one: cached, or (direct) by requests, of which what is mapped is kept; and if it is not cold, or
+ * was opened cached before.
+ */
+unsigned kernel_pages_open_fixed(struct kernel_pages *k, daxfs_ino ino, bool direct, bool cold);
 /* The same of one that is to be direct. */
 unsigned kernel_pages_open_direct(struct kernel_pages *k, daxfs_ino ino);
 /* One that was not direct is closed. */
@@ -144,7 +156,7 @@ void kernel_pages_told(struct kernel_pages *k, daxfs_ino ino);
 void kernel_pages_change(struct kernel_pages *k, daxfs_ino ino);
 void kernel_pages_changed(struct kernel_pages *k, daxfs_ino ino);
 
-/* Is a file open cached? */
+/* Is a file open cached, that may change? */
 bool kernel_pages_open_cached(struct kernel_pages *k, daxfs_ino ino);
 /* May the answer to a question, leased `since`, be believed as it is (G1), and given without dropping pages (G2)? */
 bool kernel_pages_good(struct kernel_pages *k, daxfs_ino ino, uint64_t since);

@@ -194,18 +194,35 @@ static bool is_warm(struct ops *ops, daxfs_ino ino, uint64_t size)
 	       daxfs_read_cached(ops->fs, ino, &byte, 1, size - 1) == 1;
 }
 
+static bool is_stored(fuse_req_t req, daxfs_ino ino)
+{
+	return ops_backing_number(req, ino) != QUESTION_OF_POOL;
+}
+
+/*
+ * Of storage: to be read by requests, for its pages would be locked for as long as storage takes. Of a small file that
+ * never changes that is no matter: nobody drops them.
+ */
+static bool is_cold(struct ops *ops, daxfs_ino ino, uint64_t size, bool fixed)
+{
+	return !(fixed && size <= KERNEL_PAGES_FILE_MAX) && !is_warm(ops, ino, size);
+}
+
 /* How the kernel is to read it. The estate says so before the kernel hears of it. */
-static unsigned how_to_read(fuse_req_t req, daxfs_ino ino, uint64_t fh)
+static unsigned how_to_read(fuse_req_t req, daxfs_ino ino, uint64_t fh, int flags)
 {
 	struct ops *ops = ops_of(req);
-	bool stored = ops_backing_number(req, ino) != QUESTION_OF_POOL;
+	bool stored = is_stored(req, ino), fixed = stored && backing_is_fixed(ops->fs, ino), direct, cold;
 	struct daxfs_lease lease;
 	struct daxfs_attr attr;
 	unsigned how;
 
-	if (daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) == 0 &&
-	    attr.size <= (stored ? KERNEL_PAGES_STORED_MAX : KERNEL_PAGES_FILE_MAX) &&
-	    (!stored || is_warm(ops, ino, attr.size)))
+	direct = flags & O_DIRECT || daxfs_getattr_leased(ops->fs, ino, true, &attr, &lease) != 0 ||
+		 attr.size > (stored ? KERNEL_PAGES_STORED_MAX : KERNEL_PAGES_FILE_MAX);
+	cold = !direct && stored && is_cold(ops, ino, attr.size, fixed);
+	if (fixed)
+		how = kernel_pages_open_fixed(&ops->pages, ino, direct, cold);
+	else if (!direct && !cold)
 		how = kernel_pages_open(&ops->pages, ino, fh, lease.since);
 	else
 		how = kernel_pages_open_direct(&ops->pages, ino);
@@ -215,14 +232,14 @@ static unsigned how_to_read(fuse_req_t req, daxfs_ino ino, uint64_t fh)
 }
 
 /* An answer under a lease: what is recalled after it finds the file open. */
-static int reply_open_leased(fuse_req_t req, daxfs_ino ino, uint64_t fh)
+static int reply_open_leased(fuse_req_t req, daxfs_ino ino, uint64_t fh, int flags)
 {
 	struct ops *ops = ops_of(req);
 	struct daxfs_answer answer;
 	int error;
 
 	kernel_cache_begin(&ops->cache, &answer);
-	error = ops_reply_open(req, fh, how_to_read(req, ino, fh));
+	error = ops_reply_open(req, fh, how_to_read(req, ino, fh, flags));
 	if (!kernel_cache_end(&ops->cache, &answer))
 		kernel_cache_forget(&ops->cache, ino);
 	return error;
@@ -235,6 +252,14 @@ static unsigned how_to_write(fuse_req_t req, daxfs_ino ino)
 	return pages->on ? kernel_pages_open_direct(pages, ino) : FOPEN_DIRECT_IO;
 }
 
+/* Opened by a former life, it is what that one made of it: it counts as cached if that one meant it to be. */
+static bool is_only_read(fuse_req_t req, uint64_t fh, int flags)
+{
+	struct ops *ops = ops_of(req);
+
+	return ops->pages.on && (flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY && !estate_file_is_cached(ops->estate, fh);
+}
+
 void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags)
 {
 	uint64_t fh = ops_new_file(req);
@@ -244,10 +269,8 @@ void ops_open_now(fuse_req_t req, daxfs_ino ino, int flags)
 		ops_reply(req, ops_inode_error(req, error));
 		return;
 	}
-	/* Opened by a former life, it is what that one made of it: it counts as cached if that one meant it to be. */
-	if (ops_of(req)->pages.on && (flags & (O_ACCMODE | O_DIRECT | O_TRUNC)) == O_RDONLY &&
-	    !estate_file_is_cached(ops_of(req)->estate, fh))
-		error = reply_open_leased(req, ino, fh);
+	if (is_only_read(req, fh, flags) && (ops_of(req)->pages.drops || is_stored(req, ino)))
+		error = reply_open_leased(req, ino, fh, flags);
 	else
 		error = ops_reply_open(req, fh, how_to_write(req, ino));
 	if (error)

@@ -9,6 +9,9 @@
  * ls): POSIX ACLs (system.*), which the kernel would want to look at in every
  * directory on the way to a file. File capabilities (security.capability) end with
  * the first write, of any host: ops_file.c.
+ *
+ * What agents and daxfsctl write down of backings themselves (BACKING_RESERVED) no caller sees, and to set or remove it
+ * is EPERM: other hosts rely on it.
  */
 #include "node-agent/ops.h"
 
@@ -37,6 +40,12 @@ static int judge_name(const char *name)
 	return -EOPNOTSUPP;
 }
 
+/* The same of one that is to be changed: -EPERM if it is not for programs. */
+static int judge_change(const char *name)
+{
+	return begins(name, BACKING_RESERVED) ? -EPERM : judge_name(name);
+}
+
 /* What only the kernel has open any more has no attributes. */
 static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
 {
@@ -47,7 +56,7 @@ static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	int error = judge_name(name);
+	int error = judge_change(name);
 
 	if (ops_answered_done(req))
 		return;
@@ -58,7 +67,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	int error = judge_name(name);
+	int error = judge_change(name);
 
 	if (ops_answered_done(req))
 		return;
@@ -95,21 +104,21 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	ssize_t n = value ? judge_name(name) : -ENOMEM;
 
 	if (!n)
-		n = daxfs_xattr_get(ops_fs(req), ino, name, value, size);
+		n = begins(name, BACKING_RESERVED) ? -ENODATA : daxfs_xattr_get(ops_fs(req), ino, name, value, size);
 	if (n < 0)
 		n = unlabelled(name, gone_has_none(req, ino, (int)n));
 	reply_bytes(req, n, value, size);
 }
 
-/* Take names that are not for this caller out of a list: its new length. */
-static ssize_t hide(char *list, ssize_t n)
+/* Take names that begin so out of a list: its new length. */
+static ssize_t hide(char *list, ssize_t n, const char *with)
 {
 	ssize_t kept = 0;
 
 	for (ssize_t at = 0; at < n;) {
 		ssize_t len = (ssize_t)strlen(list + at) + 1;
 
-		if (!begins(list + at, XATTR_TRUSTED_PREFIX)) {
+		if (!begins(list + at, with)) {
 			memmove(list + kept, list + at, (size_t)len);
 			kept += len;
 		}
@@ -123,8 +132,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	char *list = ops_scratch(ops_of(req), LIST_MAX);
 	ssize_t n = list ? daxfs_xattr_list(ops_fs(req), ino, list, LIST_MAX) : -ENOMEM;
 
-	if (n > 0 && fuse_req_ctx(req)->uid != 0)
-		n = hide(list, n);
+	if (n > 0)
+		n = hide(list, n, fuse_req_ctx(req)->uid ? XATTR_TRUSTED_PREFIX : BACKING_RESERVED);
 	n = n < 0 ? gone_has_none(req, ino, (int)n) : n;
 	reply_bytes(req, n == -ENODATA ? 0 : n, list, size);
 }

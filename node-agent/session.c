@@ -97,14 +97,15 @@ static int new_session(struct session *s)
 	return error;
 }
 
-/* What the kernel keeps, and data with it, if that is wanted and names can be kept, too. */
+/* What the kernel keeps, and data with it, if names can be kept, too: of all files if there is a dropper, else of fixed ones. */
 static int start_caches(struct session *s)
 {
 	int error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->estate, s->lease_ms, s->keeps);
 
-	if (error || !s->dropper->pid || !kernel_cache_keeps_names(&s->ops.cache))
+	if (error || !kernel_cache_keeps_names(&s->ops.cache))
 		return error;
-	error = kernel_pages_start(&s->ops.pages, &s->channel, s->estate, s->dropper, ops_getattr_dropping);
+	error = kernel_pages_start(&s->ops.pages, &s->channel, s->estate, s->dropper->pid ? s->dropper : NULL,
+				   ops_getattr_dropping);
 	if (error)
 		kernel_cache_stop(&s->ops.cache);
 	return error;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * agent_stored.h - a pod whose kernels keep data of files of storage: A and B read and write two backings, `data` and
- * `beside`; C has neither. Reads of storage are held, or fail, by the begin of the path.
+ * `beside`; C has neither. Reads of storage are held, or fail, by the begin of the path. If the test says so before
+ * it begins, `data` is read-only, and kernels keep something else.
  */
 #ifndef TESTS_UNIT_AGENT_STORED_H
 #define TESTS_UNIT_AGENT_STORED_H
@@ -18,6 +19,8 @@
 struct stored {
 	struct pod pod; /* first */
 	char storage[2][96];
+	bool read_only;
+	enum kernel_keeps keeps;
 };
 
 static const char *const stored_name[] = { "data", "beside" };
@@ -112,6 +115,24 @@ static inline void expect(const char *path, char letter, size_t size)
 	close(fd);
 }
 
+static inline unsigned requests(int host)
+{
+	return atomic_load(&watch->host[host].requests[FUSE_READ]);
+}
+
+/* Read a file on a host until its kernel has it. */
+static inline void keep(const struct stored *t, int host, const char *name, char letter, size_t size)
+{
+	for (unsigned i = 0; i < NOT_GRANTED; i++) {
+		unsigned before = requests(host);
+
+		expect(at(&t->pod, host, name), letter, size);
+		if (requests(host) == before)
+			return;
+	}
+	fail_msg("data of %s is not kept", name);
+}
+
 /* -- the pool, from the fourth host ---------------------------------------------------------------- */
 
 static inline struct daxfs *as_admin(const struct stored *t)
@@ -139,13 +160,14 @@ static inline void add_backing(struct stored *t, unsigned number)
 
 	assert_int_equal(stat(t->storage[number], &st), 0);
 	assert_int_equal(daxfs_import(fs, DAXFS_ROOT, stored_name[number], &attr, number, st.st_ino, &out), 0);
-	snprintf(text, sizeof(text), "writable revalidate-ms=0 path=%s", t->storage[number]);
+	snprintf(text, sizeof(text), "%srevalidate-ms=0 path=%s", number == 0 && t->read_only ? "" : "writable ",
+		 t->storage[number]);
 	assert_int_equal(daxfs_xattr_set(fs, out.ino, BACKING_ATTRIBUTE, text, strlen(text), 0), 0);
 	end_admin(fs);
 }
 
-/* All clean pages of a file from there on go from the pool, as they go to make room. */
-static inline void drop_behind(const struct stored *t, const char *name, uint64_t from)
+/* Clean pages of a part of a file go from the pool, as they go to make room; len 0: of all from there on. */
+static inline void drop_part(const struct stored *t, const char *name, uint64_t from, uint64_t len)
 {
 	struct daxfs *fs = as_admin(t);
 	struct daxfs_attr attr = { .ino = DAXFS_ROOT };
@@ -154,8 +176,13 @@ static inline void drop_behind(const struct stored *t, const char *name, uint64_
 	snprintf(path, sizeof(path), "%s", name);
 	for (part = strtok_r(path, "/", &rest); part; part = strtok_r(NULL, "/", &rest))
 		assert_int_equal(daxfs_lookup(fs, attr.ino, part, &attr), 0);
-	assert_true(daxfs_cache_drop(fs, attr.ino, from, attr.size - from) > 0);
+	assert_true(daxfs_cache_drop(fs, attr.ino, from, len ? len : attr.size - from) > 0);
 	end_admin(fs);
+}
+
+static inline void drop_behind(const struct stored *t, const char *name, uint64_t from)
+{
+	drop_part(t, name, from, 0);
 }
 
 static inline void drop_from_pool(const struct stored *t, const char *name)
@@ -171,7 +198,7 @@ static inline void stored_start(struct stored *t, int host)
 	struct daxfs_error err;
 
 	pod_config(&t->pod, host, &config);
-	config.keeps = KERNEL_KEEPS_ALL;
+	config.keeps = t->keeps;
 	for (unsigned i = 0; i < 2 && host != C; i++) {
 		char line[64];
 

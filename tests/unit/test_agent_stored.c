@@ -18,24 +18,6 @@ ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, u
 	return stored_read(root, path, buf, len, offset, now);
 }
 
-static unsigned requests(int host)
-{
-	return atomic_load(&watch->host[host].requests[FUSE_READ]);
-}
-
-/* Read a file on a host until its kernel has it. */
-static void keep(const struct stored *t, int host, const char *name, char letter, size_t size)
-{
-	for (unsigned i = 0; i < NOT_GRANTED; i++) {
-		unsigned before = requests(host);
-
-		expect(at(&t->pod, host, name), letter, size);
-		if (requests(host) == before)
-			return;
-	}
-	fail_msg("data of %s is not kept", name);
-}
-
 static struct stored *begin(void **state, unsigned lease_ms)
 {
 	struct stored *t = stored_begin(state, lease_ms);
