@@ -59,6 +59,20 @@ static void test_kept(void **state)
 	}
 }
 
+/* A large one once the pool has it; and then, whatever becomes of the pool's. */
+static void test_large(void **state)
+{
+	struct stored *t = begin(state, LONG_MS);
+	unsigned before;
+
+	fill(in(t, 0, "large"), O_CREAT, 'l', LARGE);
+	keep(t, A, "data/large", 'l', LARGE);
+	drop_from_pool(t, "data/large");
+	before = requests(A);
+	expect(at(&t->pod, A, "data/large"), 'l', LARGE);
+	assert_int_equal(requests(A), before);
+}
+
 /* What may be written each read asks for, as before. */
 static void test_others(void **state)
 {
