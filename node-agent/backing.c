@@ -37,7 +37,7 @@ static struct backing_work *take(struct backing *b, struct backing_queue *q, uns
 	pthread_mutex_lock(&b->lock);
 	b->began_ns[i] = 0;
 	while (!q->first && !b->stop)
-		pthread_cond_wait(&b->changed, &b->lock);
+		pthread_cond_wait(&q->added, &b->lock);
 	work = q->first;
 	if (work) {
 		q->first = work->next;
@@ -72,7 +72,7 @@ void backing_add(struct backing *b, struct backing_work *work, bool writes)
 	pthread_mutex_lock(&b->lock);
 	*q->last = work;
 	q->last = &work->next;
-	pthread_cond_broadcast(&b->changed);
+	pthread_cond_signal(&q->added);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -121,8 +121,8 @@ struct backing *backing_get(struct backings *all, daxfs_ino ino)
 void backing_put(struct backing *b)
 {
 	pthread_mutex_lock(&b->lock);
-	b->users--;
-	pthread_cond_broadcast(&b->changed);
+	if (--b->users == 0 && !b->attached) /* else nobody waits for that */
+		pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -348,6 +348,12 @@ static int start_duties(struct backing *b)
 	return rc;
 }
 
+static void start_queue(struct backing_queue *q)
+{
+	q->last = &q->first;
+	pthread_cond_init(&q->added, NULL);
+}
+
 static struct backing *backing_new(struct daxfs *fs, const struct backing_config *config,
 				   const struct backing_told *told)
 {
@@ -359,8 +365,8 @@ static struct backing *backing_new(struct daxfs *fs, const struct backing_config
 	b->fs = fs;
 	b->config = config;
 	b->told = told;
-	b->reads.last = &b->reads.first;
-	b->writes.last = &b->writes.first;
+	start_queue(&b->reads);
+	start_queue(&b->writes);
 	b->out = -1;
 	pthread_mutex_init(&b->flushing, NULL);
 	pthread_mutex_init(&b->giving, NULL);
@@ -401,6 +407,8 @@ static bool stop_threads(struct backing *b, const struct timespec *until)
 
 	pthread_mutex_lock(&b->lock);
 	b->stop = true;
+	pthread_cond_broadcast(&b->reads.added);
+	pthread_cond_broadcast(&b->writes.added);
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	for (unsigned i = 0; i < b->threads; i++)
@@ -429,6 +437,8 @@ static bool any_dirty(struct backings *all)
 static void backing_free(struct backing *b)
 {
 	backing_forget_dirty(b);
+	pthread_cond_destroy(&b->writes.added);
+	pthread_cond_destroy(&b->reads.added);
 	pthread_cond_destroy(&b->changed);
 	for (unsigned i = 0; i < NAME_LOCKS; i++)
 		pthread_mutex_destroy(&b->names[i]);

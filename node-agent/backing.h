@@ -84,6 +84,7 @@ struct backing_told {
 /* work for some threads, in order */
 struct backing_queue {
 	struct backing_work *first, **last;
+	pthread_cond_t added; /* wakes one of them: for each to wake all costs more than the work */
 };
 
 /* a file that this host, or one that is gone, has written */
