@@ -214,6 +214,7 @@ static void attach(struct backing *b)
 	if (open_storage(b, &source, path, &fd))
 		return;
 	b->fd = fd;
+	b->near = storage_is_near(fd);
 	b->root = attr.ino;
 	b->number = source.backing;
 	if (b->writable) {

@@ -107,6 +107,7 @@ struct backing {
 	unsigned number, users;
 	daxfs_ino root;
 	int fd;
+	bool near; /* of a file system that answers from memory, if it can (backing_peek.c) */
 	unsigned revalidate_ms;
 	int said; /* of the last error that was logged */
 	struct backing_queue reads, writes;
@@ -215,6 +216,16 @@ int backing_list(struct backing *b, daxfs_ino dir);
 /* Of the library: bytes that are not in the pool. */
 ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 
+/* Are the attributes that a directory has from storage the same? */
+bool backing_same_attributes(const struct daxfs_attr *a, const struct daxfs_attr *b);
+
+/* -- without waiting for storage (backing_peek.c); false: it is not so, or that cannot be told --------- */
+
+/* Is something as in storage; the same of what a name of the pool leads to; and are a directory's names those there? */
+bool backing_is_still(struct backing *b, daxfs_ino ino);
+bool backing_is_still_at(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino);
+bool backing_is_still_listed(struct backing *b, daxfs_ino dir);
+
 /* -- several names (backing_links.c): these may wait for storage ------------------------------- */
 
 /* The directory of those that have several, by number. -ENOENT. */
@@ -290,6 +301,8 @@ bool backing_find_note(struct backing *b, daxfs_ino ino, struct backing_note *ou
 int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out);
 /* It has been listed when it was of these times, and of that stamp, or a later one. */
 void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr *attr, uint64_t stamp);
+/* Has it the names that it had when this host listed it, by its times now, and the pool all of them, by its stamp? */
+bool backing_was_listed(struct backing *b, daxfs_ino dir, const struct daxfs_attr *now, uint64_t stamp);
 /* Has this host looked at it, or listed it, in the last second? */
 bool backing_is_recent(struct backing *b, daxfs_ino ino);
 /* How many names it has in storage, as of a look now. */
@@ -298,6 +311,8 @@ void backing_note_links(struct backing *b, daxfs_ino ino, unsigned links);
 unsigned backings_unknown_names(struct backings *all, daxfs_ino ino);
 /* The path of something within its backing, by the pool's names now: "" is the backing. -ESTALE: it has none. */
 int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size);
+/* The same by notes alone, which are looked at in the pool, and its own place. False: some are not there, or not so. */
+bool backing_noted_path(struct backing *b, daxfs_ino ino, struct backing_note *place, char *path, size_t size);
 /* Is that its path still? */
 bool backing_path_is(struct backing *b, daxfs_ino ino, const char *path);
 /* The path of a name. */

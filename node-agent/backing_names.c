@@ -201,15 +201,19 @@ static int import(struct backing *b, daxfs_ino parent, const char *name, const c
 	return rc ? rc : backing_import(b, parent, name, link ? target : NULL, e, &out);
 }
 
+bool backing_same_attributes(const struct daxfs_attr *a, const struct daxfs_attr *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->mtime.tv_sec == b->mtime.tv_sec &&
+	       a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
 static int refresh(struct backing *b, daxfs_ino dir, const struct storage_entry *was, const struct storage_entry *now)
 {
-	const struct daxfs_attr *a = &was->attr, *n = &now->attr;
 	int rc;
 
-	if (a->mode == n->mode && a->uid == n->uid && a->gid == n->gid && a->mtime.tv_sec == n->mtime.tv_sec &&
-	    a->mtime.tv_nsec == n->mtime.tv_nsec)
+	if (backing_same_attributes(&was->attr, &now->attr))
 		return 0;
-	rc = daxfs_import_again(b->fs, dir, n);
+	rc = daxfs_import_again(b->fs, dir, &now->attr);
 	tell(b, dir);
 	return rc;
 }
@@ -411,16 +415,6 @@ static int list(struct backing *b, daxfs_ino dir, const char *path)
 	return rc;
 }
 
-/* Has it the names that it had when we listed it, and the pool all of them? */
-static bool is_unchanged(struct backing *b, daxfs_ino dir, const struct daxfs_attr *now, uint64_t stamp)
-{
-	struct backing_note note;
-
-	return backing_find_note(b, dir, &note) && note.listed_ns && note.settled && note.stamp == stamp &&
-	       note.mtime.tv_sec == now->mtime.tv_sec && note.mtime.tv_nsec == now->mtime.tv_nsec &&
-	       note.ctime.tv_sec == now->ctime.tv_sec && note.ctime.tv_nsec == now->ctime.tv_nsec;
-}
-
 static int list_once(struct backing *b, daxfs_ino dir)
 {
 	struct storage_entry now;
@@ -438,7 +432,7 @@ static int list_once(struct backing *b, daxfs_ino dir)
 		return -EAGAIN;
 	if (rc == 0)
 		rc = refresh(b, dir, &was.entry, &now);
-	if (rc == 0 && !is_unchanged(b, dir, &now.attr, was.stamp))
+	if (rc == 0 && !backing_was_listed(b, dir, &now.attr, was.stamp))
 		rc = list(b, dir, path);
 	if (rc == 0)
 		backing_note_list(b, dir, &now.attr, was.stamp); /* as it was before it was listed */

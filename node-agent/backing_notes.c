@@ -119,6 +119,15 @@ void backing_note_list(struct backing *b, daxfs_ino dir, const struct daxfs_attr
 	pthread_mutex_unlock(&b->lock);
 }
 
+bool backing_was_listed(struct backing *b, daxfs_ino dir, const struct daxfs_attr *now, uint64_t stamp)
+{
+	struct backing_note note;
+
+	return backing_find_note(b, dir, &note) && note.listed_ns && note.settled && note.stamp == stamp &&
+	       note.mtime.tv_sec == now->mtime.tv_sec && note.mtime.tv_nsec == now->mtime.tv_nsec &&
+	       note.ctime.tv_sec == now->ctime.tv_sec && note.ctime.tv_nsec == now->ctime.tv_nsec;
+}
+
 /* Names that the pool gains and loses since, storage does. */
 void backing_note_links(struct backing *b, daxfs_ino ino, unsigned links)
 {
@@ -185,14 +194,18 @@ static int find_in_pool(struct backing *b, daxfs_ino ino, struct backing_note *o
 	return rc;
 }
 
-int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out)
+/* Is what was noted of it so? */
+static bool is_noted(struct backing *b, daxfs_ino ino, struct backing_note *out)
 {
 	struct daxfs_attr attr;
 
-	if (backing_find_note(b, ino, out) && out->parent && daxfs_lookup(b->fs, out->parent, out->name, &attr) == 0 &&
-	    attr.ino == ino)
-		return 0;
-	return find_in_pool(b, ino, out);
+	return backing_find_note(b, ino, out) && out->parent &&
+	       daxfs_lookup(b->fs, out->parent, out->name, &attr) == 0 && attr.ino == ino;
+}
+
+int backing_place(struct backing *b, daxfs_ino ino, struct backing_note *out)
+{
+	return is_noted(b, ino, out) ? 0 : find_in_pool(b, ino, out);
 }
 
 /* Put a name before what there is of a path. */
@@ -226,6 +239,21 @@ int backing_path(struct backing *b, daxfs_ino ino, char *path, size_t size)
 		ino = note.parent;
 	}
 	return rc == -EINVAL ? -ESTALE : rc; /* it leads out of what was imported */
+}
+
+bool backing_noted_path(struct backing *b, daxfs_ino ino, struct backing_note *place, char *path, size_t size)
+{
+	struct backing_note note;
+
+	path[0] = '\0';
+	for (unsigned i = 0; ino != b->root; i++) {
+		if (i == DEPTH_MAX || !is_noted(b, ino, &note) || prepend(path, size, note.name))
+			return false;
+		if (i == 0)
+			*place = note;
+		ino = note.parent;
+	}
+	return true;
 }
 
 bool backing_path_is(struct backing *b, daxfs_ino ino, const char *path)

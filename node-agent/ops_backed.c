@@ -373,14 +373,19 @@ static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 	return error == -ENOENT;
 }
 
-/* It was listed lately, and no name has been given back since, nor can be now. */
+static bool is_listed(struct backing *b, daxfs_ino dir)
+{
+	return backing_is_listed(b, dir) || backing_is_still_listed(b, dir);
+}
+
+/* It was listed lately, or is as it was then, and no name has been given back since, nor can be now. */
 static bool open_listed(fuse_req_t req, struct backing *b, daxfs_ino dir)
 {
 	bool listed;
 
-	if (!backing_is_listed(b, dir) || hold(b, dir))
+	if (!is_listed(b, dir) || hold(b, dir))
 		return false;
-	listed = backing_is_listed(b, dir);
+	listed = is_listed(b, dir);
 	if (listed)
 		ops_opendir_now(req, dir);
 	let_go(b, dir);
@@ -410,10 +415,9 @@ bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
 	if (!b)
 		return lookup_at_others(req, parent, name);
 	if (daxfs_lookup(ops_fs(req), parent, name, &attr) == 0 &&
-	    (backing_is_fresh(b, attr.ino) || backing_is_slow(b))) {
+	    (backing_is_fresh(b, attr.ino) || backing_is_slow(b) || backing_is_still_at(b, parent, name, attr.ino))) {
 		backing_put(b);
-		ops_reply_entry(req, 0, &attr);
-		return true;
+		return false; /* it is answered as the pool has it, and may be kept for as long as that look counts */
 	}
 	return defer_lookup(req, b, parent, name, 0, run_lookup);
 }
@@ -446,7 +450,8 @@ bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags)
 		return false; /* the pool's own */
 	b = backing_get(&ops_of(req)->backings, ino);
 	if ((flags & O_ACCMODE) == O_RDONLY)
-		return b ? defer_open(req, b, ino, flags, run_open, false) : open_at_others(req, ino, flags);
+		return b ? defer_open(req, b, ino, flags, run_open, backing_is_still(b, ino))
+			 : open_at_others(req, ino, flags);
 	if (!b || !b->writable) { /* a host without the storage could not say what becomes of a write */
 		if (b)
 			backing_put(b);

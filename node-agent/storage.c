@@ -11,10 +11,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,15 +24,20 @@
 #define FIND_DEPTH 128u               /* of directories that are open at once */
 #define TIME_MAX_S ((int64_t)1 << 33) /* that the pool can surely hold */
 
-static int open_beneath(int root, const char *path, int flags)
+static int open_so(int root, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		.resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd = syscall(SYS_openat2, root, path[0] ? path : ".", &how, sizeof(how));
 
 	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_beneath(int root, const char *path, int flags)
+{
+	return open_so(root, path, flags, 0);
 }
 
 static struct timespec held(struct timespec t)
@@ -82,6 +89,30 @@ int storage_look(int root, const char *path, struct storage_entry *out)
 	if (fd >= 0)
 		close(fd);
 	return rc;
+}
+
+/* In the same mount: what is mounted there may be of another kind. */
+int storage_peek(int root, const char *path, struct storage_entry *out)
+{
+	int fd = open_so(root, path, O_PATH, RESOLVE_CACHED | RESOLVE_NO_XDEV), rc = fd < 0 ? fd : fill_from(fd, out);
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* Those whose stat(2) of what is in memory reads nothing and asks nobody. */
+bool storage_is_near(int root)
+{
+	static const unsigned kinds[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+					  TMPFS_MAGIC };
+	struct statfs fs;
+	bool near = false;
+
+	if (fstatfs(root, &fs) == 0)
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			near |= (unsigned)fs.f_type == kinds[i];
+	return near;
 }
 
 int storage_readlink(int root, const char *path, char *target, size_t size)

@@ -4,7 +4,7 @@
  *
  * Paths come from the pool, which other hosts write: they are resolved beneath the directory, through
  * no symbolic link and no magic one (openat2), whatever they say. Nothing here touches the pool, and any of it
- * may take as long as the storage likes. Any thread.
+ * may take as long as the storage likes, but for storage_peek. Any thread.
  */
 #ifndef AGENT_STORAGE_H
 #define AGENT_STORAGE_H
@@ -25,6 +25,12 @@ struct storage_entry {
 int storage_open(const char *path, int *fd, struct storage_entry *out);
 /* "" is the directory itself. -EOPNOTSUPP: a device, a socket, a fifo. */
 int storage_look(int root, const char *path, struct storage_entry *out);
+/*
+ * The same without waiting for anything, where storage_is_near(): by what the kernel has of the path in memory. -EAGAIN,
+ * -EXDEV, and others: it cannot be told so.
+ */
+int storage_peek(int root, const char *path, struct storage_entry *out);
+bool storage_is_near(int root);
 /* The target of a symbolic link, ended. */
 int storage_readlink(int root, const char *path, char *target, size_t size);
 /* Each name but "." and ".."; -errno also of fill. */

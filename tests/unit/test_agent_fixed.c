@@ -308,9 +308,16 @@ static void test_reserved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXED_TEST(test_kept),   FIXED_TEST(test_others), FIXED_TEST(test_lease_over),
-		FIXED_TEST(test_behind), FIXED_TEST(test_killed), FIXED_TEST(test_read_only_no_more),
-		FIXED_TEST(test_mapped), FIXED_TEST(test_hang),   FIXED_TEST(test_reserved),
+		FIXED_TEST(test_kept),
+		FIXED_TEST(test_large),
+		FIXED_TEST(test_others),
+		FIXED_TEST(test_lease_over),
+		FIXED_TEST(test_behind),
+		FIXED_TEST(test_killed),
+		FIXED_TEST(test_read_only_no_more),
+		FIXED_TEST(test_mapped),
+		FIXED_TEST(test_hang),
+		FIXED_TEST(test_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

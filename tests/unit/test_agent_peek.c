@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_agent_peek.c - storage that answers from memory is looked at by the threads that serve the mount
+ * (backing_peek.c): as long as nothing changes there, no other thread is asked, even if that one would wait for ever;
+ * and whatever changes is seen by the next look, for revalidate-ms is 0.
+ */
+#include "agent_stored.h"
+
+#include <dirent.h>
+
+#define SIZE 65536u
+#define AGAIN 20
+#define SETTLE_S 30 /* for the clock to go past the second in which a directory changed */
+
+/* between the test and its agents, which are its children: looks of host A that may wait; is any storage near? */
+static struct {
+	atomic_uint looks, lists;
+	atomic_bool hold, far;
+} * looks;
+
+int __real_storage_look(int root, const char *path, struct storage_entry *out);
+int __wrap_storage_look(int root, const char *path, struct storage_entry *out);
+int __wrap_storage_look(int root, const char *path, struct storage_entry *out)
+{
+	if (looks && watched_host == A) {
+		atomic_fetch_add(&looks->looks, 1);
+		while (atomic_load(&looks->hold))
+			usleep(1000);
+	}
+	return __real_storage_look(root, path, out);
+}
+
+int __real_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context);
+int __wrap_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context);
+int __wrap_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context)
+{
+	if (looks && watched_host == A)
+		atomic_fetch_add(&looks->lists, 1);
+	return __real_storage_list(root, path, each, context);
+}
+
+bool __real_storage_is_near(int root);
+bool __wrap_storage_is_near(int root);
+bool __wrap_storage_is_near(int root)
+{
+	return !atomic_load(&looks->far) && __real_storage_is_near(root);
+}
+
+ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
+			    struct storage_entry *now);
+ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
+			    struct storage_entry *now)
+{
+	return stored_read(root, path, buf, len, offset, now);
+}
+
+static struct stored *begin(void **state, bool far)
+{
+	struct stored *t = *state;
+
+	if (!looks)
+		looks = mmap(NULL, sizeof(*looks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(looks != MAP_FAILED);
+	atomic_store(&looks->hold, false);
+	atomic_store(&looks->far, far);
+	t->keeps = KERNEL_KEEPS_NAMES;
+	stored_begin(state, LONG_MS);
+	assert_int_equal(mkdir(in(t, 0, "d"), 0755), 0);
+	fill(in(t, 0, "d/f"), O_CREAT, 'a', SIZE);
+	expect(at(&t->pod, A, "data/d/f"), 'a', SIZE);
+	return t;
+}
+
+static unsigned names_in(const struct stored *t, const char *dir, const char *wanted)
+{
+	DIR *d = opendir(at(&t->pod, A, dir));
+	struct dirent *e;
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		n += !wanted || strcmp(e->d_name, wanted) == 0;
+	closedir(d);
+	return n;
+}
+
+/* List a directory until that asks its storage for no names. */
+static void settle(const struct stored *t, const char *dir)
+{
+	unsigned before;
+	time_t begin = time(NULL);
+
+	do {
+		before = atomic_load(&looks->lists);
+		names_in(t, dir, NULL);
+		assert_true(time(NULL) - begin < SETTLE_S);
+	} while (atomic_load(&looks->lists) != before);
+}
+
+static void look_at_all(const struct stored *t)
+{
+	struct stat st;
+
+	expect(at(&t->pod, A, "data/d/f"), 'a', SIZE);
+	assert_int_equal(stat(at(&t->pod, A, "data/d"), &st), 0);
+	assert_int_equal(names_in(t, "data/d", "f"), 1);
+}
+
+/* -- nothing changes --------------------------------------------------------------------------------- */
+
+static void test_same(void **state)
+{
+	struct stored *t = begin(state, false);
+	unsigned before;
+
+	if (!__real_storage_is_near(open_as(t->storage[0], O_PATH)))
+		skip();
+	settle(t, "data/d");
+	look_at_all(t);
+	before = atomic_load(&looks->looks);
+	atomic_store(&looks->hold, true); /* whoever asks would wait for ever */
+	alarm(HANG_S);
+	for (int i = 0; i < AGAIN; i++)
+		look_at_all(t);
+	alarm(0);
+	assert_int_equal(atomic_load(&looks->looks), before);
+	atomic_store(&looks->hold, false);
+}
+
+/* Storage that may not answer is never looked at so. */
+static void test_far(void **state)
+{
+	struct stored *t = begin(state, true);
+
+	for (int i = 0; i < AGAIN; i++) {
+		unsigned before = atomic_load(&looks->looks);
+
+		look_at_all(t);
+		assert_true(atomic_load(&looks->looks) >= before + 3);
+	}
+}
+
+/* -- what changes -------------------------------------------------------------------------------------- */
+
+static void test_bytes(void **state)
+{
+	struct stored *t = begin(state, false);
+
+	for (int i = 0; i < AGAIN; i++) {
+		char letter = (char)('b' + i);
+
+		if (i % 2) {
+			fill(in(t, 0, ".new"), O_CREAT | O_TRUNC, letter, SIZE);
+			assert_int_equal(rename(in(t, 0, ".new"), in(t, 0, "d/f")), 0);
+		} else {
+			fill(in(t, 0, "d/f"), O_TRUNC, letter, SIZE);
+		}
+		expect(at(&t->pod, A, "data/d/f"), letter, SIZE);
+		expect(at(&t->pod, A, "data/d/f"), letter, SIZE);
+	}
+}
+
+static void test_directory(void **state)
+{
+	struct stored *t = begin(state, false);
+	struct stat st;
+
+	for (unsigned i = 0; i < AGAIN; i++) {
+		char name[16], path[32];
+
+		snprintf(name, sizeof(name), "n%u", i);
+		snprintf(path, sizeof(path), "d/%s", name);
+		assert_int_equal(names_in(t, "data/d", name), 0);
+		fill(in(t, 0, path), O_CREAT, 'n', 100);
+		assert_int_equal(names_in(t, "data/d", name), 1);
+		assert_int_equal(chmod(in(t, 0, "d"), 0700 + i % 8), 0);
+		assert_int_equal(stat(at(&t->pod, A, "data/d"), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700 + i % 8);
+	}
+	settle(t, "data/d");
+	fill(in(t, 0, "d/last"), O_CREAT, 'n', 100);
+	assert_int_equal(names_in(t, "data/d", "last"), 1);
+	settle(t, "data/d");
+	assert_int_equal(unlink(in(t, 0, "d/last")), 0);
+	assert_int_equal(names_in(t, "data/d", "last"), 0);
+}
+
+/* A name that is gone leads nowhere, though the file has another one that is as it was. */
+static void test_names(void **state)
+{
+	static const char *const name[] = { "d/f", "d/g" };
+	struct stored *t = begin(state, false);
+	char there[2][160], here[2][160];
+	struct stat st, other;
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(there[i], sizeof(there[i]), "%s", in(t, 0, name[i]));
+		snprintf(here[i], sizeof(here[i]), "%s/%s", at(&t->pod, A, "data"), name[i]);
+	}
+	for (int i = 0; i < AGAIN; i++) {
+		int old = i % 2, new = !old;
+
+		assert_int_equal(link(there[old], there[new]), 0);
+		assert_int_equal(stat(here[old], &st), 0);
+		assert_int_equal(stat(here[new], &other), 0);
+		assert_int_equal(other.st_ino, st.st_ino);
+		assert_int_equal(other.st_nlink, 2);
+		assert_int_equal(unlink(there[old]), 0);
+		assert_int_equal(stat(here[new], &st), 0);
+		errno = 0;
+		assert_int_equal(stat(here[old], &st), -1);
+		assert_int_equal(errno, ENOENT);
+	}
+}
+
+#define PEEK_TEST(test) cmocka_unit_test_setup_teardown(test, stored_setup, peek_teardown)
+
+static int peek_teardown(void **state)
+{
+	if (looks)
+		atomic_store(&looks->hold, false);
+	return stored_teardown(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PEEK_TEST(test_same),      PEEK_TEST(test_far),   PEEK_TEST(test_bytes),
+		PEEK_TEST(test_directory), PEEK_TEST(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
