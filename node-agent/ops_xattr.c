@@ -9,9 +9,6 @@
  * ls): POSIX ACLs (system.*), which the kernel would want to look at in every
  * directory on the way to a file. File capabilities (security.capability) end with
  * the first write, of any host: ops_file.c.
- *
- * What agents and daxfsctl write down of backings themselves (BACKING_RESERVED) no caller sees, and to set or remove it
- * is EPERM: other hosts rely on it.
  */
 #include "node-agent/ops.h"
 
@@ -40,12 +37,6 @@ static int judge_name(const char *name)
 	return -EOPNOTSUPP;
 }
 
-/* The same of one that is to be changed: -EPERM if it is not for programs. */
-static int judge_change(const char *name)
-{
-	return begins(name, BACKING_RESERVED) ? -EPERM : judge_name(name);
-}
-
 /* What only the kernel has open any more has no attributes. */
 static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
 {
@@ -56,7 +47,7 @@ static int gone_has_none(fuse_req_t req, fuse_ino_t ino, int error)
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	int error = judge_change(name);
+	int error = judge_name(name);
 
 	if (ops_answered_done(req))
 		return;
@@ -67,7 +58,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	int error = judge_change(name);
+	int error = judge_name(name);
 
 	if (ops_answered_done(req))
 		return;
@@ -104,21 +95,21 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	ssize_t n = value ? judge_name(name) : -ENOMEM;
 
 	if (!n)
-		n = begins(name, BACKING_RESERVED) ? -ENODATA : daxfs_xattr_get(ops_fs(req), ino, name, value, size);
+		n = daxfs_xattr_get(ops_fs(req), ino, name, value, size);
 	if (n < 0)
 		n = unlabelled(name, gone_has_none(req, ino, (int)n));
 	reply_bytes(req, n, value, size);
 }
 
-/* Take names that begin so out of a list: its new length. */
-static ssize_t hide(char *list, ssize_t n, const char *with)
+/* Take names that are not for this caller out of a list: its new length. */
+static ssize_t hide(char *list, ssize_t n)
 {
 	ssize_t kept = 0;
 
 	for (ssize_t at = 0; at < n;) {
 		ssize_t len = (ssize_t)strlen(list + at) + 1;
 
-		if (!begins(list + at, with)) {
+		if (!begins(list + at, XATTR_TRUSTED_PREFIX)) {
 			memmove(list + kept, list + at, (size_t)len);
 			kept += len;
 		}
@@ -132,8 +123,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	char *list = ops_scratch(ops_of(req), LIST_MAX);
 	ssize_t n = list ? daxfs_xattr_list(ops_fs(req), ino, list, LIST_MAX) : -ENOMEM;
 
-	if (n > 0)
-		n = hide(list, n, fuse_req_ctx(req)->uid ? XATTR_TRUSTED_PREFIX : BACKING_RESERVED);
+	if (n > 0 && fuse_req_ctx(req)->uid != 0)
+		n = hide(list, n);
 	n = n < 0 ? gone_has_none(req, ino, (int)n) : n;
 	reply_bytes(req, n == -ENODATA ? 0 : n, list, size);
 }

@@ -6,8 +6,6 @@
 #include "agent_stored.h"
 #include "node-agent/kernel_pages.h"
 
-#include <sys/xattr.h>
-
 #define SIZE 65536u
 #define LARGE (KERNEL_PAGES_FILE_MAX + PAGE) /* such a file is not cached as long as it is cold */
 #define AGAIN 20
@@ -278,31 +276,6 @@ static void test_hang(void **state)
 	close(r.fd);
 }
 
-/* -- what says so ------------------------------------------------------------------------------------------ */
-
-/* Whether it is read-only is said by an attribute that no program sees, and none changes. */
-static void test_reserved(void **state)
-{
-	struct stored *t = begin(state, LONG_MS);
-	char list[1024], path[160];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%s", at(&t->pod, A, "data"));
-	n = listxattr(path, list, sizeof(list));
-	assert_true(n >= 0);
-	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(list + i) + 1)
-		assert_int_not_equal(strncmp(list + i, BACKING_RESERVED, strlen(BACKING_RESERVED)), 0);
-	errno = 0;
-	assert_int_equal(getxattr(path, BACKING_ATTRIBUTE, list, sizeof(list)), -1);
-	assert_int_equal(errno, ENODATA);
-	assert_int_equal(setxattr(path, BACKING_ATTRIBUTE, "writable ", 9, 0), -1);
-	assert_int_equal(errno, EPERM);
-	assert_int_equal(removexattr(path, BACKING_ATTRIBUTE), -1);
-	assert_int_equal(errno, EPERM);
-	assert_int_equal(setxattr(at(&t->pod, A, "data/f"), BACKING_RESERVED "name.1", "", 0, 0), -1);
-	assert_int_equal(errno, EPERM);
-}
-
 #define FIXED_TEST(test) cmocka_unit_test_setup_teardown(test, stored_setup, stored_teardown)
 
 int main(void)
@@ -317,7 +290,7 @@ int main(void)
 		FIXED_TEST(test_read_only_no_more),
 		FIXED_TEST(test_mapped),
 		FIXED_TEST(test_hang),
-		FIXED_TEST(test_reserved),
+
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
