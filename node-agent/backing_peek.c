@@ -4,10 +4,10 @@
  *
  * A look is handed to a thread of the backing because storage may not answer. To hand it over, and the request back,
  * costs several times what a local file system takes to answer from memory. So that is tried first: a path by what
- * the kernel has of it in memory alone (RESOLVE_CACHED), in file systems whose stat(2) waits for nothing. Only "it is
- * as the pool has it" counts. Whatever else is found, or if the path is not known without a search, is as if nothing
- * had been: the thread of the backing looks, and does what is to be done (backing_names.c). A look that says so is noted
- * as its look would be.
+ * the kernel has of it in memory alone (RESOLVE_CACHED), in file systems whose stat(2) waits for nothing. Only "it
+ * is as the pool has it" counts. Whatever else is found, or if the path is not known without a search, is as if nothing
+ * had been: the thread of the backing looks, and does what is to be done (backing_names.c). A look that says so is
+ * noted as its look would be.
  *
  * Any thread; nothing is shared but the notes. Crash: nothing is left.
  */

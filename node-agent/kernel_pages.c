@@ -203,7 +203,7 @@ void kernel_pages_told(struct kernel_pages *k, daxfs_ino ino)
 		channel_forget_attributes(k->channel, ino);
 }
 
-/* Of a former life, with these settings. One that may be fixed counts as one that may change, until it is opened again. */
+/* Of a former life, with these settings. If others may be open cached, it counts as one that may change. */
 static void adopt(void *context, daxfs_ino ino)
 {
 	struct kernel_pages *k = context;

@@ -5,8 +5,8 @@
  * Files that are opened for reading alone, while this host has a lease of them and nobody writes them, are opened
  * cached: the kernel reads them by way of its page cache. All others are direct, and ask for each read.
  *
- * *Fixed* files, those of backings that were added read-only (backing_is_fixed), have the same bytes, and as many, as long
- * as they are there. They are opened cached whenever names are kept, no page of theirs is ever dropped, and none of
+ * *Fixed* files, those of backings that were added read-only (backing_is_fixed), have the same bytes, and as many, for
+ * as long as they are there. They are opened cached whenever names are kept, no page of theirs is ever dropped, and none of
  * what follows is needed for them. Files that may change are opened cached with `--keep all` alone (`drops`).
  *
  * Before a read from a cached file the kernel looks whether its attributes still count (AUTO_INVAL_DATA), and

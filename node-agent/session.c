@@ -97,7 +97,7 @@ static int new_session(struct session *s)
 	return error;
 }
 
-/* What the kernel keeps, and data with it, if names can be kept, too: of all files if there is a dropper, else of fixed ones. */
+/* What the kernel keeps; if that is names, data, too: of fixed files, or of all if there is a dropper. */
 static int start_caches(struct session *s)
 {
 	int error = kernel_cache_start(&s->ops.cache, s->ops.fs, &s->channel, s->estate, s->lease_ms, s->keeps);

@@ -26,8 +26,8 @@ int storage_open(const char *path, int *fd, struct storage_entry *out);
 /* "" is the directory itself. -EOPNOTSUPP: a device, a socket, a fifo. */
 int storage_look(int root, const char *path, struct storage_entry *out);
 /*
- * The same without waiting for anything, where storage_is_near(): by what the kernel has of the path in memory. -EAGAIN,
- * -EXDEV, and others: it cannot be told so.
+ * The same without waiting for anything, where storage_is_near(): by what the kernel has of the path in memory.
+ * -EAGAIN, -EXDEV, and others: it cannot be told so.
  */
 int storage_peek(int root, const char *path, struct storage_entry *out);
 bool storage_is_near(int root);

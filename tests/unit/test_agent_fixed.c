@@ -182,7 +182,7 @@ static void test_read_only_no_more(void **state)
 
 /* -- mapped -------------------------------------------------------------------------------------------- */
 
-/* Of what is large and cold when it is opened, and so is read by requests: a mapping's pages stay when it is opened again. */
+/* What is large and cold is read by requests; pages of it that are mapped stay when it is opened again. */
 static void test_mapped(void **state)
 {
 	struct stored *t = begin(state, LONG_MS);

@@ -140,6 +140,50 @@ static void test_far(void **state)
 	}
 }
 
+/* So often have threads of a process gone to sleep. */
+static unsigned long sleeps_of(pid_t pid)
+{
+	char path[64], line[128];
+	unsigned long all = 0, one;
+	struct dirent *task;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	assert_non_null(tasks);
+	while ((task = readdir(tasks))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/status", (int)pid, task->d_name);
+		f = task->d_name[0] == '.' ? NULL : fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			all += sscanf(line, "voluntary_ctxt_switches: %lu", &one) == 1 ? one : 0;
+		if (f)
+			fclose(f);
+	}
+	closedir(tasks);
+	return all;
+}
+
+/* A request that is handed to a thread of the backing wakes that one, and not all of them. */
+static void test_one_wakes(void **state)
+{
+	struct stored *t = begin(state, true);
+	pid_t server = pod_server(&t->pod, A);
+	unsigned long least = ULONG_MAX; /* other threads of it have their own reasons */
+
+	for (int i = 0; i < AGAIN; i++) {
+		unsigned long before = sleeps_of(server), n;
+
+		for (int k = 0; k < AGAIN; k++)
+			close(open_as(at(&t->pod, A, "data/d/f"), O_RDONLY));
+		n = sleeps_of(server) - before;
+		least = n < least ? n : least;
+	}
+	print_message("%lu times asleep in %d opens\n", least, AGAIN);
+	assert_true(least < 20 * AGAIN);
+}
+
 /* -- what changes -------------------------------------------------------------------------------------- */
 
 static void test_bytes(void **state)
@@ -225,8 +269,8 @@ static int peek_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PEEK_TEST(test_same),      PEEK_TEST(test_far),   PEEK_TEST(test_bytes),
-		PEEK_TEST(test_directory), PEEK_TEST(test_names),
+		PEEK_TEST(test_same),  PEEK_TEST(test_far),       PEEK_TEST(test_one_wakes),
+		PEEK_TEST(test_bytes), PEEK_TEST(test_directory), PEEK_TEST(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
