@@ -6,8 +6,8 @@
  * cached: the kernel reads them by way of its page cache. All others are direct, and ask for each read.
  *
  * *Fixed* files, those of backings that were added read-only (backing_is_fixed), have the same bytes, and as many, for
- * as long as they are there. They are opened cached whenever names are kept, no page of theirs is ever dropped, and none of
- * what follows is needed for them. Files that may change are opened cached with `--keep all` alone (`drops`).
+ * as long as they are there. They are opened cached whenever names are kept, no page of theirs is ever dropped, and
+ * none of what follows is needed for them. Files that may change are opened cached with `--keep all` alone (`drops`).
  *
  * Before a read from a cached file the kernel looks whether its attributes still count (AUTO_INVAL_DATA), and
  * asks (GETATTR) if they do not. So attributes are the lock of the pages, and a recall, which makes them old
