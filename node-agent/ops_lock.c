@@ -106,8 +106,9 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
  * A flock belongs to an open file, which our number of it names for ever; the kernel
  * names the next open file as it named this one, maybe before the release of this arrives.
  *
- * Who waits to change a lock has given it up first, as everywhere (flock(2)), so
- * that two who share one and both want it for themselves do not wait for ever.
+ * Who cannot change a lock at once has given it up, as everywhere (flock(2)), whether
+ * it waits or not: two who share one and both want it for themselves would else wait,
+ * or ask again and again, for ever.
  */
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
@@ -119,10 +120,10 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 	op &= ~LOCK_NB;
 	lock.type = op == LOCK_EX ? DAXFS_LOCK_WRITE : op == LOCK_SH ? DAXFS_LOCK_READ : DAXFS_UNLOCK;
 	error = set_lock(req, ino, fi->fh, &lock);
-	if (error == -EAGAIN && wait) {
+	if (error == -EAGAIN) {
 		error = set_lock(req, ino, fi->fh, &none);
 		if (error == 0) {
-			lock_or_wait(req, ino, fi->fh, &lock, true);
+			lock_or_wait(req, ino, fi->fh, &lock, wait);
 			return;
 		}
 	}

@@ -431,6 +431,25 @@ static void test_both_upgrade(void **state)
 	}
 }
 
+/* The same when both only ask, again and again: who was refused has given up what it shared. */
+static void test_both_ask(void **state)
+{
+	int a, b;
+
+	if (!pod_possible())
+		skip();
+	a = open_at(*state, A, "ask");
+	b = open_at(*state, B, "ask");
+	assert_int_equal(flock(a, LOCK_SH), 0);
+	assert_int_equal(flock(b, LOCK_SH), 0);
+	expect_error(flock(a, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	assert_int_equal(flock(b, LOCK_EX | LOCK_NB), 0);
+	expect_error(flock(a, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	close(b);
+	expect_flock_soon(a);
+	close(a);
+}
+
 /* -- the end --------------------------------------------------------------------------- */
 
 /* An agent that is stopped leaves nobody waiting, and nothing locked. */
@@ -463,12 +482,19 @@ static void test_stopped_beside_waiters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pod_start_both),       cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_getlk_here),      cmocka_unit_test(test_close_and_exit),
-		cmocka_unit_test(test_open_file_locks), cmocka_unit_test(test_reopened),
-		cmocka_unit_test(test_waiting),         cmocka_unit_test(test_woken),
-		cmocka_unit_test(test_interrupted),     cmocka_unit_test(test_flock),
-		cmocka_unit_test(test_both_upgrade),    cmocka_unit_test(test_stopped_beside_waiters),
+		cmocka_unit_test(pod_start_both),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_getlk_here),
+		cmocka_unit_test(test_close_and_exit),
+		cmocka_unit_test(test_open_file_locks),
+		cmocka_unit_test(test_reopened),
+		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_woken),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_flock),
+		cmocka_unit_test(test_both_upgrade),
+		cmocka_unit_test(test_both_ask),
+		cmocka_unit_test(test_stopped_beside_waiters),
 		cmocka_unit_test(pod_stop_both),
 	};
 
