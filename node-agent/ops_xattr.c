@@ -9,6 +9,9 @@
  * ls): POSIX ACLs (system.*), which the kernel would want to look at in every
  * directory on the way to a file. File capabilities (security.capability) end with
  * the first write, of any host: ops_file.c.
+ *
+ * trusted.daxfs.* is what agents and daxfsctl keep with the directory of a backing. A program that copies attributes
+ * (rsync -X, cp -a) would give another directory the settings of this one: to programs there are none of that name.
  */
 #include "node-agent/ops.h"
 
@@ -19,6 +22,7 @@
 
 static_assert(DAXFS_XATTR_CREATE == XATTR_CREATE && DAXFS_XATTR_REPLACE == XATTR_REPLACE, "flags");
 
+#define OURS XATTR_TRUSTED_PREFIX "daxfs."
 #define LIST_MAX 65536 /* more than the names of an inode have together */
 
 static bool begins(const char *name, const char *with)
@@ -31,6 +35,8 @@ static int judge_name(const char *name)
 {
 	static const char *const offered[] = { XATTR_USER_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_SECURITY_PREFIX };
 
+	if (begins(name, OURS))
+		return -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof(offered) / sizeof(offered[0]); i++)
 		if (begins(name, offered[i]))
 			return name[strlen(offered[i])] ? 0 : -EINVAL;
@@ -102,14 +108,14 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 }
 
 /* Take names that are not for this caller out of a list: its new length. */
-static ssize_t hide(char *list, ssize_t n)
+static ssize_t hide(char *list, ssize_t n, const char *prefix)
 {
 	ssize_t kept = 0;
 
 	for (ssize_t at = 0; at < n;) {
 		ssize_t len = (ssize_t)strlen(list + at) + 1;
 
-		if (!begins(list + at, XATTR_TRUSTED_PREFIX)) {
+		if (!begins(list + at, prefix)) {
 			memmove(list + kept, list + at, (size_t)len);
 			kept += len;
 		}
@@ -123,8 +129,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	char *list = ops_scratch(ops_of(req), LIST_MAX);
 	ssize_t n = list ? daxfs_xattr_list(ops_fs(req), ino, list, LIST_MAX) : -ENOMEM;
 
-	if (n > 0 && fuse_req_ctx(req)->uid != 0)
-		n = hide(list, n);
+	if (n > 0)
+		n = hide(list, n, fuse_req_ctx(req)->uid ? XATTR_TRUSTED_PREFIX : OURS);
 	n = n < 0 ? gone_has_none(req, ino, (int)n) : n;
 	reply_bytes(req, n == -ENODATA ? 0 : n, list, size);
 }

@@ -22,9 +22,11 @@ extern "C" {
  * A name is any string of 1 to 255 bytes; what namespaces mean, and who may use them, is for the
  * caller to say. The attributes of an inode lie in one page: names, values and 4 bytes each have 4064
  * bytes together. With DAXFS_XATTR_CREATE the attribute must be new, with DAXFS_XATTR_REPLACE it must
- * be there. On any inode, with or without a name.
+ * be there. On any inode, with or without a name, but for those that stand for files and directories of
+ * storage (cache.h): they have names that begin with trusted.daxfs. alone, which programs use for themselves.
  *
  * Errors:
+ * -EOPNOTSUPP, -EROFS  it is of storage, which this process writes, or does not
  * -EEXIST   it exists, with CREATE
  * -ENODATA  it does not, with REPLACE
  * -ENOSPC   no room in the page, or no free page

@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "daxfs/cache.h"
+#include "fs/cache.h"
 #include "fs/lease.h"
 #include "fs/xattrset.h"
 #include "mem/trouble.h"
@@ -129,15 +130,25 @@ static bool is_aside(const char *name)
 	return strncmp(name, prefix, sizeof(prefix) - 1) == 0;
 }
 
+/*
+ * May it be changed? What stands for a file or a directory of storage gets none: storage would not have them, and they
+ * would go with a name that is given back. As everywhere where there are none, so that programs that copy go on.
+ */
+static int may_change(struct daxfs *fs, const struct xattr_op *op, struct sm_inode *sm)
+{
+	if (!op->in || is_aside(op->name) || !inode_backed(sm))
+		return 0;
+	return cache_writes(fs, inode_source(sm)) ? -EOPNOTSUPP : -EROFS;
+}
+
 static int change_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	const struct xattr_op *op = arg;
 	struct view view;
 	int rc = view_xattrs(lane, op->ino, &view);
 
-	(void)fs;
-	if (rc == 0 && !S_ISDIR(view.inode.mode) && inode_backed(view.inode.sm))
-		rc = -EROFS;
+	if (rc == 0)
+		rc = may_change(fs, op, view.inode.sm);
 	if (rc == 0)
 		rc = change_set(&view.set, op);
 	lane->txn.full = rc == -ENOSPC; /* the set is, so more pages are no help */

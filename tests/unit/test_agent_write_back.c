@@ -4,6 +4,7 @@
  * The storage is a small file system of its own, so that it can be full.
  */
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "agent_tree.h"
 
@@ -83,6 +84,31 @@ static void test_refused(void **state)
 		skip();
 	expect_error(open(at(&t->pod, C, "data/f"), O_WRONLY), EROFS);
 	expect_error(truncate(at(&t->pod, C, "data/f"), 0), EROFS);
+}
+
+/* There are no extended attributes, which is no failure for who copies files; what agents keep there is not shown. */
+static void test_extended(void **state)
+{
+	static const char *const paths[] = { "data/x", "data/dir", "data" };
+	struct tree *t = *state;
+	char text[256];
+
+	if (!pod_possible())
+		skip();
+	put(in(t, "x"), "extended");
+	assert_int_equal(mkdir(in(t, "dir"), 0755), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const char *path = at(&t->pod, A, paths[i]);
+
+		expect_error(setxattr(path, "user.a", "b", 1, 0), EOPNOTSUPP);
+		expect_error(setxattr(path, "trusted.daxfs.backing", "b", 1, 0), EOPNOTSUPP);
+		expect_error(removexattr(path, "trusted.daxfs.backing"), EOPNOTSUPP);
+		expect_error((int)getxattr(path, "user.a", text, sizeof(text)), ENODATA);
+		assert_int_equal(listxattr(path, text, sizeof(text)), 0);
+		expect_error(setxattr(at(&t->pod, C, paths[i]), "user.a", "b", 1, 0), EROFS);
+	}
+	assert_int_equal(unlink(in(t, "x")), 0);
+	assert_int_equal(rmdir(in(t, "dir")), 0);
 }
 
 static void test_attributes(void **state)
@@ -258,13 +284,10 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_written),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_mapped),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_left_behind),
-		cmocka_unit_test(test_changed_behind_our_back),
+		cmocka_unit_test(test_written),     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_extended),    cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_mapped),      cmocka_unit_test(test_full),
+		cmocka_unit_test(test_left_behind), cmocka_unit_test(test_changed_behind_our_back),
 		cmocka_unit_test(test_stop),
 	};
 

@@ -41,6 +41,8 @@ static void test_only_as_in_storage(void **state)
 	assert_int_equal(daxfs_rename(fs, DAXFS_ROOT, "own", dir, "own", 0), -EROFS);
 	assert_int_equal(daxfs_rename(fs, DAXFS_ROOT, "own", dir, "g", DAXFS_RENAME_EXCHANGE), -EROFS);
 	assert_int_equal(daxfs_setattr(fs, dir, DAXFS_SET_MODE, &mode, &out), -EROFS);
+	assert_int_equal(daxfs_xattr_set(fs, dir, "user.a", "b", 1, 0), -EROFS);
+	assert_int_equal(daxfs_xattr_remove(fs, dir, "user.a"), -ENODATA);
 	assert_int_equal(daxfs_lookup(fs, dir, "g", &out), 0);
 	assert_int_equal(daxfs_link(fs, out.ino, DAXFS_ROOT, "x", &out), -EROFS);
 	/* Its times are the storage's, though names have come. */
@@ -154,7 +156,7 @@ static void test_names_of_one(void **state)
 	assert_int_equal(daxfs_import_name(fs, sub, "b", tree, NULL), -EPERM);
 	assert_int_equal(daxfs_import_name(fs, sub, "b", pod_create(fs, DAXFS_ROOT, "own"), NULL), -EINVAL);
 	assert_int_equal(daxfs_since(fs, tree, &since), 0);
-	assert_int_equal(daxfs_xattr_set(fs, tree, "user.x", "x", 1, 0), 0);
+	assert_int_equal(daxfs_xattr_set(fs, tree, "trusted.daxfs.x", "x", 1, 0), 0);
 	assert_int_equal(daxfs_import_name(fs, sub, "b", one.ino, &since), -ECANCELED);
 	assert_int_equal(daxfs_import_name(fs, sub, "b", one.ino, NULL), 0);
 	assert_int_equal(daxfs_lookup(s.pod.fs[0], sub, "b", &out), 0);
