@@ -143,7 +143,8 @@ DAXFS_API int daxfs_backup(const struct daxfs *fs, int fd, struct daxfs_error *e
  * Errors:
  * -EINVAL   image is no copy of a pool
  * -ENODATA  it is shorter than the pool was
- * -EEXIST   path holds a pool, or other data, and force is not set
+ * -EEXIST   path holds a pool, or other data, and force is not set; or it is the copy itself
+ * -EBUSY    path, or the copy, is in use on this machine
  * -ENOSPC   path is too small, or its disk is full
  * -EACCES and others of open(2)
  * Crash: the superblocks are written last: no pool, or a whole one.

@@ -235,6 +235,16 @@ int daxfs_mkfs(const char *path, const struct daxfs_mkfs_options *options, struc
 	return rc;
 }
 
+/* The copy would be gone before the first byte of it was read. */
+static int refuse_itself(const struct backing *image, const char *path, struct daxfs_error *err)
+{
+	struct stat from, to;
+
+	if (fstat(image->fd, &from) || stat(path, &to) || from.st_dev != to.st_dev || from.st_ino != to.st_ino)
+		return 0;
+	return daxfs_error_set(err, -EEXIST, "%s is the copy itself: name another file, or a device", path);
+}
+
 static int restore(const char *image, const char *path, bool force, struct daxfs_error *err)
 {
 	struct daxfs_mkfs_options options = { .struct_size = sizeof(options), .force = force };
@@ -245,7 +255,10 @@ static int restore(const char *image, const char *path, bool force, struct daxfs
 
 	if (rc)
 		return rc;
-	if (from.device || from.size < SOURCE_HEAD_BYTES)
+	rc = refuse_itself(&from, path, err);
+	if (rc == 0)
+		rc = backing_lock(&from, false, image, err); /* nobody makes a pool of it meanwhile */
+	if (rc == 0 && (from.device || from.size < SOURCE_HEAD_BYTES))
 		rc = daxfs_error_set(err, -EINVAL, "%s is no copy of a pool: give a file that daxfsctl backup wrote",
 				     image);
 	if (rc == 0)

@@ -293,6 +293,25 @@ static void errors(void **unused)
 	teardown(&p);
 }
 
+/* A copy is there after any mistake: it may be all that is left. */
+static void to_itself(void **unused)
+{
+	struct place p;
+
+	(void)unused;
+	setup(&p);
+	ctl_run(&p.r, "backup %s %s", p.pool, p.copy);
+	ctl_expect(&p.r, CTL_OK, "copied ");
+	assert_int_equal(symlink(p.copy, p.other), 0);
+	ctl_run(&p.r, "restore %s %s --force", p.copy, p.other);
+	ctl_expect(&p.r, CTL_REFUSED, "is the copy itself");
+	assert_int_equal(unlink(p.other), 0);
+	ctl_run(&p.r, "restore %s %s", p.copy, p.other);
+	ctl_expect(&p.r, CTL_OK, "restored ");
+	assert_true(has_file(p.other, "first"));
+	teardown(&p);
+}
+
 static void of_what_is_damaged(void **unused)
 {
 	struct place p;
@@ -328,6 +347,7 @@ int main(void)
 		cmocka_unit_test(of_a_pool_in_use),
 		cmocka_unit_test(while_a_host_comes_and_goes),
 		cmocka_unit_test(errors),
+		cmocka_unit_test(to_itself),
 		cmocka_unit_test(of_what_is_damaged),
 	};
 
