@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "daxfs/inspect.h"
+#include "daxfs/member.h"
 #include "daxfsctl/ctl.h"
 #include "daxfsctl/json.h"
 #include "daxfsctl/medium.h"
@@ -232,6 +233,30 @@ int cmd_backup(struct ctl *ctl, int argc, char **argv)
 	return code;
 }
 
+/*
+ * In what backup wrote no slot has a tenant. In a pool that hosts use some have, and a copy of that would have words of
+ * one time and pages of another; and a fabricd that watches it would miss their heartbeats, and have the hosts cut off
+ * that work in the pool it was copied from. What cannot be read at all is for daxfs_restore to say.
+ */
+static int refuse_tenants(struct ctl *ctl, const char *file)
+{
+	struct daxfs_error ignored;
+	struct daxfs_host_view host;
+	struct daxfs_member *m;
+	int code = CTL_OK, rc;
+
+	if (daxfs_member_open(file, false, &m, &ignored))
+		return CTL_OK;
+	for (unsigned i = 0; code == CTL_OK && (rc = daxfs_member_host(m, i, &host)) != -EINVAL; i++)
+		if (rc == 0 && daxfs_host_may_live(&host))
+			code = ctl_fail(ctl, CTL_REFUSED,
+					"host %u is %s in %s: give a file that daxfsctl backup wrote; of a pool "
+					"that hosts use, backup --online makes one",
+					i, daxfs_host_state_name(host.state), file);
+	daxfs_member_close(m);
+	return code;
+}
+
 int cmd_restore(struct ctl *ctl, int argc, char **argv)
 {
 	bool force = false;
@@ -239,6 +264,8 @@ int cmd_restore(struct ctl *ctl, int argc, char **argv)
 	struct daxfs_error err = { .text = "" };
 	int code = ctl_parse(ctl, argc, argv, table, 1, 2, 2, "restore FILE POOL [--force]"), rc;
 
+	if (code == CTL_OK)
+		code = refuse_tenants(ctl, ctl->words[0]);
 	if (code)
 		return code;
 	rc = daxfs_restore(ctl->words[0], ctl->words[1], force, &err);

@@ -312,6 +312,25 @@ static void to_itself(void **unused)
 	teardown(&p);
 }
 
+/* The bytes of a pool that a host is in are no copy of it, and not taken for one. */
+static void of_what_hosts_use(void **unused)
+{
+	struct daxfs *fs;
+	struct place p;
+
+	(void)unused;
+	setup(&p);
+	fs = join(&p);
+	ctl_run(&p.r, "restore %s %s", p.pool, p.other);
+	ctl_expect(&p.r, CTL_REFUSED, "host 1 is ALIVE in ");
+	assert_int_equal(access(p.other, F_OK), -1);
+	assert_int_equal(daxfs_leave(fs), 0);
+	daxfs_close(fs);
+	ctl_run(&p.r, "restore %s %s", p.pool, p.other);
+	ctl_expect(&p.r, CTL_OK, "restored ");
+	teardown(&p);
+}
+
 static void of_what_is_damaged(void **unused)
 {
 	struct place p;
@@ -348,6 +367,7 @@ int main(void)
 		cmocka_unit_test(while_a_host_comes_and_goes),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(to_itself),
+		cmocka_unit_test(of_what_hosts_use),
 		cmocka_unit_test(of_what_is_damaged),
 	};
 
