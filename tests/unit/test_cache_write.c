@@ -358,6 +358,8 @@ static void test_refused(void **state)
 	assert_int_equal(daxfs_setattr(s.pod.fs[1], s.ino, DAXFS_SET_SIZE, &attr, NULL), -EROFS);
 	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &byte, 1, 0, 0), 1);
 	assert_int_equal(daxfs_write_back(s.pod.fs[1], s.ino), -EROFS);
+	assert_int_equal(daxfs_xattr_set(s.pod.fs[0], s.ino, "user.a", "b", 1, 0), -EOPNOTSUPP);
+	assert_int_equal(daxfs_xattr_set(s.pod.fs[1], s.ino, "user.a", "b", 1, 0), -EROFS);
 	assert_int_equal(daxfs_allocate(s.pod.fs[0], s.ino, 0, PAGE, DAXFS_PUNCH, true), -EOPNOTSUPP);
 	assert_int_equal(daxfs_allocate(s.pod.fs[1], s.ino, 0, PAGE, DAXFS_PUNCH, true), -EROFS);
 	assert_int_equal(daxfs_write(s.pod.fs[0], s.ino, &byte, 1, DAXFS_FILE_MAX - PAGE, 0), -EFBIG);
