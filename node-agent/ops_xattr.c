@@ -22,7 +22,7 @@
 
 static_assert(DAXFS_XATTR_CREATE == XATTR_CREATE && DAXFS_XATTR_REPLACE == XATTR_REPLACE, "flags");
 
-#define OURS XATTR_TRUSTED_PREFIX "daxfs."
+#define OURS BACKING_RESERVED
 #define LIST_MAX 65536 /* more than the names of an inode have together */
 
 static bool begins(const char *name, const char *with)
