@@ -64,7 +64,7 @@ LIB_SRC := $(sort $(wildcard libdaxfs/*.c libdaxfs/*/*.c))
 SIM_LIB_SRC := $(filter-out libdaxfs/mem/writeback.c,$(LIB_SRC))
 SIM_SRC := $(sort $(wildcard tests/sim/*.c tests/sim/*/*.c))
 # What a simulated pod runs of the daemons: all that decides.
-SIM_PROG_SRC := $(addprefix fabricd/,decide.c decide_observe.c decide_table.c events.c gaps.c monitor.c) node-agent/self_recover.c node-agent/backing_write.c
+SIM_PROG_SRC := $(addprefix fabricd/,decide.c decide_observe.c decide_table.c events.c gaps.c monitor.c) node-agent/self_recover.c node-agent/backing_write.c node-agent/backing_dirty.c
 PROTO := $(sort $(wildcard proto/*.proto))
 PROTO_SRC := $(sort $(wildcard proto/*.c))
 COMMON_SRC := $(sort $(wildcard common/*.c))

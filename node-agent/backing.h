@@ -117,11 +117,13 @@ struct backing {
 	unsigned threads;
 	bool kept, flushes, serves;
 
-	/* backing_write.c */
-	bool writable;
+	/* backing_dirty.c */
 	struct backing_dirty *dirty;
 	uint64_t dirty_bytes, dirty_max;
-	bool shares;              /* dirty_max is a share of the pool: nobody has said another */
+	bool shares; /* dirty_max is a share of the pool: nobody has said another */
+
+	/* backing_write.c */
+	bool writable;
 	int write_error;          /* of the last attempt to write back */
 	bool sync_wanted;         /* everything, at once */
 	pthread_mutex_t flushing; /* held over storage: whoever writes back, or changes attributes there */
@@ -259,10 +261,6 @@ int backing_out_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stam
 /* May the file be written: -EROFS; -EMLINK: it has other names in storage, and the pool cannot have it so; -ESTALE: by
  * another inode, to which its name is to be looked up. */
 int backing_may_write(struct backing *b, daxfs_ino ino);
-/* Wait until less is dirty than may be: 0, or why that cannot be written back. */
-int backing_wait_room(struct backing *b);
-/* This host has written so much of a file. */
-void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes);
 /* All that was written of a file is in storage when this returns. */
 int backing_flush(struct backing *b, daxfs_ino ino);
 /* A file or directory, and its names, are on stable storage; what was written of it is not written back. */
@@ -274,10 +272,29 @@ void *backing_flusher(void *context);
 /* Give up the lock of who writes back, which a former process may have had: before anybody of this one uses the
  * backing. */
 void backing_release_left_turn(struct backing *b);
-/* A file is not there any more, or has been written back by others. */
+
+/* -- what is dirty (backing_dirty.c) --------------------------------------------------------- */
+
+/* This host has written so much of a file; 0: somebody has. */
+void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes);
+/*
+ * So much of what was written before `before` is in storage: the file leaves the list, or is as young as what came
+ * since; or that failed, and it waits as long as one that is new.
+ */
+void backing_written(struct backing *b, daxfs_ino ino, uint64_t bytes, int64_t before, int error);
+/* How much this host has written of a file, and not written back, at most. */
+uint64_t backing_dirty_bytes(struct backing *b, daxfs_ino ino);
+unsigned backing_count_dirty(struct backing *b);
+/* The oldest file, if it is so old, or must make room; all: any. 0: none. */
+daxfs_ino backing_next_dirty(struct backing *b, bool all);
+/* For people who look at the pod. */
+void backing_tell_dirty(struct backing *b);
+/* When the backing goes. */
+void backing_forget_dirty(struct backing *b);
 /* How much may be dirty, if that is a share: of one more host, it is less. */
 void backing_take_share(struct backing *b);
-void backing_forget_dirty(struct backing *b);
+/* Wait until less is dirty than may be: 0, or why that cannot be written back. */
+int backing_wait_room(struct backing *b);
 
 /* -- room (backing_room.c) ---------------------------------------------------------------- */
 

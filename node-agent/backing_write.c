@@ -161,115 +161,7 @@ int backing_out_sync(void *context, daxfs_ino ino, uint64_t file, uint64_t *stam
 	return rc;
 }
 
-/* -- what is dirty ------------------------------------------------------------------------------ */
-
-/* The lock is held. */
-static struct backing_dirty **find(struct backing *b, daxfs_ino ino)
-{
-	struct backing_dirty **at = &b->dirty;
-
-	while (*at && (*at)->ino != ino)
-		at = &(*at)->next;
-	return at;
-}
-
-static void note(struct backing *b, daxfs_ino ino, uint64_t bytes)
-{
-	struct backing_dirty **at, *file;
-
-	pthread_mutex_lock(&b->lock);
-	at = find(b, ino);
-	file = *at;
-	if (!file) {
-		file = calloc(1, sizeof(*file));
-		if (file) {
-			file->ino = ino;
-			file->since_ns = clock_ns();
-			*at = file;
-		} /* else the next scan finds it */
-	}
-	if (file) {
-		file->bytes += bytes;
-		b->dirty_bytes += bytes;
-	}
-	pthread_mutex_unlock(&b->lock);
-}
-
-void backing_wrote(struct backing *b, daxfs_ino ino, uint64_t bytes)
-{
-	note(b, ino, bytes);
-}
-
-/* So much of what was written before `before` is in storage: the file leaves the list, or is as young as what came
- * since; or it failed, and waits as long as one that is new. */
-static void written(struct backing *b, daxfs_ino ino, uint64_t bytes, int64_t before, int error)
-{
-	struct daxfs_source source;
-	bool gone = daxfs_source(b->fs, ino, &source) || !source.dirty;
-	struct backing_dirty **at, *file;
-
-	pthread_mutex_lock(&b->lock);
-	at = find(b, ino);
-	file = *at;
-	if (file) {
-		bytes = bytes < file->bytes ? bytes : file->bytes;
-		file->bytes -= bytes;
-		b->dirty_bytes -= bytes;
-		*at = file->next;
-		if (gone && !file->bytes && !error) {
-			free(file);
-		} else {
-			file->since_ns = before;
-			file->error = error;
-			for (at = &b->dirty; *at && (*at)->since_ns <= before;)
-				at = &(*at)->next;
-			file->next = *at;
-			*at = file;
-		}
-	}
-	pthread_cond_broadcast(&b->changed);
-	pthread_mutex_unlock(&b->lock);
-}
-
-void backing_forget_dirty(struct backing *b)
-{
-	struct backing_dirty *file;
-
-	while ((file = b->dirty)) {
-		b->dirty = file->next;
-		free(file);
-	}
-	b->dirty_bytes = 0;
-}
-
-/* All hosts together leave three quarters of the pool to others. Hosts that have not come yet are not counted. */
-void backing_take_share(struct backing *b)
-{
-	struct daxfs_statfs usage = { 0 };
-	uint64_t share;
-
-	if (!b->shares || daxfs_statfs(b->fs, &usage))
-		return;
-	share = usage.pages.total / 4 * 4096;
-	share /= usage.hosts > BACKING_DIRTY_SHARES ? usage.hosts : BACKING_DIRTY_SHARES;
-	share = share > BACKING_DIRTY_MAX ? BACKING_DIRTY_MAX : share;
-	pthread_mutex_lock(&b->lock);
-	b->dirty_max = share < BACKING_DIRTY_LEAST ? BACKING_DIRTY_LEAST : share;
-	pthread_mutex_unlock(&b->lock);
-}
-
-int backing_wait_room(struct backing *b)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&b->lock);
-	while (!b->stop && b->dirty_bytes > b->dirty_max && !b->write_error)
-		pthread_cond_wait(&b->changed, &b->lock);
-	if (b->dirty_bytes > b->dirty_max)
-		rc = b->stop ? -ENOTCONN : b->write_error;
-	pthread_mutex_unlock(&b->lock);
-	return rc;
-}
+/* -- who may write ---------------------------------------------------------------------------- */
 
 /* What was written to another one comes first: then its names lead here, too. */
 static int write_by_one(struct backing *b, daxfs_ino ino, uint64_t file)
@@ -347,17 +239,13 @@ static void say_if_changed(struct backing *b, daxfs_ino ino, const struct daxfs_
 int backing_flush(struct backing *b, daxfs_ino ino)
 {
 	struct daxfs_source source = { .dirty = false };
-	struct backing_dirty *file;
 	int64_t before = clock_ns();
 	uint64_t bytes;
 	int rc = begin(b);
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&b->lock);
-	file = *find(b, ino);
-	bytes = file ? file->bytes : 0;
-	pthread_mutex_unlock(&b->lock);
+	bytes = backing_dirty_bytes(b, ino);
 	rc = daxfs_source(b->fs, ino, &source);
 	if (rc == 0 && source.dirty) {
 		say_if_changed(b, ino, &source);
@@ -368,7 +256,7 @@ int backing_flush(struct backing *b, daxfs_ino ino)
 	}
 	end(b);
 	if (rc == 0)
-		written(b, ino, bytes, before, 0);
+		backing_written(b, ino, bytes, before, 0);
 	return rc;
 }
 
@@ -466,7 +354,7 @@ int backing_set(struct backing *b, daxfs_ino ino, unsigned set, const struct dax
 	rc = set_both(b, ino, set, in, out);
 	backing_unlock_names(b, &locks);
 	if (rc == 0 && set & DAXFS_SET_SIZE)
-		note(b, ino, 0);
+		backing_wrote(b, ino, 0);
 	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
@@ -491,19 +379,6 @@ int backing_sync_there(struct backing *b, daxfs_ino ino)
 
 /* -- the flusher ---------------------------------------------------------------------------------- */
 
-/* The oldest file, if it is so old, or must make room; all: any. 0: none. */
-static daxfs_ino next_file(struct backing *b, bool all)
-{
-	daxfs_ino ino = 0;
-
-	pthread_mutex_lock(&b->lock);
-	if (b->dirty && (all || b->dirty_bytes > b->dirty_max / 2 ||
-			 clock_ns() - b->dirty->since_ns > (int64_t)BACKING_DIRTY_MS * 1000000))
-		ino = b->dirty->ino;
-	pthread_mutex_unlock(&b->lock);
-	return ino;
-}
-
 /* A file that is not there any more needs nothing; one that cannot be written now waits behind the others. */
 static bool flush_next(struct backing *b, daxfs_ino ino)
 {
@@ -512,7 +387,7 @@ static bool flush_next(struct backing *b, daxfs_ino ino)
 
 	if (rc && daxfs_source(b->fs, ino, &source) == -ESTALE)
 		rc = 0;
-	written(b, ino, rc ? 0 : UINT64_MAX, clock_ns(), rc);
+	backing_written(b, ino, rc ? 0 : UINT64_MAX, clock_ns(), rc);
 	return rc == 0;
 }
 
@@ -531,7 +406,7 @@ static int64_t scan(struct backing *b)
 	backing_take_share(b);
 	while ((rc = daxfs_dirty(b->fs, b->number, &at, &ino)) >= 0)
 		if (rc > 0)
-			note(b, ino, 0);
+			backing_wrote(b, ino, 0);
 	took = clock_ns() - began;
 	return began + took + (SCAN_PART * took > rest ? SCAN_PART * took : rest);
 }
@@ -563,30 +438,13 @@ static bool is_serving(struct backing *b, bool *stop)
 	return serving;
 }
 
-/* For people who look at the pod. */
-static void tell_dirty(struct backing *b)
-{
-	uint64_t bytes, age_ms = 0;
-
-	pthread_mutex_lock(&b->lock);
-	bytes = b->dirty_bytes;
-	if (b->dirty)
-		age_ms = (uint64_t)(clock_ns() - b->dirty->since_ns) / 1000000;
-	pthread_mutex_unlock(&b->lock);
-	daxfs_tell_dirty(b->fs, b->number, bytes, age_ms);
-}
-
 /* Files that are due; as many as there were, so that it comes to an end. */
 static unsigned flush_due(struct backing *b, bool all)
 {
-	unsigned failed = 0, n = 0;
+	unsigned failed = 0, n = backing_count_dirty(b);
 	daxfs_ino ino;
 
-	pthread_mutex_lock(&b->lock);
-	for (const struct backing_dirty *file = b->dirty; file; file = file->next)
-		n++;
-	pthread_mutex_unlock(&b->lock);
-	while (n-- && (ino = next_file(b, all)))
+	while (n-- && (ino = backing_next_dirty(b, all)))
 		failed += !flush_next(b, ino);
 	tell(b);
 	return failed;
@@ -606,9 +464,9 @@ void *backing_flusher(void *context)
 
 			if (!stop && (all || clock_ns() >= next_scan))
 				next_scan = scan(b);
-			tell_dirty(b);
+			backing_tell_dirty(b);
 			failed = flush_due(b, all);
-			tell_dirty(b);
+			backing_tell_dirty(b);
 			backing_put(b);
 		}
 		if (!stop)

@@ -9,6 +9,7 @@
 
 #include "daxfs/cache.h"
 #include "node-agent/backing.h"
+#include "storage_calls.h"
 #include "test_agent_watch.h"
 
 #include <pthread.h>
@@ -32,9 +33,6 @@ static struct {
 	atomic_ullong fail_from; /* bytes; UINT64_MAX: none fails */
 	char path[32];           /* how those begin that are meant; set while nothing is held and none fails */
 } * reads;
-
-ssize_t __real_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
 
 static inline ssize_t stored_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 				  struct storage_entry *now)

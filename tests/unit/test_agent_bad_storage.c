@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "agent_tree.h"
+#include "storage_calls.h"
 
 #define SIZE (1u << 20)
 #define FAR (5ull << 30)
@@ -26,10 +27,6 @@ static int refusal(const char *name)
 	return strchr(name, ':') ? -atomic_load(&says->refused) : 0;
 }
 
-int __real_storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
-			const char *target, struct storage_entry *out);
-int __wrap_storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
-			const char *target, struct storage_entry *out);
 int __wrap_storage_make(int root, const struct storage_dir *dir, const char *name, const struct daxfs_attr *attr,
 			const char *target, struct storage_entry *out)
 {
@@ -38,12 +35,6 @@ int __wrap_storage_make(int root, const struct storage_dir *dir, const char *nam
 	return rc ? rc : __real_storage_make(root, dir, name, attr, target, out);
 }
 
-int __real_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-			  const struct storage_dir *to, const char *new_name, bool replace,
-			  struct storage_entry *replaced);
-int __wrap_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
-			  const struct storage_dir *to, const char *new_name, bool replace,
-			  struct storage_entry *replaced);
 int __wrap_storage_rename(int root, const struct storage_dir *from, const char *name, uint64_t file,
 			  const struct storage_dir *to, const char *new_name, bool replace,
 			  struct storage_entry *replaced)
@@ -53,10 +44,6 @@ int __wrap_storage_rename(int root, const struct storage_dir *from, const char *
 	return rc ? rc : __real_storage_rename(root, from, name, file, to, new_name, replace, replaced);
 }
 
-int __real_storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,
-			struct storage_entry *out);
-int __wrap_storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,
-			struct storage_entry *out);
 int __wrap_storage_link(int root, const char *path, uint64_t file, const struct storage_dir *dir, const char *name,
 			struct storage_entry *out)
 {
@@ -65,8 +52,6 @@ int __wrap_storage_link(int root, const char *path, uint64_t file, const struct 
 	return rc ? rc : __real_storage_link(root, path, file, dir, name, out);
 }
 
-int __real_storage_look(int root, const char *path, struct storage_entry *out);
-int __wrap_storage_look(int root, const char *path, struct storage_entry *out);
 int __wrap_storage_look(int root, const char *path, struct storage_entry *out)
 {
 	const char *name = strrchr(path, '/');
@@ -76,10 +61,6 @@ int __wrap_storage_look(int root, const char *path, struct storage_entry *out)
 	return rc ? rc : __real_storage_look(root, path, out);
 }
 
-ssize_t __real_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
-ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
 ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 			    struct storage_entry *now)
 {
@@ -88,8 +69,6 @@ ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, u
 	return rc ? rc : __real_storage_read(root, path, buf, len, offset, now);
 }
 
-int __real_storage_open_file(int root, const char *path, uint64_t file);
-int __wrap_storage_open_file(int root, const char *path, uint64_t file);
 int __wrap_storage_open_file(int root, const char *path, uint64_t file)
 {
 	int rc = -atomic_load(&says->stale);
@@ -97,8 +76,6 @@ int __wrap_storage_open_file(int root, const char *path, uint64_t file)
 	return rc ? rc : __real_storage_open_file(root, path, file);
 }
 
-int __real_storage_set(int root, const char *path, uint64_t file, unsigned set, const struct daxfs_attr *attr);
-int __wrap_storage_set(int root, const char *path, uint64_t file, unsigned set, const struct daxfs_attr *attr);
 int __wrap_storage_set(int root, const char *path, uint64_t file, unsigned set, const struct daxfs_attr *attr)
 {
 	int rc = __real_storage_set(root, path, file, set, attr);

@@ -20,6 +20,7 @@
 #define CACHE_MAX (1 << 20)
 #include "agent_cold.h"
 #include "agent_tree.h"
+#include "storage_calls.h"
 #include "fs/cache.h"
 
 #define BLOCK 3000u /* bytes: its blocks begin and end within pages */
@@ -85,10 +86,6 @@ static struct safe *safe_of(int fd)
 	return NULL;
 }
 
-ssize_t __real_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
-ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
 ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 			    struct storage_entry *now)
 {
@@ -106,8 +103,6 @@ ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, u
 	return rc;
 }
 
-int __real_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
-int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
 int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 {
 	struct safe *safe = safe_of(fd);
@@ -121,8 +116,6 @@ int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 	return __real_storage_write(fd, buf, len, offset);
 }
 
-int __real_storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now);
-int __wrap_storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now);
 int __wrap_storage_sync(int fd, const struct timespec *mtime, struct storage_entry *now)
 {
 	struct safe *safe = safe_of(fd);
@@ -579,9 +572,7 @@ static void test_kills(void **state)
 		n, x->hosts, x->kills[IN_WRITE] + x->kills[BEFORE_SYNC] + x->kills[AFTER_SYNC]);
 	report("from the proof of a death to a sync of what it left dirty", x->flush_ns, x->n_flush);
 	report("from there to the bytes of a page that it was filling", x->fill_ns, x->n_fill);
-	for (int i = 0; i < POD_HOSTS; i++)
-		assert_int_equal(pod_stop(&t->pod, i, SIGTERM), AGENT_EXIT_OK);
-	pod_expect_clean(&t->pod);
+	pod_leave_clean(&t->pod);
 	free(x);
 }
 

@@ -9,6 +9,7 @@
 
 #define TREE_LINE "dirty-max-mib = 1"
 #include "agent_tree.h"
+#include "storage_calls.h"
 
 #define MAX (1u << 20)
 #define PIECE (64u << 10)
@@ -20,8 +21,6 @@ static struct {
 	atomic_int host, waiting;
 } * held;
 
-int __real_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
-int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset);
 int __wrap_storage_write(int fd, const void *buf, size_t len, uint64_t offset)
 {
 	if (atomic_load(&held->host) == tree_host) {

@@ -15,8 +15,6 @@
 #define STUCK_S (HANG_S / 10) /* of standing still; a mutant need not wait longer */
 
 ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
-ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 			    struct storage_entry *now)
 {
 	return stored_read(root, path, buf, len, offset, now);
