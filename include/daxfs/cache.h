@@ -406,6 +406,18 @@ DAXFS_API int daxfs_serve(struct daxfs *fs, const struct daxfs_ask *ask);
 DAXFS_API int daxfs_stamp(struct daxfs *fs, daxfs_ino ino, uint64_t stamp);
 
 /*
+ * daxfs_restamp - the same, if it has still the stamp `was`
+ *
+ * For those who have looked at storage, and do not know who else has meanwhile.
+ *
+ * Errors:
+ * -ECANCELED  it has another one
+ * and those of daxfs_stamp.
+ * Crash: as daxfs_stamp.
+ */
+DAXFS_API int daxfs_restamp(struct daxfs *fs, daxfs_ino ino, uint64_t was, uint64_t stamp);
+
+/*
  * daxfs_dirty - find files of a backing that are to be written back
  *
  * Looks through the inodes of the pool from *at on, which is 0 at first, and sets it for the next call; some thousands

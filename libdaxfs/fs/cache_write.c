@@ -364,6 +364,7 @@ int daxfs_write_back(struct daxfs *fs, daxfs_ino ino)
 
 struct stamp_op {
 	daxfs_ino ino;
+	const uint64_t *was; /* NULL: whatever it is */
 	uint64_t stamp;
 };
 
@@ -379,7 +380,10 @@ static int set_stamp(struct daxfs *fs, struct lane *lane, void *arg)
 	if (!inode_backed(inode.sm))
 		return -EINVAL;
 	/* A word of its own, in the durability domain before a record that says that it counts. */
-	sm_store_relaxed(&inode.sm->btime, op->stamp);
+	if (!op->was)
+		sm_store_relaxed(&inode.sm->btime, op->stamp);
+	else if (!sm_cas(&inode.sm->btime, *op->was, op->stamp)) /* ORD none: nothing else is published by it */
+		return -ECANCELED;
 	sm_flush(&lane->pool->shm, &inode.sm->btime, sizeof(inode.sm->btime));
 	sm_drain(&lane->pool->shm);
 	return 0;
@@ -387,7 +391,14 @@ static int set_stamp(struct daxfs *fs, struct lane *lane, void *arg)
 
 int daxfs_stamp(struct daxfs *fs, daxfs_ino ino, uint64_t stamp)
 {
-	struct stamp_op op = { ino, stamp };
+	struct stamp_op op = { ino, NULL, stamp };
+
+	return fs_run(fs, set_stamp, &op);
+}
+
+int daxfs_restamp(struct daxfs *fs, daxfs_ino ino, uint64_t was, uint64_t stamp)
+{
+	struct stamp_op op = { ino, &was, stamp };
 
 	return fs_run(fs, set_stamp, &op);
 }

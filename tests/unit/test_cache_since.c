@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache_since.c - names that are changed if nobody changed the attributes of some directory since.
+ * test_cache_since.c - names that are changed if nobody changed the attributes of some directory since; stamps, if
+ * nobody changed these.
  */
 #include <sys/stat.h>
 
@@ -57,10 +58,37 @@ static void test_since(void **state)
 	pod_stop(&pod);
 }
 
+static uint64_t stamp_of(struct daxfs *fs, daxfs_ino ino)
+{
+	struct daxfs_source source;
+
+	assert_int_equal(daxfs_source(fs, ino, &source), 0);
+	return source.stamp;
+}
+
+/* Of two who have looked at storage, the one who was slow does not overwrite what the other one saw. */
+static void test_restamp(void **state)
+{
+	struct pod pod;
+	daxfs_ino f;
+
+	(void)state;
+	pod_start(&pod, 4 << 20);
+	f = import_in(&pod, DAXFS_ROOT, "f", S_IFREG | 0644, 6);
+	assert_int_equal(daxfs_restamp(pod.fs[0], f, 0, 11), 0);
+	assert_int_equal(daxfs_restamp(pod.fs[1], f, 11, 13), 0);
+	assert_int_equal(daxfs_restamp(pod.fs[0], f, 11, 15), -ECANCELED);
+	assert_int_equal(stamp_of(pod.fs[0], f), 13);
+	assert_int_equal(daxfs_stamp(pod.fs[0], f, 15), 0);
+	assert_int_equal(stamp_of(pod.fs[1], f), 15);
+	pod_stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_since),
+		cmocka_unit_test(test_restamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,6 +366,7 @@ static void test_refused(void **state)
 	other = pod_create(s.pod.fs[0], DAXFS_ROOT, "g");
 	assert_int_equal(daxfs_write_back(s.pod.fs[0], other), -EINVAL);
 	assert_int_equal(daxfs_stamp(s.pod.fs[0], other, 1), -EINVAL);
+	assert_int_equal(daxfs_restamp(s.pod.fs[0], other, 0, 1), -EINVAL);
 	daxfs_unlink(s.pod.fs[0], DAXFS_ROOT, "g");
 	assert_int_equal(daxfs_write_back(s.pod.fs[0], s.ino), 0);
 	stop(&s);

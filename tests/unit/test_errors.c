@@ -339,6 +339,7 @@ static const struct {
 	{ "daxfs_write_back -EBUSY", "test_cache_write.c" },
 	{ "daxfs_write_back -EIO", NULL },
 	{ "daxfs_stamp -EINVAL", "test_cache_write.c" },
+	{ "daxfs_restamp -ECANCELED", "test_cache_since.c" },
 	{ "daxfs_cached -EINVAL", "test_cache_poison.c" },
 	{ "daxfs_cached -ESTALE", "test_cache_poison.c" },
 	{ "daxfs_cache_stats_of -EINVAL", "test_cache_names.c" },
