@@ -196,9 +196,12 @@ void backing_others_revalidate(struct backing *b, daxfs_ino ino);
 
 /* -- names (backing_names.c): these wait for storage ------------------------------------- */
 
-/* Is a name of a directory as in storage? It is afterwards. 0, -ENOENT, -errno of storage. Or by who has it locked. */
+/* Is a name of a directory as in storage? It is afterwards. 0, -ENOENT, -errno of storage. */
 int backing_look(struct backing *b, daxfs_ino parent, const char *name);
-int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name);
+/* The same, by who has the directory locked. BACKING_NOT_LOCKED: what it leads to is to be locked, too. */
+struct name_locks;
+#define BACKING_NOT_LOCKED 1
+int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name, const struct name_locks *locks);
 /* A name for what is in storage; the target of a link. */
 int backing_import(struct backing *b, daxfs_ino parent, const char *name, const char *target,
 		   const struct storage_entry *e, struct daxfs_attr *out);

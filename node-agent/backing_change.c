@@ -5,7 +5,9 @@
  * Storage first, then the pool; what storage refuses is returned, and nothing has changed.
  *
  *  N1 Who changes names of directories has them locked, from before the look at storage to behind the pool. So of
- *     the pod's hosts one at a time decides by what names lead to. Others look, and import, at any time.
+ *     the pod's hosts one at a time decides by what names lead to. Others look, and import, at any time. If storage
+ *     has the same file under a name, and it is another one than it was, its attributes may be just being set, under
+ *     another name perhaps: then it is locked, too, and looked at again.
  *  N2 The intent is in the pool from before storage changes until the pool is the same. So whoever finds that storage
  *     and pool differ, and no intent, knows that somebody else changed storage. What was written and not written
  *     back goes with the pool's own changes, and stays in spite of others.
@@ -65,18 +67,37 @@ static void refresh(struct backing *b, daxfs_ino dir)
 
 /* -- what programs ask for ------------------------------------------------------------------------ */
 
+/* Directories, and what is to be locked with them. 1: a former process has done it. */
+static int lock(struct backing *b, struct backing_change *c)
+{
+	const daxfs_ino all[] = { c->dir, c->to_dir, c->also[0], c->also[1] };
+	int rc = backing_lock_names(b, &c->locks, all, 4, 0);
+
+	return rc ? rc : backing_settle_under_locks(b, c);
+}
+
+/* All anew, for locks are taken in order: what was found before may be otherwise now. */
+static int lock_too(struct backing *b, struct backing_change *c, daxfs_ino dir, const char *name)
+{
+	struct daxfs_attr attr = { .ino = 0 };
+	int rc;
+
+	backing_unlock_names(b, &c->locks);
+	daxfs_lookup(b->fs, dir, name, &attr);
+	c->also[c->relocked++ % 2] = attr.ino;
+	rc = lock(b, c);
+	return rc < 0 ? rc : 0;
+}
+
 /* 1: a former process has done it. */
 static int begin(struct backing *b, struct backing_change *c, uint64_t request)
 {
-	const daxfs_ino dir[] = { c->dir, c->to_dir };
-	int rc = b->writable ? 0 : -EROFS;
-
 	c->locks.n = 0;
 	c->intended = false;
+	c->relocked = 0;
+	c->also[0] = c->also[1] = 0;
 	backing_intent_key(b, request, c);
-	if (rc == 0)
-		rc = backing_lock_names(b, &c->locks, dir, 2, 0);
-	return rc ? rc : backing_settle_under_locks(b, c);
+	return b->writable ? lock(b, c) : -EROFS;
 }
 
 void backing_change_end(struct backing *b, struct backing_change *c)
@@ -112,11 +133,18 @@ static int stuck(struct backing *b, struct backing_change *c, int rc)
 }
 
 /* What is there under a name, in storage and in the pool. */
-static int look(struct backing *b, daxfs_ino dir, const char *name, struct daxfs_attr *attr,
+static int look(struct backing *b, struct backing_change *c, daxfs_ino dir, const char *name, struct daxfs_attr *attr,
 		struct daxfs_source *source)
 {
-	int rc = backing_look_locked(b, dir, name);
+	int rc = backing_look_locked(b, dir, name, &c->locks);
 
+	for (unsigned i = 0; rc == BACKING_NOT_LOCKED && i < TRIES; i++) {
+		rc = lock_too(b, c, dir, name);
+		if (rc == 0)
+			rc = backing_look_locked(b, dir, name, &c->locks);
+	}
+	if (rc == BACKING_NOT_LOCKED) /* it leads to another one each time */
+		rc = -ESTALE;
 	if (rc == 0)
 		rc = daxfs_lookup(b->fs, dir, name, attr);
 	if (rc == 0)
@@ -132,7 +160,7 @@ static int import_made(struct backing *b, struct backing_change *c, const struct
 
 	if (rc != -EEXIST)
 		return rc;
-	rc = look(b, c->dir, c->name, out, &source); /* somebody has found it there */
+	rc = look(b, c, c->dir, c->name, out, &source); /* somebody has found it there */
 	return rc == 0 && source.file != made->file ? -ESTALE : rc;
 }
 
@@ -172,7 +200,7 @@ int backing_make(struct backing *b, struct backing_change *c, uint64_t request, 
 	done = begin(b, c, request);
 	if (done < 0)
 		return done;
-	rc = look(b, c->dir, c->name, out, &source);
+	rc = look(b, c, c->dir, c->name, out, &source);
 	if (done)
 		return rc;
 	if (rc == -ENOENT)
@@ -237,7 +265,7 @@ int backing_remove(struct backing *b, struct backing_change *c, uint64_t request
 	if (rc)
 		return rc < 0 ? rc : 0;
 	for (unsigned i = 0; i < TRIES; i++) {
-		rc = look(b, c->dir, c->name, &attr, &source);
+		rc = look(b, c, c->dir, c->name, &attr, &source);
 		if (rc == 0 && S_ISDIR(attr.mode) != directory)
 			rc = directory ? -ENOTDIR : -EISDIR;
 		if (rc)
@@ -260,7 +288,7 @@ static int check_victim(struct backing *b, struct backing_change *c, const struc
 	struct daxfs_source source;
 	struct daxfs_attr there;
 	uint64_t file;
-	int rc = look(b, c->to_dir, c->to_name, &there, &source);
+	int rc = look(b, c, c->to_dir, c->to_name, &there, &source);
 
 	c->victim = 0;
 	c->victim_last = false;
@@ -317,12 +345,17 @@ int backing_move(struct backing *b, struct backing_change *c, uint64_t request, 
 	if (rc)
 		return rc < 0 ? rc : 0;
 	for (unsigned i = 0; i < TRIES; i++) {
-		rc = look(b, c->dir, c->name, &attr, &source);
+		unsigned relocked;
+
+		rc = look(b, c, c->dir, c->name, &attr, &source);
 		if (rc)
 			return rc;
 		c->ino = attr.ino;
 		c->file = source.file;
+		relocked = c->relocked;
 		rc = check_victim(b, c, &attr, flags);
+		if (c->relocked != relocked)
+			continue;
 		if (rc)
 			return rc < 0 ? rc : 0;
 		rc = move_it(b, c);
@@ -401,7 +434,7 @@ int backing_link(struct backing *b, struct backing_change *c, uint64_t request, 
 	done = begin(b, c, request);
 	if (done < 0)
 		return done;
-	rc = look(b, c->dir, c->name, out, &source);
+	rc = look(b, c, c->dir, c->name, out, &source);
 	if (done || rc != -ENOENT)
 		return done || rc ? rc : -EEXIST;
 	rc = link_now(b, c);

@@ -11,7 +11,7 @@
 
 #define NAME_LOCKS_HELD 4u /* by one change */
 
-/* of directories whose names are to change, in order */
+/* of directories whose names are to change, and of what they lead to; in order */
 struct name_locks {
 	unsigned number[NAME_LOCKS_HELD], n;
 };
@@ -32,6 +32,8 @@ struct backing_change {
 	char key[80]; /* of the intent */
 	bool intended;
 	struct name_locks locks;
+	daxfs_ino also[2]; /* that are locked, too; */
+	unsigned relocked; /* ... and how often that was begun anew */
 };
 
 /*
@@ -68,6 +70,8 @@ int backing_follow_link(struct backing *b, const struct backing_change *c, const
 int backing_number_at(struct backing *b, daxfs_ino dir, const char *name, uint64_t *file, bool *last);
 /* Only another name, or mode, has changed a file since its stamp was taken: it is the same one. True: it has. */
 bool backing_stamp_again(struct backing *b, daxfs_ino ino);
+/* The same of one that has lost a name, whatever name it has now. */
+bool backing_stamp_left(struct backing *b, daxfs_ino ino);
 /* The same, by what storage said. */
 bool backing_stamp_as(struct backing *b, daxfs_ino ino, const struct storage_entry *now);
 
@@ -82,6 +86,7 @@ struct backing_intents {
 int backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
 		       unsigned patience_ms);
 void backing_unlock_names(struct backing *b, struct name_locks *l);
+bool backing_has_locked(const struct name_locks *l, daxfs_ino ino);
 /* Give up what no thread of this process has: a former one had it. */
 void backing_release_left_locks(struct backing *b);
 

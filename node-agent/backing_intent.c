@@ -130,6 +130,14 @@ void backing_unlock_names(struct backing *b, struct name_locks *l)
 		unlock_one(b, l->number[--l->n]);
 }
 
+bool backing_has_locked(const struct name_locks *l, daxfs_ino ino)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->number[i] == number_of(ino))
+			return true;
+	return false;
+}
+
 void backing_release_left_locks(struct backing *b)
 {
 	for (unsigned i = 0; i < NAME_LOCKS; i++)
@@ -225,10 +233,7 @@ bool backing_intent_is_ours(struct backing *b, const struct backing_change *c)
 
 bool backing_intent_is_of(const struct name_locks *l, const struct backing_change *c)
 {
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->number[i] == number_of(c->dir) || (c->to_dir && l->number[i] == number_of(c->to_dir)))
-			return true;
-	return false;
+	return backing_has_locked(l, c->dir) || (c->to_dir && backing_has_locked(l, c->to_dir));
 }
 
 /* One that makes no sense is of nobody. */

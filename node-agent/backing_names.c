@@ -16,9 +16,10 @@
  * Any other file that changed is another file: its name is forgotten and imported anew, and its pages go with the
  * last of its readers. For a moment the pool has no name: a host that cannot read the storage asks. To forget, a host
  * locks the directory and looks again: so what another host has just made is not taken for what an old look did not
- * see. Where a dead host has the lock, what the pool has is served, until it is recovered. To import needs no lock: a
- * name that is gone again by then is forgotten by the next look. A crash leaves a name that is not there, or one
- * that is old: the next look makes it right.
+ * see. If storage has the same file under that name, it locks the file, too: who sets its attributes has that locked
+ * until the stamp is of these, and may have come by another name. Where a dead host has the lock, what the pool has is
+ * served, until it is recovered. To import needs no lock: a name that is gone again by then is forgotten by the next
+ * look. A crash leaves a name that is not there, or one that is old: the next look makes it right.
  */
 #include "node-agent/backing_change.h"
 
@@ -32,7 +33,7 @@
 #define LOOKS 8u      /* at a name that others change meanwhile */
 #define DEPTH_MAX 256 /* of a tree that is forgotten */
 #define LOCK_MS 500   /* for whoever changes names of the directory */
-#define NOT_LOCKED 1
+#define NOT_LOCKED BACKING_NOT_LOCKED
 
 /* Storage fails: said once, until it fails otherwise. */
 static void say(struct backing *b, int error)
@@ -78,7 +79,7 @@ static bool is_same(const struct known *was, const struct storage_entry *now)
 {
 	if (!S_ISREG(was->entry.attr.mode) || !S_ISREG(now->attr.mode) || (!was->dirty && !was->stamp))
 		return storage_same(&was->entry, now);
-	return was->entry.file == now->file && (was->dirty || was->stamp == storage_stamp(now));
+	return was->entry.file == now->file && (was->dirty || storage_stamp_is(was->stamp, now));
 }
 
 bool backing_is_as(struct backing *b, daxfs_ino ino, const struct storage_entry *now)
@@ -154,7 +155,7 @@ int backing_import_one(struct backing *b, daxfs_ino parent, const char *name, co
 			: daxfs_import(b->fs, parent, name, &e->attr, b->number, e->file, out);
 
 	if (rc == 0 && S_ISREG(e->attr.mode))
-		daxfs_stamp(b->fs, out->ino, storage_stamp(e)); /* else it is known by its attributes */
+		daxfs_restamp(b->fs, out->ino, 0, storage_stamp(e)); /* else it is known by its attributes */
 	return rc;
 }
 
@@ -244,10 +245,27 @@ static bool is_being_made(struct backing *b, daxfs_ino parent, const char *name)
 	return found;
 }
 
+/* It is what it was. */
+static void keep(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, const struct known *was,
+		 const struct storage_entry *now)
+{
+	backing_note(b, ino, parent, name, true);
+	backing_note_links(b, ino, now->links);
+	if (storage_stamp_is_open(was->stamp))
+		backing_stamp_as(b, ino, now);
+}
+
+/* May whoever has these locked forget it? Not while somebody sets its attributes, by that name or another one. */
+static bool may_forget(const struct name_locks *locks, daxfs_ino ino, const struct known *was, int there,
+		       const struct storage_entry *now)
+{
+	return locks && (there || was->entry.file != now->file || backing_has_locked(locks, ino));
+}
+
 /* Make a name of the pool what storage says: 0, -ENOENT, -EAGAIN: look again; NOT_LOCKED: to forget it, or to find it
  * made. */
 static int make_so(struct backing *b, daxfs_ino parent, const char *name, const char *path, int there,
-		   const struct storage_entry *now, bool locked)
+		   const struct storage_entry *now, const struct name_locks *locks)
 {
 	struct known was;
 	struct daxfs_attr attr;
@@ -256,7 +274,7 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 	if (rc == -ENOENT && is_absent(there))
 		return -ENOENT;
 	if (rc == -ENOENT) {
-		if (!locked && is_being_made(b, parent, name))
+		if (!locks && is_being_made(b, parent, name))
 			return NOT_LOCKED;
 		rc = was_us(b, parent, name, path) ? -EAGAIN : import(b, parent, name, path, now);
 		return rc == -EEXIST ? -EAGAIN : rc;
@@ -266,19 +284,18 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 	if (rc)
 		return rc == -ESTALE ? -EAGAIN : rc;
 	if (there == 0 && is_same(&was, now) && (was.dirty || backing_is_the_one(b, attr.ino, now))) {
-		backing_note(b, attr.ino, parent, name, true);
-		backing_note_links(b, attr.ino, now->links);
+		keep(b, attr.ino, parent, name, &was, now);
 		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was.entry, now) : 0;
 	}
 	if (was_us(b, parent, name, path))
 		return -EAGAIN;
-	if (!locked)
+	if (!may_forget(locks, attr.ino, &was, there, now))
 		return NOT_LOCKED;
 	rc = forget(b, parent, name, attr.ino, 0);
 	return rc == -EBUSY ? 0 : rc ? rc : -EAGAIN;
 }
 
-static int look(struct backing *b, daxfs_ino parent, const char *name, bool locked)
+static int look(struct backing *b, daxfs_ino parent, const char *name, const struct name_locks *locks)
 {
 	struct storage_entry now;
 	char path[PATH_MAX];
@@ -292,30 +309,31 @@ static int look(struct backing *b, daxfs_ino parent, const char *name, bool lock
 		say(b, there && !is_absent(there) ? there : 0);
 		if (there && !is_absent(there))
 			return there;
-		rc = make_so(b, parent, name, path, there, &now, locked);
+		rc = make_so(b, parent, name, path, there, &now, locks);
 	}
 	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
-int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name)
+int backing_look_locked(struct backing *b, daxfs_ino parent, const char *name, const struct name_locks *locks)
 {
-	return look(b, parent, name, true);
+	return look(b, parent, name, locks);
 }
 
 static int look_unlocked(struct backing *b, daxfs_ino parent, const char *name)
 {
-	struct daxfs_attr attr = { .ino = 0 };
 	struct name_locks locks;
-	int rc = look(b, parent, name, false);
+	int rc = look(b, parent, name, NULL);
 
-	if (rc != NOT_LOCKED)
-		return rc;
-	daxfs_lookup(b->fs, parent, name, &attr);
-	if (backing_lock_names(b, &locks, (daxfs_ino[]){ parent, attr.ino }, 2, LOCK_MS))
-		return 0; /* as the pool has it */
-	rc = look(b, parent, name, true);
-	backing_unlock_names(b, &locks);
-	return rc;
+	for (unsigned i = 0; rc == NOT_LOCKED && i < LOOKS; i++) {
+		struct daxfs_attr attr = { .ino = 0 };
+
+		daxfs_lookup(b->fs, parent, name, &attr);
+		if (backing_lock_names(b, &locks, (daxfs_ino[]){ parent, attr.ino }, 2, LOCK_MS))
+			return 0; /* as the pool has it */
+		rc = look(b, parent, name, &locks);
+		backing_unlock_names(b, &locks);
+	}
+	return rc == NOT_LOCKED ? -ESTALE : rc; /* it leads to another one each time */
 }
 
 int backing_look(struct backing *b, daxfs_ino parent, const char *name)
@@ -325,6 +343,13 @@ int backing_look(struct backing *b, daxfs_ino parent, const char *name)
 	for (unsigned i = 0; rc == -ENOSPC && i < LOOKS && backing_give_back(b, parent); i++)
 		rc = look_unlocked(b, parent, name);
 	return rc;
+}
+
+static bool leads_to(struct backing *b, daxfs_ino parent, const char *name, daxfs_ino ino)
+{
+	struct daxfs_attr attr;
+
+	return daxfs_lookup(b->fs, parent, name, &attr) == 0 && attr.ino == ino;
 }
 
 static int look_at(struct backing *b, daxfs_ino ino)
@@ -349,14 +374,13 @@ static int look_at(struct backing *b, daxfs_ino ino)
 	if ((rc || !is_same(&was, &now)) && (backing_settle(b) || !backing_path_is(b, ino, path)))
 		return -EAGAIN;
 	if (rc == 0 && is_same(&was, &now)) {
-		backing_note(b, ino, note.parent, note.name, true);
-		backing_note_links(b, ino, now.links);
+		keep(b, ino, note.parent, note.name, &was, &now);
 		return 0;
 	}
 	backing_unnote(b, ino); /* its path may be what is old */
 	rc = backing_look(b, note.parent, note.name);
-	if (rc == 0 && is_dirty(b, ino))
-		return 0; /* ours */
+	if (rc == 0 && (is_dirty(b, ino) || leads_to(b, note.parent, note.name, ino)))
+		return 0; /* ours; or its attributes were just being set */
 	return rc == 0 || rc == -ENOENT ? -ESTALE : rc;
 }
 
@@ -451,6 +475,15 @@ int backing_list(struct backing *b, daxfs_ino dir)
 
 /* -- bytes ------------------------------------------------------------------------------------ */
 
+/* Whoever is about to set the attributes of a file has it locked until its stamp is of these. */
+static void await_setter(struct backing *b, daxfs_ino ino)
+{
+	struct name_locks locks;
+
+	if (backing_lock_names(b, &locks, &ino, 1, LOCK_MS) == 0)
+		backing_unlock_names(b, &locks);
+}
+
 /*
  * Bytes that storage has not are zeros if the file is dirty: then somebody made it longer, and nothing else is known of
  * it but its number. It may have been written back while we read: then it is known by another stamp.
@@ -476,6 +509,8 @@ static ssize_t read_once(struct backing *b, daxfs_ino ino, void *buf, size_t len
 	if (!is_same(&was, &now)) {
 		if (backing_settle(b))
 			return -EAGAIN; /* another name of it has come or gone, of which this host was not told yet */
+		if (was.entry.file == now.file)
+			await_setter(b, ino);
 		if (known(b, ino, &again))
 			return -ESTALE;
 		return again.dirty != was.dirty || again.stamp != was.stamp ? -EAGAIN : -ESTALE;

@@ -58,11 +58,13 @@ bool backing_stamp_as(struct backing *b, daxfs_ino ino, const struct storage_ent
 {
 	uint64_t stamp = storage_stamp(now);
 	struct daxfs_source source;
+	int rc;
 
 	if (!S_ISREG(now->attr.mode) || daxfs_source(b->fs, ino, &source) || now->file != source.file || source.dirty ||
 	    source.stamp == stamp || !storage_stamp_same_bytes(source.stamp, stamp))
 		return false;
-	return daxfs_stamp(b->fs, ino, stamp) == 0;
+	rc = daxfs_restamp(b->fs, ino, source.stamp, stamp);
+	return rc == 0 || rc == -ECANCELED;
 }
 
 bool backing_stamp_again(struct backing *b, daxfs_ino ino)
@@ -76,6 +78,26 @@ bool backing_stamp_again(struct backing *b, daxfs_ino ino)
 	       backing_stamp_as(b, ino, &now))
 		i++;
 	return i;
+}
+
+/*
+ * What names it has left may be where no host of the pod has looked. Then its stamp leaves the ctime open: the next
+ * look at any of them takes the file for the same one, if its bytes are, and stamps it.
+ */
+bool backing_stamp_left(struct backing *b, daxfs_ino ino)
+{
+	struct daxfs_source source;
+	struct storage_entry now;
+	char path[PATH_MAX];
+
+	if (daxfs_source(b->fs, ino, &source))
+		return false;
+	if (backing_path(b, ino, path, sizeof(path)) == 0 && storage_look(b->fd, path, &now) == 0 &&
+	    now.file == source.file)
+		return backing_stamp_again(b, ino);
+	if (source.dirty || !source.stamp || storage_stamp_is_open(source.stamp))
+		return false;
+	return daxfs_restamp(b->fs, ino, source.stamp, storage_stamp_open(source.stamp)) == 0;
 }
 
 /* In these, since: the intents are what they were then, or nothing is done (-ECANCELED). NULL: by who has the locks. */
@@ -96,7 +118,7 @@ int backing_follow_removal(struct backing *b, const struct backing_change *c, co
 /* Another name has come or gone: its stamp is to be of that. */
 static int stamped(struct backing *b, daxfs_ino ino, int rc)
 {
-	return backing_stamp_again(b, ino) && (rc == -ENOENT || rc == -ESTALE) ? 0 : rc;
+	return backing_stamp_left(b, ino) && (rc == -ENOENT || rc == -ESTALE) ? 0 : rc;
 }
 
 int backing_follow_link(struct backing *b, const struct backing_change *c, const struct daxfs_since *since)
@@ -109,6 +131,16 @@ int backing_follow_link(struct backing *b, const struct backing_change *c, const
 	else if (rc == -ENOENT)
 		rc = daxfs_import_name(b->fs, c->dir, c->name, c->ino, since);
 	return stamped(b, c->ino, rc == -EEXIST ? -ENOENT : rc);
+}
+
+/* 0: a stamp was not of what the names are now. */
+static int stamp_moved(struct backing *b, const struct backing_change *c)
+{
+	bool any = backing_stamp_again(b, c->ino);
+
+	if (c->victim && !c->victim_last)
+		any |= backing_stamp_left(b, c->victim);
+	return any ? 0 : -ENOENT;
 }
 
 /* Whoever has the second name goes: storage says so. */
@@ -124,10 +156,8 @@ int backing_follow_move(struct backing *b, const struct backing_change *c, const
 		rc = daxfs_lookup(b->fs, c->to_dir, c->to_name, &there);
 		if (rc && rc != -ENOENT)
 			return rc;
-		if (rc == 0 && there.ino == c->ino) { /* done, but for the stamp perhaps */
-			backing_stamp_again(b, c->ino);
-			return -ENOENT;
-		}
+		if (rc == 0 && there.ino == c->ino) /* done, but for the stamps perhaps */
+			return stamp_moved(b, c);
 		rc = daxfs_move(b->fs, c->dir, c->name, c->ino, c->to_dir, c->to_name, rc ? 0 : there.ino, since);
 		if (rc == -ENOTEMPTY)
 			rc = backing_forget(b, c->to_dir, c->to_name, there.ino) ? rc : -ESTALE;
@@ -136,7 +166,7 @@ int backing_follow_move(struct backing *b, const struct backing_change *c, const
 		backing_note(b, c->ino, c->to_dir, c->to_name, true);
 		if (there.ino)
 			backing_unnote(b, there.ino);
-		backing_stamp_again(b, c->ino);
+		stamp_moved(b, c);
 	}
 	return rc;
 }

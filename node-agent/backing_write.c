@@ -229,7 +229,7 @@ static void say_if_changed(struct backing *b, daxfs_ino ino, const struct daxfs_
 
 	if (!source->stamp || backing_path(b, ino, path, sizeof(path)) || storage_look(b->fd, path, &now))
 		return;
-	if (storage_stamp(&now) != source->stamp)
+	if (!storage_stamp_is(source->stamp, &now))
 		log_warn(
 			"backing %s: %s was changed in storage while it was written here, or a host died that wrote it "
 			"back: what was written here wins",
@@ -260,17 +260,32 @@ int backing_flush(struct backing *b, daxfs_ino ino)
 	return rc;
 }
 
-/* What it is like after its attributes were set; another name may come meanwhile. */
-static int stamp(struct backing *b, daxfs_ino ino)
+static int stamp_once(struct backing *b, daxfs_ino ino)
 {
+	struct daxfs_source source;
 	struct storage_entry now;
 	char path[PATH_MAX];
-	int rc = backing_path(b, ino, path, sizeof(path));
+	int rc = daxfs_source(b->fs, ino, &source);
 
+	path[0] = '\0';
+	if (rc == 0)
+		rc = backing_path(b, ino, path, sizeof(path));
 	if (rc == 0)
 		rc = storage_look(b->fd, path, &now);
+	if (rc == -ENOENT || rc == -ENOTDIR || (rc == 0 && now.file != source.file))
+		rc = -ESTALE;
 	if (rc == 0)
-		rc = daxfs_stamp(b->fs, ino, storage_stamp(&now));
+		return daxfs_stamp(b->fs, ino, storage_stamp(&now));
+	return rc == -ESTALE && backing_is_elsewhere(b, ino, path) ? -EAGAIN : rc;
+}
+
+/* What it is like after its attributes were set; other names may come and go meanwhile. */
+static int stamp(struct backing *b, daxfs_ino ino)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; rc == -EAGAIN && i < OPENS; i++)
+		rc = stamp_once(b, ino);
 	if (rc == 0)
 		backing_stamp_again(b, ino);
 	return rc;
@@ -300,7 +315,8 @@ static int set_there(struct backing *b, daxfs_ino ino, unsigned set, const struc
 
 /*
  * From before storage has other attributes until the pool has, and the stamp of then, nobody may take the file for one
- * that others have changed: whoever forgets it has its directory locked, or itself.
+ * that others have changed: whoever forgets it has it locked. Its directory is locked, too, so that it keeps the name
+ * that it is reached by.
  */
 static int lock_for_attributes(struct backing *b, daxfs_ino ino, struct name_locks *locks)
 {

@@ -534,6 +534,23 @@ bool storage_stamp_same_bytes(uint64_t a, uint64_t b)
 	return a >> 32 == b >> 32;
 }
 
+uint64_t storage_stamp_open(uint64_t stamp)
+{
+	return stamp >> 32 << 32;
+}
+
+bool storage_stamp_is_open(uint64_t stamp)
+{
+	return stamp && stamp == storage_stamp_open(stamp);
+}
+
+bool storage_stamp_is(uint64_t stamp, const struct storage_entry *now)
+{
+	uint64_t as = storage_stamp(now);
+
+	return stamp == as || (storage_stamp_is_open(stamp) && storage_stamp_same_bytes(stamp, as));
+}
+
 static bool same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;

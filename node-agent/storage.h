@@ -74,6 +74,10 @@ int storage_fsync(int root, const char *path, uint64_t file);
 uint64_t storage_stamp(const struct storage_entry *entry);
 /* Do they differ by ctime at most, as another name or mode makes them differ? */
 bool storage_stamp_same_bytes(uint64_t a, uint64_t b);
+/* One that leaves the ctime open: it is of whatever has these bytes. No file has it. */
+uint64_t storage_stamp_open(uint64_t stamp);
+bool storage_stamp_is_open(uint64_t stamp);
+bool storage_stamp_is(uint64_t stamp, const struct storage_entry *now);
 /* Is a file, or a link, as it was? Of a directory: is it the same one? Times the pool cannot hold are left out. */
 bool storage_same(const struct storage_entry *a, const struct storage_entry *b);
 

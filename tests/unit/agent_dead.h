@@ -12,6 +12,7 @@
 struct dead {
 	struct backing b;
 	uint64_t request;
+	struct name_locks locks;
 };
 
 static inline void die_begin(struct tree *t, struct dead *d)
@@ -24,6 +25,19 @@ static inline void die_begin(struct tree *t, struct dead *d)
 	assert_int_equal(daxfs_join(d->b.fs, 3, "admin", &err), 0);
 	assert_int_equal(daxfs_lookup(d->b.fs, DAXFS_ROOT, "data", &attr), 0);
 	d->b.root = attr.ino;
+}
+
+/* Nobody settles what it intends until it has changed storage. */
+static inline void dead_lock(struct dead *d)
+{
+	assert_int_equal(daxfs_file_open(d->b.fs, d->b.root), 0);
+	assert_int_equal(backing_lock_names(&d->b, &d->locks, &d->b.root, 1, HANG_S * 1000), 0);
+}
+
+static inline void dead_unlock(struct dead *d)
+{
+	backing_unlock_names(&d->b, &d->locks);
+	assert_int_equal(daxfs_file_close(d->b.fs, d->b.root), 0);
 }
 
 static inline void die(struct dead *d)
@@ -50,6 +64,11 @@ static inline void intend(struct dead *d, const struct tree *t, enum backing_op 
 	if (op == BACKING_REMOVE) {
 		assert_int_equal(lstat(in(t, name), &st), 0);
 		c.last = st.st_nlink == 1;
+	}
+	if (to && daxfs_lookup(d->b.fs, d->b.root, to, &attr) == 0) {
+		assert_int_equal(lstat(in(t, to), &st), 0);
+		c.victim = attr.ino;
+		c.victim_last = st.st_nlink == 1;
 	}
 	backing_intent_key(&d->b, ++d->request, &c);
 	assert_int_equal(backing_intend(&d->b, &c), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storage_calls.h - calls of storage (node-agent/storage.h) that a test stands in for: it defines __wrap_NAME, which all
- * of the program calls as NAME, and calls __real_NAME.
+ * storage_calls.h - calls of storage (node-agent/storage.h) that a test stands in for: it defines __wrap_NAME, which
+ * all of the program calls as NAME, and calls __real_NAME.
  */
 #ifndef TESTS_UNIT_STORAGE_CALLS_H
 #define TESTS_UNIT_STORAGE_CALLS_H

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "agent_tree.h"
+#include "node-agent/backing_change.h"
 #include "storage_calls.h"
 
 #define SIZE (1u << 20)
@@ -20,6 +21,7 @@
  * take its time to say that attributes are set, and does */
 static struct {
 	atomic_int refused, stale, slow, waits;
+	atomic_int locks; /* that B asked for, of a file that it reads, or whose name it changes */
 } * says;
 
 static int refusal(const char *name)
@@ -85,6 +87,18 @@ int __wrap_storage_set(int root, const char *path, uint64_t file, unsigned set, 
 		usleep(1000);
 	}
 	return rc;
+}
+
+int __real_backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+			      unsigned patience_ms);
+int __wrap_backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+			      unsigned patience_ms);
+int __wrap_backing_lock_names(struct backing *b, struct name_locks *out, const daxfs_ino dir[], unsigned n,
+			      unsigned patience_ms)
+{
+	if (tree_host == B && (n == 1 || (n == 4 && dir[2])))
+		atomic_fetch_add(&says->locks, 1);
+	return __real_backing_lock_names(b, out, dir, n, patience_ms);
 }
 
 /* -- names ---------------------------------------------------------------------------------------- */
@@ -315,6 +329,100 @@ static void test_slow_to_set(void **state)
 	assert_int_equal(rmdir(at(&t->pod, B, "data/d")), 0);
 }
 
+enum other { RENAMES, REPLACES, REMOVES, LINKS, READS, OTHERS };
+
+/* what B does with d/other, which is another name of the file */
+struct other_way {
+	enum other what;
+	char other[256], beside[256], new[256];
+	int fd, error; /* the second: errno, or 0 */
+	atomic_bool done;
+};
+
+static void *go_other_way(void *arg)
+{
+	struct other_way *o = arg;
+	char byte;
+	int rc = 0;
+
+	switch (o->what) {
+	case RENAMES: rc = rename(o->other, o->beside); break;
+	case REPLACES: rc = rename(o->new, o->other); break;
+	case REMOVES: rc = unlink(o->other); break;
+	case LINKS: rc = link(o->other, o->beside); break;
+	default: rc = pread(o->fd, &byte, 1, 0) == 1 ? 0 : -1; break;
+	}
+	o->error = rc ? errno : 0;
+	atomic_store(&o->done, true);
+	return NULL;
+}
+
+static void other_way_begin(struct other_way *o, const struct tree *t, enum other what)
+{
+	*o = (struct other_way){ .what = what };
+	assert_int_equal(mkdir(in(t, "d"), 0755), 0);
+	put(in(t, "set"), "hello");
+	put(in(t, "d/new"), "another");
+	assert_int_equal(link(in(t, "set"), in(t, "d/other")), 0);
+	snprintf(o->other, sizeof(o->other), "%s", at(&t->pod, B, "data/d/other"));
+	snprintf(o->beside, sizeof(o->beside), "%s", at(&t->pod, B, "data/d/beside"));
+	snprintf(o->new, sizeof(o->new), "%s", at(&t->pod, B, "data/d/new"));
+	o->fd = open(o->other, O_RDONLY);
+	assert_true(o->fd >= 0);
+}
+
+static void other_way_end(struct other_way *o, const struct tree *t)
+{
+	assert_int_equal(o->error, 0);
+	close(o->fd);
+	for (const char *const *name = (const char *const[]){ "set", "d/other", "d/beside", "d/new", NULL }; *name;
+	     name++)
+		unlink(in(t, *name));
+	assert_int_equal(rmdir(in(t, "d")), 0);
+}
+
+/* While the mode of a file has changed in storage, and not yet in the pool, B changes or reads it by a name in another
+ * directory: it waits, and who has it open writes that. */
+static void test_slow_to_set_elsewhere(void **state)
+{
+	struct tree *t = *state;
+	struct other_way o;
+	struct setter s;
+	pthread_t thread, other;
+	uint64_t number;
+
+	if (!pod_possible())
+		skip();
+	for (enum other what = 0; what < OTHERS; what++) {
+		other_way_begin(&o, t, what);
+		s = (struct setter){ .fd = open(at(&t->pod, A, "data/set"), O_RDWR) };
+		assert_true(s.fd >= 0);
+		number = number_of(at(&t->pod, A, "data/set"));
+		atomic_store(&says->waits, 0);
+		atomic_store(&says->slow, 1);
+		alarm(HANG_S);
+		assert_int_equal(pthread_create(&thread, NULL, set_mode, &s), 0);
+		while (!atomic_load(&says->waits))
+			usleep(1000);
+		atomic_store(&says->locks, 0);
+		assert_int_equal(pthread_create(&other, NULL, go_other_way, &o), 0);
+		while (!atomic_load(&o.done) && !atomic_load(&says->locks))
+			usleep(1000);
+		atomic_store(&says->slow, 0);
+		pthread_join(thread, NULL);
+		pthread_join(other, NULL);
+		alarm(0);
+		assert_int_equal(s.rc, 0);
+		assert_int_equal(pwrite(s.fd, "J", 1, 0), 1);
+		assert_int_equal(fsync(s.fd), 0);
+		expect_text(in(t, "set"), "Jello");
+		expect_text(at(&t->pod, B, "data/set"), "Jello");
+		assert_int_equal(number_of(at(&t->pod, B, "data/set")), number);
+		close(s.fd);
+		other_way_end(&o, t);
+	}
+}
+
 /* Is the byte there, or what would be SIGBUS, and to the kernel is EFAULT? */
 static bool has_byte(const char *byte, char letter)
 {
@@ -435,9 +543,11 @@ static int setup_saying(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_circles), cmocka_unit_test(test_names_refused), cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_stale),   cmocka_unit_test(test_slow_to_set),   cmocka_unit_test(test_shrinks),
-		cmocka_unit_test(test_sparse),  cmocka_unit_test(tree_test_stop),
+		cmocka_unit_test(test_circles),     cmocka_unit_test(test_names_refused),
+		cmocka_unit_test(test_too_long),    cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_slow_to_set), cmocka_unit_test(test_slow_to_set_elsewhere),
+		cmocka_unit_test(test_shrinks),     cmocka_unit_test(test_sparse),
+		cmocka_unit_test(tree_test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup_saying, teardown);

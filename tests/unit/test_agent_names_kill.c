@@ -257,7 +257,6 @@ static void *look_at(void *path)
 static void test_late(void **state)
 {
 	struct tree *t = *state;
-	struct name_locks locks;
 	pthread_t thread;
 	struct dead d;
 	char path[256];
@@ -268,8 +267,7 @@ static void test_late(void **state)
 	close(make_file(at(&t->pod, A, "data/early"), "written"));
 	alarm(HANG_S);
 	die_begin(t, &d);
-	assert_int_equal(daxfs_file_open(d.b.fs, d.b.root), 0);
-	assert_int_equal(backing_lock_names(&d.b, &locks, &d.b.root, 1, HANG_S * 1000), 0);
+	dead_lock(&d);
 	intend(&d, t, BACKING_MOVE, "early", "late");
 	snprintf(path, sizeof(path), "%s", in(t, "early"));
 	assert_int_equal(rename(path, in(t, "late")), 0);
@@ -278,8 +276,7 @@ static void test_late(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, look_at, path), 0);
 	while (!atomic_load(&shared->held))
 		usleep(1000);
-	backing_unlock_names(&d.b, &locks);
-	assert_int_equal(daxfs_file_close(d.b.fs, d.b.root), 0);
+	dead_unlock(&d);
 	die(&d);
 	snprintf(path, sizeof(path), "%s", at(&t->pod, A, "data/late"));
 	assert_int_equal(rename(path, at(&t->pod, A, "data/early")), 0);

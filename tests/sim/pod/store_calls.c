@@ -137,6 +137,11 @@ static void entry(unsigned machine, unsigned file, struct storage_entry *out)
 	out->attr.mtime.tv_sec = (time_t)store.disk.changes;
 }
 
+bool storage_stamp_is(uint64_t stamp, const struct storage_entry *now)
+{
+	return stamp == storage_stamp(now);
+}
+
 uint64_t storage_stamp(const struct storage_entry *e)
 {
 	return (uint64_t)e->attr.mtime.tv_sec << 1 | 1;
