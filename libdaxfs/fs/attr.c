@@ -202,7 +202,7 @@ int daxfs_setattr(struct daxfs *fs, daxfs_ino ino, unsigned set, const struct da
 	if (rc == 0)
 		rc = fs_run(fs, setattr, &op);
 	while (rc == WRITE_MISSING) {
-		rc = cache_bring_for_write(fs, ino, op.missing, &op.aside, NULL, &tries);
+		rc = cache_bring_for_cut(fs, ino, op.missing, &op.aside, &tries);
 		if (rc == 0)
 			rc = fs_run(fs, setattr, &op);
 	}

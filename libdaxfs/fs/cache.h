@@ -91,6 +91,11 @@ struct cache_fill {
 	uint64_t stored; /* bytes that storage has, at most; behind them are zeros */
 	uint64_t busy;   /* the claim of another host that is in the way, 0: none */
 	unsigned taken_over, filled;
+	enum {
+		FILL_READS,
+		FILL_WRITES, /* part of the page: it adds the nodes that are missing itself */
+		FILL_CUTS    /* the page: it adds none */
+	} purpose;
 	bool no_room; /* no page was found for it */
 	bool stream;  /* it is read in order */
 	struct cache_aside *aside;
@@ -100,10 +105,16 @@ struct cache_fill {
 
 /* Of `want` pages from that on which a reader missed: see that they are there, or in *aside, as many as one
  * read of storage brings, perhaps more. 0: look again.
- * *aside: NULL at first, made when it is needed, to be freed by the caller. beside: what was read aside for the same
- * write, or NULL: it counts as long as nobody but us has changed trunc. */
-int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside,
-		struct cache_aside *beside);
+ * *aside: NULL at first, made when it is needed, to be freed by the caller. */
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside);
+/*
+ * The same for a write that is to change part of that page, or a cut. beside: what was read aside for the other end of
+ * the same write, or NULL: it counts as long as nobody but us has changed trunc. *tries: of this end, 0 at first.
+ * -ENOSPC: in vain; at once, of a cut, if there is no room for a node.
+ */
+int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
+			  struct cache_aside *beside, unsigned *tries);
+int cache_bring_for_cut(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries);
 
 /* See that a page is in the pool, and those behind it, up to `want`, CACHE_PAGES at most: for others, who cannot use
  * what is aside. How many are there now; -EAGAIN: somebody is about it already; -ENOSPC: there is no room. */
@@ -164,10 +175,6 @@ void cache_stage_dirty(struct lane *lane, const struct write_txn *txn);
 void cache_overwritten(struct daxfs *fs, const struct write_txn *txn);
 /* In the record of another size: the same, and no more of it than that. */
 void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, uint64_t before, uint64_t size);
-/* A write is to change part of that page, which is in storage alone; beside: of its other end, or NULL. *tries: 0 at
- * first. -ENOSPC: in vain. */
-int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
-			  struct cache_aside *beside, unsigned *tries);
 
 /* -- steps (cache_claim.c), with a struct cache_fill ------------------------------ */
 

@@ -191,7 +191,9 @@ int cache_note(struct daxfs *fs, struct lane *lane, void *arg)
 	f->n = 0;
 	f->aside->trunc = t.trunc;
 	if (rc == -ENOENT) {
-		f->aside->word[f->n++] = pos.word; /* of all below, but what is not there now is enough */
+		/* Of all below, but what is not there now is enough. A write finds the word in a node of its own, in
+		 * which nothing was yet; and trunc tells whether anybody else has added one. */
+		f->aside->word[f->n++] = f->purpose == FILL_WRITES ? 0 : pos.word;
 		return 0;
 	}
 	while (rc == 0 && f->n < t.n &&

@@ -16,6 +16,8 @@
 
 #define POLLS_PER_MS (1000000u / CACHE_POLL_NS)
 
+#define BRINGS_IN_VAIN 1000u /* while others change the file each time */
+
 #define CUT 1 /* it came short, for the file was cut off since it was claimed: look again */
 
 /* It came short: never zeros instead (C3), and an error, unless the file was cut off, and that was written back. */
@@ -141,7 +143,7 @@ static int bring(struct daxfs *fs, struct cache_fill *f)
 {
 	int rc = fs_run(fs, cache_claim, f);
 
-	if (rc == -ENOSPC)
+	if (rc == -ENOSPC && f->purpose != FILL_CUTS)
 		return read_past(fs, f);
 	if (rc)
 		return let_go(fs, f, rc);
@@ -188,29 +190,70 @@ static int begin(struct cache_fill *f, struct cache_aside **aside)
 	return 0;
 }
 
-int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside,
-		struct cache_aside *beside)
+static int bring_as(struct daxfs *fs, struct cache_fill *f, uint64_t want, struct cache_aside **aside)
 {
-	struct cache_fill f = { .ino = ino, .first = page, .beside = beside };
 	struct daxfs_storage storage;
-	int rc = has_storage(fs, &f, &storage);
+	int rc = has_storage(fs, f, &storage);
 
 	cache_count(fs, FIGURE_MISSES, 1);
-	f.wanted = cache_window(fs, ino, page, want, &f.stream);
-	f.asked = want < f.wanted ? (unsigned)want : f.wanted;
+	f->wanted = cache_window(fs, f->ino, f->first, want, &f->stream);
+	f->asked = want < f->wanted ? (unsigned)want : f->wanted;
 	if (rc == -ENXIO)
-		return cache_ask(fs, f.source, ino, page, f.wanted);
+		return cache_ask(fs, f->source, f->ino, f->first, f->wanted);
 	if (rc == 0)
-		rc = begin(&f, aside);
+		rc = begin(f, aside);
 	if (rc)
 		return rc;
-	if (cache_begin(fs, &f)) {
+	if (cache_begin(fs, f)) {
 		cache_count(fs, FIGURE_WAITS, 1);
-		return cache_wait(fs, &f, storage.patience_ms) ? 0 : read_past(fs, &f);
+		return cache_wait(fs, f, storage.patience_ms) ? 0 : read_past(fs, f);
 	}
-	rc = bring(fs, &f);
-	cache_end(fs, &f);
+	rc = bring(fs, f);
+	cache_end(fs, f);
 	return rc;
+}
+
+int cache_bring(struct daxfs *fs, daxfs_ino ino, uint64_t page, uint64_t want, struct cache_aside **aside)
+{
+	struct cache_fill f = { .ino = ino, .first = page };
+
+	return bring_as(fs, &f, want, aside);
+}
+
+/* For ourselves alone: it takes no room, and is not claimed, so others may be about it, too. */
+static int read_aside(struct daxfs *fs, struct cache_fill *f, struct cache_aside **aside)
+{
+	struct daxfs_storage storage;
+	int rc = has_storage(fs, f, &storage);
+
+	f->wanted = f->asked = 1;
+	if (rc == 0)
+		rc = begin(f, aside);
+	return rc ? rc : read_past(fs, f);
+}
+
+/*
+ * What was brought to the pool may be dropped by the next try itself, where nothing else is left to make room for the
+ * page that it writes. So each second time the page is read aside alone. That counts as long as nobody changes trunc,
+ * as a claim of any page of the file does: where others claim, what is brought is more likely to be there.
+ */
+int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
+			  struct cache_aside *beside, unsigned *tries)
+{
+	struct cache_fill f = { .ino = ino, .first = page, .beside = beside, .purpose = FILL_WRITES };
+
+	if (++*tries > BRINGS_IN_VAIN)
+		return -ENOSPC;
+	return *tries % 2 ? bring_as(fs, &f, 1, aside) : read_aside(fs, &f, aside);
+}
+
+int cache_bring_for_cut(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside, unsigned *tries)
+{
+	struct cache_fill f = { .ino = ino, .first = page, .purpose = FILL_CUTS };
+
+	if (++*tries > BRINGS_IN_VAIN)
+		return -ENOSPC;
+	return *tries % 2 ? bring_as(fs, &f, 1, aside) : read_aside(fs, &f, aside);
 }
 
 /* With nobody else of this process about these pages: what can be claimed is filled. */

@@ -49,7 +49,6 @@
 
 #define BATCH_PAGES 1024u /* written before storage is asked to make them safe */
 #define LOOKS 512u        /* words of a file looked at in one step */
-#define BRINGS_IN_VAIN 1000u
 
 /* -- in the records of writers ------------------------------------------------------ */
 
@@ -83,13 +82,6 @@ void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, ui
 
 	txn_word(&lane->txn, &sm->dir_root, DAXFS_W_LINK, stored,
 		 stored_payload(DAXFS_STORED_CUT, now < pages ? now : pages));
-}
-
-/* Past a filler that is slow a page is read aside, and others may change it before it is used: then again. */
-int cache_bring_for_write(struct daxfs *fs, daxfs_ino ino, uint64_t page, struct cache_aside **aside,
-			  struct cache_aside *beside, unsigned *tries)
-{
-	return ++*tries > BRINGS_IN_VAIN ? -ENOSPC : cache_bring(fs, ino, page, 1, aside, beside);
 }
 
 /* -- writing back ---------------------------------------------------------------------- */

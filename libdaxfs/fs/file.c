@@ -101,7 +101,7 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		.len = len,
 		.append = flags & DAXFS_APPEND,
 	};
-	unsigned tries = 0;
+	unsigned tries[2] = { 0 };
 	int rc = fs_ready(fs);
 
 	if (len > SSIZE_MAX_WRITE)
@@ -115,9 +115,9 @@ ssize_t daxfs_write(struct daxfs *fs, daxfs_ino ino, const void *buf, size_t len
 		if (rc == -EIO && fs_trouble(fs) != known)
 			rc = 0;
 		if (rc == WRITE_MISSING && is_first(&op))
-			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside, op.aside_end, &tries);
+			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside, op.aside_end, &tries[0]);
 		else if (rc == WRITE_MISSING)
-			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside_end, op.aside, &tries);
+			rc = cache_bring_for_write(fs, ino, op.missing, &op.aside_end, op.aside, &tries[1]);
 	}
 	free(op.aside);
 	free(op.aside_end);
@@ -401,7 +401,7 @@ static int bring(struct daxfs *fs, struct file_op *op)
 		return op->failed;
 	op->waits = op->waited_at == op->done ? op->waits + 1 : 1;
 	op->waited_at = op->done;
-	rc = cache_bring(fs, op->ino, op->missing, last - op->missing + 1, &op->aside, NULL);
+	rc = cache_bring(fs, op->ino, op->missing, last - op->missing + 1, &op->aside);
 	if (rc && op->missing > first)
 		op->failed = rc;
 	op->parts = op->failed || op->waits >= READ_WAITS;
