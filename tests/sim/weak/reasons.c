@@ -50,6 +50,7 @@ static const struct order_note notes[] = {
 		"what is asked for was released by the first ask, of whose release sequence this is"),
 	BECAUSE("fs/cache_ask.c", "look", "load", 0, 0, RECORDS_FENCE),
 	BECAUSE("fs/cache_ask.c", NULL, NULL, 0, 0, ASK),
+	BECAUSE("fs/cache_write.c", "set_stamp", "cas", 0, 0, "nothing else is published by a stamp"),
 	NOTICED("fs/cache_serve.c", "find_ask", "load", 2, 0, "ask-names", 2000),
 	BECAUSE("fs/cache_serve.c", "find_ask", "load", 1, 0,
 		"only whether to look is asked; the word of an ask acquires"),
