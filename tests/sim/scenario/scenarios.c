@@ -387,6 +387,7 @@ const struct scenario scenarios[] = {
 	{ "back-read-flushed", BACKED "append d/f 4096 1;", "read d/f", "writeback d/f;drop d/f 0 16384", SC_DEEP },
 	{ "back-flush-again", BACKED "write d/f 0 4096 1;writeback d/f;write d/f 100 4096 2;",
 	  "writeback d/f;drop d/f 0 9000", "write d/f 0 10 3;read d/f", 0 },
+	{ "back-restamp", BACKED "write d/f 0 4096 1;writeback d/f;", "restamp d/f", "restamp d/f;read d/f", 0 },
 	{ "back-flush-error", BACKED "write d/f 0 4096 1;", "spoil 1;writeback d/f;spoil 0;writeback d/f", "read d/f",
 	  0 },
 	/* storage loses its power between any two steps, and each half of what had come there */

@@ -14,7 +14,7 @@
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
  *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that died)
  *   names P (ask others to list) | wish-names P
- *   writeback P (of a FILE from 100 on, which may be written)
+ *   writeback P (of a FILE from 100 on, which may be written) | restamp P (it differs in storage by its ctime)
  *   spoil N (1: this host's reads of storage fail, 2: come short, 0: neither; writes fail with either)
  *   note P N | fill P PAGES-LEFT (for setups) | evil P (directed.c)
  *   appear (for setups) | manage (manage.c)
@@ -76,6 +76,7 @@ void script_discard(struct command_call *call);
 void script_move(struct command_call *call);
 void script_replace(struct command_call *call);
 void script_drop(struct command_call *call);
+void script_restamp(struct command_call *call);
 void script_write_back(struct command_call *call);
 void script_spoil(struct command_call *call);
 void script_power(struct command_call *call);

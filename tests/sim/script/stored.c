@@ -90,6 +90,21 @@ void script_replace(struct command_call *call)
 	put(call, rc);
 }
 
+/* What it is like in storage has changed, by ctime alone; another host may have seen that, too. */
+void script_restamp(struct command_call *call)
+{
+	struct daxfs *fs = world.fs[call->host];
+	struct daxfs_source source;
+	long rc;
+
+	do {
+		rc = daxfs_source(fs, call->command->ino, &source);
+		if (rc == 0)
+			rc = daxfs_restamp(fs, call->command->ino, source.stamp, source.stamp ^ 1);
+	} while (rc == -ECANCELED);
+	put(call, rc);
+}
+
 /* How many pages there were is not compared. */
 void script_drop(struct command_call *call)
 {

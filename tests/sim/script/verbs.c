@@ -581,6 +581,7 @@ const struct verb script_verbs[] = {
 	{ "move", "ipP", script_move },
 	{ "replace", "ipP", script_replace },
 	{ "drop", "inn", script_drop },
+	{ "restamp", "i", script_restamp },
 	{ "writeback", "i", script_write_back },
 	{ "spoil", "n", script_spoil },
 	{ "power", "", script_power },
