@@ -295,7 +295,7 @@ $(B)/obj-sim/%.o: %.c $(B)/.flags
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(PROTO_HDR)
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(COMPILE) $(INC_TEST) $(if $(findstring test_agent,$<),$(FUSE_CFLAGS)) $< -o $@
+	$(call say,CC,$<)$(COMPILE) $(INC_TEST) $(if $(or $(findstring test_agent,$<),$(findstring many_storage,$<)),$(FUSE_CFLAGS)) $< -o $@
 
 $(B)/obj/node-agent/%.o: node-agent/%.c $(B)/.flags | $(PROTO_HDR)
 	@mkdir -p $(@D)
@@ -388,7 +388,7 @@ $(CHAOS_BIN): $(B)/tests/%: $(B)/obj/tests/chaos/%.o $(CHAOS_A) $(PROTO_A) $(COM
 	$(call say,LD,$@)$(LINK_TEST) $(LIBS_PROG)
 $(PROGRAMS_BIN): $(B)/tests/%: $(B)/obj/tests/programs/%.o
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(if $(findstring many_storage,$@),$(shell pkg-config --libs fuse3))
 
 # As a stranger would build them: the public headers and the shared library, nothing else.
 $(EXAMPLE_BIN): $(B)/examples/%: examples/%.c examples/example.h $(B)/lib/libdaxfs.so $(B)/.flags

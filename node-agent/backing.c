@@ -191,6 +191,14 @@ static int open_storage(struct backing *b, const struct daxfs_source *source, co
 	return refuse(b, -EXDEV, text);
 }
 
+/* A place for its locks. Where nobody can be told that it is no more than that, its names stay. */
+static int keep_root(struct backing *b)
+{
+	int rc = daxfs_dir_keep(b->fs, b->root);
+
+	return rc == -ENOSPC || rc == -ENOLCK ? 0 : rc;
+}
+
 static void attach(struct backing *b)
 {
 	struct daxfs_storage storage = {
@@ -226,7 +234,7 @@ static void attach(struct backing *b)
 			b->dirty_max = BACKING_DIRTY_LEAST;
 		backing_take_share(b);
 	}
-	if (daxfs_file_open(b->fs, b->root)) { /* a place for its lock */
+	if (keep_root(b)) {
 		refuse(b, -ENFILE, "cannot keep its directory open");
 		close(fd);
 		return;
@@ -234,7 +242,7 @@ static void attach(struct backing *b)
 	backing_release_left_turn(b);
 	if (daxfs_backing_attach(b->fs, source.backing, &storage)) {
 		refuse(b, -EBUSY, "another one here has its number");
-		daxfs_file_close(b->fs, b->root);
+		daxfs_dir_unkeep(b->fs, b->root);
 		close(fd);
 		return;
 	}
@@ -268,7 +276,7 @@ static void detach(struct backing *b)
 	memset(b->note, 0, sizeof(b->note));
 	pthread_mutex_unlock(&b->lock);
 	daxfs_backing_detach(b->fs, b->number);
-	daxfs_file_close(b->fs, b->root);
+	daxfs_dir_unkeep(b->fs, b->root);
 	close(b->fd);
 }
 
@@ -287,8 +295,10 @@ static void look_after(struct backing *b)
 		detach(b);
 		return;
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		keep_root(b);
 		backing_keep_room(b);
+	}
 	if (rc == 0 && b->writable)
 		look_after_names(b);
 	if (rc == 0 && b->writable && daxfs_xattr_get(b->fs, b->root, BACKING_SYNC, NULL, 0) > 0) {

@@ -398,6 +398,28 @@ DAXFS_API int daxfs_file_open(struct daxfs *fs, daxfs_ino ino);
 DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
 
 /*
+ * daxfs_dir_keep - keep a directory open for locks alone
+ *
+ * As daxfs_file_open, once a host; called again it only tries again what could not be said before. While nobody else of
+ * this host has it open, other hosts are told that nobody relies on its names, so daxfs_give_back (daxfs/cache.h) may
+ * take them. By one thread at a time.
+ *
+ * Errors: those of daxfs_file_open, and
+ * -ENOSPC   it is open, and that could not be said: no page is free
+ * -ENOLCK   ... or it has 126 locks
+ * Crash: as daxfs_file_open.
+ */
+DAXFS_API int daxfs_dir_keep(struct daxfs *fs, daxfs_ino dir);
+
+/*
+ * daxfs_dir_unkeep - end daxfs_dir_keep
+ *
+ * Errors:
+ * -EBADF    this host does not keep it so
+ */
+DAXFS_API int daxfs_dir_unkeep(struct daxfs *fs, daxfs_ino dir);
+
+/*
  * daxfs_read - read bytes
  *
  * Returns how many bytes were read: fewer than len only at the end of the file. Sees each write wholly

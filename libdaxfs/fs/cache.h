@@ -182,6 +182,8 @@ void cache_stage_cut(struct lane *lane, struct sm_inode *sm, uint64_t stored, ui
 int cache_claim(struct daxfs *fs, struct lane *lane, void *arg);
 /* Is the process that claimed the page with that word over (C4)? What a claim that makes no sense says is nothing. */
 bool cache_claim_over(const struct pool *pool, uint64_t w);
+/* What a claim of this process says. */
+uint64_t cache_claim_of(const struct daxfs *fs);
 /* Note the words of pages that are not there, claimed or not. */
 int cache_note(struct daxfs *fs, struct lane *lane, void *arg);
 /* Does the claim f->busy of the first page still stand, with its host? 1: yes. */

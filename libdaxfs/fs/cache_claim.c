@@ -124,7 +124,7 @@ static bool may_claim(const struct lane *lane, uint64_t w, uint64_t mine)
 		(word_payload(w, DAXFS_W_LINK) == mine || cache_claim_over(lane->pool, w)));
 }
 
-static uint64_t claim_of(const struct daxfs *fs)
+uint64_t cache_claim_of(const struct daxfs *fs)
 {
 	return filling_payload(fs->host, fs->generation, fs->succession);
 }
@@ -143,7 +143,7 @@ static unsigned claimable(const struct lane *lane, const struct target *t, uint6
 int cache_claim(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct cache_fill *f = arg;
-	const uint64_t mine = claim_of(fs);
+	const uint64_t mine = cache_claim_of(fs);
 	struct map_pos pos;
 	struct target t;
 	int rc = find_pages(lane, f, f->wanted, &t, &pos);

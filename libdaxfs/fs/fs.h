@@ -371,10 +371,19 @@ int opens_stage_none(struct lane *lane, struct sm_inode *sm);
  * dead host, which must not fail for locks that make no sense. */
 int opens_clear(struct lane *lane, unsigned host, uint64_t handle, bool past);
 
-/* -- locks (lock_words.c) ---------------------------------------------------------- */
+/* -- directories that are open for their locks alone (keep.c) ------------------------- */
+
+/* In a record: no host relies on the names of a directory. -ETXTBSY: one does. */
+int keep_stage_unlisted(struct lane *lane, uint64_t handle, struct sm_inode *sm);
+/* In the middle of a call: nobody of this process does, or somebody is about to. -ENOSPC, -ENOLCK, as a step. */
+int keep_set(struct daxfs *fs, struct lane *lane, uint64_t handle, bool on);
+
+/* -- locks (lock.c, lock_words.c) ---------------------------------------------------------- */
 
 /* In a record that clears the openers bit of a host: stage the end of its locks,
  * after that word was read. -EIO. */
 int locks_stage_drop(struct lane *lane, unsigned host, uint64_t handle, struct sm_inode *sm);
+/* daxfs_lock() in the middle of a call, by its lane. As a step. */
+int lock_try(struct daxfs *fs, struct lane *lane, uint64_t handle, const struct daxfs_lock *lock);
 
 #endif

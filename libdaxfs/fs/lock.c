@@ -109,6 +109,14 @@ static int op_make(const struct daxfs *fs, daxfs_ino ino, const struct daxfs_loc
 	return 0;
 }
 
+int lock_try(struct daxfs *fs, struct lane *lane, uint64_t handle, const struct daxfs_lock *lock)
+{
+	struct lock_op op;
+	int rc = op_make(fs, handle, lock, &op);
+
+	return rc ? rc : fs_try(fs, lane, lock_step, &op);
+}
+
 int daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock)
 {
 	struct lock_op op;

@@ -385,17 +385,17 @@ static int stage_forget(struct lane *lane, const struct name_op *op, const struc
 
 /*
  * A name is given back for want of room. It can be had again from storage, so the record demands that nobody misses it:
- * neither what it leads to, if `held` is asked about, nor its directory is open, for who lists that relies on names
- * being there. Who has a listing from before learns it by the directory's trunc, which nothing else changes.
+ * neither what it leads to, if `held` is asked about, is open, nor its directory, but for locks alone (keep.c): who
+ * lists that relies on names being there. Who has a listing from before learns it by the directory's trunc, which nothing else changes.
  */
-static int stage_given_back(struct lane *lane, const struct name_op *op, struct sm_inode *dir, struct sm_inode *held)
+static int stage_given_back(struct lane *lane, const struct name_op *op, const struct inode *dir, struct sm_inode *held)
 {
 	int rc = op->given_back && held ? opens_stage_none(lane, held) : 0;
 
 	if (rc || !op->given_back)
 		return rc;
-	txn_word(&lane->txn, &dir->trunc, DAXFS_W_TICK, word_help(lane, &dir->trunc), 0);
-	return opens_stage_none(lane, dir) ? -ETXTBSY : 0;
+	txn_word(&lane->txn, &dir->sm->trunc, DAXFS_W_TICK, word_help(lane, &dir->sm->trunc), 0);
+	return keep_stage_unlisted(lane, dir->handle, dir->sm);
 }
 
 /* Is nothing of a file in the pool? As far as its index says so: a hint. */
@@ -447,7 +447,7 @@ static int unlink_step(struct daxfs *fs, struct lane *lane, void *arg)
 	gone = inode_stage_unlink(lane, pos.handle, inode.sm, nlink);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, inode.sm, false);
-	rc = stage_given_back(lane, op, dir.sm, gone ? NULL : inode.sm);
+	rc = stage_given_back(lane, op, &dir, gone ? NULL : inode.sm);
 	if (rc == 0)
 		rc = xattr_stage_since(lane, op->since);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);
@@ -514,7 +514,7 @@ static int rmdir_step(struct daxfs *fs, struct lane *lane, void *arg)
 	entry_remove(lane, &pos);
 	stage_names(lane, op, dir.sm);
 	change_stage(lane, victim.sm, false);
-	rc = stage_given_back(lane, op, dir.sm, victim.sm);
+	rc = stage_given_back(lane, op, &dir, victim.sm);
 	if (rc == 0)
 		rc = xattr_stage_since(lane, op->since);
 	rc = rc ? record_abort(lane, rc) : record_commit(lane);

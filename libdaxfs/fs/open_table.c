@@ -14,6 +14,9 @@
  * close of such a thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
  *
+ * A directory may be open for its locks alone: keep.c says what the pool has of that. The mark there is taken off before
+ * somebody else opens it here, and put on after the last of them has closed it; both under the stripe's lock, with its state.
+ *
  * A load that fails under a stripe's lock is caught there (fs_try, shm_guard_run): the thread unlocks the
  * stripe, and treats the failure as any -EIO. A file that could not be released stays listed.
  *
@@ -29,10 +32,15 @@
 #define STRIPES 64u
 #define NEIGHBOURS 64u /* inodes next to each other, of one stripe */
 
+/* Is the keep of a directory in the pool? UNSURE: what a former process left, or a record that failed. */
+enum resting { AWAY, UNSURE, RESTING };
+
 struct open_file {
 	uint64_t handle;
 	uint64_t count; /* would take centuries to come round */
 	unsigned slot;
+	bool kept; /* one of these is for locks alone */
+	enum resting resting;
 	struct open_file *next;
 };
 
@@ -227,12 +235,26 @@ static bool hold_again(struct daxfs *fs, uint64_t handle)
 {
 	struct stripe *stripe;
 	struct open_file **at = find(fs->open_table, handle, &stripe);
-	bool held = *at;
+	bool held = *at && (*at)->resting == AWAY;
 
 	if (held)
 		(*at)->count++;
 	pthread_mutex_unlock(&stripe->lock);
 	return held;
+}
+
+/* K1: who opens it relies on the names of a directory from here on. */
+static int wake(struct daxfs *fs, struct lane *lane, struct open_file *file)
+{
+	int rc = 0;
+
+	if (file->resting != AWAY) {
+		file->resting = UNSURE;
+		rc = keep_set(fs, lane, file->handle, false);
+	}
+	if (rc == 0)
+		file->resting = AWAY;
+	return rc;
 }
 
 static int set_step(struct daxfs *fs, struct lane *lane, void *arg)
@@ -263,7 +285,8 @@ static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = 0;
 
 	if (*at) {
-		(*at)->count++;
+		rc = wake(fs, lane, *at);
+		(*at)->count += rc == 0;
 	} else {
 		rc = add_held(fs, stripe, at, handle);
 		if (rc == 0)
@@ -304,9 +327,76 @@ void opens_forget(struct daxfs *fs, uint64_t handle)
 	pthread_mutex_unlock(&stripe->lock);
 }
 
-static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
+/* Only who keeps it for its locks is left: say so. */
+static int rest_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	uint64_t handle = *(uint64_t *)arg;
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	int rc = 0;
+
+	if (*at && (*at)->kept && (*at)->count == 1 && (*at)->resting != RESTING) {
+		rc = wake(fs, lane, *at); /* of what is not known: that of another process would stay */
+		if (rc == 0) {
+			(*at)->resting = UNSURE;
+			rc = keep_set(fs, lane, handle, true);
+		}
+		if (rc == 0)
+			(*at)->resting = RESTING;
+	}
+	pthread_mutex_unlock(&stripe->lock);
+	return rc;
+}
+
+/* Was it kept? It is afterwards, or not. */
+static bool set_kept(struct daxfs *fs, uint64_t handle, bool kept)
+{
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	bool was = *at && (*at)->kept;
+
+	if (*at)
+		(*at)->kept = kept;
+	pthread_mutex_unlock(&stripe->lock);
+	return was;
+}
+
+static bool is_kept(struct daxfs *fs, uint64_t handle)
+{
+	struct stripe *stripe;
+	struct open_file **at = find(fs->open_table, handle, &stripe);
+	bool kept = *at && (*at)->kept;
+
+	pthread_mutex_unlock(&stripe->lock);
+	return kept;
+}
+
+int daxfs_dir_keep(struct daxfs *fs, daxfs_ino dir)
+{
+	int rc = fs_ready(fs);
+
+	if (rc == 0 && !is_kept(fs, dir)) {
+		rc = daxfs_file_open(fs, dir);
+		if (rc == 0)
+			set_kept(fs, dir, true);
+	}
+	return rc ? rc : fs_run(fs, rest_step, &dir);
+}
+
+int daxfs_dir_unkeep(struct daxfs *fs, daxfs_ino dir)
+{
+	return set_kept(fs, dir, false) ? daxfs_file_close(fs, dir) : -EBADF;
+}
+
+struct release {
+	uint64_t handle;
+	bool kept; /* and nobody else has it open */
+};
+
+static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
+{
+	struct release *r = arg;
+	uint64_t handle = r->handle;
 	struct stripe *stripe;
 	struct open_file **at = find(fs->open_table, handle, &stripe);
 	bool last = false;
@@ -316,6 +406,7 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 		rc = -EBADF;
 	} else if ((*at)->count > 1) {
 		(*at)->count--;
+		r->kept = (*at)->kept && (*at)->count == 1;
 	} else {
 		rc = fs_try(fs, lane, let_go_step, &handle);
 		remove_held(fs, stripe, at, rc != 0);
@@ -330,7 +421,12 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 
 int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
 {
-	return fs_run(fs, release_step, &ino);
+	struct release r = { .handle = ino };
+	int rc = fs_run(fs, release_step, &r);
+
+	if (rc == 0 && r.kept)
+		fs_run(fs, rest_step, &ino); /* else names stay until it is tried again */
+	return rc;
 }
 
 /* -- taking over ---------------------------------------------------------------- */
@@ -371,6 +467,7 @@ static int adopt(struct daxfs *fs, unsigned slot, uint64_t handle)
 	if (held) {
 		held->handle = handle;
 		held->slot = slot;
+		held->resting = UNSURE;
 		*at = held;
 	} else if (rc == 0) {
 		unlist(fs, stripe, slot); /* not held, or listed twice */

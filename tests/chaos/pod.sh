@@ -17,6 +17,7 @@
 POD_HOSTS=${POD_HOSTS:-3}
 declare -A POD_AGENT=() # host: pid of its agent
 declare -A POD_JOBS=()  # host: what to wait for
+declare -A POD_OPTIONS=() # host: more for its agent
 POD_FABRICD=
 
 pod_say() { printf '%s\n' "$*"; }
@@ -140,7 +141,7 @@ pod_launch_host() { # host [1: in the boot that it has]: start its agent, do not
 	mkdir -p "$POD_DIR/m$host"
 	[ "${2:-0}" = 1 ] || pod_boot "host$host"
 	pod_spawn "host$host" "$POD_DIR/daemon/host$host.log" "$POD_BIN/daxfs-node-agent" --pool "$POD_POOL" \
-		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30 \
+		--host "$host" --name "host$host" --mount "$POD_DIR/m$host" --join-wait 30 ${POD_OPTIONS[$host]:-} \
 		--machine-id "$POD_DIR/daemon/host$host.machine-id" --boot-id "$POD_DIR/daemon/host$host.boot-id"
 	POD_AGENT[$host]=$POD_PID POD_JOBS[$host]=$POD_JOB
 }

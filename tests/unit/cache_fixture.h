@@ -85,4 +85,21 @@ static inline uint64_t pages_of(uint64_t size)
 	return (size + PAGE - 1) / PAGE;
 }
 
+/* The process of a host that lives: the next one goes on in its place. */
+static inline void fixture_go_on(struct fixture *s, unsigned host)
+{
+	uint64_t tenancy = daxfs_tenancy(s->pod.fs[host]);
+	struct daxfs_error err;
+
+	s->pod.fs[host]->joined = false; /* it does not leave: it is dead */
+	fs_free_slots(s->pod.fs[host]);
+	daxfs_close(s->pod.fs[host]);
+	assert_int_equal(fs_attach(s->pod.base, s->pod.size, &s->pod.fs[host], &err), 0);
+	s->pool = rig_pool(&s->pod);
+	if (daxfs_resume(s->pod.fs[host], host, tenancy, NULL, 0, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(daxfs_resume_end(s->pod.fs[host]), 0);
+	storage_attach(&s->storage[host], s->pod.fs[host], BACKING, PATIENCE_MS);
+}
+
 #endif

@@ -208,12 +208,53 @@ static void test_too_large(void **state)
 	run_walks(t, (const int[]){ C }, 1);
 }
 
+/* The same in the topmost directory, which agents have open for its locks; beside what is open there, and a listing. */
+static void test_too_large_at_the_top(void **state)
+{
+	struct tree *t = *state;
+	char name[32], text[80] = "";
+	DIR *dir;
+	int fd;
+
+	if (!pod_possible())
+		skip();
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "top%u", i);
+		put(in(t, name), name);
+	}
+	alarm(HANG_S);
+	fd = open(at(&t->pod, A, "data/top7"), O_RDONLY);
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "data/top%u", i);
+		expect_text(at(&t->pod, i % 2 ? A : B, name), name + 5);
+	}
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "top7");
+	close(fd);
+	assert_null(opendir(at(&t->pod, B, "data")));
+	assert_int_equal(errno, ENOSPC);
+	create_own(t, "beside");
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "top%u", i);
+		assert_int_equal(unlink(in(t, name)), 0);
+	}
+	dir = opendir(at(&t->pod, B, "data")); /* what is listed stays meanwhile */
+	assert_non_null(dir);
+	run_walks(t, (const int[]){ A }, 1);
+	for (unsigned n = 0; n < DIRS; n += readdir(dir)->d_name[0] == 'd')
+		;
+	closedir(dir);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_larger_than_the_pool),
 		cmocka_unit_test(test_open_files_stay),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_too_large_at_the_top),
 	};
 
 	return cmocka_run_group_tests(tests, setup_small, teardown);

@@ -8,23 +8,6 @@
 
 #include "cache_fixture.h"
 
-/* The process of a host that lives: the next one goes on in its place. */
-static void go_on(struct fixture *s, unsigned host)
-{
-	uint64_t tenancy = daxfs_tenancy(s->pod.fs[host]);
-	struct daxfs_error err;
-
-	s->pod.fs[host]->joined = false; /* it does not leave: it is dead */
-	fs_free_slots(s->pod.fs[host]);
-	daxfs_close(s->pod.fs[host]);
-	assert_int_equal(fs_attach(s->pod.base, s->pod.size, &s->pod.fs[host], &err), 0);
-	s->pool = rig_pool(&s->pod);
-	if (daxfs_resume(s->pod.fs[host], host, tenancy, NULL, 0, &err))
-		fail_msg("%s", err.text);
-	assert_int_equal(daxfs_resume_end(s->pod.fs[host]), 0);
-	storage_attach(&s->storage[host], s->pod.fs[host], BACKING, PATIENCE_MS);
-}
-
 static uint64_t filling(struct fixture *s)
 {
 	struct daxfs_cached seen;
@@ -55,7 +38,7 @@ static void test_process_left_over(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		claim_pages(&s, 0, &f);
 		assert_int_equal(filling(&s), 4);
-		go_on(&s, 0);
+		fixture_go_on(&s, 0);
 		assert_int_equal(filling(&s), 0);
 		expect(&s, 1, 0, PAGE); /* or it would wait for a minute */
 		assert_int_equal(link_kind(word_of(&s, 3)), DAXFS_CLEAN);
@@ -83,7 +66,7 @@ static void test_tenant_left_over(void **state)
 	(void)state;
 	fixture_start(&s, 8 << 20, 40 * PAGE, PATIENCE_MS);
 	f.aside = malloc(sizeof(*f.aside));
-	go_on(&s, 0);
+	fixture_go_on(&s, 0);
 	claim_pages(&s, 0, &f);
 	f.busy = word_of(&s, 0);
 	assert_int_equal(fs_run(s.pod.fs[1], cache_stands, &f), 1);

@@ -344,6 +344,11 @@ const struct scenario scenarios[] = {
 	  "read d/f;giveback d/f d/f;import d/f 300 8", SC_DEEP },
 	{ "cache-give-back-listed", "tree d 5;import d/f 300 7;import d/g 300 8", "giveback d/f d/f;giveback d/g d/g",
 	  "hold d;ls d;ls d", SC_DEEP },
+	/* Agents keep it for its locks; one of them lists it. */
+	{ "cache-give-back-kept", "tree d 5;import d/f 300 7;import d/g 300 8;keep d;1:keep d",
+	  "giveback d/f d/f;giveback d/g d/g", "hold d;ls d;ls d;release d;ls d", SC_DEEP | SC_HOLDS },
+	{ "cache-keep", "tree d 5;import d/f 300 7;1:keep d", "keep d;hold d;release d", "hold d;ls d;release d;ls d",
+	  SC_DEEP | SC_HOLDS },
 	{ "cache-give-back-open", "tree d 5;import d/f 300 7;import d/g 60000 8;read d/g",
 	  "giveback d/f d/f;giveback d/g d/g", "hold d/f;hold d/g;stat d/f;stat d/g", SC_DEEP },
 	{ "cache-view", STORED "pread d/f 0 4096;", "view d/f 0;view d/f 8192", "drop d/f 0 9000;unlink d/f", 0 },

@@ -307,6 +307,12 @@ static void do_hold(struct command_call *call)
 	put(call, daxfs_file_open(fs_of(call), call->command->ino));
 }
 
+/* For its locks alone, as an agent the topmost directory of a backing. */
+static void do_keep(struct command_call *call)
+{
+	put(call, daxfs_dir_keep(fs_of(call), call->command->ino));
+}
+
 static void do_release(struct command_call *call)
 {
 	put(call, daxfs_file_close(fs_of(call), call->command->ino));
@@ -553,6 +559,7 @@ const struct verb script_verbs[] = {
 	{ "readlink", "i", do_readlink },
 	{ "hold", "i", do_hold },
 	{ "release", "i", do_release },
+	{ "keep", "i", do_keep },
 	{ "fsync", "i", do_fsync },
 	{ "local", "", do_local },
 	{ "statfs", "", do_statfs },
