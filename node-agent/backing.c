@@ -208,6 +208,7 @@ static void attach(struct backing *b)
 		.patience_ms = BACKING_PATIENCE_MS,
 		.list = backing_list_for_others,
 		.look = backing_look_for_others,
+		.find = backing_find_for_others,
 	};
 	struct daxfs_source source;
 	struct daxfs_attr attr;

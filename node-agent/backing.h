@@ -185,11 +185,14 @@ void *backing_server(void *context);
 /* What the library calls for another host: the names of a directory; is a file what it was? */
 int backing_list_for_others(void *context, daxfs_ino dir);
 int backing_look_for_others(void *context, daxfs_ino ino);
+int backing_find_for_others(void *context, daxfs_ino dir, uint64_t key);
 /*
  * The other way: a host that has the storage makes the names of a directory what they are there, or the name of a file
  * that is not what it was (-ESTALE). They wait for that, and note that it was looked at.
  */
 int backing_ask_names(struct backing *others, daxfs_ino dir);
+/* One name: what that host may give back again, before it is looked at here. -ENOENT: storage has it not. */
+int backing_ask_name(struct backing *others, daxfs_ino dir, const char *name);
 int backing_ask_look(struct backing *others, daxfs_ino ino);
 /* How old a look of another host may be is read anew. A backing that is added once more may say otherwise. */
 void backing_others_revalidate(struct backing *b, daxfs_ino ino);
@@ -218,6 +221,8 @@ int backing_is_empty(struct backing *b, daxfs_ino dir);
 int backing_look_at(struct backing *b, daxfs_ino ino);
 /* Are the names of a directory those of storage? They are afterwards. */
 int backing_list(struct backing *b, daxfs_ino dir);
+/* Those names of a directory of which storage has some with that key; all, where that takes little room. -ENOENT. */
+int backing_find(struct backing *b, daxfs_ino dir, uint64_t key);
 /* Of the library: bytes that are not in the pool. */
 ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 
@@ -305,6 +310,8 @@ int backing_wait_room(struct backing *b);
 bool backing_give_back(struct backing *b, daxfs_ino keep);
 /* The same, if there is no room for one name. */
 void backing_make_room(struct backing *b, daxfs_ino keep);
+/* Is that few, so that they take little of the room that there is? */
+bool backing_are_few(struct backing *b, uint64_t names);
 /* The pool's own files have what names of storage leave them. */
 void backing_keep_room(struct backing *b);
 

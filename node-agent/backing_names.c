@@ -28,11 +28,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define LOOKS 8u      /* at a name that others change meanwhile */
 #define DEPTH_MAX 256 /* of a tree that is forgotten */
 #define LOCK_MS 500   /* for whoever changes names of the directory */
+#define FULL_MS 10000 /* for room that others take */
 #define NOT_LOCKED BACKING_NOT_LOCKED
 
 /* Storage fails: said once, until it fails otherwise. */
@@ -338,9 +340,11 @@ static int look_unlocked(struct backing *b, daxfs_ino parent, const char *name)
 
 int backing_look(struct backing *b, daxfs_ino parent, const char *name)
 {
+	const int64_t until = clock_ns() + (int64_t)FULL_MS * 1000000;
 	int rc = look_unlocked(b, parent, name);
 
-	for (unsigned i = 0; rc == -ENOSPC && i < LOOKS && backing_give_back(b, parent); i++)
+	/* Other hosts may be faster to take the room. */
+	while (rc == -ENOSPC && clock_ns() < until && backing_give_back(b, parent))
 		rc = look_unlocked(b, parent, name);
 	return rc;
 }
@@ -406,6 +410,43 @@ static int look_at_odd(struct backing *b, daxfs_ino dir, const char *name)
 	int rc = backing_look(b, dir, name);
 
 	return rc == -ENOENT || rc == -ENAMETOOLONG ? 0 : rc;
+}
+
+struct finding {
+	struct backing *b;
+	uint64_t key;
+	struct name_list found;
+	size_t n; /* names that storage has */
+};
+
+static int add_of_key(void *context, const char *name)
+{
+	struct finding *f = context;
+
+	f->n++;
+	return daxfs_name_key(f->b->fs, name) == f->key ? name_list_add(&f->found, name, 0, false) : 0;
+}
+
+/* For who cannot look at a name by itself, and says only its key. A host that asks for one will soon ask for others. */
+int backing_find(struct backing *b, daxfs_ino dir, uint64_t key)
+{
+	struct finding f = { .b = b, .key = key };
+	char path[PATH_MAX];
+	int rc = backing_path(b, dir, path, sizeof(path)), found = -ENOENT;
+
+	if (rc == 0)
+		rc = storage_list(b->fd, path, add_of_key, &f);
+	say(b, is_absent(rc) ? 0 : rc);
+	if (rc == 0 && backing_are_few(b, f.n))
+		rc = backing_list(b, dir);
+	for (size_t i = 0; rc == 0 && i < f.found.n; i++) {
+		int look = backing_look(b, dir, f.found.name[i].text);
+
+		if (look != -ENOENT)
+			found = look;
+	}
+	name_list_free(&f.found);
+	return is_absent(rc) ? -ESTALE : rc ? rc : found;
 }
 
 static int compare(struct backing *b, daxfs_ino dir, const struct name_list *here, const struct name_list *there)

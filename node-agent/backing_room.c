@@ -31,12 +31,16 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "daxfs/lease.h"
 
-#define GIVE_LEAST 64u /* names at once, */
-#define GIVE_PART 32u  /* ... or this part of what the pool may have */
-#define LOCK_MS 1      /* patience */
-#define WAIT_MS 3000   /* for something that can be given back; longer than lookups are held (lookup_pin.h) */
-#define POLL_MS 20
+#define GIVE_LEAST 64u  /* names at once, */
+#define GIVE_PART 32u   /* ... or this part of what the pool may have */
+#define FEW_PART 8u     /* of that */
+#define LOCK_MS 1       /* patience */
+#define ASK_AHEAD 16u   /* names of which hosts are asked for what their kernels keep, before it is waited for */
+#define WAIT_MS 3000    /* for something that can be given back; longer than lookups are held (lookup_pin.h) */
+#define LOCKED_MS 30000 /* ... where names are locked */
+#define POLL_MS 2
 #define SAY_AGAIN_S 600 /* that nothing can be given back */
 
 enum giving_how { COLD, WARM, RECENT, EMPTY, ANY };
@@ -46,6 +50,7 @@ struct giving {
 	daxfs_ino keep; /* a directory: what needs the room is to be in it */
 	enum giving_how how;
 	uint64_t wanted, given;
+	bool locked; /* names of some directory, by who changes them, or a host that died as it did */
 };
 
 static bool may_go(const struct giving *g, const struct listed_name *name)
@@ -75,14 +80,22 @@ static void give_of(struct giving *g, daxfs_ino dir)
 	struct name_list names = { 0 };
 	struct name_locks locks;
 
-	if ((g->how < RECENT && backing_is_recent(g->b, dir)) || name_list_of_pool(g->b->fs, dir, &names) || !names.n ||
-	    backing_lock_names(g->b, &locks, &dir, 1, LOCK_MS)) {
+	if ((g->how < RECENT && backing_is_recent(g->b, dir)) || name_list_of_pool(g->b->fs, dir, &names) || !names.n) {
 		name_list_free(&names);
 		return;
 	}
-	for (size_t i = 0; i < names.n && g->given < g->wanted; i++)
+	if (backing_lock_names(g->b, &locks, &dir, 1, LOCK_MS)) {
+		g->locked = true;
+		name_list_free(&names);
+		return;
+	}
+	for (size_t i = 0, asked = 0; i < names.n && g->given < g->wanted; i++) {
+		for (; asked < names.n && asked <= i + ASK_AHEAD; asked++)
+			if (may_go(g, &names.name[asked]))
+				daxfs_lease_ask(g->b->fs, names.name[asked].ino);
 		if (may_go(g, &names.name[i]) && !give(g, dir, &names.name[i]))
 			break;
+	}
 	backing_unlock_names(g->b, &locks);
 	name_list_free(&names);
 }
@@ -118,6 +131,11 @@ static uint64_t how_many(struct backing *b)
 	return n < GIVE_LEAST ? GIVE_LEAST : n;
 }
 
+bool backing_are_few(struct backing *b, uint64_t names)
+{
+	return names <= how_many(b) / FEW_PART;
+}
+
 static void say_full(struct backing *b)
 {
 	int64_t now = clock_ns();
@@ -130,7 +148,8 @@ static void say_full(struct backing *b)
 		 b->config->name);
 }
 
-static bool give_back(struct backing *b, daxfs_ino keep, enum giving_how most)
+/* *locked: there may be some, once somebody has done with them. */
+static bool give_back(struct backing *b, daxfs_ino keep, enum giving_how most, bool *locked)
 {
 	struct giving g = { .b = b, .keep = keep, .wanted = how_many(b) };
 
@@ -138,19 +157,29 @@ static bool give_back(struct backing *b, daxfs_ino keep, enum giving_how most)
 		g.how = how;
 		go_round(&g);
 	}
+	*locked = g.locked;
 	return g.given > 0;
 }
 
-/* What is open may be so for a moment. */
+/* Of another host that was about the same names, perhaps. */
+static bool is_room(struct backing *b)
+{
+	uint64_t left;
+
+	return daxfs_names_left(b->fs, &left) == 0 && left;
+}
+
+/* What is open may be so for a moment; what a dead host has locked, until it is recovered. */
 static bool give_back_patiently(struct backing *b, daxfs_ino keep)
 {
 	const struct timespec nap = { .tv_nsec = POLL_MS * 1000000l };
-	const int64_t until = clock_ns() + (int64_t)WAIT_MS * 1000000;
-	bool given = give_back(b, keep, ANY);
+	const int64_t begun = clock_ns();
+	bool locked, given = give_back(b, keep, ANY, &locked) || is_room(b);
 
-	while (!given && clock_ns() < until && !backing_has_stopped(b)) {
+	while (!given && clock_ns() - begun < (int64_t)(locked ? LOCKED_MS : WAIT_MS) * 1000000 &&
+	       !backing_has_stopped(b)) {
 		nanosleep(&nap, NULL);
-		given = give_back(b, keep, ANY);
+		given = is_room(b) || give_back(b, keep, ANY, &locked);
 	}
 	return given;
 }
@@ -184,9 +213,10 @@ void backing_make_room(struct backing *b, daxfs_ino keep)
 void backing_keep_room(struct backing *b)
 {
 	uint64_t left;
+	bool locked;
 
 	if (daxfs_names_left(b->fs, &left) || left || pthread_mutex_trylock(&b->giving) != 0)
 		return;
-	give_back(b, 0, EMPTY);
+	give_back(b, 0, EMPTY, &locked);
 	pthread_mutex_unlock(&b->giving);
 }

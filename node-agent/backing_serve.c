@@ -91,6 +91,17 @@ int backing_look_for_others(void *context, daxfs_ino ino)
 	return backing_look_at(context, ino);
 }
 
+int backing_find_for_others(void *context, daxfs_ino dir, uint64_t key)
+{
+	return backing_find(context, dir, key);
+}
+
+int backing_ask_name(struct backing *others, daxfs_ino dir, const char *name)
+{
+	backing_others_revalidate(others, dir);
+	return backing_has_stopped(others) ? -ENOTCONN : daxfs_ask_name(others->fs, dir, name);
+}
+
 int backing_ask_look(struct backing *others, daxfs_ino ino)
 {
 	int rc = -ENOTCONN;

@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 #define GONE 1
+#define LISTED 2
+#define FIND_MS 10000 /* for a name that is given back as soon as it is there */
 
 static void run(struct backing_work *work)
 {
@@ -91,35 +95,50 @@ static int find(struct deferred *d, struct daxfs_attr *attr)
 	return error == -ENOENT ? GONE : error;
 }
 
-static void run_lookup(struct deferred *d)
+/* A name that is there is answered, whatever that host says. LISTED: it says that the pool has all that storage has. */
+static int find_asked(struct deferred *d, struct daxfs_attr *attr)
 {
-	struct daxfs_attr attr;
-	int error = find(d, &attr);
+	int asked = backing_ask_name(d->b, d->ino, d->name),
+	    error = lookup_pins_lookup(&ops_of(d->req)->pins, d->ino, d->name, attr);
 
-	if (error == GONE) {
+	if (error != -ENOENT || asked == -ENOENT || asked == -ESTALE)
+		return error;
+	return asked > 0 ? GONE : asked ? asked : LISTED;
+}
+
+/*
+ * A name that was there and has been given back since is looked for anew, without the directory open: with it no name of
+ * it can be given back, and where it is larger than the pool, there would be no room for this one. Only what is to be
+ * believed of all names needs that.
+ */
+static void run_lookup_by(struct deferred *d, int (*how)(struct deferred *d, struct daxfs_attr *attr))
+{
+	const int64_t until = clock_ns() + (int64_t)FIND_MS * 1000000;
+	struct daxfs_attr attr;
+	int error;
+
+	do
+		error = how(d, &attr);
+	while (error == GONE && clock_ns() < until);
+	if (error == LISTED) {
 		error = hold(d->b, d->ino);
 		if (!error) {
-			error = find(d, &attr);
+			error = how(d, &attr);
 			let_go(d->b, d->ino);
 		}
 	}
-	ops_reply_entry(d->req, error == GONE ? -ENOENT : error, &attr);
+	ops_reply_entry(d->req, error == LISTED ? -ENOENT : error == GONE ? -ESTALE : error, &attr);
 }
 
-/* The same where another host has the storage. A name that is there is answered, whatever that host says. */
+static void run_lookup(struct deferred *d)
+{
+	run_lookup_by(d, find);
+}
+
+/* The same where another host has the storage. */
 static void run_lookup_asked(struct deferred *d)
 {
-	struct daxfs_attr attr;
-	int error = hold(d->b, d->ino), asked;
-
-	if (!error) {
-		asked = backing_ask_names(d->b, d->ino);
-		error = lookup_pins_lookup(&ops_of(d->req)->pins, d->ino, d->name, &attr);
-		if (error == -ENOENT && asked && asked != -ESTALE)
-			error = asked;
-		let_go(d->b, d->ino);
-	}
-	ops_reply_entry(d->req, error, &attr);
+	run_lookup_by(d, find_asked);
 }
 
 /* Is what the pool has of a name still so? If nobody can say, it counts. Given back meanwhile, it is asked for. */

@@ -53,6 +53,12 @@ struct daxfs_storage {
 	 * -errno.
 	 */
 	int (*look)(void *context, daxfs_ino ino);
+	/*
+	 * Or NULL: then `list` is called in its place. Called by daxfs_serve alone: of a directory of this backing the
+	 * names with that key (daxfs_name_key), few, are to be made what they are in storage, by a look at that now.
+	 * 0; -ENOENT: storage has none; or -errno.
+	 */
+	int (*find)(void *context, daxfs_ino dir, uint64_t key);
 };
 
 /*
@@ -324,7 +330,8 @@ struct daxfs_ask {
 	uint64_t number;      /* of the ask */
 	unsigned backing;
 	daxfs_ino ino;
-	uint64_t page; /* the first of `pages`, or all ones: is it what it was? */
+	uint64_t
+		page; /* the first of `pages`, or all ones: is it what it was? Of a directory: bit 62 and a name's key */
 	unsigned pages;
 };
 
@@ -362,6 +369,27 @@ DAXFS_API int daxfs_asked(struct daxfs *fs, unsigned backing, struct daxfs_ask *
 DAXFS_API int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir);
 
 /*
+ * daxfs_ask_name - have one name of a directory made what storage says
+ *
+ * As daxfs_ask_names, of one name, so that a directory may have more names than the pool has room for. 1: at some moment
+ * since the call the pool had the name, as storage; it may have been given back since (daxfs_give_back). 0: a host that
+ * knows no such asks made all names what storage says.
+ *
+ * Errors: those of daxfs_ask_names, and
+ * -ENOENT   storage has not that name
+ * -ENAMETOOLONG, -EINVAL it is no name
+ * Crash: as daxfs_ask_names.
+ */
+DAXFS_API int daxfs_ask_name(struct daxfs *fs, daxfs_ino dir, const char *name);
+
+/*
+ * daxfs_name_key - what a host that is asked for a name knows of it
+ *
+ * 54 bits, which seldom are those of another name, too. All ones: it is no name.
+ */
+DAXFS_API uint64_t daxfs_name_key(struct daxfs *fs, const char *name);
+
+/*
  * daxfs_ask_look - have a file looked at in storage
  *
  * By a host that has the storage, and serves others (daxfs_asked), with a way to look. 0: at some moment since the
@@ -387,6 +415,7 @@ DAXFS_API int daxfs_ask_look(struct daxfs *fs, daxfs_ino ino);
  * -ENXIO    the backing is not attached any more
  * -EAGAIN   somebody else is about these pages; the other host asks again
  * -ENOSPC   there is no room in the pool
+ * -EEXIST   the name that was asked for is there
  * -EALREADY another thread of this process lists or looks at that for the same ask, and will tell
  * -EOPNOTSUPP this process has attached no way to list, or to look
  * Crash: as daxfs_asked.

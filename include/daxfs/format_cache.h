@@ -56,12 +56,13 @@ struct sm_cache_host {
  */
 #define DAXFS_ASKS 8u /* of a host, at once */
 #define DAXFS_BELL_OFFSET 0x40u
-#define DAXFS_ASK_LOOK UINT64_MAX /* in place of a page: is it what it was? */
+#define DAXFS_ASK_LOOK UINT64_MAX   /* in place of a page: is it what it was? */
+#define DAXFS_ASK_NAME (1ull << 62) /* ... of a directory, with the hash of a name: that one is enough */
 enum daxfs_ask_state { DAXFS_ASK_NONE = 0, DAXFS_ASKED = 1, DAXFS_ASK_TAKEN = 2, DAXFS_ASK_DONE = 3 };
 
 struct sm_ask {
 	sm_u64 ino;      /* 00 handle; a directory: its names are meant */
-	sm_u64 page;     /* 08 first page, or DAXFS_ASK_LOOK */
+	sm_u64 page;     /* 08 first page, or DAXFS_ASK_LOOK, DAXFS_ASK_NAME */
 	sm_u64 pages;    /* 10 how many; of names, and of a look, 1 */
 	sm_u64 reserved; /* 18 zero */
 };

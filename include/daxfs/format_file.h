@@ -71,7 +71,8 @@ struct sm_node {
  * A lock is in force while its bit is set; its host then has its openers bit set.
  */
 #define DAXFS_LOCKS_MAX 126u
-#define DAXFS_KEEP_OWNER 0ull /* of a directory: of byte INT64_MAX, pid as FILLING says: open for its locks alone (keep.c) */
+#define DAXFS_KEEP_OWNER                                                                                               \
+	0ull /* of a directory: of byte INT64_MAX, pid as FILLING says: open for its locks alone (keep.c) */
 #define DAXFS_LOCK_WORDS 4u
 
 struct sm_lock {

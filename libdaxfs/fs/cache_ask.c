@@ -14,7 +14,8 @@
  * An ask for a directory is one for its names: the server makes them what storage says (list of daxfs_storage), and
  * then the asker looks in the pool. It asks for one page: a server of a version that knows no such asks tries to read
  * it, says EISDIR, and has promised nothing. An ask for a look at a file is one for a page that no file has
- * (DAXFS_ASK_LOOK). The two are questions, and DONE is their answer.
+ * (DAXFS_ASK_LOOK). The two are questions, and DONE is their answer. An ask for one name of a directory has the name's
+ * hash in the place of the page: a server of a version that knows no such asks lists all.
  *
  *  A1 An ask for pages is a hint. What answers it is the page's own word (cache.h), where the asker looks whatever DONE
  *     says. An ask that is lost, served twice or late, or garbage costs time and reads of storage, and makes no byte

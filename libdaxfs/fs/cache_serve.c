@@ -22,7 +22,7 @@ static int ask_question(struct daxfs *fs, daxfs_ino ino, uint64_t page)
 	return rc ? rc : cache_ask_question(fs, source.backing, ino, page);
 }
 
-int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir)
+static int ask_of_dir(struct daxfs *fs, daxfs_ino dir, uint64_t page)
 {
 	struct daxfs_attr attr = { .mode = 0 };
 	int rc = fs_ready(fs);
@@ -31,7 +31,28 @@ int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir)
 		rc = daxfs_getattr(fs, dir, &attr);
 	if (rc == 0 && (attr.mode & S_IFMT) != S_IFDIR)
 		rc = -ENOTDIR;
-	return rc ? rc : ask_question(fs, dir, 0);
+	return rc ? rc : ask_question(fs, dir, page);
+}
+
+int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir)
+{
+	return ask_of_dir(fs, dir, 0);
+}
+
+int daxfs_ask_name(struct daxfs *fs, daxfs_ino dir, const char *name)
+{
+	struct trie_name key;
+	int rc = name_init(&fs->pool, name, &key);
+
+	rc = rc ? (rc == -EEXIST ? -EINVAL : rc) : ask_of_dir(fs, dir, DAXFS_ASK_NAME | key.hash);
+	return rc == -EEXIST ? 1 : rc;
+}
+
+uint64_t daxfs_name_key(struct daxfs *fs, const char *name)
+{
+	struct trie_name key;
+
+	return name_init(&fs->pool, name, &key) ? UINT64_MAX : key.hash;
 }
 
 int daxfs_ask_look(struct daxfs *fs, daxfs_ino ino)
@@ -215,9 +236,20 @@ static bool is_look(const struct daxfs_ask *ask)
 	return ask->page == DAXFS_ASK_LOOK;
 }
 
+static int ask_storage(const struct daxfs_storage *storage, const struct daxfs_ask *ask)
+{
+	int (*how)(void *context, daxfs_ino ino) = is_look(ask) ? storage->look : storage->list;
+
+	if (!is_look(ask) && ask->page & DAXFS_ASK_NAME && storage->find) {
+		int rc = storage->find(storage->context, ask->ino, ask->page & ~DAXFS_ASK_NAME);
+
+		return rc ? rc : -EEXIST; /* which who lists all does not say */
+	}
+	return how ? how(storage->context, ask->ino) : -EOPNOTSUPP;
+}
+
 static int look_there(struct daxfs *fs, const struct daxfs_ask *ask)
 {
-	int (*how)(void *context, daxfs_ino ino);
 	const uint64_t of = (uint64_t)(ask->backing + 1) << 56;
 	struct daxfs_source source;
 	struct daxfs_storage storage;
@@ -229,8 +261,7 @@ static int look_there(struct daxfs *fs, const struct daxfs_ask *ask)
 		rc = cache_storage_get(fs, of, &storage);
 	if (rc)
 		return rc;
-	how = is_look(ask) ? storage.look : storage.list;
-	rc = how ? how(storage.context, ask->ino) : -EOPNOTSUPP;
+	rc = ask_storage(&storage, ask);
 	cache_storage_put(fs, of);
 	return rc;
 }

@@ -43,7 +43,8 @@ static inline uint8_t many_byte(uint64_t n, uint64_t at)
 static inline void many_path(const struct many *m, uint64_t n, char *out, size_t size)
 {
 	if (m->dirs)
-		snprintf(out, size, "d%llu/f%llu", (unsigned long long)(n / m->files), (unsigned long long)(n % m->files));
+		snprintf(out, size, "d%llu/f%llu", (unsigned long long)(n / m->files),
+			 (unsigned long long)(n % m->files));
 	else
 		snprintf(out, size, "f%llu", (unsigned long long)n);
 }

@@ -29,13 +29,14 @@ struct lister {
 	unsigned host;
 	atomic_uint lists, at_once, most_at_once;
 	int look_error;
-	atomic_uint looks;
+	atomic_uint looks, finds;
 	daxfs_ino looked;
 };
 
 struct names {
 	struct fixture s;
 	daxfs_ino dir, other;
+	bool finds; /* hosts know asks for one name */
 	struct lister lister[POD_HOSTS];
 	atomic_bool stop;
 	pthread_t server[POD_HOSTS][2];
@@ -79,6 +80,21 @@ static int list(void *context, daxfs_ino dir)
 	return rc;
 }
 
+static int find(void *context, daxfs_ino dir, uint64_t key)
+{
+	struct lister *l = ((struct storage *)context)->context;
+	int rc = l->error ? l->error : -ENOENT;
+	char name[16];
+
+	atomic_fetch_add(&l->finds, 1);
+	for (unsigned i = 0; rc == -ENOENT && i < l->names; i++) {
+		name_of(name, i);
+		if (daxfs_name_key(l->fs, name) == key)
+			rc = import_one(l, dir, i);
+	}
+	return rc;
+}
+
 static int look(void *context, daxfs_ino ino)
 {
 	struct lister *l = ((struct storage *)context)->context;
@@ -106,6 +122,7 @@ static void attach(struct names *n, unsigned host, bool lists)
 		.patience_ms = PATIENCE_MS,
 		.list = lists ? list : NULL,
 		.look = lists ? look : NULL,
+		.find = lists && n->finds ? find : NULL,
 	};
 	struct daxfs_ask ask;
 
@@ -229,6 +246,46 @@ static void test_names(void **state)
 	assert_int_equal(ask_names(&n), 0);
 	assert_int_equal(n.lister[0].lists, 3);
 	stop(&n);
+}
+
+static int ask_name(struct names *n, const char *name)
+{
+	return daxfs_ask_name(n->s.pod.fs[ASKER], n->dir, name);
+}
+
+/* One name comes, and no other one; that there is none is said. Who knows no such asks lists all. */
+static void test_one_name(void **state)
+{
+	struct names n;
+	char *long_name;
+
+	(void)state;
+	for (unsigned knows = 0; knows < 2; knows++) {
+		start(&n);
+		n.finds = knows;
+		attach(&n, 0, true);
+		server_start(&n, 0);
+		assert_int_equal(ask_name(&n, "n3"), knows);
+		assert_int_equal(pod_lookup(n.s.pod.fs[ASKER], n.dir, "n3", NULL), 0);
+		assert_int_equal(pod_lookup(n.s.pod.fs[ASKER], n.dir, "n2", NULL), knows ? -ENOENT : 0);
+		assert_int_equal(ask_name(&n, "none"), knows ? -ENOENT : 0);
+		assert_int_equal(n.lister[0].lists, knows ? 0 : 2);
+		assert_int_equal(n.lister[0].finds, knows ? 2 : 0);
+		n.lister[0].error = -ENETDOWN;
+		assert_int_equal(ask_name(&n, "n4"), -ENETDOWN);
+		n.lister[0].error = 0;
+		assert_int_equal(ask_names(&n), 0);
+		expect_all(&n, n.dir);
+		long_name = calloc(1, 300);
+		memset(long_name, 'x', 299);
+		assert_int_equal(ask_name(&n, long_name), -ENAMETOOLONG);
+		free(long_name);
+		assert_int_equal(ask_name(&n, ".."), -EINVAL);
+		assert_int_equal(ask_name(&n, "a/b"), -EINVAL);
+		assert_true(daxfs_name_key(n.s.pod.fs[0], "n1") != daxfs_name_key(n.s.pod.fs[0], "n2"));
+		assert_true(daxfs_name_key(n.s.pod.fs[0], "a/b") == UINT64_MAX);
+		stop(&n);
+	}
 }
 
 /* Of a file, and of a directory, whose names are not meant then. */
@@ -453,11 +510,11 @@ static void test_next_tenant(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),        cmocka_unit_test(test_what_is_asked),
-		cmocka_unit_test(test_nobody),       cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_taker_dies),   cmocka_unit_test(test_late),
-		cmocka_unit_test(test_next_tenant),  cmocka_unit_test(test_look),
-		cmocka_unit_test(test_look_in_vain),
+		cmocka_unit_test(test_names),         cmocka_unit_test(test_one_name),
+		cmocka_unit_test(test_what_is_asked), cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_slow),          cmocka_unit_test(test_taker_dies),
+		cmocka_unit_test(test_late),          cmocka_unit_test(test_next_tenant),
+		cmocka_unit_test(test_look),          cmocka_unit_test(test_look_in_vain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
