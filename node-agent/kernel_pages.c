@@ -31,7 +31,7 @@ struct pages_set {
 	unsigned uses;
 	unsigned writing; /* changes under way */
 	bool lost;        /* something is open cached that has found no place: all of the set may be */
-	uint64_t changes;
+	uint64_t changes; /* how often one has begun or ended */
 	struct pages_file file[WAYS];
 };
 
@@ -242,6 +242,7 @@ void kernel_pages_changed(struct kernel_pages *k, daxfs_ino ino)
 	struct pages_set *set = lock_set(k, ino);
 
 	set->writing--;
+	set->changes++; /* who began to drop pages in the middle of it must learn of it, too */
 	unlock_set(k, set);
 }
 

@@ -166,8 +166,8 @@ bool kernel_pages_good(struct kernel_pages *k, daxfs_ino ino, uint64_t since);
  */
 bool kernel_pages_question(struct kernel_pages *k, fuse_req_t req, daxfs_ino ino, int backing);
 /*
- * That thread: the changes of this host so far; and, after pages were dropped and if there were no more, all is
- * good.
+ * That thread: how often changes of this host have begun and ended so far; and, after pages were dropped and if that is
+ * the same, all is good.
  */
 uint64_t kernel_pages_changes(struct kernel_pages *k, daxfs_ino ino);
 void kernel_pages_dropped(struct kernel_pages *k, daxfs_ino ino, uint64_t since, uint64_t changes);

@@ -23,7 +23,8 @@
  *
  * Variants: KEEP_ALWAYS, SINCE_EARLY (pages are known to be of the lease when the open is answered), ASK_BLIND (attributes are
  * valid under any lease), DROP_FIRST (the lease is looked at after the drop alone), LOOKUP_BLIND, LOCAL_LATE (attributes
- * are made invalid after the change), LOCAL_BLIND (a drop that a change of this host has met counts).
+ * are made invalid after the change), LOCAL_BLIND (a drop that a change of this host has met counts),
+ * LOCAL_ENDS_UNCOUNTED (one that began in the middle of such a change, and ended after it).
  */
 #ifndef READS
 #define READS 2
@@ -276,5 +277,9 @@ proctype Local()
 #ifdef LOCAL_LATE
 	atomic { valid = false; version++ };
 #endif
+#ifdef LOCAL_ENDS_UNCOUNTED
 	writing--
+#else
+	atomic { writing--; changes++ }
+#endif
 }
