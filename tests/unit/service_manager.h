@@ -149,7 +149,7 @@ static inline void service_manager_start(struct service_manager *sm, struct pod 
 	pod->hear = service_manager_told;
 	pod->manager = sm;
 	snprintf(sm->bus_path, sizeof(sm->bus_path), "%s/bus", pod->dir);
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", sm->bus_path);
+	assert_in_range(snprintf(at.sun_path, sizeof(at.sun_path), "%s", sm->bus_path), 1, sizeof(at.sun_path) - 1);
 	sm->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(sm->listener, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(sm->listener, 4), 0);
