@@ -94,7 +94,7 @@ static void test_change_meets_the_drop(void **state)
 	assert_false(kernel_pages_good(&pages, INO, LEASE));
 }
 
-/* Pages were dropped, and read again, while data was about to change; the change is over when the thread that dropped them looks. */
+/* Pages were dropped, and read again, before data changed; that is over when the thread that dropped looks. */
 static void test_drop_begins_within_a_change(void **state)
 {
 	uint64_t changes;
