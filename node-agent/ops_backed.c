@@ -107,9 +107,9 @@ static int find_asked(struct deferred *d, struct daxfs_attr *attr)
 }
 
 /*
- * A name that was there and has been given back since is looked for anew, without the directory open: with it no name of
- * it can be given back, and where it is larger than the pool, there would be no room for this one. Only what is to be
- * believed of all names needs that.
+ * A name that was there and has been given back since is looked for anew, without the directory open: with it no name
+ * of it can be given back, and where it is larger than the pool, there would be no room for this one. Only what is to
+ * be believed of all names needs that.
  */
 static void run_lookup_by(struct deferred *d, int (*how)(struct deferred *d, struct daxfs_attr *attr))
 {

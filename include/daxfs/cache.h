@@ -330,8 +330,7 @@ struct daxfs_ask {
 	uint64_t number;      /* of the ask */
 	unsigned backing;
 	daxfs_ino ino;
-	uint64_t
-		page; /* the first of `pages`, or all ones: is it what it was? Of a directory: bit 62 and a name's key */
+	uint64_t page; /* the first of `pages`; all ones: is it what it was? Of a directory: bit 62, and a name's key */
 	unsigned pages;
 };
 
@@ -371,9 +370,9 @@ DAXFS_API int daxfs_ask_names(struct daxfs *fs, daxfs_ino dir);
 /*
  * daxfs_ask_name - have one name of a directory made what storage says
  *
- * As daxfs_ask_names, of one name, so that a directory may have more names than the pool has room for. 1: at some moment
- * since the call the pool had the name, as storage; it may have been given back since (daxfs_give_back). 0: a host that
- * knows no such asks made all names what storage says.
+ * As daxfs_ask_names, of one name, so that a directory may have more names than the pool has room for. 1: at some
+ * moment since the call the pool had the name, as storage; it may have been given back since (daxfs_give_back). 0: a
+ * host that knows no such asks made all names what storage says.
  *
  * Errors: those of daxfs_ask_names, and
  * -ENOENT   storage has not that name

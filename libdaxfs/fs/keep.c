@@ -7,8 +7,8 @@
  * host that does not, a lock among those of the directory says so: the *keep*. It is an ordinary lock of one byte that
  * nobody else locks, for reading, with the number of the process in the place of its pid.
  *
- *  K1 A host relies on the names of a directory from the end of a daxfs_file_open on, to the daxfs_file_close of it. The
- *     keep is off before that open returns, and on only while nobody of the process has the directory open so (the
+ *  K1 A host relies on the names of a directory from the end of a daxfs_file_open on, to the daxfs_file_close of it.
+ *     The keep is off before that open returns, and on only while nobody of the process has the directory open so (the
  *     state in open_table.c, under its stripe).
  *  K2 The record that gives a name back demands that the openers words are as they were before the locks were looked
  *     at, and each host with a bit there had its keep, of the process that its slot says. Each change of a host's locks

@@ -386,7 +386,8 @@ static int stage_forget(struct lane *lane, const struct name_op *op, const struc
 /*
  * A name is given back for want of room. It can be had again from storage, so the record demands that nobody misses it:
  * neither what it leads to, if `held` is asked about, is open, nor its directory, but for locks alone (keep.c): who
- * lists that relies on names being there. Who has a listing from before learns it by the directory's trunc, which nothing else changes.
+ * lists that relies on names being there. Who has a listing from before learns it by the directory's
+ * trunc, which nothing else changes.
  */
 static int stage_given_back(struct lane *lane, const struct name_op *op, const struct inode *dir, struct sm_inode *held)
 {

@@ -14,8 +14,9 @@
  * close of such a thread comes in between. The record that clears the bit ends
  * the host's locks of the file, too (lock.c).
  *
- * A directory may be open for its locks alone: keep.c says what the pool has of that. The mark there is taken off before
- * somebody else opens it here, and put on after the last of them has closed it; both under the stripe's lock, with its state.
+ * A directory may be open for its locks alone: keep.c says what the pool has of that. The mark there is taken off
+ * before somebody else opens it here, and put on after the last of them has closed it; both under the stripe's lock,
+ * with its state.
  *
  * A load that fails under a stripe's lock is caught there (fs_try, shm_guard_run): the thread unlocks the
  * stripe, and treats the failure as any -EIO. A file that could not be released stays listed.
