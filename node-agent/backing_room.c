@@ -18,8 +18,8 @@
  *
  * What stays: what is open on any host, or dirty; what is in a directory that is open on any host (but the topmost one
  * by agents, which have it for its locks: daxfs_dir_keep), or whose names somebody is about to change, or a dead host
- * was. Each is one record (daxfs_give_back); a crash leaves some given back and others not, and the lock of a directory,
- * which ends as those of all changes of names do. Nothing here waits for storage.
+ * was. Each is one record (daxfs_give_back); a crash leaves some given back and others not, and the lock of a
+ * directory, which ends as those of all changes of names do. Nothing here waits for storage.
  */
 #include "node-agent/backing_change.h"
 
