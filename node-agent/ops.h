@@ -142,8 +142,11 @@ static inline void ops_data_changed(fuse_req_t req, daxfs_ino ino)
 
 /* ops_backed.c: the number of the backing that a file is of, or QUESTION_OF_POOL. */
 int ops_backing_number(fuse_req_t req, daxfs_ino ino);
-/* Of storage, and answered, now or later? The last for what is not in the pool. */
-bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name);
+/*
+ * Of storage, and answered, now or later? The last for what is not in the pool. False: it is to be answered as the pool
+ * has it. If that had no such name then, it was `missed`: it may be there again, so what the pool has does not count.
+ */
+bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name, bool missed);
 bool ops_backed_open(fuse_req_t req, daxfs_ino ino, int flags);
 /* A name in storage is kept no longer than the last look at what it leads to counts (revalidate-ms). */
 void ops_backed_limit(struct ops *ops, const struct daxfs_attr *attr, struct daxfs_lease *lease);

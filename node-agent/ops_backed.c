@@ -370,7 +370,7 @@ void ops_backed_limit(struct ops *ops, const struct daxfs_attr *attr, struct dax
 }
 
 /* What no name is no kernel keeps: that is believed for the backing's time. */
-static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
+static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name, bool missed)
 {
 	struct daxfs_attr attr = { .ino = 0 };
 	struct daxfs_source source;
@@ -381,7 +381,7 @@ static bool lookup_at_others(fuse_req_t req, daxfs_ino parent, const char *name)
 		return false;
 	error = daxfs_lookup(ops_fs(req), parent, name, &attr);
 	b = error && error != -ENOENT ? NULL : backing_get_others(&ops_of(req)->backings, parent);
-	if (b && !error && !is_believed(b, &attr))
+	if (b && !error && (missed || !is_believed(b, &attr)))
 		return defer_lookup(req, b, parent, name, attr.ino, run_lookup_doubted);
 	if (b && error && !backing_is_listed(b, parent)) /* asked behind that look: or it may have been given back */
 		return defer_lookup(req, b, parent, name, 0, run_lookup_asked);
@@ -426,15 +426,21 @@ static bool opendir_at_others(fuse_req_t req, daxfs_ino dir)
 	return true;
 }
 
-bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name)
+static bool need_not_look(struct backing *b, daxfs_ino parent, const char *name)
 {
-	struct backing *b = backing_get(&ops_of(req)->backings, parent);
 	struct daxfs_attr attr;
 
+	return daxfs_lookup(b->fs, parent, name, &attr) == 0 &&
+	       (backing_is_fresh(b, attr.ino) || backing_is_slow(b) || backing_is_still_at(b, parent, name, attr.ino));
+}
+
+bool ops_backed_lookup(fuse_req_t req, daxfs_ino parent, const char *name, bool missed)
+{
+	struct backing *b = backing_get(&ops_of(req)->backings, parent);
+
 	if (!b)
-		return lookup_at_others(req, parent, name);
-	if (daxfs_lookup(ops_fs(req), parent, name, &attr) == 0 &&
-	    (backing_is_fresh(b, attr.ino) || backing_is_slow(b) || backing_is_still_at(b, parent, name, attr.ino))) {
+		return lookup_at_others(req, parent, name, missed);
+	if (!missed && need_not_look(b, parent, name)) {
 		backing_put(b);
 		return false; /* it is answered as the pool has it, and may be kept for as long as that look counts */
 	}

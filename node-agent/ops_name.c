@@ -33,7 +33,7 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 		lease.attr_ns = lease.names_ns = 0;
 	if (!error && lease.names_ns && ops_backing_number(req, parent) != QUESTION_OF_POOL)
 		ops_backed_limit(ops, &attr, &lease);
-	if (error != -ENOENT || !ops_backed_lookup(req, parent, name)) /* it was there just now, if it is of storage */
+	if (error != -ENOENT || !ops_backed_lookup(req, parent, name, true)) /* it was there just now */
 		ops_reply_found(req, error, &attr, &lease);
 	if (kernel_cache_end(&ops->cache, &answer))
 		return;
@@ -58,7 +58,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		ops_reply(req, -ENOENT);
 		return;
 	}
-	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name))
+	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name, false))
 		return;
 	if (may_keep(ops_of(req), name)) {
 		lookup_leased(req, parent, name);
@@ -68,7 +68,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		error = daxfs_getattr(ops_fs(req), parent, &attr);
 	else
 		error = lookup_pins_lookup(&ops_of(req)->pins, parent, name, &attr);
-	if (error == -ENOENT && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name))
+	if (error == -ENOENT && strcmp(name, "..") != 0 && ops_backed_lookup(req, parent, name, true))
 		return;
 	ops_reply_entry(req, ops_name_error(req, error), &attr);
 }
