@@ -246,8 +246,8 @@ static void test_directory(void **state)
 }
 
 /*
- * A name that is forgotten between two looks and found again by somebody else, as when another file takes its place, was
- * never gone from storage: no program is told so, on a host with the storage or without.
+ * A name that is forgotten between two looks and found again by somebody else, as when another takes its place, was
+ * never gone from storage: no program is told so, with the storage or without.
  */
 static void test_missed(void **state)
 {
