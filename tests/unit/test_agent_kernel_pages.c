@@ -50,12 +50,13 @@ void __wrap_estate_each_cached(const struct estate *e, void (*each)(void *contex
 
 static struct kernel_pages pages;
 static const struct channel nobody = { .fd = -1 };
+static struct dropper dropper; /* which no lane is asked of */
 
 /* One open file, which is to be known of no lease. */
 static int start(void **state)
 {
 	(void)state;
-	if (kernel_pages_start(&pages, &nobody, NULL, NULL, NULL))
+	if (kernel_pages_start(&pages, &nobody, NULL, &dropper, NULL))
 		return -1;
 	kernel_pages_open(&pages, INO, FH, LEASE);
 	kernel_pages_change(&pages, INO);
