@@ -28,13 +28,11 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "daxfs/lease.h"
 
 #define GIVE_LEAST 64u  /* names at once, */
 #define GIVE_PART 32u   /* ... or this part of what the pool may have */
 #define FEW_PART 8u     /* of that */
 #define LOCK_MS 1       /* patience */
-#define ASK_AHEAD 16u   /* names of which hosts are asked for what their kernels keep, before it is waited for */
 #define WAIT_MS 3000    /* for something that can be given back; longer than lookups are held (lookup_pin.h) */
 #define LOCKED_MS 30000 /* ... where names are locked */
 #define POLL_MS 2
@@ -86,13 +84,9 @@ static void give_of(struct giving *g, daxfs_ino dir)
 		name_list_free(&names);
 		return;
 	}
-	for (size_t i = 0, asked = 0; i < names.n && g->given < g->wanted; i++) {
-		for (; asked < names.n && asked <= i + ASK_AHEAD; asked++)
-			if (may_go(g, &names.name[asked]))
-				daxfs_lease_ask(g->b->fs, names.name[asked].ino);
+	for (size_t i = 0; i < names.n && g->given < g->wanted; i++)
 		if (may_go(g, &names.name[i]) && !give(g, dir, &names.name[i]))
 			break;
-	}
 	backing_unlock_names(g->b, &locks);
 	name_list_free(&names);
 }

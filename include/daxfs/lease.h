@@ -79,13 +79,6 @@ DAXFS_API void daxfs_lease_stop(struct daxfs *fs);
  */
 DAXFS_API int daxfs_lease_poll(struct daxfs *fs, daxfs_lease_drop drop, void *context);
 
-/*
- * daxfs_lease_ask - ask other hosts for what they keep of an inode that is soon to change
- *
- * Waits for nothing: a hint, by which the waits of many changes are one.
- */
-DAXFS_API void daxfs_lease_ask(struct daxfs *fs, daxfs_ino ino);
-
 struct daxfs_answer {
 	unsigned phase;
 	uint64_t begun_ns;

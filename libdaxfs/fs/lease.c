@@ -82,12 +82,6 @@ void lease_beats(struct daxfs *fs, uint64_t before_ns)
 
 /* -- recalling -------------------------------------------------------------------------------- */
 
-/* leases that are soon to be given back */
-struct wish {
-	struct daxfs *fs;
-	daxfs_ino ino;
-};
-
 /* One look at who is in the way: false, nobody. */
 static bool ask_others(struct daxfs *fs, const struct sm_inode *sm)
 {
@@ -100,24 +94,6 @@ static bool ask_others(struct daxfs *fs, const struct sm_inode *sm)
 		lease_watch_look(&fs->pool, host, &fs->lease.watch);
 	}
 	return others;
-}
-
-static int ask_now(void *arg)
-{
-	const struct wish *w = arg;
-	uint64_t index = handle_index(w->ino);
-
-	if (index && index < w->fs->pool.objects[DAXFS_T_INODE])
-		ask_others(w->fs, &w->fs->pool.inodes[index]);
-	return 0;
-}
-
-void daxfs_lease_ask(struct daxfs *fs, daxfs_ino ino)
-{
-	struct wish w = { fs, ino };
-
-	if (lease_used(&fs->pool) && fs_ready(fs) == 0)
-		fs_guarded(fs, ask_now, &w);
 }
 
 static void rest(unsigned looks)
