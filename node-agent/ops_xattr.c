@@ -22,7 +22,6 @@
 
 static_assert(DAXFS_XATTR_CREATE == XATTR_CREATE && DAXFS_XATTR_REPLACE == XATTR_REPLACE, "flags");
 
-#define OURS BACKING_RESERVED
 #define LIST_MAX 65536 /* more than the names of an inode have together */
 
 static bool begins(const char *name, const char *with)
@@ -35,7 +34,7 @@ static int judge_name(const char *name)
 {
 	static const char *const offered[] = { XATTR_USER_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_SECURITY_PREFIX };
 
-	if (begins(name, OURS))
+	if (begins(name, BACKING_RESERVED))
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof(offered) / sizeof(offered[0]); i++)
 		if (begins(name, offered[i]))
@@ -130,7 +129,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	ssize_t n = list ? daxfs_xattr_list(ops_fs(req), ino, list, LIST_MAX) : -ENOMEM;
 
 	if (n > 0)
-		n = hide(list, n, fuse_req_ctx(req)->uid ? XATTR_TRUSTED_PREFIX : OURS);
+		n = hide(list, n, fuse_req_ctx(req)->uid ? XATTR_TRUSTED_PREFIX : BACKING_RESERVED);
 	n = n < 0 ? gone_has_none(req, ino, (int)n) : n;
 	reply_bytes(req, n == -ENODATA ? 0 : n, list, size);
 }

@@ -82,23 +82,24 @@ int storage_open(const char *path, int *fd, struct storage_entry *out)
 	return rc;
 }
 
-int storage_look(int root, const char *path, struct storage_entry *out)
+static int look(int root, const char *path, uint64_t resolve, struct storage_entry *out)
 {
-	int fd = open_beneath(root, path, O_PATH), rc = fd < 0 ? fd : fill_from(fd, out);
+	int fd = open_so(root, path, O_PATH, resolve), rc = fd < 0 ? fd : fill_from(fd, out);
 
 	if (fd >= 0)
 		close(fd);
 	return rc;
 }
 
+int storage_look(int root, const char *path, struct storage_entry *out)
+{
+	return look(root, path, 0, out);
+}
+
 /* In the same mount: what is mounted there may be of another kind. */
 int storage_peek(int root, const char *path, struct storage_entry *out)
 {
-	int fd = open_so(root, path, O_PATH, RESOLVE_CACHED | RESOLVE_NO_XDEV), rc = fd < 0 ? fd : fill_from(fd, out);
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return look(root, path, RESOLVE_CACHED | RESOLVE_NO_XDEV, out);
 }
 
 /* Those whose stat(2) of what is in memory reads nothing and asks nobody. */
