@@ -226,6 +226,9 @@ int backing_find(struct backing *b, daxfs_ino dir, uint64_t key);
 /* Of the library: bytes that are not in the pool. */
 ssize_t backing_read(void *context, daxfs_ino ino, uint64_t file, void *buf, size_t len, uint64_t offset);
 
+/* It is, under that name: noted, and its stamp is of that. Waits for nothing. */
+void backing_keep(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name,
+		  const struct storage_entry *now);
 /* Are the attributes that a directory has from storage the same? */
 bool backing_same_attributes(const struct daxfs_attr *a, const struct daxfs_attr *b);
 

@@ -247,14 +247,12 @@ static bool is_being_made(struct backing *b, daxfs_ino parent, const char *name)
 	return found;
 }
 
-/* It is what it was. */
-static void keep(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, const struct known *was,
-		 const struct storage_entry *now)
+/* A stamp that is another one, of the same file, has left the ctime open. */
+void backing_keep(struct backing *b, daxfs_ino ino, daxfs_ino parent, const char *name, const struct storage_entry *now)
 {
 	backing_note(b, ino, parent, name, true);
 	backing_note_links(b, ino, now->links);
-	if (storage_stamp_is_open(was->stamp))
-		backing_stamp_as(b, ino, now);
+	backing_stamp_as(b, ino, now);
 }
 
 /* May whoever has these locked forget it? Not while somebody sets its attributes, by that name or another one. */
@@ -286,7 +284,7 @@ static int make_so(struct backing *b, daxfs_ino parent, const char *name, const 
 	if (rc)
 		return rc == -ESTALE ? -EAGAIN : rc;
 	if (there == 0 && is_same(&was, now) && (was.dirty || backing_is_the_one(b, attr.ino, now))) {
-		keep(b, attr.ino, parent, name, &was, now);
+		backing_keep(b, attr.ino, parent, name, now);
 		return S_ISDIR(attr.mode) ? refresh(b, attr.ino, &was.entry, now) : 0;
 	}
 	if (was_us(b, parent, name, path))
@@ -378,7 +376,7 @@ static int look_at(struct backing *b, daxfs_ino ino)
 	if ((rc || !is_same(&was, &now)) && (backing_settle(b) || !backing_path_is(b, ino, path)))
 		return -EAGAIN;
 	if (rc == 0 && is_same(&was, &now)) {
-		keep(b, ino, note.parent, note.name, &was, &now);
+		backing_keep(b, ino, note.parent, note.name, &now);
 		return 0;
 	}
 	backing_unnote(b, ino); /* its path may be what is old */

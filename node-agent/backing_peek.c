@@ -45,8 +45,7 @@ bool backing_is_still(struct backing *b, daxfs_ino ino)
 		return false;
 	if (S_ISDIR(now.attr.mode) ? !has_attributes(b, ino, &now.attr) : now.links != 1)
 		return false;
-	backing_note(b, ino, place.parent, place.name, true);
-	backing_note_links(b, ino, now.links);
+	backing_keep(b, ino, place.parent, place.name, &now);
 	return true;
 }
 

@@ -13,6 +13,9 @@
 	type __wrap_##name(__VA_ARGS__)
 
 STORAGE_CALL(int, storage_look, int root, const char *path, struct storage_entry *out);
+STORAGE_CALL(int, storage_list, int root, const char *path, int (*each)(void *context, const char *name),
+	     void *context);
+STORAGE_CALL(bool, storage_is_near, int root);
 STORAGE_CALL(ssize_t, storage_read, int root, const char *path, void *buf, size_t len, uint64_t offset,
 	     struct storage_entry *now);
 STORAGE_CALL(int, storage_open_file, int root, const char *path, uint64_t file);

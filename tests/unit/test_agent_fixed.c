@@ -11,8 +11,6 @@
 #define AGAIN 20
 
 ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
-ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 			    struct storage_entry *now)
 {
 	return stored_read(root, path, buf, len, offset, now);

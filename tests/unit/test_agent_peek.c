@@ -34,8 +34,6 @@ int __wrap_daxfs_lookup_leased(struct daxfs *fs, daxfs_ino parent, const char *n
 	return error;
 }
 
-int __real_storage_look(int root, const char *path, struct storage_entry *out);
-int __wrap_storage_look(int root, const char *path, struct storage_entry *out);
 int __wrap_storage_look(int root, const char *path, struct storage_entry *out)
 {
 	if (looks && watched_host == A) {
@@ -46,8 +44,6 @@ int __wrap_storage_look(int root, const char *path, struct storage_entry *out)
 	return __real_storage_look(root, path, out);
 }
 
-int __real_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context);
-int __wrap_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context);
 int __wrap_storage_list(int root, const char *path, int (*each)(void *context, const char *name), void *context)
 {
 	if (looks && watched_host == A)
@@ -55,15 +51,11 @@ int __wrap_storage_list(int root, const char *path, int (*each)(void *context, c
 	return __real_storage_list(root, path, each, context);
 }
 
-bool __real_storage_is_near(int root);
-bool __wrap_storage_is_near(int root);
 bool __wrap_storage_is_near(int root)
 {
 	return !atomic_load(&looks->far) && __real_storage_is_near(root);
 }
 
-ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
-			    struct storage_entry *now);
 ssize_t __wrap_storage_read(int root, const char *path, void *buf, size_t len, uint64_t offset,
 			    struct storage_entry *now)
 {
@@ -200,6 +192,25 @@ static void test_one_wakes(void **state)
 	assert_true(least < 20 * AGAIN);
 }
 
+/* A look that finds the same file closes a stamp that left the ctime open: the next change of that is to be seen. */
+static void test_open_stamp(void **state)
+{
+	struct stored *t = begin(state, false);
+	struct daxfs *fs = as_admin(t);
+	struct daxfs_source was, source;
+	struct daxfs_attr attr;
+
+	assert_int_equal(daxfs_lookup(fs, DAXFS_ROOT, "data", &attr), 0);
+	assert_int_equal(daxfs_lookup(fs, attr.ino, "d", &attr), 0);
+	assert_int_equal(daxfs_lookup(fs, attr.ino, "f", &attr), 0);
+	assert_int_equal(daxfs_source(fs, attr.ino, &was), 0);
+	assert_int_equal(daxfs_restamp(fs, attr.ino, was.stamp, storage_stamp_open(was.stamp)), 0);
+	expect(at(&t->pod, A, "data/d/f"), 'a', SIZE);
+	assert_int_equal(daxfs_source(fs, attr.ino, &source), 0);
+	assert_true(source.stamp == was.stamp);
+	end_admin(fs);
+}
+
 /* -- what changes -------------------------------------------------------------------------------------- */
 
 static void test_bytes(void **state)
@@ -302,8 +313,8 @@ static int peek_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PEEK_TEST(test_same),      PEEK_TEST(test_far),   PEEK_TEST(test_one_wakes), PEEK_TEST(test_bytes),
-		PEEK_TEST(test_directory), PEEK_TEST(test_names), PEEK_TEST(test_missed),
+		PEEK_TEST(test_same),  PEEK_TEST(test_far),       PEEK_TEST(test_one_wakes), PEEK_TEST(test_open_stamp),
+		PEEK_TEST(test_bytes), PEEK_TEST(test_directory), PEEK_TEST(test_names),     PEEK_TEST(test_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
