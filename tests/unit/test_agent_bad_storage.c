@@ -283,6 +283,17 @@ static void *set_mode(void *arg)
 	return NULL;
 }
 
+/* Its mode has changed in storage, and will not in the pool until `slow` is over. */
+static void start_setter(pthread_t *thread, struct setter *s)
+{
+	atomic_store(&says->waits, 0);
+	atomic_store(&says->slow, 1);
+	alarm(HANG_S);
+	assert_int_equal(pthread_create(thread, NULL, set_mode, s), 0);
+	while (!atomic_load(&says->waits))
+		usleep(1000);
+}
+
 /* Another host looks at a file whose mode has changed in storage, and not yet in the pool: it is the same file, and who
  * has it open writes that. By either of its names. */
 static void test_slow_to_set(void **state)
@@ -304,12 +315,7 @@ static void test_slow_to_set(void **state)
 			assert_int_equal(link(at(&t->pod, A, "data/set"), at(&t->pod, A, name)), 0);
 		assert_int_equal(ftruncate(s.fd, 0), 0);
 		assert_int_equal(fsync(s.fd), 0);
-		atomic_store(&says->waits, 0);
-		atomic_store(&says->slow, 1);
-		alarm(HANG_S);
-		assert_int_equal(pthread_create(&thread, NULL, set_mode, &s), 0);
-		while (!atomic_load(&says->waits))
-			usleep(1000);
+		start_setter(&thread, &s);
 		assert_int_equal(stat(at(&t->pod, B, name), &st), 0);
 		atomic_store(&says->slow, 0);
 		pthread_join(thread, NULL);
@@ -398,12 +404,7 @@ static void test_slow_to_set_elsewhere(void **state)
 		s = (struct setter){ .fd = open(at(&t->pod, A, "data/set"), O_RDWR) };
 		assert_true(s.fd >= 0);
 		number = number_of(at(&t->pod, A, "data/set"));
-		atomic_store(&says->waits, 0);
-		atomic_store(&says->slow, 1);
-		alarm(HANG_S);
-		assert_int_equal(pthread_create(&thread, NULL, set_mode, &s), 0);
-		while (!atomic_load(&says->waits))
-			usleep(1000);
+		start_setter(&thread, &s);
 		atomic_store(&says->locks, 0);
 		assert_int_equal(pthread_create(&other, NULL, go_other_way, &o), 0);
 		while (!atomic_load(&o.done) && !atomic_load(&says->locks))
