@@ -225,6 +225,16 @@ void kernel_cache_counts(struct kernel_cache *k, daxfs_ino ino)
  * Whoever takes an answer while we look has made the inode known, so we tell the kernel once more after a
  * look that found nobody. An error other than ENOENT: the mount is gone, and all that was kept of it.
  */
+static bool forget_attributes(struct kernel_cache *k, daxfs_ino ino, bool arrives)
+{
+	if (channel_forget_attributes(k->channel, ino) != -ENOENT && !arrives)
+		return true;
+	if (arrives || is_told(k, ino, 0) || is_listed(k, 0))
+		return false;
+	channel_forget_attributes(k->channel, ino);
+	return true;
+}
+
 static bool drop(void *context, daxfs_ino ino, bool names)
 {
 	struct kernel_cache *k = context;
@@ -236,22 +246,17 @@ static bool drop(void *context, daxfs_ino ino, bool names)
 			clock_nap_ns(BUSY_NS);
 		channel_forget_names(k->channel);
 	}
-	if (channel_forget_attributes(k->channel, ino) != -ENOENT && !arrives)
-		return true;
-	if (arrives || is_told(k, ino, 0) || is_listed(k, 0))
-		return false;
-	channel_forget_attributes(k->channel, ino);
-	return true;
+	return forget_attributes(k, ino, arrives);
 }
 
-/* In a worker, at the end of a call that has changed it. */
-static bool changed(void *context, daxfs_ino ino, bool names)
+/* In a worker, in a call that is about to change it. */
+static bool changes(void *context, daxfs_ino ino, bool names)
 {
 	struct kernel_cache *k = context;
 
 	(void)names;
 	kernel_made_settle(&k->made, ino);
-	return channel_forget_attributes(k->channel, ino) == 0;
+	return forget_attributes(k, ino, false);
 }
 
 static void *give_back(void *context)
@@ -281,7 +286,7 @@ int kernel_cache_start(struct kernel_cache *k, struct daxfs *fs, const struct ch
 	if (!lease_ms || wanted == KERNEL_KEEPS_NOTHING)
 		return 0;
 	k->former_ns = channel->goes_on ? clock_ns() + k->arrive_ns : 0;
-	error = channel->goes_on ? daxfs_lease_go_on(fs, changed, k) : daxfs_lease_start(fs, changed, k);
+	error = channel->goes_on ? daxfs_lease_go_on(fs, changes, k) : daxfs_lease_start(fs, changes, k);
 	if (!error)
 		error = thread_start(&k->thread, NULL, give_back, k);
 	if (error) {

@@ -37,10 +37,12 @@
  * that, this is seen to (kernel_made.h). All else is told as nothing to keep, its name, too: who changes it would have
  * to wait for the thread that made it, which may ask for nothing more.
  *
- * What this host changes its kernel knows, but for this, which it is told before the change is answered:
- *  - It marks attributes as old, and takes an answer that was on its way all the same; and it believes that a name
- *    leads where it led when it asked, so that it does not know which inode a rename has replaced, if another
- *    host was faster. So the library says what was changed, by its number.
+ * What this host changes its kernel knows when it has been answered. Others see it before that, and until then it
+ * would show what was. And it takes an answer that was on its way all the same; and it believes that a name leads
+ * where it led when it asked, so that it does not know which inode a rename has replaced, if another host was
+ * faster. So the library says what is about to be changed, by its number, and the kernel forgets its attributes
+ * (libdaxfs/sync/lease_own.h). Not names: they are all forgotten at once, and that after each change of one would
+ * leave nothing kept. Besides:
  *  - When a name of a file is removed it takes one off its own count of names when the thread that removed it comes
  *    to run, also off a count that it was told since. At 0 it refuses link() unasked. So a removal is noted, in every
  *    pool, until its thread asks for anything else, or ends, or its answer has had the time to arrive. Until then, of

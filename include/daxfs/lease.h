@@ -39,15 +39,18 @@ typedef bool (*daxfs_lease_drop)(void *context, daxfs_ino ino, bool names);
  *
  * From here on the _leased calls grant, and daxfs_lease_poll must be called all the time: others wait for
  * it. A host that stops to beat loses what it was granted after the pool's lease_ms, and others go on.
- * changed, if it is not NULL, is told of each inode that calls of this handle have changed and the cache may know of,
- * before the call returns, in its thread; also of one whose last name is gone. What data was written to is not told.
+ * changes, if it is not NULL, is told of each inode that a call of this handle is about to change (its attributes,
+ * its data) and whose attributes were told since it was told last, in the thread of that call, before anything is
+ * changed: so this host's cache believes nothing that another host can see is over. names is false: names that calls
+ * of this handle make or remove are for the cache to know. What was asked for before the cache was told to forget must
+ * be void to it.
  *
  * Errors:
  * -EOPNOTSUPP the pool was made without leases
  * -ENOMEM
  * Crash: others wait for lease_ms after the last beat, once, before they change what this host kept.
  */
-DAXFS_API int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context);
+DAXFS_API int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changes, void *context);
 
 /*
  * daxfs_lease_go_on - keep answers on this host, and those that a former process has given
@@ -60,7 +63,7 @@ DAXFS_API int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void
  * those of daxfs_lease_start
  * Crash: as daxfs_lease_start.
  */
-DAXFS_API int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changed, void *context);
+DAXFS_API int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changes, void *context);
 
 /*
  * daxfs_lease_stop - nothing is kept any more

@@ -49,12 +49,11 @@ static int finish(struct daxfs_draft *d, int rc)
 {
 	if (d->lane->txn.fault)
 		rc = -EIO;
-	if (d->lane->notes.n_recalls && !d->lane->txn.fault) {
+	if (lease_notes_any(&d->lane->notes) && !d->lane->txn.fault) {
 		lane_exit(d->lane);
 		lease_recall(d->fs, d->lane); /* what is in the way of the next one */
 		lane_enter(d->lane);
 	}
-	lease_tell_own(d->fs, d->lane);
 	fs_unpark(d->fs, d->lane);
 	free(d);
 	return rc;

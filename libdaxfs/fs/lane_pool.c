@@ -18,6 +18,7 @@
 #include "mem/event_ring.h"
 #include "mem/guard.h"
 #include "mem/process.h"
+#include "sync/lease_own.h"
 #include "sync/member.h"
 
 #define BACK_OFF_MIN 128u /* pauses, twice that at most before the second try: some ten operations */
@@ -216,6 +217,7 @@ static inline void give_back(struct daxfs *fs, struct lane_slot *slot)
 	/* ORD hand over: a drain waits for what its own thread wrote back, and the next user of the
 	 * lane may be another one: IDLE of the last record before its fields change, `todo` as well. */
 	sm_drain(&fs->pool.shm);
+	lease_own_end(&slot->lane); /* a torn one is mended: what it was about to change is as it stays */
 	atomic_store(&slot->busy, false);
 	if (__atomic_load_n(&fs->waiting, __ATOMIC_SEQ_CST)) {
 		pthread_mutex_lock(&fs->wait_lock);
@@ -376,7 +378,7 @@ static bool again(struct daxfs *fs, struct lane *lane, int rc, unsigned *starved
 	if (rc != -EAGAIN)
 		return false;
 	lane_exit(lane);
-	if (lane->notes.n_recalls)
+	if (lease_notes_any(&lane->notes))
 		lease_recall(fs, lane);
 	else
 		back_off(lane, ++*refused);
@@ -403,7 +405,6 @@ static int repeat(struct daxfs *fs, struct lane *lane, fs_step step, void *arg)
 	lane_exit(lane);
 	if (__builtin_expect(lane->notes.n_recalls, 0))
 		lease_recall(fs, lane); /* of what it changed last: see change_settle */
-	lease_tell_own(fs, lane);
 	return rc;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "mem/process.h"
+#include "sync/lease_own.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define COOL_NS (4 * NS_PER_MS) /* not granted again, after one recall ... */
@@ -26,6 +27,25 @@ static uint64_t lease_ns(const struct daxfs *fs)
 	return fs->pool.super.lease_ms * NS_PER_MS;
 }
 
+/* An answer may take so long to arrive, from where its length was set; and clocks do not run alike. */
+static uint64_t slack(const struct daxfs *fs)
+{
+	return lease_ns(fs) / 4;
+}
+
+static struct lease_stripe *stripe_of(const struct daxfs *fs, uint64_t index)
+{
+	return &fs->lease.stripe[index % LEASE_STRIPES];
+}
+
+static void rest(unsigned looks)
+{
+	if (looks < SPINS)
+		sm_pause();
+	else
+		sm_nap(NAP_US);
+}
+
 /* -- this host ------------------------------------------------------------------------------ */
 
 void lease_holder_init(struct lease_holder *h)
@@ -37,6 +57,7 @@ void lease_holder_fini(struct lease_holder *h)
 {
 	pthread_mutex_destroy(&h->watch.lock);
 	free(h->stripe);
+	free(h->own);
 }
 
 static sm_u64 *own_term(struct daxfs *fs)
@@ -80,6 +101,23 @@ void lease_beats(struct daxfs *fs, uint64_t before_ns)
 			lease_watch_look(&fs->pool, host, &fs->lease.watch);
 }
 
+/* -- forgetting -------------------------------------------------------------------------------- */
+
+/*
+ * The cache forgets. Of an inode that it does not know it has forgotten nothing: an answer that makes it known may
+ * have been given and not have been taken yet, for which it has a quarter of T (L4).
+ */
+static void forget(struct daxfs *fs, daxfs_ino ino, bool names, daxfs_lease_drop drop, void *context)
+{
+	struct lease_stripe *stripe = stripe_of(fs, handle_index(ino));
+
+	for (unsigned looks = 0; !drop(context, ino, names); looks++) {
+		if (lease_clock() >= atomic_load(&stripe->fresh_ns) + slack(fs))
+			break;
+		rest(looks);
+	}
+}
+
 /* -- recalling -------------------------------------------------------------------------------- */
 
 /* One look at who is in the way: false, nobody. */
@@ -96,18 +134,8 @@ static bool ask_others(struct daxfs *fs, const struct sm_inode *sm)
 	return others;
 }
 
-static void rest(unsigned looks)
+static void recall_others(struct daxfs *fs, struct lane *lane)
 {
-	if (looks < SPINS)
-		sm_pause();
-	else
-		sm_nap(NAP_US);
-}
-
-void lease_recall(struct daxfs *fs, struct lane *lane)
-{
-	int was = process_cancel_off();
-
 	for (unsigned i = 0; i < lane->notes.n_recalls; i++) {
 		const struct sm_inode *sm = &fs->pool.inodes[lane->notes.recalls[i]];
 
@@ -117,15 +145,32 @@ void lease_recall(struct daxfs *fs, struct lane *lane)
 		}
 	}
 	lane->notes.n_recalls = 0;
-	process_cancel_restore(was);
 }
 
-void lease_tell_own(struct daxfs *fs, struct lane *lane)
+/* O1 of lease_own.h. */
+static void forget_own(struct daxfs *fs, struct lane *lane)
 {
-	for (unsigned i = 0; i < lane->notes.n_own; i++)
-		if (atomic_load(&fs->lease.serving) && fs->lease.changed)
-			fs->lease.changed(fs->lease.context, lane->notes.own[i], false);
-	lane->notes.n_own = 0;
+	struct lease_holder *h = &fs->lease;
+	uint32_t index;
+
+	while (lease_own_next(lane, &index)) {
+		const struct sm_inode *sm = &fs->pool.inodes[index];
+
+		lane_moved(lane);
+		if (atomic_load(&h->serving) && h->changes)
+			forget(fs, handle_make(sm_load_relaxed(&sm->i_generation), index), false, h->changes,
+			       h->context);
+		lease_own_forgotten(lane, index);
+	}
+}
+
+void lease_recall(struct daxfs *fs, struct lane *lane)
+{
+	int was = process_cancel_off();
+
+	forget_own(fs, lane);
+	recall_others(fs, lane);
+	process_cancel_restore(was);
 }
 
 /* -- changing ----------------------------------------------------------------------------------- */
@@ -135,24 +180,39 @@ static bool writes(const struct lane *lane, const struct sm_inode *sm)
 	return sm_load(&sm->writers) >> lane->host & 1;
 }
 
+/* Is anything to be recalled, from others or from this host's own cache, before it is changed? Then that is noted. */
+static bool is_told(struct lane *lane, struct sm_inode *sm)
+{
+	bool own = lease_own_changes(lane, sm), others = lease_others(lane->pool, sm, lane->host);
+
+	if (others)
+		lease_note(lane, sm);
+	return own || others;
+}
+
+/* Times are not touched before: they are plain words, that everybody sees at once. */
 void change_stage(struct lane *lane, struct sm_inode *sm, bool modified)
 {
-	inode_touch(lane, sm, modified); /* L7 */
 	change_bar(lane, sm);
+	if (!lane->txn.conflict)
+		inode_touch(lane, sm, modified); /* L7 */
 }
 
 void change_bar(struct lane *lane, struct sm_inode *sm)
 {
-	if (lease_used(lane->pool))
-		lease_stage(lane, sm);
+	if (!lease_used(lane->pool))
+		return;
+	lease_stage(lane, sm);
+	lane->txn.conflict |= is_told(lane, sm);
 }
 
 int change_alone(struct lane *lane, struct sm_inode *sm)
 {
-	if (!lease_used(lane->pool) || writes(lane, sm) || !lease_others(lane->pool, sm, lane->host))
+	if (!lease_used(lane->pool))
 		return 0;
-	lease_note(lane, sm);
-	return -EAGAIN;
+	if (writes(lane, sm))
+		return lease_own_changes(lane, sm) ? -EAGAIN : 0;
+	return is_told(lane, sm) ? -EAGAIN : 0;
 }
 
 void change_settle(struct lane *lane, struct sm_inode *sm)
@@ -188,6 +248,8 @@ int lease_may_write(struct lane *lane, struct sm_inode *sm, bool *alone)
 	*alone = true;
 	if (!lease_used(lane->pool))
 		return 0;
+	if (__builtin_expect(lease_own_changes(lane, sm), 0))
+		return -EAGAIN;
 	if (!writes(lane, sm)) {
 		*alone = holds(lane, sm);
 		if (!*alone)
@@ -210,22 +272,11 @@ void lease_written(struct lane *lane, struct sm_inode *sm, unsigned host)
 
 /* -- granting ------------------------------------------------------------------------------------- */
 
-/* An answer may take so long to arrive, from where its length was set; and clocks do not run alike. */
-static uint64_t slack(const struct daxfs *fs)
-{
-	return lease_ns(fs) / 4;
-}
-
 uint64_t lease_length(const struct daxfs *fs)
 {
 	uint64_t now = lease_clock(), end = atomic_load(&fs->lease.beat_ns) + lease_ns(fs) - slack(fs);
 
 	return end > now ? end - now : 0;
-}
-
-static struct lease_stripe *stripe_of(const struct daxfs *fs, uint64_t index)
-{
-	return &fs->lease.stripe[index % LEASE_STRIPES];
 }
 
 /* Somebody found us silent. What was granted before has run out, or counts still; from now on it is another term. */
@@ -258,7 +309,7 @@ bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool name
 	    index >= fs->pool.objects[DAXFS_T_INODE])
 		return false;
 	stripe = stripe_of(fs, index);
-	if (!may_grant(fs, stripe, sm))
+	if (!may_grant(fs, stripe, sm) || (!names && !lease_own_tells(fs->pool.own, index)))
 		return false;
 	atomic_store(&stripe->granted_ns, now);
 	if (fresh)
@@ -326,20 +377,9 @@ static bool may_have_names(const struct sm_inode *sm)
 	return word_is_mark(w) || S_ISDIR((mode_t)word_payload(w, DAXFS_W_ATTR));
 }
 
-/*
- * The cache forgets. Of an inode that it does not know it has forgotten nothing: an answer that makes it known may
- * have been given and not have been taken yet, for which it has a quarter of T (L4).
- */
-static void forget(struct daxfs *fs, struct lease_stripe *stripe, daxfs_ino ino, daxfs_lease_drop drop, void *context)
+static bool has_names(const struct daxfs *fs, const struct lease_stripe *stripe, const struct sm_inode *sm)
 {
-	bool names = lease_clock() < atomic_load(&stripe->names_ns) + lease_ns(fs) &&
-		     may_have_names(&fs->pool.inodes[handle_index(ino)]);
-
-	for (unsigned looks = 0; !drop(context, ino, names); looks++) {
-		if (lease_clock() >= atomic_load(&stripe->fresh_ns) + slack(fs))
-			break;
-		rest(looks);
-	}
+	return lease_clock() < atomic_load(&stripe->names_ns) + lease_ns(fs) && may_have_names(sm);
 }
 
 static void cool(struct lease_stripe *stripe)
@@ -359,7 +399,8 @@ static void give_back(struct daxfs *fs, uint64_t index, daxfs_lease_drop drop, v
 	answers_arrive(&fs->lease);
 	if (sm_load(&sm->leases) >> fs->host & 1) {
 		if (lease_clock() < atomic_load(&stripe->granted_ns) + lease_ns(fs))
-			forget(fs, stripe, handle_make(sm_load(&sm->i_generation), index), drop, context);
+			forget(fs, handle_make(sm_load(&sm->i_generation), index), has_names(fs, stripe, sm), drop,
+			       context);
 		atomic_fetch_add(&stripe->returned, 1); /* no answer is under way: none has both numbers */
 		lease_clear_bit(&fs->pool, &sm->leases, fs->host);
 		cool(stripe);
@@ -400,7 +441,7 @@ static void take_over(struct lease_holder *h)
 	h->inherited_ns = 0;
 }
 
-static int start(struct daxfs *fs, daxfs_lease_drop changed, void *context, bool goes_on)
+static int start(struct daxfs *fs, daxfs_lease_drop changes, void *context, bool goes_on)
 {
 	struct lease_holder *h = &fs->lease;
 	uint64_t seen, next;
@@ -412,8 +453,11 @@ static int start(struct daxfs *fs, daxfs_lease_drop changed, void *context, bool
 		return -EOPNOTSUPP;
 	if (!h->stripe)
 		h->stripe = calloc(LEASE_STRIPES, sizeof(*h->stripe));
-	if (!h->stripe)
+	if (!h->own)
+		h->own = lease_own_make(&fs->pool, goes_on ? lease_clock() + lease_ns(fs) : 0);
+	if (!h->stripe || !h->own)
 		return -ENOMEM;
+	fs->pool.own = h->own;
 	do {
 		seen = sm_load(own_term(fs));
 		next = term_with(seen + 4, DAXFS_TERM_GRANTING);
@@ -421,20 +465,20 @@ static int start(struct daxfs *fs, daxfs_lease_drop changed, void *context, bool
 	if (goes_on)
 		take_over(h);
 	atomic_store(&h->term, next);
-	h->changed = changed;
+	h->changes = changes;
 	h->context = context;
 	atomic_store(&h->serving, true);
 	return 0;
 }
 
-int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changed, void *context)
+int daxfs_lease_start(struct daxfs *fs, daxfs_lease_drop changes, void *context)
 {
-	return start(fs, changed, context, false);
+	return start(fs, changes, context, false);
 }
 
-int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changed, void *context)
+int daxfs_lease_go_on(struct daxfs *fs, daxfs_lease_drop changes, void *context)
 {
-	return start(fs, changed, context, true);
+	return start(fs, changes, context, true);
 }
 
 void daxfs_lease_stop(struct daxfs *fs)

@@ -18,11 +18,8 @@ void lease_holder_fini(struct lease_holder *h);
 void lease_joined(struct daxfs *fs);
 void lease_beats(struct daxfs *fs, uint64_t before_ns);
 
-/* Recall what a lane has noted; it must be outside of its protection. */
+/* Recall what a lane has noted, and have this host's own cache forget it; it must be outside of its protection. */
 void lease_recall(struct daxfs *fs, struct lane *lane);
-
-/* Tell this host's own cache what a call has changed. */
-void lease_tell_own(struct daxfs *fs, struct lane *lane);
 
 /* In a record: names in a directory, or attributes of an inode, change, and its ctime, and mtime if `modified`. */
 void change_stage(struct lane *lane, struct sm_inode *sm, bool modified);

@@ -8,6 +8,7 @@
 
 #include "daxfs/lease.h"
 #include "sync/lease.h"
+#include "sync/lease_own.h"
 
 #define LEASE_STRIPES 4096u
 
@@ -31,7 +32,8 @@ struct lease_holder {
 	atomic_uint phase;     /* answers under way are counted by phase (see answers_arrive) */
 	atomic_uint under_way[2];
 	struct lease_stripe *stripe; /* NULL: never served */
-	daxfs_lease_drop changed;    /* told what this host changes, or NULL */
+	struct lease_own *own;       /* the same */
+	daxfs_lease_drop changes;    /* told what this host is about to change, or NULL */
 	void *context;
 	/* of all hosts */
 	struct lease_watch watch;

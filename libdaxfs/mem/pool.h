@@ -77,9 +77,10 @@ struct pool {
 	int fd; /* -1 when attached to memory */
 	bool owns_map, owns_events;
 	bool writable;
-	uint64_t time_floor;  /* the latest time that this process has taken from the clock: fs/times.c */
-	uint32_t knows;       /* features that this program knows, as in the features word of format.h */
-	struct bad_pages bad; /* last, for it is large, and the first of it is asked all the time */
+	struct lease_own *own; /* what a cache of this process was told, or NULL: sync/lease_own.h */
+	uint64_t time_floor;   /* the latest time that this process has taken from the clock: fs/times.c */
+	uint32_t knows;        /* features that this program knows, as in the features word of format.h */
+	struct bad_pages bad;  /* last, for it is large, and the first of it is asked all the time */
 };
 
 /* Lay a fresh, empty pool over zeroed-or-not memory. Superblocks go last. */

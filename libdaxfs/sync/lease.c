@@ -102,18 +102,6 @@ bool lease_bars_staged(struct lane *lane)
 	return lane->notes.n_recalls;
 }
 
-void lease_note_own(struct lane *lane)
-{
-	/* ORD none: our own bit. Who grants sets it before its look, which was before the mark, or meets it. */
-	for (unsigned i = 0; i < lane->txn.n_leases; i++) {
-		const struct sm_inode *sm = &lane->pool->inodes[lane->txn.leases[i]];
-
-		if (sm_load_relaxed(&sm->leases) >> lane->host & 1)
-			lease_notes_own(&lane->notes,
-					handle_make(sm_load_relaxed(&sm->i_generation), lane->txn.leases[i]));
-	}
-}
-
 void lease_ask(struct pool *pool, unsigned host, uint64_t index)
 {
 	sm_u64 *request = pool->holders[host].request;

@@ -9,7 +9,8 @@
  *  L1 What a kernel believes of an inode was true when no change of that was decided that others
  *     can see: a record that changes it names the inode (`leases` of its lane), and is not
  *     committed while somebody else has a lease of it. Who decides looks after all marks are down,
- *     whether it is the owner, a helper or a recoverer.
+ *     whether it is the owner, a helper or a recoverer. The owner's own kernel has forgotten by then
+ *     (lease_own.h).
  *  L2 Who grants sets the bit, then looks at what it will answer, and grants nothing if it meets a
  *     mark. So of a grant and a change one sees the other: the bit is before the look, and
  *     the marks are before the look for bits. No word is changed for that.
@@ -84,8 +85,6 @@ void lease_write_down(struct lane *lane);
 bool lease_bars(const struct pool *pool, const struct sm_lane *record);
 /* The same of the record being made, before it has any; what is to be recalled is noted. */
 bool lease_bars_staged(struct lane *lane);
-/* The record has happened: note of what it has changed this host itself has a lease. */
-void lease_note_own(struct lane *lane);
 /* Other hosts that have a lease of an inode. */
 uint64_t lease_others(const struct pool *pool, const struct sm_inode *sm, unsigned host);
 /* Note that leases of an inode are to be recalled before this operation is tried again, or returns. */

@@ -7,15 +7,23 @@
 #ifndef DAXFS_SYNC_LEASE_NOTES_H
 #define DAXFS_SYNC_LEASE_NOTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NOTES_RECALLS 4u
-#define NOTES_OWN 8u /* inodes that one call changes, in all its records */
+#define NOTES_OWN 8u /* inodes that one call changes, more than one record does */
+
+/* an inode that this call changes (lease_own.h) */
+struct lease_own_note {
+	uint32_t index;
+	bool told; /* this host's cache must forget it first */
+};
 
 struct lease_notes {
 	unsigned n_recalls, n_own;
+	bool told;                       /* one of `own` is */
 	uint32_t recalls[NOTES_RECALLS]; /* inodes whose leases are to be recalled */
-	uint64_t own[NOTES_OWN];         /* handles: changed by this call, and this host has a lease */
+	struct lease_own_note own[NOTES_OWN];
 };
 
 /* Note that leases of an inode are to be recalled before the operation is tried again, or returns. */
@@ -28,14 +36,10 @@ static inline void lease_notes_recall(struct lease_notes *notes, uint32_t index)
 		notes->recalls[notes->n_recalls++] = index;
 }
 
-/* Note that the call has changed what this host has a lease of. */
-static inline void lease_notes_own(struct lease_notes *notes, uint64_t handle)
+/* Is there anything to do before the operation is tried again? */
+static inline bool lease_notes_any(const struct lease_notes *notes)
 {
-	for (unsigned i = 0; i < notes->n_own; i++)
-		if (notes->own[i] == handle)
-			return;
-	if (notes->n_own < NOTES_OWN)
-		notes->own[notes->n_own++] = handle;
+	return notes->n_recalls || notes->told;
 }
 
 #endif

@@ -553,7 +553,6 @@ int record_commit(struct lane *lane)
 	record_finalize(lane, lane->id, status, outcome, &tally);
 	if (outcome == DID_NOT)
 		return lane->txn.lost ? -EIO : -EAGAIN;
-	lease_note_own(lane);
 	receipt_happened(lane); /* before the lane makes another record: the status tells no more then */
 	remember_retired(lane);
 	return 0;

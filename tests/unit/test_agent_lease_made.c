@@ -15,6 +15,17 @@
 #define F "d/f"
 #define G "e/g" /* the same, by another name */
 
+/* What the agent does next with what it has made. */
+void __real_estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino);
+void __wrap_estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino);
+
+void __wrap_estate_file_set(struct estate *e, uint64_t fh, daxfs_ino ino)
+{
+	if (watch)
+		stop_here(WATCH_MADE);
+	__real_estate_file_set(e, fh, ino);
+}
+
 /* a thread that makes F on A */
 struct maker {
 	const struct pod *pod;
@@ -109,7 +120,7 @@ static struct pod *begin(void **state)
 /* F is there, and not told to anybody; then it has another name. */
 static void made_and_linked(const struct pod *pod, struct maker *maker)
 {
-	watch_hold_at(FUSE_CREATE, WATCH_FORGOTTEN);
+	watch_hold_at(FUSE_CREATE, WATCH_MADE);
 	maker_begin(maker);
 	watch_wait_held();
 	assert_int_equal(link(at(pod, B, F), at(pod, B, G)), 0);

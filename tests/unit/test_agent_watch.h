@@ -32,9 +32,9 @@ struct watch {
 };
 
 enum watch_where {
-	WATCH_READ,      /* nothing is done for it */
-	WATCH_FORGOTTEN, /* it is done, and the kernel is being told to forget what is old by that */
-	WATCH_ANSWERED   /* but the answer is not written */
+	WATCH_READ,    /* nothing is done for it */
+	WATCH_MADE,    /* the file is there, and nothing of it was looked up to be told */
+	WATCH_ANSWERED /* but the answer is not written */
 };
 
 static struct watch *watch;
@@ -108,8 +108,7 @@ ssize_t read(int fd, void *buf, size_t size)
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	const struct fuse_out_header *out = iov[0].iov_base; /* unique 0: no answer, but a notification */
-
-	unsigned stop = watch ? stop_here(out->unique ? WATCH_ANSWERED : WATCH_FORGOTTEN) : 0;
+	unsigned stop = watch && out->unique ? stop_here(WATCH_ANSWERED) : 0;
 	ssize_t n = syscall(SYS_writev, fd, iov, count);
 
 	if (stop)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_lease_own.c - a cache that does not know an inode yet, and changes of its own host. */
+#include <sched.h>
+
+#include "daxfs/xattr.h"
 #include "lease_fixture.h"
 
 struct told {
@@ -91,37 +94,181 @@ static void test_one_stripe(void **state)
 	stop(&pod);
 }
 
+/* what a cache sees when it is told to forget what its own host is about to change */
+struct own {
+	struct pod *pod;
+	unsigned told;
+	daxfs_ino last;
+	struct daxfs_attr attr; /* in the pool, at that moment */
+	struct daxfs_lease lease;
+};
+
 static bool own_change(void *context, daxfs_ino ino, bool names)
 {
-	struct told *told = context;
+	struct own *own = context;
 
 	assert_false(names);
-	told->last = ino;
+	own->told++;
+	own->last = ino;
+	if (own->pod)
+		ask(own->pod, "f", &own->attr, &own->lease);
 	return true;
 }
 
-/* What this host changes its cache is told, if it may know of it. */
+/* What this host is about to change its cache is told, once for each time that it was told of it. */
 static void test_own_change(void **state)
 {
 	struct daxfs_lease lease;
 	struct daxfs_attr attr;
 	struct pod pod;
-	struct told told = { 0 };
+	struct own own = { 0 };
 	daxfs_ino f, g;
 
 	(void)state;
 	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &told), 0);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
 	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	g = pod_create(pod.fs[2], DAXFS_ROOT, "g");
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.attr_ns);
 	assert_int_equal(set_mode(pod.fs[0], g), 0);
-	assert_int_equal(told.last, 0);
+	assert_int_equal(own.told, 0);
 	assert_int_equal(set_mode(pod.fs[0], f), 0);
-	assert_int_equal(told.last, f);
+	assert_int_equal(set_mode(pod.fs[0], f), 0);
+	assert_int_equal(own.told, 1);
+	assert_int_equal(own.last, f);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
-	assert_int_equal(told.last, f); /* as the last of them: the directory, then the inode */
+	assert_int_equal(own.told, 2); /* of the directory names were told, and no attributes */
+	assert_int_equal(own.last, f);
+	stop(&pod);
+}
+
+/* Before anything is changed; and what is looked at from there on, until it is, is not to be kept. */
+static void test_own_before(void **state)
+{
+	static const struct daxfs_attr in = { .size = 5000 };
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	struct pod pod;
+	struct own own = { .pod = &pod };
+	daxfs_ino f;
+
+	(void)state;
+	start(&pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	for (unsigned i = 0; i < 4; i++) {
+		struct daxfs_attr out, was;
+
+		assert_int_equal(ask(&pod, "f", &was, &lease), 0);
+		assert_true(lease.attr_ns);
+		if (i == 0)
+			assert_int_equal(daxfs_setattr(pod.fs[0], f, DAXFS_SET_SIZE, &in, &out), 0);
+		else if (i == 1)
+			assert_int_equal(daxfs_write(pod.fs[0], f, "x", 1, 6000, 0), 1);
+		else if (i == 2)
+			assert_int_equal(daxfs_setattr(pod.fs[0], f, DAXFS_SET_MTIME_NOW, &in, &out), 0);
+		else
+			assert_int_equal(daxfs_xattr_set(pod.fs[0], f, "user.x", "x", 1, 0), 0);
+		assert_int_equal(own.told, i + 1);
+		assert_int_equal(own.attr.size, was.size);
+		assert_memory_equal(&own.attr.mtime, &was.mtime, sizeof(was.mtime));
+		assert_memory_equal(&own.attr.ctime, &was.ctime, sizeof(was.ctime));
+		assert_int_equal(own.lease.attr_ns, 0);
+		assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+		assert_true(lease.attr_ns);
+		assert_memory_not_equal(&attr, &was, sizeof(was));
+	}
+	stop(&pod);
+}
+
+static void *set_mode_main(void *context)
+{
+	struct own *own = context;
+
+	assert_int_equal(set_mode(own->pod->fs[0], own->last), 0);
+	return NULL;
+}
+
+/* two calls at once: the first is held where the cache forgets */
+struct pair {
+	struct own own; /* first, for set_mode_main */
+	atomic_uint told;
+	atomic_bool go;
+};
+
+static bool hold_first(void *context, daxfs_ino ino, bool names)
+{
+	struct pair *pair = context;
+
+	(void)ino, (void)names;
+	if (atomic_fetch_add(&pair->told, 1) == 0)
+		while (!atomic_load(&pair->go))
+			sched_yield();
+	return true;
+}
+
+/* Another call does not go on before the cache has forgotten, either. */
+static void test_own_two(void **state)
+{
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	struct pod pod;
+	struct pair pair = { .own.pod = &pod };
+	pthread_t changer;
+
+	(void)state;
+	start(&pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], hold_first, &pair), 0);
+	pair.own.last = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(pthread_create(&changer, NULL, set_mode_main, &pair.own), 0);
+	while (!atomic_load(&pair.told))
+		sched_yield();
+	assert_int_equal(set_mode(pod.fs[0], pair.own.last), 0);
+	assert_int_equal(atomic_load(&pair.told), 2);
+	atomic_store(&pair.go, true);
+	pthread_join(changer, NULL);
+	stop(&pod);
+}
+
+static bool forget_all(void *context, daxfs_ino ino, bool names)
+{
+	(void)context, (void)ino, (void)names;
+	return true;
+}
+
+/* Also while the change waits for another host. */
+static void test_own_meanwhile(void **state)
+{
+	struct daxfs_lease lease;
+	struct daxfs_answer answer;
+	struct daxfs_attr attr;
+	struct pod pod;
+	struct own own = { .pod = &pod };
+	pthread_t changer;
+
+	(void)state;
+	start(&pod, LONG_MS, true);
+	assert_int_equal(daxfs_lease_start(pod.fs[1], NULL, NULL), 0);
+	own.last = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	daxfs_beat(pod.fs[1]);
+	daxfs_answer_begin(pod.fs[1], &answer);
+	assert_int_equal(daxfs_getattr_leased(pod.fs[1], own.last, false, &attr, &lease), 0);
+	daxfs_answer_end(pod.fs[1], &answer);
+	assert_true(lease.attr_ns);
+	assert_int_equal(pthread_create(&changer, NULL, set_mode_main, &own), 0);
+	while (!sm_load(&fs_pool(pod.fs[1])->holders[1].request[0]))
+		sched_yield();
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_int_equal(lease.attr_ns, 0);
+	assert_int_equal(daxfs_lease_poll(pod.fs[1], forget_all, NULL), 1);
+	pthread_join(changer, NULL);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(attr.mode & 07777, 0600);
 	stop(&pod);
 }
 
@@ -129,6 +276,7 @@ static void test_own_change(void **state)
 static void test_goes_on(void **state)
 {
 	struct told t = { .drops = 2 };
+	struct own own = { 0 };
 	struct daxfs_lease lease;
 	struct daxfs_error err;
 	struct daxfs_attr attr;
@@ -148,7 +296,9 @@ static void test_goes_on(void **state)
 	assert_int_equal(fs_attach(pod.base, pod.size, &pod.fs[0], &err), 0);
 	assert_int_equal(daxfs_resume(pod.fs[0], 0, tenancy, NULL, 0, &err), 0);
 	assert_int_equal(daxfs_resume_end(pod.fs[0]), 0);
-	assert_int_equal(daxfs_lease_go_on(pod.fs[0], NULL, NULL), 0);
+	assert_int_equal(daxfs_lease_go_on(pod.fs[0], own_change, &own), 0);
+	assert_int_equal(set_mode(pod.fs[0], ino), 0);
+	assert_int_equal(own.told, 1); /* of what the former one was told */
 	lease_ask(fs_pool_writable(pod.fs[1]), 0, handle_index(ino));
 	assert_int_equal(daxfs_lease_poll(pod.fs[0], unknown_twice, &t), 1);
 	assert_int_equal(t.drops, 3);
@@ -161,9 +311,9 @@ static void test_goes_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_told_again),
-		cmocka_unit_test(test_one_stripe),
-		cmocka_unit_test(test_own_change),
+		cmocka_unit_test(test_told_again),    cmocka_unit_test(test_one_stripe),
+		cmocka_unit_test(test_own_change),    cmocka_unit_test(test_own_before),
+		cmocka_unit_test(test_own_meanwhile), cmocka_unit_test(test_own_two),
 		cmocka_unit_test(test_goes_on),
 	};
 

@@ -130,6 +130,8 @@ static void run_order(struct references *refs, const char *order, size_t rest_fr
 		if (run_all(host, script_call, &call, NULL, err) != RUN_RETURNED)
 			no_reference(refs, order, err);
 		memcpy(result[i], call.result, RESULT_BYTES);
+		if (call.result[0] == '!') /* wrong in any order */
+			no_reference(refs, order, call.result);
 	}
 }
 

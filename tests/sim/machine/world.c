@@ -15,7 +15,7 @@
 #define POOL_BYTES (3u << 20)
 #define SMALL_POOL_BYTES (700u << 10)
 
-#define LEASE_MS 48u /* looks at the clock */
+#define LEASE_MS 96u /* looks at the clock */
 
 #define MARKS_MAX 16u
 

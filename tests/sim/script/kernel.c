@@ -9,7 +9,9 @@
  *   serve | unserve      begin to grant; nothing is believed any more
  *   poll | ask P         give back what others asked for; ask host 0 for a lease
  *   kstat P              what a program on this host is told of a name
- *   kernels              what any kernel believes at this moment, compared with what is
+ *   believes P           the script is to no purpose if it does not: a name and its attributes
+ *   kernels              what other hosts' kernels believe at this moment, compared with what is
+ *   attributes           the same of attributes alone, in the kernel of a host that is changing them, too
  */
 #include <errno.h>
 
@@ -166,17 +168,28 @@ void kernel_stat(struct command_call *call)
 	struct kernel *k = &world.kernel[call->host];
 	struct kernel_name *n = find_name(k, c->parent[0], c->name[0]);
 	struct daxfs_attr attr;
-	int rc;
+	int rc = -ESTALE;
 
-	if (n->until <= clock_now())
-		rc = ask_name(fs, k, n, &attr);
-	else
+	if (n->until > clock_now())
 		rc = n->ino ? ask_attr(fs, k, n->ino, &attr) : -ENOENT;
+	if (rc == -ESTALE) /* the name is not believed, or leads nowhere any more, and the kernel looks again */
+		rc = ask_name(fs, k, n, &attr);
 	if (rc)
 		snprintf(call->result, sizeof(call->result), "%d", rc);
 	else
 		snprintf(call->result, sizeof(call->result), "0 %o %u:%u n%u %llu", attr.mode, attr.uid, attr.gid,
 			 attr.nlink, (unsigned long long)attr.size);
+}
+
+void kernel_believes(struct command_call *call)
+{
+	const struct command *c = call->command;
+	struct kernel *k = &world.kernel[call->host];
+	struct kernel_name *n = find_name(k, c->parent[0], c->name[0]);
+
+	put(call, "0");
+	if (n->until <= clock_now() || (n->ino && find_attr(k, n->ino)->until <= clock_now()))
+		arena_die("a script's kernel does not believe what it is to believe");
 }
 
 /* What is believed of a name, if it is, and what is. */
@@ -202,21 +215,44 @@ static bool attr_true(struct daxfs *fs, const struct daxfs_attr *was)
 	       same_time(&is.mtime, &was->mtime) && same_time(&is.ctime, &was->ctime);
 }
 
+/* What was believed of it before the look counts if it still is, behind it. */
+static void compare_names(struct command_call *call, const struct kernel *k)
+{
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		const struct kernel_name n = k->name[i];
+
+		if (n.parent && n.until && !name_true(world.fs[call->host], &n) && k->name[i].until == n.until &&
+		    n.until > clock_now())
+			put(call, "!a name is believed that is not true");
+	}
+}
+
+static void compare_attributes(struct command_call *call, const struct kernel *k)
+{
+	for (unsigned i = 0; i < KERNEL_MAX; i++) {
+		const struct kernel_attr a = k->attr[i];
+
+		if (a.attr.ino && a.until && !attr_true(world.fs[call->host], &a.attr) && k->attr[i].until == a.until &&
+		    a.until > clock_now())
+			put(call, "!attributes are believed that are not true");
+	}
+}
+
 /* By the host that has changed something, so that nothing changes meanwhile. */
 void kernel_compare(struct command_call *call)
 {
-	struct daxfs *fs = world.fs[call->host];
-
 	put(call, "0");
 	for (unsigned host = 0; host < HOSTS; host++)
-		for (unsigned i = 0; host != call->host && i < KERNEL_MAX; i++) {
-			struct kernel_name n = world.kernel[host].name[i];
-			struct kernel_attr a = world.kernel[host].attr[i];
-			uint64_t now = clock_now();
-
-			if (n.parent && n.until > now && !name_true(fs, &n))
-				put(call, "a name is believed that is not true");
-			if (a.attr.ino && a.until > now && !attr_true(fs, &a.attr))
-				put(call, "attributes are believed that are not true");
+		if (host != call->host) {
+			compare_names(call, &world.kernel[host]);
+			compare_attributes(call, &world.kernel[host]);
 		}
+}
+
+/* Of a host that stands still in a change, or has died in it. */
+void kernel_compare_attributes(struct command_call *call)
+{
+	put(call, "0");
+	for (unsigned host = 0; host < HOSTS; host++)
+		compare_attributes(call, &world.kernel[host]);
 }

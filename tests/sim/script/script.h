@@ -9,7 +9,7 @@
  *   draft P OFFSET LEN TAG | undraft P | view P OFFSET | review P OFFSET | renew P OFFSET
  *   hold P | release P | fsync P | statfs | join | leave | beat
  *   lock P START END TYPE | locked P START END TYPE | flock P TYPE (0 gives up, 1 reads, 2 writes)
- *   serve | unserve | poll | ask P | kstat P | kernels (kernel.c)
+ *   serve | unserve | poll | ask P | kstat P | believes P | kernels | attributes (kernel.c)
  *   look P (look.c)
  *   import P SIZE FILE | tree P FILE | forget P P (its inode, and its name) | drop P OFFSET LEN
  *   fetch P PAGE N (ask others to read) | lend (do what others ask) | wish P PAGE N (what one leaves that died)
@@ -108,7 +108,9 @@ void kernel_unserve(struct command_call *call);
 void kernel_ask(struct command_call *call);
 void kernel_poll(struct command_call *call);
 void kernel_stat(struct command_call *call);
+void kernel_believes(struct command_call *call);
 void kernel_compare(struct command_call *call);
+void kernel_compare_attributes(struct command_call *call);
 
 /* look.c: a verb; and what is wrong with the times of a file, or NULL. */
 void script_look(struct command_call *call);
