@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "fabricd/keeper.h"
+#include "fabricd/timing.h"
 
 enum task { TASK_OFF, TASK_STATUS, TASK_REBOOT, TASK_ON, TASK_MONITOR, TASK_TEST };
 
@@ -190,6 +191,16 @@ static void log_end(const struct agent *a, int status, enum decide_result result
 		log_note("%s: %s %s done in %u ms", name_of(a), verb(a->task), a->plug, age_ms(a));
 }
 
+/* The next round, in so many seconds at most. */
+static void monitor_within(struct agents *agents, unsigned seconds)
+{
+	unsigned rounds_s = agents->options->fence_monitor_s;
+
+	ev_timer_stop(agents->loop, &agents->monitor);
+	ev_timer_set(&agents->monitor, rounds_s < seconds ? rounds_s : seconds, 0.);
+	ev_timer_start(agents->loop, &agents->monitor);
+}
+
 static void monitored(struct agents *agents, unsigned level, bool failed, const char *said)
 {
 	char *broken = agents->broken[level];
@@ -200,6 +211,8 @@ static void monitored(struct agents *agents, unsigned level, bool failed, const 
 	else if (!failed && broken[0])
 		log_note("%s: monitor succeeds again", name);
 	snprintf(broken, AGENT_SAID_BYTES, "%.119s", failed ? said : "");
+	if (failed)
+		monitor_within(agents, TIMING_MONITOR_AGAIN_S);
 }
 
 static void tested(struct agents *agents, unsigned level, enum decide_result result, const char *said)
@@ -468,17 +481,20 @@ int agents_check(const struct options *options, struct daxfs_error *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* Hosts in turn; but while one could not be cut off that one, so that another's answer does not end the alarm. */
 static void on_monitor(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct agents *agents = w->data;
 
+	(void)loop;
 	(void)revents;
+	if (agents->monitored && agents_broken(agents))
+		agents->monitored--;
+	monitor_within(agents, agents->options->fence_monitor_s);
 	for (unsigned i = 0; i < FENCE_LEVELS; i++)
 		if (level_at(agents, i))
 			launch(agents, 0, "monitor", TASK_MONITOR, i);
 	agents->monitored++;
-	ev_timer_set(w, agents->options->fence_monitor_s, 0.);
-	ev_timer_start(loop, w);
 }
 
 void agents_monitor(struct agents *agents)

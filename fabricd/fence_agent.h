@@ -52,7 +52,7 @@ struct agents {
 	char said[DECIDE_HOSTS_MAX][AGENT_SAID_BYTES]; /* last, by the last one that failed; empty: none did */
 	struct agents_test test;
 	ev_timer monitor;
-	unsigned monitored;                          /* runs so far */
+	unsigned monitored;                          /* rounds so far; which host is asked */
 	char broken[FENCE_LEVELS][AGENT_SAID_BYTES]; /* of each level: why its last monitor failed, empty: it did not */
 };
 

@@ -86,6 +86,8 @@ static_assert(TIMING_WINDOW_POLLS >= TIMING_FENCING_POLLS, "a window outlasts a 
  * The default of the option fence_timeout_ms. */
 #define TIMING_AGENT_MS 30000u
 #define TIMING_MONITOR_S 300u
+/* One that could not work is asked again, sooner. */
+#define TIMING_MONITOR_AGAIN_S 30u
 /* So long after the last late poll status says so. */
 #define TIMING_LATE_SHOWN_S 60u
 /* How long machines take to come back after a power failure: firmware, kernel, units. */

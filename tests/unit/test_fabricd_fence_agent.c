@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fabricd/fence_agent.h"
+#include "fabricd/timing.h"
 #include "hang.h"
 
 struct bench {
@@ -536,6 +537,47 @@ static void it_is_asked_before_it_is_needed(void **state)
 	stop(&b);
 }
 
+/* Until the next round has been asked. */
+static void next_round(struct bench *b, const char *heard)
+{
+	unlink(b->seen);
+	ev_invoke(b->loop, &b->agents.monitor, EV_TIMER);
+	run_loop(b, 0, true);
+	seen_is(b, heard);
+}
+
+/* Hosts in turn; that of one which could not be cut off until it could be, and sooner than all that is well. */
+static void the_broken_is_asked_again(void **state)
+{
+	static const char *const first = "action=monitor\nip=10.0.0.1\n", *const second =
+										  "action=monitor\nip=10.0.0.2\n";
+	struct daxfs_error err;
+	char flag[160];
+	struct bench b;
+
+	(void)state;
+	start(&b, "grep -q 0.2 ${0%agent}seen && [ -e ${0%agent}down ] && exit 1; exit 0");
+	b.options.fence_monitor_s = 3600;
+	assert_int_equal(fence_set_host(b.options.fence, "fence-host", "host1 ip=10.0.0.1", &err), 0);
+	assert_int_equal(fence_set_host(b.options.fence, "fence-host", "host2 ip=10.0.0.2", &err), 0);
+	snprintf(flag, sizeof(flag), "%s/down", b.dir);
+	assert_int_equal(mkdir(flag, 0700), 0);
+	agents_monitor(&b.agents);
+	next_round(&b, first);
+	assert_true(ev_timer_remaining(b.loop, &b.agents.monitor) > TIMING_MONITOR_AGAIN_S);
+	for (unsigned i = 0; i < 3; i++) {
+		next_round(&b, second);
+		assert_non_null(agents_broken(&b.agents));
+		assert_true(ev_timer_remaining(b.loop, &b.agents.monitor) <= TIMING_MONITOR_AGAIN_S);
+	}
+	rmdir(flag);
+	next_round(&b, second);
+	assert_null(agents_broken(&b.agents));
+	assert_true(ev_timer_remaining(b.loop, &b.agents.monitor) > TIMING_MONITOR_AGAIN_S);
+	next_round(&b, first);
+	stop(&b);
+}
+
 static void its_name_has_no_directory(void **state)
 {
 	struct options o;
@@ -568,6 +610,7 @@ int main(void)
 		cmocka_unit_test(actions),
 		cmocka_unit_test(overtaken),
 		cmocka_unit_test(it_is_asked_before_it_is_needed),
+		cmocka_unit_test(the_broken_is_asked_again),
 		cmocka_unit_test(its_name_has_no_directory),
 	};
 
