@@ -11,6 +11,7 @@ import secrets
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -88,11 +89,38 @@ def synchronize(file):
             return
 
 
+TCO = 0x660  # where SeaBIOS has the chipset's watchdog
+# It counts down twice, 0.6 s a step. The guest takes that for 0.4 s, and 10 s are 30: an emulated systemd that does not get the processor
+# feeds it late, and a machine that lives would be reset.
+TICK_MS = 400
+REBOOT = 0xfed1c000 + 0x3410  # and the register of the chipset that lets it reset the machine
+
+
+def watchdog_devices(directory):
+    """QEMU's options for a watchdog of hardware: that of the chipset, which ACPI describes (WDAT), as firmware of servers does. Of the
+    watchdogs that QEMU knows it is the one that Debian's cloud kernel has a driver for."""
+    write, countdown, keep, memory, port = 2, 3, 0x80, 0, 1
+    halted, forbidden = 1 << 11, 1 << 5
+    entries = [  # action, instruction, address, value, mask
+        (1, write, port, TCO, 1, 0x3ff),  # feed it
+        (6, countdown | keep, port, TCO + 0x12, 0, 0x3ff),  # set its time
+        (9, write | keep, port, TCO + 8, 0, halted), (11, write | keep, port, TCO + 8, halted, halted),  # run, stop
+        (17, write | keep, memory, REBOOT, 0, forbidden)]  # it resets the machine: without, it says that time is over, and that is all
+    table = struct.pack("<IHBBB3xIIIB3xI", 32, 0xff, 0xff, 0xff, 0xff, TICK_MS, 0x3ff, 2, 1, len(entries))
+    for action, instruction, space, address, value, mask in entries:
+        width = 16 if space == port else 32
+        table += struct.pack("<BBHBBBBQII", action, instruction, 0, space, width, 0, width // 16 + 1, address, value, mask)
+    path = f"{directory}/wdat"
+    with open(path, "wb") as file:
+        file.write(table)
+    return ["-global", "ICH9-LPC.noreboot=false", "-acpitable", f"sig=WDAT,rev=1,data={path}"]
+
+
 class Guest:
     def __init__(self, number, image, directory, pool):
         self.number, self.name = number, f"guest{number}"
         self.image, self.dir, self.pool, self.id = image, directory, pool, secrets.token_hex(16)
-        self.qemu = None
+        self.qemu, self.devices = None, []  # more of QEMU's options
         self.fence_port = free_port()
         self.acks = f"{directory}/{self.name}.acks"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", os.path.abspath(f"{image}/base.img"), "-F", "raw",
@@ -127,7 +155,7 @@ class Guest:
              "-device", "virtserialport,chardev=acks,name=acks",
              "-chardev", f"file,id=console,path={self.path('console')},append=on", "-serial", "chardev:console",
              "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
-             "-qmp", f"tcp:127.0.0.1:{self.fence_port},server=on,wait=off"],
+             "-qmp", f"tcp:127.0.0.1:{self.fence_port},server=on,wait=off"] + self.devices,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.path("qemu"), "ab"),
             start_new_session=True)  # the scheduler shares the processors among sessions: each machine has its own
 
@@ -148,8 +176,8 @@ class Guest:
             words = file.read().rsplit(")", 1)[1].split()
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
-    def qmp(self, command):
-        return exchange(self.path("qmp"), [{"execute": "qmp_capabilities"}, {"execute": command}])
+    def qmp(self, command, **arguments):
+        return exchange(self.path("qmp"), [{"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}])
 
     def stall(self, seconds, seen):
         """It gets no processor for so long. Seen: as beside others on a busy machine, its clock goes on; else that stands still, too."""
