@@ -199,6 +199,13 @@ static int keep_root(struct backing *b)
 	return rc == -ENOSPC || rc == -ENOLCK ? 0 : rc;
 }
 
+/* What could not be told then. */
+static void keep_root_again(struct backing *b)
+{
+	if (keep_root(b) == 0)
+		daxfs_dir_unkeep(b->fs, b->root);
+}
+
 static void attach(struct backing *b)
 {
 	struct daxfs_storage storage = {
@@ -297,7 +304,7 @@ static void look_after(struct backing *b)
 		return;
 	}
 	if (rc == 0) {
-		keep_root(b);
+		keep_root_again(b);
 		backing_keep_room(b);
 	}
 	if (rc == 0 && b->writable)

@@ -11,6 +11,10 @@
  * So once a request has met a stale handle, lookups hold what they find open
  * for a moment: the kernel's second try cannot fail the same way. A pod without
  * such races never takes a pin, and a lookup stays a read.
+ *
+ * Where names of storage are given back for others, what was found may be gone in the same way, so that such races go
+ * on as long as there is too little room. A directory of storage is therefore held without its names (daxfs_dir_keep):
+ * else none of them could be given back for the very lookup that goes through it.
  */
 #ifndef AGENT_PINS_H
 #define AGENT_PINS_H
@@ -32,6 +36,7 @@ struct lookup_pins {
 	pthread_mutex_t lock;  /* of the ring; never held over a call of libdaxfs */
 	struct lookup_pin {
 		daxfs_ino ino; /* 0: none */
+		bool kept;     /* without its names */
 		int64_t taken_ns;
 	} ring[LOOKUP_PINS_MAX];
 	unsigned next;

@@ -400,9 +400,9 @@ DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
 /*
  * daxfs_dir_keep - keep a directory open for locks alone
  *
- * As daxfs_file_open, once a host; called again it only tries again what could not be said before. While nobody else of
- * this host has it open, other hosts are told that nobody relies on its names, so daxfs_give_back (daxfs/cache.h) may
- * take them. By one thread at a time.
+ * As daxfs_file_open, and each is ended by daxfs_dir_unkeep. While this host has it open in no other way, other hosts
+ * are told that nobody relies on its names, so daxfs_give_back (daxfs/cache.h) may take them. What could not be said is
+ * tried again by the next one, or the end of one, while there is another.
  *
  * Errors: those of daxfs_file_open, and
  * -ENOSPC   it is open, and that could not be said: no page is free
@@ -412,7 +412,7 @@ DAXFS_API int daxfs_file_close(struct daxfs *fs, daxfs_ino ino);
 DAXFS_API int daxfs_dir_keep(struct daxfs *fs, daxfs_ino dir);
 
 /*
- * daxfs_dir_unkeep - end daxfs_dir_keep
+ * daxfs_dir_unkeep - end one daxfs_dir_keep
  *
  * Errors:
  * -EBADF    this host does not keep it so

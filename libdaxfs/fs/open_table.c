@@ -39,8 +39,8 @@ enum resting { AWAY, UNSURE, RESTING };
 struct open_file {
 	uint64_t handle;
 	uint64_t count; /* would take centuries to come round */
+	uint64_t kept;  /* of these, for locks alone */
 	unsigned slot;
-	bool kept; /* one of these is for locks alone */
 	enum resting resting;
 	struct open_file *next;
 };
@@ -278,34 +278,42 @@ static int drop_step(struct daxfs *fs, struct lane *lane, void *arg)
 	return drop(lane, fs->host, *(uint64_t *)arg);
 }
 
+struct holding {
+	uint64_t handle;
+	bool keep; /* for locks alone */
+};
+
 static int hold_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
-	uint64_t handle = *(uint64_t *)arg;
+	struct holding *h = arg;
 	struct stripe *stripe;
-	struct open_file **at = find(fs->open_table, handle, &stripe);
+	struct open_file **at = find(fs->open_table, h->handle, &stripe);
 	int rc = 0;
 
 	if (*at) {
-		rc = wake(fs, lane, *at);
+		rc = h->keep ? 0 : wake(fs, lane, *at);
 		(*at)->count += rc == 0;
 	} else {
-		rc = add_held(fs, stripe, at, handle);
+		rc = add_held(fs, stripe, at, h->handle);
 		if (rc == 0)
-			rc = fs_try(fs, lane, set_step, &handle);
+			rc = fs_try(fs, lane, set_step, &h->handle);
 		if (rc && *at) /* -EIO: the bit may be set, or get set */
 			remove_held(fs, stripe, at, rc == -EIO);
 	}
+	if (rc == 0)
+		(*at)->kept += h->keep;
 	pthread_mutex_unlock(&stripe->lock);
 	return rc;
 }
 
 int daxfs_file_open(struct daxfs *fs, daxfs_ino ino)
 {
+	struct holding h = { .handle = ino };
 	int rc = fs_ready(fs);
 
 	if (rc)
 		return rc;
-	return hold_again(fs, ino) ? 0 : fs_run(fs, hold_step, &ino);
+	return hold_again(fs, ino) ? 0 : fs_run(fs, hold_step, &h);
 }
 
 int opens_expect(struct daxfs *fs, uint64_t handle)
@@ -328,7 +336,12 @@ void opens_forget(struct daxfs *fs, uint64_t handle)
 	pthread_mutex_unlock(&stripe->lock);
 }
 
-/* Only who keeps it for its locks is left: say so. */
+/* Is all that is left who keeps it for its locks, and has that not been said? */
+static bool may_rest(const struct open_file *file)
+{
+	return file->kept && file->kept == file->count && file->resting != RESTING;
+}
+
 static int rest_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	uint64_t handle = *(uint64_t *)arg;
@@ -336,7 +349,7 @@ static int rest_step(struct daxfs *fs, struct lane *lane, void *arg)
 	struct open_file **at = find(fs->open_table, handle, &stripe);
 	int rc = 0;
 
-	if (*at && (*at)->kept && (*at)->count == 1 && (*at)->resting != RESTING) {
+	if (*at && may_rest(*at)) {
 		rc = wake(fs, lane, *at); /* of what is not known: that of another process would stay */
 		if (rc == 0) {
 			(*at)->resting = UNSURE;
@@ -349,49 +362,10 @@ static int rest_step(struct daxfs *fs, struct lane *lane, void *arg)
 	return rc;
 }
 
-/* Was it kept? It is afterwards, or not. */
-static bool set_kept(struct daxfs *fs, uint64_t handle, bool kept)
-{
-	struct stripe *stripe;
-	struct open_file **at = find(fs->open_table, handle, &stripe);
-	bool was = *at && (*at)->kept;
-
-	if (*at)
-		(*at)->kept = kept;
-	pthread_mutex_unlock(&stripe->lock);
-	return was;
-}
-
-static bool is_kept(struct daxfs *fs, uint64_t handle)
-{
-	struct stripe *stripe;
-	struct open_file **at = find(fs->open_table, handle, &stripe);
-	bool kept = *at && (*at)->kept;
-
-	pthread_mutex_unlock(&stripe->lock);
-	return kept;
-}
-
-int daxfs_dir_keep(struct daxfs *fs, daxfs_ino dir)
-{
-	int rc = fs_ready(fs);
-
-	if (rc == 0 && !is_kept(fs, dir)) {
-		rc = daxfs_file_open(fs, dir);
-		if (rc == 0)
-			set_kept(fs, dir, true);
-	}
-	return rc ? rc : fs_run(fs, rest_step, &dir);
-}
-
-int daxfs_dir_unkeep(struct daxfs *fs, daxfs_ino dir)
-{
-	return set_kept(fs, dir, false) ? daxfs_file_close(fs, dir) : -EBADF;
-}
-
 struct release {
 	uint64_t handle;
-	bool kept; /* and nobody else has it open */
+	bool keep; /* one that is for locks alone */
+	bool rests;
 };
 
 static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
@@ -403,11 +377,12 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	bool last = false;
 	int rc = 0;
 
-	if (!*at) {
+	if (!*at || (r->keep ? !(*at)->kept : (*at)->kept == (*at)->count)) {
 		rc = -EBADF;
 	} else if ((*at)->count > 1) {
 		(*at)->count--;
-		r->kept = (*at)->kept && (*at)->count == 1;
+		(*at)->kept -= r->keep;
+		r->rests = may_rest(*at);
 	} else {
 		rc = fs_try(fs, lane, let_go_step, &handle);
 		remove_held(fs, stripe, at, rc != 0);
@@ -420,13 +395,37 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	return rc > 0 ? 0 : rc;
 }
 
-int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
+static int release(struct daxfs *fs, struct release r)
 {
-	struct release r = { .handle = ino };
 	int rc = fs_run(fs, release_step, &r);
 
-	if (rc == 0 && r.kept)
-		fs_run(fs, rest_step, &ino); /* else names stay until it is tried again */
+	if (rc == 0 && r.rests)
+		fs_run(fs, rest_step, &r.handle); /* else names stay until it is tried again */
+	return rc;
+}
+
+int daxfs_file_close(struct daxfs *fs, daxfs_ino ino)
+{
+	return release(fs, (struct release){ .handle = ino });
+}
+
+int daxfs_dir_unkeep(struct daxfs *fs, daxfs_ino dir)
+{
+	return release(fs, (struct release){ .handle = dir, .keep = true });
+}
+
+int daxfs_dir_keep(struct daxfs *fs, daxfs_ino dir)
+{
+	struct holding h = { .handle = dir, .keep = true };
+	int rc = fs_ready(fs);
+
+	if (rc == 0)
+		rc = fs_run(fs, hold_step, &h);
+	if (rc)
+		return rc;
+	rc = fs_run(fs, rest_step, &dir);
+	if (rc && rc != -ENOSPC && rc != -ENOLCK)
+		daxfs_dir_unkeep(fs, dir);
 	return rc;
 }
 

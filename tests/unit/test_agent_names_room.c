@@ -6,6 +6,7 @@
  * that has not, at once and again; and meanwhile the pool's own tree takes new files.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "agent_storage.h"
 
@@ -248,6 +249,59 @@ static void test_too_large_at_the_top(void **state)
 	alarm(0);
 }
 
+/* Has this host a stale handle for whoever asks: its lookups hold what they find for a while (lookup_pin.h). */
+struct racer {
+	const struct tree *t;
+	int stale, host;
+	atomic_bool over;
+};
+
+static void *race(void *context)
+{
+	struct racer *r = context;
+	struct stat st;
+
+	while (!atomic_load(&r->over)) {
+		fstat(r->stale, &st);
+		stat(at(&r->t->pod, r->host, "data/large/7"), &st);
+	}
+	return NULL;
+}
+
+/* A host that meets stale handles all the time, as it does where there is no room, leaves names to be given back. */
+static void test_races_leave_room(void **state)
+{
+	struct tree *t = *state;
+	struct racer r = { .t = t, .host = B };
+	pthread_t thread;
+	struct stat st;
+	char name[32];
+
+	if (!pod_possible())
+		skip();
+	assert_int_equal(mkdir(in(t, "large"), 0755), 0);
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "large/%u", i);
+		put(in(t, name), "one of many");
+	}
+	put(at(&t->pod, A, "gone"), "");
+	r.stale = open(at(&t->pod, B, "gone"), O_PATH);
+	assert_int_equal(unlink(at(&t->pod, A, "gone")), 0);
+	assert_int_equal(fstat(r.stale, &st), -1);
+	assert_int_equal(errno, ESTALE);
+	alarm(HANG_S);
+	assert_int_equal(pthread_create(&thread, NULL, race, &r), 0);
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "data/large/%u", i);
+		expect_text(at(&t->pod, A, name), "one of many");
+	}
+	atomic_store(&r.over, true);
+	pthread_join(thread, NULL);
+	alarm(0);
+	close(r.stale);
+	remove_tree(in(t, "large"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_open_files_stay),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_too_large_at_the_top),
+		cmocka_unit_test(test_races_leave_room),
 	};
 
 	return cmocka_run_group_tests(tests, setup_small, teardown);

@@ -68,6 +68,31 @@ static void test_only_who_lists_counts(void **state)
 	stop(&s, dir);
 }
 
+/* Kept for several reasons: it is open until the last of them ends, and its names may go all the time. */
+static void test_kept_twice(void **state)
+{
+	struct fixture s;
+	daxfs_ino dir = start(&s);
+	struct daxfs *fs = s.pod.fs[0];
+
+	(void)state;
+	assert_int_equal(daxfs_dir_keep(fs, dir), 0);
+	assert_int_equal(give_back(&s, dir), 0);
+	assert_int_equal(daxfs_file_close(fs, dir), -EBADF);
+	assert_int_equal(daxfs_file_open(fs, dir), 0);
+	assert_int_equal(daxfs_dir_keep(fs, dir), 0);
+	assert_int_equal(give_back(&s, dir), -ETXTBSY);
+	assert_int_equal(daxfs_dir_unkeep(fs, dir), 0);
+	assert_int_equal(give_back(&s, dir), -ETXTBSY);
+	assert_int_equal(daxfs_file_close(fs, dir), 0);
+	assert_int_equal(give_back(&s, dir), 0);
+	assert_int_equal(daxfs_dir_unkeep(fs, dir), 0);
+	assert_int_equal(give_back(&s, dir), 0);
+	assert_int_equal(daxfs_dir_unkeep(fs, dir), 0);
+	assert_int_equal(daxfs_dir_unkeep(fs, dir), -EBADF);
+	stop(&s, dir);
+}
+
 /* Locks of it are as ever, and change nothing about that. */
 static void test_locks_beside(void **state)
 {
@@ -104,6 +129,8 @@ static void test_no_place(void **state)
 	lock = (struct daxfs_lock){ .end = 1000, .owner = 2, .type = DAXFS_UNLOCK };
 	assert_int_equal(daxfs_lock(s.pod.fs[0], dir, &lock), 0);
 	assert_int_equal(daxfs_dir_keep(s.pod.fs[2], dir), 0);
+	assert_int_equal(give_back(&s, dir), 0);
+	assert_int_equal(daxfs_dir_unkeep(s.pod.fs[2], dir), 0);
 	assert_int_equal(give_back(&s, dir), 0);
 	stop(&s, dir);
 }
@@ -147,11 +174,9 @@ static void test_void_keep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_who_lists_counts),
-		cmocka_unit_test(test_locks_beside),
-		cmocka_unit_test(test_no_place),
-		cmocka_unit_test(test_next_process),
-		cmocka_unit_test(test_void_keep),
+		cmocka_unit_test(test_only_who_lists_counts), cmocka_unit_test(test_kept_twice),
+		cmocka_unit_test(test_locks_beside),          cmocka_unit_test(test_no_place),
+		cmocka_unit_test(test_next_process),          cmocka_unit_test(test_void_keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
