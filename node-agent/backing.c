@@ -263,10 +263,12 @@ static void attach(struct backing *b)
 	b->since_ns = clock_ns();
 }
 
-/* Names that were about to change: what dead hosts have left; and former processes, once nobody asks again. */
+/* Names that were about to change: what dead hosts have left; and former processes, once nobody asks again, and
+ * what was asked for is done: it may wait for storage before it has its names locked. */
 static void look_after_names(struct backing *b)
 {
-	if (b->since_ns && clock_ns() - b->since_ns < (int64_t)BACKING_LEFT_MS * 1000000)
+	if (b->since_ns &&
+	    (clock_ns() - b->since_ns < (int64_t)BACKING_LEFT_MS * 1000000 || b->told->does_again(b->told->context)))
 		return;
 	backing_settle_left(b);
 	if (b->since_ns)

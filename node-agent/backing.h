@@ -78,6 +78,7 @@ struct backing_work {
 /* Who is told that names were made or removed, or attributes changed (0: of none), to be as in storage. */
 struct backing_told {
 	void (*changed)(void *context, daxfs_ino ino);
+	bool (*does_again)(void *context); /* is a request in progress that a former process had begun? */
 	void *context;
 };
 

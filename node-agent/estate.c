@@ -130,6 +130,7 @@ void estate_close(struct estate *e)
 	free(e->free);
 	free(e->taken);
 	free(e->left);
+	free(e->again);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -221,7 +222,8 @@ int estate_enter(struct estate *e)
 	pthread_mutex_init(&e->lock, NULL);
 	e->taken = calloc(ESTATE_REQUESTS, sizeof(*e->taken));
 	e->left = calloc(ESTATE_REQUESTS, sizeof(*e->left));
-	if (!e->taken || !e->left)
+	e->again = calloc(ESTATE_REQUESTS, sizeof(*e->again));
+	if (!e->taken || !e->left || !e->again)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
 		if (e->body->request[i].unique) {
@@ -427,10 +429,7 @@ int estate_take_over(struct estate *e, struct daxfs *fs, unsigned host, struct d
 		return error;
 	hold_made(e);
 	hold_files(e, fs);
-	error = daxfs_resume_end(fs);
-	if (error)
-		daxfs_error_set(err, error, "cannot go on with the open files: %s", strerror(-error));
-	return error;
+	return 0;
 }
 
 static struct estate_request *find_left(struct estate *e, uint64_t unique)
@@ -438,6 +437,8 @@ static struct estate_request *find_left(struct estate *e, uint64_t unique)
 	for (unsigned i = 0; i < ESTATE_REQUESTS; i++)
 		if (e->left[i] && e->body->request[i].unique == unique) {
 			e->left[i] = false;
+			e->again[i] = true;
+			atomic_fetch_add(&e->n_again, 1);
 			atomic_fetch_sub(&e->n_left, 1);
 			return &e->body->request[i];
 		}
@@ -475,10 +476,20 @@ struct estate_request *estate_begin(struct estate *e, uint64_t unique, bool agai
 
 void estate_end(struct estate *e, struct estate_request *r)
 {
+	size_t i = (size_t)(r - e->body->request);
+
 	pthread_mutex_lock(&e->lock);
 	publish(&r->unique, 0);
-	e->taken[r - e->body->request] = false;
+	e->taken[i] = false;
+	if (e->again[i])
+		atomic_fetch_sub(&e->n_again, 1);
+	e->again[i] = false;
 	pthread_mutex_unlock(&e->lock);
+}
+
+bool estate_does_again(const struct estate *e)
+{
+	return atomic_load(&e->n_again);
 }
 
 void estate_expire(struct estate *e)

@@ -60,7 +60,8 @@ struct estate {
 	size_t n_free, free_max;
 	bool *taken; /* of each place of a request: by a worker, or left by a former life */
 	bool *left;  /* the latter, and nobody has come for it yet */
-	atomic_uint n_left;
+	bool *again; /* ... and somebody has, and it is not answered */
+	atomic_uint n_left, n_again;
 };
 
 /* A further descriptor of the connection, of ESTATE_DOORS, which outlives this process like the first. */
@@ -127,6 +128,8 @@ int estate_take_over(struct estate *e, struct daxfs *fs, unsigned host, struct d
 /* A request comes: its place; it may be one that a former life began. NULL: there is none. */
 struct estate_request *estate_begin(struct estate *e, uint64_t unique, bool again);
 void estate_end(struct estate *e, struct estate_request *r);
+/* Are any in progress that a former life began? */
+bool estate_does_again(const struct estate *e);
 /* Requests that nobody came for in a while were answered after all. */
 void estate_expire(struct estate *e);
 

@@ -29,6 +29,26 @@ static void backing_changed(void *context, daxfs_ino ino)
 		kernel_cache_forget(&ops->cache, ino);
 }
 
+static bool does_again(void *context)
+{
+	const struct ops *ops = context;
+
+	return estate_does_again(ops->estate);
+}
+
+/*
+ * What a former process had open, and nobody has by now. Backings have their directories by now, and with those the
+ * locks of names that it was changing: else another host could settle that, and this one would be asked to do it again.
+ */
+static int let_go_of_left(struct ops *ops)
+{
+	int error = daxfs_resume_end(ops->fs);
+
+	if (error)
+		backings_stop(&ops->backings);
+	return error;
+}
+
 int ops_start(struct ops *ops)
 {
 	int error = -pthread_key_create(&ops->scratch, free);
@@ -41,9 +61,11 @@ int ops_start(struct ops *ops)
 	tombstones_init(&ops->tombstones, ops->fs);
 	lock_owners_init(&ops->lock_owners, ops->fs);
 	lockwait_init(&ops->lockwait, ops->fs);
-	ops->backing_told = (struct backing_told){ backing_changed, ops };
+	ops->backing_told = (struct backing_told){ backing_changed, does_again, ops };
 	error = backings_start(&ops->backings, ops->fs, ops->backing_config, ops->n_backings, ops->dirty_max,
 			       &ops->backing_told);
+	if (!error)
+		error = let_go_of_left(ops);
 	if (error)
 		ops_stop(ops);
 	return error;

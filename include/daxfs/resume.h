@@ -89,6 +89,8 @@ DAXFS_API void daxfs_away(struct daxfs *fs, unsigned ms);
 
 /*
  * daxfs_resume_end - close what has not been opened again since daxfs_resume
+ *
+ * With that end the locks that the former process had there. Other threads may open files meanwhile.
  */
 DAXFS_API int daxfs_resume_end(struct daxfs *fs);
 

@@ -365,8 +365,16 @@ static int rest_step(struct daxfs *fs, struct lane *lane, void *arg)
 struct release {
 	uint64_t handle;
 	bool keep; /* one that is for locks alone */
+	bool left; /* by a former process: nobody of this one has it open */
 	bool rests;
 };
+
+static bool may_release(const struct open_file *file, const struct release *r)
+{
+	if (r->left)
+		return file->count == 0;
+	return r->keep ? file->kept : file->count > file->kept;
+}
 
 static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 {
@@ -377,7 +385,7 @@ static int release_step(struct daxfs *fs, struct lane *lane, void *arg)
 	bool last = false;
 	int rc = 0;
 
-	if (!*at || (r->keep ? !(*at)->kept : (*at)->kept == (*at)->count)) {
+	if (!*at || !may_release(*at, r)) {
 		rc = -EBADF;
 	} else if ((*at)->count > 1) {
 		(*at)->count--;
@@ -491,29 +499,31 @@ int open_table_adopt(struct daxfs *fs)
 }
 
 /* The first of a chain that nobody holds: its handle, or 0. */
-static uint64_t unheld(struct open_file *file)
+static uint64_t unheld(struct open_table *o, unsigned chain)
 {
-	while (file && file->count)
-		file = file->next;
-	return file ? file->handle : 0;
+	struct stripe *stripe = &o->stripe[chain / o->chains];
+	const struct open_file *file;
+	uint64_t handle;
+
+	pthread_mutex_lock(&stripe->lock);
+	for (file = o->chain[chain]; file && file->count; file = file->next)
+		;
+	handle = file ? file->handle : 0;
+	pthread_mutex_unlock(&stripe->lock);
+	return handle;
 }
 
 int open_table_settle(struct daxfs *fs)
 {
 	struct open_table *o = fs->open_table;
-	struct stripe *stripe;
-	struct open_file **at;
 	uint64_t handle;
 	int rc;
 
 	for (unsigned i = 0; i < o->chains * STRIPES; i++)
-		while ((handle = unheld(o->chain[i]))) {
-			rc = fs_run(fs, drop_step, &handle);
-			if (rc)
+		while ((handle = unheld(o, i))) {
+			rc = release(fs, (struct release){ .handle = handle, .left = true });
+			if (rc && rc != -EBADF) /* somebody has just opened it */
 				return rc;
-			at = find(o, handle, &stripe);
-			remove_held(fs, stripe, at, false);
-			pthread_mutex_unlock(&stripe->lock);
 		}
 	return 0;
 }

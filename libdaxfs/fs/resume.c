@@ -22,7 +22,8 @@
  * does not know what the pool uses by now (an older version), that is all that it does.
  *
  * Then the caller holds what its programs have open (daxfs_file_open), and lets go of the rest
- * (daxfs_resume_end). Crash: the next one begins at 1, and finds nothing to do where it was done.
+ * (daxfs_resume_end), and of the locks that the former process had there: so it first holds what it wants to go on
+ * having locked. Crash: the next one begins at 1, and finds nothing to do where it was done.
  * A slot that was declared dead meanwhile is not resumed: recovery sees to it.
  *
  * If another host has since replaced what a record of one word changed, it cannot be told whether that record

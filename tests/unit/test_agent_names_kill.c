@@ -10,6 +10,7 @@
 #include "agent_dead.h"
 
 #define ROUNDS 6u
+#define LEFT_MS (BACKING_LEFT_MS + 2500) /* then what nobody asks for again was given up */
 #define NAMES 8u
 
 /* -- whose turn it is to write back ----------------------------------------------------------------- */
@@ -19,6 +20,9 @@ static struct {
 	atomic_int stop, hit;   /* the second: 1 + the host that was stopped when it was about to give up its turn */
 	atomic_int next, first; /* 1 + the host whose next process's first use of the lock is noted: 1 + its type */
 	atomic_int hold, held;  /* the first of B that renames in the pool, before it does */
+	atomic_int die, dying;  /* the first of A that removes in the pool what storage has not any more */
+	atomic_int wait, waits; /* A's next process, before it removes, and so locks names */
+	atomic_int refused;     /* B had to wait for that */
 } * shared;
 
 static int me; /* the host that an agent is of: what it was when that was started */
@@ -28,7 +32,8 @@ int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *
 int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *lock)
 {
 	bool turn = lock->owner == 1 && lock->kind == DAXFS_LOCK_FLOCK;
-	int one = 1, none = 0;
+	bool names = lock->owner == 2 && lock->kind == DAXFS_LOCK_POSIX && lock->type == DAXFS_LOCK_WRITE;
+	int one = 1, none = 0, rc;
 
 	if (turn && lock->type == DAXFS_UNLOCK && atomic_compare_exchange_strong(&shared->stop, &one, 0)) {
 		atomic_store(&shared->hit, 1 + me);
@@ -37,7 +42,27 @@ int __wrap_daxfs_lock(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lock *
 	}
 	if (turn && atomic_load(&shared->next) == 1 + me)
 		atomic_compare_exchange_strong(&shared->first, &none, 1 + (int)lock->type);
-	return __real_daxfs_lock(fs, ino, lock);
+	rc = __real_daxfs_lock(fs, ino, lock);
+	if (names && me == B && rc == -EAGAIN)
+		atomic_store(&shared->refused, 1);
+	return rc;
+}
+
+int __real_daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino,
+			 const struct daxfs_since *since);
+int __wrap_daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino,
+			 const struct daxfs_since *since);
+int __wrap_daxfs_discard(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino,
+			 const struct daxfs_since *since)
+{
+	int one = 1;
+
+	if (me == A && atomic_compare_exchange_strong(&shared->die, &one, 0)) {
+		atomic_store(&shared->dying, 1);
+		for (;;)
+			pause();
+	}
+	return __real_daxfs_discard(fs, parent, name, ino, since);
 }
 
 int __real_daxfs_move(struct daxfs *fs, daxfs_ino parent, const char *name, daxfs_ino ino, daxfs_ino new_parent,
@@ -331,6 +356,81 @@ static void test_turn_left(void **state)
 	assert_int_equal(unlink(at(&t->pod, A, "data/turn")), 0);
 }
 
+int __real_backing_remove(struct backing *b, struct backing_change *c, uint64_t request, bool directory);
+int __wrap_backing_remove(struct backing *b, struct backing_change *c, uint64_t request, bool directory);
+int __wrap_backing_remove(struct backing *b, struct backing_change *c, uint64_t request, bool directory)
+{
+	while (me == A && atomic_load(&shared->wait)) {
+		atomic_store(&shared->waits, 1);
+		usleep(1000);
+	}
+	return __real_backing_remove(b, c, request, directory);
+}
+
+struct asked {
+	char path[256];
+	bool makes; /* or removes */
+	int error;
+	atomic_bool over;
+};
+
+static void *ask(void *arg)
+{
+	struct asked *a = arg;
+	int fd = a->makes ? open(a->path, O_WRONLY | O_CREAT | O_EXCL, 0644) : unlink(a->path);
+
+	a->error = fd < 0 ? errno : 0;
+	if (a->makes && !a->error) {
+		assert_int_equal(write(fd, "another", 7), 7);
+		close(fd);
+	}
+	atomic_store(&a->over, true);
+	return NULL;
+}
+
+/*
+ * A's process dies when storage has removed a name, and the pool has not. Until the next one has done what it is asked
+ * for once more, however late, nobody else changes names there: else it would find no intent, and remove what B has made
+ * since.
+ */
+static void test_left_to_the_next(void **state)
+{
+	struct tree *t = *state;
+	struct asked a = { .makes = false }, b = { .makes = true };
+	pthread_t thread[2];
+
+	if (!pod_possible())
+		skip();
+	close(make_file(at(&t->pod, A, "data/again"), "removed"));
+	snprintf(a.path, sizeof(a.path), "%s", at(&t->pod, A, "data/again"));
+	snprintf(b.path, sizeof(b.path), "%s", at(&t->pod, B, "data/again"));
+	alarm(HANG_S);
+	atomic_store(&shared->die, 1);
+	assert_int_equal(pthread_create(&thread[A], NULL, ask, &a), 0);
+	while (!atomic_load(&shared->dying))
+		usleep(1000);
+	atomic_store(&shared->wait, 1);
+	pod_kill_server(&t->pod, A);
+	atomic_store(&shared->waits, 0);
+	while (!atomic_load(&shared->waits))
+		usleep(1000);
+	atomic_store(&shared->refused, 0);
+	assert_int_equal(pthread_create(&thread[B], NULL, ask, &b), 0);
+	while (!atomic_load(&shared->refused) && !atomic_load(&b.over))
+		usleep(1000);
+	for (unsigned ms = 0; ms < LEFT_MS && !atomic_load(&b.over); ms += 10)
+		usleep(10000);
+	atomic_store(&shared->wait, 0);
+	for (int i = A; i <= B; i++)
+		pthread_join(thread[i], NULL);
+	alarm(0);
+	assert_int_equal(a.error, 0);
+	assert_int_equal(b.error, 0);
+	expect_text(at(&t->pod, A, "data/again"), "another");
+	await_no_intents(t);
+	assert_int_equal(unlink(at(&t->pod, B, "data/again")), 0);
+}
+
 static int setup_hosts(void **state)
 {
 	struct tree *t = calloc(1, sizeof(*t));
@@ -404,10 +504,8 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_late),
-		cmocka_unit_test(test_turn_left),
-		cmocka_unit_test(test_kills),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_late),  cmocka_unit_test(test_turn_left), cmocka_unit_test(test_left_to_the_next),
+		cmocka_unit_test(test_kills), cmocka_unit_test(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, setup_hosts, teardown);
