@@ -11,7 +11,8 @@
  * no name; there is room for seven of the longest. The key says whose it is: tenancy and request.
  *
  * A host dies          what it leaves
- *   with locks         locks, until it is recovered; a process: until its successor has settled what it left
+ *   with locks         locks, until it is recovered; a process: until its successor has done what it is asked for
+ *                      again, and settled the rest (the backings are there before daxfs_resume_end)
  *   after the intent   the intent: settled by whoever needs the names, removed by whoever gets its locks
  * An intent is bytes of the pool: checked before it is used, and ignored, then removed, if it makes no sense.
  */
