@@ -390,8 +390,7 @@ static void *ask(void *arg)
 
 /*
  * A's process dies when storage has removed a name, and the pool has not. Until the next one has done what it is asked
- * for once more, however late, nobody else changes names there: else it would find no intent, and remove what B has made
- * since.
+ * for once more, however late, nobody else changes names there: else it would find no intent, and remove what B made.
  */
 static void test_left_to_the_next(void **state)
 {
