@@ -178,7 +178,7 @@ static void explore_world(const struct small_world *w, struct interleave_options
 {
 	struct script a, b;
 
-	arena_surround(standstill, NULL);
+	arena_surround(standstill, NULL, NULL);
 	world_make(wb, true, false, 7);
 	memory_bulk(world.pool.super.region[DAXFS_R_PAGES].offset + DAXFS_PAGE_SIZE);
 	script_setup(w->family->tree);
@@ -188,7 +188,7 @@ static void explore_world(const struct small_world *w, struct interleave_options
 	script_prepare(&b, 1);
 	options.preemptions = w->family->preemptions;
 	weave(&a, &b, &options, out);
-	arena_surround(NULL, NULL);
+	arena_surround(NULL, NULL, NULL);
 }
 
 static void explore_number(unsigned n, const struct options *opt, bool wb, struct interleave_tally *out)

@@ -49,6 +49,7 @@ static struct arena {
 	unsigned n_large;
 	uint64_t (*clock)(void);
 	int (*pid)(void);
+	void (*yield)(void);
 } arena;
 
 void *__real_malloc(size_t len);
@@ -315,10 +316,11 @@ void *__wrap_realloc(void *p, size_t len)
 	return new;
 }
 
-void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void))
+void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void), void (*yield)(void))
 {
 	arena.clock = clock_ns;
 	arena.pid = pid;
+	arena.yield = yield;
 }
 
 /* A millisecond a call: every time stamp is newer than the last, but for a coarse one, which has a tick of its own. */
@@ -379,5 +381,7 @@ pid_t __wrap_getpid(void)
 
 int __wrap_sched_yield(void)
 {
+	if (arena.yield)
+		arena.yield();
 	return 0;
 }

@@ -38,9 +38,9 @@ void arena_abandon(unsigned host);
 /* Switch the arena on or off; returns what it was. */
 bool arena_use(bool on);
 
-/* Whose clock (ns) and process id the library sees; NULL: a millisecond passes
- * with each look at the clock, and there is one process. */
-void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void));
+/* Whose clock (ns) and process id the library sees, and who lets others on; NULL: a millisecond passes
+ * with each look at the clock, there is one process, and to yield does nothing. */
+void arena_surround(uint64_t (*clock_ns)(void), int (*pid)(void), void (*yield)(void));
 
 void arena_mark(void);
 void arena_rewind(void);

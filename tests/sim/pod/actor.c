@@ -108,6 +108,7 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 }
 
 #define LOOK_STEPS 1000u /* for a lane that has rested: all announcements, twice */
+#define YIELD_STEPS 20u  /* until it looks for space again */
 #define WAIT_STEPS 500u  /* between two looks, for all of a pod share one processor here */
 
 /* A lane that rests waits for others by design: nothing to be shown by a machine that goes on alone. */
@@ -166,6 +167,20 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
 	stand_by(a, WAIT_STEPS);
 	a->run.steps_max += LOOK_STEPS;
 	return __wrap_pthread_mutex_lock(mutex); /* woken for nothing, perhaps: it looks */
+}
+
+/*
+ * Without space, and others are in the way of what is retired: a processor would let them on, too. Else who looks for
+ * space before all others would keep them from ever leaving.
+ */
+void actor_yield(void)
+{
+	struct actor *a = pod.current;
+
+	if (!a)
+		return;
+	a->priority = UINT32_MAX - pod.gave_way++;
+	stand_by(a, YIELD_STEPS);
 }
 
 /* -- the recoverer -------------------------------------------------------------------- */

@@ -471,7 +471,7 @@ static void tidy(void)
 			run_free(&pod.actor[i].run);
 			pod.actor[i].used = false;
 		}
-	arena_surround(NULL, NULL);
+	arena_surround(NULL, NULL, NULL);
 }
 
 static void begin(uint64_t seed, const struct limits *limits, struct tallies *tallies)

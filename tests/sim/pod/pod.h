@@ -300,6 +300,8 @@ bool pod_focus(const struct actor *a, const struct seam_event *event);
 
 /* In an actor: do nothing until then; let others go on. */
 void actor_sleep(struct actor *a, uint64_t until_ns);
+/* The current one, if any, lets all others on for a moment. */
+void actor_yield(void);
 void actor_start(struct actor *a, unsigned cache, long (*call)(void *arg));
 struct actor *actor_of(enum actor_kind kind, unsigned machine, unsigned nth);
 /* Is it to go on when its turn comes? */

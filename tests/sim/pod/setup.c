@@ -176,7 +176,7 @@ void pod_make(void)
 {
 	if (!memory_size() && !memory_open(POOL_MAX))
 		arena_die("no memory for the pool");
-	arena_surround(clock_ns, pid);
+	arena_surround(clock_ns, pid, actor_yield);
 	format();
 	if (pod.pages && pod.pool.objects[DAXFS_T_PAGE] > pod.pages) {
 		pod.size -= (pod.pool.objects[DAXFS_T_PAGE] - pod.pages) * DAXFS_PAGE_SIZE;
