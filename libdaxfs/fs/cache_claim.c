@@ -248,6 +248,17 @@ static void fill_page(struct lane *lane, uint64_t page, const sm_u64 *slot, cons
 	sm_store_relaxed(&pool->count[page], pool_offset(pool, slot) / sizeof(*slot));
 }
 
+/*
+ * Is it the claim of this read? A record that met it and was undone, ours or another, has left it with the next
+ * version; one that was given up and made again is two further, at least.
+ */
+static bool is_ours(uint64_t now, uint64_t *claim)
+{
+	if (now == word_next(*claim, DAXFS_W_LINK, word_payload(*claim, DAXFS_W_LINK)))
+		*claim = now;
+	return now == *claim;
+}
+
 /* Which of the pages are still claimed by this read; how many of them need room. */
 static unsigned still_ours(const struct cache_fill *f, const struct target *t, uint8_t *which, unsigned *need)
 {
@@ -255,7 +266,7 @@ static unsigned still_ours(const struct cache_fill *f, const struct target *t, u
 
 	*need = 0;
 	for (unsigned i = 0; i < f->n && i < t->n; i++)
-		if (t->word[i] == f->aside->word[i]) {
+		if (is_ours(t->word[i], &f->aside->word[i])) {
 			*need += !is_zero(f->aside->bytes + i * (size_t)DAXFS_PAGE_SIZE);
 			which[n++] = (uint8_t)i;
 		}
