@@ -188,17 +188,23 @@ static void dies_reading(struct storage *storage, uint64_t file, uint64_t offset
 	pod_fence(storage->context, 0);
 }
 
-/* A server takes what it is asked and dies, before it claims a page, or after: another one is asked. */
+/*
+ * A server takes what it is asked and dies, before it claims a page, or after: another one is asked. So where each of
+ * its stores asks whether it lives (mem/rseq.h), and where none does.
+ */
 static void test_taker_dies(void **state)
 {
 	(void)state;
-	for (unsigned claimed = 0; claimed < 2; claimed++) {
+	for (unsigned i = 0; i < 4; i++) {
+		bool claimed = i % 2, stores_ask = i / 2;
 		struct daxfs_ask taken;
 		struct asker a;
 		struct server v;
 		struct fixture s;
 
 		start(&s, PAGES * PAGE);
+		if (!stores_ask)
+			shm_life_end(&fs_pool_writable(s.pod.fs[0])->shm.life);
 		cache_ask_patience(s.pod.fs[ASKER], MANY_LOOKS, 20);
 		assert_int_equal(daxfs_asked(s.pod.fs[0], BACKING, &taken), 0);
 		asker_start(&a, &s, 5);

@@ -285,10 +285,11 @@ static void killed_anywhere(void **state)
 	daxfs_close(pod.fs[0]);
 }
 
-/* A slot that was declared dead is not gone on with, nor another tenant's. */
+/* A slot that was declared dead is not gone on with, nor another tenant's: nothing is stored into it any more. */
 static void too_late(void **state)
 {
 	struct daxfs_error err;
+	struct sm_host before;
 	struct daxfs *next;
 	uint64_t tenancy;
 	struct pod pod;
@@ -302,7 +303,9 @@ static void too_late(void **state)
 	assert_int_equal(daxfs_resume(next, 0, tenancy + 1, NULL, 0, &err), -ESTALE);
 	assert_int_equal(daxfs_resume(next, POD_HOSTS, tenancy, NULL, 0, &err), -EINVAL);
 	pod_fence(&pod, 0);
+	memcpy(&before, fs_host(next, 0), sizeof(before));
 	assert_int_equal(daxfs_resume(next, 0, tenancy, NULL, 0, &err), -ESTALE);
+	assert_memory_equal(&before, fs_host(next, 0), sizeof(before));
 	assert_int_equal(daxfs_resume_end(next), -ESTALE);
 	daxfs_close(next);
 	pod_stop(&pod);
