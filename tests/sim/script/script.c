@@ -129,6 +129,20 @@ void script_prepare(struct script *script, unsigned host)
 }
 
 /* Host 0 sets up; "1:" before a verb makes it host 1. */
+/* A rule that is broken here is a violation, too; what fails otherwise is a mistake in the scenario. */
+static void run_setup(struct command_call *call, const char *text)
+{
+	char err[160] = "";
+	enum run_end end = run_all(call->host, script_call, call, NULL, err);
+
+	if (end == RUN_BROKEN) {
+		printf("VIOLATION in the setup \"%s\": %s\n", text, err);
+		exit(1);
+	}
+	if (end != RUN_RETURNED || call->result[0] == '-')
+		bad(text, call->result);
+}
+
 void script_setup(const char *text)
 {
 	struct script script;
@@ -145,8 +159,7 @@ void script_setup(const char *text)
 		script_parse(&script, one);
 		script_prepare(&script, call.host);
 		call.command = &script.command[0];
-		if (run_all(call.host, script_call, &call, NULL, NULL) != RUN_RETURNED || call.result[0] == '-')
-			bad(one, call.result);
+		run_setup(&call, one);
 		text += len;
 	}
 	memory_quiesce();
