@@ -73,6 +73,7 @@ struct options {
 	bool first_only; /* one violation is enough */
 	bool worlds, one_world, repairs, mutants, selftest;
 	unsigned world, shard, shards; /* small worlds: one of them or the first one, and each shards-th */
+	unsigned share;                /* of all scenarios in both kinds of pools, in percent */
 	unsigned minutes;              /* 0: until all are done */
 	bool every;                    /* see interleave.h */
 	bool orders, table;            /* see weak/sites.c */
@@ -117,6 +118,7 @@ struct explorer {
 	uint64_t n, m;
 	struct fate fate[2];
 	const struct sm_site *site[2];
+	bool goes_on; /* after the state has ended: recovery must have happened */
 	/* sizes of the product space, from the first pass */
 	uint64_t distinct;
 	uint64_t last_changes;
@@ -171,6 +173,8 @@ void explore_where(const struct explorer *x, FILE *out);
 
 /* Print coverage; number of sites that were never a crash point and have no excuse. */
 unsigned sites_report(bool complete, bool list);
+/* So far: places in the library that were no crash point, and have no excuse. */
+unsigned sites_missed(void);
 
 /* The sites of those parts, one after the other: NULL, ..., NULL. */
 struct sm_site *sites_next(const struct sm_site *site);

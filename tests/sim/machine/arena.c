@@ -225,6 +225,11 @@ uint64_t arena_digest(unsigned host)
 	return h[0];
 }
 
+uint64_t arena_moment(void)
+{
+	return arena.clock_ns * 0x9fb21c651e98df25ull ^ arena.random;
+}
+
 /* One that was freed, or NULL. */
 static struct block *take_large(size_t len)
 {

@@ -33,6 +33,8 @@ void arena_reset(void);
 unsigned arena_owner(unsigned host);
 /* Equal for equal DRAM of a host (all but surely: 64 bits). */
 uint64_t arena_digest(unsigned host);
+/* What a host will see of the time, and of random numbers. */
+uint64_t arena_moment(void);
 /* In pods: a process of that host is over. Its large blocks serve others. */
 void arena_abandon(unsigned host);
 /* Switch the arena on or off; returns what it was. */

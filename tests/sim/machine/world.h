@@ -107,6 +107,8 @@ void world_storage_lose(unsigned host, struct fate fate);
 void world_storage_fence(unsigned host);
 void world_storage_power(void);
 unsigned world_storage_powers(void);
+/* Has any host done anything there, since it was reset? */
+bool world_storage_used(void);
 
 /* events.c: record some, of a script; what is wrong with those in the pool is added to *out. */
 int world_tell(struct daxfs *fs, uint64_t n);

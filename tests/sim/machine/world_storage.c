@@ -20,10 +20,12 @@
 #define MARKS_MAX 16u
 
 static struct disk disk, kept[MARKS_MAX];
+static bool used;
 
 /* Before anything else is done there. */
 static void step(void)
 {
+	used = true;
 	sm_load_relaxed(&world.pool.member->manager.word);
 }
 
@@ -153,6 +155,7 @@ int world_storage_attach(unsigned host)
 
 void world_storage_reset(void)
 {
+	used = false;
 	disk_reset(&disk, PIECES_MAX, base, 1);
 	for (unsigned i = 0; i < DISK_FILES; i++)
 		disk.base_size[i] = UINT64_MAX;
@@ -189,6 +192,11 @@ void world_storage_power(void)
 	disk.random += seam_changes();
 	disk_lose_power(&disk);
 	seam_changed();
+}
+
+bool world_storage_used(void)
+{
+	return used;
 }
 
 unsigned world_storage_powers(void)

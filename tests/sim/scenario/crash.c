@@ -198,9 +198,11 @@ static void come_back(struct explorer *x)
 
 static void recover(struct explorer *x, bool again)
 {
+	x->goes_on = again;
 	explore_finish(x, 1);
 	if (again && !explore_exhausted(x))
 		come_back(x);
+	x->goes_on = false;
 }
 
 static void play(struct explorer *x, enum variant v, bool first)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "machine/arena.h"
+#include "scenario/known.h"
 #include "sim.h"
 
 #define VIOLATIONS_SHOWN 4u
@@ -193,16 +194,37 @@ static void forget_given_up(struct history *h)
 			h->event[0][i].ended = 0;
 }
 
+/* What is found: as in a state that ended alike, if there was one; --every looks again. NULL: nothing, and why. */
+static const struct state *outcome_of(struct explorer *x, unsigned dead, char *text, size_t size)
+{
+	static struct state found;
+	uint64_t end = known_end(dead);
+	const struct state *known = known_outcome(end);
+
+	if (known && !x->goes_on && !x->opt->every)
+		return known;
+	if (!aftermath(dead, &found, text, size))
+		return NULL;
+	if (known && !state_equal(known, &found)) {
+		size_t n = (size_t)snprintf(text, size, "it ended as another state did, and is not what that was: ");
+
+		state_explain(&found, known, text + n, size - n);
+		return NULL;
+	}
+	known_add(end, &found);
+	return &found;
+}
+
 void explore_finish(struct explorer *x, unsigned dead)
 {
-	static struct state state;
+	const struct state *outcome;
 	char text[1200];
 
 	if (x->variant == V_REVOKE)
 		forget_given_up(&x->history);
 	x->tally.states[x->variant]++;
-	if (!aftermath(dead, &state, text, sizeof(text)) ||
-	    history_judge(&x->history, x->refs, dead, &state, text, sizeof(text)))
+	outcome = outcome_of(x, dead, text, sizeof(text));
+	if (!outcome || history_judge(&x->history, x->refs, dead, outcome, text, sizeof(text)))
 		explore_violation(x, text);
 }
 
@@ -300,6 +322,7 @@ void explore_scenario(const struct scenario *sc, const struct options *opt, bool
 
 	x = (struct explorer){ .sc = sc, .opt = opt, .wb = wb };
 	at_work = &x;
+	known_forget();
 	seam_describe(describe);
 	world_make(wb, sc->flags & SC_TIGHT, sc->flags & SC_LEASES, sc->flags & SC_OUTSIDE ? 6 : 7);
 	script_setup(sc->setup);
