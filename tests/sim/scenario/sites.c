@@ -144,7 +144,7 @@ struct sm_site *sites_next(const struct sm_site *site)
 	return next < __stop_daxfs_sites ? next : NULL;
 }
 
-unsigned sites_report(bool complete, bool list)
+static struct coverage judge_all(bool list)
 {
 	size_t n = (size_t)(__stop_daxfs_sites - __start_daxfs_sites), kept = 0;
 	struct sm_site **sorted = calloc(n + 1, sizeof(*sorted));
@@ -164,6 +164,18 @@ unsigned sites_report(bool complete, bool list)
 		judge(&c, site, crashes, list);
 	}
 	free(sorted);
+	return c;
+}
+
+unsigned sites_missed(void)
+{
+	return judge_all(false).missed;
+}
+
+unsigned sites_report(bool complete, bool list)
+{
+	struct coverage c = judge_all(list);
+
 	printf("sites: %u in the library's fs index space sync recover inspect, "
 	       "%u were crash points, %u excused, %u missed\n",
 	       c.sites, c.reached, c.excused, c.missed);
