@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "node-agent/ops.h"
+#include "pod.h"
 
 static const struct daxfs_attr sample = {
 	.ino = 0x1234500000007ull,
@@ -100,17 +101,20 @@ static void *scratch_worker(void *context)
 
 static void test_scratch_grows_and_stays(void **state)
 {
-	struct ops ops;
+	struct ops ops = { 0 };
+	struct pod pod;
 	pthread_t worker;
 	void *wrong;
 
 	(void)state;
-	memset(&ops, 0, sizeof(ops));
+	pod_start(&pod, 4u << 20);
+	ops.fs = pod.fs[0];
 	assert_int_equal(ops_start(&ops), 0);
 	assert_int_equal(pthread_create(&worker, NULL, scratch_worker, &ops), 0);
 	assert_int_equal(pthread_join(worker, &wrong), 0);
 	assert_null(wrong);
 	ops_stop(&ops);
+	pod_stop(&pod);
 }
 
 int main(void)
