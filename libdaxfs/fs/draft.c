@@ -13,6 +13,7 @@
 
 #include "fs/lease.h"
 #include "fs/write_txn.h"
+#include "sync/lease_own.h"
 
 struct daxfs_draft {
 	struct daxfs *fs;
@@ -32,6 +33,9 @@ static int take_pages(struct daxfs *fs, struct lane *lane, void *arg)
 	(void)fs;
 	if (rc == 0 && inode_backed(inode.sm))
 		rc = -EROFS;
+	/* From here on, or one look of this host at the file for each draft would have all of them refused. */
+	if (rc == 0 && lease_own_changes(lane, inode.sm))
+		rc = -EAGAIN;
 	if (rc)
 		return rc;
 	do {
@@ -45,15 +49,22 @@ static int take_pages(struct daxfs *fs, struct lane *lane, void *arg)
 	return rc;
 }
 
+/* What is in the way. There is no record. */
+static bool clear_leases(struct daxfs_draft *d)
+{
+	if (!lease_notes_any(&d->lane->notes) || d->lane->txn.fault)
+		return false;
+	lane_exit(d->lane);
+	lease_recall(d->fs, d->lane);
+	lane_enter(d->lane);
+	return true;
+}
+
 static int finish(struct daxfs_draft *d, int rc)
 {
 	if (d->lane->txn.fault)
 		rc = -EIO;
-	if (lease_notes_any(&d->lane->notes) && !d->lane->txn.fault) {
-		lane_exit(d->lane);
-		lease_recall(d->fs, d->lane); /* what is in the way of the next one */
-		lane_enter(d->lane);
-	}
+	clear_leases(d); /* of the next one */
 	fs_unpark(d->fs, d->lane);
 	free(d);
 	return rc;
@@ -79,6 +90,8 @@ int daxfs_draft_begin(struct daxfs *fs, daxfs_ino ino, uint64_t offset, size_t l
 		return rc;
 	}
 	rc = fs_try(fs, d->lane, take_pages, d);
+	if (rc == -EAGAIN && clear_leases(d))
+		rc = fs_try(fs, d->lane, take_pages, d);
 	if (rc)
 		return finish(d, rc);
 	for (unsigned i = 0; i < d->taken.pages; i++)

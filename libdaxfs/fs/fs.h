@@ -197,8 +197,8 @@ int mend_record(struct daxfs *fs, struct lane *by, unsigned owner, struct record
 /* Was a lane inside of a call? Then move the times of what its record names, and of a file that its host had open, if
  * the host wrote it. */
 bool mend_inside(const struct daxfs *fs, unsigned owner);
-void mend_times(struct daxfs *fs, struct lane *by, unsigned owner);
-void mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open);
+int mend_times(struct daxfs *fs, struct lane *by, unsigned owner);
+int mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open);
 int mend_todo(struct daxfs *fs, struct lane *by, unsigned owner, struct mend_tally *tally);
 /* The same without a try: list what there is to finish. */
 int mend_pass_todo(struct daxfs *fs, unsigned owner, struct mend_tally *tally);

@@ -76,6 +76,21 @@ void lease_joined(struct daxfs *fs)
 		fs->lease.inherited_ns = lease_clock() + lease_ns(fs);
 }
 
+int lease_resumes(struct daxfs *fs)
+{
+	if (lease_used(&fs->pool) && !fs->lease.own)
+		fs->lease.own = lease_own_make(&fs->pool);
+	return lease_used(&fs->pool) && !fs->lease.own ? -ENOMEM : 0;
+}
+
+bool lease_moves(struct daxfs *fs, struct lane *by, struct sm_inode *sm)
+{
+	if (fs->pool.own || !fs->lease.own)
+		return !lease_own_changes(by, sm);
+	lease_own_tells(fs->lease.own, (uint64_t)(sm - fs->pool.inodes));
+	return true;
+}
+
 /* A former tenant of the slot granted; nobody here answers for it, and its kernel believes nothing any more. */
 static void disinherit(struct daxfs *fs)
 {
@@ -160,7 +175,7 @@ static void forget_own(struct daxfs *fs, struct lane *lane)
 		if (atomic_load(&h->serving) && h->changes)
 			forget(fs, handle_make(sm_load_relaxed(&sm->i_generation), index), false, h->changes,
 			       h->context);
-		lease_own_forgotten(lane, index);
+		lease_own_clear(lane->pool->own, index);
 	}
 }
 
@@ -441,6 +456,21 @@ static void take_over(struct lease_holder *h)
 	h->inherited_ns = 0;
 }
 
+/* Who went on with the lanes moved times, if somebody had looked at them (mend.c): so had its cache, perhaps. */
+static void forget_moved(struct daxfs *fs)
+{
+	struct lease_holder *h = &fs->lease;
+
+	for (uint32_t index = 1; index < fs->pool.objects[DAXFS_T_INODE]; index++) {
+		const struct sm_inode *sm = &fs->pool.inodes[index];
+
+		if (!lease_own_is_told(h->own, index) || pool_lost(&fs->pool, sm, sizeof(*sm)))
+			continue;
+		forget(fs, handle_make(sm_load_relaxed(&sm->i_generation), index), false, h->changes, h->context);
+		lease_own_clear(h->own, index);
+	}
+}
+
 static int start(struct daxfs *fs, daxfs_lease_drop changes, void *context, bool goes_on)
 {
 	struct lease_holder *h = &fs->lease;
@@ -454,9 +484,10 @@ static int start(struct daxfs *fs, daxfs_lease_drop changes, void *context, bool
 	if (!h->stripe)
 		h->stripe = calloc(LEASE_STRIPES, sizeof(*h->stripe));
 	if (!h->own)
-		h->own = lease_own_make(&fs->pool, goes_on ? lease_clock() + lease_ns(fs) : 0);
+		h->own = lease_own_make(&fs->pool);
 	if (!h->stripe || !h->own)
 		return -ENOMEM;
+	h->own->all_ns = goes_on ? lease_clock() + lease_ns(fs) : 0;
 	fs->pool.own = h->own;
 	do {
 		seen = sm_load(own_term(fs));
@@ -467,6 +498,8 @@ static int start(struct daxfs *fs, daxfs_lease_drop changes, void *context, bool
 	atomic_store(&h->term, next);
 	h->changes = changes;
 	h->context = context;
+	if (goes_on && changes)
+		forget_moved(fs);
 	atomic_store(&h->serving, true);
 	return 0;
 }

@@ -52,39 +52,46 @@ bool mend_inside(const struct daxfs *fs, unsigned owner)
 	return !pool_lost(&fs->pool, low, sizeof(*low)) && sm_load(low);
 }
 
-static void touch_looked(struct daxfs *fs, struct lane *by, uint64_t index)
+/* -EAGAIN: the cache of this host, which recovers another one, is to forget first. */
+static int touch_looked(struct daxfs *fs, struct lane *by, uint64_t index)
 {
 	struct sm_inode *sm = &fs->pool.inodes[index];
 
 	if (!index || index >= fs->pool.objects[DAXFS_T_INODE] || pool_lost(&fs->pool, sm, sizeof(*sm)))
-		return;
+		return 0;
+	if (!lease_moves(fs, by, sm))
+		return -EAGAIN;
 	inode_changed(by, sm);
 	if (fs->pool.shm.wb) { /* what says that somebody has looked may be lost with the caches of the dead */
 		inode_touch(by, sm, true);
 		change_settle(by, sm);
 	}
+	return 0;
 }
 
-void mend_times(struct daxfs *fs, struct lane *by, unsigned owner)
+int mend_times(struct daxfs *fs, struct lane *by, unsigned owner)
 {
 	const struct sm_lane *sm = &fs->pool.lanes[owner];
 	uint64_t w;
+	int rc = 0;
 
 	if (pool_lost(&fs->pool, sm->leases, sizeof(sm->leases)))
-		return;
+		return 0;
 	for (unsigned i = 0; i < 2; i++)
-		for (w = sm_load(&sm->leases[i]); w; w >>= 32)
-			touch_looked(fs, by, w & UINT32_MAX);
+		for (w = sm_load(&sm->leases[i]); w && rc == 0; w >>= 32)
+			rc = touch_looked(fs, by, w & UINT32_MAX);
+	return rc;
 }
 
-void mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open)
+int mend_written(struct daxfs *fs, struct lane *by, unsigned host, const sm_u64 *open)
 {
 	uint64_t index = handle_index(named(fs, open));
 	const struct sm_inode *sm = &fs->pool.inodes[index];
 
 	if (index < fs->pool.objects[DAXFS_T_INODE] && !pool_lost(&fs->pool, sm, sizeof(*sm)) &&
 	    sm_load(&sm->writers) >> host & 1)
-		touch_looked(fs, by, index);
+		return touch_looked(fs, by, index);
+	return 0;
 }
 
 /* -- files ------------------------------------------------------------------------ */

@@ -97,7 +97,7 @@ static int end_record(void *arg)
 	lane_take_over(lane);
 	record_recover(lane, lane->id, &e->tally->records);
 	if (inside)
-		mend_times(e->fs, lane, lane->id);
+		(void)mend_times(e->fs, lane, lane->id); /* no cache is served yet: lease_moves */
 	return 0;
 }
 
@@ -107,8 +107,8 @@ static int touch_written(void *arg)
 	unsigned per_host = e->fs->pool.super.opens_per_host;
 
 	for (unsigned i = 0; i < per_host; i++)
-		mend_written(e->fs, e->lane, e->fs->host,
-			     &e->fs->pool.open_table[(uint64_t)e->fs->host * per_host + i]);
+		(void)mend_written(e->fs, e->lane, e->fs->host,
+				   &e->fs->pool.open_table[(uint64_t)e->fs->host * per_host + i]);
 	return 0;
 }
 
@@ -126,8 +126,10 @@ int fs_mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsig
 {
 	struct ending ending = { .fs = fs, .tally = tally };
 	struct shm_guard guard;
-	int rc = 0;
+	int rc = lease_resumes(fs);
 
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < fs->n_slots; i++) {
 		guard = shm_guard_of(&fs->pool.shm);
 		ending.lane = &fs->slots[i].lane;

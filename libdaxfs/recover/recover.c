@@ -52,7 +52,7 @@ static int finalize_record(struct daxfs *fs, struct lane *lane, void *arg)
 	int rc = mend_record(fs, lane, r->lane, &r->tally.records);
 
 	if (inside && rc == 0)
-		mend_times(fs, lane, r->lane);
+		rc = mend_times(fs, lane, r->lane);
 	r->inside |= inside;
 	return rc;
 }
@@ -61,8 +61,7 @@ static int touch_written(struct daxfs *fs, struct lane *lane, void *arg)
 {
 	struct recovery *r = arg;
 
-	mend_written(fs, lane, r->host, r->open);
-	return 0;
+	return mend_written(fs, lane, r->host, r->open);
 }
 
 static int finish_todo(struct daxfs *fs, struct lane *lane, void *arg)

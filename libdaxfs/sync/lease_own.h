@@ -20,7 +20,8 @@
  * one costs all of them (node-agent/kernel_cache.h).
  *
  * Crash: all of it is gone. A process that goes on with the cache takes all inodes for told, for as long as that may
- * believe anything.
+ * believe anything; and what it mends before it serves the cache is noted as told, and forgotten when it does
+ * (daxfs_lease_go_on). Between those two another host may see times that the cache does not.
  */
 #ifndef DAXFS_SYNC_LEASE_OWN_H
 #define DAXFS_SYNC_LEASE_OWN_H
@@ -34,23 +35,24 @@
 #define LEASE_OWN_PLACES 4096u /* inodes by their numbers, several in one place */
 
 struct lease_own {
+	uint64_t all_ns; /* until then all are taken for told: of a process that goes on, else 0 */
 	/* private */
-	uint64_t all_ns; /* until then all are taken for told */
 	atomic_uint changing[LEASE_OWN_PLACES];
 	atomic_uint told[]; /* a bit an inode */
 };
 
-/* For a pool's inodes; NULL: no memory. all_ns: of a process that goes on, else 0. */
-struct lease_own *lease_own_make(const struct pool *pool, uint64_t all_ns);
+/* For a pool's inodes; NULL: no memory. */
+struct lease_own *lease_own_make(const struct pool *pool);
 
 /* Attributes of an inode are about to be looked up, and told. False: they are not to be kept. */
 bool lease_own_tells(struct lease_own *own, uint64_t index);
 
 /* A call is about to change an inode. True: the cache must forget it first (noted in the lane). */
 bool lease_own_changes(struct lane *lane, const struct sm_inode *sm);
-/* Of what is noted one that must be forgotten, and is about to be; false: there is none. It is. */
+/* Of what is noted one that must be forgotten, and is about to be; false: there is none. It is (lease_own_clear). */
 bool lease_own_next(struct lane *lane, uint32_t *index);
-void lease_own_forgotten(struct lane *lane, uint32_t index);
+bool lease_own_is_told(const struct lease_own *own, uint64_t index);
+void lease_own_clear(struct lease_own *own, uint64_t index);
 /* The call is over, and its record decided. */
 void lease_own_end(struct lane *lane);
 

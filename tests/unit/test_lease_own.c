@@ -5,6 +5,8 @@
 #include "daxfs/xattr.h"
 #include "lease_fixture.h"
 
+#define DIR_INDEX 7u
+
 struct told {
 	unsigned drops;
 	daxfs_ino last;
@@ -272,6 +274,89 @@ static void test_own_meanwhile(void **state)
 	stop(&pod);
 }
 
+/* A call that is refused again and again has met more inodes than it can note: the directory is the last to go. */
+static void test_own_many(void **state)
+{
+	struct pod pod;
+	struct lane *lane;
+	struct lease_own *own;
+
+	(void)state;
+	start(&pod, LONG_MS, true);
+	lane = &pod.fs[0]->slots[0].lane;
+	own = pod.fs[0]->pool.own;
+	for (uint32_t i = 2; i < 2 + 2 * NOTES_OWN; i++) {
+		assert_false(lease_own_changes(lane, &lane->pool->inodes[DIR_INDEX]));
+		assert_false(lease_own_changes(lane, &lane->pool->inodes[DIR_INDEX + i]));
+	}
+	assert_false(lease_own_tells(own, DIR_INDEX));
+	assert_true(lease_own_tells(own, DIR_INDEX + 2));
+	lease_own_end(lane);
+	assert_true(lease_own_tells(own, DIR_INDEX));
+	stop(&pod);
+}
+
+/* A look of this host at the file, while its pages are filled, does not have a draft refused. */
+static void test_own_draft(void **state)
+{
+	void *pages[DAXFS_ATOMIC_WRITE_MAX / DAXFS_PAGE_SIZE];
+	struct daxfs_draft *draft;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr;
+	struct pod pod;
+	struct own own = { 0 };
+	daxfs_ino f;
+
+	(void)state;
+	start(&pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(daxfs_draft_begin(pod.fs[0], f, 0, DAXFS_PAGE_SIZE, pages, &draft), 0);
+	assert_int_equal(own.told, 1);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_int_equal(lease.attr_ns, 0);
+	memset(pages[0], 'x', DAXFS_PAGE_SIZE);
+	assert_int_equal(daxfs_draft_commit(draft), 0);
+	assert_int_equal(own.told, 1);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(attr.size, DAXFS_PAGE_SIZE);
+	stop(&pod);
+}
+
+/* A host that died in a call had changed a file; this one has looked at that since, and moves its times (mend.c). */
+static void test_own_recoverer(void **state)
+{
+	struct daxfs_recovery report;
+	struct daxfs_lease lease;
+	struct daxfs_attr attr, after;
+	struct sm_lane *lane;
+	struct pod pod;
+	struct own own = { .pod = &pod };
+	daxfs_ino f;
+
+	(void)state;
+	start(&pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	lane = pod.fs[2]->slots[0].lane.sm;
+	sm_store(&lane->low, 1); /* as if it were in the call */
+	sm_store(&lane->leases[0], handle_index(f));
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	pod_fence(&pod, 2);
+	assert_int_equal(daxfs_recover(pod.fs[0], 2, &report), 0);
+	assert_int_equal(ask(&pod, "f", &after, &lease), 0);
+	assert_memory_not_equal(&after.ctime, &attr.ctime, sizeof(attr.ctime));
+	assert_int_equal(own.told, 1);
+	assert_int_equal(own.last, f);
+	assert_memory_equal(&own.attr.ctime, &attr.ctime, sizeof(attr.ctime));
+	assert_true(lease.attr_ns);
+	stop(&pod);
+}
+
 /* A process that goes on with the cache of another one, whose leases it does not know. */
 static void test_goes_on(void **state)
 {
@@ -308,13 +393,53 @@ static void test_goes_on(void **state)
 	stop(&pod);
 }
 
+/* What that one wrote or changed last, and this host has looked at, has other times since; and the cache believes. */
+static void test_goes_on_written(void **state)
+{
+	struct daxfs_lease lease;
+	struct daxfs_attr attr, changed, after;
+	struct daxfs_error err;
+	struct daxfs *next;
+	struct pod pod;
+	struct own own = { 0 };
+	daxfs_ino ino, other;
+
+	(void)state;
+	start(&pod, LONG_MS, true);
+	ino = pod_create(pod.fs[2], DAXFS_ROOT, "f");
+	other = pod_create(pod.fs[2], DAXFS_ROOT, "g");
+	assert_int_equal(daxfs_file_open(pod.fs[0], ino), 0);
+	assert_int_equal(daxfs_write(pod.fs[0], ino, "x", 1, 0, 0), 1);
+	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
+	assert_true(lease.attr_ns);
+	assert_int_equal(ask(&pod, "g", &changed, &lease), 0);
+	assert_true(lease.attr_ns);
+	sm_store(&pod.fs[0]->slots[0].lane.sm->leases[0], handle_index(other));
+	sm_store(&pod.fs[0]->slots[0].lane.sm->low, 1); /* it died in a call */
+	assert_int_equal(fs_attach(pod.base, pod.size, &next, &err), 0);
+	assert_int_equal(daxfs_resume(next, 0, daxfs_tenancy(pod.fs[0]), NULL, 0, &err), 0);
+	assert_int_equal(daxfs_file_open(next, ino), 0);
+	assert_int_equal(daxfs_resume_end(next), 0);
+	assert_int_equal(daxfs_lease_go_on(next, own_change, &own), 0);
+	assert_int_equal(daxfs_getattr(pod.fs[1], ino, &after), 0);
+	assert_memory_not_equal(&after.mtime, &attr.mtime, sizeof(attr.mtime));
+	assert_int_equal(daxfs_getattr(pod.fs[1], other, &after), 0);
+	assert_memory_not_equal(&after.ctime, &changed.ctime, sizeof(changed.ctime));
+	assert_int_equal(own.told, 2);
+	daxfs_lease_stop(next);
+	daxfs_close(next);
+	stop(&pod);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_told_again),    cmocka_unit_test(test_one_stripe),
-		cmocka_unit_test(test_own_change),    cmocka_unit_test(test_own_before),
-		cmocka_unit_test(test_own_meanwhile), cmocka_unit_test(test_own_two),
-		cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_told_again),      cmocka_unit_test(test_one_stripe),
+		cmocka_unit_test(test_own_change),      cmocka_unit_test(test_own_before),
+		cmocka_unit_test(test_own_meanwhile),   cmocka_unit_test(test_own_two),
+		cmocka_unit_test(test_own_many),        cmocka_unit_test(test_own_draft),
+		cmocka_unit_test(test_own_recoverer),   cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_goes_on_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
