@@ -31,6 +31,8 @@ static void lookup_leased(fuse_req_t req, fuse_ino_t parent, const char *name)
 	error = daxfs_lookup_leased(ops->fs, parent, name, &attr, &lease);
 	if (!error && !kernel_cache_tells(&ops->cache, ops_thread(req), attr.ino, false))
 		lease.attr_ns = lease.names_ns = 0;
+	if (!error && lease.attr_ns && !daxfs_lease_stands(ops->fs, attr.ino, &lease))
+		lease.attr_ns = 0;
 	if (!error && lease.names_ns && ops_backing_number(req, parent) != QUESTION_OF_POOL)
 		ops_backed_limit(ops, &attr, &lease);
 	if (error != -ENOENT || !ops_backed_lookup(req, parent, name, true)) /* it was there just now */

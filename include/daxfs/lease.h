@@ -25,6 +25,7 @@ struct daxfs_lease {
 	 * a file is imported anew, under another number.
 	 */
 	uint64_t since;
+	uint64_t begun; /* for daxfs_lease_stands */
 };
 
 /*
@@ -140,6 +141,15 @@ DAXFS_API int daxfs_getattr_leased(struct daxfs *fs, daxfs_ino ino, bool known, 
  */
 DAXFS_API int daxfs_readdir_leased(struct daxfs *fs, daxfs_ino dir, uint64_t cookie, daxfs_fill fill, void *context,
 				   struct daxfs_lease *lease);
+
+/*
+ * daxfs_lease_stands - are the attributes that daxfs_lookup_leased has just given still to be kept?
+ *
+ * Of an inode that the cache may not know, once it is noted that an answer about it is on its way, so that whoever
+ * tells the cache to forget it waits for that. False: a call of this handle has begun to change it since the look, and
+ * may not have found the note. Between daxfs_answer_begin and _end. Never blocks.
+ */
+DAXFS_API bool daxfs_lease_stands(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lease *lease);
 
 #ifdef __cplusplus
 }

@@ -341,6 +341,16 @@ bool lease_grant(struct daxfs *fs, struct lane *lane, uint64_t handle, bool name
 	return !others_write(fs, sm) && !size_prune(word_load(lane, &sm->size));
 }
 
+uint64_t lease_begun(const struct daxfs *fs, uint64_t handle)
+{
+	return fs->pool.own ? lease_own_begun(fs->pool.own, handle_index(handle)) : 0;
+}
+
+bool daxfs_lease_stands(struct daxfs *fs, daxfs_ino ino, const struct daxfs_lease *lease)
+{
+	return lease_begun(fs, ino) == lease->begun;
+}
+
 uint64_t lease_since(struct daxfs *fs, struct lane *lane, uint64_t handle)
 {
 	uint64_t index = handle_index(handle), number = atomic_load(&fs->lease.term) >> 2;
@@ -461,10 +471,10 @@ static void forget_moved(struct daxfs *fs)
 {
 	struct lease_holder *h = &fs->lease;
 
-	for (uint32_t index = 1; index < fs->pool.objects[DAXFS_T_INODE]; index++) {
+	for (uint64_t index = 0; lease_own_told_from(h->own, &index, fs->pool.objects[DAXFS_T_INODE]); index++) {
 		const struct sm_inode *sm = &fs->pool.inodes[index];
 
-		if (!lease_own_is_told(h->own, index) || pool_lost(&fs->pool, sm, sizeof(*sm)))
+		if (pool_lost(&fs->pool, sm, sizeof(*sm)))
 			continue;
 		forget(fs, handle_make(sm_load_relaxed(&sm->i_generation), index), false, h->changes, h->context);
 		lease_own_clear(h->own, index);

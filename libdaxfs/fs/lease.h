@@ -53,6 +53,8 @@ static inline bool lease_is_dots(const char *name)
 }
 /* Of what was granted in this answer: see struct daxfs_lease. */
 uint64_t lease_since(struct daxfs *fs, struct lane *lane, uint64_t handle);
+/* Before it: see daxfs_lease_stands. */
+uint64_t lease_begun(const struct daxfs *fs, uint64_t handle);
 /* For how long, in nanoseconds. */
 uint64_t lease_length(const struct daxfs *fs);
 

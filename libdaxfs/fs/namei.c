@@ -80,8 +80,10 @@ static int lookup(struct daxfs *fs, struct lane *lane, void *arg)
 		return rc;
 	if (!pos.found)
 		return -ENOENT;
-	if (op->lease && pos.slot)
+	if (op->lease && pos.slot) {
+		op->lease->begun = lease_begun(fs, pos.handle);
 		op->leased = lease_grant(fs, lane, pos.handle, false, true);
+	}
 	rc = op->out ? inode_attr(lane, pos.handle, op->out) : inode_get(lane, pos.handle, &inode);
 	/* Attributes of a time when it had this name. */
 	if (rc == 0 && op->out && pos.slot && !trie_unchanged(lane, &pos))

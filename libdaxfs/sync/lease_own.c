@@ -15,21 +15,33 @@ struct lease_own *lease_own_make(const struct pool *pool)
 	return calloc(1, sizeof(struct lease_own) + words * sizeof(atomic_uint));
 }
 
-bool lease_own_is_told(const struct lease_own *own, uint64_t index)
+static bool is_set(const struct lease_own *own, uint64_t index)
 {
 	return atomic_load(&own->told[index / BITS]) >> index % BITS & 1;
+}
+
+bool lease_own_told_from(const struct lease_own *own, uint64_t *index, uint64_t end)
+{
+	while (*index < end && !is_set(own, *index))
+		*index += atomic_load(&own->told[*index / BITS]) ? 1 : BITS - *index % BITS;
+	return *index < end;
+}
+
+uint64_t lease_own_begun(const struct lease_own *own, uint64_t index)
+{
+	return atomic_load(&own->changing[index % LEASE_OWN_PLACES]) / LEASE_OWN_BEGUN;
 }
 
 bool lease_own_tells(struct lease_own *own, uint64_t index)
 {
 	/* Sequentially consistent, as the other side of it: one of both sees the other (O2). */
 	atomic_fetch_or(&own->told[index / BITS], 1u << index % BITS);
-	return !atomic_load(&own->changing[index % LEASE_OWN_PLACES]) && lease_own_is_told(own, index);
+	return !(uint32_t)atomic_load(&own->changing[index % LEASE_OWN_PLACES]) && is_set(own, index);
 }
 
 static bool was_told(const struct lease_own *own, uint32_t index)
 {
-	return lease_own_is_told(own, index) || (own->all_ns && lease_clock() < own->all_ns);
+	return is_set(own, index) || (own->all_ns && lease_clock() < own->all_ns);
 }
 
 static void let_go(struct lease_own *own, uint32_t index)
@@ -64,7 +76,7 @@ static struct lease_own_note *note_of(struct lease_own *own, struct lease_notes 
 	} else {
 		if (notes->n_own == NOTES_OWN)
 			let_go(own, take_out(notes, 0).index);
-		atomic_fetch_add(&own->changing[index % LEASE_OWN_PLACES], 1);
+		atomic_fetch_add(&own->changing[index % LEASE_OWN_PLACES], LEASE_OWN_BEGUN + 1);
 		note.told = was_told(own, index);
 	}
 	notes->own[notes->n_own] = note;

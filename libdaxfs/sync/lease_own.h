@@ -14,6 +14,8 @@
  *  O3 The bit is cleared when the cache has forgotten, before the call ends: not before, or another call would go on
  *     while this one has it forget. Who tells looks at it once more, behind `changing`: a call that has ended since may
  *     have cleared it for an answer that was not there yet.
+ *  O4 An inode that the cache does not know it cannot forget: then whoever has it forget waits for the answers that are
+ *     noted as making it known. Where that is noted only behind the look, no change may have begun in between.
  *
  * tests/models/own.pml has the naive ways, and what refutes them. A bit stays until a change finds it, so what is
  * written again and again is forgotten once for each time that somebody looks. Names are not covered: to forget
@@ -33,12 +35,14 @@
 #include "sync/lane.h"
 
 #define LEASE_OWN_PLACES 4096u /* inodes by their numbers, several in one place */
+#define LEASE_OWN_BEGUN (UINT64_C(1) << 32)
 
 struct lease_own {
 	uint64_t all_ns; /* until then all are taken for told: of a process that goes on, else 0 */
 	/* private */
-	atomic_uint changing[LEASE_OWN_PLACES];
-	atomic_uint told[]; /* a bit an inode */
+	atomic_ullong
+		changing[LEASE_OWN_PLACES]; /* calls that do, and from LEASE_OWN_BEGUN on how many have begun to */
+	atomic_uint told[];                 /* a bit an inode */
 };
 
 /* For a pool's inodes; NULL: no memory. */
@@ -47,11 +51,15 @@ struct lease_own *lease_own_make(const struct pool *pool);
 /* Attributes of an inode are about to be looked up, and told. False: they are not to be kept. */
 bool lease_own_tells(struct lease_own *own, uint64_t index);
 
+/* How many changes have begun: if as many as before it was looked up, what is to be told stands. */
+uint64_t lease_own_begun(const struct lease_own *own, uint64_t index);
+/* The first from `index` on, and before `end`, that was told. */
+bool lease_own_told_from(const struct lease_own *own, uint64_t *index, uint64_t end);
+
 /* A call is about to change an inode. True: the cache must forget it first (noted in the lane). */
 bool lease_own_changes(struct lane *lane, const struct sm_inode *sm);
 /* Of what is noted one that must be forgotten, and is about to be; false: there is none. It is (lease_own_clear). */
 bool lease_own_next(struct lane *lane, uint32_t *index);
-bool lease_own_is_told(const struct lease_own *own, uint64_t index);
 void lease_own_clear(struct lease_own *own, uint64_t index);
 /* The call is over, and its record decided. */
 void lease_own_end(struct lane *lane);

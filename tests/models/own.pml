@@ -12,7 +12,8 @@
  *            answer is not to be kept; then look at the word
  *   kernel   what it forgets raises its count; an answer that was asked for under an older count is not believed. Of
  *            an inode that it does not know when the answer comes it takes any: then whoever has it forget waits until
- *            the answers that may make it known have arrived, and has it forget once more.
+ *            the answers that are noted to make it known have arrived, and has it forget once more. What it will be known
+ *            by is noted behind the look; then no change may have begun since that.
  *
  * Checked: the kernel never believes what is not so any more, from the moment on at which others can see that.
  *
@@ -22,13 +23,14 @@
  * the change counts), BLIND (who tells does not look whether it is changing), TOLD_LATE (`told` is set after that look),
  * LET_GO (the change counts as over before it has happened), CLEARED_EARLY (`told` is cleared, then the kernel forgets:
  * another call goes on without), CLEARED_LATE (it is cleared when the change counts as over), ONE_LOOK (who tells does not
- * see that a call which has ended since has cleared it), UNWAITED (nobody waits for answers that make the inode known).
+ * see that a call which has ended since has cleared it), UNWAITED (nobody waits for answers that make the inode known),
+ * NOT_AGAIN (that such an answer is on its way is noted, and not looked whether a change has begun since).
  */
 #define CALLS 2
 #define ASKS 2
 
 byte word; /* what all hosts see */
-byte changing;
+byte changing, begun; /* one word */
 bool told;
 
 /* the kernel */
@@ -62,9 +64,9 @@ active [CALLS] proctype Call()
 
 #ifdef LOOK_FIRST
 	t = told;
-	changing++;
+	atomic { changing++; begun++ };
 #else
-	changing++;
+	atomic { changing++; begun++ };
 	t = told;
 #endif
 #ifdef AFTER
@@ -102,16 +104,11 @@ active [CALLS] proctype Call()
 
 active [ASKS] proctype Ask()
 {
-	byte c, w;
+	byte b, c, w;
 	bool knew, granted;
 
-	atomic {
-		knew = known; c = count;
-		if
-		:: !knew -> coming++
-		:: else
-		fi
-	};
+	atomic { knew = known; c = count };
+	b = begun;
 #ifndef TOLD_LATE
 	told = true;
 #endif
@@ -127,6 +124,15 @@ active [ASKS] proctype Ask()
 	granted = granted && told;
 #endif
 	w = word;
+	if
+	:: !knew ->
+		coming++;
+#ifndef NOT_AGAIN
+		granted = granted && begun == b;
+#endif
+		skip
+	:: else
+	fi;
 	/* the answer is taken */
 	atomic {
 		if

@@ -133,12 +133,15 @@ static void test_own_change(void **state)
 	g = pod_create(pod.fs[2], DAXFS_ROOT, "g");
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.attr_ns);
+	assert_true(daxfs_lease_stands(pod.fs[0], f, &lease));
 	assert_int_equal(set_mode(pod.fs[0], g), 0);
 	assert_int_equal(own.told, 0);
+	assert_true(daxfs_lease_stands(pod.fs[0], f, &lease));
 	assert_int_equal(set_mode(pod.fs[0], f), 0);
 	assert_int_equal(set_mode(pod.fs[0], f), 0);
 	assert_int_equal(own.told, 1);
 	assert_int_equal(own.last, f);
+	assert_false(daxfs_lease_stands(pod.fs[0], f, &lease)); /* what was looked up before is not to be kept */
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_int_equal(daxfs_unlink(pod.fs[0], DAXFS_ROOT, "f"), 0);
 	assert_int_equal(own.told, 2); /* of the directory names were told, and no attributes */
