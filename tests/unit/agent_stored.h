@@ -164,18 +164,25 @@ static inline void add_backing(struct stored *t, unsigned number)
 	end_admin(fs);
 }
 
-/* Clean pages of a part of a file go from the pool, as they go to make room; len 0: of all from there on. */
-static inline void drop_part(const struct stored *t, const char *name, uint64_t from, uint64_t len)
+/* Clean pages of a part of a file go from the pool, as they go to make room; len 0: of all from there on. How many. */
+static inline int drop_clean(const struct stored *t, const char *name, uint64_t from, uint64_t len)
 {
 	struct daxfs *fs = as_admin(t);
 	struct daxfs_attr attr = { .ino = DAXFS_ROOT };
 	char path[64], *part, *rest;
+	int dropped;
 
 	snprintf(path, sizeof(path), "%s", name);
 	for (part = strtok_r(path, "/", &rest); part; part = strtok_r(NULL, "/", &rest))
 		assert_int_equal(daxfs_lookup(fs, attr.ino, part, &attr), 0);
-	assert_true(daxfs_cache_drop(fs, attr.ino, from, len ? len : attr.size - from) > 0);
+	dropped = (int)daxfs_cache_drop(fs, attr.ino, from, len ? len : attr.size - from);
 	end_admin(fs);
+	return dropped;
+}
+
+static inline void drop_part(const struct stored *t, const char *name, uint64_t from, uint64_t len)
+{
+	assert_true(drop_clean(t, name, from, len) > 0);
 }
 
 static inline void drop_behind(const struct stored *t, const char *name, uint64_t from)

@@ -52,6 +52,7 @@ static const struct excuse {
 	{ "fs/cache.c", "look_at_words", "load", READS_ONLY },
 	{ "fs/cache.c", "read_oldest", "load", READS_ONLY },
 	{ "fs/lease.c", "lease_since", "load", READS_ONLY },
+	{ "fs/lease.c", "forget_moved", "load", READS_ONLY },
 	{ "fs/attr.c", "find_source", "load", READS_ONLY },
 	{ "fs/cache_scan.c", "is_it", "load", READS_ONLY },
 	{ "fs/cache.h", "cache_is_dirty", "load", READS_ONLY },
