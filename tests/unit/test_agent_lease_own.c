@@ -29,6 +29,7 @@ static void *change_main(void *context)
 static void change_here(void **state, unsigned opcode, int (*change)(const struct pod *pod))
 {
 	struct changer c = { .pod = watch_begin(state, LONG_MS), .change = change };
+	struct stat a, b;
 
 	assert_int_equal(mkdir(at(c.pod, B, "d"), 0755), 0);
 	put(at(c.pod, B, F), "text");
@@ -36,10 +37,12 @@ static void change_here(void **state, unsigned opcode, int (*change)(const struc
 	watch_hold(opcode);
 	assert_int_equal(pthread_create(&c.thread, NULL, change_main, &c), 0);
 	watch_wait_held();
-	expect_same(c.pod, F);
+	b = stat_of(at(c.pod, B, F));
+	a = stat_of(at(c.pod, A, F));
 	watch_release();
 	pthread_join(c.thread, NULL);
 	assert_int_equal(c.rc, 0);
+	expect_equal(a, b);
 	expect_same(c.pod, F);
 }
 

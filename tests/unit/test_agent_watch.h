@@ -226,11 +226,8 @@ static inline bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* Both kernels say the same of a file that B has changed. */
-static inline void expect_same(const struct pod *pod, const char *name)
+static inline void expect_equal(struct stat a, struct stat b)
 {
-	struct stat a = stat_of(at(pod, A, name)), b = stat_of(at(pod, B, name));
-
 	assert_int_equal(a.st_mode, b.st_mode);
 	assert_int_equal(a.st_uid, b.st_uid);
 	assert_int_equal(a.st_size, b.st_size);
@@ -238,6 +235,12 @@ static inline void expect_same(const struct pod *pod, const char *name)
 	assert_int_equal(a.st_blocks, b.st_blocks);
 	assert_true(same_time(a.st_mtim, b.st_mtim));
 	assert_true(same_time(a.st_ctim, b.st_ctim));
+}
+
+/* Both kernels say the same of a file that B has changed. */
+static inline void expect_same(const struct pod *pod, const char *name)
+{
+	expect_equal(stat_of(at(pod, A, name)), stat_of(at(pod, B, name)));
 }
 
 static inline void expect_gone(const struct pod *pod, int host, const char *name)
