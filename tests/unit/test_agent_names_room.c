@@ -183,6 +183,18 @@ static void test_open_files_stay(void **state)
 	}
 }
 
+/* A directory of storage with twice as many names as the pool has inodes. */
+static void make_large(const struct tree *t)
+{
+	char name[32];
+
+	assert_int_equal(mkdir(in(t, "large"), 0755), 0);
+	for (unsigned i = 0; i < 2 * INODES; i++) {
+		snprintf(name, sizeof(name), "large/%u", i);
+		put(in(t, name), "one of many");
+	}
+}
+
 /* One directory that is larger than the pool: an error that says so, and nobody is stuck. Its names can be had. */
 static void test_too_large(void **state)
 {
@@ -191,11 +203,7 @@ static void test_too_large(void **state)
 
 	if (!pod_possible())
 		skip();
-	assert_int_equal(mkdir(in(t, "large"), 0755), 0);
-	for (unsigned i = 0; i < 2 * INODES; i++) {
-		snprintf(name, sizeof(name), "large/%u", i);
-		put(in(t, name), "one of many");
-	}
+	make_large(t);
 	alarm(HANG_S);
 	assert_null(opendir(at(&t->pod, A, "data/large")));
 	assert_int_equal(errno, ENOSPC);
@@ -280,11 +288,7 @@ static void test_races_leave_room(void **state)
 
 	if (!pod_possible())
 		skip();
-	assert_int_equal(mkdir(in(t, "large"), 0755), 0);
-	for (unsigned i = 0; i < 2 * INODES; i++) {
-		snprintf(name, sizeof(name), "large/%u", i);
-		put(in(t, name), "one of many");
-	}
+	make_large(t);
 	put(at(&t->pod, A, "gone"), "");
 	r.stale = open(at(&t->pod, B, "gone"), O_PATH);
 	assert_int_equal(unlink(at(&t->pod, A, "gone")), 0);

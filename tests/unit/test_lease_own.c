@@ -96,6 +96,13 @@ static void test_one_stripe(void **state)
 	stop(&pod);
 }
 
+/* Host 0 keeps answers, and is told what it is about to change. */
+static void start_told(struct pod *pod, daxfs_lease_drop changes, void *context)
+{
+	start(pod, LONG_MS, false);
+	assert_int_equal(daxfs_lease_start(pod->fs[0], changes, context), 0);
+}
+
 /* what a cache sees when it is told to forget what its own host is about to change */
 struct own {
 	struct pod *pod;
@@ -127,8 +134,7 @@ static void test_own_change(void **state)
 	daxfs_ino f, g;
 
 	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	start_told(&pod, own_change, &own);
 	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	g = pod_create(pod.fs[2], DAXFS_ROOT, "g");
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
@@ -160,8 +166,7 @@ static void test_own_before(void **state)
 	daxfs_ino f;
 
 	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	start_told(&pod, own_change, &own);
 	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	for (unsigned i = 0; i < 4; i++) {
 		struct daxfs_attr out, was;
@@ -224,8 +229,7 @@ static void test_own_two(void **state)
 	pthread_t changer;
 
 	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], hold_first, &pair), 0);
+	start_told(&pod, hold_first, &pair);
 	pair.own.last = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.attr_ns);
@@ -311,8 +315,7 @@ static void test_own_draft(void **state)
 	daxfs_ino f;
 
 	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	start_told(&pod, own_change, &own);
 	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	assert_int_equal(ask(&pod, "f", &attr, &lease), 0);
 	assert_true(lease.attr_ns);
@@ -341,8 +344,7 @@ static void test_own_recoverer(void **state)
 	daxfs_ino f;
 
 	(void)state;
-	start(&pod, LONG_MS, false);
-	assert_int_equal(daxfs_lease_start(pod.fs[0], own_change, &own), 0);
+	start_told(&pod, own_change, &own);
 	f = pod_create(pod.fs[2], DAXFS_ROOT, "f");
 	lane = pod.fs[2]->slots[0].lane.sm;
 	sm_store(&lane->low, 1); /* as if it were in the call */
