@@ -76,7 +76,7 @@ void lease_joined(struct daxfs *fs)
 		fs->lease.inherited_ns = lease_clock() + lease_ns(fs);
 }
 
-int lease_resumes(struct daxfs *fs)
+int lease_prepare(struct daxfs *fs)
 {
 	if (lease_used(&fs->pool) && !fs->lease.own)
 		fs->lease.own = lease_own_make(&fs->pool);
@@ -493,9 +493,7 @@ static int start(struct daxfs *fs, daxfs_lease_drop changes, void *context, bool
 		return -EOPNOTSUPP;
 	if (!h->stripe)
 		h->stripe = calloc(LEASE_STRIPES, sizeof(*h->stripe));
-	if (!h->own)
-		h->own = lease_own_make(&fs->pool);
-	if (!h->stripe || !h->own)
+	if (!h->stripe || lease_prepare(fs))
 		return -ENOMEM;
 	h->own->all_ns = goes_on ? lease_clock() + lease_ns(fs) : 0;
 	fs->pool.own = h->own;

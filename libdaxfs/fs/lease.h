@@ -16,8 +16,8 @@ void lease_holder_init(struct lease_holder *h);
 void lease_holder_fini(struct lease_holder *h);
 /* This host has joined, or beats. */
 void lease_joined(struct daxfs *fs);
-/* This process goes on with the lanes of one that has ended, before it serves its cache. 0 or -ENOMEM. */
-int lease_resumes(struct daxfs *fs);
+/* Memory for what this host's cache is told: to serve it, or to mend lanes before that (lease_moves). 0 or -ENOMEM. */
+int lease_prepare(struct daxfs *fs);
 /*
  * What is left of a lane is seen to, and the times of an inode are about to be moved. False: not before this host's own
  * cache has forgotten (lease_recall). One that is not served yet is told when it is (daxfs_lease_go_on).

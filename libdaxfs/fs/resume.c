@@ -126,7 +126,7 @@ int fs_mend_lanes(struct daxfs *fs, struct daxfs_receipt *const *receipts, unsig
 {
 	struct ending ending = { .fs = fs, .tally = tally };
 	struct shm_guard guard;
-	int rc = lease_resumes(fs);
+	int rc = lease_prepare(fs);
 
 	if (rc)
 		return rc;
