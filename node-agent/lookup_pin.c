@@ -53,7 +53,9 @@ static int hold(struct lookup_pins *p, const struct daxfs_attr *attr, struct loo
 
 	*pin = (struct lookup_pin){ .ino = attr->ino, .taken_ns = now_ns() };
 	pin->kept = S_ISDIR(attr->mode) && daxfs_source(p->fs, attr->ino, &source) == 0;
-	rc = pin->kept ? daxfs_dir_keep(p->fs, pin->ino) : daxfs_file_open(p->fs, pin->ino);
+	if (!pin->kept)
+		return daxfs_file_open(p->fs, pin->ino);
+	rc = daxfs_dir_keep(p->fs, pin->ino);
 	return rc == -ENOSPC || rc == -ENOLCK ? 0 : rc;
 }
 
